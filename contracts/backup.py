@@ -1,0 +1,234 @@
+"""Messages of a backup: one dataclass into and one out of the workflow and of each of its activities."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from contracts.common import RunPolicy, RunRef, RunStatus, Trigger, Verdict, VerifyLevel
+
+
+class Strategy(StrEnum):
+    """What is read, and against which parent (docs/architecture.md, "Strategies")."""
+
+    AUTO = "auto"
+    FULL = "full"
+    DIFFERENTIAL = "differential"
+    INCREMENTAL = "incremental"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackupRequest:
+    """Input of the backup workflow.
+
+    repository, source: profile names, or "@token" of a private request file. host: recorded in the snapshot; empty
+    means the worker's. parent: a snapshot id or prefix that overrides the strategy's choice. resume_run: the run id
+    of an earlier, cancelled or failed run whose workspace is to be continued.
+    """
+
+    repository: str
+    source: str
+    strategy: Strategy = Strategy.AUTO
+    trigger: Trigger = field(default_factory=Trigger)
+    host: str = ""
+    tags: tuple[str, ...] = ()
+    parent: str = ""
+    verify: VerifyLevel = VerifyLevel.WRITTEN
+    policy: RunPolicy = field(default_factory=RunPolicy)
+    resume_run: str = ""
+    progress: "BackupProgress | None" = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SelectionTotals:
+    """Counts of a selection so far. Bytes are file sizes; holes of sparse files are not in bytes_to_read."""
+
+    files_new: int = 0
+    files_changed: int = 0
+    files_unmodified: int = 0
+    dirs_new: int = 0
+    dirs_changed: int = 0
+    dirs_unmodified: int = 0
+    others: int = 0
+    bytes_total: int = 0
+    bytes_to_read: int = 0
+    files_to_read: int = 0
+    errors: int = 0
+
+    def plus(self, other: "SelectionTotals") -> "SelectionTotals":
+        """The sum, field by field."""
+        return SelectionTotals(
+            **{name: getattr(self, name) + getattr(other, name) for name in SelectionTotals.__slots__}
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredTotals:
+    """Counts of what shards stored so far.
+
+    bytes_read: read from the source, the second reading of a byte included. bytes_reread: read again because an
+    attempt died after its last checkpoint. checkpoints_resumed: attempts that went on from a checkpoint.
+    data_added: plaintext bytes of new blobs; data_added_packed: their size as stored.
+    """
+
+    files: int = 0
+    bytes_read: int = 0
+    bytes_reread: int = 0
+    checkpoints: int = 0
+    checkpoints_resumed: int = 0
+    data_blobs: int = 0
+    data_added: int = 0
+    data_added_packed: int = 0
+    errors: int = 0
+    warnings: int = 0
+
+    def plus(self, other: "StoredTotals") -> "StoredTotals":
+        """The sum, field by field."""
+        return StoredTotals(**{name: getattr(self, name) + getattr(other, name) for name in StoredTotals.__slots__})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackupProgress:
+    """What a backup carries over continue-as-new: small, and enough to go on."""
+
+    run_id: str
+    started_ns: int
+    generation: int = 0
+    opened: "BackupOpened | None" = None
+    pages_done: int = 0
+    selection_complete: bool = False
+    shards_planned: int = 0
+    shards_started: int = 0
+    shards_done: int = 0
+    selected: SelectionTotals = field(default_factory=SelectionTotals)
+    stored: StoredTotals = field(default_factory=StoredTotals)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TriggerInput:
+    """Opens the run. started_ns comes from the workflow's clock, so that a retry gives the same snapshot time."""
+
+    run: RunRef
+    request: BackupRequest
+    started_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackupOpened:
+    """The run is open. strategy and its reason as decided; parent is 64 hex digits or empty.
+
+    finished_snapshot: set when an earlier attempt of this very run already wrote its snapshot.
+    """
+
+    strategy: Strategy
+    reason: str
+    parent: str = ""
+    host: str = ""
+    resumed: bool = False
+    finished_snapshot: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SelectInput:
+    """Asks for one page of the walk. first_shard: the number that the page's first shard gets."""
+
+    run: RunRef
+    page: int
+    first_shard: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageSelected:
+    """One page is planned: its shards are first_shard … first_shard + shards - 1."""
+
+    page: int
+    shards: int
+    last: bool
+    totals: SelectionTotals
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreInput:
+    """Asks for one shard."""
+
+    run: RunRef
+    shard: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardStored:
+    """One shard is stored, and its packs are in the index."""
+
+    shard: int
+    totals: StoredTotals
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommitInput:
+    """Asks for the snapshot."""
+
+    run: RunRef
+    request: BackupRequest
+    opened: BackupOpened
+    started_ns: int
+    pages: int
+    shards: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Committed:
+    """The snapshot is written; or, where missing_shards or rescan is set, work must be redone first.
+
+    missing_shards: their blobs are gone from the index; store them again and commit again.
+    rescan: blobs that the parent's unchanged files rely on are gone; select again in a new generation.
+    """
+
+    snapshot_id: str = ""
+    status: RunStatus = RunStatus.COMPLETE
+    tree_blobs: int = 0
+    data_added: int = 0
+    data_added_packed: int = 0
+    files: int = 0
+    bytes_total: int = 0
+    errors: int = 0
+    missing_shards: tuple[int, ...] = ()
+    rescan: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogInput:
+    """Asks for the journal's record of the run as it stands (also of one that failed or was cancelled)."""
+
+    run: RunRef
+    request: BackupRequest
+    status: RunStatus
+    started_ns: int
+    ended_ns: int
+    pages: int = 0
+    shards: int = 0
+    opened: BackupOpened | None = None
+    selected: SelectionTotals = field(default_factory=SelectionTotals)
+    stored: StoredTotals = field(default_factory=StoredTotals)
+    committed: Committed | None = None
+    failure_kind: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackupResult:
+    """Output of the backup workflow."""
+
+    run_id: str
+    status: RunStatus
+    snapshot_id: str = ""
+    parent: str = ""
+    strategy: Strategy = Strategy.FULL
+    reason: str = ""
+    started_ns: int = 0
+    ended_ns: int = 0
+    selected: SelectionTotals = field(default_factory=SelectionTotals)
+    stored: StoredTotals = field(default_factory=StoredTotals)
+    tree_blobs: int = 0
+    data_added: int = 0
+    data_added_packed: int = 0
+    files: int = 0
+    bytes_total: int = 0
+    errors: int = 0
+    verdict: Verdict | None = None

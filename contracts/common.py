@@ -1,0 +1,161 @@
+"""What backup and restore messages share: who asked, how runs are named, how they end, how hard they try."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+BACKUP_WORKFLOW: Final = "Backup"
+RESTORE_WORKFLOW: Final = "Restore"
+PROGRESS_QUERY: Final = "progress"
+COPY_QUEUE_SUFFIX: Final = "-copy"
+
+
+def copy_queue(task_queue: str) -> str:
+    """The queue beside `task_queue` that carries the long byte-moving activities."""
+    return task_queue + COPY_QUEUE_SUFFIX
+
+
+class RunStatus(StrEnum):
+    """How a run stands, or how it ended."""
+
+    RUNNING = "running"
+    COMPLETE = "complete"
+    PARTIAL = "partial"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class Phase(StrEnum):
+    """The five steps, by the names that the Web UI shows."""
+
+    TRIGGER = "trigger"
+    SELECT = "select"
+    EXECUTE = "execute"
+    LOG = "log"
+    VERIFY = "verify"
+    DONE = "done"
+
+
+class TriggerKind(StrEnum):
+    """What set a run off."""
+
+    PERSON = "person"
+    SCHEDULE = "schedule"
+    EVENT = "event"
+    SERVICE = "service"
+
+
+class VerifyLevel(StrEnum):
+    """How much a verification reads.
+
+    structure: every referenced blob is indexed, in a pack of the right size. written: packs (or files) of this run
+    are read back, decrypted and hashed. full: everything the snapshot references.
+    """
+
+    NONE = "none"
+    STRUCTURE = "structure"
+    WRITTEN = "written"
+    FULL = "full"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trigger:
+    """Who or what asked for a run, and the evidence for it (an event's text, a schedule's id)."""
+
+    kind: TriggerKind = TriggerKind.PERSON
+    by: str = ""
+    evidence: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunPolicy:
+    """How hard a run tries; seconds and counts. Set by the starter from the settings.
+
+    window: activities that move bytes at one time. heartbeat_timeout_s: silence after which a worker counts as
+    dead (20–30 in production, 2–5 in tests). max_attempts: 0 means until it succeeds.
+    """
+
+    window: int = 4
+    heartbeat_timeout_s: float = 20.0
+    light_timeout_s: float = 900.0
+    shard_timeout_s: float = 86_400.0
+    max_attempts: int = 0
+    pages_per_history: int = 200
+    shards_per_history: int = 800
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRef:
+    """Names one run: what every activity of it needs in order to find its workspace.
+
+    run_id: stable over retries, continue-as-new and resumption. repository, source: names that workers resolve; a
+    name that begins with "@" is the token of a private request file in the state directory. generation counts the
+    rescans after blobs of the parent were found to be gone.
+    """
+
+    run_id: str
+    repository: str
+    source: str = ""
+    generation: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyInput:
+    """Asks for the last step. snapshot_id is 64 hex digits."""
+
+    run: RunRef
+    snapshot_id: str
+    level: VerifyLevel
+    pages: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What verification found; `problems` counts, the journal lists them."""
+
+    level: VerifyLevel
+    ok: bool
+    blobs: int = 0
+    packs: int = 0
+    files: int = 0
+    bytes_read: int = 0
+    problems: int = 0
+    first_problem_kind: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloseInput:
+    """Ends a run: its workspace goes, or stays so that the run can be resumed."""
+
+    run: RunRef
+    status: RunStatus
+    ended_ns: int
+    verdict: Verdict | None = None
+    keep_workspace: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """What the progress query answers, and what the command line draws. Totals grow while selection goes on."""
+
+    run_id: str
+    phase: Phase
+    status: RunStatus = RunStatus.RUNNING
+    selection_complete: bool = False
+    files_total: int = 0
+    files_done: int = 0
+    bytes_total: int = 0
+    bytes_done: int = 0
+    shards_total: int = 0
+    shards_done: int = 0
+    errors: int = 0
+    snapshot_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardHeartbeat:
+    """Details of a copying activity's heartbeat: progress inside the shard, for display only."""
+
+    shard: int
+    files_done: int = 0
+    bytes_done: int = 0

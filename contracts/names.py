@@ -1,0 +1,19 @@
+"""The names of the activities, in one place for both sides."""
+
+from typing import Final
+
+TRIGGER_BACKUP: Final = "trigger"
+SELECT_PAGE: Final = "select"
+STORE_SHARD: Final = "store_shard"
+COMMIT_SNAPSHOT: Final = "commit_snapshot"
+LOG_BACKUP: Final = "log"
+VERIFY_BACKUP: Final = "verify"
+CLOSE_RUN: Final = "close"
+
+TRIGGER_RESTORE: Final = "restore_trigger"
+SELECT_RESTORE: Final = "restore_select"
+CHECK_SPACE: Final = "restore_check_space"
+RESTORE_SHARD: Final = "restore_shard"
+FINISH_RESTORE: Final = "restore_finish"
+LOG_RESTORE: Final = "restore_log"
+VERIFY_RESTORE: Final = "restore_verify"

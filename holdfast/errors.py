@@ -1,0 +1,158 @@
+"""One hierarchy for everything that can go wrong, sorted by what a retry can do.
+
+    HoldfastError
+    ├── PermanentError               the same call fails again until somebody changes something
+    │   ├── UsageError                   the request makes no sense as asked
+    │   │   ├── SettingsError                a key of holdfast.toml or of the environment is wrong
+    │   │   ├── SourceMissingError           nothing is there to back up
+    │   │   ├── TargetError                  the restore target cannot be used as asked
+    │   │   └── SnapshotNotFoundError        no snapshot matches
+    │   ├── RepositoryNotFoundError      the location holds no repository
+    │   ├── RepositoryExistsError        `init` where there is one already
+    │   ├── UnsupportedRepositoryError   a format version this program does not know
+    │   ├── WrongPasswordError           no key file opens with the password
+    │   ├── PasswordMissingError         no password was given to this process
+    │   ├── StorageDeniedError           the storage refuses us: permissions, credentials, read-only
+    │   ├── UnsafePathError              a name or link would lead out of the restore target
+    │   └── IntegrityError               stored bytes are not what they claim to be
+    │       ├── CorruptFileError             a stored file fails authentication, its hash or its grammar
+    │       └── BlobMissingError             a referenced blob is in no index
+    └── TemporaryError               a later attempt may succeed
+        ├── StorageUnavailableError      the storage did not answer, or answered with an error of its own
+        ├── StorageFullError             no space, no inodes or over quota
+        ├── RepositoryLockedError        somebody holds a lock that excludes ours
+        ├── LockLostError                our lock could not be refreshed in time
+        ├── FencedError                  a newer attempt has taken over; this one must stop
+        └── RunStateError                what the run relied on is gone (pruned, deleted): redo that part
+
+Every error carries a message for people in one or two lines: what is wrong and, in `hint`, what to do. `exit_code`
+is what the command line ends with; the numbers are restic's (its manual, "Exit codes").
+Messages never hold a password, a key or a list of files.
+"""
+
+from typing import ClassVar, Final
+
+EXIT_COMPLETE: Final = 0
+EXIT_FAILED: Final = 1
+EXIT_PARTIAL: Final = 3
+EXIT_NO_REPOSITORY: Final = 10
+EXIT_LOCKED: Final = 11
+EXIT_WRONG_PASSWORD: Final = 12
+EXIT_INTERRUPTED: Final = 130
+
+
+class HoldfastError(Exception):
+    """The root. `message` says what is wrong, `hint` what to do about it (may be empty)."""
+
+    retryable: ClassVar[bool] = False
+    exit_code: ClassVar[int] = EXIT_FAILED
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n{self.hint}" if self.hint else self.message
+
+
+class PermanentError(HoldfastError):
+    """The same call fails again until somebody changes something."""
+
+
+class TemporaryError(HoldfastError):
+    """A later attempt may succeed without anybody's doing."""
+
+    retryable: ClassVar[bool] = True
+
+
+class UsageError(PermanentError):
+    """The request makes no sense as asked."""
+
+
+class SettingsError(UsageError):
+    """A setting is wrong; the message names its key."""
+
+
+class SourceMissingError(UsageError):
+    """Nothing is there to back up."""
+
+
+class TargetError(UsageError):
+    """The restore target cannot be used as asked."""
+
+
+class SnapshotNotFoundError(UsageError):
+    """No snapshot, or no path in it, matches what was asked for."""
+
+
+class RepositoryNotFoundError(PermanentError):
+    """The location holds no repository."""
+
+    exit_code: ClassVar[int] = EXIT_NO_REPOSITORY
+
+
+class RepositoryExistsError(PermanentError):
+    """There is a repository already where one was to be created."""
+
+
+class UnsupportedRepositoryError(PermanentError):
+    """The repository has a format version that this program does not know."""
+
+
+class WrongPasswordError(PermanentError):
+    """No key file of the repository opens with the password."""
+
+    exit_code: ClassVar[int] = EXIT_WRONG_PASSWORD
+
+
+class PasswordMissingError(PermanentError):
+    """No password was given to this process for the repository."""
+
+    exit_code: ClassVar[int] = EXIT_WRONG_PASSWORD
+
+
+class StorageDeniedError(PermanentError):
+    """The storage refuses us: permissions, credentials, or it is read-only."""
+
+
+class UnsafePathError(PermanentError):
+    """A stored name or a link on disk would lead out of the restore target."""
+
+
+class IntegrityError(PermanentError):
+    """Stored bytes are not what they claim to be."""
+
+
+class CorruptFileError(IntegrityError):
+    """A stored file fails authentication, its hash or its grammar."""
+
+
+class BlobMissingError(IntegrityError):
+    """A referenced blob is in no index."""
+
+
+class StorageUnavailableError(TemporaryError):
+    """The storage did not answer, or answered with an error of its own."""
+
+
+class StorageFullError(TemporaryError):
+    """No space, no inodes, or over quota."""
+
+
+class RepositoryLockedError(TemporaryError):
+    """Somebody holds a lock that excludes ours."""
+
+    exit_code: ClassVar[int] = EXIT_LOCKED
+
+
+class LockLostError(TemporaryError):
+    """Our lock could not be refreshed in time; nothing may be written under it any more."""
+
+
+class FencedError(TemporaryError):
+    """A newer attempt has taken over; this one must stop and leave everything as it is."""
+
+
+class RunStateError(TemporaryError):
+    """Something the run relied on is gone (pruned or deleted by others): that part must be redone."""
