@@ -1,0 +1,112 @@
+"""The one document that a supervisor hands to a worker process, over a pipe.
+
+It carries passwords, so it never stands in argv, in the environment or in a file: `worker.py --config-fd N` reads
+it to its end from the inherited descriptor N and closes that.
+"""
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+_VERSION: Final = 1
+
+
+class WorkerConfigError(ValueError):
+    """The document is not one that this worker understands; the message names the key."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerConfig:
+    """How one worker process is to run.
+
+    settings: path of the settings file, empty when there is none. queues: base names; each stands for itself and
+    for the copy queue beside it. process: number among its siblings, from 0. passwords: by repository location.
+    """
+
+    address: str
+    state_dir: str
+    queues: tuple[str, ...]
+    namespace: str = "default"
+    settings: str = ""
+    process: int = 0
+    passwords: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+
+    def to_json(self) -> bytes:
+        """The document as bytes for the pipe."""
+        return json.dumps(
+            {
+                "version": _VERSION,
+                "address": self.address,
+                "namespace": self.namespace,
+                "settings": self.settings,
+                "state_dir": self.state_dir,
+                "queues": list(self.queues),
+                "process": self.process,
+                "passwords": {
+                    location: base64.b64encode(password).decode() for location, password in self.passwords.items()
+                },
+            }
+        ).encode()
+
+    @classmethod
+    def from_json(cls, document: bytes) -> "WorkerConfig":
+        """Parse what `to_json` wrote.
+
+        Raises:
+            WorkerConfigError: a key is missing or has the wrong type, or the version is another one.
+        """
+        try:
+            parsed: object = json.loads(document)
+        except ValueError:
+            raise WorkerConfigError("the worker's configuration is not JSON") from None  # the text holds passwords
+        if not isinstance(parsed, dict):
+            raise WorkerConfigError("the worker's configuration is not a JSON object")
+        if parsed.get("version") != _VERSION:
+            raise WorkerConfigError("version: written by another release; start supervisor and worker from one")
+        return cls(
+            address=_text(parsed, "address"),
+            namespace=_text(parsed, "namespace"),
+            settings=_text(parsed, "settings"),
+            state_dir=_text(parsed, "state_dir"),
+            queues=_texts(parsed, "queues"),
+            process=_number(parsed, "process"),
+            passwords=_passwords(parsed),
+        )
+
+
+def _text(document: Mapping[str, object], key: str) -> str:
+    value = document.get(key)
+    if not isinstance(value, str):
+        raise WorkerConfigError(f"{key}: text is expected")
+    return value
+
+
+def _texts(document: Mapping[str, object], key: str) -> tuple[str, ...]:
+    value = document.get(key)
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise WorkerConfigError(f"{key}: a list of texts is expected")
+    return tuple(value)
+
+
+def _number(document: Mapping[str, object], key: str) -> int:
+    value = document.get(key)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise WorkerConfigError(f"{key}: a whole number is expected")
+    return value
+
+
+def _passwords(document: Mapping[str, object]) -> dict[str, bytes]:
+    value = document.get("passwords")
+    if not isinstance(value, dict):
+        raise WorkerConfigError("passwords: an object is expected")
+    passwords: dict[str, bytes] = {}
+    for location, encoded in value.items():
+        if not isinstance(encoded, str):
+            raise WorkerConfigError("passwords: base64 text is expected")
+        try:
+            passwords[location] = base64.b64decode(encoded, validate=True)
+        except ValueError:
+            raise WorkerConfigError("passwords: base64 text is expected") from None
+    return passwords
