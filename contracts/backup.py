@@ -87,10 +87,15 @@ class StoredTotals:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackupProgress:
-    """What a backup carries over continue-as-new: small, and enough to go on."""
+    """What a backup carries over continue-as-new: small, and enough to go on.
+
+    started_ns: the run's time, which its snapshot gets. begun_ns: when this workflow began; later than started_ns
+    when it resumes a run.
+    """
 
     run_id: str
     started_ns: int
+    begun_ns: int = 0
     generation: int = 0
     opened: "BackupOpened | None" = None
     pages_done: int = 0
@@ -115,7 +120,8 @@ class TriggerInput:
 class BackupOpened:
     """The run is open. strategy and its reason as decided; parent is 64 hex digits or empty.
 
-    finished_snapshot: set when an earlier attempt of this very run already wrote its snapshot.
+    finished_snapshot: set when an earlier attempt of this very run already wrote its snapshot. started_ns: as decided
+    when the run was opened first; 0 means the one that was asked for.
     """
 
     strategy: Strategy
@@ -124,6 +130,7 @@ class BackupOpened:
     host: str = ""
     resumed: bool = False
     finished_snapshot: str = ""
+    started_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +154,7 @@ class PageSelected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreInput:
-    """Asks for one shard."""
+    """Asks for one shard, which page `page` planned."""
 
     run: RunRef
     shard: int

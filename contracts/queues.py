@@ -1,24 +1,24 @@
 """Task queues: which workers a run is handed to.
 
-A profile of the settings is served by every worker of its host, on one queue. A repository given on the command
-line ("@token" of a private request file) has a password that only the workers started for it know, so its runs go
-to a queue of their own. Beside each queue lies a second one for the activities that move bytes.
+A profile of the settings is served by every worker of its host, on one queue. A repository given on the
+command line ("@token" of a private request file) has a password that only the workers started for it know, so
+its runs go to a queue of their own. Beside each queue lies a second one for the activities that move bytes.
 """
 
 from typing import Final
 
 from contracts.common import copy_queue
 
-__all__ = ["QUEUE_PREFIX", "TOKEN_MARK", "copy_queue", "is_token", "task_queue"]
+__all__ = ["QUEUE_PREFIX", "copy_queue", "is_token", "task_queue"]
 
 QUEUE_PREFIX: Final = "holdfast"
-TOKEN_MARK: Final = "@"
+_REQUEST_MARK: Final = "@"
 _TOKEN_DIGITS: Final = 12
 
 
 def is_token(name: str) -> bool:
     """Whether `name` is the token of a private request file and not a profile's name."""
-    return name.startswith(TOKEN_MARK)
+    return name.startswith(_REQUEST_MARK)
 
 
 def task_queue(host: str, repository: str) -> str:
@@ -26,4 +26,4 @@ def task_queue(host: str, repository: str) -> str:
     queue = f"{QUEUE_PREFIX}.{host}"
     if not is_token(repository):
         return queue
-    return f"{queue}.{repository.removeprefix(TOKEN_MARK)[:_TOKEN_DIGITS]}"
+    return f"{queue}.{repository.removeprefix(_REQUEST_MARK)[:_TOKEN_DIGITS]}"

@@ -55,7 +55,9 @@ class RestoreProgress:
     pages_done: int = 0
     selection_complete: bool = False
     shards_planned: int = 0
+    shards_started: int = 0
     shards_done: int = 0
+    space_checked: bool = False
     totals: RestoreTotals = field(default_factory=RestoreTotals)
 
 

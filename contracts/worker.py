@@ -1,7 +1,7 @@
 """The one document that a supervisor hands to a worker process, over a pipe.
 
-It carries passwords, so it never stands in argv, in the environment or in a file: `worker.py --config-fd N` reads
-it to its end from the inherited descriptor N and closes that.
+It carries passwords, so it never stands in argv, in the environment or in a file: `worker.py --config-fd N`
+reads it to its end from the inherited descriptor N and closes that.
 """
 
 import base64
@@ -21,8 +21,9 @@ class WorkerConfigError(ValueError):
 class WorkerConfig:
     """How one worker process is to run.
 
-    settings: path of the settings file, empty when there is none. queues: base names; each stands for itself and
-    for the copy queue beside it. process: number among its siblings, from 0. passwords: by repository location.
+    settings: path of the settings file, empty when there is none. queues: base names; each stands for itself
+    and for the copy queue beside it. process: number among its siblings, from 0. passwords: by repository
+    location.
     """
 
     address: str
@@ -45,7 +46,8 @@ class WorkerConfig:
                 "queues": list(self.queues),
                 "process": self.process,
                 "passwords": {
-                    location: base64.b64encode(password).decode() for location, password in self.passwords.items()
+                    location: base64.b64encode(password).decode()
+                    for location, password in self.passwords.items()
                 },
             }
         ).encode()
@@ -60,11 +62,15 @@ class WorkerConfig:
         try:
             parsed: object = json.loads(document)
         except ValueError:
-            raise WorkerConfigError("the worker's configuration is not JSON") from None  # the text holds passwords
+            raise WorkerConfigError(
+                "the worker's configuration is not JSON"
+            ) from None  # the text holds passwords
         if not isinstance(parsed, dict):
             raise WorkerConfigError("the worker's configuration is not a JSON object")
         if parsed.get("version") != _VERSION:
-            raise WorkerConfigError("version: written by another release; start supervisor and worker from one")
+            raise WorkerConfigError(
+                "version: written by another release; start supervisor and worker from one"
+            )
         return cls(
             address=_text(parsed, "address"),
             namespace=_text(parsed, "namespace"),

@@ -1,0 +1,36 @@
+"""What a run shows about itself in the list of workflows: four search attributes.
+
+They are readable without a worker and without a query, by anyone who may see the namespace, so they hold
+names and ids and never a path: a source given on the command line appears as the token of its request file.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from temporalio import workflow
+from temporalio.common import SearchAttributeKey, SearchAttributeUpdate
+
+from contracts.common import RunStatus
+
+SOURCE: Final = SearchAttributeKey.for_keyword("HoldfastSource")
+STRATEGY: Final = SearchAttributeKey.for_keyword("HoldfastStrategy")
+STATUS: Final = SearchAttributeKey.for_keyword("HoldfastStatus")
+SNAPSHOT: Final = SearchAttributeKey.for_keyword("HoldfastSnapshot")
+
+ALL_KEYS: Final[Sequence[SearchAttributeKey[str]]] = (SOURCE, STRATEGY, STATUS, SNAPSHOT)
+
+
+def show_run(
+    *, source: str = "", strategy: str = "", status: RunStatus | None = None, snapshot: str = ""
+) -> None:
+    """Upsert those that are given."""
+    updates: list[SearchAttributeUpdate[str]] = []
+    if source:
+        updates.append(SOURCE.value_set(source))
+    if strategy:
+        updates.append(STRATEGY.value_set(str(strategy)))
+    if status is not None:
+        updates.append(STATUS.value_set(status.value))
+    if snapshot:
+        updates.append(SNAPSHOT.value_set(snapshot))
+    workflow.upsert_search_attributes(updates)

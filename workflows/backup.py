@@ -1,0 +1,387 @@
+"""The backup workflow: trigger, select, execute, log, verify.
+
+Pages of the walk are selected one after the other while shards of the pages before are stored, at most
+`policy.window` at a time. When all is stored, a commit writes the snapshot, or says what must be done again
+first:
+
+- shards whose blobs are gone from the index (somebody pruned): they are stored again;
+- blobs on which unchanged files rely are gone: everything is selected again, in a new generation.
+
+Everything that is decided lies in the run's workspace. The workflow only counts, so it can be continued as
+new, or be started again under `resume_run`, at any point: activities recognise what is done already.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Final
+
+from temporalio import workflow
+from temporalio.exceptions import ApplicationError, FailureError, is_cancelled_exception
+
+from contracts import names
+from contracts.backup import (
+    BackupOpened,
+    BackupProgress,
+    BackupRequest,
+    BackupResult,
+    CommitInput,
+    Committed,
+    LogInput,
+    PageSelected,
+    SelectInput,
+    SelectionTotals,
+    ShardStored,
+    StoreInput,
+    TriggerInput,
+)
+from contracts.common import (
+    BACKUP_WORKFLOW,
+    PROGRESS_QUERY,
+    CloseInput,
+    Phase,
+    Progress,
+    RunRef,
+    RunStatus,
+    Verdict,
+    VerifyInput,
+    VerifyLevel,
+)
+from workflows.attributes import show_run
+from workflows.details import render
+from workflows.failures import failure_of
+from workflows.pacing import Pacing
+from workflows.policies import ActivityCalls
+from workflows.run_id import run_id_of
+from workflows.window import Work, run_window
+
+MAX_GENERATIONS: Final = 4
+MAX_COMMITS: Final = 10
+
+
+@workflow.defn(name=BACKUP_WORKFLOW)
+class BackupWorkflow:
+    """One backup of one source into one repository."""
+
+    @workflow.init
+    def __init__(self, request: BackupRequest) -> None:
+        self._request = request
+        self._calls = ActivityCalls(policy=request.policy)
+        self._pacing = Pacing(request.policy)
+        self._progress = request.progress or _first_progress(request)
+        self._phase = Phase.TRIGGER
+        self._status = RunStatus.RUNNING
+        self._selecting = False
+        self._storing = 0
+        self._committed: Committed | None = None
+        self._verdict: Verdict | None = None
+
+    @workflow.run
+    async def run(self, request: BackupRequest) -> BackupResult:
+        """Run to the end. Fails with the type and message of the error that no retry can help."""
+        try:
+            return await self._backup(request)
+        except (FailureError, asyncio.CancelledError) as error:
+            # Cancellation is delivered once per run, so what follows it here is not cancelled in its turn.
+            cancelled = is_cancelled_exception(error)
+            await self._end_early(RunStatus.CANCELLED if cancelled else RunStatus.FAILED, error)
+            if cancelled:
+                raise
+            raise failure_of(error).as_workflow_failure() from error
+
+    @workflow.query(name=PROGRESS_QUERY)
+    def progress(self) -> Progress:
+        """Where the run stands; bytes of shards that are not finished are in their heartbeats."""
+        selected, stored = self._progress.selected, self._progress.stored
+        known = selected.bytes_total - selected.bytes_to_read
+        return Progress(
+            run_id=self._progress.run_id,
+            phase=self._phase,
+            status=self._status,
+            selection_complete=self._progress.selection_complete,
+            files_total=selected.files_new + selected.files_changed + selected.files_unmodified,
+            files_done=selected.files_unmodified + stored.files,
+            bytes_total=selected.bytes_total,
+            bytes_done=min(selected.bytes_total, known + stored.bytes_read - stored.bytes_reread),
+            shards_total=self._progress.shards_planned,
+            shards_done=self._progress.shards_done,
+            errors=selected.errors + stored.errors,
+            snapshot_id=self._committed.snapshot_id if self._committed is not None else "",
+        )
+
+    async def _backup(self, request: BackupRequest) -> BackupResult:
+        opened = await self._trigger()
+        committed = await self._reach_snapshot(opened)
+        ended_ns = workflow.time_ns()
+        self._enter(Phase.LOG)
+        await self._calls.quick(
+            names.LOG_BACKUP, self._log_input(committed.status, ended_ns), type(None), "write the record"
+        )
+        await self._verify(request.verify, committed.snapshot_id)
+        await self._calls.quick(
+            names.CLOSE_RUN,
+            CloseInput(
+                run=self._run_ref(),
+                status=committed.status,
+                ended_ns=ended_ns,
+                verdict=self._verdict,
+            ),
+            type(None),
+            "remove the workspace",
+        )
+        self._status = committed.status
+        self._enter(Phase.DONE)
+        show_run(status=committed.status)
+        return self._result(opened, committed, ended_ns)
+
+    async def _trigger(self) -> BackupOpened:
+        if self._progress.opened is not None:
+            return self._progress.opened
+        show_run(source=self._request.source, status=RunStatus.RUNNING)
+        self._enter(Phase.TRIGGER)
+        opened = await self._calls.quick(
+            names.TRIGGER_BACKUP,
+            TriggerInput(run=self._run_ref(), request=self._request, started_ns=self._progress.started_ns),
+            BackupOpened,
+            "open the run",
+        )
+        self._progress = replace(
+            self._progress, opened=opened, started_ns=opened.started_ns or self._progress.started_ns
+        )
+        show_run(strategy=opened.strategy)
+        return opened
+
+    async def _reach_snapshot(self, opened: BackupOpened) -> Committed:
+        for _ in range(MAX_COMMITS):
+            if not opened.finished_snapshot:
+                await self._select_and_store()
+            self._enter(Phase.EXECUTE)
+            committed = await self._commit(opened)
+            if committed.rescan:
+                self._begin_generation()
+            elif committed.missing_shards:
+                await self._store_again(committed.missing_shards)
+            else:
+                self._committed = committed
+                show_run(snapshot=committed.snapshot_id)
+                return committed
+        raise _unstable(f"blobs of this run were missing after each of {MAX_COMMITS} commits")
+
+    async def _select_and_store(self) -> None:
+        self._enter(Phase.EXECUTE if self._progress.selection_complete else Phase.SELECT)
+        await run_window(self._next_work)
+        if (
+            not self._progress.selection_complete
+            or self._progress.shards_done < self._progress.shards_planned
+        ):
+            self._continue_as_new()
+
+    def _next_work(self) -> Work | None:
+        if self._pacing.is_long():
+            return None
+        if not self._selecting and not self._progress.selection_complete:
+            self._selecting = True
+            return self._select_page()
+        if (
+            self._storing < self._request.policy.window
+            and self._progress.shards_started < self._progress.shards_planned
+        ):
+            shard = self._progress.shards_started
+            self._progress = replace(self._progress, shards_started=shard + 1)
+            self._storing += 1
+            return self._store_planned(shard)
+        return None
+
+    async def _select_page(self) -> None:
+        page = self._progress.pages_done
+        self._pacing.page_started()
+        selected = await self._calls.quick(
+            names.SELECT_PAGE,
+            SelectInput(run=self._run_ref(), page=page, first_shard=self._progress.shards_planned),
+            PageSelected,
+            f"select page {page}",
+        )
+        self._selecting = False
+        self._progress = replace(
+            self._progress,
+            pages_done=page + 1,
+            selection_complete=selected.last,
+            shards_planned=self._progress.shards_planned + selected.shards,
+            selected=self._progress.selected.plus(selected.totals),
+        )
+        self._enter(Phase.EXECUTE if selected.last else Phase.SELECT)
+
+    async def _store_planned(self, shard: int) -> None:
+        await self._store(shard)
+        self._storing -= 1
+        self._progress = replace(self._progress, shards_done=self._progress.shards_done + 1)
+        self._show()
+
+    async def _store(self, shard: int) -> None:
+        self._pacing.shard_started()
+        stored = await self._calls.copying(
+            names.STORE_SHARD, StoreInput(run=self._run_ref(), shard=shard), ShardStored, f"shard {shard}"
+        )
+        self._progress = replace(self._progress, stored=self._progress.stored.plus(stored.totals))
+
+    async def _store_again(self, shards: tuple[int, ...]) -> None:
+        """Store shards whose blobs vanished. The next commit names those that are left when the history is
+        long."""
+        waiting: Iterator[int] = iter(shards)
+        left = len(shards)
+
+        async def store(shard: int) -> None:
+            nonlocal left
+            await self._store(shard)
+            self._storing -= 1
+            left -= 1
+            self._show()
+
+        def next_work() -> Work | None:
+            if self._storing >= self._request.policy.window or self._pacing.is_long():
+                return None
+            shard = next(waiting, None)
+            if shard is None:
+                return None
+            self._storing += 1
+            return store(shard)
+
+        await run_window(next_work)
+        if left:
+            self._continue_as_new()
+
+    async def _commit(self, opened: BackupOpened) -> Committed:
+        return await self._calls.lasting(
+            names.COMMIT_SNAPSHOT,
+            CommitInput(
+                run=self._run_ref(),
+                request=replace(self._request, progress=None),
+                opened=opened,
+                started_ns=self._progress.started_ns,
+                pages=self._progress.pages_done,
+                shards=self._progress.shards_planned,
+            ),
+            Committed,
+            "write the snapshot",
+        )
+
+    def _begin_generation(self) -> None:
+        generation = self._progress.generation + 1
+        if generation >= MAX_GENERATIONS:
+            raise _unstable(f"blobs of the parent were missing after each of {MAX_GENERATIONS} selections")
+        self._progress = replace(
+            self._progress,
+            generation=generation,
+            pages_done=0,
+            selection_complete=False,
+            shards_planned=0,
+            shards_started=0,
+            shards_done=0,
+            selected=SelectionTotals(),
+        )
+
+    async def _verify(self, level: VerifyLevel, snapshot_id: str) -> None:
+        if level is VerifyLevel.NONE:
+            return
+        self._enter(Phase.VERIFY)
+        self._verdict = await self._calls.lasting(
+            names.VERIFY_BACKUP,
+            VerifyInput(
+                run=self._run_ref(), snapshot_id=snapshot_id, level=level, pages=self._progress.pages_done
+            ),
+            Verdict,
+            f"verify: {level.value}",
+        )
+
+    async def _end_early(self, status: RunStatus, error: BaseException) -> None:
+        """Leave a run that can be resumed, and a record that says how it ended; whatever of that is
+        possible."""
+        self._status = status
+        show_run(status=status)
+        ended_ns = workflow.time_ns()
+        kind = "" if status is RunStatus.CANCELLED else failure_of(error).kind
+        try:
+            await self._calls.last_words(
+                names.LOG_BACKUP, self._log_input(status, ended_ns, kind), f"record: {status.value}"
+            )
+            await self._calls.last_words(
+                names.CLOSE_RUN,
+                CloseInput(run=self._run_ref(), status=status, ended_ns=ended_ns, keep_workspace=True),
+                "keep the workspace",
+            )
+        except FailureError as second:
+            workflow.logger.warning("the end of the run could not be recorded: %s", failure_of(second).kind)
+        self._show()
+
+    def _log_input(self, status: RunStatus, ended_ns: int, failure_kind: str = "") -> LogInput:
+        return LogInput(
+            run=self._run_ref(),
+            request=replace(self._request, progress=None),
+            status=status,
+            started_ns=self._progress.started_ns,
+            ended_ns=ended_ns,
+            pages=self._progress.pages_done,
+            shards=self._progress.shards_planned,
+            opened=self._progress.opened,
+            selected=self._progress.selected,
+            stored=self._progress.stored,
+            committed=self._committed,
+            failure_kind=failure_kind,
+        )
+
+    def _result(self, opened: BackupOpened, committed: Committed, ended_ns: int) -> BackupResult:
+        return BackupResult(
+            run_id=self._progress.run_id,
+            status=committed.status,
+            snapshot_id=committed.snapshot_id,
+            parent=opened.parent,
+            strategy=opened.strategy,
+            reason=opened.reason,
+            started_ns=self._progress.started_ns,
+            ended_ns=ended_ns,
+            selected=self._progress.selected,
+            stored=self._progress.stored,
+            tree_blobs=committed.tree_blobs,
+            data_added=committed.data_added,
+            data_added_packed=committed.data_added_packed,
+            files=committed.files,
+            bytes_total=committed.bytes_total,
+            errors=committed.errors,
+            verdict=self._verdict,
+        )
+
+    def _run_ref(self) -> RunRef:
+        return RunRef(
+            run_id=self._progress.run_id,
+            repository=self._request.repository,
+            source=self._request.source,
+            generation=self._progress.generation,
+        )
+
+    def _continue_as_new(self) -> None:
+        """Go on in a new history; the window is drained, so every shard that was started is done."""
+        workflow.continue_as_new(replace(self._request, progress=self._progress))
+
+    def _enter(self, phase: Phase) -> None:
+        self._phase = phase
+        self._show()
+
+    def _show(self) -> None:
+        opened = self._progress.opened
+        notes = [] if opened is None else [f"Strategy: {opened.strategy.value} ({opened.reason})"]
+        if self._verdict is not None:
+            notes.append(
+                f"Verified ({self._verdict.level.value}): {'good' if self._verdict.ok else 'PROBLEMS'}"
+            )
+        elapsed_ns = workflow.time_ns() - self._progress.begun_ns
+        workflow.set_current_details(render(self.progress(), elapsed_ns=elapsed_ns, notes=notes))
+
+
+def _first_progress(request: BackupRequest) -> BackupProgress:
+    now_ns = workflow.time_ns()
+    return BackupProgress(run_id=run_id_of(request.resume_run), started_ns=now_ns, begun_ns=now_ns)
+
+
+def _unstable(message: str) -> ApplicationError:
+    hint = "something removes data from the repository while backups run; stop it, then resume the run"
+    return ApplicationError(f"{message}\n{hint}", type="RunStateError", non_retryable=True)

@@ -1,0 +1,19 @@
+"""All workflows, and the sandbox that they run in: the same for workers, tests and replays."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from workflows.backup import BackupWorkflow
+from workflows.restore import RestoreWorkflow
+
+WORKFLOWS: Final[Sequence[type]] = (BackupWorkflow, RestoreWorkflow)
+
+
+def workflow_runner() -> SandboxedWorkflowRunner:
+    """The sandbox. Messages pass through it: they are plain values, and need not be loaded anew for each
+    run."""
+    return SandboxedWorkflowRunner(
+        restrictions=SandboxRestrictions.default.with_passthrough_modules("contracts")
+    )

@@ -1,0 +1,66 @@
+"""The Markdown that the Web UI shows as a run's current details."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from contracts.common import Progress, RunStatus
+
+_NS_PER_S: Final = 10**9
+_BYTES_PER_STEP: Final = 1024
+_UNITS: Final = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
+
+
+def render(progress: Progress, *, elapsed_ns: int, notes: Iterable[str] = ()) -> str:
+    """Phase, table of counts, rate, and one line per note."""
+    lines = [
+        f"**{_headline(progress)}** after {format_duration(elapsed_ns)}",
+        "",
+        "| | done | total |",
+        "|---|---:|---:|",
+        _row("Files", f"{progress.files_done:,}", f"{progress.files_total:,}", progress),
+        _row("Bytes", format_bytes(progress.bytes_done), format_bytes(progress.bytes_total), progress),
+        _row("Shards", f"{progress.shards_done:,}", f"{progress.shards_total:,}", progress),
+        "",
+        f"{format_rate(progress.bytes_done, elapsed_ns)} · {progress.errors:,} errors",
+    ]
+    if progress.snapshot_id:
+        lines.append(f"\nSnapshot `{progress.snapshot_id[:8]}`")
+    lines.extend(f"\n{note}" for note in notes if note)
+    return "\n".join(lines)
+
+
+def _headline(progress: Progress) -> str:
+    if progress.status is RunStatus.RUNNING:
+        return progress.phase.value.capitalize()
+    return f"{progress.phase.value.capitalize()}: {progress.status.value}"
+
+
+def _row(name: str, done: str, total: str, progress: Progress) -> str:
+    growing = "" if progress.selection_complete else "+"
+    return f"| {name} | {done} | {total}{growing} |"
+
+
+def format_bytes(count: int) -> str:
+    """1536 -> "1.5 KiB"."""
+    if count < _BYTES_PER_STEP:
+        return f"{count} B"
+    value = float(count)
+    for unit in _UNITS[1:]:
+        value /= _BYTES_PER_STEP
+        if value < _BYTES_PER_STEP:
+            return f"{value:.1f} {unit}"
+    return f"{value:,.1f} {_UNITS[-1]}"
+
+
+def format_rate(count: int, elapsed_ns: int) -> str:
+    """Bytes per second over the whole run; none before a second has passed."""
+    if elapsed_ns < _NS_PER_S:
+        return "rate not known yet"
+    return f"{format_bytes(count * _NS_PER_S // elapsed_ns)}/s"
+
+
+def format_duration(elapsed_ns: int) -> str:
+    """3723 s -> "1:02:03"."""
+    minutes, seconds = divmod(max(0, elapsed_ns) // _NS_PER_S, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}"

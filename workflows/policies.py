@@ -1,0 +1,94 @@
+"""How workflows call activities: queue, timeouts, retries, heartbeats, cancellation.
+
+Two reasons for a retry, two delays. A worker that died is noticed by its missing heartbeats, and its work
+goes on elsewhere after one second, however often that happens. A temporary error (a full disk, a store that
+is away) comes with its own, growing delay, which the activity sets where it knows the attempt
+(activities/errors.py). Hence the constant interval here.
+
+Cancellation waits until an activity has really stopped: what runs after it may rely on nobody writing any
+more.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final, TypeVar
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+
+from contracts.common import RunPolicy, copy_queue
+
+ResultT = TypeVar("ResultT")
+
+RETRY_INTERVAL: Final = timedelta(seconds=1)
+LAST_WORDS_ATTEMPTS: Final = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActivityCalls:
+    """Calls activities as one run's policy says.
+
+    quick: bounded work (a page, a record). lasting: may take hours, on the light queue (commit, verify).
+    copying: moves bytes, on the copy queue. last_words: as quick, but gives up soon, so that a run that has
+    failed ends.
+    """
+
+    policy: RunPolicy
+
+    async def quick(self, name: str, message: object, result: type[ResultT], summary: str) -> ResultT:
+        """Run a bounded activity on the light queue."""
+        return await self._call(name, message, result, summary, timeout_s=self.policy.light_timeout_s)
+
+    async def lasting(self, name: str, message: object, result: type[ResultT], summary: str) -> ResultT:
+        """Run an activity that may take long on the light queue."""
+        return await self._call(name, message, result, summary, timeout_s=self.policy.shard_timeout_s)
+
+    async def copying(self, name: str, message: object, result: type[ResultT], summary: str) -> ResultT:
+        """Run a byte-moving activity on the copy queue."""
+        return await self._call(
+            name,
+            message,
+            result,
+            summary,
+            timeout_s=self.policy.shard_timeout_s,
+            queue=copy_queue(workflow.info().task_queue),
+        )
+
+    async def last_words(self, name: str, message: object, summary: str) -> None:
+        """Run a bounded activity at the end of a run that failed or was cancelled."""
+        await self._call(
+            name,
+            message,
+            type(None),
+            summary,
+            timeout_s=self.policy.light_timeout_s,
+            attempts=LAST_WORDS_ATTEMPTS,
+        )
+
+    async def _call(
+        self,
+        name: str,
+        message: object,
+        result: type[ResultT],
+        summary: str,
+        *,
+        timeout_s: float,
+        queue: str | None = None,
+        attempts: int | None = None,
+    ) -> ResultT:
+        answer: ResultT = await workflow.execute_activity(
+            name,
+            message,
+            task_queue=queue,
+            result_type=result,
+            start_to_close_timeout=timedelta(seconds=timeout_s),
+            heartbeat_timeout=timedelta(seconds=self.policy.heartbeat_timeout_s),
+            retry_policy=RetryPolicy(
+                initial_interval=RETRY_INTERVAL,
+                backoff_coefficient=1.0,
+                maximum_attempts=self.policy.max_attempts if attempts is None else attempts,
+            ),
+            cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+            summary=summary,
+        )
+        return answer

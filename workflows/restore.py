@@ -1,0 +1,291 @@
+"""The restore workflow: trigger, select, execute, log, verify.
+
+The plan is made whole before anything is written, because the check for space needs all of it. Then shards
+run in a sliding window, and a last step puts hard links, deletions and the metadata of directories in place.
+A dry run ends after the plan. As with a backup, the workflow only counts: the plan and what is done of it lie
+in the run's workspace.
+"""
+
+import asyncio
+from dataclasses import replace
+
+from temporalio import workflow
+from temporalio.exceptions import FailureError, is_cancelled_exception
+
+from contracts import names
+from contracts.common import (
+    PROGRESS_QUERY,
+    RESTORE_WORKFLOW,
+    CloseInput,
+    Phase,
+    Progress,
+    RunRef,
+    RunStatus,
+    Verdict,
+    VerifyInput,
+    VerifyLevel,
+)
+from contracts.restore import (
+    Finished,
+    FinishInput,
+    RestoreLogInput,
+    RestoreOpened,
+    RestorePage,
+    RestoreProgress,
+    RestoreRequest,
+    RestoreResult,
+    RestoreSelectInput,
+    RestoreShardInput,
+    RestoreTriggerInput,
+    ShardRestored,
+    SpaceInput,
+)
+from workflows.attributes import show_run
+from workflows.details import render
+from workflows.failures import failure_of
+from workflows.pacing import Pacing
+from workflows.policies import ActivityCalls
+from workflows.run_id import run_id_of
+from workflows.window import Work, run_window
+
+
+@workflow.defn(name=RESTORE_WORKFLOW)
+class RestoreWorkflow:
+    """One restore of one selection from one repository."""
+
+    @workflow.init
+    def __init__(self, request: RestoreRequest) -> None:
+        self._request = request
+        self._calls = ActivityCalls(policy=request.policy)
+        self._pacing = Pacing(request.policy)
+        self._progress = request.progress or RestoreProgress(
+            run_id=run_id_of(request.resume_run), started_ns=workflow.time_ns()
+        )
+        self._phase = Phase.TRIGGER
+        self._status = RunStatus.RUNNING
+        self._restoring = 0
+        self._verdict: Verdict | None = None
+
+    @workflow.run
+    async def run(self, request: RestoreRequest) -> RestoreResult:
+        """Run to the end. Fails with the type and message of the error that no retry can help."""
+        try:
+            return await self._restore(request)
+        except (FailureError, asyncio.CancelledError) as error:
+            # Cancellation is delivered once per run, so what follows it here is not cancelled in its turn.
+            cancelled = is_cancelled_exception(error)
+            await self._end_early(RunStatus.CANCELLED if cancelled else RunStatus.FAILED, error)
+            if cancelled:
+                raise
+            raise failure_of(error).as_workflow_failure() from error
+
+    @workflow.query(name=PROGRESS_QUERY)
+    def progress(self) -> Progress:
+        """Where the run stands; bytes of shards that are not finished are in their heartbeats."""
+        totals = self._progress.totals
+        opened = self._progress.opened
+        return Progress(
+            run_id=self._progress.run_id,
+            phase=self._phase,
+            status=self._status,
+            selection_complete=self._progress.selection_complete,
+            files_total=totals.files,
+            files_done=totals.files_skipped + totals.files_written,
+            bytes_total=totals.bytes_to_write,
+            bytes_done=min(totals.bytes_to_write, totals.bytes_written),
+            shards_total=self._progress.shards_planned,
+            shards_done=self._progress.shards_done,
+            errors=totals.errors,
+            snapshot_id=opened.snapshot_id if opened is not None else "",
+        )
+
+    async def _restore(self, request: RestoreRequest) -> RestoreResult:
+        opened = await self._trigger()
+        await self._select()
+        status = RunStatus.COMPLETE if opened.dry_run else await self._write()
+        ended_ns = workflow.time_ns()
+        self._enter(Phase.LOG)
+        await self._calls.quick(
+            names.LOG_RESTORE, self._log_input(status, ended_ns), type(None), "write the record"
+        )
+        if not opened.dry_run:
+            await self._verify(request.verify, opened.snapshot_id)
+        await self._calls.quick(
+            names.CLOSE_RESTORE,
+            CloseInput(run=self._run_ref(), status=status, ended_ns=ended_ns, verdict=self._verdict),
+            type(None),
+            "remove the workspace",
+        )
+        self._status = status
+        self._enter(Phase.DONE)
+        show_run(status=status)
+        return RestoreResult(
+            run_id=self._progress.run_id,
+            status=status,
+            snapshot_id=opened.snapshot_id,
+            started_ns=self._progress.started_ns,
+            ended_ns=ended_ns,
+            totals=self._progress.totals,
+            verdict=self._verdict,
+        )
+
+    async def _trigger(self) -> RestoreOpened:
+        if self._progress.opened is not None:
+            return self._progress.opened
+        show_run(status=RunStatus.RUNNING)
+        self._enter(Phase.TRIGGER)
+        opened = await self._calls.quick(
+            names.TRIGGER_RESTORE,
+            RestoreTriggerInput(
+                run=self._run_ref(), request=self._request, started_ns=self._progress.started_ns
+            ),
+            RestoreOpened,
+            "open the run",
+        )
+        self._progress = replace(self._progress, opened=opened)
+        show_run(snapshot=opened.snapshot_id)
+        return opened
+
+    async def _select(self) -> None:
+        self._enter(Phase.SELECT)
+        while not self._progress.selection_complete:
+            if self._pacing.is_long():
+                self._continue_as_new()
+            await self._select_page()
+
+    async def _select_page(self) -> None:
+        page = self._progress.pages_done
+        self._pacing.page_started()
+        selected = await self._calls.quick(
+            names.SELECT_RESTORE,
+            RestoreSelectInput(run=self._run_ref(), page=page, first_shard=self._progress.shards_planned),
+            RestorePage,
+            f"select page {page}",
+        )
+        self._progress = replace(
+            self._progress,
+            pages_done=page + 1,
+            selection_complete=selected.last,
+            shards_planned=self._progress.shards_planned + selected.shards,
+            totals=self._progress.totals.plus(selected.totals),
+        )
+        self._show()
+
+    async def _write(self) -> RunStatus:
+        self._enter(Phase.EXECUTE)
+        if not self._progress.space_checked:
+            await self._calls.quick(
+                names.CHECK_SPACE,
+                SpaceInput(run=self._run_ref(), bytes_to_write=self._progress.totals.bytes_to_write),
+                type(None),
+                "check the space",
+            )
+            self._progress = replace(self._progress, space_checked=True)
+        await run_window(self._next_work)
+        if self._progress.shards_done < self._progress.shards_planned:
+            self._continue_as_new()
+        finished = await self._calls.lasting(
+            names.FINISH_RESTORE,
+            FinishInput(
+                run=self._run_ref(), pages=self._progress.pages_done, shards=self._progress.shards_planned
+            ),
+            Finished,
+            "links, deletions, directories",
+        )
+        self._progress = replace(self._progress, totals=self._progress.totals.plus(finished.totals))
+        return finished.status
+
+    def _next_work(self) -> Work | None:
+        if self._pacing.is_long() or self._restoring >= self._request.policy.window:
+            return None
+        shard = self._progress.shards_started
+        if shard >= self._progress.shards_planned:
+            return None
+        self._progress = replace(self._progress, shards_started=shard + 1)
+        self._restoring += 1
+        self._pacing.shard_started()
+        return self._restore_shard(shard)
+
+    async def _restore_shard(self, shard: int) -> None:
+        restored = await self._calls.copying(
+            names.RESTORE_SHARD,
+            RestoreShardInput(run=self._run_ref(), shard=shard),
+            ShardRestored,
+            f"shard {shard}",
+        )
+        self._restoring -= 1
+        self._progress = replace(
+            self._progress,
+            shards_done=self._progress.shards_done + 1,
+            totals=self._progress.totals.plus(restored.totals),
+        )
+        self._show()
+
+    async def _verify(self, level: VerifyLevel, snapshot_id: str) -> None:
+        if level is VerifyLevel.NONE:
+            return
+        self._enter(Phase.VERIFY)
+        self._verdict = await self._calls.lasting(
+            names.VERIFY_RESTORE,
+            VerifyInput(
+                run=self._run_ref(), snapshot_id=snapshot_id, level=level, pages=self._progress.pages_done
+            ),
+            Verdict,
+            f"verify: {level.value}",
+        )
+
+    async def _end_early(self, status: RunStatus, error: BaseException) -> None:
+        """Leave a run that can be resumed, and a record that says how it ended; whatever of that is
+        possible."""
+        self._status = status
+        show_run(status=status)
+        ended_ns = workflow.time_ns()
+        kind = "" if status is RunStatus.CANCELLED else failure_of(error).kind
+        try:
+            await self._calls.last_words(
+                names.LOG_RESTORE, self._log_input(status, ended_ns, kind), f"record: {status.value}"
+            )
+            await self._calls.last_words(
+                names.CLOSE_RESTORE,
+                CloseInput(run=self._run_ref(), status=status, ended_ns=ended_ns, keep_workspace=True),
+                "keep the workspace",
+            )
+        except FailureError as second:
+            workflow.logger.warning("the end of the run could not be recorded: %s", failure_of(second).kind)
+        self._show()
+
+    def _log_input(self, status: RunStatus, ended_ns: int, failure_kind: str = "") -> RestoreLogInput:
+        return RestoreLogInput(
+            run=self._run_ref(),
+            request=replace(self._request, progress=None),
+            status=status,
+            started_ns=self._progress.started_ns,
+            ended_ns=ended_ns,
+            pages=self._progress.pages_done,
+            shards=self._progress.shards_planned,
+            opened=self._progress.opened,
+            totals=self._progress.totals,
+            failure_kind=failure_kind,
+        )
+
+    def _run_ref(self) -> RunRef:
+        return RunRef(
+            run_id=self._progress.run_id, repository=self._request.repository, source=self._request.selection
+        )
+
+    def _continue_as_new(self) -> None:
+        """Go on in a new history; the window is drained, so every shard that was started is done."""
+        workflow.continue_as_new(replace(self._request, progress=self._progress))
+
+    def _enter(self, phase: Phase) -> None:
+        self._phase = phase
+        self._show()
+
+    def _show(self) -> None:
+        elapsed_ns = workflow.time_ns() - self._progress.started_ns
+        workflow.set_current_details(render(self.progress(), elapsed_ns=elapsed_ns, notes=self._notes()))
+
+    def _notes(self) -> list[str]:
+        if self._verdict is None:
+            return []
+        return [f"Verified ({self._verdict.level.value}): {'good' if self._verdict.ok else 'PROBLEMS'}"]
