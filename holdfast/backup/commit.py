@@ -1,0 +1,305 @@
+"""Commit a run: merge plan and results into trees, check every blob, write the snapshot. Exactly once.
+
+    1. the outcome that stands is returned; a snapshot with the run's tag likewise;
+    2. plan and results are merged in walk order, bottom up; every blob that a node names is looked up in an index
+       loaded under the lock. What is missing goes back: shards to be stored again, or a rescan;
+    3. tree packs become durable, then their index file;
+    4. the sealed snapshot is created as a document of the run: whoever comes second takes the first one's bytes;
+    5. these bytes are put under their own hash. Attempts that race write the same file: one snapshot (invariant 4);
+    6. the outcome is created as a document.
+"""
+
+import time
+from dataclasses import dataclass, field
+from typing import Final
+
+from holdfast import __version__
+from holdfast.backup.checkpoints import ShardCheckpoints
+from holdfast.backup.documents import (
+    CommitResult,
+    Enter,
+    Keep,
+    Leave,
+    Opening,
+    RunKey,
+    Stored,
+    Unreadable,
+    decide,
+    load,
+)
+from holdfast.backup.merge import TreeMerger
+from holdfast.backup.opening import BackupOrder, load_opening, run_tag, snapshot_paths
+from holdfast.backup.plan_reader import MissingShardError, PlanReader, ReadOutcome
+from holdfast.backup.strategy import STATUS_TAG, STRATEGY_TAG
+from holdfast.errors import FencedError, RunStateError
+from holdfast.format.index import BlobType, IndexPack
+from holdfast.format.sealed import encode_file
+from holdfast.format.snapshot import Snapshot, SnapshotSummary, encode_snapshot
+from holdfast.format.times import format_time
+from holdfast.format.tree import Node
+from holdfast.ids import BlobId, sha256, to_hex
+from holdfast.repository.index_files import write_index
+from holdfast.repository.packer import Packer
+from holdfast.repository.session import HeldRepository, RepositorySession
+from holdfast.repository.snapshots import save_sealed
+
+PARTIAL: Final = "partial"
+COMPLETE: Final = "complete"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommitOutcome:
+    """The snapshot is written (`result`), or work must be redone first."""
+
+    result: CommitResult | None = None
+    missing_shards: tuple[int, ...] = ()
+    rescan: bool = False
+
+
+@dataclass(slots=True)
+class _Merged:
+    """What a pass over plan and results found."""
+
+    tree: BlobId | None = None
+    missing_shards: set[int] = field(default_factory=set)
+    rescan: bool = False
+    files: int = 0
+    directories: int = 0
+    bytes_total: int = 0
+    errors: int = 0
+    tree_packs: list[IndexPack] = field(default_factory=list)
+
+    @property
+    def tree_blobs(self) -> int:
+        return sum(len(pack.blobs) for pack in self.tree_packs)
+
+    @property
+    def tree_bytes(self) -> int:
+        return sum(blob.plaintext_bytes for pack in self.tree_packs for blob in pack.blobs)
+
+    @property
+    def tree_bytes_packed(self) -> int:
+        return sum(blob.length for pack in self.tree_packs for blob in pack.blobs)
+
+
+def commit_run(
+    session: RepositorySession, key: RunKey, order: BackupOrder, pages: int, shards: int
+) -> CommitOutcome:
+    """Write the run's snapshot from a plan of `pages` pages and `shards` shards.
+
+    Raises:
+        RunStateError: the run's plan is gone; it must be opened anew.
+        FencedError: the run was closed meanwhile.
+        StorageUnavailableError, StorageFullError, StorageDeniedError, LockLostError, CorruptFileError.
+    """
+    workspace = session.workspace(key.run_id)
+    standing = load(workspace, key.name("committed"), CommitResult)
+    if standing is not None:
+        return CommitOutcome(result=standing)
+    opening = load_opening(session, key)
+    if opening is None:
+        raise FencedError("the run's workspace is gone: it was closed, or never opened")
+    with session.hold() as held:
+        held.refresh()
+        reader = PlanReader(workspace, key, pages, shards)
+        try:
+            merged = _merge(held, reader)
+        except MissingShardError as error:
+            return CommitOutcome(missing_shards=(error.shard,))
+        if merged.rescan:
+            return CommitOutcome(rescan=True)
+        if merged.missing_shards:
+            for shard in merged.missing_shards:
+                workspace.remove(key.shard(shard, "result"))
+                ShardCheckpoints(workspace, key, shard).clear()
+            return CommitOutcome(missing_shards=tuple(sorted(merged.missing_shards)))
+        held.check_lock()
+        snapshot = _snapshot(key, order, opening, merged, _summary(reader, opening, merged))
+        sealed = encode_file(
+            session.repository.sealer(), encode_snapshot(snapshot), version=session.repository.version
+        )
+        snapshot_id = save_sealed(session.repository, _decide_snapshot(session, key, sealed))
+    return CommitOutcome(
+        result=decide(
+            workspace,
+            key.name("committed"),
+            CommitResult(
+                snapshot=snapshot_id,
+                partial=merged.errors > 0,
+                tree_blobs=merged.tree_blobs,
+                data_added=merged.tree_bytes,
+                data_added_packed=merged.tree_bytes_packed,
+                files=merged.files,
+                bytes_total=merged.bytes_total,
+                errors=merged.errors,
+                packs=tuple(pack.id for pack in merged.tree_packs),
+            ),
+        )
+    )
+
+
+def _decide_snapshot(session: RepositorySession, key: RunKey, sealed: bytes) -> bytes:
+    """The sealed bytes that this run's snapshot has, whoever made them.
+
+    `close_run` removes the opening before everything else. So an attempt that wakes up after the run was closed, and
+    finds no snapshot document any more, sees afterwards that the opening is gone as well, and stops.
+
+    Raises:
+        FencedError: the run was closed.
+    """
+    workspace = session.workspace(key.run_id)
+    name = key.name("snapshot")
+    if workspace.put_new(name, sealed):
+        if load_opening(session, key) is None:
+            workspace.remove(name)
+            raise FencedError("the run was closed before this attempt could commit it")
+        return sealed
+    standing = workspace.get(name)
+    if standing is None:
+        raise FencedError("the run was closed while this attempt committed it")
+    return standing
+
+
+def _merge(held: HeldRepository, reader: PlanReader) -> _Merged:
+    """One pass over the plan; the tree packs and their index are durable when it returns."""
+    with Packer(
+        held.repository,
+        BlobType.TREE,
+        compression=held.compression,
+        pack_size_bytes=held.pack_size_bytes,
+    ) as packer:
+        merge = _Merge(held, packer)
+        merge.run(reader)
+        packer.flush()
+        merge.found.tree_packs = packer.take_stored()
+    held.check_lock()
+    write_index(held.repository, merge.found.tree_packs)
+    held.add_packs(merge.found.tree_packs)
+    return merge.found
+
+
+class _Merge:
+    """The pass over plan and results: builds trees, checks blobs, counts."""
+
+    def __init__(self, held: HeldRepository, packer: Packer) -> None:
+        self._held = held
+        self._index = held.index
+        self._packer = packer
+        self._own_trees: set[BlobId] = set()
+        self._merger = TreeMerger(self._save_tree)
+        self.found = _Merged()
+
+    def run(self, reader: PlanReader) -> None:
+        for record in reader.merged():
+            match record:
+                case Enter():
+                    self._merger.enter(record.node)
+                    self.found.directories += 1
+                case Leave():
+                    self._merger.leave()
+                case Keep():
+                    self._keep(record.node)
+                case ReadOutcome():
+                    self._read(record)
+                case Unreadable():
+                    self.found.errors += 1
+                case _:
+                    raise RunStateError("the plan of this run holds a record of an unknown kind")
+        self.found.tree = self._merger.finish()
+
+    def _keep(self, node: Node) -> None:
+        self._check_kept(node)
+        self._merger.add(node)
+
+    def _check_kept(self, node: Node) -> None:
+        """Count an unchanged node and look for its blobs; the whole subtree's, without recursion."""
+        pending = [node]
+        while pending:
+            current = pending.pop()
+            if current.subtree_id is not None:
+                self.found.directories += 1
+                pending.extend(self._kept_children(current.subtree_id))
+            elif current.is_file:
+                self.found.files += 1
+                self.found.bytes_total += current.size
+                if not all(self._index.has(blob, BlobType.DATA) for blob in current.content_ids):
+                    self.found.rescan = True
+
+    def _kept_children(self, tree: BlobId) -> list[Node]:
+        if not self._index.has(tree, BlobType.TREE):
+            self.found.rescan = True
+            return []
+        return self._held.loader.load_tree(tree)
+
+    def _read(self, record: ReadOutcome) -> None:
+        stored = [outcome for outcome in record.outcomes if isinstance(outcome, Stored)]
+        if len(stored) < len(record.outcomes):
+            self.found.errors += 1
+            return
+        for outcome, shard in zip(stored, record.shards, strict=True):
+            if not all(self._index.has(blob, BlobType.DATA) for blob in outcome.node.content_ids):
+                self.found.missing_shards.add(shard)
+        node = join_segments(stored)
+        self.found.files += 1
+        self.found.bytes_total += node.size
+        self._merger.add(node)
+
+    def _save_tree(self, tree: bytes) -> BlobId:
+        blob = BlobId(sha256(tree))
+        if blob not in self._own_trees and not self._index.has(blob, BlobType.TREE):
+            self._packer.add(blob, tree)
+            self._own_trees.add(blob)
+        return blob
+
+
+def join_segments(stored: list[Stored]) -> Node:
+    """One node for a file that was read in segments: the metadata as last seen, all content, the size that was read."""
+    if len(stored) == 1:
+        return stored[0].node
+    content = [blob for outcome in stored for blob in outcome.node.content_ids]
+    return stored[-1].node.with_content(content, size=sum(outcome.size_bytes for outcome in stored))
+
+
+def _summary(reader: PlanReader, opening: Opening, merged: _Merged) -> SnapshotSummary:
+    selected, stored = reader.selected, reader.stored
+    return SnapshotSummary(
+        backup_start=format_time(opening.started_ns),
+        backup_end=format_time(time.time_ns()),
+        files_new=selected.files_new,
+        files_changed=selected.files_changed,
+        files_unmodified=selected.files_unmodified,
+        dirs_new=selected.dirs_new,
+        dirs_changed=selected.dirs_changed,
+        dirs_unmodified=selected.dirs_unmodified,
+        data_blobs=stored.data_blobs,
+        tree_blobs=merged.tree_blobs,
+        data_added=stored.data_added + merged.tree_bytes,
+        data_added_packed=stored.data_added_packed + merged.tree_bytes_packed,
+        total_files_processed=merged.files,
+        total_bytes_processed=merged.bytes_total,
+    )
+
+
+def _snapshot(
+    key: RunKey,
+    order: BackupOrder,
+    opening: Opening,
+    merged: _Merged,
+    summary: SnapshotSummary,
+) -> Snapshot:
+    if merged.tree is None:
+        raise RunStateError("the run's plan is empty")
+    status = PARTIAL if merged.errors else COMPLETE
+    tags = [*order.tags, run_tag(key.run_id), STATUS_TAG + status, STRATEGY_TAG + opening.strategy]
+    return Snapshot(
+        time=format_time(opening.started_ns),
+        parent=to_hex(opening.parent) if opening.parent else None,
+        tree=to_hex(merged.tree),
+        paths=snapshot_paths(order.spec),
+        hostname=opening.host,
+        username=order.username,
+        excludes=list(order.spec.filters.excludes) or None,
+        tags=tags,
+        program_version=f"holdfast {__version__}",
+        summary=summary,
+    )

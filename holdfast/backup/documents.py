@@ -1,0 +1,333 @@
+"""What a backup keeps in its run workspace: the types of the documents, their names, their encoding.
+
+All are MessagePack (file names are bytes), sealed and compressed by the workspace. Under `holdfast/runs/<run>/`:
+
+    opening                           the run's decisions: time, strategy, parent (created once)
+    g<n>/pages/<page>                 one page of the walk: cursor, shard numbers, totals (created once: it decides)
+    g<n>/plans/<page>-<token>/part-…  plan records in walk order, of the attempt that `token` names
+    g<n>/plans/<page>-<token>/shard-… the files of one shard
+    g<n>/shards/<shard>/origin        which plan the shard belongs to
+    g<n>/shards/<shard>/mark-<e>      where the attempt with epoch <e> began, and how far it may have read
+    g<n>/shards/<shard>/cp-<e>-<n>    its checkpoints
+    g<n>/shards/<shard>/result        what became of the shard's files (created once)
+    g<n>/snapshot                     the sealed snapshot, before it gets its final name (created once)
+    g<n>/committed                    the outcome of the commit (created once)
+
+`g<n>` is the generation: 0, and one more after each rescan.
+"""
+
+from collections.abc import Sequence
+from typing import Final, Protocol, TypeVar
+
+import msgspec
+
+from holdfast.errors import CorruptFileError
+from holdfast.format.index import BlobEntry, BlobType, IndexPack
+from holdfast.format.tree import Node
+from holdfast.ids import BlobId, PackId
+
+OPENING: Final = "opening"
+PLAN_PART_RECORDS: Final = 10_000
+
+DocumentT = TypeVar("DocumentT", bound=msgspec.Struct)
+
+
+class Documents(Protocol):
+    """The part of a workspace that documents need."""
+
+    def get(self, name: str) -> bytes | None: ...
+    def put(self, name: str, data: bytes) -> None: ...
+    def put_new(self, name: str, data: bytes) -> bool: ...
+
+
+class RunKey(msgspec.Struct, frozen=True, kw_only=True):
+    """Names a run and its generation."""
+
+    run_id: str
+    generation: int = 0
+
+    def name(self, rest: str) -> str:
+        """The name of a document of this generation."""
+        return f"g{self.generation}/{rest}"
+
+    def page(self, page: int) -> str:
+        return self.name(f"pages/{page:08d}")
+
+    def plan_part(self, page: int, token: str, part: int) -> str:
+        return self.name(f"plans/{page:08d}-{token}/part-{part:06d}")
+
+    def plan_shard(self, page: int, token: str, shard: int) -> str:
+        return self.name(f"plans/{page:08d}-{token}/shard-{shard:08d}")
+
+    def shard(self, shard: int, rest: str) -> str:
+        return self.name(f"shards/{shard:08d}/{rest}")
+
+
+class Opening(msgspec.Struct, frozen=True, kw_only=True):
+    """The run's decisions, made once."""
+
+    started_ns: int
+    strategy: str
+    reason: str
+    host: str
+    parent: bytes = b""
+    parent_tree: bytes = b""
+
+
+class Totals(msgspec.Struct, frozen=True, kw_only=True):
+    """Counts of a selection; bytes_to_read leaves out the holes of sparse files."""
+
+    files_new: int = 0
+    files_changed: int = 0
+    files_unmodified: int = 0
+    dirs_new: int = 0
+    dirs_changed: int = 0
+    dirs_unmodified: int = 0
+    others: int = 0
+    bytes_total: int = 0
+    bytes_to_read: int = 0
+    files_to_read: int = 0
+    errors: int = 0
+
+
+class OpenDirectory(msgspec.Struct, frozen=True, kw_only=True):
+    """A directory that the walk is inside of at the end of a page.
+
+    same: nothing seen in it so far differs from the parent. children: how many entries were seen.
+    """
+
+    name: bytes
+    same: bool = False
+    children: int = 0
+
+
+class Page(msgspec.Struct, frozen=True, kw_only=True):
+    """One decided page of the walk. Its plan lies under `token`; the next page goes on at `cursor`."""
+
+    token: str
+    cursor: bytes
+    last: bool
+    parts: int
+    first_shard: int
+    shards: int
+    totals: Totals
+    open_directories: tuple[OpenDirectory, ...] = ()
+
+
+class Enter(msgspec.Struct, frozen=True, array_like=True, tag="e"):
+    """A directory begins. `node` has no subtree yet."""
+
+    node: Node
+    ancestor: bool = False
+
+
+class Leave(msgspec.Struct, frozen=True, array_like=True, tag="l"):
+    """The innermost open directory ends."""
+
+
+class Keep(msgspec.Struct, frozen=True, array_like=True, tag="k"):
+    """A node that is complete: unchanged since the parent, or without content. `tree`: a whole unchanged subtree."""
+
+    node: Node
+    from_parent: bool = False
+
+
+class Read(msgspec.Struct, frozen=True, array_like=True, tag="r"):
+    """A file that shards read: the next `segments` outcomes, in shard order, belong to it."""
+
+    name: bytes
+    segments: int = 1
+    known: bool = False
+
+
+class Unreadable(msgspec.Struct, frozen=True, array_like=True, tag="u"):
+    """Something that could not be read while walking."""
+
+    path: bytes
+    message: str
+
+
+PlanRecord = Enter | Leave | Keep | Read | Unreadable
+
+
+class Extent(msgspec.Struct, frozen=True, array_like=True):
+    """A stretch of a file, in bytes."""
+
+    offset: int
+    length: int
+    hole: bool = False
+
+
+class FileToRead(msgspec.Struct, frozen=True, array_like=True):
+    """One file, or one segment of a large file. `directory` indexes the shard's list of directories.
+
+    start, end: the segment's bytes; end -1 means up to the end of the file, whatever it is by then. known: the
+    parent has a file of this name (which decides between "new" and "changed" in the report).
+    """
+
+    directory: int
+    name: bytes
+    size: int
+    inode: int
+    start: int = 0
+    end: int = -1
+    known: bool = False
+
+
+class ShardPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """The files of one shard, in walk order. bytes_to_read: without holes, as known when planned."""
+
+    directories: tuple[bytes, ...]
+    files: tuple[FileToRead, ...]
+    bytes_to_read: int
+
+
+class ShardOrigin(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the plan of a shard lies."""
+
+    page: int
+    token: str
+
+
+class Stored(msgspec.Struct, frozen=True, array_like=True, tag="s"):
+    """A file (or segment) is stored. `node` carries metadata and content; size_bytes is what was read, holes included.
+
+    warning: not empty when the file changed while it was read, time and again.
+    """
+
+    node: Node
+    size_bytes: int
+    warning: str = ""
+
+
+class Failed(msgspec.Struct, frozen=True, array_like=True, tag="f"):
+    """A file could not be read."""
+
+    message: str
+
+
+Outcome = Stored | Failed
+
+
+class StoreTotals(msgspec.Struct, frozen=True, kw_only=True):
+    """Counts of a shard; see contracts.backup.StoredTotals for their meaning."""
+
+    files: int = 0
+    bytes_read: int = 0
+    bytes_reread: int = 0
+    checkpoints: int = 0
+    checkpoints_resumed: int = 0
+    data_blobs: int = 0
+    data_added: int = 0
+    data_added_packed: int = 0
+    errors: int = 0
+    warnings: int = 0
+
+
+class ShardResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a shard's files, in plan order, and the packs that it wrote."""
+
+    outcomes: tuple[Outcome, ...]
+    totals: StoreTotals
+    packs: tuple[bytes, ...] = ()
+
+
+class StoredPack(msgspec.Struct, frozen=True, array_like=True):
+    """The index entry of a durable pack that is in no index file yet."""
+
+    pack: bytes
+    blobs: tuple[tuple[bytes, int, int, int, int], ...]
+
+    @classmethod
+    def of(cls, pack: IndexPack) -> "StoredPack":
+        blobs = tuple((b.id, int(b.type), b.offset, b.length, b.uncompressed_length) for b in pack.blobs)
+        return cls(pack.id, blobs)
+
+    def index_pack(self) -> IndexPack:
+        blobs = tuple(
+            BlobEntry(
+                id=BlobId(raw), type=BlobType(kind), offset=offset, length=length, uncompressed_length=plain
+            )
+            for raw, kind, offset, length, plain in self.blobs
+        )
+        return IndexPack(id=PackId(self.pack), blobs=blobs)
+
+
+class OpenFile(msgspec.Struct, frozen=True, kw_only=True):
+    """The file that was being read: how far, what of it is stored, and what it looked like when it was opened."""
+
+    offset: int
+    content: tuple[bytes, ...]
+    identity: tuple[int, int, int, int]
+
+
+class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the next attempt of a shard goes on. Speaks only of durable bytes.
+
+    position: bytes of the shard's reading that lie before this checkpoint (the scale of the marks).
+    """
+
+    outcomes: tuple[Outcome, ...]
+    position: int
+    open_file: OpenFile | None
+    pending: tuple[StoredPack, ...]
+    packs: tuple[bytes, ...]
+    totals: StoreTotals
+
+
+class Mark(msgspec.Struct, frozen=True, kw_only=True):
+    """An attempt went on at `start` and may have read up to `position` of the shard; written before it does."""
+
+    start: int
+    position: int
+
+
+class CommitResult(msgspec.Struct, frozen=True, kw_only=True):
+    """The outcome of a commit that wrote its snapshot."""
+
+    snapshot: bytes
+    partial: bool
+    tree_blobs: int
+    data_added: int
+    data_added_packed: int
+    files: int
+    bytes_total: int
+    errors: int
+    packs: tuple[bytes, ...] = ()
+
+
+TotalsT = TypeVar("TotalsT", Totals, StoreTotals)
+
+
+def added(one: TotalsT, other: TotalsT) -> TotalsT:
+    """The sum of two counts, field by field."""
+    fields = type(one).__struct_fields__
+    return type(one)(**{name: getattr(one, name) + getattr(other, name) for name in fields})
+
+
+def encode(document: msgspec.Struct | Sequence[msgspec.Struct]) -> bytes:
+    """MessagePack of a document."""
+    return msgspec.msgpack.encode(document)
+
+
+def load(documents: Documents, name: str, kind: type[DocumentT]) -> DocumentT | None:
+    """Read a document; None when there is none.
+
+    Raises:
+        CorruptFileError: the bytes are not such a document.
+    """
+    data = documents.get(name)
+    if data is None:
+        return None
+    try:
+        return msgspec.msgpack.decode(data, type=kind)
+    except msgspec.MsgspecError as error:
+        raise CorruptFileError(f"the run's document {name} cannot be read: {error}") from error
+
+
+def decide(documents: Documents, name: str, document: DocumentT) -> DocumentT:
+    """Write `document` unless one is there already; return the one that stands."""
+    if documents.put_new(name, encode(document)):
+        return document
+    standing = load(documents, name, type(document))
+    return document if standing is None else standing

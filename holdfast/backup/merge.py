@@ -1,0 +1,57 @@
+"""Trees from a stream of nodes in walk order: bottom up, with one open tree for each level of the path.
+
+Directories must be balanced and names ascend by raw bytes within each, as the walk delivers them. Memory is one
+encoded tree per open level, whatever the number of entries below.
+"""
+
+from collections.abc import Callable
+
+from holdfast.errors import RunStateError
+from holdfast.format.tree import Node, TreeWriter
+from holdfast.ids import BlobId
+
+SaveTree = Callable[[bytes], BlobId]
+
+
+class TreeMerger:
+    """Builds the trees of a snapshot. `save_tree` stores one encoded tree and returns its id."""
+
+    def __init__(self, save_tree: SaveTree) -> None:
+        self._save_tree = save_tree
+        self._writers = [TreeWriter()]
+        self._directories: list[Node] = []
+
+    @property
+    def depth(self) -> int:
+        """How many directories are open."""
+        return len(self._directories)
+
+    def enter(self, node: Node) -> None:
+        """Open a directory; what follows belongs to it until `leave`."""
+        self._directories.append(node)
+        self._writers.append(TreeWriter())
+
+    def add(self, node: Node) -> None:
+        """Add a node that is complete."""
+        self._writers[-1].add(node)
+
+    def leave(self) -> None:
+        """Close the innermost directory.
+
+        Raises:
+            RunStateError: none is open, so the plan cannot be this run's.
+        """
+        if not self._directories:
+            raise RunStateError("the plan of this run leaves a directory that it never entered")
+        tree = self._save_tree(self._writers.pop().finish())
+        self._writers[-1].add(self._directories.pop().with_subtree(tree))
+
+    def finish(self) -> BlobId:
+        """Close the root; its id is the snapshot's tree.
+
+        Raises:
+            RunStateError: directories are still open.
+        """
+        if self._directories:
+            raise RunStateError("the plan of this run ends inside a directory")
+        return self._save_tree(self._writers.pop().finish())

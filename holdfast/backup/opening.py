@@ -1,0 +1,128 @@
+"""Open a run: is its snapshot there already, was it opened before, against which parent does it compare?
+
+The decision is a document that is created once, so every attempt, and every resumption after days, goes on with the
+same time, strategy and parent. A snapshot that carries the run's tag ends the matter: the run is finished.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from holdfast.backup.documents import OPENING, Opening, RunKey, decide, load
+from holdfast.backup.strategy import RUN_TAG, Candidate, Choice, choose, choose_named
+from holdfast.format.names import quote_name
+from holdfast.ids import BlobId, SnapshotId, from_hex
+from holdfast.repository.session import RepositorySession
+from holdfast.repository.snapshots import list_snapshots
+from holdfast.source.spec import SourceSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackupOrder:
+    """What was asked for.
+
+    started_ns: when, since 1970; it becomes the snapshot's time. parent: a snapshot id or prefix, or empty.
+    """
+
+    spec: SourceSpec
+    host: str
+    strategy: str
+    started_ns: int
+    parent: str = ""
+    tags: tuple[str, ...] = ()
+    username: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOpening:
+    """The run is open. finished: the snapshot that this run has already written."""
+
+    strategy: str
+    reason: str
+    started_ns: int
+    parent: SnapshotId | None
+    resumed: bool
+    finished: SnapshotId | None
+
+
+def run_tag(run_id: str) -> str:
+    """The tag by which a run finds its own snapshot; a hash, because run ids may hold commas."""
+    return RUN_TAG + hashlib.sha256(run_id.encode()).hexdigest()[:32]
+
+
+def snapshot_paths(spec: SourceSpec) -> list[str]:
+    """The source's roots as a snapshot lists them."""
+    return [quote_path(root) for root in spec.roots]
+
+
+def quote_path(path: bytes) -> str:
+    """A path as text: UTF-8 as it is, other bytes as Go quotes them (what restic shows for such a path)."""
+    try:
+        return path.decode()
+    except UnicodeDecodeError:
+        return quote_name(path)
+
+
+def open_run(session: RepositorySession, key: RunKey, order: BackupOrder) -> RunOpening:
+    """Open the run, or find it open, or find it finished.
+
+    Raises:
+        SnapshotNotFoundError, UsageError: the parent or the strategy that was asked for does not exist.
+        RepositoryLockedError, CorruptFileError, StorageUnavailableError: from the repository.
+    """
+    workspace = session.workspace(key.run_id)
+    with session.hold():
+        candidates = [
+            Candidate(id=stored.id, snapshot=stored.snapshot) for stored in list_snapshots(session.repository)
+        ]
+    standing = load(workspace, OPENING, Opening)
+    opening = standing or decide(workspace, OPENING, _decide(order, candidates))
+    return RunOpening(
+        strategy=opening.strategy,
+        reason=opening.reason,
+        started_ns=opening.started_ns,
+        parent=SnapshotId(opening.parent) if opening.parent else None,
+        resumed=standing is not None,
+        finished=finished_snapshot(candidates, key.run_id),
+    )
+
+
+def load_opening(session: RepositorySession, key: RunKey) -> Opening | None:
+    """The run's decisions, if it was ever opened and its workspace still stands."""
+    return load(session.workspace(key.run_id), OPENING, Opening)
+
+
+def finished_snapshot(candidates: Sequence[Candidate], run_id: str) -> SnapshotId | None:
+    """The snapshot that carries the run's tag."""
+    tag = run_tag(run_id)
+    return next((c.id for c in candidates if tag in (c.snapshot.tags or ())), None)
+
+
+def parent_tree(opening: Opening) -> BlobId | None:
+    """The root tree to compare with, or None where every file is read."""
+    return BlobId(opening.parent_tree) if opening.parent_tree else None
+
+
+def _decide(order: BackupOrder, candidates: Sequence[Candidate]) -> Opening:
+    choice = _choose(order, candidates)
+    parent = choice.parent
+    return Opening(
+        started_ns=order.started_ns,
+        strategy=choice.strategy,
+        reason=choice.reason,
+        host=order.host,
+        parent=b"" if parent is None else parent.id,
+        parent_tree=b"" if parent is None else from_hex(parent.snapshot.tree),
+    )
+
+
+def _choose(order: BackupOrder, candidates: Sequence[Candidate]) -> Choice:
+    if order.parent:
+        return choose_named(order.strategy, order.parent, candidates)
+    return choose(
+        order.strategy,
+        candidates,
+        host=order.host,
+        paths=snapshot_paths(order.spec),
+        now_ns=order.started_ns,
+    )

@@ -1,0 +1,189 @@
+"""The planner: what one walk event means for the backup. Keeps counts and records; reads no file content.
+
+A directory in which nothing differs from the parent collapses to one record that names the parent's tree, as long as
+its first record is still at hand; so an unchanged tree of millions of files makes a plan of a few records.
+"""
+
+import os
+from collections.abc import Callable
+from typing import Final
+
+from holdfast.backup.documents import (
+    Enter,
+    Keep,
+    Leave,
+    OpenDirectory,
+    PlanRecord,
+    Read,
+    Totals,
+    Unreadable,
+)
+from holdfast.backup.large_files import extents
+from holdfast.backup.parent import Frame, ParentView
+from holdfast.backup.shards import SEGMENT_BYTES, Planned, Segment, cut_segments
+from holdfast.format.index import BlobType
+from holdfast.format.tree import Node
+from holdfast.repository.index_map import IndexMap
+from holdfast.source.change import is_unchanged
+from holdfast.source.open_file import open_regular_at
+from holdfast.source.spec import SourceSpec
+from holdfast.source.walk import EnterDirectory, Entry, LeaveDirectory, WalkEvent
+from holdfast.source.walk import Unreadable as UnreadableEvent
+
+MAX_RECORDS_AT_HAND: Final = 40_000
+
+
+class Planner:
+    """Turns walk events into plan records and files to read."""
+
+    def __init__(
+        self,
+        index: IndexMap,
+        parent: ParentView,
+        spec: SourceSpec,
+        write_records: Callable[[list[PlanRecord]], None],
+    ) -> None:
+        self._index = index
+        self._parent = parent
+        self._spec = spec
+        self._write_records = write_records
+        self._records: list[PlanRecord] = []
+        self._counts: dict[str, int] = dict.fromkeys(Totals.__struct_fields__, 0)
+        self.to_read: list[Planned] = []
+        self.bytes_to_read = 0
+
+    def take(self, event: WalkEvent) -> None:
+        """One event of the walk."""
+        match event:
+            case Entry():
+                self._entry(event)
+            case EnterDirectory():
+                self._enter(event)
+            case LeaveDirectory():
+                self._leave()
+            case UnreadableEvent():
+                self._unreadable(event)
+        if len(self._records) >= MAX_RECORDS_AT_HAND:
+            self.finish()
+
+    def finish(self) -> None:
+        """Write the records at hand; directories that are open now can no longer collapse."""
+        self._write_records(self._records)
+        self._records = []
+        for frame in self._parent.frames:
+            frame.record = None
+
+    def totals(self) -> Totals:
+        """The counts so far."""
+        return Totals(**self._counts)
+
+    def open_directories(self) -> tuple[OpenDirectory, ...]:
+        """The directories that the walk is inside of."""
+        return self._parent.open_directories()
+
+    def _enter(self, event: EnterDirectory) -> None:
+        node = event.node()
+        frame = self._parent.enter(event.name, node)
+        frame.record = len(self._records)
+        self._records.append(Enter(node))
+
+    def _leave(self) -> None:
+        frame = self._parent.leave()
+        same = self._is_same_directory(frame)
+        self._count(_directory_kind(frame, same=same))
+        if frame.unchanged and frame.record is not None and frame.node is not None and frame.parent_tree:
+            del self._records[frame.record :]
+            self._records.append(Keep(frame.node.with_subtree(frame.parent_tree), from_parent=True))
+        else:
+            self._records.append(Leave())
+        self._parent.saw(same=same)
+
+    @staticmethod
+    def _is_same_directory(frame: Frame) -> bool:
+        if not frame.unchanged or frame.parent_node is None or frame.parent_tree is None:
+            return False
+        # A frame taken over from an earlier page has lost its node: the commit compares by hash anyway.
+        return frame.node is not None and frame.node.with_subtree(frame.parent_tree) == frame.parent_node
+
+    def _entry(self, event: Entry) -> None:
+        before = self._parent.lookup(event.name)
+        if not event.is_file:
+            node = event.node()
+            self._count("others")
+            self._records.append(Keep(node))
+            self._parent.saw(same=node == before)
+            return
+        self._counts["bytes_total"] += event.stat.st_size
+        if before is not None and self._is_unchanged(event.stat, before):
+            self._keep_file(event, before)
+            return
+        self._count("files_new" if before is None else "files_changed")
+        self._parent.saw(same=False)
+        self._read_file(event, known=before is not None)
+
+    def _is_unchanged(self, stat: os.stat_result, before: Node) -> bool:
+        return is_unchanged(stat, before, self._spec) and all(
+            self._index.has(blob, BlobType.DATA) for blob in before.content_ids
+        )
+
+    def _keep_file(self, event: Entry, before: Node) -> None:
+        node = before
+        if self._spec.ignore_ctime or before.device_id != event.stat.st_dev:
+            # Metadata may have changed where the change time is not looked at.
+            node = event.node().with_content(before.content_ids, size=before.size)
+        self._count("files_unmodified")
+        self._records.append(Keep(node, from_parent=True))
+        self._parent.saw(same=node == before)
+
+    def _read_file(self, event: Entry, *, known: bool) -> None:
+        segments = self._segments(event)
+        directory = os.path.dirname(event.path)
+        for segment in segments:
+            self.to_read.append(
+                Planned(
+                    directory=directory,
+                    name=event.name,
+                    size=event.stat.st_size,
+                    inode=event.stat.st_ino,
+                    known=known,
+                    bytes_to_read=segment.bytes_to_read,
+                    start=segment.start,
+                    end=segment.end,
+                )
+            )
+            self.bytes_to_read += segment.bytes_to_read
+            self._counts["bytes_to_read"] += segment.bytes_to_read
+        self._count("files_to_read")
+        self._records.append(Read(event.name, len(segments), known))
+
+    def _segments(self, event: Entry) -> list[Segment]:
+        size = event.stat.st_size
+        if size < SEGMENT_BYTES:
+            return [Segment(start=0, end=-1, bytes_to_read=size)]
+        try:
+            fd = open_regular_at(event.directory_fd, event.name)
+        except OSError:
+            return [Segment(start=0, end=-1, bytes_to_read=size)]
+        try:
+            # A dense file is one open-ended extent: give it the length that it has now.
+            found = [
+                extent if extent.length >= 0 else type(extent)(extent.offset, size)
+                for extent in extents(fd, event.stat, 0, -1)
+            ]
+            return cut_segments(found)
+        finally:
+            os.close(fd)
+
+    def _unreadable(self, event: UnreadableEvent) -> None:
+        self._count("errors")
+        self._parent.saw(same=False)
+        self._records.append(Unreadable(event.path, event.message))
+
+    def _count(self, name: str) -> None:
+        self._counts[name] += 1
+
+
+def _directory_kind(frame: Frame, *, same: bool) -> str:
+    if frame.parent_node is None:
+        return "dirs_new"
+    return "dirs_unmodified" if same else "dirs_changed"

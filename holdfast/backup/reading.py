@@ -1,0 +1,43 @@
+"""What reading one file has in common, whether it is small or large: identity, retries, warnings."""
+
+import errno
+import os
+from dataclasses import dataclass
+from typing import Final
+
+from holdfast.backup.documents import Failed
+from holdfast.errors import TemporaryError
+
+MAX_READINGS: Final = 3
+CHANGED_WARNING: Final = "changed while it was read, three times; stored as last read"
+_OUR_OWN_TROUBLE: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """What must not change while a file is read, or between two attempts at it."""
+
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+
+    @classmethod
+    def of(cls, stat: os.stat_result) -> "Identity":
+        return cls(
+            size=stat.st_size, mtime_ns=stat.st_mtime_ns, ctime_ns=stat.st_ctime_ns, inode=stat.st_ino
+        )
+
+    def as_tuple(self) -> tuple[int, int, int, int]:
+        return (self.size, self.mtime_ns, self.ctime_ns, self.inode)
+
+
+def failed(error: OSError) -> Failed:
+    """The outcome for a file that cannot be read, in the system's words; its path stands beside it in the plan.
+
+    Raises:
+        TemporaryError: this process lacks descriptors or memory, which says nothing about the file.
+    """
+    if error.errno in _OUR_OWN_TROUBLE:
+        raise TemporaryError(f"this worker is out of resources: {os.strerror(error.errno or 0)}") from error
+    return Failed(os.strerror(error.errno) if error.errno else str(error))

@@ -1,0 +1,47 @@
+"""What became of each file, for the journal: new, changed and unreadable ones by path; unchanged ones are only counted."""
+
+from collections.abc import Iterator
+
+from holdfast.backup.documents import Enter, Failed, Keep, Leave, RunKey, Stored, Unreadable
+from holdfast.backup.plan_reader import PlanReader, ReadOutcome
+from holdfast.journal.records import FileAction, FileRecord
+from holdfast.repository.session import RepositorySession
+
+
+def file_records(session: RepositorySession, key: RunKey, pages: int, shards: int) -> Iterator[FileRecord]:
+    """The files of a run in walk order, as its plan and its shards' results tell them.
+
+    Raises:
+        RunStateError: the plan or a result is gone (a run that failed early has none).
+        CorruptFileError: a document cannot be read.
+    """
+    path: list[bytes] = []
+    reader = PlanReader(session.workspace(key.run_id), key, pages, shards)
+    for record in reader.merged():
+        match record:
+            case Enter():
+                path.append(record.node.name)
+            case Leave():
+                path.pop()
+            case Unreadable():
+                yield FileRecord(path=record.path, action=FileAction.UNREADABLE, message=record.message)
+            case ReadOutcome():
+                yield _of_file(b"/" + b"/".join([*path, record.plan.name]), record)
+            case Keep():
+                pass
+            case _:
+                pass
+
+
+def _of_file(path: bytes, record: ReadOutcome) -> FileRecord:
+    failures = [outcome.message for outcome in record.outcomes if isinstance(outcome, Failed)]
+    if failures:
+        return FileRecord(path=path, action=FileAction.UNREADABLE, message=failures[0])
+    stored = [outcome for outcome in record.outcomes if isinstance(outcome, Stored)]
+    warnings = [outcome.warning for outcome in stored if outcome.warning]
+    size = sum(outcome.size_bytes for outcome in stored)
+    if warnings:
+        return FileRecord(path=path, action=FileAction.WARNING, size_bytes=size, message=warnings[0])
+    return FileRecord(
+        path=path, action=FileAction.CHANGED if record.plan.known else FileAction.NEW, size_bytes=size
+    )

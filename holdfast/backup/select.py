@@ -1,0 +1,168 @@
+"""Select: one page of the walk, compared with the parent, cut into shards. Bounded, repeatable, decided once.
+
+    1. a page that was decided is returned at once;
+    2. the walk goes on at the previous page's cursor; records and shards are written under a fresh token, so that
+       attempts which race write beside each other;
+    3. the page's document is created if absent: whoever comes second drops its own plan and takes the first one's;
+    4. each shard gets its origin: a note that says under which token its plan lies. A crash between 3 and 4 is mended
+       by the next attempt, which finds the page decided and writes the origins that are not there.
+
+Pages grow: the first is small, so that storing starts at once; later ones are large, so that a walk of millions of
+files takes few activities.
+"""
+
+import secrets
+import time
+from collections.abc import Callable
+from typing import Final
+
+from holdfast.backup.documents import (
+    PLAN_PART_RECORDS,
+    OPENING,
+    Opening,
+    Page,
+    RunKey,
+    ShardOrigin,
+    encode,
+    decide,
+    load,
+)
+from holdfast.backup.opening import parent_tree
+from holdfast.backup.parent import ParentView
+from holdfast.backup.planner import Planner
+from holdfast.backup.shards import cut_shards
+from holdfast.errors import RunStateError
+from holdfast.repository.session import HeldRepository, RepositorySession
+from holdfast.repository.workspace import Workspace
+from holdfast.source.spec import SourceSpec
+from holdfast.source.walk import Walker
+from holdfast.storage.local import LocalStorage
+
+FIRST_PAGE_ENTRIES: Final = 4_096
+PAGE_GROWTH: Final = 4
+MAX_PAGE_ENTRIES: Final = 131_072
+MAX_PAGE_S: Final = 20.0
+MAX_PAGE_BYTES: Final = 64 * 1024**3
+_PROGRESS_ENTRIES: Final = 512
+
+OnEntries = Callable[[int], None]
+"""Called every few hundred entries with the number seen so far; may raise to stop the walk."""
+
+
+def select_page(
+    session: RepositorySession,
+    key: RunKey,
+    spec: SourceSpec,
+    page: int,
+    first_shard: int,
+    on_entries: OnEntries,
+) -> Page:
+    """Plan one page; the page that stands. Its shards are numbered from `first_shard`.
+
+    Raises:
+        RunStateError: the run was not opened, or the page before is gone.
+        SourceMissingError: no root of the source exists.
+        StorageUnavailableError, StorageFullError, LockLostError, CorruptFileError: from the repository.
+    """
+    workspace = session.workspace(key.run_id)
+    standing = load(workspace, key.page(page), Page)
+    if standing is None:
+        with session.hold() as held:
+            standing = _plan_page(held, workspace, key, spec, page, first_shard, on_entries)
+    for shard in range(standing.first_shard, standing.first_shard + standing.shards):
+        origin = ShardOrigin(page=page, token=standing.token)
+        workspace.put_new(key.shard(shard, "origin"), encode(origin))
+    return standing
+
+
+def _plan_page(
+    held: HeldRepository,
+    workspace: Workspace,
+    key: RunKey,
+    spec: SourceSpec,
+    page: int,
+    first_shard: int,
+    on_entries: OnEntries,
+) -> Page:
+    opening = load(workspace, OPENING, Opening)
+    if opening is None:
+        raise RunStateError("the run was not opened, or its workspace is gone")
+    before = _page_before(workspace, key, page)
+    root = parent_tree(opening)
+    open_directories = () if before is None else before.open_directories
+    token = secrets.token_hex(8)
+    parts = _PartWriter(workspace, key, page, token)
+    planner = Planner(held.index, ParentView.resumed(held, root, open_directories), spec, parts.write)
+    walker = Walker(spec, cursor=None if before is None else before.cursor, skip=_own_directory(held))
+    cursor = _walk(walker, planner, page, on_entries)
+    planner.finish()
+    shards = 0
+    for plan in cut_shards(planner.to_read):
+        workspace.put(key.plan_shard(page, token, first_shard + shards), encode(plan))
+        shards += 1
+    return decide(
+        workspace,
+        key.page(page),
+        Page(
+            token=token,
+            cursor=cursor or b"",
+            last=cursor is None,
+            parts=parts.count,
+            first_shard=first_shard,
+            shards=shards,
+            totals=planner.totals(),
+            open_directories=planner.open_directories(),
+        ),
+    )
+
+
+def _walk(walker: Walker, planner: Planner, page: int, on_entries: OnEntries) -> bytes | None:
+    """Feed the planner until the page is full; the cursor to go on from, or None at the end of the walk."""
+    limit = min(FIRST_PAGE_ENTRIES * PAGE_GROWTH ** min(page, 8), MAX_PAGE_ENTRIES)
+    deadline = time.monotonic() + MAX_PAGE_S
+    seen = 0
+    for event in walker:
+        planner.take(event)
+        seen += 1
+        if seen % _PROGRESS_ENTRIES == 0:
+            on_entries(seen)
+            if time.monotonic() > deadline:
+                return event.cursor
+        if seen >= limit or planner.bytes_to_read >= MAX_PAGE_BYTES:
+            return event.cursor
+    return None
+
+
+def _page_before(workspace: Workspace, key: RunKey, page: int) -> Page | None:
+    if page == 0:
+        return None
+    before = load(workspace, key.page(page - 1), Page)
+    if before is None:
+        raise RunStateError(f"page {page - 1} of the run's plan is gone")
+    return before
+
+
+def _own_directory(held: HeldRepository) -> frozenset[tuple[int, int]]:
+    """Device and inode of a local repository, which must not back up itself."""
+    storage = held.repository.storage
+    if not isinstance(storage, LocalStorage):
+        return frozenset()
+    stat = storage.path.stat()
+    return frozenset({(stat.st_dev, stat.st_ino)})
+
+
+class _PartWriter:
+    """Writes plan records as numbered parts."""
+
+    def __init__(self, workspace: Workspace, key: RunKey, page: int, token: str) -> None:
+        self._workspace = workspace
+        self._key = key
+        self._page = page
+        self._token = token
+        self.count = 0
+
+    def write(self, records: list[PlanRecord]) -> None:
+        for start in range(0, len(records), PLAN_PART_RECORDS):
+            name = self._key.plan_part(self._page, self._token, self.count)
+            self._workspace.put(name, encode(records[start : start + PLAN_PART_RECORDS]))
+            self.count += 1

@@ -1,0 +1,98 @@
+"""Small files: whole batches of them in one thread hop, each with as few system calls and Python steps as it takes.
+
+open, fstat, read, flistxattr, fstat, close; then hash, look up, pack. Every file is read into one reused buffer.
+A file that changes meanwhile is read again at once, at most MAX_READINGS times in all.
+"""
+
+import os
+from typing import Final
+
+from holdfast.backup.documents import FileToRead, Outcome, Stored
+from holdfast.backup.reading import CHANGED_WARNING, MAX_READINGS, Identity, failed
+from holdfast.backup.sink import BlobSink
+from holdfast.format.tree import Node
+from holdfast.ids import BlobId
+from holdfast.source.metadata import MetadataReader
+from holdfast.source.open_file import NotRegularFileError, open_regular_at
+
+SMALL_FILE_BYTES: Final = 8 * 1024 * 1024
+BATCH_FILES: Final = 256
+BATCH_BYTES: Final = 32 * 1024 * 1024
+
+
+class OutgrownError(Exception):
+    """The file is no longer small: read it as a large one."""
+
+
+class SmallFileReader:
+    """Reads small files of one shard. One thread uses it."""
+
+    def __init__(self, sink: BlobSink, metadata: MetadataReader) -> None:
+        self._sink = sink
+        self._metadata = metadata
+        self._buffer = memoryview(bytearray(SMALL_FILE_BYTES))
+        self._links: dict[tuple[int, int], tuple[Identity, list[BlobId]]] = {}
+        self._bytes_read = 0
+
+    def read(self, directory_fd: int, file: FileToRead) -> Outcome:
+        """Store one file.
+
+        Raises:
+            OutgrownError: it has become too large for this way of reading.
+            StorageUnavailableError, StorageFullError, StorageDeniedError: from the packer.
+        """
+        try:
+            return self._read_until_steady(directory_fd, file)
+        except OSError as error:
+            return failed(error)
+
+    def take_bytes_read(self) -> int:
+        """Bytes read since the last call, repeated readings included."""
+        taken, self._bytes_read = self._bytes_read, 0
+        return taken
+
+    def _read_until_steady(self, directory_fd: int, file: FileToRead) -> Stored:
+        for reading in range(1, MAX_READINGS + 1):
+            fd = open_regular_at(directory_fd, file.name)
+            try:
+                before = os.fstat(fd)
+                linked = self._content_of_link(before)
+                if linked is not None:
+                    return Stored(self._node(fd, file.name, before, linked, before.st_size), before.st_size)
+                view = self._fill(fd, before.st_size)
+                steady = Identity.of(os.fstat(fd)) == Identity.of(before) and len(view) == before.st_size
+                if not steady and reading < MAX_READINGS:
+                    continue
+                content: list[BlobId] = []
+                self._sink.save_chunks(view, content, final=True)
+                if steady and before.st_nlink > 1:
+                    self._links[before.st_dev, before.st_ino] = (Identity.of(before), content)
+                node = self._node(fd, file.name, before, content, len(view))
+                return Stored(node, len(view), "" if steady else CHANGED_WARNING)
+            finally:
+                os.close(fd)
+        raise OutgrownError
+
+    def _fill(self, fd: int, size: int) -> memoryview:
+        """Read `size` bytes and one more, which only a growing file has; what was read of the `size`."""
+        if size >= SMALL_FILE_BYTES:
+            raise OutgrownError
+        filled = 0
+        while filled <= size:
+            got = os.readv(fd, [self._buffer[filled : size + 1]])
+            if not got:
+                break
+            filled += got
+        self._bytes_read += filled
+        return self._buffer[: min(filled, SMALL_FILE_BYTES)]
+
+    def _content_of_link(self, stat: os.stat_result) -> list[BlobId] | None:
+        if stat.st_nlink < 2:
+            return None
+        known = self._links.get((stat.st_dev, stat.st_ino))
+        if known is None or known[0] != Identity.of(stat):
+            return None
+        return known[1]
+
+    def _node(self, fd: int, name: bytes, stat: os.stat_result, content: list[BlobId], size: int) -> Node:
+        return self._metadata.file_node(fd, name, stat, content=content, size=size)

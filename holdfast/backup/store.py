@@ -1,0 +1,230 @@
+"""Store one shard: read its files, save what is new, checkpoint as packs become durable, index at the end.
+
+Safe to run twice, at once, or late:
+    1. a result that stands is returned at once;
+    2. an epoch is claimed and the newest checkpoint taken over, if all that it names is still there;
+    3. files are read; packs, then checkpoints, become durable as it goes;
+    4. the packs are written to an index file, then the result is created if absent, then checkpoints are dropped.
+A crash between any two steps leaves durable packs and a checkpoint that names them, or orphan packs that nobody needs.
+
+The event loop belongs to heartbeats and cancellation. Reading and computing happen in one thread of their own, large
+files are read ahead by aiofiles, finished packs are stored by the packer's thread.
+"""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, TypeVar
+
+from holdfast.backup.blocks import BlockStream
+from holdfast.backup.checkpoints import ShardCheckpoints
+from holdfast.backup.documents import (
+    Checkpoint,
+    FileToRead,
+    Outcome,
+    RunKey,
+    ShardOrigin,
+    ShardPlan,
+    ShardResult,
+    Stored,
+    decide,
+    load,
+)
+from holdfast.backup.large_files import LargeFileReader
+from holdfast.backup.shard_state import ShardState
+from holdfast.backup.sink import BlobSink
+from holdfast.backup.small_files import (
+    BATCH_BYTES,
+    BATCH_FILES,
+    SMALL_FILE_BYTES,
+    OutgrownError,
+    SmallFileReader,
+)
+from holdfast.backup.source_directories import SourceDirectories
+from holdfast.chunker import Chunker
+from holdfast.errors import RunStateError
+from holdfast.format.index import BlobType
+from holdfast.ids import BlobId
+from holdfast.repository.index_files import write_index
+from holdfast.repository.layout import pack_name
+from holdfast.repository.packer import Packer
+from holdfast.repository.session import HeldRepository, RepositorySession
+from holdfast.repository.workspace import Workspace
+from holdfast.source.metadata import MetadataReader
+from holdfast.source.spec import SourceSpec
+
+OnProgress = Callable[[int, int], None]
+"""Called with the files done and the bytes read of the shard so far; from the event loop, for display."""
+
+_STOP_GRACE_S: Final = 15.0
+ReturnT = TypeVar("ReturnT")
+
+
+async def store_shard(
+    session: RepositorySession, key: RunKey, spec: SourceSpec, shard: int, on_progress: OnProgress
+) -> ShardResult:
+    """Store one shard; the result that stands.
+
+    Raises:
+        RunStateError: the plan of the shard is gone.
+        FencedError: a newer attempt has taken over.
+        StorageUnavailableError, StorageFullError, StorageDeniedError, LockLostError: from the repository.
+    """
+    workspace = session.workspace(key.run_id)
+    standing = await asyncio.to_thread(load, workspace, key.shard(shard, "result"), ShardResult)
+    if standing is not None:
+        return standing
+    plan = await asyncio.to_thread(_load_plan, workspace, key, shard)
+    async with session.holding() as held:
+        await asyncio.to_thread(held.refresh)
+        attempt = ShardAttempt(held, workspace, key, spec, shard, plan, on_progress)
+        return await attempt.run()
+
+
+def _load_plan(workspace: Workspace, key: RunKey, shard: int) -> ShardPlan:
+    origin = load(workspace, key.shard(shard, "origin"), ShardOrigin)
+    plan = None
+    if origin is not None:
+        plan = load(workspace, key.plan_shard(origin.page, origin.token, shard), ShardPlan)
+    if plan is None:
+        raise RunStateError(f"the plan of shard {shard} is gone from the run's workspace")
+    return plan
+
+
+class ShardAttempt:
+    """One attempt at one shard."""
+
+    def __init__(
+        self,
+        held: HeldRepository,
+        workspace: Workspace,
+        key: RunKey,
+        spec: SourceSpec,
+        shard: int,
+        plan: ShardPlan,
+        on_progress: OnProgress,
+    ) -> None:
+        self._held = held
+        self._workspace = workspace
+        self._result_name = key.shard(shard, "result")
+        self._plan = plan
+        self._on_progress = on_progress
+        self._checkpoints = ShardCheckpoints(workspace, key, shard)
+        self._metadata = MetadataReader(with_atime=spec.with_atime)
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="shard")
+
+    async def run(self) -> ShardResult:
+        repository = self._held.repository
+        try:
+            checkpoint = await self._compute(self._take_over)
+            with Packer(
+                repository,
+                BlobType.DATA,
+                compression=self._held.compression,
+                pack_size_bytes=self._held.pack_size_bytes,
+            ) as packer, SourceDirectories(self._plan.directories) as directories:
+                state = ShardState(packer, self._checkpoints, checkpoint)
+                sink = BlobSink(self._held.index, packer, Chunker(repository.chunker_seed))
+                sink.knows({blob.id for pack in state.pending for blob in pack.blobs})
+                try:
+                    await self._read_all(state, sink, directories)
+                except asyncio.CancelledError:
+                    await self._stop(state)
+                    raise
+                return await self._compute(self._finish, state, packer)
+        finally:
+            self._executor.shutdown(wait=False)
+
+    async def _read_all(self, state: ShardState, sink: BlobSink, directories: SourceDirectories) -> None:
+        small = SmallFileReader(sink, self._metadata)
+        large = LargeFileReader(
+            sink, self._metadata, state, directories, BlockStream(self._executor), self._compute, self._announce
+        )
+        files = self._plan.files
+        while (done := len(state.outcomes)) < len(files):
+            batch = _batch(files, done)
+            if batch:
+                await self._announce(state.position + sum(file.size for file in batch))
+                read_whole = await self._compute(self._read_batch, small, state, directories, batch)
+                if not read_whole:
+                    await large.read(files[len(state.outcomes)], self._progressed(state))
+            else:
+                await large.read(files[done], self._progressed(state))
+            await self._compute(state.checkpoint_if_due)
+            self._progressed(state)()
+
+    def _read_batch(
+        self, small: SmallFileReader, state: ShardState, directories: SourceDirectories, batch: list[FileToRead]
+    ) -> bool:
+        """Read these files; False where one of them turned out to be too large (it is the next one then)."""
+        outcomes: list[Outcome] = []
+        whole = True
+        for file in batch:
+            try:
+                directory = directories.open(file.directory)
+                outcomes.append(directory if not isinstance(directory, int) else small.read(directory, file))
+            except OutgrownError:
+                whole = False
+                break
+        state.end_files(outcomes, small.take_bytes_read())
+        return whole
+
+    def _progressed(self, state: ShardState) -> Callable[[], None]:
+        return lambda: self._on_progress(len(state.outcomes), state.position)
+
+    async def _announce(self, position: int) -> None:
+        await asyncio.to_thread(self._checkpoints.announce, position, self._plan.bytes_to_read)
+
+    async def _compute(self, function: Callable[..., ReturnT], *arguments: object) -> ReturnT:
+        return await asyncio.get_running_loop().run_in_executor(self._executor, function, *arguments)
+
+    def _take_over(self) -> Checkpoint | None:
+        """Claim the shard; the checkpoint to go on from, if everything that it names is still in the repository."""
+        checkpoint = self._checkpoints.claim()
+        if checkpoint is None or self._is_whole(checkpoint):
+            return checkpoint
+        self._checkpoints.reject()
+        return None
+
+    def _is_whole(self, checkpoint: Checkpoint) -> bool:
+        storage = self._held.repository.storage
+        known: set[bytes] = set()
+        for stored in checkpoint.pending:
+            pack = stored.index_pack()
+            if storage.size_or_none(pack_name(pack.id)) != pack.size_bytes:
+                return False
+            known.update(blob.id for blob in pack.blobs)
+        content = [o.node.content_ids for o in checkpoint.outcomes if isinstance(o, Stored)]
+        if checkpoint.open_file is not None:
+            content.append(tuple(BlobId(raw) for raw in checkpoint.open_file.content))
+        index = self._held.index
+        return all(blob in known or index.has(blob, BlobType.DATA) for ids in content for blob in ids)
+
+    def _finish(self, state: ShardState, packer: Packer) -> ShardResult:
+        packer.flush()
+        state.take_stored()
+        self._held.check_lock()
+        write_index(self._held.repository, state.pending)
+        self._held.add_packs(state.pending)
+        result = decide(self._workspace, self._result_name, state.result())
+        self._checkpoints.clear()
+        return result
+
+    async def _stop(self, state: ShardState) -> None:
+        """Being cancelled: keep what was read, within a grace period. What cannot be kept is read again."""
+        saving = asyncio.get_running_loop().run_in_executor(self._executor, state.save_all)
+        await asyncio.wait([saving], timeout=_STOP_GRACE_S)
+        if saving.done() and not saving.cancelled():
+            saving.exception()
+
+
+def _batch(files: tuple[FileToRead, ...], start: int) -> list[FileToRead]:
+    """The small files from `start` on that go into one thread hop; empty where a large one comes first."""
+    batch: list[FileToRead] = []
+    size = 0
+    for file in files[start : start + BATCH_FILES]:
+        if file.size >= SMALL_FILE_BYTES or file.end >= 0 or file.start > 0 or size >= BATCH_BYTES:
+            break
+        batch.append(file)
+        size += file.size
+    return batch

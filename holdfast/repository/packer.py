@@ -1,0 +1,169 @@
+"""The packer: takes blobs, fills packs, stores them behind the caller's back, and knows what is durable.
+
+One thread adds blobs; one other thread finishes and stores packs. Blobs get ascending sequence numbers. The
+*frontier* is the lowest number that is not yet durable: every blob below it lies in a stored pack. A checkpoint
+written for a position whose last blob is below the frontier speaks only of durable bytes (invariant 3).
+
+Crash scenario, in the order of the steps:
+    1. a blob is added to an open pack: it exists in memory only, the frontier stays below it;
+    2. a full pack is sealed and put under its final name, which is durable when `put` returns;
+    3. only then does the frontier move past the blobs of the pack. A crash before 3 leaves at worst an orphan pack,
+       which no index names and the next prune removes.
+
+Blobs are spread at random over two open packs, as restic does since 0.18, so that pack sizes do not betray chunk
+sizes. Memory is bounded by `_BUFFERS` reused pack buffers: `add` blocks while all of them wait for the storage.
+"""
+
+import queue
+import random
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Final, Self
+
+from typing_extensions import Buffer
+
+from holdfast.format.index import BlobType, IndexPack
+from holdfast.format.pack import BlobEncoder, Compression, PackBuffer
+from holdfast.ids import BlobId
+from holdfast.repository.layout import pack_name
+from holdfast.repository.repository import Repository
+
+DEFAULT_PACK_SIZE_BYTES: Final = 16 * 1024 * 1024
+_OPEN_PACKS: Final = 2
+_BUFFERS: Final = _OPEN_PACKS + 2
+
+
+class Packer:
+    """Fills and stores packs of one blob type. Single producer; use as a context manager.
+
+    `on_stored` is called in the storing thread with each durable pack.
+    """
+
+    def __init__(
+        self,
+        repository: Repository,
+        blob_type: BlobType,
+        *,
+        compression: Compression,
+        pack_size_bytes: int = DEFAULT_PACK_SIZE_BYTES,
+        on_stored: Callable[[IndexPack], None] | None = None,
+    ) -> None:
+        self._repository = repository
+        self._type = blob_type
+        self._encoder = BlobEncoder(repository.key, compression, repository.version)
+        self._pack_size_bytes = pack_size_bytes
+        self._on_stored = on_stored
+        self._free: queue.SimpleQueue[PackBuffer] = queue.SimpleQueue()
+        for _ in range(_BUFFERS):
+            self._free.put(PackBuffer(blob_type, pack_size_bytes))
+        self._open: list[_OpenPack | None] = [None] * _OPEN_PACKS
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="pack-writer")
+        self._in_flight: list[tuple[int, Future[None]]] = []
+        self._lock = threading.Lock()
+        self._stored: list[IndexPack] = []
+        self._next = 0
+        self._random = random.SystemRandom()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    @property
+    def next_sequence(self) -> int:
+        """The number that the next blob gets; one past the last."""
+        return self._next
+
+    def add(self, blob_id: BlobId, plaintext: Buffer) -> None:
+        """Put one blob into an open pack; stores packs as they fill.
+
+        Raises:
+            StorageUnavailableError, StorageFullError, StorageDeniedError: an earlier pack could not be stored.
+        """
+        slot = self._random.randrange(_OPEN_PACKS)
+        pack = self._open[slot]
+        if pack is None:
+            pack = self._open[slot] = _OpenPack(self._free_buffer(), self._next)
+        pack.buffer.add(self._encoder, blob_id, plaintext)
+        self._next += 1
+        if pack.buffer.size_bytes >= self._pack_size_bytes:
+            self._send(slot)
+
+    def begin_flush(self) -> None:
+        """Send the open packs off, full or not, without waiting for them."""
+        for slot in range(_OPEN_PACKS):
+            if self._open[slot] is not None:
+                self._send(slot)
+
+    def flush(self) -> None:
+        """Send the open packs off and wait until everything added is durable."""
+        self.begin_flush()
+        while self._in_flight:
+            _, future = self._in_flight.pop(0)
+            future.result()
+
+    def frontier(self) -> int:
+        """The lowest sequence number that is not durable; equals `next_sequence` when everything is.
+
+        Raises the error of a pack that could not be stored.
+        """
+        self._reap()
+        firsts = [first for first, _ in self._in_flight]
+        firsts += [pack.first for pack in self._open if pack is not None]
+        return min(firsts, default=self._next)
+
+    def take_stored(self) -> list[IndexPack]:
+        """The packs that became durable since the last call, in the order of storing."""
+        with self._lock:
+            stored, self._stored = self._stored, []
+        return stored
+
+    def _reap(self) -> None:
+        waiting: list[tuple[int, Future[None]]] = []
+        for first, future in self._in_flight:
+            if future.done():
+                future.result()
+            else:
+                waiting.append((first, future))
+        self._in_flight = waiting
+
+    def _free_buffer(self) -> PackBuffer:
+        while True:
+            try:
+                return self._free.get(timeout=1.0)
+            except queue.Empty:
+                self._reap()
+
+    def _send(self, slot: int) -> None:
+        pack = self._open[slot]
+        if pack is None:
+            return
+        self._open[slot] = None
+        self._in_flight.append((pack.first, self._pool.submit(self._store, pack.buffer)))
+        self._reap()
+
+    def _store(self, buffer: PackBuffer) -> None:
+        try:
+            finished = buffer.finish(self._repository.sealer())
+            self._repository.storage.put(pack_name(finished.id), finished.data)
+            with self._lock:
+                self._stored.append(finished.pack)
+            if self._on_stored is not None:
+                self._on_stored(finished.pack)
+        finally:
+            buffer.reset()
+            self._free.put(buffer)
+
+
+class _OpenPack:
+    """A pack that is being filled, and the sequence number of its first blob."""
+
+    __slots__ = ("buffer", "first")
+
+    def __init__(self, buffer: PackBuffer, first: int) -> None:
+        self.buffer = buffer
+        self.first = first
+
+

@@ -1,0 +1,127 @@
+"""One open repository in one process: its key, its lock lease, and the index that all its users share.
+
+The index may be believed only as long as the lock has been held without a break since it was loaded: somebody's
+prune may run in between. So the session loads it anew whenever the lease had to take the lock again, and `refresh`
+adds what other processes have written since.
+"""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+
+from holdfast.format.index import IndexPack
+from holdfast.format.pack import Compression
+from holdfast.repository.index_files import IndexLoader
+from holdfast.repository.index_map import IndexMap
+from holdfast.repository.loader import BlobLoader
+from holdfast.repository.locking import LockLease
+from holdfast.repository.packer import DEFAULT_PACK_SIZE_BYTES
+from holdfast.repository.repository import Repository
+from holdfast.repository.workspace import Workspace
+
+
+class HeldRepository:
+    """The repository under its lock, with an index that is true under it."""
+
+    def __init__(self, session: "RepositorySession", index: IndexMap, loader: BlobLoader) -> None:
+        self._session = session
+        self.index = index
+        self.loader = loader
+
+    @property
+    def repository(self) -> Repository:
+        return self._session.repository
+
+    @property
+    def compression(self) -> Compression:
+        return self._session.compression
+
+    @property
+    def pack_size_bytes(self) -> int:
+        return self._session.pack_size_bytes
+
+    def check_lock(self) -> None:
+        """Raises LockLostError when the lock could not be refreshed in time."""
+        self._session.lease.check()
+
+    def refresh(self) -> None:
+        """Add to the index what other processes have written since it was loaded."""
+        self._session.refresh_index()
+
+    def add_packs(self, packs: Sequence[IndexPack]) -> None:
+        """Tell this process's index about packs whose index file was just written."""
+        for pack in packs:
+            self.index.add(pack)
+
+
+class RepositorySession:
+    """An open repository for all activities of one process. Thread-safe."""
+
+    def __init__(
+        self,
+        repository: Repository,
+        *,
+        compression: Compression = Compression.AUTO,
+        pack_size_bytes: int = DEFAULT_PACK_SIZE_BYTES,
+    ) -> None:
+        self.repository = repository
+        self.compression = compression
+        self.pack_size_bytes = pack_size_bytes
+        self.lease = LockLease(repository)
+        self._lock = threading.Lock()
+        self._loaded_under = -1
+        self._index_loader: IndexLoader | None = None
+        self._held: HeldRepository | None = None
+
+    def workspace(self, run_id: str) -> Workspace:
+        """The workspace of a run."""
+        return Workspace(self.repository, run_id)
+
+    @contextmanager
+    def hold(self) -> Iterator[HeldRepository]:
+        """Hold the shared lock and the index that goes with it.
+
+        Raises:
+            RepositoryLockedError: somebody has the exclusive lock.
+            CorruptFileError: an index file cannot be read.
+        """
+        held = self._acquire()
+        try:
+            yield held
+        finally:
+            self.lease.release()
+
+    @asynccontextmanager
+    async def holding(self) -> AsyncIterator[HeldRepository]:
+        """`hold` for coroutines: what blocks is done in a thread."""
+        held = await asyncio.to_thread(self._acquire)
+        try:
+            yield held
+        finally:
+            self.lease.release()
+
+    def refresh_index(self) -> None:
+        """Read the index files that have appeared since the last reading."""
+        with self._lock:
+            if self._index_loader is not None:
+                self._index_loader.refresh()
+
+    def close(self) -> None:
+        """Give up the lock now instead of after its linger."""
+        self.lease.close()
+
+    def _acquire(self) -> HeldRepository:
+        self.lease.acquire()
+        try:
+            with self._lock:
+                if self._held is None or self._loaded_under != self.lease.generation:
+                    self._loaded_under = self.lease.generation
+                    self._index_loader = IndexLoader(self.repository)
+                    self._index_loader.refresh()
+                    index = self._index_loader.index
+                    self._held = HeldRepository(self, index, BlobLoader(self.repository, index))
+                return self._held
+        except BaseException:
+            self.lease.release()
+            raise

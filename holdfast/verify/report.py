@@ -1,0 +1,57 @@
+"""What a verification found."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Level(StrEnum):
+    """How much is read; see docs/architecture.md, step 5."""
+
+    STRUCTURE = "structure"
+    WRITTEN = "written"
+    FULL = "full"
+
+
+class ProblemKind(StrEnum):
+    """What is wrong with a stored thing."""
+
+    BLOB_MISSING = "blob missing from the index"
+    TREE_UNREADABLE = "tree unreadable"
+    PACK_MISSING = "pack missing"
+    PACK_SIZE = "pack has the wrong size"
+    PACK_DAMAGED = "pack damaged"
+    FILE_SIZE = "file size differs from its blobs"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One finding. what: a pack or blob id in hex; path: the first affected path, where known."""
+
+    kind: ProblemKind
+    what: str
+    path: bytes = b""
+
+
+@dataclass(slots=True, kw_only=True)
+class VerifyReport:
+    """Counts and findings. Findings are capped at MAX_PROBLEMS; `problem_count` counts on."""
+
+    level: Level
+    blobs: int = 0
+    packs: int = 0
+    files: int = 0
+    bytes_read: int = 0
+    problem_count: int = 0
+    problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        return self.problem_count == 0
+
+    def add(self, problem: Problem) -> None:
+        self.problem_count += 1
+        if len(self.problems) < MAX_PROBLEMS:
+            self.problems.append(problem)
+
+
+MAX_PROBLEMS = 10_000
