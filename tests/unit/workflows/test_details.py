@@ -1,0 +1,46 @@
+"""The Markdown of a run's current details."""
+
+import pytest
+
+from contracts.common import Phase, Progress, RunStatus
+from workflows.details import format_bytes, format_duration, render
+
+SECOND_NS = 10**9
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (3 << 30, "3.0 GiB"), (1 << 60, "1,024.0 PiB")],
+)
+def test_bytes(count: int, text: str) -> None:
+    assert format_bytes(count) == text
+
+
+def test_duration() -> None:
+    assert format_duration(3723 * SECOND_NS + 5) == "1:02:03"
+    assert format_duration(-1) == "0:00:00"
+
+
+def test_totals_are_marked_as_growing_until_the_selection_is_complete() -> None:
+    progress = Progress(run_id="r", phase=Phase.SELECT, files_total=1200, bytes_total=2048, bytes_done=1024)
+    text = render(progress, elapsed_ns=2 * SECOND_NS, notes=("Strategy: full", ""))
+    assert text.startswith("**Select** after 0:00:02\n")
+    assert "| Files | 0 | 1,200+ |" in text
+    assert "| Bytes | 1.0 KiB | 2.0 KiB+ |" in text
+    assert "512 B/s" in text
+    assert text.endswith("\nStrategy: full")
+
+
+def test_the_end_names_status_and_snapshot() -> None:
+    progress = Progress(
+        run_id="r",
+        phase=Phase.DONE,
+        status=RunStatus.PARTIAL,
+        selection_complete=True,
+        errors=3,
+        snapshot_id="ab" * 32,
+    )
+    text = render(progress, elapsed_ns=0)
+    assert text.startswith("**Done: partial**")
+    assert "3 errors" in text
+    assert "Snapshot `abababab`" in text
