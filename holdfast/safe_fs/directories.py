@@ -1,0 +1,199 @@
+"""Directories below a root, opened without ever following a link, and kept open while they are in use.
+
+Every path is relative to the root's descriptor, in bytes, without a slash at either end; the root itself is b"".
+Whatever the tree looks like meanwhile, an operation reaches what is beneath the root or fails: the kernel resolves
+(openat2), and a link put in place of a directory is refused.
+
+A `Directories` belongs to one thread. Handles stay valid until `CAPACITY` other directories were asked for.
+"""
+
+import errno
+import os
+import stat
+from collections import OrderedDict
+from collections.abc import Container
+from dataclasses import dataclass
+from typing import Final, Self
+
+from holdfast.errors import UnsafePathError
+from holdfast.safe_fs.open import open_beneath
+
+CAPACITY: Final = 256
+NEW_DIRECTORY_MODE: Final = 0o700
+DIRECTORY_FLAGS: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_LINK_ERRORS: Final = {errno.ELOOP, errno.EXDEV}
+_NOWHERE: Final[frozenset[bytes]] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """An open directory and the device it lies on."""
+
+    fd: int
+    device: int
+
+
+def split(path: bytes) -> tuple[bytes, bytes]:
+    """The parent's path and the last name."""
+    parent, _, name = path.rpartition(b"/")
+    return parent, name
+
+
+def join(parent: bytes, name: bytes) -> bytes:
+    """The path of `name` in `parent`."""
+    return parent + b"/" + name if parent else name
+
+
+class Directories:
+    """A bounded set of open directories below a root; closes what was not used for longest."""
+
+    def __init__(self, root: int) -> None:
+        """Takes over `root`, a descriptor of the root directory, and closes it at the end."""
+        self._root = Directory(root, os.fstat(root).st_dev)
+        self._open: OrderedDict[bytes, Directory] = OrderedDict()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close everything, the root too."""
+        self.forget()
+        os.close(self._root.fd)
+
+    def forget(self) -> None:
+        """Close everything but the root: names may have changed."""
+        for directory in self._open.values():
+            os.close(directory.fd)
+        self._open.clear()
+
+    def open(self, path: bytes) -> Directory:
+        """The directory at `path`.
+
+        Raises:
+            FileNotFoundError: there is nothing.
+            NotADirectoryError: something else is in the way, on the way or at the end.
+            UnsafePathError: a link is in the way, or the path would lead out of the root.
+        """
+        found = self._recall(path)
+        if found is not None:
+            return found
+        parent, name = split(path)
+        start = self._recall(parent)
+        if start is None:
+            return self._keep(path, self._open_beneath(self._root.fd, path))
+        return self._keep(path, self._open_child(start.fd, name, path))
+
+    def make(self, path: bytes, replaceable: Container[bytes] = _NOWHERE) -> Directory:
+        """The directory at `path`, created with its parents where they are missing (mode 0700).
+
+        replaceable: paths where a non-directory may be removed to make room.
+
+        Raises:
+            NotADirectoryError, UnsafePathError: as in `open`.
+        """
+        try:
+            return self._usable(self.open(path))
+        except FileNotFoundError:
+            pass
+        except (NotADirectoryError, UnsafePathError):
+            if not replaceable:
+                raise
+        parent, name = split(path)
+        start = self._recall(parent)
+        if start is not None:
+            return self._make_child(start, name, path, replaceable)
+        position = 0
+        current = self._root
+        while position <= len(path):
+            end = path.find(b"/", position)
+            end = len(path) if end < 0 else end
+            prefix = path[:end]
+            known = self._recall(prefix)
+            current = known or self._make_child(current, path[position:end], prefix, replaceable)
+            position = end + 1
+        return current
+
+    def drop(self, path: bytes) -> None:
+        """Forget one directory: it was removed or replaced."""
+        directory = self._open.pop(path, None)
+        if directory is not None:
+            os.close(directory.fd)
+
+    def _recall(self, path: bytes) -> Directory | None:
+        if not path:
+            return self._root
+        directory = self._open.get(path)
+        if directory is not None:
+            self._open.move_to_end(path)
+        return directory
+
+    def _keep(self, path: bytes, fd: int) -> Directory:
+        directory = Directory(fd, os.fstat(fd).st_dev)
+        self._open[path] = directory
+        if len(self._open) > CAPACITY:
+            _, oldest = self._open.popitem(last=False)
+            os.close(oldest.fd)
+        return directory
+
+    def _open_beneath(self, base: int, path: bytes) -> int:
+        try:
+            return open_beneath(base, path, DIRECTORY_FLAGS)
+        except OSError as error:
+            if error.errno in _LINK_ERRORS:
+                raise UnsafePathError("a link is in the place of a directory on the way") from error
+            raise
+
+    def _open_child(self, parent: int, name: bytes, path: bytes) -> int:
+        try:
+            return os.open(name, DIRECTORY_FLAGS, dir_fd=parent)
+        except OSError as error:
+            if error.errno in (errno.ENOTDIR, errno.ELOOP) and _is_link(parent, name):
+                raise UnsafePathError("a link is in the place of a directory") from error
+            raise
+
+    def _make_child(
+        self, parent: Directory, name: bytes, path: bytes, replaceable: Container[bytes]
+    ) -> Directory:
+        """Open or create one directory; three tries, because others may do the same at the same time."""
+        for _ in range(3):
+            try:
+                return self._usable(self._keep(path, self._open_child(parent.fd, name, path)))
+            except FileNotFoundError:
+                self._create(parent.fd, name)
+            except (NotADirectoryError, UnsafePathError):
+                if path not in replaceable:
+                    raise
+                _unlink_non_directory(parent.fd, name)
+        return self._usable(self._keep(path, self._open_child(parent.fd, name, path)))
+
+    def _create(self, parent: int, name: bytes) -> None:
+        try:
+            os.mkdir(name, NEW_DIRECTORY_MODE, dir_fd=parent)
+        except FileExistsError:
+            pass
+
+    def _usable(self, directory: Directory) -> Directory:
+        """Root may always write; anybody else may have taken the permission from himself (a restored 0500)."""
+        if os.geteuid() != 0:
+            status = os.fstat(directory.fd)
+            missing = NEW_DIRECTORY_MODE & ~status.st_mode
+            if missing and status.st_uid == os.geteuid():
+                os.fchmod(directory.fd, stat.S_IMODE(status.st_mode) | NEW_DIRECTORY_MODE)
+        return directory
+
+
+def _is_link(parent: int, name: bytes) -> bool:
+    try:
+        return stat.S_ISLNK(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode)
+    except OSError:
+        return False
+
+
+def _unlink_non_directory(parent: int, name: bytes) -> None:
+    try:
+        os.unlink(name, dir_fd=parent)
+    except (FileNotFoundError, IsADirectoryError):
+        pass
