@@ -101,12 +101,13 @@ class RunRef:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifyInput:
-    """Asks for the last step. snapshot_id is 64 hex digits."""
+    """Asks for the last step. snapshot_id is 64 hex digits; pages and shards are those of the run's plan."""
 
     run: RunRef
     snapshot_id: str
     level: VerifyLevel
     pages: int = 0
+    shards: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -287,7 +287,11 @@ class BackupWorkflow:
         self._verdict = await self._calls.lasting(
             names.VERIFY_BACKUP,
             VerifyInput(
-                run=self._run_ref(), snapshot_id=snapshot_id, level=level, pages=self._progress.pages_done
+                run=self._run_ref(),
+                snapshot_id=snapshot_id,
+                level=level,
+                pages=self._progress.pages_done,
+                shards=self._progress.shards_planned,
             ),
             Verdict,
             f"verify: {level.value}",

@@ -2,8 +2,8 @@
 
 The plan is made whole before anything is written, because the check for space needs all of it. Then shards
 run in a sliding window, and a last step puts hard links, deletions and the metadata of directories in place.
-A dry run ends after the plan. As with a backup, the workflow only counts: the plan and what is done of it lie
-in the run's workspace.
+A dry run writes nothing; its last step only counts what would be deleted. As with a backup, the workflow only
+counts: the plan and what is done of it lie in the run's workspace.
 """
 
 import asyncio
@@ -102,7 +102,9 @@ class RestoreWorkflow:
     async def _restore(self, request: RestoreRequest) -> RestoreResult:
         opened = await self._trigger()
         await self._select()
-        status = RunStatus.COMPLETE if opened.dry_run else await self._write()
+        if not opened.dry_run:
+            await self._write()
+        status = await self._finish()
         ended_ns = workflow.time_ns()
         self._enter(Phase.LOG)
         await self._calls.quick(
@@ -171,7 +173,7 @@ class RestoreWorkflow:
         )
         self._show()
 
-    async def _write(self) -> RunStatus:
+    async def _write(self) -> None:
         self._enter(Phase.EXECUTE)
         if not self._progress.space_checked:
             await self._calls.quick(
@@ -184,6 +186,8 @@ class RestoreWorkflow:
         await run_window(self._next_work)
         if self._progress.shards_done < self._progress.shards_planned:
             self._continue_as_new()
+
+    async def _finish(self) -> RunStatus:
         finished = await self._calls.lasting(
             names.FINISH_RESTORE,
             FinishInput(
@@ -228,7 +232,11 @@ class RestoreWorkflow:
         self._verdict = await self._calls.lasting(
             names.VERIFY_RESTORE,
             VerifyInput(
-                run=self._run_ref(), snapshot_id=snapshot_id, level=level, pages=self._progress.pages_done
+                run=self._run_ref(),
+                snapshot_id=snapshot_id,
+                level=level,
+                pages=self._progress.pages_done,
+                shards=self._progress.shards_planned,
             ),
             Verdict,
             f"verify: {level.value}",

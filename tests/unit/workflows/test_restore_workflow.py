@@ -72,10 +72,11 @@ async def test_a_dry_run_plans_and_writes_nothing(client: Client) -> None:
         names.TRIGGER_RESTORE,
         names.SELECT_RESTORE,
         names.SELECT_RESTORE,
+        names.FINISH_RESTORE,
         names.LOG_RESTORE,
         names.CLOSE_RESTORE,
     ]
-    assert result.totals.bytes_to_write == 600
+    assert (result.totals.bytes_to_write, result.totals.files_deleted) == (600, 7)
     assert result.verdict is None
 
 
