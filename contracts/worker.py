@@ -22,8 +22,8 @@ class WorkerConfig:
     """How one worker process is to run.
 
     settings: path of the settings file, empty when there is none. queues: base names; each stands for itself
-    and for the copy queue beside it. process: number among its siblings, from 0. passwords: by repository
-    location.
+    and for the copy queue beside it. process: number among its siblings, from 0. supervisor_pid: the worker ends
+    when this process, its parent, does; 0 when nobody supervises it. passwords: by repository location.
     """
 
     address: str
@@ -32,6 +32,7 @@ class WorkerConfig:
     namespace: str = "default"
     settings: str = ""
     process: int = 0
+    supervisor_pid: int = 0
     passwords: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
     def to_json(self) -> bytes:
@@ -45,6 +46,7 @@ class WorkerConfig:
                 "state_dir": self.state_dir,
                 "queues": list(self.queues),
                 "process": self.process,
+                "supervisor_pid": self.supervisor_pid,
                 "passwords": {
                     location: base64.b64encode(password).decode()
                     for location, password in self.passwords.items()
@@ -78,6 +80,7 @@ class WorkerConfig:
             state_dir=_text(parsed, "state_dir"),
             queues=_texts(parsed, "queues"),
             process=_number(parsed, "process"),
+            supervisor_pid=_number(parsed, "supervisor_pid"),
             passwords=_passwords(parsed),
         )
 
