@@ -1,0 +1,1 @@
+"""Sealing and key derivation, as restic's repository format defines them."""
