@@ -1,0 +1,96 @@
+"""What the journal holds: one record for each run, and one for each file that the run touched or could not read."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import msgspec
+
+
+class RunKind(StrEnum):
+    """Which verb a run is of."""
+
+    BACKUP = "backup"
+    RESTORE = "restore"
+
+
+class RunOutcome(StrEnum):
+    """How a run stands, or how it ended; the values are those of contracts.common.RunStatus."""
+
+    RUNNING = "running"
+    COMPLETE = "complete"
+    PARTIAL = "partial"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class FileAction(StrEnum):
+    """What became of a path. The first two are of backups, the next six of restores, the rest of both."""
+
+    NEW = "new"
+    CHANGED = "changed"
+    RESTORED = "restored"
+    UPDATED = "updated"
+    UNCHANGED = "unchanged"
+    SKIPPED = "skipped"
+    DELETED = "deleted"
+    FAILED = "failed"
+    UNREADABLE = "unreadable"
+    WARNING = "warning"
+    DAMAGED = "damaged"
+
+
+class FileRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One path of a run. size_bytes is the file's size, 0 where it is not known; message says why it went wrong."""
+
+    path: bytes
+    action: FileAction
+    size_bytes: int = 0
+    message: str = ""
+
+
+class VerdictRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """What the run's verification found. `problems` lists the findings (capped), `problem_count` counts them all."""
+
+    level: str
+    ok: bool
+    blobs: int = 0
+    packs: int = 0
+    files: int = 0
+    bytes_read: int = 0
+    problem_count: int = 0
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord:
+    """One run. Names as the run was asked for; times in nanoseconds since 1970, `ended_ns` 0 while it runs.
+
+    counters: whatever was counted, by name; names that start alike belong together. snapshot_id, parent: 64 hex
+    digits or empty. reason: why this strategy. failure_kind: the class of the error that ended the run. verdict: set
+    by `Journal.set_verdict`, and kept when the run is recorded again without one.
+    """
+
+    run_id: str
+    kind: RunKind
+    status: RunOutcome
+    repository: str
+    source: str = ""
+    host: str = ""
+    trigger_kind: str = ""
+    trigger_by: str = ""
+    trigger_evidence: str = ""
+    strategy: str = ""
+    reason: str = ""
+    parent: str = ""
+    snapshot_id: str = ""
+    started_ns: int
+    ended_ns: int = 0
+    counters: Mapping[str, int] = field(default_factory=dict)
+    failure_kind: str = ""
+    verdict: VerdictRecord | None = None
+
+    @property
+    def duration_ns(self) -> int:
+        """How long the run took; 0 while it runs."""
+        return max(0, self.ended_ns - self.started_ns) if self.ended_ns else 0

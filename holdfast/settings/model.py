@@ -1,0 +1,171 @@
+"""The settings as values: parsed, checked and complete, with every default filled in and every path absolute."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, TypeVar
+
+from holdfast.errors import SettingsError, UsageError
+from holdfast.format.pack import Compression
+from holdfast.settings.suggestions import one_of
+from holdfast.source.spec import SourceSpec
+
+STRATEGIES: Final = ("auto", "full", "differential", "incremental")
+VERIFY_LEVELS: Final = ("none", "structure", "written", "full")
+
+DEFAULT_PACK_SIZE_BYTES: Final = 16 << 20
+MIN_PACK_SIZE_BYTES: Final = 4 << 20
+MAX_PACK_SIZE_BYTES: Final = 128 << 20
+
+_JOURNAL_FILE: Final = "journal.db"
+_SERVER_DATABASE_FILE: Final = "temporal.db"
+_REQUESTS_FOLDER: Final = "requests"
+
+_Profile = TypeVar("_Profile")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PasswordSource:
+    """Where a repository's password is read from on the worker: exactly one of the three is set.
+
+    file: absolute. command: split as a shell would, run without a shell. env: the name of a variable.
+    """
+
+    file: Path | None = None
+    command: str | None = None
+    env: str | None = None
+
+    def __post_init__(self) -> None:
+        if sum(way is not None for way in (self.file, self.command, self.env)) != 1:
+            raise UsageError(
+                "a password comes from exactly one place",
+                hint="Give one of a file, a command and an environment variable.",
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepositoryProfile:
+    """One repository by name. `password` is None when it is only ever handed to the service by a person."""
+
+    name: str
+    location: str
+    password: PasswordSource | None = None
+    compression: Compression = Compression.AUTO
+    pack_size_bytes: int = DEFAULT_PACK_SIZE_BYTES
+
+    @property
+    def is_request(self) -> bool:
+        """Whether this stands in a private request file and not in the settings."""
+        return self.name.startswith("@")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceProfile:
+    """One source by name. `spec` is complete but for the exclude files: `exclude_files.resolve` reads those.
+
+    exclude_files, iexclude_files: absolute paths of files of patterns. host: as the snapshot shall say; empty means
+    the settings' host.
+    """
+
+    name: str
+    repository: str
+    spec: SourceSpec
+    exclude_files: tuple[Path, ...] = ()
+    iexclude_files: tuple[Path, ...] = ()
+    tags: tuple[str, ...] = ()
+    host: str = ""
+    strategy: str = "auto"
+    verify: str = "written"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsSettings:
+    """How the connection to the server is encrypted; all None means the system's certificate authorities."""
+
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    server_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerSettings:
+    """The Temporal server. address: "host:port", None for the embedded one. ui_url: of its Web UI, no "/" at the end."""
+
+    address: str | None = None
+    namespace: str = "default"
+    tls: TlsSettings | None = None
+    ui_url: str | None = None
+
+
+def usable_cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerSettings:
+    """The worker service of this host.
+
+    heartbeat_timeout_s: silence after which a worker counts as dead; heartbeat_throttle_s: the longest time between
+    two heartbeats; graceful_shutdown_s: for activities to stop in after SIGTERM; task_queue: overrides the host's.
+    """
+
+    processes: int = field(default_factory=usable_cores)
+    heartbeat_timeout_s: float = 20.0
+    heartbeat_throttle_s: float = 3.0
+    graceful_shutdown_s: float = 20.0
+    task_queue: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything. path: the file it was read from, None when there is none (then all is default)."""
+
+    path: Path | None
+    state_dir: Path
+    host: str
+    repositories: Mapping[str, RepositoryProfile] = field(default_factory=dict)
+    sources: Mapping[str, SourceProfile] = field(default_factory=dict)
+    server: ServerSettings = field(default_factory=ServerSettings)
+    worker: WorkerSettings = field(default_factory=WorkerSettings)
+
+    @property
+    def journal_path(self) -> Path:
+        """The journal's database."""
+        return self.state_dir / _JOURNAL_FILE
+
+    @property
+    def server_database_path(self) -> Path:
+        """The embedded server's database."""
+        return self.state_dir / _SERVER_DATABASE_FILE
+
+    @property
+    def requests_dir(self) -> Path:
+        """Where private request files lie."""
+        return self.state_dir / _REQUESTS_FOLDER
+
+    def repository(self, name: str) -> RepositoryProfile:
+        """The profile of that name.
+
+        Raises:
+            SettingsError: there is none.
+        """
+        return _named(self.repositories, name, "repository", "repositories")
+
+    def source(self, name: str) -> SourceProfile:
+        """The profile of that name.
+
+        Raises:
+            SettingsError: there is none.
+        """
+        return _named(self.sources, name, "source", "sources")
+
+
+def _named(profiles: Mapping[str, _Profile], name: str, what: str, table: str) -> _Profile:
+    found = profiles.get(name)
+    if found is None:
+        hint = one_of(name, profiles, what) if profiles else f"Add a table [{table}.{name}] to holdfast.toml."
+        raise SettingsError(f"the settings have no {what} {name!r}", hint=hint)
+    return found

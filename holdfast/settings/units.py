@@ -1,0 +1,46 @@
+"""Sizes and durations as people write them: "16MiB", "512k", "20s", "1h30m"."""
+
+import re
+from typing import Final
+
+_SIZE: Final = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[A-Za-z]*)", re.ASCII)
+_DURATION: Final = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+", re.ASCII)
+_DURATION_PART: Final = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<unit>ms|s|m|h|d)", re.ASCII)
+
+_BINARY: Final = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
+_SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+
+SIZE_EXAMPLES: Final = '"16MiB", "512k" or "1.5G"'
+DURATION_EXAMPLES: Final = '"20s", "500ms" or "1h30m"'
+
+
+def parse_size(text: str) -> int:
+    """Bytes. Units are powers of 1024 (k, K, KiB, M, MiB, …, as restic has them); with a plain B ("kB", "MB") of 1000.
+
+    Raises:
+        ValueError: `text` is no size.
+    """
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise ValueError("not a size")
+    return round(float(match["number"]) * _unit_bytes(match["unit"].lower()))
+
+
+def _unit_bytes(unit: str) -> int:
+    prefix = unit.removesuffix("ib").removesuffix("b")
+    if prefix not in _BINARY or (unit == "ib"):
+        raise ValueError("not a unit of size")
+    decimal = bool(prefix) and unit.endswith("b") and not unit.endswith("ib")
+    return int((1000 if decimal else 1024) ** _BINARY[prefix])
+
+
+def parse_duration(text: str) -> float:
+    """Seconds, from numbers with the units ms, s, m, h and d, one after the other.
+
+    Raises:
+        ValueError: `text` is no duration.
+    """
+    stripped = text.strip()
+    if _DURATION.fullmatch(stripped) is None:
+        raise ValueError("not a duration")
+    return sum(float(part["number"]) * _SECONDS[part["unit"]] for part in _DURATION_PART.finditer(stripped))
