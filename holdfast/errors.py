@@ -16,6 +16,7 @@
     │   ├── UnsafePathError              a name or link would lead out of the restore target
     │   └── IntegrityError               stored bytes are not what they claim to be
     │       ├── CorruptFileError             a stored file fails authentication, its hash or its grammar
+    │       ├── StoredFileMissingError       a stored file that should be there is not
     │       └── BlobMissingError             a referenced blob is in no index
     └── TemporaryError               a later attempt may succeed
         ├── StorageUnavailableError      the storage did not answer, or answered with an error of its own
@@ -126,6 +127,10 @@ class IntegrityError(PermanentError):
 
 class CorruptFileError(IntegrityError):
     """A stored file fails authentication, its hash or its grammar."""
+
+
+class StoredFileMissingError(IntegrityError):
+    """The storage has no file of that name."""
 
 
 class BlobMissingError(IntegrityError):

@@ -1,0 +1,1 @@
+"""Where a repository's bytes lie: one contract, a module for each kind of place."""
