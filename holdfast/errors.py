@@ -24,7 +24,8 @@
         ├── RepositoryLockedError        somebody holds a lock that excludes ours
         ├── LockLostError                our lock could not be refreshed in time
         ├── FencedError                  a newer attempt has taken over; this one must stop
-        └── RunStateError                what the run relied on is gone (pruned, deleted): redo that part
+        ├── RunStateError                what the run relied on is gone (pruned, deleted): redo that part
+        └── JournalUnavailableError      the log of runs cannot be read or written; work goes on without it
 
 Every error carries a message for people in one or two lines: what is wrong and, in `hint`, what to do. `exit_code`
 is what the command line ends with; the numbers are restic's (its manual, "Exit codes").
@@ -161,3 +162,7 @@ class FencedError(TemporaryError):
 
 class RunStateError(TemporaryError):
     """Something the run relied on is gone (pruned or deleted by others): that part must be redone."""
+
+
+class JournalUnavailableError(TemporaryError):
+    """The log of runs cannot be read or written. No reason to end a run: callers report it and go on."""
