@@ -1,0 +1,180 @@
+"""Nodes: the entries of trees, as the stored JSON spells them, with typed accessors.
+
+A node mirrors its JSON, so that decoding and encoding cost next to nothing: the name is quoted, times are text, ids are
+hex. What the engine uses are the accessors and `Node.create`. Source: restic, internal/data/node.go.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from holdfast.errors import CorruptFileError
+from holdfast.format.modes import DIRECTORY, FILE, SYMLINK, go_mode, kind_of, st_mode
+from holdfast.format.names import quote_name, unquote_name
+from holdfast.format.times import format_time, parse_time
+from holdfast.ids import BlobId, from_hex, to_hex
+
+
+class ExtendedAttribute(msgspec.Struct, frozen=True):
+    """One extended attribute; the value is base64 in JSON, and some writers store null for an empty one."""
+
+    name: str
+    value: bytes | None = None
+
+
+class Node(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One entry of a tree. The order of the fields is restic's."""
+
+    quoted_name: str = msgspec.field(name="name")
+    kind: str = msgspec.field(name="type")
+    mode: int = 0
+    mtime: str
+    atime: str
+    ctime: str
+    uid: int = 0
+    gid: int = 0
+    user: str = ""
+    group: str = ""
+    inode: int = 0
+    device_id: int = 0
+    size: int = 0
+    links: int = 0
+    linktarget: str = ""
+    linktarget_raw: bytes | None = None
+    extended_attributes: tuple[ExtendedAttribute, ...] = ()
+    device: int = 0
+    content: tuple[str, ...] | None
+    subtree: str | None = None
+
+    @classmethod
+    def create(
+        cls,
+        *,
+        name: bytes,
+        st_mode: int,
+        uid: int,
+        gid: int,
+        mtime_ns: int,
+        atime_ns: int,
+        ctime_ns: int,
+        user: str = "",
+        group: str = "",
+        inode: int = 0,
+        device_id: int = 0,
+        size: int = 0,
+        links: int = 0,
+        device: int = 0,
+        target: bytes = b"",
+        xattrs: Sequence[tuple[bytes, bytes]] = (),
+        content: Sequence[BlobId] | None = None,
+    ) -> "Node":
+        """A node from what the file system says. A file without `content` yet gets an empty one.
+
+        device_id is kept for hard links only, as restic does; size for files only.
+
+        Raises:
+            ValueError: `st_mode` has a type that POSIX does not know.
+        """
+        kind = kind_of(st_mode)
+        is_file = kind == FILE
+        text, raw = _target(target)
+        return cls(
+            quoted_name=quote_name(name),
+            kind=kind,
+            mode=go_mode(st_mode),
+            mtime=format_time(mtime_ns),
+            atime=format_time(atime_ns),
+            ctime=format_time(ctime_ns),
+            uid=uid,
+            gid=gid,
+            user=user,
+            group=group,
+            inode=inode,
+            device_id=device_id if links > 1 and kind != DIRECTORY else 0,
+            size=size if is_file else 0,
+            links=0 if kind == DIRECTORY else links,
+            linktarget=text,
+            linktarget_raw=raw,
+            extended_attributes=tuple(
+                ExtendedAttribute(attribute.decode("utf-8", "replace"), value) for attribute, value in xattrs
+            ),
+            device=device,
+            content=tuple(to_hex(blob) for blob in content or ()) if is_file else None,
+        )
+
+    @property
+    def name(self) -> bytes:
+        """The file name. Raises ValueError for text that quotes no name (`decode_tree` has refused that)."""
+        return unquote_name(self.quoted_name)
+
+    @property
+    def is_file(self) -> bool:
+        return self.kind == FILE
+
+    @property
+    def is_directory(self) -> bool:
+        return self.kind == DIRECTORY
+
+    @property
+    def is_symlink(self) -> bool:
+        return self.kind == SYMLINK
+
+    @property
+    def st_mode(self) -> int:
+        """POSIX's mode with its type bits."""
+        return st_mode(self.kind, self.mode)
+
+    @property
+    def mtime_ns(self) -> int:
+        return _time(self.mtime)
+
+    @property
+    def atime_ns(self) -> int:
+        return _time(self.atime)
+
+    @property
+    def ctime_ns(self) -> int:
+        return _time(self.ctime)
+
+    @property
+    def content_ids(self) -> tuple[BlobId, ...]:
+        """The data blobs of a file, in order."""
+        return tuple(BlobId(bytes.fromhex(text)) for text in self.content or ())
+
+    @property
+    def subtree_id(self) -> BlobId | None:
+        """The tree of a directory."""
+        return None if self.subtree is None else BlobId(from_hex(self.subtree))
+
+    @property
+    def target(self) -> bytes:
+        """What a symlink points to."""
+        return self.linktarget.encode() if self.linktarget_raw is None else self.linktarget_raw
+
+    @property
+    def xattrs(self) -> tuple[tuple[bytes, bytes], ...]:
+        """Extended attributes as name and value."""
+        return tuple((a.name.encode(), a.value or b"") for a in self.extended_attributes)
+
+    def with_subtree(self, tree: BlobId) -> "Node":
+        """The same directory with this tree."""
+        return msgspec.structs.replace(self, subtree=to_hex(tree))
+
+    def with_content(self, content: Sequence[BlobId], *, size: int) -> "Node":
+        """The same file with this content, `size` bytes long."""
+        return msgspec.structs.replace(self, content=tuple(to_hex(blob) for blob in content), size=size)
+
+
+def _time(text: str) -> int:
+    try:
+        return parse_time(text)
+    except ValueError as error:
+        raise CorruptFileError(f"a node holds a time that is none: {error}") from error
+
+
+def _target(target: bytes) -> tuple[str, bytes | None]:
+    """linktarget and linktarget_raw: the raw bytes are stored only where text cannot say them."""
+    try:
+        return target.decode(), None
+    except UnicodeDecodeError:
+        return target.decode("utf-8", "replace"), target

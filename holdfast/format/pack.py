@@ -1,0 +1,158 @@
+"""Packs: blobs compressed and sealed one after the other into one reused buffer, the header last.
+
+Tree blobs are always compressed in version 2, data blobs unless compression is off; a blob that does not shrink, or is
+empty, stays raw. Source: restic, doc/design.rst, "Pack Format"; internal/repository/repository.go, `saveAndEncrypt`.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+import zstandard
+from typing_extensions import Buffer
+
+from holdfast.crypto.sealing import OVERHEAD_BYTES, MasterKey, Sealer
+from holdfast.errors import CorruptFileError
+from holdfast.format.index import BlobEntry, BlobType, IndexPack
+from holdfast.format.pack_header import encode_header, encode_length, header_size, parse_pack
+from holdfast.format.sealed import decompress
+from holdfast.ids import BlobId, PackId, sha256
+
+__all__ = [
+    "BlobDecoder",
+    "BlobEncoder",
+    "Compression",
+    "FinishedPack",
+    "PackBuffer",
+    "parse_pack",
+]
+
+MAX_BLOB_BYTES: Final = 1 << 30
+_VERSION_WITH_COMPRESSION: Final = 2
+_AUTO_LEVEL: Final = 3
+_MAX_LEVEL: Final = 19
+_SPARE_BYTES: Final = 1024 * 1024
+
+
+class Compression(StrEnum):
+    """How hard data is compressed; the names are restic's."""
+
+    AUTO = "auto"
+    OFF = "off"
+    MAX = "max"
+
+
+class BlobEncoder:
+    """Compresses and seals blobs. One thread at a time; compressor and cipher are kept."""
+
+    def __init__(self, key: MasterKey, compression: Compression, version: int) -> None:
+        self._sealer = Sealer(key)
+        level = _MAX_LEVEL if compression is Compression.MAX else _AUTO_LEVEL
+        self._compressor = zstandard.ZstdCompressor(level=level)
+        has_compression = version >= _VERSION_WITH_COMPRESSION
+        self._compresses = {
+            BlobType.TREE: has_compression,
+            BlobType.DATA: has_compression and compression is not Compression.OFF,
+        }
+
+    def prepare(self, blob_type: BlobType, plaintext: Buffer) -> tuple[Buffer, int]:
+        """What will be sealed, and the plain length where that is compressed (else 0)."""
+        size = memoryview(plaintext).nbytes
+        if size and self._compresses[blob_type]:
+            compressed = self._compressor.compress(plaintext)
+            if len(compressed) < size:
+                return compressed, size
+        return plaintext, 0
+
+    def seal_into(self, data: Buffer, out: memoryview) -> int:
+        """See `Sealer.seal_into`."""
+        return self._sealer.seal_into(data, out)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinishedPack:
+    """A pack ready to be stored. `data` is valid until the buffer is reset."""
+
+    id: PackId
+    data: memoryview
+    pack: IndexPack
+
+
+class PackBuffer:
+    """One pack being filled. Reusable: `add` … `finish`, store, `reset`."""
+
+    def __init__(self, blob_type: BlobType, capacity_bytes: int) -> None:
+        self._type = blob_type
+        self._buffer = bytearray(capacity_bytes + _SPARE_BYTES)
+        self._blobs: list[BlobEntry] = []
+        self._used = 0
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of sealed blobs so far."""
+        return self._used
+
+    @property
+    def blob_count(self) -> int:
+        """Blobs so far."""
+        return len(self._blobs)
+
+    def add(self, encoder: BlobEncoder, blob_id: BlobId, plaintext: Buffer) -> BlobEntry:
+        """Compress, seal and append one blob."""
+        data, plain_bytes = encoder.prepare(self._type, plaintext)
+        self._reserve(memoryview(data).nbytes + OVERHEAD_BYTES)
+        length = encoder.seal_into(data, memoryview(self._buffer)[self._used :])
+        entry = BlobEntry(
+            id=blob_id, type=self._type, offset=self._used, length=length, uncompressed_length=plain_bytes
+        )
+        self._blobs.append(entry)
+        self._used += length
+        return entry
+
+    def finish(self, sealer: Sealer) -> FinishedPack:
+        """Append the header and hash the whole."""
+        header = encode_header(self._blobs)
+        self._reserve(header_size(self._blobs))
+        sealed_bytes = sealer.seal_into(header, memoryview(self._buffer)[self._used :])
+        self._used += sealed_bytes
+        tail = encode_length(sealed_bytes)
+        self._buffer[self._used : self._used + len(tail)] = tail
+        self._used += len(tail)
+        data = memoryview(self._buffer)[: self._used]
+        pack_id = PackId(sha256(data))
+        return FinishedPack(id=pack_id, data=data, pack=IndexPack(id=pack_id, blobs=tuple(self._blobs)))
+
+    def reset(self) -> None:
+        """Begin an empty pack in the same memory."""
+        self._blobs = []
+        self._used = 0
+
+    def _reserve(self, size: int) -> None:
+        """Make room behind what is used. A new array, because views of the old one may still be about."""
+        needed = self._used + size
+        if needed > len(self._buffer):
+            grown = bytearray(needed + _SPARE_BYTES)
+            grown[: self._used] = memoryview(self._buffer)[: self._used]
+            self._buffer = grown
+
+
+class BlobDecoder:
+    """Opens blobs and checks them against their ids. One thread at a time."""
+
+    def __init__(self, key: MasterKey) -> None:
+        self._sealer = Sealer(key)
+
+    def decode(self, sealed: Buffer, entry: BlobEntry) -> bytes:
+        """The plaintext of a blob: authentic, bounded, and hashing to its id.
+
+        Raises:
+            CorruptFileError: any of these fails.
+        """
+        plaintext = self._sealer.open(sealed)
+        if entry.uncompressed_length:
+            if entry.uncompressed_length > MAX_BLOB_BYTES:
+                raise CorruptFileError("a blob claims to be larger than a GiB")
+            plaintext = decompress(plaintext, limit_bytes=entry.uncompressed_length)
+        if sha256(plaintext) != entry.id:
+            raise CorruptFileError(f"blob {entry.id.hex()[:8]} does not hash to its id")
+        return plaintext

@@ -1,0 +1,78 @@
+"""Snapshots: when, where from, and which tree. Source: restic, internal/data/snapshot.go.
+
+Unknown fields survive reading in restic, but `restic tag` and `rewrite` drop them: what must last goes into tags.
+"""
+
+from typing import Final
+
+import msgspec
+
+from holdfast.errors import CorruptFileError
+from holdfast.format.times import parse_time
+from holdfast.ids import is_hex_id
+
+
+class SnapshotSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """restic's counters of the backup that made the snapshot; bytes, and counts of files, directories, blobs."""
+
+    backup_start: str = ""
+    backup_end: str = ""
+    files_new: int = 0
+    files_changed: int = 0
+    files_unmodified: int = 0
+    dirs_new: int = 0
+    dirs_changed: int = 0
+    dirs_unmodified: int = 0
+    data_blobs: int = 0
+    tree_blobs: int = 0
+    data_added: int = 0
+    data_added_packed: int = 0
+    total_files_processed: int = 0
+    total_bytes_processed: int = 0
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One snapshot. tree, parent, original: 64 hex digits. time: RFC 3339."""
+
+    time: str
+    parent: str | None = None
+    tree: str
+    paths: list[str] | None
+    hostname: str = ""
+    username: str = ""
+    uid: int = 0
+    gid: int = 0
+    excludes: list[str] | None = None
+    tags: list[str] | None = None
+    original: str | None = None
+    program_version: str = ""
+    summary: SnapshotSummary | None = None
+
+    @property
+    def time_ns(self) -> int:
+        """Nanoseconds since 1970."""
+        return parse_time(self.time)
+
+
+_DECODER: Final = msgspec.json.Decoder(Snapshot)
+
+
+def encode_snapshot(snapshot: Snapshot) -> bytes:
+    """The JSON of a snapshot."""
+    return msgspec.json.encode(snapshot)
+
+
+def decode_snapshot(data: bytes) -> Snapshot:
+    """A snapshot.
+
+    Raises:
+        CorruptFileError: not a snapshot; or one without a tree, or with a time that is none.
+    """
+    try:
+        snapshot = _DECODER.decode(data)
+        parse_time(snapshot.time)
+    except (msgspec.MsgspecError, UnicodeDecodeError, ValueError) as error:
+        raise CorruptFileError(f"a snapshot cannot be read: {error}") from error
+    if not is_hex_id(snapshot.tree) or (snapshot.parent is not None and not is_hex_id(snapshot.parent)):
+        raise CorruptFileError("a snapshot names its tree or parent by something that is no id")
+    return snapshot

@@ -1,0 +1,71 @@
+"""Times as restic stores them: RFC 3339 with nanoseconds, trailing zeros trimmed.
+
+In memory a time is an integer of nanoseconds since 1970, UTC; datetime would lose nanoseconds. Years outside 0 to 9999
+cannot be written; restic clamps them (internal/restic/node.go, `fixTime`), and so does this module.
+"""
+
+import re
+from datetime import date
+from functools import lru_cache
+from typing import Final
+
+_SECOND_NS: Final = 1_000_000_000
+_DAY_S: Final = 86_400
+_EPOCH_ORDINAL: Final = date(1970, 1, 1).toordinal()
+# Go's year 0 has no counterpart in `date`, whose years begin with 1: its days are counted by hand (a leap year).
+_FIRST_NS: Final = (1 - _EPOCH_ORDINAL - 366) * _DAY_S * _SECOND_NS
+_LAST_NS: Final = (date.max.toordinal() + 1 - _EPOCH_ORDINAL) * _DAY_S * _SECOND_NS - 1
+
+_RFC3339: Final = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,9})\d*)?(?:Z|([+-])(\d\d):(\d\d))", re.ASCII
+)
+
+
+def format_time(ns: int) -> str:
+    """RFC 3339 in UTC for nanoseconds since 1970, clamped to the years 0 to 9999."""
+    clamped = min(max(ns, _FIRST_NS), _LAST_NS)
+    seconds, fraction = divmod(clamped, _SECOND_NS)
+    days, second = divmod(seconds, _DAY_S)
+    text = f"{_day(days)}T{_clock(second)}"
+    return f"{text}.{fraction:09d}".rstrip("0") + "Z" if fraction else text + "Z"
+
+
+def parse_time(text: str) -> int:
+    """Nanoseconds since 1970 of an RFC 3339 time with any offset.
+
+    Raises:
+        ValueError: `text` is no such time.
+    """
+    match = _RFC3339.fullmatch(text)
+    if match is None:
+        raise ValueError(f"not an RFC 3339 time: {text[:60]!r}")
+    year, month, day, hour, minute, second, fraction, sign, off_hour, off_minute = match.groups()
+    if int(hour) > 23 or int(minute) > 59 or int(second) > 59:
+        raise ValueError(f"not an RFC 3339 time: {text[:60]!r}")
+    days = _days(int(year), int(month), int(day))
+    seconds = days * _DAY_S + int(hour) * 3600 + int(minute) * 60 + int(second)
+    if sign is not None:
+        offset = int(off_hour) * 3600 + int(off_minute) * 60
+        seconds -= offset if sign == "+" else -offset
+    return seconds * _SECOND_NS + int((fraction or "0").ljust(9, "0"))
+
+
+@lru_cache(maxsize=4096)
+def _day(days: int) -> str:
+    ordinal = days + _EPOCH_ORDINAL
+    if ordinal < 1:
+        # Year 0 has the calendar of any leap year.
+        return "0000" + date.fromordinal(ordinal + date(400, 12, 31).toordinal()).isoformat()[4:]
+    return date.fromordinal(ordinal).isoformat()
+
+
+@lru_cache(maxsize=16_384)
+def _clock(second: int) -> str:
+    return f"{second // 3600:02d}:{second // 60 % 60:02d}:{second % 60:02d}"
+
+
+@lru_cache(maxsize=4096)
+def _days(year: int, month: int, day: int) -> int:
+    if year == 0:
+        return date(400, month, day).toordinal() - date(400, 12, 31).toordinal() - _EPOCH_ORDINAL
+    return date(year, month, day).toordinal() - _EPOCH_ORDINAL

@@ -1,0 +1,148 @@
+"""Trees: the entries of one directory, as JSON.
+
+Bytes are `{"nodes":[…]}` and a line feed, which is hashed too. Names ascend strictly by raw bytes. Go's JSON escapes
+`<`, `>`, `&`, U+2028 and U+2029, so that a tree written here has the bytes that restic would have written.
+Source: restic, internal/data/tree.go and node.go.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+from holdfast.errors import CorruptFileError
+from holdfast.format.modes import DIRECTORY
+from holdfast.format.node import ExtendedAttribute, Node
+from holdfast.ids import is_hex_id
+
+__all__ = [
+    "ExtendedAttribute",
+    "Node",
+    "TreeWriter",
+    "decode_node",
+    "decode_tree",
+    "encode_node",
+    "encode_tree",
+]
+
+_HEAD: Final = b'{"nodes":['
+_TAIL: Final = b"]}\n"
+_GO_ESCAPES: Final = (
+    (b"<", rb"\u003c"),
+    (b">", rb"\u003e"),
+    (b"&", rb"\u0026"),
+    ("\u2028".encode(), rb"\u2028"),
+    ("\u2029".encode(), rb"\u2029"),
+)
+_FORBIDDEN: Final = (b"", b".", b"..")
+
+
+class _Tree(msgspec.Struct, frozen=True):
+    nodes: list[Node]
+
+
+_ENCODER: Final = msgspec.json.Encoder()
+_NODE_DECODER: Final = msgspec.json.Decoder(Node)
+_TREE_DECODER: Final = msgspec.json.Decoder(_Tree)
+
+
+def encode_node(node: Node) -> bytes:
+    """The JSON of one node as it stands in a tree."""
+    encoded = _ENCODER.encode(node)
+    for plain, escaped in _GO_ESCAPES:
+        if plain in encoded:
+            encoded = encoded.replace(plain, escaped)
+    return encoded
+
+
+def decode_node(data: bytes) -> Node:
+    """One node.
+
+    Raises:
+        CorruptFileError: not the JSON of a node.
+    """
+    try:
+        node = _NODE_DECODER.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise CorruptFileError(f"a node cannot be read: {error}") from error
+    _checked_name(node)
+    return node
+
+
+def encode_tree(nodes: Iterable[Node]) -> bytes:
+    """The bytes of a tree of these nodes, which must ascend by name.
+
+    Raises:
+        ValueError: two nodes are out of order or share a name.
+    """
+    writer = TreeWriter()
+    for node in nodes:
+        writer.add(node)
+    return writer.finish()
+
+
+class TreeWriter:
+    """Writes a tree node by node; holds its encoded bytes only."""
+
+    def __init__(self) -> None:
+        self._nodes: list[bytes] = []
+        self._last = b""
+
+    def add(self, node: Node) -> None:
+        """Append a node.
+
+        Raises:
+            ValueError: its name does not come after the one before.
+        """
+        name = node.name
+        if name <= self._last:
+            raise ValueError(f"tree entries out of order: {self._last!r} before {name!r}")
+        self._last = name
+        self._nodes.append(_ENCODER.encode(node))
+
+    def finish(self) -> bytes:
+        """The bytes of the tree."""
+        encoded = _HEAD + b",".join(self._nodes) + _TAIL
+        for plain, escaped in _GO_ESCAPES:
+            if plain in encoded:
+                encoded = encoded.replace(plain, escaped)
+        return encoded
+
+
+def decode_tree(data: bytes) -> list[Node]:
+    """The nodes of a tree, in order.
+
+    Raises:
+        CorruptFileError: not a tree; or a name that no directory can hold, a duplicate, disorder, ids that are none.
+    """
+    try:
+        nodes = _TREE_DECODER.decode(data).nodes
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise CorruptFileError(f"a tree cannot be read: {error}") from error
+    last = b""
+    for node in nodes:
+        name = _checked_name(node)
+        if name <= last:
+            raise CorruptFileError("a tree holds names out of order or twice")
+        last = name
+        _check_ids(node)
+    return nodes
+
+
+def _checked_name(node: Node) -> bytes:
+    try:
+        name = node.name
+    except (ValueError, UnicodeEncodeError) as error:
+        raise CorruptFileError(f"a tree holds a name that cannot be unquoted: {error}") from error
+    if name in _FORBIDDEN or b"/" in name or b"\0" in name:
+        raise CorruptFileError("a tree holds a name that no directory can hold")
+    return name
+
+
+def _check_ids(node: Node) -> None:
+    if node.subtree is not None and not is_hex_id(node.subtree):
+        raise CorruptFileError("a tree names a subtree by something that is no id")
+    if node.kind == DIRECTORY and node.subtree is None:
+        raise CorruptFileError("a tree holds a directory without a subtree")
+    if node.content and not all(map(is_hex_id, node.content)):
+        raise CorruptFileError("a tree names content by something that is no id")
