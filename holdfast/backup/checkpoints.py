@@ -15,8 +15,9 @@ bound, exact to MARK_BYTES.
 
 from typing import Final
 
-from holdfast.backup.documents import Checkpoint, Mark, RunKey, encode, load
+from holdfast.backup.documents import Checkpoint, Mark, RunKey
 from holdfast.errors import FencedError
+from holdfast.repository.documents import encode, load
 from holdfast.repository.workspace import Workspace
 
 MARK_BYTES: Final = 32 * 1024 * 1024

@@ -1,12 +1,12 @@
 """Commit a run: merge plan and results into trees, check every blob, write the snapshot. Exactly once.
 
-    1. the outcome that stands is returned; a snapshot with the run's tag likewise;
-    2. plan and results are merged in walk order, bottom up; every blob that a node names is looked up in an index
-       loaded under the lock. What is missing goes back: shards to be stored again, or a rescan;
-    3. tree packs become durable, then their index file;
-    4. the sealed snapshot is created as a document of the run: whoever comes second takes the first one's bytes;
-    5. these bytes are put under their own hash. Attempts that race write the same file: one snapshot (invariant 4);
-    6. the outcome is created as a document.
+1. the outcome that stands is returned; a snapshot with the run's tag likewise;
+2. plan and results are merged in walk order, bottom up; every blob that a node names is looked up in an index
+   loaded under the lock. What is missing goes back: shards to be stored again, or a rescan;
+3. tree packs become durable, then their index file;
+4. the sealed snapshot is created as a document of the run: whoever comes second takes the first one's bytes;
+5. these bytes are put under their own hash. Attempts that race write the same file: one snapshot (invariant 4);
+6. the outcome is created as a document.
 """
 
 import time
@@ -15,18 +15,7 @@ from typing import Final
 
 from holdfast import __version__
 from holdfast.backup.checkpoints import ShardCheckpoints
-from holdfast.backup.documents import (
-    CommitResult,
-    Enter,
-    Keep,
-    Leave,
-    Opening,
-    RunKey,
-    Stored,
-    Unreadable,
-    decide,
-    load,
-)
+from holdfast.backup.documents import CommitResult, Enter, Keep, Leave, Opening, RunKey, Stored, Unreadable
 from holdfast.backup.merge import TreeMerger
 from holdfast.backup.opening import BackupOrder, load_opening, run_tag, snapshot_paths
 from holdfast.backup.plan_reader import MissingShardError, PlanReader, ReadOutcome
@@ -38,6 +27,7 @@ from holdfast.format.snapshot import Snapshot, SnapshotSummary, encode_snapshot
 from holdfast.format.times import format_time
 from holdfast.format.tree import Node
 from holdfast.ids import BlobId, sha256, to_hex
+from holdfast.repository.documents import decide, load
 from holdfast.repository.index_files import write_index
 from holdfast.repository.packer import Packer
 from holdfast.repository.session import HeldRepository, RepositorySession

@@ -16,28 +16,16 @@ All are MessagePack (file names are bytes), sealed and compressed by the workspa
 `g<n>` is the generation: 0, and one more after each rescan.
 """
 
-from collections.abc import Sequence
-from typing import Final, Protocol, TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
-from holdfast.errors import CorruptFileError
 from holdfast.format.index import BlobEntry, BlobType, IndexPack
 from holdfast.format.tree import Node
 from holdfast.ids import BlobId, PackId
 
 OPENING: Final = "opening"
 PLAN_PART_RECORDS: Final = 10_000
-
-DocumentT = TypeVar("DocumentT", bound=msgspec.Struct)
-
-
-class Documents(Protocol):
-    """The part of a workspace that documents need."""
-
-    def get(self, name: str) -> bytes | None: ...
-    def put(self, name: str, data: bytes) -> None: ...
-    def put_new(self, name: str, data: bytes) -> bool: ...
 
 
 class RunKey(msgspec.Struct, frozen=True, kw_only=True):
@@ -303,31 +291,3 @@ def added(one: TotalsT, other: TotalsT) -> TotalsT:
     """The sum of two counts, field by field."""
     fields = type(one).__struct_fields__
     return type(one)(**{name: getattr(one, name) + getattr(other, name) for name in fields})
-
-
-def encode(document: msgspec.Struct | Sequence[msgspec.Struct]) -> bytes:
-    """MessagePack of a document."""
-    return msgspec.msgpack.encode(document)
-
-
-def load(documents: Documents, name: str, kind: type[DocumentT]) -> DocumentT | None:
-    """Read a document; None when there is none.
-
-    Raises:
-        CorruptFileError: the bytes are not such a document.
-    """
-    data = documents.get(name)
-    if data is None:
-        return None
-    try:
-        return msgspec.msgpack.decode(data, type=kind)
-    except msgspec.MsgspecError as error:
-        raise CorruptFileError(f"the run's document {name} cannot be read: {error}") from error
-
-
-def decide(documents: Documents, name: str, document: DocumentT) -> DocumentT:
-    """Write `document` unless one is there already; return the one that stands."""
-    if documents.put_new(name, encode(document)):
-        return document
-    standing = load(documents, name, type(document))
-    return document if standing is None else standing

@@ -8,10 +8,11 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from holdfast.backup.documents import OPENING, Opening, RunKey, decide, load
+from holdfast.backup.documents import OPENING, Opening, RunKey
 from holdfast.backup.strategy import RUN_TAG, Candidate, Choice, choose, choose_named
 from holdfast.format.names import quote_name
 from holdfast.ids import BlobId, SnapshotId, from_hex
+from holdfast.repository.documents import decide, load
 from holdfast.repository.session import RepositorySession
 from holdfast.repository.snapshots import list_snapshots
 from holdfast.source.spec import SourceSpec

@@ -84,9 +84,7 @@ class ParentView:
             for frame in self.frames[1:]
         )
 
-    def _frame(
-        self, name: bytes, node: Node | None, parent_node: Node | None, tree: BlobId | None
-    ) -> Frame:
+    def _frame(self, name: bytes, node: Node | None, parent_node: Node | None, tree: BlobId | None) -> Frame:
         nodes: Mapping[bytes, Node] = {}
         if tree is not None and self._held.index.has(tree, BlobType.TREE):
             nodes = {child.name: child for child in self._held.loader.load_tree(tree)}

@@ -16,9 +16,9 @@ from holdfast.backup.documents import (
     StoreTotals,
     Totals,
     added,
-    load,
 )
 from holdfast.errors import CorruptFileError, RunStateError
+from holdfast.repository.documents import load
 from holdfast.repository.workspace import Workspace
 
 _RECORDS: Final = msgspec.msgpack.Decoder(list[PlanRecord])

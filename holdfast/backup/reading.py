@@ -24,9 +24,7 @@ class Identity:
 
     @classmethod
     def of(cls, stat: os.stat_result) -> "Identity":
-        return cls(
-            size=stat.st_size, mtime_ns=stat.st_mtime_ns, ctime_ns=stat.st_ctime_ns, inode=stat.st_ino
-        )
+        return cls(size=stat.st_size, mtime_ns=stat.st_mtime_ns, ctime_ns=stat.st_ctime_ns, inode=stat.st_ino)
 
     def as_tuple(self) -> tuple[int, int, int, int]:
         return (self.size, self.mtime_ns, self.ctime_ns, self.inode)

@@ -17,21 +17,20 @@ from collections.abc import Callable
 from typing import Final
 
 from holdfast.backup.documents import (
-    PLAN_PART_RECORDS,
     OPENING,
+    PLAN_PART_RECORDS,
     Opening,
     Page,
+    PlanRecord,
     RunKey,
     ShardOrigin,
-    encode,
-    decide,
-    load,
 )
 from holdfast.backup.opening import parent_tree
 from holdfast.backup.parent import ParentView
 from holdfast.backup.planner import Planner
 from holdfast.backup.shards import cut_shards
 from holdfast.errors import RunStateError
+from holdfast.repository.documents import decide, encode, load
 from holdfast.repository.session import HeldRepository, RepositorySession
 from holdfast.repository.workspace import Workspace
 from holdfast.source.spec import SourceSpec

@@ -127,9 +127,7 @@ class ShardState:
 
     def result(self) -> ShardResult:
         """What stands in the shard's result once all is durable and indexed."""
-        return ShardResult(
-            outcomes=tuple(self.outcomes), totals=self._totals(), packs=tuple(self.packs)
-        )
+        return ShardResult(outcomes=tuple(self.outcomes), totals=self._totals(), packs=tuple(self.packs))
 
     def _save(self, durable: Position) -> None:
         # Packs that are durable but hold later blobs may be named as well: they are durable, which is all it says.

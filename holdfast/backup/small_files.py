@@ -13,7 +13,7 @@ from holdfast.backup.sink import BlobSink
 from holdfast.format.tree import Node
 from holdfast.ids import BlobId
 from holdfast.source.metadata import MetadataReader
-from holdfast.source.open_file import NotRegularFileError, open_regular_at
+from holdfast.source.open_file import open_regular_at
 
 SMALL_FILE_BYTES: Final = 8 * 1024 * 1024
 BATCH_FILES: Final = 256

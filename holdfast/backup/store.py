@@ -27,8 +27,6 @@ from holdfast.backup.documents import (
     ShardPlan,
     ShardResult,
     Stored,
-    decide,
-    load,
 )
 from holdfast.backup.large_files import LargeFileReader
 from holdfast.backup.shard_state import ShardState
@@ -45,6 +43,7 @@ from holdfast.chunker import Chunker
 from holdfast.errors import RunStateError
 from holdfast.format.index import BlobType
 from holdfast.ids import BlobId
+from holdfast.repository.documents import decide, load
 from holdfast.repository.index_files import write_index
 from holdfast.repository.layout import pack_name
 from holdfast.repository.packer import Packer
@@ -117,12 +116,15 @@ class ShardAttempt:
         repository = self._held.repository
         try:
             checkpoint = await self._compute(self._take_over)
-            with Packer(
-                repository,
-                BlobType.DATA,
-                compression=self._held.compression,
-                pack_size_bytes=self._held.pack_size_bytes,
-            ) as packer, SourceDirectories(self._plan.directories) as directories:
+            with (
+                Packer(
+                    repository,
+                    BlobType.DATA,
+                    compression=self._held.compression,
+                    pack_size_bytes=self._held.pack_size_bytes,
+                ) as packer,
+                SourceDirectories(self._plan.directories) as directories,
+            ):
                 state = ShardState(packer, self._checkpoints, checkpoint)
                 sink = BlobSink(self._held.index, packer, Chunker(repository.chunker_seed))
                 sink.knows({blob.id for pack in state.pending for blob in pack.blobs})
@@ -138,7 +140,13 @@ class ShardAttempt:
     async def _read_all(self, state: ShardState, sink: BlobSink, directories: SourceDirectories) -> None:
         small = SmallFileReader(sink, self._metadata)
         large = LargeFileReader(
-            sink, self._metadata, state, directories, BlockStream(self._executor), self._compute, self._announce
+            sink,
+            self._metadata,
+            state,
+            directories,
+            BlockStream(self._executor),
+            self._compute,
+            self._announce,
         )
         files = self._plan.files
         while (done := len(state.outcomes)) < len(files):
@@ -154,7 +162,11 @@ class ShardAttempt:
             self._progressed(state)()
 
     def _read_batch(
-        self, small: SmallFileReader, state: ShardState, directories: SourceDirectories, batch: list[FileToRead]
+        self,
+        small: SmallFileReader,
+        state: ShardState,
+        directories: SourceDirectories,
+        batch: list[FileToRead],
     ) -> bool:
         """Read these files; False where one of them turned out to be too large (it is the next one then)."""
         outcomes: list[Outcome] = []

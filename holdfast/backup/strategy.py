@@ -69,7 +69,9 @@ def choose(
         return _incremental(own, "asked for")
     if strategy == DIFFERENTIAL:
         if not fulls:
-            return Choice(strategy=FULL, reason="differential was asked for, but there is no full one", parent=None)
+            return Choice(
+                strategy=FULL, reason="differential was asked for, but there is no full one", parent=None
+            )
         return Choice(strategy=DIFFERENTIAL, reason="asked for", parent=fulls[-1])
     if strategy != AUTO:
         raise UsageError(
@@ -88,7 +90,8 @@ def choose_named(strategy: str, prefix: str, candidates: Iterable[Candidate]) ->
     if len(found) != 1:
         how_many = "no snapshot" if not found else f"{len(found)} snapshots"
         raise SnapshotNotFoundError(
-            f"{how_many} begin with {prefix!r}", hint="`holdfast snapshots` lists the ids that can be a parent"
+            f"{how_many} begin with {prefix!r}",
+            hint="`holdfast snapshots` lists the ids that can be a parent",
         )
     kind = INCREMENTAL if strategy in (AUTO, FULL) else strategy
     return Choice(strategy=kind, reason="the parent was named", parent=found[0])

@@ -16,9 +16,10 @@ from holdfast.repository.index_files import IndexLoader
 from holdfast.repository.index_map import IndexMap
 from holdfast.repository.loader import BlobLoader
 from holdfast.repository.locking import LockLease
-from holdfast.repository.packer import DEFAULT_PACK_SIZE_BYTES
 from holdfast.repository.repository import Repository
 from holdfast.repository.workspace import Workspace
+
+from holdfast.repository.packer import DEFAULT_PACK_SIZE_BYTES
 
 
 class HeldRepository:

@@ -1,0 +1,136 @@
+"""Verify one snapshot at the asked level: structure first, then the packs of that level, read back in threads.
+
+Reading back is resumable: packs are taken in the order of their ids, and now and then a document of the run says up
+to which one all were sound. Problems found before are part of that document, so a resumed report lacks none.
+"""
+
+import asyncio
+from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+import msgspec
+
+from holdfast.ids import BlobId, PackId, SnapshotId, from_hex, to_hex
+from holdfast.repository.documents import encode, load
+from holdfast.repository.layout import DATA_FOLDER, pack_name
+from holdfast.repository.session import HeldRepository, RepositorySession
+from holdfast.repository.snapshots import load_snapshot
+from holdfast.verify.packs import PackChecked, check_pack
+from holdfast.verify.report import Level, Problem, ProblemKind, VerifyReport
+from holdfast.verify.structure import check_structure
+
+_READERS: Final = 2
+_SAVE_BYTES: Final = 512 * 1024 * 1024
+_DOCUMENT: Final = "verified"
+
+OnProgress = Callable[[int, int], None]
+"""Called with blobs and bytes checked so far; may raise to stop."""
+
+
+class _Verified(msgspec.Struct, frozen=True, kw_only=True):
+    """Packs up to this one were read back."""
+
+    pack: bytes
+    packs: int
+    bytes_read: int
+    damaged: tuple[bytes, ...] = ()
+
+
+async def verify_snapshot(
+    session: RepositorySession,
+    snapshot: SnapshotId,
+    level: Level,
+    *,
+    run_id: str | None = None,
+    written: Collection[PackId] = (),
+    on_progress: OnProgress = lambda blobs, read: None,
+) -> VerifyReport:
+    """Check a snapshot; damage is in the report. `written`: the packs that level "written" reads back.
+
+    Raises:
+        SnapshotNotFoundError: the snapshot is gone.
+        StorageUnavailableError, RepositoryLockedError, …: the repository cannot be read just now.
+    """
+    report = VerifyReport(level=level)
+    async with session.holding() as held:
+        needed = await asyncio.to_thread(_structure, held, snapshot, report, on_progress)
+        if level is Level.STRUCTURE:
+            return report
+        chosen = needed if level is Level.FULL else {pack for pack in written if held.index.has_pack(pack)}
+        sizes = {pack: held.index.pack_size(pack) for pack in chosen}
+        bad = {problem.what for problem in report.problems if problem.kind is ProblemKind.PACK_MISSING}
+        for pack in bad:
+            sizes.pop(PackId(from_hex(pack)), None)
+        await _read_back(session, held, sizes, report, run_id, on_progress)
+    return report
+
+
+def _structure(
+    held: HeldRepository, snapshot: SnapshotId, report: VerifyReport, on_progress: OnProgress
+) -> set[PackId]:
+    held.refresh()
+    tree = load_snapshot(held.repository, snapshot).tree
+    needed = check_structure(
+        held, BlobId(from_hex(tree)), report, lambda: on_progress(report.blobs, report.bytes_read)
+    )
+    stored = {file.name: file.size_bytes for file in held.repository.storage.list(DATA_FOLDER)}
+    for pack in needed:
+        size = stored.get(pack_name(pack))
+        report.packs += 1
+        if size is None:
+            report.add(Problem(kind=ProblemKind.PACK_MISSING, what=to_hex(pack)))
+        elif size != held.index.pack_size(pack):
+            report.add(Problem(kind=ProblemKind.PACK_SIZE, what=to_hex(pack)))
+    return needed
+
+
+async def _read_back(
+    session: RepositorySession,
+    held: HeldRepository,
+    sizes: dict[PackId, int],
+    report: VerifyReport,
+    run_id: str | None,
+    on_progress: OnProgress,
+) -> None:
+    workspace = None if run_id is None else session.workspace(run_id)
+    document = f"{_DOCUMENT}-{report.level}"
+    done = None if workspace is None else await asyncio.to_thread(load, workspace, document, _Verified)
+    if done is not None:
+        report.bytes_read = done.bytes_read
+        for raw in done.damaged:
+            report.add(Problem(kind=ProblemKind.PACK_DAMAGED, what=to_hex(raw)))
+    packs = sorted(pack for pack in sizes if done is None or pack > done.pack)
+    saved_at = report.bytes_read
+    loop = asyncio.get_running_loop()
+    with ThreadPoolExecutor(_READERS, thread_name_prefix="verify") as pool:
+        for start in range(0, len(packs), _READERS):
+            batch = packs[start : start + _READERS]
+            checked = await asyncio.gather(
+                *(
+                    loop.run_in_executor(pool, check_pack, held.repository, pack, sizes[pack])
+                    for pack in batch
+                )
+            )
+            _count(report, checked)
+            on_progress(report.blobs, report.bytes_read)
+            if workspace is not None and report.bytes_read - saved_at >= _SAVE_BYTES:
+                saved_at = report.bytes_read
+                await asyncio.to_thread(workspace.put, document, encode(_state(report, batch[-1])))
+
+
+def _count(report: VerifyReport, checked: list[PackChecked]) -> None:
+    for pack in checked:
+        report.bytes_read += pack.size_bytes
+        if pack.problem is not None:
+            report.add(pack.problem)
+
+
+def _state(report: VerifyReport, last: PackId) -> _Verified:
+    damaged = [p.what for p in report.problems if p.kind is ProblemKind.PACK_DAMAGED]
+    return _Verified(
+        pack=last,
+        packs=report.packs,
+        bytes_read=report.bytes_read,
+        damaged=tuple(from_hex(what) for what in damaged),
+    )

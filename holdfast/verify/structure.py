@@ -1,0 +1,77 @@
+"""The structure of a snapshot: every tree readable, every blob indexed, every file as long as its blobs.
+
+Walks trees without recursion and visits each tree once, however many directories share it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from holdfast.errors import IntegrityError
+from holdfast.format.index import BlobType
+from holdfast.format.tree import Node
+from holdfast.ids import BlobId, PackId, to_hex
+from holdfast.repository.session import HeldRepository
+from holdfast.verify.report import Problem, ProblemKind, VerifyReport
+
+
+@dataclass(slots=True)
+class _Walk:
+    """Trees still to visit, with the path under which each was first met."""
+
+    pending: list[tuple[bytes, BlobId]]
+    seen: set[BlobId] = field(default_factory=set)
+
+
+def check_structure(
+    held: HeldRepository, root: BlobId, report: VerifyReport, on_progress: Callable[[], None]
+) -> set[PackId]:
+    """Check everything below `root`, add to `report`; the packs that the snapshot needs.
+
+    Raises:
+        StorageUnavailableError and the like: the repository cannot be read just now. Damage is reported, not raised.
+    """
+    packs: set[PackId] = set()
+    walk = _Walk([(b"", root)], {root})
+    while walk.pending:
+        path, tree = walk.pending.pop()
+        on_progress()
+        location = held.index.lookup(tree, BlobType.TREE)
+        if location is None:
+            report.add(Problem(kind=ProblemKind.BLOB_MISSING, what=to_hex(tree), path=path or b"/"))
+            continue
+        packs.add(location.pack)
+        report.blobs += 1
+        for node in _load(held, tree, path, report):
+            child = path + b"/" + node.name
+            if node.subtree_id is not None:
+                if node.subtree_id not in walk.seen:
+                    walk.seen.add(node.subtree_id)
+                    walk.pending.append((child, node.subtree_id))
+            elif node.is_file:
+                _check_file(held, node, child, report, packs)
+    return packs
+
+
+def _load(held: HeldRepository, tree: BlobId, path: bytes, report: VerifyReport) -> list[Node]:
+    try:
+        return held.loader.load_tree(tree)
+    except IntegrityError:
+        report.add(Problem(kind=ProblemKind.TREE_UNREADABLE, what=to_hex(tree), path=path or b"/"))
+        return []
+
+
+def _check_file(
+    held: HeldRepository, node: Node, path: bytes, report: VerifyReport, packs: set[PackId]
+) -> None:
+    size = 0
+    report.files += 1
+    for blob in node.content_ids:
+        location = held.index.lookup(blob, BlobType.DATA)
+        if location is None:
+            report.add(Problem(kind=ProblemKind.BLOB_MISSING, what=to_hex(blob), path=path))
+            return
+        packs.add(location.pack)
+        size += location.entry.plaintext_bytes
+        report.blobs += 1
+    if size != node.size:
+        report.add(Problem(kind=ProblemKind.FILE_SIZE, what=f"{node.size} != {size}", path=path))

@@ -1,0 +1,77 @@
+"""Cutting files into segments and shards."""
+
+from holdfast.backup.documents import Extent
+from holdfast.backup.shards import (
+    MAX_SHARD_BYTES,
+    MAX_SHARD_FILES,
+    MIN_SHARD_BYTES,
+    SEGMENT_BYTES,
+    Planned,
+    cut_segments,
+    cut_shards,
+)
+
+GIB = 1024**3
+TIB = 1024**4
+
+
+def planned(size: int, directory: bytes = b"/d", name: bytes = b"f") -> Planned:
+    return Planned(
+        directory=directory, name=name, size=size, inode=1, known=False, bytes_to_read=size
+    )
+
+
+def test_a_file_below_one_and_a_half_segments_stays_whole() -> None:
+    (segment,) = cut_segments([Extent(0, SEGMENT_BYTES + SEGMENT_BYTES // 2 - 1)])
+
+    assert (segment.start, segment.end) == (0, -1)
+
+
+def test_segments_follow_each_other_and_the_last_is_open_ended() -> None:
+    segments = cut_segments([Extent(0, 2 * GIB + 5)])
+
+    assert [s.start for s in segments] == [0, *(s.end for s in segments[:-1])]
+    assert segments[-1].end == -1
+    assert sum(s.bytes_to_read for s in segments) == 2 * GIB + 5
+    assert all(s.start % SEGMENT_BYTES == 0 for s in segments)
+
+
+def test_a_growing_file_keeps_its_seams() -> None:
+    before = cut_segments([Extent(0, 2 * GIB)])
+    after = cut_segments([Extent(0, 3 * GIB)])
+
+    assert [s.end for s in after][: len(before) - 1] == [s.end for s in before[:-1]]
+
+
+def test_holes_do_not_count_towards_segments() -> None:
+    (segment,) = cut_segments([Extent(0, TIB, True), Extent(TIB, 4096)])
+
+    assert segment.bytes_to_read == 4096
+
+
+def test_shards_keep_the_order_and_lose_nothing() -> None:
+    files = [planned(MIN_SHARD_BYTES // 2, name=b"%d" % n) for n in range(9)]
+
+    shards = list(cut_shards(files))
+
+    assert [file.name for shard in shards for file in shard.files] == [file.name for file in files]
+    assert all(shard.bytes_to_read <= MIN_SHARD_BYTES for shard in shards)
+
+
+def test_shards_are_bounded_by_files_and_by_bytes() -> None:
+    many = list(cut_shards([planned(0)] * (MAX_SHARD_FILES + 1)))
+    large = list(cut_shards([planned(SEGMENT_BYTES)] * 100))
+
+    assert [len(shard.files) for shard in many] == [MAX_SHARD_FILES, 1]
+    assert all(shard.bytes_to_read <= MAX_SHARD_BYTES for shard in large)
+
+
+def test_directories_are_named_once() -> None:
+    (shard,) = cut_shards([planned(1, b"/a"), planned(1, b"/a"), planned(1, b"/b")])
+
+    assert shard.directories == (b"/a", b"/b")
+    assert [file.directory for file in shard.files] == [0, 0, 1]
+
+
+def test_nothing_to_read_makes_no_shard() -> None:
+    assert list(cut_shards([])) == []
