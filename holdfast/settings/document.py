@@ -141,7 +141,9 @@ def convert_table(
     for key in table:
         if key not in known:
             special = (hints or {}).get(key, "")
-            place.refuse(key, "this key is not known", special or one_of(key, known, place.table or "the top"))
+            place.refuse(
+                key, "this key is not known", special or one_of(key, known, place.table or "the top")
+            )
     try:
         return msgspec.convert(table, kind, strict=True)
     except msgspec.ValidationError as error:
@@ -155,7 +157,9 @@ def expect_table(value: object, place: Place) -> dict[str, object]:
         SettingsError: it is something else.
     """
     if not isinstance(value, dict):
-        place.refuse("", "a table is expected", f"Write [{place.table}] on a line of its own, its keys below.")
+        place.refuse(
+            "", "a table is expected", f"Write [{place.table}] on a line of its own, its keys below."
+        )
     return value
 
 

@@ -1,0 +1,193 @@
+"""Connections to the journal's database: opened anew for each use, private to the user, safe between processes.
+
+SQLite keeps writing into a file that somebody has deleted, without an error. So no connection outlives its use, and
+each use makes file and tables where they are missing: a lost journal begins anew by itself.
+A damaged one is never moved or overwritten here; it is reported, and a person decides.
+"""
+
+import os
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import Connection, Engine, create_engine, event, insert, inspect, select, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool
+
+from holdfast.errors import JournalUnavailableError
+from holdfast.journal.tables import SCHEMA_VERSION, SchemaRow, Table
+
+BUSY_TIMEOUT_S: Final = 20.0
+_RETRY_PAUSE_S: Final = 0.02
+_WRITES: Final = "holdfast_writes"
+_FILE_MODE: Final = 0o600
+_FOLDER_MODE: Final = 0o700
+
+
+class Database:
+    """The journal's database. Thread-safe; cheap to make, nothing is opened before the first use."""
+
+    def __init__(self, url: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
+        """url: as SQLAlchemy writes them; SQLite ones need the absolute path of a file.
+
+        Raises:
+            JournalUnavailableError: it is no URL of a database that can be used here.
+        """
+        self._path = _sqlite_path(url)
+        self._busy_timeout_s = busy_timeout_s
+        with self._translated():
+            self._engine = _engine(url, busy_timeout_s)
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """A transaction that sees one state of the journal.
+
+        Raises:
+            JournalUnavailableError: the journal cannot be opened or read.
+        """
+        with self._translated(), self._connected(writes=False) as session:
+            yield session
+
+    @contextmanager
+    def writing(self) -> Iterator[Session]:
+        """A transaction that is alone in writing; committed at its end. Keep it short.
+
+        Raises:
+            JournalUnavailableError: the journal cannot be opened or written.
+        """
+        with self._translated(), self._connected(writes=True) as session:
+            yield session
+
+    @contextmanager
+    def _connected(self, *, writes: bool) -> Iterator[Session]:
+        self._prepare()
+        engine = self._engine.execution_options(**{_WRITES: writes})
+        with Session(engine) as session, session.begin():
+            yield session
+
+    def _prepare(self) -> None:
+        """Make file and tables where they are missing. Not remembered: an inode number tells no two files apart."""
+        if self._path is not None:
+            _make_private(self._path)
+        self._make_tables()
+
+    def _make_tables(self) -> None:
+        """Create what is missing, and look at the version.
+
+        Several processes may be here at once. Changing a new file to WAL then fails as "locked" at once, without
+        SQLite's busy timeout, so the waiting is done here.
+        """
+        give_up = time.monotonic() + self._busy_timeout_s
+        while True:
+            try:
+                version = self._found_version()
+                break
+            except OperationalError as error:
+                if "locked" not in str(error.orig) or time.monotonic() > give_up:
+                    raise
+                time.sleep(_RETRY_PAUSE_S)
+        if version != SCHEMA_VERSION:
+            raise JournalUnavailableError(
+                f"the journal {self._where()} has layout {version}; this program knows {SCHEMA_VERSION}",
+                hint="Use the release of Holdfast that wrote it, or move the file away: a new one is begun.",
+            )
+
+    def _found_version(self) -> int:
+        """The version of the layout that is there; this program's own where there was none."""
+        with self._engine.execution_options(**{_WRITES: False}).connect() as connection:
+            if inspect(connection).has_table(SchemaRow.__tablename__):
+                found: int | None = connection.scalar(select(SchemaRow.version))
+                if found is not None:
+                    return found
+        if self._path is not None:
+            with self._engine.connect() as connection:
+                _use_wal(connection)
+        with self._engine.execution_options(**{_WRITES: True}).begin() as connection:
+            Table.metadata.create_all(connection)
+            found = connection.scalar(select(SchemaRow.version))
+            if found is None:
+                connection.execute(insert(SchemaRow).values(version=SCHEMA_VERSION))
+            return SCHEMA_VERSION if found is None else found
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except (SQLAlchemyError, OSError) as error:
+            raise JournalUnavailableError(
+                f"the journal {self._where()} cannot be used: {_reason(error)}",
+                hint="Backups go on without it. If the file is damaged, move it away: a new one is begun.",
+            ) from error
+
+    def _where(self) -> str:
+        return str(self._path) if self._path is not None else "database"
+
+
+def _reason(error: SQLAlchemyError | OSError) -> str:
+    """What went wrong, without the statement and its values: those are file names."""
+    if isinstance(error, DBAPIError) and error.orig is not None:
+        return str(error.orig)
+    if isinstance(error, OSError):
+        return error.strerror or type(error).__name__
+    return type(error).__name__
+
+
+def _sqlite_path(url: str) -> Path | None:
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise JournalUnavailableError("the journal's database is not given as a URL", hint="") from None
+    if parsed.get_backend_name() != "sqlite":
+        return None
+    path = Path(parsed.database or "")
+    if not path.is_absolute():
+        raise JournalUnavailableError(
+            "the journal's database needs an absolute path", hint="Write sqlite:////folder/journal.db."
+        )
+    return path
+
+
+def _engine(url: str, busy_timeout_s: float) -> Engine:
+    engine = create_engine(url, poolclass=NullPool, hide_parameters=True)
+    if engine.dialect.name != "sqlite":
+        return engine
+
+    def opened(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
+        connection.isolation_level = None  # the driver's own transactions begin late and deferred
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout = {round(busy_timeout_s * 1000)}")
+        cursor.execute("PRAGMA synchronous = NORMAL")
+        cursor.close()
+
+    def begin(connection: Connection) -> None:
+        writes = connection.get_execution_options().get(_WRITES)
+        if writes is not None:
+            # A writer that begins as a reader gets "locked" without waiting when another one was faster.
+            connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    event.listen(engine, "connect", opened)
+    event.listen(engine, "begin", begin)
+    return engine
+
+
+def _use_wal(connection: Connection) -> None:
+    """Readers and one writer at once; must be asked for outside of a transaction, and stays with the file."""
+    connection.execute(text("PRAGMA journal_mode = WAL"))
+
+
+def _make_private(path: Path) -> None:
+    """The file exists and is its owner's alone; SQLite gives the same mode to the files beside it."""
+    path.parent.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _FILE_MODE))
+        return
+    if stat.S_IMODE(status.st_mode) & ~_FILE_MODE and status.st_uid == os.geteuid():
+        path.chmod(_FILE_MODE)

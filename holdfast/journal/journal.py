@@ -1,0 +1,197 @@
+"""The journal: writes and answers questions about runs. Every call may fail with JournalUnavailableError, and only that.
+
+Writes are idempotent, because activities are: recording a run twice, or its files, gives what recording once gives.
+"""
+
+from collections.abc import Collection, Iterable, Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from sqlalchemy import delete, or_, select
+
+from holdfast.errors import JournalUnavailableError
+from holdfast.journal.chunks import clean_text, decode_lines, encode_chunks
+from holdfast.journal.database import BUSY_TIMEOUT_S, Database
+from holdfast.journal.records import FileAction, FileRecord, RunKind, RunOutcome, RunRecord, VerdictRecord
+from holdfast.journal.tables import FileChunkRow, RunRow
+
+_FINISHED: Final = frozenset((RunOutcome.COMPLETE, RunOutcome.PARTIAL))
+_COUNTERS: Final = msgspec.json.Decoder(dict[str, int])
+_VERDICT: Final = msgspec.json.Decoder(VerdictRecord)
+
+
+class Journal:
+    """The log of runs in one database. Thread-safe; several processes may use one at once."""
+
+    def __init__(self, url: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
+        """url: of the database, "sqlite:////folder/journal.db". The file is made at the first use."""
+        self._database = Database(url, busy_timeout_s=busy_timeout_s)
+
+    @classmethod
+    def at(cls, path: Path) -> "Journal":
+        """The journal in the SQLite file `path` (absolute)."""
+        return cls(f"sqlite:///{path}")
+
+    def record(self, run: RunRecord) -> None:
+        """Write the run's record in place of the one that it may have.
+
+        A verdict is kept when the new record has none. A run that has its snapshot is never put back to running:
+        the attempt that says so woke up late.
+        """
+        with self._database.writing() as session:
+            standing = session.get(RunRow, run.run_id)
+            if standing is not None and _comes_late(run, standing):
+                return
+            row = _row(run)
+            if row.verdict is None and standing is not None:
+                row.verdict = standing.verdict
+            session.merge(row)
+
+    def set_verdict(self, run_id: str, verdict: VerdictRecord) -> None:
+        """Add to the run's record what verifying it found; nothing happens when the journal has no such run."""
+        with self._database.writing() as session:
+            row = session.get(RunRow, clean_text(run_id))
+            if row is not None:
+                row.verdict = _verdict_json(verdict)
+
+    def add_files(self, run_id: str, files: Iterable[FileRecord]) -> int:
+        """Write the run's files in place of those that it may have; returns how many.
+
+        `files` may be long and slow to come: each chunk is a short transaction of its own, and its number says which
+        one it replaces, so that two attempts at once that tell the same leave it there once.
+        """
+        key, total, chunks = clean_text(run_id), 0, 0
+        for chunk in encode_chunks(files):
+            row = FileChunkRow(
+                run_id=key,
+                number=chunk.number,
+                records=chunk.records,
+                actions=_searchable(chunk.actions),
+                lines=chunk.lines,
+            )
+            with self._database.writing() as session:
+                session.merge(row)
+            total += chunk.records
+            chunks = chunk.number + 1
+        with self._database.writing() as session:
+            session.execute(
+                delete(FileChunkRow).where(FileChunkRow.run_id == key, FileChunkRow.number >= chunks)
+            )
+        return total
+
+    def run(self, run_id: str) -> RunRecord | None:
+        """The run's record, or None."""
+        with self._database.reading() as session:
+            row = session.get(RunRow, clean_text(run_id))
+            return None if row is None else _record(row)
+
+    def runs(
+        self,
+        limit: int = 50,
+        *,
+        source: str | None = None,
+        repository: str | None = None,
+        kind: RunKind | None = None,
+        status: RunOutcome | None = None,
+        before_ns: int | None = None,
+    ) -> list[RunRecord]:
+        """The newest runs first; before_ns: only those that started earlier (for the next page)."""
+        query = select(RunRow).order_by(RunRow.started_ns.desc(), RunRow.run_id).limit(limit)
+        if source is not None:
+            query = query.where(RunRow.source == clean_text(source))
+        if repository is not None:
+            query = query.where(RunRow.repository == clean_text(repository))
+        if kind is not None:
+            query = query.where(RunRow.kind == kind.value)
+        if status is not None:
+            query = query.where(RunRow.status == status.value)
+        if before_ns is not None:
+            query = query.where(RunRow.started_ns < before_ns)
+        with self._database.reading() as session:
+            return [_record(row) for row in session.scalars(query)]
+
+    def files(self, run_id: str, actions: Collection[FileAction] = ()) -> Iterator[FileRecord]:
+        """The run's files in the order in which they were told; with `actions`, only those. Bounded memory."""
+        wanted, key, number = frozenset(actions), clean_text(run_id), -1
+        while True:
+            query = (
+                select(FileChunkRow.number, FileChunkRow.lines)
+                .where(FileChunkRow.run_id == key, FileChunkRow.number > number)
+                .order_by(FileChunkRow.number)
+                .limit(1)
+            )
+            if wanted:
+                query = query.where(or_(*(FileChunkRow.actions.contains(f" {a.value} ") for a in wanted)))
+            with self._database.reading() as session:
+                found = session.execute(query).one_or_none()
+            if found is None:
+                return
+            number = found.number
+            yield from (file for file in decode_lines(found.lines) if not wanted or file.action in wanted)
+
+
+def _comes_late(run: RunRecord, standing: RunRow) -> bool:
+    return run.status is RunOutcome.RUNNING and standing.status in _FINISHED
+
+
+def _searchable(actions: Iterable[FileAction]) -> str:
+    return " ".join(chain([""], sorted(action.value for action in actions), [""]))
+
+
+def _verdict_json(verdict: VerdictRecord) -> str:
+    problems = tuple(clean_text(problem) for problem in verdict.problems)
+    return msgspec.json.encode(msgspec.structs.replace(verdict, problems=problems)).decode()
+
+
+def _row(run: RunRecord) -> RunRow:
+    return RunRow(
+        run_id=clean_text(run.run_id),
+        kind=run.kind.value,
+        status=run.status.value,
+        repository=clean_text(run.repository),
+        source=clean_text(run.source),
+        host=clean_text(run.host),
+        trigger_kind=clean_text(run.trigger_kind),
+        trigger_by=clean_text(run.trigger_by),
+        trigger_evidence=clean_text(run.trigger_evidence),
+        strategy=clean_text(run.strategy),
+        reason=clean_text(run.reason),
+        parent=run.parent,
+        snapshot_id=run.snapshot_id,
+        started_ns=run.started_ns,
+        ended_ns=run.ended_ns,
+        counters=msgspec.json.encode(dict(run.counters)).decode(),
+        failure_kind=run.failure_kind,
+        verdict=None if run.verdict is None else _verdict_json(run.verdict),
+    )
+
+
+def _record(row: RunRow) -> RunRecord:
+    try:
+        return RunRecord(
+            run_id=row.run_id,
+            kind=RunKind(row.kind),
+            status=RunOutcome(row.status),
+            repository=row.repository,
+            source=row.source,
+            host=row.host,
+            trigger_kind=row.trigger_kind,
+            trigger_by=row.trigger_by,
+            trigger_evidence=row.trigger_evidence,
+            strategy=row.strategy,
+            reason=row.reason,
+            parent=row.parent,
+            snapshot_id=row.snapshot_id,
+            started_ns=row.started_ns,
+            ended_ns=row.ended_ns,
+            counters=_COUNTERS.decode(row.counters),
+            failure_kind=row.failure_kind,
+            verdict=None if row.verdict is None else _VERDICT.decode(row.verdict),
+        )
+    except (ValueError, msgspec.DecodeError) as error:
+        raise JournalUnavailableError(
+            f"the journal's record of run {row.run_id} cannot be read",
+            hint="It was damaged or written by another release; the snapshot is not touched by this.",
+        ) from error
