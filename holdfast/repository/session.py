@@ -95,8 +95,16 @@ class RepositorySession:
 
     @asynccontextmanager
     async def holding(self) -> AsyncIterator[HeldRepository]:
-        """`hold` for coroutines: what blocks is done in a thread."""
-        held = await asyncio.to_thread(self._acquire)
+        """`hold` for coroutines: what blocks is done in a thread.
+
+        A coroutine that is cancelled while it waits leaves the thread behind; what that acquires is given back.
+        """
+        acquiring = asyncio.ensure_future(asyncio.to_thread(self._acquire))
+        try:
+            held = await asyncio.shield(acquiring)
+        except asyncio.CancelledError:
+            acquiring.add_done_callback(self._give_back)
+            raise
         try:
             yield held
         finally:
@@ -111,6 +119,10 @@ class RepositorySession:
     def close(self) -> None:
         """Give up the lock now instead of after its linger."""
         self.lease.close()
+
+    def _give_back(self, acquired: "asyncio.Future[HeldRepository]") -> None:
+        if not acquired.cancelled() and acquired.exception() is None:
+            self.lease.release()
 
     def _acquire(self) -> HeldRepository:
         self.lease.acquire()
