@@ -90,7 +90,7 @@ async def engine_call(executor: Executor, *, final: bool = False) -> AsyncIterat
     except asyncio.CancelledError:
         call.stop()
         raise
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - nothing may leave an activity untranslated
         if not is_expected(error):
             activity.logger.exception("an activity failed in a way that it should not")
         raise application_error(error, attempt=activity.info().attempt, final=final) from None

@@ -48,8 +48,8 @@ class TriggerKind(StrEnum):
 class VerifyLevel(StrEnum):
     """How much a verification reads.
 
-    structure: every referenced blob is indexed, in a pack of the right size. written: packs (or files) of this run
-    are read back, decrypted and hashed. full: everything the snapshot references.
+    structure: every referenced blob is indexed, in a pack of the right size. written: packs (or files) of
+    this run are read back, decrypted and hashed. full: everything the snapshot references.
     """
 
     NONE = "none"
@@ -71,8 +71,8 @@ class Trigger:
 class RunPolicy:
     """How hard a run tries; seconds and counts. Set by the starter from the settings.
 
-    window: activities that move bytes at one time. heartbeat_timeout_s: silence after which a worker counts as
-    dead (20–30 in production, 2–5 in tests). max_attempts: 0 means until it succeeds.
+    window: activities that move bytes at one time. heartbeat_timeout_s: silence after which a worker counts
+    as dead (20 to 30 in production, 2 to 5 in tests). max_attempts: 0 means until it succeeds.
     """
 
     window: int = 4
@@ -88,9 +88,9 @@ class RunPolicy:
 class RunRef:
     """Names one run: what every activity of it needs in order to find its workspace.
 
-    run_id: stable over retries, continue-as-new and resumption. repository, source: names that workers resolve; a
-    name that begins with "@" is the token of a private request file in the state directory. generation counts the
-    rescans after blobs of the parent were found to be gone.
+    run_id: stable over retries, continue-as-new and resumption. repository, source: names that workers
+    resolve; a name that begins with "@" is the token of a private request file in the state directory.
+    generation counts the rescans after blobs of the parent were found to be gone.
     """
 
     run_id: str
@@ -137,7 +137,8 @@ class CloseInput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """What the progress query answers, and what the command line draws. Totals grow while selection goes on."""
+    """What the progress query answers, and what the command line draws. Totals grow while selection goes
+    on."""
 
     run_id: str
     phase: Phase

@@ -13,7 +13,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
-from activities.calls import EngineCall, engine_call
+from activities.calls import EngineCall, StoppedError, engine_call
 from contracts.common import ShardHeartbeat
 from holdfast.errors import StorageFullError, WrongPasswordError
 
@@ -111,9 +111,8 @@ async def test_cancelling_a_coroutine_of_the_engine_stops_its_callbacks(
     environment.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
-    with pytest.raises(Exception, match="^$") as stopped:
+    with pytest.raises(StoppedError):
         calls[0].report(ShardHeartbeat(shard=0))
-    assert type(stopped.value).__name__ == "StoppedError"
 
 
 async def test_errors_are_translated_with_the_attempt(
@@ -121,8 +120,8 @@ async def test_errors_are_translated_with_the_attempt(
 ) -> None:
     environment.info = replace(environment.info, attempt=3)
 
-    async def body(error: Exception, final: bool) -> None:
-        async with engine_call(executor, final=final) as call:
+    async def body(error: Exception, final: str = "") -> None:
+        async with engine_call(executor, final=bool(final)) as call:
 
             def work() -> None:
                 raise error
@@ -130,12 +129,12 @@ async def test_errors_are_translated_with_the_attempt(
             await call.in_thread(work)
 
     with pytest.raises(ApplicationError) as full:
-        await environment.run(body, StorageFullError("full"), False)
+        await environment.run(body, StorageFullError("full"))
     assert full.value.next_retry_delay == timedelta(seconds=4)
     assert full.value.__cause__ is None
     with pytest.raises(ApplicationError) as final:
-        await environment.run(body, StorageFullError("full"), True)
+        await environment.run(body, StorageFullError("full"), "final")
     assert final.value.non_retryable
     with pytest.raises(ApplicationError) as wrong:
-        await environment.run(body, WrongPasswordError("no key opens", hint="give another"), False)
+        await environment.run(body, WrongPasswordError("no key opens", hint="give another"))
     assert (wrong.value.type, wrong.value.message) == ("WrongPasswordError", "no key opens\ngive another")

@@ -23,7 +23,9 @@ def test_delays_grow_to_a_minute() -> None:
     assert seconds == [1, 2, 4, 32, 60, 60]
 
 
-@pytest.mark.parametrize("error", [WrongPasswordError("no key", hint="try"), StorageDeniedError("no", hint="")])
+@pytest.mark.parametrize(
+    "error", [WrongPasswordError("no key", hint="try"), StorageDeniedError("no", hint="")]
+)
 def test_permanent_errors_are_not_retried(error: HoldfastError) -> None:
     told = application_error(error, attempt=1)
     assert told.non_retryable
@@ -42,7 +44,9 @@ def test_a_temporary_error_can_be_made_final() -> None:
 
 
 def test_lost_state_is_looked_for_three_times() -> None:
-    ends = [application_error(RunStateError("gone"), attempt=attempt).non_retryable for attempt in (1, 2, 3, 4)]
+    ends = [
+        application_error(RunStateError("gone"), attempt=attempt).non_retryable for attempt in (1, 2, 3, 4)
+    ]
     assert ends == [False, False, True, True]
 
 

@@ -29,7 +29,7 @@ async def start(client: Client, queue: str, request: BackupRequest = REQUEST) ->
         task_queue=queue,
         result_type=BackupResult,
     )
-    return cast(Handle, handle)
+    return cast("Handle", handle)
 
 
 async def run(client: Client, script: ScriptedBackup, request: BackupRequest = REQUEST) -> BackupResult:
@@ -68,7 +68,8 @@ async def test_the_five_steps_run_in_order(client: Client) -> None:
         verdict=result.verdict,
     )
     assert result.selected.files_new == result.stored.files == 50
-    assert result.verdict is not None and result.verdict.ok
+    assert result.verdict is not None
+    assert result.verdict.ok
     assert result.ended_ns > result.started_ns > 0
     attributes = description.typed_search_attributes
     assert [attributes[key] for key in (SOURCE, STRATEGY, STATUS, SNAPSHOT)] == [
@@ -189,17 +190,19 @@ async def test_a_temporary_error_is_retried(client: Client) -> None:
 
 async def test_a_permanent_error_ends_the_run_with_its_own_type_and_message(client: Client) -> None:
     stopped: list[int] = []
+    all_run = asyncio.Event()
     script = ScriptedBackup(shards_of_pages=(3,))
 
     async def first_fails(shard: int) -> None:
+        if script.storing == FAST.window:
+            all_run.set()
         if shard != 0:
             try:
                 await heartbeat_until_cancelled()
             except asyncio.CancelledError:
                 stopped.append(shard)
                 raise
-        while script.storing < FAST.window:
-            await asyncio.sleep(0.01)
+        await all_run.wait()
         raise ApplicationError("the storage refuses\nask", type="StorageDeniedError", non_retryable=True)
 
     script.before[names.STORE_SHARD] = first_fails

@@ -29,7 +29,7 @@ async def start(client: Client, queue: str, request: RestoreRequest = REQUEST) -
         task_queue=queue,
         result_type=RestoreResult,
     )
-    return cast(Handle, handle)
+    return cast("Handle", handle)
 
 
 async def test_the_five_steps_run_in_order(client: Client) -> None:
@@ -57,7 +57,8 @@ async def test_the_five_steps_run_in_order(client: Client) -> None:
     assert result.totals == RestoreTotals(
         files=9, files_skipped=3, bytes_to_write=600, bytes_written=600, files_written=6, files_deleted=7
     )
-    assert result.verdict is not None and result.verdict.files == 6
+    assert result.verdict is not None
+    assert result.verdict.files == 6
     assert description.typed_search_attributes[STATUS] == "complete"
     assert description.typed_search_attributes[SNAPSHOT] == SNAPSHOT_ID
     assert (progress.phase, progress.files_done, progress.files_total) == (Phase.DONE, 9, 9)
@@ -136,6 +137,6 @@ async def test_a_long_run_goes_on_in_new_histories(client: Client) -> None:
     run_ids = await replay(client, cast("WorkflowHandle[object, object]", handle))
     assert len(run_ids) >= 5
     assert result.run_id == "restore/7"
-    assert script.restored == {shard: 1 for shard in range(13)}
+    assert script.restored == dict.fromkeys(range(13), 1)
     assert result.totals.files_written == 26
     assert (script.calls.count(names.TRIGGER_RESTORE), len(script.space)) == (1, 1)

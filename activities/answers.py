@@ -1,0 +1,107 @@
+"""The engine's results as the messages that workflows get: counts and ids, never a name or a list of files."""
+
+import msgspec
+
+from contracts.backup import BackupOpened, Committed, SelectionTotals, ShardStored, StoredTotals, Strategy
+from contracts.common import RunStatus, Verdict, VerifyLevel
+from contracts.restore import RestoreTotals
+from holdfast.backup.commit import CommitOutcome
+from holdfast.backup.documents import CommitResult, ShardResult, Totals
+from holdfast.backup.opening import RunOpening
+from holdfast.backup.strategy import STATUS_TAG
+from holdfast.format.snapshot import Snapshot
+from holdfast.ids import to_hex
+from holdfast.restore.run import RestoreCounts
+from holdfast.restore.run import VerifyReport as RestoreVerifyReport
+from holdfast.verify.report import VerifyReport
+
+
+def opened(opening: RunOpening, *, host: str) -> BackupOpened:
+    """A backup run is open."""
+    return BackupOpened(
+        strategy=Strategy(opening.strategy),
+        reason=opening.reason,
+        parent="" if opening.parent is None else to_hex(opening.parent),
+        host=host,
+        resumed=opening.resumed,
+        finished_snapshot="" if opening.finished is None else to_hex(opening.finished),
+        started_ns=opening.started_ns,
+    )
+
+
+def selection_totals(totals: Totals) -> SelectionTotals:
+    """Counts of a page; both sides name them alike."""
+    return SelectionTotals(**msgspec.structs.asdict(totals))
+
+
+def shard_stored(shard: int, result: ShardResult) -> ShardStored:
+    """One shard is stored."""
+    return ShardStored(shard=shard, totals=StoredTotals(**msgspec.structs.asdict(result.totals)))
+
+
+def committed(outcome: CommitOutcome) -> Committed:
+    """The snapshot is written, or something must be done again."""
+    result = outcome.result
+    if result is None:
+        return Committed(missing_shards=outcome.missing_shards, rescan=outcome.rescan)
+    return _committed(result)
+
+
+def _committed(result: CommitResult) -> Committed:
+    return Committed(
+        snapshot_id=result.snapshot.hex(),
+        status=RunStatus.PARTIAL if result.partial else RunStatus.COMPLETE,
+        tree_blobs=result.tree_blobs,
+        data_added=result.data_added,
+        data_added_packed=result.data_added_packed,
+        files=result.files,
+        bytes_total=result.bytes_total,
+        errors=result.errors,
+    )
+
+
+def committed_before(snapshot_id: str, snapshot: Snapshot) -> Committed:
+    """What the snapshot itself tells of a run that had written it earlier, when the run's documents are gone."""
+    partial = STATUS_TAG + RunStatus.PARTIAL.value in (snapshot.tags or ())
+    status = RunStatus.PARTIAL if partial else RunStatus.COMPLETE
+    summary = snapshot.summary
+    if summary is None:
+        return Committed(snapshot_id=snapshot_id, status=status)
+    return Committed(
+        snapshot_id=snapshot_id,
+        status=status,
+        files=summary.total_files_processed,
+        bytes_total=summary.total_bytes_processed,
+    )
+
+
+def backup_verdict(report: VerifyReport) -> Verdict:
+    """What verifying a snapshot found."""
+    return Verdict(
+        level=VerifyLevel(report.level.value),
+        ok=report.ok,
+        blobs=report.blobs,
+        packs=report.packs,
+        files=report.files,
+        bytes_read=report.bytes_read,
+        problems=report.problem_count,
+        first_problem_kind=report.problems[0].kind.value if report.problems else "",
+    )
+
+
+def restore_totals(counts: RestoreCounts) -> RestoreTotals:
+    """Counts of a restore; both sides name them alike."""
+    return RestoreTotals(**msgspec.structs.asdict(counts))
+
+
+def restore_verdict(report: RestoreVerifyReport, level: VerifyLevel) -> Verdict:
+    """What reading back a restored tree found."""
+    return Verdict(
+        level=level,
+        ok=report.ok,
+        blobs=report.blobs,
+        files=report.files,
+        bytes_read=report.bytes_read,
+        problems=report.problem_count,
+        first_problem_kind=report.problems[0][1] if report.problems else "",
+    )

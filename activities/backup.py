@@ -1,0 +1,190 @@
+"""The activities of a backup. Each is one engine operation, safe to run twice, at once, or late."""
+
+from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import Executor
+
+from temporalio import activity
+
+from activities import answers, records
+from activities.calls import EngineCall, engine_call
+from activities.services import Services
+from contracts import names
+from contracts.backup import (
+    BackupOpened,
+    BackupRequest,
+    CommitInput,
+    Committed,
+    LogInput,
+    PageSelected,
+    SelectInput,
+    ShardStored,
+    StoreInput,
+    TriggerInput,
+)
+from contracts.common import CloseInput, RunRef, ShardHeartbeat, Verdict, VerifyInput, VerifyLevel
+from holdfast.backup.closing import close_run
+from holdfast.backup.commit import commit_run
+from holdfast.backup.documents import RunKey
+from holdfast.backup.opening import BackupOrder, open_run
+from holdfast.backup.report import file_records
+from holdfast.backup.select import select_page
+from holdfast.backup.store import store_shard
+from holdfast.backup.written import written_packs
+from holdfast.ids import PackId, SnapshotId, from_hex
+from holdfast.journal.records import FileRecord
+from holdfast.repository.snapshots import find_snapshot
+from holdfast.verify.report import Level
+from holdfast.verify.snapshot import verify_snapshot
+
+
+class BackupActivities:
+    """The backup's activities over the services of this process."""
+
+    def __init__(self, services: Services, executor: Executor) -> None:
+        self._services = services
+        self._executor = executor
+
+    def light(self) -> list[Callable[..., object]]:
+        """For the run's own queue."""
+        return [self.trigger, self.select, self.commit, self.log, self.verify, self.close]
+
+    def copying(self) -> list[Callable[..., object]]:
+        """For the copy queue beside it."""
+        return [self.store]
+
+    @activity.defn(name=names.TRIGGER_BACKUP)
+    async def trigger(self, message: TriggerInput) -> BackupOpened:
+        """Open the run and write the journal's first record."""
+        async with engine_call(self._executor) as call:
+            return await call.in_thread(lambda: self._open(message))
+
+    @activity.defn(name=names.SELECT_PAGE)
+    async def select(self, message: SelectInput) -> PageSelected:
+        """Plan one page of the walk."""
+        async with engine_call(self._executor) as call:
+            return await call.in_thread(lambda: self._select(message, call))
+
+    @activity.defn(name=names.STORE_SHARD)
+    async def store(self, message: StoreInput) -> ShardStored:
+        """Store one shard."""
+        async with engine_call(self._executor) as call:
+            session = await call.in_thread(lambda: self._services.session(message.run.repository))
+            spec = await call.in_thread(lambda: self._services.source(message.run.source).spec)
+
+            def report(files: int, read_bytes: int) -> None:
+                call.report(ShardHeartbeat(shard=message.shard, files_done=files, bytes_done=read_bytes))
+
+            stored = await store_shard(session, _key(message.run), spec, message.shard, report)
+            return answers.shard_stored(message.shard, stored)
+
+    @activity.defn(name=names.COMMIT_SNAPSHOT)
+    async def commit(self, message: CommitInput) -> Committed:
+        """Write the snapshot, or say what must be done again first."""
+        async with engine_call(self._executor) as call:
+            return await call.in_thread(lambda: self._commit(message))
+
+    @activity.defn(name=names.LOG_BACKUP)
+    async def log(self, message: LogInput) -> None:
+        """Write the run's record, and what became of each file once there is a snapshot."""
+        async with engine_call(self._executor) as call:
+            await call.in_thread(lambda: self._log(message, call))
+
+    @activity.defn(name=names.VERIFY_BACKUP)
+    async def verify(self, message: VerifyInput) -> Verdict:
+        """Verify the snapshot and add the verdict to the record."""
+        async with engine_call(self._executor) as call:
+            session = await call.in_thread(lambda: self._services.session(message.run.repository))
+            written = await call.in_thread(lambda: self._written(message))
+
+            def report(_blobs: int, read_bytes: int) -> None:
+                call.report(ShardHeartbeat(shard=0, bytes_done=read_bytes))
+
+            found = await verify_snapshot(
+                session,
+                SnapshotId(from_hex(message.snapshot_id)),
+                Level(message.level.value),
+                run_id=message.run.run_id,
+                written=written,
+                on_progress=report,
+            )
+            verdict = records.backup_verdict(found)
+            await call.in_thread(lambda: self._services.journal.set_verdict(message.run.run_id, verdict))
+            return answers.backup_verdict(found)
+
+    @activity.defn(name=names.CLOSE_RUN)
+    async def close(self, message: CloseInput) -> None:
+        """Remove the workspace, unless the run is to be resumed."""
+        async with engine_call(self._executor) as call:
+            if not message.keep_workspace:
+                await call.in_thread(lambda: self._close(message.run))
+
+    def _open(self, message: TriggerInput) -> BackupOpened:
+        order = self._order(message.request, message.started_ns)
+        opening = open_run(self._services.session(message.run.repository), _key(message.run), order)
+        self._services.journal.record(records.backup_begun(message, opening, host=order.host))
+        return answers.opened(opening, host=order.host)
+
+    def _select(self, message: SelectInput, call: EngineCall) -> PageSelected:
+        page = select_page(
+            self._services.session(message.run.repository),
+            _key(message.run),
+            self._services.source(message.run.source).spec,
+            message.page,
+            message.first_shard,
+            lambda _entries: call.check(),
+        )
+        return PageSelected(
+            page=message.page,
+            shards=page.shards,
+            last=page.last,
+            totals=answers.selection_totals(page.totals),
+        )
+
+    def _commit(self, message: CommitInput) -> Committed:
+        session = self._services.session(message.run.repository)
+        finished = message.opened.finished_snapshot
+        if finished:
+            return answers.committed_before(finished, find_snapshot(session.repository, finished).snapshot)
+        order = self._order(message.request, message.started_ns)
+        outcome = commit_run(session, _key(message.run), order, message.pages, message.shards)
+        return answers.committed(outcome)
+
+    def _log(self, message: LogInput, call: EngineCall) -> None:
+        journal = self._services.journal
+        journal.record(records.backup_ended(message, host=self._services.host))
+        if message.committed is None or not message.pages:
+            return
+        session = self._services.session(message.run.repository)
+        files = file_records(session, _key(message.run), message.pages, message.shards)
+        journal.add_files(message.run.run_id, _until_stopped(files, call))
+
+    def _written(self, message: VerifyInput) -> Collection[PackId]:
+        if message.level is not VerifyLevel.WRITTEN or not message.pages:
+            return ()
+        session = self._services.session(message.run.repository)
+        return written_packs(session, _key(message.run), message.shards)
+
+    def _close(self, run: RunRef) -> None:
+        close_run(self._services.session(run.repository), _key(run), keep=False)
+
+    def _order(self, request: BackupRequest, started_ns: int) -> BackupOrder:
+        source = self._services.source(request.source)
+        return BackupOrder(
+            spec=source.spec,
+            host=request.host or source.host or self._services.host,
+            strategy=request.strategy.value,
+            started_ns=started_ns,
+            parent=request.parent,
+            tags=request.tags or source.tags,
+            username=self._services.username,
+        )
+
+
+def _key(run: RunRef) -> RunKey:
+    return RunKey(run_id=run.run_id, generation=run.generation)
+
+
+def _until_stopped(files: Iterator[FileRecord], call: EngineCall) -> Iterator[FileRecord]:
+    for file in files:
+        call.check()
+        yield file

@@ -1,0 +1,36 @@
+"""The journal as activities use it: a backup is worth more than its record, so a broken journal never fails a run."""
+
+import logging
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from holdfast.errors import JournalUnavailableError
+from holdfast.journal.journal import Journal
+from holdfast.journal.records import FileRecord, RunRecord, VerdictRecord
+
+_LOG: Final = logging.getLogger(__name__)
+
+
+class Recorder:
+    """Writes to the journal; where that fails, says so in the worker's log and goes on."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    def record(self, record: RunRecord) -> None:
+        """Write the run's record, over an earlier one."""
+        self._attempt("the record", lambda: self._journal.record(record))
+
+    def add_files(self, run_id: str, files: Iterable[FileRecord]) -> None:
+        """Write what became of each file; errors of the iterable itself are raised."""
+        self._attempt("the list of files", lambda: self._journal.add_files(run_id, files))
+
+    def set_verdict(self, run_id: str, verdict: VerdictRecord) -> None:
+        """Add the verdict to the run's record."""
+        self._attempt("the verdict", lambda: self._journal.set_verdict(run_id, verdict))
+
+    def _attempt(self, what: str, write: Callable[[], object]) -> None:
+        try:
+            write()
+        except JournalUnavailableError as error:
+            _LOG.warning("%s of a run could not be written to the journal: %s", what, error.message)

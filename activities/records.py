@@ -1,0 +1,160 @@
+"""What the journal gets: messages of the workflows turned into its records."""
+
+from dataclasses import fields, replace
+from typing import Final
+
+from contracts.backup import LogInput, SelectionTotals, StoredTotals, TriggerInput
+from contracts.common import Trigger
+from contracts.restore import RestoreLogInput, RestoreTotals, RestoreTriggerInput
+from holdfast.backup.opening import RunOpening
+from holdfast.ids import to_hex
+from holdfast.journal.records import FileAction, FileRecord, RunKind, RunOutcome, RunRecord, VerdictRecord
+from holdfast.restore.report import RestoreRecord
+from holdfast.restore.run import RestoreOpened
+from holdfast.restore.run import VerifyReport as RestoreVerifyReport
+from holdfast.verify.report import VerifyReport
+
+MAX_PROBLEMS_RECORDED: Final = 1_000
+
+
+def backup_begun(message: TriggerInput, opening: RunOpening, *, host: str) -> RunRecord:
+    """The first record of a backup."""
+    request = message.request
+    record = RunRecord(
+        run_id=message.run.run_id,
+        kind=RunKind.BACKUP,
+        status=RunOutcome.RUNNING,
+        repository=request.repository,
+        source=request.source,
+        host=host,
+        strategy=opening.strategy,
+        reason=opening.reason,
+        parent="" if opening.parent is None else to_hex(opening.parent),
+        started_ns=opening.started_ns,
+    )
+    return _asked_by(record, request.trigger)
+
+
+def backup_ended(message: LogInput, *, host: str) -> RunRecord:
+    """The record of a backup that ended, however it did."""
+    opened, committed = message.opened, message.committed
+    counters = {"pages": message.pages, "shards": message.shards}
+    counters |= _counts("selected_", message.selected) | _counts("stored_", message.stored)
+    if committed is not None:
+        counters |= {
+            "files": committed.files,
+            "bytes_total": committed.bytes_total,
+            "tree_blobs": committed.tree_blobs,
+            "data_added": committed.data_added,
+            "data_added_packed": committed.data_added_packed,
+            "errors": committed.errors,
+        }
+    record = RunRecord(
+        run_id=message.run.run_id,
+        kind=RunKind.BACKUP,
+        status=RunOutcome(message.status.value),
+        repository=message.request.repository,
+        source=message.request.source,
+        host=host if opened is None or not opened.host else opened.host,
+        strategy=(message.request.strategy if opened is None else opened.strategy).value,
+        reason="" if opened is None else opened.reason,
+        parent="" if opened is None else opened.parent,
+        snapshot_id="" if committed is None else committed.snapshot_id,
+        started_ns=message.started_ns,
+        ended_ns=message.ended_ns,
+        counters=counters,
+        failure_kind=message.failure_kind,
+    )
+    return _asked_by(record, message.request.trigger)
+
+
+def restore_begun(message: RestoreTriggerInput, opened: RestoreOpened, *, host: str) -> RunRecord:
+    """The first record of a restore."""
+    request = message.request
+    record = RunRecord(
+        run_id=message.run.run_id,
+        kind=RunKind.RESTORE,
+        status=RunOutcome.RUNNING,
+        repository=request.repository,
+        source=request.selection,
+        host=host,
+        snapshot_id=opened.snapshot_id,
+        started_ns=message.started_ns,
+    )
+    return _asked_by(record, request.trigger)
+
+
+def restore_ended(message: RestoreLogInput, *, host: str) -> RunRecord:
+    """The record of a restore that ended, however it did."""
+    counters = {"pages": message.pages, "shards": message.shards} | _counts("", message.totals)
+    record = RunRecord(
+        run_id=message.run.run_id,
+        kind=RunKind.RESTORE,
+        status=RunOutcome(message.status.value),
+        repository=message.request.repository,
+        source=message.request.selection,
+        host=host,
+        snapshot_id="" if message.opened is None else message.opened.snapshot_id,
+        started_ns=message.started_ns,
+        ended_ns=message.ended_ns,
+        counters=counters,
+        failure_kind=message.failure_kind,
+    )
+    return _asked_by(record, message.request.trigger)
+
+
+def restored_file(record: RestoreRecord) -> FileRecord:
+    """One path of a restore."""
+    return FileRecord(
+        path=record.path,
+        action=FileAction(record.action.value),
+        size_bytes=record.size_bytes,
+        message=record.message,
+    )
+
+
+def backup_verdict(report: VerifyReport) -> VerdictRecord:
+    """What verifying a snapshot found, with the first of its findings."""
+    return VerdictRecord(
+        level=report.level.value,
+        ok=report.ok,
+        blobs=report.blobs,
+        packs=report.packs,
+        files=report.files,
+        bytes_read=report.bytes_read,
+        problem_count=report.problem_count,
+        problems=tuple(
+            _finding(f"{problem.kind.value} {problem.what}", problem.path)
+            for problem in report.problems[:MAX_PROBLEMS_RECORDED]
+        ),
+    )
+
+
+def restore_verdict(report: RestoreVerifyReport, level: str) -> VerdictRecord:
+    """What reading back a restored tree found, with the first of its findings."""
+    return VerdictRecord(
+        level=level,
+        ok=report.ok,
+        blobs=report.blobs,
+        files=report.files,
+        bytes_read=report.bytes_read,
+        problem_count=report.problem_count,
+        problems=tuple(_finding(what, path) for path, what in report.problems[:MAX_PROBLEMS_RECORDED]),
+    )
+
+
+def _finding(what: str, path: bytes) -> str:
+    return f"{what}: {path.decode(errors='backslashreplace')}" if path else what
+
+
+def _asked_by(record: RunRecord, trigger: Trigger) -> RunRecord:
+    return replace(
+        record,
+        trigger_kind=trigger.kind.value,
+        trigger_by=trigger.by,
+        trigger_evidence=trigger.evidence,
+    )
+
+
+def _counts(prefix: str, totals: SelectionTotals | StoredTotals | RestoreTotals) -> dict[str, int]:
+    return {prefix + field.name: getattr(totals, field.name) for field in fields(totals)}

@@ -1,0 +1,186 @@
+"""The activities of a restore. Each is one engine operation, safe to run twice, at once, or late."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from contextlib import contextmanager
+
+from temporalio import activity
+
+from activities import answers, records
+from activities.calls import EngineCall, engine_call
+from activities.services import Services
+from contracts import names
+from contracts.common import CloseInput, RunRef, RunStatus, ShardHeartbeat, Verdict, VerifyInput
+from contracts.restore import (
+    Finished,
+    FinishInput,
+    RestoreLogInput,
+    RestoreOpened,
+    RestorePage,
+    RestoreSelectInput,
+    RestoreShardInput,
+    RestoreTriggerInput,
+    ShardRestored,
+    SpaceInput,
+)
+from holdfast.errors import RunStateError
+from holdfast.journal.records import FileRecord
+from holdfast.restore.closing import close_restore
+from holdfast.restore.finish import finish
+from holdfast.restore.opening import trigger_restore
+from holdfast.restore.report import file_records
+from holdfast.restore.run import Progress, RestoreRun, ShardProgress
+from holdfast.restore.select import select_page
+from holdfast.restore.shard import restore_shard
+from holdfast.restore.space import check_space
+from holdfast.restore.verify import verify_restored
+
+
+class RestoreActivities:
+    """The restore's activities over the services of this process."""
+
+    def __init__(self, services: Services, executor: Executor) -> None:
+        self._services = services
+        self._executor = executor
+
+    def light(self) -> list[Callable[..., object]]:
+        """For the run's own queue."""
+        return [
+            self.trigger,
+            self.select,
+            self.check_space,
+            self.finish,
+            self.log,
+            self.verify,
+            self.close,
+        ]
+
+    def copying(self) -> list[Callable[..., object]]:
+        """For the copy queue beside it."""
+        return [self.restore]
+
+    @activity.defn(name=names.TRIGGER_RESTORE)
+    async def trigger(self, message: RestoreTriggerInput) -> RestoreOpened:
+        """Open the run and write the journal's first record."""
+        async with engine_call(self._executor) as call:
+            return await call.in_thread(lambda: self._open(message))
+
+    @activity.defn(name=names.SELECT_RESTORE)
+    async def select(self, message: RestoreSelectInput) -> RestorePage:
+        """Plan one page."""
+        async with engine_call(self._executor) as call:
+            return await call.in_thread(lambda: self._select(message))
+
+    @activity.defn(name=names.CHECK_SPACE)
+    async def check_space(self, message: SpaceInput) -> None:
+        """Refuse a restore that cannot fit: nothing is written yet, so nothing is gained by waiting for space."""
+        async with engine_call(self._executor, final=True) as call:
+            await call.in_thread(lambda: self._check_space(message))
+
+    @activity.defn(name=names.RESTORE_SHARD)
+    async def restore(self, message: RestoreShardInput) -> ShardRestored:
+        """Restore the files of one shard."""
+        async with engine_call(self._executor) as call:
+            session = await call.in_thread(lambda: self._services.session(message.run.repository))
+            options = await call.in_thread(lambda: self._services.restore_options(message.run.source))
+            async with session.holding() as held:
+                run = RestoreRun.under(held, message.run.run_id, options)
+                summary = await restore_shard(run, message.shard, _reporter(call, message.shard))
+            return ShardRestored(shard=message.shard, totals=answers.restore_totals(summary.counts))
+
+    @activity.defn(name=names.FINISH_RESTORE)
+    async def finish(self, message: FinishInput) -> Finished:
+        """Put links, deletions and the metadata of directories in place."""
+        async with engine_call(self._executor) as call:
+            return await call.in_thread(lambda: self._finish(message, call))
+
+    @activity.defn(name=names.LOG_RESTORE)
+    async def log(self, message: RestoreLogInput) -> None:
+        """Write the run's record, and what became of each path once the plan was whole."""
+        async with engine_call(self._executor) as call:
+            await call.in_thread(lambda: self._log(message, call))
+
+    @activity.defn(name=names.VERIFY_RESTORE)
+    async def verify(self, message: VerifyInput) -> Verdict:
+        """Read back from disk what was restored, and add the verdict to the record."""
+        async with engine_call(self._executor) as call:
+            session = await call.in_thread(lambda: self._services.session(message.run.repository))
+            options = await call.in_thread(lambda: self._services.restore_options(message.run.source))
+            async with session.holding() as held:
+                run = RestoreRun.under(held, message.run.run_id, options)
+                found = await verify_restored(run, message.pages, _reporter(call, 0))
+            verdict = records.restore_verdict(found, message.level.value)
+            await call.in_thread(lambda: self._services.journal.set_verdict(message.run.run_id, verdict))
+            return answers.restore_verdict(found, message.level)
+
+    @activity.defn(name=names.CLOSE_RESTORE)
+    async def close(self, message: CloseInput) -> None:
+        """Remove the workspace, unless the run is to be resumed."""
+        async with engine_call(self._executor) as call:
+            if not message.keep_workspace:
+                await call.in_thread(lambda: self._close(message.run))
+
+    def _open(self, message: RestoreTriggerInput) -> RestoreOpened:
+        with self._running(message.run) as run:
+            opened = trigger_restore(run)
+        self._services.journal.record(records.restore_begun(message, opened, host=self._services.host))
+        return RestoreOpened(snapshot_id=opened.snapshot_id, dry_run=opened.dry_run, resumed=opened.resumed)
+
+    def _select(self, message: RestoreSelectInput) -> RestorePage:
+        with self._running(message.run) as run:
+            page = select_page(run, message.page)
+        if page.first_shard != message.first_shard:
+            raise RunStateError(
+                f"page {message.page} of the run's plan does not follow from the one before it"
+            )
+        return RestorePage(
+            page=page.page,
+            shards=page.shards,
+            last=page.last,
+            totals=answers.restore_totals(page.counts),
+        )
+
+    def _check_space(self, message: SpaceInput) -> None:
+        with self._running(message.run) as run:
+            check_space(run, message.bytes_to_write)
+
+    def _finish(self, message: FinishInput, call: EngineCall) -> Finished:
+        with self._running(message.run) as run:
+            finished = finish(run, message.pages, message.shards, _reporter(call, message.shards))
+        status = RunStatus.PARTIAL if finished.partial else RunStatus.COMPLETE
+        return Finished(status=status, totals=answers.restore_totals(finished.counts))
+
+    def _log(self, message: RestoreLogInput, call: EngineCall) -> None:
+        journal = self._services.journal
+        journal.record(records.restore_ended(message, host=self._services.host))
+        if message.status not in (RunStatus.COMPLETE, RunStatus.PARTIAL):
+            return
+        with self._running(message.run) as run:
+            files = _journalled(run, message, call)
+            journal.add_files(message.run.run_id, files)
+
+    def _close(self, ref: RunRef) -> None:
+        with self._running(ref) as run:
+            close_restore(run, keep=False)
+
+    @contextmanager
+    def _running(self, ref: RunRef) -> Iterator[RestoreRun]:
+        """The run, with the repository's lock held."""
+        options = self._services.restore_options(ref.source)
+        with self._services.session(ref.repository).hold() as held:
+            yield RestoreRun.under(held, ref.run_id, options)
+
+
+def _reporter(call: EngineCall, shard: int) -> Progress:
+    def report(progress: ShardProgress) -> None:
+        call.report(
+            ShardHeartbeat(shard=shard, files_done=progress.files_done, bytes_done=progress.bytes_done)
+        )
+
+    return report
+
+
+def _journalled(run: RestoreRun, message: RestoreLogInput, call: EngineCall) -> Iterator[FileRecord]:
+    for record in file_records(run, message.pages, message.shards):
+        call.check()
+        yield records.restored_file(record)

@@ -1,0 +1,130 @@
+"""What activities share in one worker process: settings, passwords, open repositories, the journal.
+
+Workflows name repositories and sources; here the names are resolved, by the settings or by a private request file.
+An open repository is kept, because deriving its key and loading its index are the costly part of a small activity.
+Before each use its config file is compared with the one that was opened: a repository that was deleted and created
+anew under the same location has another key, and nothing may be written into it with the old one.
+"""
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from activities.recorder import Recorder
+from contracts.queues import is_token
+from holdfast.errors import RepositoryNotFoundError, StoredFileMissingError
+from holdfast.ids import sha256
+from holdfast.repository.layout import CONFIG
+from holdfast.repository.repository import Repository
+from holdfast.repository.session import RepositorySession
+from holdfast.restore.request import RestoreOptions
+from holdfast.settings.exclude_files import resolve
+from holdfast.settings.model import RepositoryProfile, Settings, SourceProfile
+from holdfast.settings.passwords import PasswordBook
+from holdfast.settings.requests import RepositoryOrder, SourceOrder, read_request
+from holdfast.storage.contract import Storage
+from holdfast.storage.locations import open_storage
+
+_CONFIG_LIMIT_BYTES: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Opened:
+    """A session, and the hash of the config file that its repository had when it was opened."""
+
+    session: RepositorySession
+    profile: RepositoryProfile
+    config_hash: bytes
+
+
+class Services:
+    """The services of one process. Thread-safe; everything here blocks and belongs into a thread."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        passwords: PasswordBook,
+        journal: Recorder,
+        username: str,
+        environ: Mapping[str, str],
+    ) -> None:
+        self.journal = journal
+        self.username = username
+        self._settings = settings
+        self._passwords = passwords
+        self._environ = environ
+        self._lock = threading.Lock()
+        self._opened: dict[str, _Opened] = {}
+
+    @property
+    def host(self) -> str:
+        """The name that this host goes by in snapshots."""
+        return self._settings.host
+
+    def repository(self, name: str) -> RepositoryProfile:
+        """The repository that a workflow calls by this name.
+
+        Raises:
+            SettingsError: there is none, or its request file is gone.
+        """
+        if is_token(name):
+            return read_request(self._settings.state_dir, name, RepositoryOrder).profile(name)
+        return self._settings.repository(name)
+
+    def source(self, name: str) -> SourceProfile:
+        """The source of this name, with the patterns of its exclude files.
+
+        Raises:
+            SettingsError: there is none, its request file is gone, or an exclude file cannot be read.
+        """
+        if is_token(name):
+            return read_request(self._settings.state_dir, name, SourceOrder).profile(name)
+        return resolve(self._settings.source(name))
+
+    def restore_options(self, token: str) -> RestoreOptions:
+        """What a restore was asked to do.
+
+        Raises:
+            SettingsError: the request file is gone.
+        """
+        return read_request(self._settings.state_dir, token, RestoreOptions)
+
+    def session(self, name: str) -> RepositorySession:
+        """The open repository of this name.
+
+        Raises:
+            RepositoryNotFoundError, WrongPasswordError, PasswordMissingError, UnsupportedRepositoryError,
+            StorageUnavailableError, StorageDeniedError, SettingsError.
+        """
+        profile = self.repository(name)
+        storage = open_storage(profile.location)
+        config_hash = _config_hash(storage)
+        with self._lock:
+            opened = self._opened.get(name)
+            if opened is not None and opened.profile == profile and opened.config_hash == config_hash:
+                return opened.session
+            repository = Repository.open(storage, self._passwords.password_for(profile))
+            session = RepositorySession(
+                repository, compression=profile.compression, pack_size_bytes=profile.pack_size_bytes
+            )
+            self._opened[name] = _Opened(session=session, profile=profile, config_hash=config_hash)
+            return session
+
+    def close(self) -> None:
+        """Give up all locks."""
+        with self._lock:
+            for opened in self._opened.values():
+                opened.session.close()
+            self._opened.clear()
+
+
+def _config_hash(storage: Storage) -> bytes:
+    try:
+        return sha256(storage.get(CONFIG, limit_bytes=_CONFIG_LIMIT_BYTES))
+    except StoredFileMissingError:
+        raise RepositoryNotFoundError(
+            f"there is no repository at {storage.location}",
+            hint="Check the location, or create one with `holdfast init`.",
+        ) from None

@@ -1,0 +1,217 @@
+"""The worker: composes settings, passwords, activities and workflows into Temporal workers.
+
+Run by hand, `python worker.py --settings FILE` starts the supervisor with its worker processes. A supervisor runs
+`worker.py --config-fd N`, and hands this process its configuration through the inherited descriptor N.
+
+Each process polls, for each of its queues, twice: the queue itself, for workflows and light activities, and the copy
+queue beside it, for one byte-moving activity at a time. SIGTERM ends it gracefully: what runs is cancelled after the
+grace that the settings give, checkpoints stand, and others take over at once.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import ctypes
+import logging
+import os
+import pwd
+import signal
+import sys
+from collections.abc import Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+from temporalio.client import Client
+from temporalio.runtime import Runtime, TelemetryConfig
+from temporalio.service import RPCError
+from temporalio.worker import Worker
+
+from activities.backup import BackupActivities
+from activities.recorder import Recorder
+from activities.restore import RestoreActivities
+from activities.services import Services
+from contracts.common import copy_queue
+from contracts.worker import WorkerConfig, WorkerConfigError
+from holdfast.errors import EXIT_FAILED, HoldfastError
+from holdfast.journal.journal import Journal
+from holdfast.settings.load import load_settings
+from holdfast.settings.model import Settings, WorkerSettings
+from holdfast.settings.passwords import PasswordBook
+from workflows.catalogue import WORKFLOWS, workflow_runner
+from workflows.registration import ensure_search_attributes
+
+LIGHT_SLOTS: Final = 4
+COPY_SLOTS: Final = 1
+_RECONNECT_S: Final = 0.5
+_PR_SET_PDEATHSIG: Final = 1
+_LOG: Final = logging.getLogger("holdfast.worker")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a worker process, or the supervisor of several; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="worker.py", description="Holdfast's worker service.")
+    parser.add_argument("--settings", metavar="FILE", help="the settings file (holdfast.toml)")
+    parser.add_argument("--config-fd", metavar="N", type=int, help=argparse.SUPPRESS)
+    arguments = parser.parse_args(argv)
+    try:
+        if arguments.config_fd is not None:
+            return run_worker_process(read_config(arguments.config_fd))
+        return _supervise(arguments.settings)
+    except (HoldfastError, WorkerConfigError) as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code if isinstance(error, HoldfastError) else EXIT_FAILED
+
+
+def read_config(descriptor: int) -> WorkerConfig:
+    """Read the configuration to its end and close the pipe.
+
+    Raises:
+        WorkerConfigError: it is not one.
+    """
+    with open(descriptor, "rb") as pipe:
+        return WorkerConfig.from_json(pipe.read())
+
+
+def run_worker_process(config: WorkerConfig) -> int:
+    """Work until SIGTERM, or until the supervisor is gone."""
+    _end_with_parent(config.supervisor_pid)
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # Ctrl-C asks the run to stop, not the workers that carry it out
+    logging.basicConfig(
+        level=logging.WARNING, format=f"worker {config.process}: %(levelname)s %(name)s: %(message)s"
+    )
+    asyncio.run(_work(config))
+    return 0
+
+
+async def _work(config: WorkerConfig) -> None:
+    settings = settings_of(config)
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    client = await _connect(config, stop)
+    if client is None:
+        return
+    journal = Recorder(Journal.at(settings.journal_path))
+    passwords = PasswordBook(given=config.passwords, environ=os.environ)
+    services = Services(
+        settings=settings, passwords=passwords, journal=journal, username=_username(), environ=os.environ
+    )
+    with ThreadPoolExecutor(_threads(config.queues), thread_name_prefix="activity") as executor:
+        workers = build_workers(client, services, executor, settings.worker, config.queues)
+        await poll_until(stop, workers)
+        await asyncio.to_thread(services.close)
+
+
+def settings_of(config: WorkerConfig) -> Settings:
+    """The settings of a worker process: those of the file, with the supervisor's state directory.
+
+    Raises:
+        SettingsError: the file is wrong.
+    """
+    settings = load_settings(Path(config.settings) if config.settings else None, os.environ)
+    return replace(settings, state_dir=Path(config.state_dir))
+
+
+def build_workers(
+    client: Client,
+    services: Services,
+    executor: Executor,
+    settings: WorkerSettings,
+    queues: Sequence[str],
+) -> list[Worker]:
+    """A light and a copying worker for each queue."""
+    backup, restore = BackupActivities(services, executor), RestoreActivities(services, executor)
+    throttle = timedelta(seconds=settings.heartbeat_throttle_s)
+    grace = timedelta(seconds=settings.graceful_shutdown_s)
+    workers: list[Worker] = []
+    for queue in queues:
+        light = Worker(
+            client,
+            task_queue=queue,
+            workflows=WORKFLOWS,
+            activities=[*backup.light(), *restore.light()],
+            workflow_runner=workflow_runner(),
+            max_concurrent_activities=LIGHT_SLOTS,
+            max_heartbeat_throttle_interval=throttle,
+            default_heartbeat_throttle_interval=throttle,
+            graceful_shutdown_timeout=grace,
+        )
+        copying = Worker(
+            client,
+            task_queue=copy_queue(queue),
+            activities=[*backup.copying(), *restore.copying()],
+            max_concurrent_activities=COPY_SLOTS,
+            max_heartbeat_throttle_interval=throttle,
+            default_heartbeat_throttle_interval=throttle,
+            graceful_shutdown_timeout=grace,
+        )
+        workers += [light, copying]
+    return workers
+
+
+async def poll_until(stop: asyncio.Event, workers: Sequence[Worker]) -> None:
+    """Let all work until told to stop, or until one fails; then all finish or cancel what they have, at once.
+
+    Raises:
+        Exception: what made a worker fail; the supervisor starts another process.
+    """
+    polling = [asyncio.create_task(worker.run()) for worker in workers]
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait([*polling, stopping], return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    await asyncio.gather(*(worker.shutdown() for worker in workers))
+    await asyncio.gather(*polling)
+
+
+def _threads(queues: Sequence[str]) -> int:
+    return (LIGHT_SLOTS + COPY_SLOTS) * len(queues)
+
+
+async def _connect(config: WorkerConfig, stop: asyncio.Event) -> Client | None:
+    """A client of the server, once it answers; None when told to stop before that."""
+    runtime = Runtime(telemetry=TelemetryConfig())
+    told = False
+    while not stop.is_set():
+        try:
+            client = await Client.connect(config.address, namespace=config.namespace, runtime=runtime)
+            await ensure_search_attributes(client)
+        except (RPCError, RuntimeError, TimeoutError) as error:
+            if not told:
+                _LOG.warning("the server at %s does not answer yet: %s", config.address, error)
+                told = True
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), _RECONNECT_S)
+        else:
+            return client
+    return None
+
+
+def _end_with_parent(supervisor_pid: int) -> None:
+    """Have the kernel send SIGTERM to this process when its parent dies; leave at once if it is dead already."""
+    if not supervisor_pid:
+        return
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    if os.getppid() != supervisor_pid:
+        raise SystemExit(EXIT_FAILED)
+
+
+def _username() -> str:
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
+
+
+def _supervise(settings_file: str | None) -> int:
+    # Imported here: it brings the whole command line, which a worker process has no use for.
+    from starter.supervisor import serve  # noqa: PLC0415
+
+    return serve(settings_file)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
