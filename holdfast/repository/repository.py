@@ -1,21 +1,58 @@
-"""An open repository."""
+"""An open repository: storage, config and master key; and its small sealed files, checked on the way in and out.
 
-from typing import Self
+The order of `init`, with what a crash in between leaves:
 
+    1. refuse where there is a config, or anything else that a repository holds beside keys;
+    2. write a key file (or take the master key of one that an earlier, interrupted `init` wrote with this password);
+    3. create the folders;
+    4. create the config, if there is none: only now is there a repository. Of two at once, one wins; the other removes
+       its key file, unless the winner has found and used it in step 2.
+
+A crash before 4 leaves at worst a key file, which the next `init` with the same password goes on from.
+"""
+
+import threading
+import time
+from typing import Final
+
+from holdfast.chunker import seed_from
 from holdfast.crypto.kdf import ScryptParameters
 from holdfast.crypto.sealing import MasterKey, Sealer
-from holdfast.format.config import RepositoryConfig
+from holdfast.errors import (
+    CorruptFileError,
+    RepositoryExistsError,
+    RepositoryNotFoundError,
+    StoredFileMissingError,
+    WrongPasswordError,
+)
+from holdfast.format.config import RepositoryConfig, decode_config, encode_config, new_config
+from holdfast.format.key import KeyFile, create_key, decode_key, open_key
 from holdfast.format.pack import BlobDecoder
-from holdfast.ids import KeyId
+from holdfast.format.sealed import DEFAULT_LIMIT_BYTES, decode_file, encode_file
+from holdfast.format.times import parse_time
+from holdfast.ids import KeyId, sha256, short
+from holdfast.repository.identity import this_host, this_user
+from holdfast.repository.layout import CONFIG, DATA, INDEX, KEYS, SNAPSHOTS, file_name, folders, list_ids
 from holdfast.storage.contract import Storage
+
+_CHUNKER_PURPOSE: Final = b"holdfast chunker seed"
+_CONFIG_LIMIT_BYTES: Final = 64 * 1024
+_KEY_LIMIT_BYTES: Final = 64 * 1024
+_MAX_KEY_FILES: Final = 256
+_MAX_KEY_TRIES: Final = 20
+"""Each try costs half a second of scrypt; restic's limit (internal/global/global.go, `maxKeys`)."""
 
 
 class Repository:
-    storage: Storage
-    config: RepositoryConfig
-    key: MasterKey
-    key_id: KeyId
-    chunker_seed: int
+    """A repository that a password has opened. Thread-safe: ciphers are kept per thread."""
+
+    def __init__(self, storage: Storage, config: RepositoryConfig, key: MasterKey, key_id: KeyId) -> None:
+        self.storage = storage
+        self.config = config
+        self.key = key
+        self.key_id = key_id
+        self.chunker_seed = seed_from(key.derive_secret(_CHUNKER_PURPOSE))
+        self._local = threading.local()
 
     @classmethod
     def init(
@@ -27,31 +64,230 @@ class Repository:
         kdf: ScryptParameters | None = None,
         host: str = "",
         user: str = "",
-    ) -> Self:
-        raise NotImplementedError
+    ) -> "Repository":
+        """Create a repository.
+
+        Raises:
+            RepositoryExistsError: there is one, or parts of one.
+            UnsupportedRepositoryError: `version` cannot be written.
+            StorageDeniedError, StorageFullError, StorageUnavailableError: from the storage.
+        """
+        config = new_config(version)
+        _refuse_existing(storage)
+        unfinished = _open_any_key(storage, password)
+        if unfinished is None:
+            key = MasterKey.random()
+            key_id = write_key(storage, password, key, kdf=kdf, host=host, user=user)
+        else:
+            key, key_id = unfinished
+        storage.make_folders(folders())
+        if not storage.put_new(CONFIG, encode_config(config, Sealer(key))):
+            _withdraw_key(storage, key, key_id)
+            raise _exists(storage)
+        return cls(storage, config, key, key_id)
 
     @classmethod
-    def open(cls, storage: Storage, password: bytes) -> Self:
-        raise NotImplementedError
+    def open(cls, storage: Storage, password: bytes) -> "Repository":
+        """Open a repository.
+
+        Raises:
+            RepositoryNotFoundError: the location holds none.
+            WrongPasswordError: no key file opens with the password.
+            UnsupportedRepositoryError: a version that this program does not know.
+            CorruptFileError: the config is not authentic.
+            StorageDeniedError, StorageUnavailableError: from the storage.
+        """
+        try:
+            stored = storage.get(CONFIG, limit_bytes=_CONFIG_LIMIT_BYTES)
+        except StoredFileMissingError as error:
+            raise RepositoryNotFoundError(
+                f"{storage.location}: there is no repository (no file `config`)",
+                hint="Look for a typing error, or create one there with `holdfast init`.",
+            ) from error
+        unreadable: list[CorruptFileError] = []
+        damaged: CorruptFileError | None = None
+        for key_id, key_file in _keys_to_try(storage, unreadable):
+            try:
+                key = open_key(key_file, password)
+                return cls(storage, decode_config(stored, Sealer(key)), key, key_id)
+            except WrongPasswordError:
+                continue
+            except CorruptFileError as error:
+                damaged = CorruptFileError(
+                    f"{storage.location}: key {short(key_id)} opens, but then: {error.message}", hint=_DAMAGED_HINT
+                )
+        raise damaged or _wrong_password(storage, unreadable)
+
+    def __repr__(self) -> str:
+        return f"<Repository {self.config.id[:8]} at {self.storage.location}>"
 
     @property
     def id(self) -> str:
-        raise NotImplementedError
+        """The repository's id, 64 hex digits."""
+        return self.config.id
 
     @property
     def version(self) -> int:
-        raise NotImplementedError
+        """The format version, 1 or 2."""
+        return self.config.version
 
     def sealer(self) -> Sealer:
-        raise NotImplementedError
+        """This thread's sealer."""
+        sealer: Sealer | None = getattr(self._local, "sealer", None)
+        if sealer is None:
+            sealer = self._local.sealer = Sealer(self.key)
+        return sealer
 
     def decoder(self) -> BlobDecoder:
-        raise NotImplementedError
+        """This thread's blob decoder."""
+        decoder: BlobDecoder | None = getattr(self._local, "decoder", None)
+        if decoder is None:
+            decoder = self._local.decoder = BlobDecoder(self.key)
+        return decoder
 
-    def load_file(self, folder: str, file_id: bytes, *, limit_bytes: int) -> bytes:
-        """The JSON of an index, snapshot or lock file: name checked, authenticated, bounded."""
-        raise NotImplementedError
+    def load_file(self, folder: str, file_id: bytes, *, limit_bytes: int = DEFAULT_LIMIT_BYTES) -> bytes:
+        """The JSON of an index, snapshot or lock file. limit_bytes: as stored, and again when expanded.
+
+        Raises:
+            StoredFileMissingError: there is none of that id.
+            CorruptFileError: too large, not what its name says, or not authentic; the message names the file.
+        """
+        name = file_name(folder, file_id)
+        stored = self.storage.get(name, limit_bytes=limit_bytes)
+        if sha256(stored) != file_id:
+            raise CorruptFileError(f"{name}: the content is not what the name says", hint=_DAMAGED_HINT)
+        try:
+            return decode_file(self.sealer(), stored, limit_bytes=limit_bytes)
+        except CorruptFileError as error:
+            raise CorruptFileError(f"{name}: {error.message}", hint=_DAMAGED_HINT) from error
 
     def save_file(self, folder: str, json: bytes) -> bytes:
-        """Seal JSON and store it under its id."""
-        raise NotImplementedError
+        """Seal JSON, store it under its id; the id."""
+        return self.save_sealed_file(folder, encode_file(self.sealer(), json, version=self.version))
+
+    def save_sealed_file(self, folder: str, sealed: bytes) -> bytes:
+        """Store bytes that are sealed already, under their id; the id."""
+        file_id = sha256(sealed)
+        self.storage.put(file_name(folder, file_id), sealed)
+        return file_id
+
+
+_DAMAGED_HINT: Final = "The file is damaged; `restic check` and restic's troubleshooting manual help from here."
+
+
+def read_key(storage: Storage, key_id: KeyId) -> KeyFile:
+    """A key file, still sealed.
+
+    Raises:
+        StoredFileMissingError: there is none of that id.
+        CorruptFileError: it is not what its name says, or no key file.
+    """
+    name = file_name(KEYS, key_id)
+    stored = storage.get(name, limit_bytes=_KEY_LIMIT_BYTES)
+    if sha256(stored) != key_id:
+        raise CorruptFileError(f"{name}: the content is not what the name says", hint=_DAMAGED_HINT)
+    try:
+        return decode_key(stored)
+    except CorruptFileError as error:
+        raise CorruptFileError(f"{name}: {error.message}", hint=_DAMAGED_HINT) from error
+
+
+def write_key(
+    storage: Storage, password: bytes, key: MasterKey, *, kdf: ScryptParameters | None, host: str, user: str
+) -> KeyId:
+    """Store a new key file that opens `key`; its id. host, user: what it records, by default who we are."""
+    stored = create_key(
+        password,
+        key,
+        kdf or ScryptParameters.default(),
+        created_ns=time.time_ns(),
+        host=host or this_host(),
+        user=user or this_user(),
+    )
+    key_id = KeyId(sha256(stored))
+    storage.put(file_name(KEYS, key_id), stored)
+    return key_id
+
+
+def created_ns(key: KeyFile) -> int:
+    """When a key file says it was made; 0 when it says nothing that can be read (this field is not authenticated)."""
+    try:
+        return parse_time(key.created)
+    except ValueError:
+        return 0
+
+
+def _keys_to_try(storage: Storage, unreadable: list[CorruptFileError]) -> list[tuple[KeyId, KeyFile]]:
+    """The newest key files, newest first; what cannot be read goes to `unreadable`."""
+    found: list[tuple[KeyId, KeyFile]] = []
+    for raw, _ in sorted(list_ids(storage, KEYS))[:_MAX_KEY_FILES]:
+        key_id = KeyId(raw)
+        try:
+            found.append((key_id, read_key(storage, key_id)))
+        except StoredFileMissingError:
+            continue
+        except CorruptFileError as error:
+            unreadable.append(error)
+    found.sort(key=lambda pair: created_ns(pair[1]), reverse=True)
+    return found[:_MAX_KEY_TRIES]
+
+
+def _wrong_password(storage: Storage, unreadable: list[CorruptFileError]) -> WrongPasswordError:
+    if unreadable:
+        return WrongPasswordError(
+            f"{storage.location}: wrong password, or its key is one of {len(unreadable)} that cannot be read",
+            hint=unreadable[0].message,
+        )
+    return WrongPasswordError(
+        f"{storage.location}: wrong password: no key opens with it",
+        hint="Check the password, and that the file or command it comes from adds nothing to it.",
+    )
+
+
+def _refuse_existing(storage: Storage) -> None:
+    if storage.size_or_none(CONFIG) is not None:
+        raise _exists(storage)
+    for folder in (SNAPSHOTS, INDEX, DATA):
+        if next(list_ids(storage, folder), None) is not None:
+            raise RepositoryExistsError(
+                f"{storage.location}: holds parts of a repository, but no `config`",
+                hint="Restore `config` from a copy, or create the repository in another place.",
+            )
+
+
+def _open_any_key(storage: Storage, password: bytes) -> tuple[MasterKey, KeyId] | None:
+    """The key that an interrupted `init` has left, if there is any.
+
+    Raises:
+        RepositoryExistsError: there are key files, but this password opens none.
+    """
+    candidates = _keys_to_try(storage, [])
+    for key_id, key_file in candidates:
+        try:
+            return open_key(key_file, password), key_id
+        except (WrongPasswordError, CorruptFileError):
+            continue
+    if next(list_ids(storage, KEYS), None) is not None:
+        raise RepositoryExistsError(
+            f"{storage.location}: holds keys from a creation that was interrupted, with another password",
+            hint=f"Use that password, or remove the folder `{KEYS}` there and repeat the command.",
+        )
+    return None
+
+
+def _withdraw_key(storage: Storage, key: MasterKey, key_id: KeyId) -> None:
+    """Remove the key file of an `init` that came second, if it is not the one that opens the winner's config."""
+    stored = storage.get(CONFIG, limit_bytes=_CONFIG_LIMIT_BYTES)
+    try:
+        decode_config(stored, Sealer(key))
+    except CorruptFileError:
+        storage.delete(file_name(KEYS, key_id))
+
+
+def _exists(storage: Storage) -> RepositoryExistsError:
+    return RepositoryExistsError(
+        f"{storage.location}: there is a repository already",
+        hint="Use it as it is, or create the new one in another place.",
+    )
+
+

@@ -1,16 +1,36 @@
-"""The repository's snapshots: list, find, save."""
+"""The repository's snapshots: list, find, save.
+
+List them before the index is loaded: a snapshot seen then has all its blobs in the index that is read after it.
+"""
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Final
 
-from holdfast.errors import HoldfastError
-from holdfast.format.snapshot import Snapshot
-from holdfast.ids import SnapshotId
+from holdfast.errors import (
+    CorruptFileError,
+    HoldfastError,
+    SnapshotNotFoundError,
+    StoredFileMissingError,
+)
+from holdfast.format.sealed import decode_file
+from holdfast.format.snapshot import Snapshot, decode_snapshot
+from holdfast.ids import SnapshotId, is_hex_id, short, to_hex
+from holdfast.repository.layout import SNAPSHOTS, list_ids
 from holdfast.repository.repository import Repository
+
+LATEST: Final = "latest"
+_SNAPSHOT_LIMIT_BYTES: Final = 64 * 1024 * 1024
+"""Snapshots list their paths, and restic's `--files-from` makes these lists long."""
+_READERS: Final = 4
+_SHOWN_IDS: Final = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredSnapshot:
+    """A snapshot and the id that it is stored under. time_ns: nanoseconds since 1970, parsed from `snapshot.time`."""
+
     id: SnapshotId
     snapshot: Snapshot
     time_ns: int
@@ -21,8 +41,44 @@ def list_snapshots(
     *,
     on_unreadable: Callable[[SnapshotId, HoldfastError], None] | None = None,
 ) -> list[StoredSnapshot]:
-    """All readable snapshots, oldest first."""
-    raise NotImplementedError
+    """All snapshots that can be read, oldest first; each other one is told to `on_unreadable`.
+
+    Raises:
+        StorageDeniedError, StorageUnavailableError: from the storage; this is no snapshot's fault.
+    """
+    ids = [SnapshotId(raw) for raw, _ in list_ids(repository.storage, SNAPSHOTS)]
+    found: list[StoredSnapshot] = []
+
+    def read(snapshot_id: SnapshotId) -> StoredSnapshot | CorruptFileError | None:
+        try:
+            return load_snapshot(repository, snapshot_id)
+        except StoredFileMissingError:
+            return None  # forgotten by somebody since it was listed
+        except CorruptFileError as error:
+            return error
+
+    with ThreadPoolExecutor(_READERS, thread_name_prefix="snapshots") as pool:
+        for snapshot_id, result in zip(ids, pool.map(read, ids), strict=True):
+            if isinstance(result, StoredSnapshot):
+                found.append(result)
+            elif result is not None and on_unreadable is not None:
+                on_unreadable(snapshot_id, result)
+    return sorted(found, key=lambda stored: (stored.time_ns, stored.id))
+
+
+def load_snapshot(repository: Repository, snapshot_id: SnapshotId) -> StoredSnapshot:
+    """One snapshot.
+
+    Raises:
+        StoredFileMissingError: there is none of that id.
+        CorruptFileError: it cannot be read.
+    """
+    json = repository.load_file(SNAPSHOTS, snapshot_id, limit_bytes=_SNAPSHOT_LIMIT_BYTES)
+    try:
+        snapshot = decode_snapshot(json)
+    except CorruptFileError as error:
+        raise CorruptFileError(f"snapshot {short(snapshot_id)}: {error.message}") from error
+    return StoredSnapshot(id=snapshot_id, snapshot=snapshot, time_ns=snapshot.time_ns)
 
 
 def find_snapshot(
@@ -33,9 +89,81 @@ def find_snapshot(
     paths: Sequence[str] = (),
     tags: Sequence[str] = (),
 ) -> StoredSnapshot:
-    """`latest` (with the filters) or an id or its prefix. Raises SnapshotNotFoundError."""
-    raise NotImplementedError
+    """The snapshot that a person means: `latest`, an id, or the beginning of one.
+
+    hosts, paths, tags: apply to `latest` only, as in restic: one of the hosts, all of the paths, all tags of at least
+    one comma-separated list in `tags`.
+
+    Raises:
+        SnapshotNotFoundError: none matches, or several begin so.
+        CorruptFileError: the one that was named cannot be read.
+    """
+    if selector == LATEST:
+        return _latest(repository, hosts, paths, tags)
+    snapshot_id = SnapshotId(bytes.fromhex(selector)) if is_hex_id(selector) else _by_prefix(repository, selector)
+    try:
+        return load_snapshot(repository, snapshot_id)
+    except StoredFileMissingError as error:
+        raise _not_found(f"there is no snapshot {selector}") from error
+
+
+def matches(
+    snapshot: Snapshot, *, hosts: Sequence[str] = (), paths: Sequence[str] = (), tags: Sequence[str] = ()
+) -> bool:
+    """Whether a snapshot passes the filters of `find_snapshot`. An empty list in `tags` means: without any tag."""
+    own_tags = set(snapshot.tags or ())
+    own_paths = set(snapshot.paths or ())
+    return (
+        (not hosts or snapshot.hostname in hosts)
+        and own_paths.issuperset(paths)
+        and (not tags or any(_has_tags(own_tags, wanted) for wanted in tags))
+    )
 
 
 def save_sealed(repository: Repository, sealed: bytes) -> SnapshotId:
-    raise NotImplementedError
+    """Store a sealed snapshot under its id. Doing it twice is doing it once.
+
+    Raises:
+        CorruptFileError: the bytes are not a snapshot sealed with this repository's key.
+    """
+    decode_snapshot(decode_file(repository.sealer(), sealed, limit_bytes=_SNAPSHOT_LIMIT_BYTES))
+    return SnapshotId(repository.save_sealed_file(SNAPSHOTS, sealed))
+
+
+def _has_tags(own: set[str], wanted: str) -> bool:
+    names = [name for name in wanted.split(",") if name]
+    return own.issuperset(names) if names else not own
+
+
+def _latest(
+    repository: Repository, hosts: Sequence[str], paths: Sequence[str], tags: Sequence[str]
+) -> StoredSnapshot:
+    unreadable: list[SnapshotId] = []
+    everything = list_snapshots(repository, on_unreadable=lambda snapshot_id, _: unreadable.append(snapshot_id))
+    passing = [s for s in everything if matches(s.snapshot, hosts=hosts, paths=paths, tags=tags)]
+    if passing:
+        return passing[-1]
+    note = f"; {len(unreadable)} cannot be read" if unreadable else ""
+    if not everything:
+        raise _not_found(f"{repository.storage.location}: there is no snapshot yet{note}")
+    raise _not_found(f"none of the {len(everything)} snapshots has that host, these paths and tags{note}")
+
+
+def _by_prefix(repository: Repository, prefix: str) -> SnapshotId:
+    candidates = [
+        SnapshotId(raw)
+        for raw, _ in list_ids(repository.storage, SNAPSHOTS)
+        if prefix and to_hex(raw).startswith(prefix)
+    ]
+    if len(candidates) == 1:
+        return candidates[0]
+    if not candidates:
+        raise _not_found(f"no snapshot's id begins with {prefix[:64]!r}")
+    shown = ", ".join(to_hex(candidate)[: len(prefix) + 4] for candidate in candidates[:_SHOWN_IDS])
+    raise SnapshotNotFoundError(
+        f"{len(candidates)} snapshots begin with {prefix[:64]!r}: {shown}", hint="Give more digits of the id."
+    )
+
+
+def _not_found(message: str) -> SnapshotNotFoundError:
+    return SnapshotNotFoundError(message, hint="`holdfast snapshots` lists what there is.")

@@ -1,0 +1,135 @@
+"""Making files durable on a local file system: write and flush a new file, give it its name, flush the directory.
+
+The order in which a file comes into being, with what a crash in between leaves:
+
+    1. create a temporary file in the final directory: a crash leaves a file that no listing shows, and that
+       `remove_leftovers` takes away;
+    2. write it, set its mode, fsync it: the same;
+    3. rename it to the final name, or link it there when nothing may be replaced: the name is whole or not there;
+    4. fsync the directory: only now is the name durable, and only now may anybody be told.
+
+An fsync that fails may have dropped the dirty pages and cleared the error, so that a second one on the same file
+would succeed without the bytes being on the disk (Linux before 4.13, some file systems after). Therefore a failed
+fsync always leads to a new temporary file, whose bytes are written again.
+"""
+
+import ctypes
+import errno
+import os
+import secrets
+from collections.abc import Sequence
+from typing import Final
+
+TEMPORARY_PREFIX: Final = ".holdfast-tmp-"
+_FLUSH_NOT_SUPPORTED: Final = frozenset({errno.EINVAL, errno.ENOTSUP})
+_NO_HARD_LINKS: Final = frozenset({errno.EPERM, errno.ENOTSUP, errno.ENOSYS})
+_AT_FDCWD: Final = -100
+_RENAME_NOREPLACE: Final = 1
+
+
+def write_temporary(directory: str, parts: Sequence[memoryview], mode: int) -> str:
+    """Steps 1 and 2; the path of the flushed temporary file. What fails leaves nothing behind."""
+    path = os.path.join(directory, TEMPORARY_PREFIX + secrets.token_hex(8))
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            for part in parts:
+                _write_all(descriptor, part)
+            _set_mode(descriptor, mode)
+            _flush(descriptor)
+        finally:
+            os.close(descriptor)
+    except BaseException:
+        discard(path)
+        raise
+    return path
+
+
+def flush_directory(path: str) -> None:
+    """fsync a directory, so that the names in it are durable."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        _flush(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def make_directories(path: str, mode: int) -> None:
+    """Create a directory and the missing ones above it, each made durable in its parent."""
+    missing: list[str] = []
+    current = path
+    while not os.path.isdir(current):
+        missing.append(current)
+        parent = os.path.dirname(current)
+        if parent == current:
+            break
+        current = parent
+    for directory in reversed(missing):
+        try:
+            os.mkdir(directory, mode)
+        except FileExistsError:
+            if not os.path.isdir(directory):
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), directory) from None
+        flush_directory(os.path.dirname(directory))
+
+
+def link_new(temporary: str, final: str, *, hard_links: bool) -> bool:
+    """Give a temporary file its final name unless that is taken; whether it was free. Atomic either way."""
+    try:
+        if hard_links:
+            try:
+                os.link(temporary, final)
+            except OSError as error:
+                if error.errno not in _NO_HARD_LINKS:
+                    raise
+            else:
+                discard(temporary)
+                return True
+        _rename_no_replace(temporary, final)
+    except FileExistsError:
+        discard(temporary)
+        return False
+    return True
+
+
+def discard(path: str) -> None:
+    """Remove a temporary file if that is possible; what stays is a leftover."""
+    try:
+        os.unlink(path)
+    except OSError:
+        pass
+
+
+def _rename_no_replace(source: str, target: str) -> None:
+    """renameat2 with RENAME_NOREPLACE, for file systems without hard links (FAT, exFAT)."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    result = libc.renameat2(
+        _AT_FDCWD, os.fsencode(source), _AT_FDCWD, os.fsencode(target), ctypes.c_uint(_RENAME_NOREPLACE)
+    )
+    if result != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), target)
+
+
+def _write_all(descriptor: int, part: memoryview) -> None:
+    rest = part
+    while len(rest):
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def _set_mode(descriptor: int, mode: int) -> None:
+    """File systems without modes may refuse; restic does not mind either."""
+    try:
+        os.fchmod(descriptor, mode)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS):
+            raise
+
+
+def _flush(descriptor: int) -> None:
+    """fsync, where the file system knows it. Never called twice for one write, see above."""
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _FLUSH_NOT_SUPPORTED:
+            raise

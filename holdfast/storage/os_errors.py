@@ -1,0 +1,61 @@
+"""Errors of the operating system as errors of this program: sorted by what a retry can do, with what to do about them."""
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from holdfast.errors import (
+    HoldfastError,
+    StorageDeniedError,
+    StorageFullError,
+    StorageUnavailableError,
+    StoredFileMissingError,
+)
+
+_DENIED: Final = {
+    errno.EACCES: "Give the user that runs this access to the directory, or run it as the owner.",
+    errno.EPERM: "Look for immutable files (lsattr), or run this as the owner of the directory.",
+    errno.EROFS: "The file system is mounted read-only: remount it, or use another location.",
+    errno.ENOTDIR: "A part of the path is a file: look at what is there, or use another location.",
+    errno.EISDIR: "A directory is where a file should be: look at what is there.",
+    errno.ELOOP: "The path leads through a loop of symbolic links: use another location.",
+    errno.ENAMETOOLONG: "The path is too long for the file system: use a shorter location.",
+    errno.EFBIG: "Raise the limit on file sizes (ulimit -f), or use smaller packs.",
+}
+_FULL: Final = {
+    errno.ENOSPC: "Free some space or inodes there; the run goes on from its last checkpoint.",
+    errno.EDQUOT: "The disk quota is used up: raise it or free some space; the run goes on from its last checkpoint.",
+}
+_UNAVAILABLE: Final = {
+    errno.EMFILE: "Too many open files: raise the limit (ulimit -n).",
+    errno.ENFILE: "The system has too many open files.",
+    errno.ENOMEM: "The system is out of memory.",
+    errno.EIO: "The disk reports an error: look at the kernel's log (dmesg) and at the disk's health.",
+    errno.ESTALE: "The network file system has lost the directory: mount it again.",
+}
+_UNAVAILABLE_HINT: Final = "Look whether the disk is mounted and answers."
+
+
+@contextmanager
+def translated(path: str) -> Iterator[None]:
+    """Turn an OSError inside into a HoldfastError that names `path`."""
+    try:
+        yield
+    except OSError as error:
+        raise translate(error, path) from error
+
+
+def translate(error: OSError, path: str) -> HoldfastError:
+    """The HoldfastError for an OSError."""
+    number = error.errno or errno.EIO
+    message = f"{path}: {(error.strerror or 'input/output error').lower()}"
+    if number == errno.ENOENT:
+        return StoredFileMissingError(
+            message, hint="It was there before: look who removes files from the repository."
+        )
+    if number in _DENIED:
+        return StorageDeniedError(message, hint=_DENIED[number])
+    if number in _FULL:
+        return StorageFullError(message, hint=_FULL[number])
+    return StorageUnavailableError(message, hint=_UNAVAILABLE.get(number, _UNAVAILABLE_HINT))
