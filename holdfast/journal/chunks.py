@@ -100,5 +100,5 @@ def _record(line: _Line) -> FileRecord:
 
 
 def clean_text(text: str) -> str:
-    """`text` with lone surrogates (bytes of file names that are not UTF-8) written as escapes: databases refuse them."""
+    """`text` with lone surrogates (bytes that are not UTF-8) written as escapes: databases refuse them."""
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()

@@ -86,12 +86,15 @@ class Database:
         give_up = time.monotonic() + self._busy_timeout_s
         while True:
             try:
-                version = self._found_version()
-                break
+                self._check_version(self._found_version())
             except OperationalError as error:
                 if "locked" not in str(error.orig) or time.monotonic() > give_up:
                     raise
                 time.sleep(_RETRY_PAUSE_S)
+            else:
+                return
+
+    def _check_version(self, version: int) -> None:
         if version != SCHEMA_VERSION:
             raise JournalUnavailableError(
                 f"the journal {self._where()} has layout {version}; this program knows {SCHEMA_VERSION}",

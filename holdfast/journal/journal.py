@@ -1,4 +1,4 @@
-"""The journal: writes and answers questions about runs. Every call may fail with JournalUnavailableError, and only that.
+"""The journal: writes about runs, and answers. Every call may fail with JournalUnavailableError, and only that.
 
 Writes are idempotent, because activities are: recording a run twice, or its files, gives what recording once gives.
 """

@@ -1,4 +1,4 @@
-"""The journal's tables. The schema has a version, so that a program never writes into a layout that it does not know."""
+"""The journal's tables. Their version is stored, so that no program writes into a layout that it does not know."""
 
 from typing import Final
 

@@ -1,1 +1,1 @@
-"""What a person has configured: the settings file, passwords, and private request files. Only values come out of here."""
+"""What a person has configured: the settings file, passwords, and private request files."""

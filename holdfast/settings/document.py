@@ -1,8 +1,8 @@
 """The settings file as it is written: its tables and keys, and how each mistake in them is told.
 
-A table is converted as a whole by msgspec; what msgspec says about `$.paths[1]` is told as `sources.home.paths[1]`, in
-words for people. Unknown keys are found before, so that the nearest known one can be named. No value is repeated in
-a message, because it could be a misplaced secret.
+A table is converted as a whole by msgspec; what msgspec says about `$.paths[1]` is told as
+`sources.home.paths[1]`, in words for people. Unknown keys are found before, so that the nearest known one can be
+named. No value is repeated in a message, because it could be a misplaced secret.
 """
 
 import re
@@ -76,6 +76,7 @@ class SourceTable(msgspec.Struct, kw_only=True, frozen=True):
     with_atime: bool = False
     ignore_inode: bool = False
     ignore_ctime: bool = False
+    allow_empty: bool = False
     tags: list[str] = []
     host: str = ""
     strategy: str = "auto"

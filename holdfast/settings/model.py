@@ -22,6 +22,9 @@ _JOURNAL_FILE: Final = "journal.db"
 _SERVER_DATABASE_FILE: Final = "temporal.db"
 _REQUESTS_FOLDER: Final = "requests"
 
+REQUEST_MARK: Final = "@"
+"""What the name of a private request file begins with, and no profile's name does."""
+
 _Profile = TypeVar("_Profile")
 
 
@@ -57,7 +60,7 @@ class RepositoryProfile:
     @property
     def is_request(self) -> bool:
         """Whether this stands in a private request file and not in the settings."""
-        return self.name.startswith("@")
+        return self.name.startswith(REQUEST_MARK)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +94,7 @@ class TlsSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerSettings:
-    """The Temporal server. address: "host:port", None for the embedded one. ui_url: of its Web UI, no "/" at the end."""
+    """The Temporal server. address: "host:port", None for the embedded one. ui_url: without a "/" at its end."""
 
     address: str | None = None
     namespace: str = "default"

@@ -17,21 +17,11 @@ from typing import Final
 
 from holdfast.errors import PasswordMissingError, SettingsError
 from holdfast.settings.model import PasswordSource, RepositoryProfile
+from holdfast.settings.text import decode_text_file, trim
 
 COMMAND_TIMEOUT_S: Final = 60.0
 _MAX_PASSWORD_BYTES: Final = 1 << 20
 _SHOWN_STDERR: Final = 200
-_UTF8_MARK: Final = b"\xef\xbb\xbf"
-_UTF16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
-# What Go's unicode.IsSpace holds; Python's str.strip() also takes U+001C to U+001F.
-_SPACE: Final = "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
-_MORE_SPACE: Final = "\u2028\u2029\u202f\u205f\u3000"
-
-
-def trim(raw: bytes) -> bytes:
-    """`raw` without the white space around it; bytes that are not UTF-8 are kept."""
-    text = raw.decode("utf-8", "surrogateescape")
-    return text.strip(_SPACE + _MORE_SPACE).encode("utf-8", "surrogateescape")
 
 
 def resolve_password(
@@ -65,9 +55,7 @@ def read_password_file(path: Path) -> bytes:
             f"the password file {path} cannot be read: {error.strerror}",
             hint="Create it, readable by the user that the worker runs as.",
         ) from error
-    if raw.startswith(_UTF16_MARKS):
-        raw = raw.decode("utf-16", "replace").encode()
-    return trim(raw.removeprefix(_UTF8_MARK))
+    return trim(decode_text_file(raw)).encode("utf-8", "surrogateescape")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +146,7 @@ def _run(command: str, environ: Mapping[str, str], timeout_s: float) -> bytes:
             f"the password command {words[0]!r} failed{_ending(process.returncode)}{_last_line(complaint)}",
             hint="Run it by hand as the user that the worker runs as.",
         )
-    return trim(printed)
+    return trim(printed.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
 
 
 def _ending(code: int) -> str:

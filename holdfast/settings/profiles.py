@@ -1,0 +1,181 @@
+"""The tables [repositories.NAME] and [sources.NAME] as profiles."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from holdfast.errors import SettingsError, UsageError
+from holdfast.format.pack import Compression
+from holdfast.settings import values
+from holdfast.settings.document import Place, RepositoryTable, SourceTable, convert_table, expect_table
+from holdfast.settings.model import (
+    MAX_PACK_SIZE_BYTES,
+    MIN_PACK_SIZE_BYTES,
+    STRATEGIES,
+    VERIFY_LEVELS,
+    PasswordSource,
+    RepositoryProfile,
+    SourceProfile,
+)
+from holdfast.settings.passwords import split_command
+from holdfast.settings.paths import PathRules
+from holdfast.settings.suggestions import one_of
+from holdfast.source.patterns import Pattern
+from holdfast.source.spec import FilterRules, SourceSpec
+
+# A name stands in workflow ids and beside locations on the command line, so it has no "/", ":" or "@".
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
+_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+_OWN_TAGS: Final = "holdfast-"
+_PASSWORD_KEYS: Final = ("password_file", "password_command", "password_env")
+_REPOSITORY_HINTS: Final = {
+    "password": "A password does not stand here: name a password_file, password_command or password_env.",
+    "path": 'The key is called "location".',
+}
+
+
+def repositories(value: object, place: Place, rules: PathRules) -> dict[str, RepositoryProfile]:
+    """All of [repositories].
+
+    Raises:
+        SettingsError: something in it is wrong.
+    """
+    return {
+        name: _repository(name, table, place.below(name), rules)
+        for name, table in expect_table(value, place).items()
+        if _check_name(name, place)
+    }
+
+
+def sources(
+    value: object, place: Place, rules: PathRules, known: Mapping[str, RepositoryProfile]
+) -> dict[str, SourceProfile]:
+    """All of [sources]; known: the repositories that they can name.
+
+    Raises:
+        SettingsError: something in it is wrong.
+    """
+    return {
+        name: _source(name, table, place.below(name), rules, known)
+        for name, table in expect_table(value, place).items()
+        if _check_name(name, place)
+    }
+
+
+def _check_name(name: str, place: Place) -> bool:
+    if _NAME.fullmatch(name) is None:
+        place.refuse(
+            name[:80],
+            "this name cannot be used",
+            'Use letters, digits, ".", "_" and "-", at most 64, the first one a letter or digit.',
+        )
+    return True
+
+
+def _repository(name: str, value: object, place: Place, rules: PathRules) -> RepositoryProfile:
+    table = convert_table(value, RepositoryTable, place, hints=_REPOSITORY_HINTS)
+    try:
+        location = rules.location(table.location)
+    except ValueError as error:
+        place.refuse("location", str(error), "Write the folder of the repository.")
+    pack_size_bytes = values.size_bytes(place, "pack_size", table.pack_size)
+    if not MIN_PACK_SIZE_BYTES <= pack_size_bytes <= MAX_PACK_SIZE_BYTES:
+        place.refuse("pack_size", "it must be from 4MiB to 128MiB", "Leave it out for 16MiB.")
+    return RepositoryProfile(
+        name=name,
+        location=location,
+        password=_password(table, place, rules),
+        compression=Compression(values.choice(place, "compression", table.compression, list(Compression))),
+        pack_size_bytes=pack_size_bytes,
+    )
+
+
+def _password(table: RepositoryTable, place: Place, rules: PathRules) -> PasswordSource | None:
+    given = [key for key in _PASSWORD_KEYS if getattr(table, key) is not None]
+    if len(given) > 1:
+        place.refuse(given[1], f"there is {given[0]} already", "Keep one of them.")
+    if table.password_file is not None:
+        return PasswordSource(file=values.path(place, "password_file", table.password_file, rules))
+    if table.password_command is not None:
+        try:
+            split_command(table.password_command)
+        except SettingsError as error:
+            place.refuse("password_command", error.message, error.hint)
+        return PasswordSource(command=table.password_command)
+    if table.password_env is not None:
+        if _VARIABLE.fullmatch(table.password_env) is None:
+            place.refuse(
+                "password_env",
+                "the name of an environment variable is expected",
+                "Write its name without a dollar, and not the password itself.",
+            )
+        return PasswordSource(env=table.password_env)
+    return None
+
+
+def _source(
+    name: str, value: object, place: Place, rules: PathRules, known: Mapping[str, RepositoryProfile]
+) -> SourceProfile:
+    table = convert_table(value, SourceTable, place)
+    if table.repository not in known:
+        hint = (
+            one_of(table.repository, known, "repositories") if known else "Add a table [repositories.NAME]."
+        )
+        place.refuse("repository", "the settings have no repository of this name", hint)
+    if not table.paths:
+        place.refuse("paths", "a source needs at least one path", 'Write paths = ["/home/me"].')
+    roots = tuple(bytes(path) for path in values.paths(place, "paths", table.paths, rules))
+    for number, root in enumerate(roots):
+        if root in roots[:number]:
+            place.refuse(f"paths[{number}]", "this path stands there twice", "Remove it.")
+    return SourceProfile(
+        name=name,
+        repository=table.repository,
+        spec=_spec(table, place, roots),
+        exclude_files=values.paths(place, "exclude_files", table.exclude_files, rules),
+        iexclude_files=values.paths(place, "iexclude_files", table.iexclude_files, rules),
+        tags=_tags(table, place),
+        host=table.host,
+        strategy=values.choice(place, "strategy", table.strategy, STRATEGIES),
+        verify=values.choice(place, "verify", table.verify, VERIFY_LEVELS),
+    )
+
+
+def _spec(table: SourceTable, place: Place, roots: tuple[bytes, ...]) -> SourceSpec:
+    larger = table.exclude_larger_than
+    return SourceSpec(
+        roots=roots,
+        filters=FilterRules(
+            excludes=_patterns(place, "exclude", table.exclude),
+            iexcludes=_patterns(place, "iexclude", table.iexclude),
+            exclude_if_present=values.texts(place, "exclude_if_present", table.exclude_if_present),
+            exclude_caches=table.exclude_caches,
+            exclude_larger_than_bytes=(
+                None if larger is None else values.size_bytes(place, "exclude_larger_than", larger)
+            ),
+        ),
+        one_file_system=table.one_file_system,
+        with_atime=table.with_atime,
+        ignore_inode=table.ignore_inode,
+        ignore_ctime=table.ignore_ctime,
+        allow_empty=table.allow_empty,
+    )
+
+
+def _patterns(place: Place, key: str, written: Sequence[str]) -> tuple[str, ...]:
+    for number, pattern in enumerate(values.texts(place, key, written)):
+        try:
+            Pattern.parse(pattern)
+        except UsageError as error:
+            place.refuse(f"{key}[{number}]", error.message, error.hint)
+    return tuple(written)
+
+
+def _tags(table: SourceTable, place: Place) -> tuple[str, ...]:
+    tags = values.texts(place, "tags", table.tags)
+    for number, tag in enumerate(tags):
+        if "," in tag:
+            place.refuse(f"tags[{number}]", "a tag cannot hold a comma", "Write two tags.")
+        if tag.startswith(_OWN_TAGS):
+            place.refuse(f"tags[{number}]", f'tags that begin with "{_OWN_TAGS}" are ours', "Choose another.")
+    return tags

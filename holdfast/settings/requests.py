@@ -1,0 +1,245 @@
+"""Private request files: what a person typed on a command line and Temporal must not see.
+
+A command writes its order under the state directory, where only its own user can read, and hands the token to
+Temporal; workers of the same user on the same host look the token up. The token is a hash of the content, so
+asking the same twice gives the same token, and a file that was changed is refused.
+
+On disk: JSON in pure ASCII, {"kind": …, "order": …}. Bytes (paths and patterns, which need not be UTF-8) are base64;
+text may hold lone surrogates, as command-line arguments do, and JSON's escapes carry those. No password is ever in
+one, only where to find it.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import secrets
+import stat
+import time
+from pathlib import Path
+from typing import Final, TypeVar
+
+import msgspec
+
+from holdfast.errors import CorruptFileError, SettingsError, StorageDeniedError, StorageFullError
+from holdfast.format.pack import Compression
+from holdfast.settings.model import (
+    DEFAULT_PACK_SIZE_BYTES,
+    REQUEST_MARK,
+    PasswordSource,
+    RepositoryProfile,
+    SourceProfile,
+)
+from holdfast.source.spec import SourceSpec
+
+_Order = TypeVar("_Order", bound=msgspec.Struct)
+
+_FOLDER: Final = "requests"
+_TOKEN_DIGITS: Final = 32
+_TOKEN: Final = re.compile(rf"{REQUEST_MARK}[0-9a-f]{{{_TOKEN_DIGITS}}}", re.ASCII)
+_MAX_BYTES: Final = 1 << 30
+_FULL: Final = frozenset((28, 122))  # ENOSPC, EDQUOT
+
+
+class RepositoryOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A repository that was given by its location. password: where it is found, None when it goes by pipe."""
+
+    location: str
+    password: PasswordSource | None = None
+    compression: Compression = Compression.AUTO
+    pack_size_bytes: int = DEFAULT_PACK_SIZE_BYTES
+
+    def profile(self, token: str) -> RepositoryProfile:
+        """The same as a profile, whose name is the token."""
+        return RepositoryProfile(
+            name=token,
+            location=self.location,
+            password=self.password,
+            compression=self.compression,
+            pack_size_bytes=self.pack_size_bytes,
+        )
+
+
+class SourceOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A source that was given by its paths. exclude_files, iexclude_files: absolute; the worker reads them."""
+
+    spec: SourceSpec
+    exclude_files: tuple[Path, ...] = ()
+    iexclude_files: tuple[Path, ...] = ()
+
+    def profile(self, token: str, repository: str = "") -> SourceProfile:
+        """The same as a profile, whose name is the token."""
+        return SourceProfile(
+            name=token,
+            repository=repository,
+            spec=self.spec,
+            exclude_files=self.exclude_files,
+            iexclude_files=self.iexclude_files,
+        )
+
+
+def write_request(state_dir: Path, order: msgspec.Struct) -> str:
+    """Store an order (RepositoryOrder, SourceOrder, RestoreOptions); returns its token. Durable when it returns.
+
+    Raises:
+        StorageFullError, StorageDeniedError: the state directory cannot take it.
+    """
+    document = _encode(order)
+    token = REQUEST_MARK + hashlib.sha256(document).hexdigest()[:_TOKEN_DIGITS]
+    path = _path(state_dir, token)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        _make_private_folder(path.parent)
+        try:
+            _write_durably(temporary, document)
+            temporary.rename(path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise
+        _flush_folder(path.parent)
+    except OSError as error:
+        kind = StorageFullError if error.errno in _FULL else StorageDeniedError
+        raise kind(
+            f"the state directory {state_dir} cannot be written: {error.strerror}",
+            hint="Choose another one with state_dir in holdfast.toml or HOLDFAST_STATE_DIR.",
+        ) from error
+    return token
+
+
+def read_request(state_dir: Path, token: str, kind: type[_Order]) -> _Order:
+    """The order that `write_request` stored under `token`. Notes the use for `remove_unused_requests`.
+
+    Raises:
+        SettingsError: there is none, or it is an order of another kind.
+        StorageDeniedError: it is not this user's own.
+        CorruptFileError: it is not what was written.
+    """
+    document = _read_own(state_dir, _path(state_dir, token))
+    if REQUEST_MARK + hashlib.sha256(document).hexdigest()[:_TOKEN_DIGITS] != token:
+        raise _damaged(token)
+    try:
+        wrapped: object = json.loads(document)
+    except ValueError:
+        raise _damaged(token) from None
+    if not isinstance(wrapped, dict) or "order" not in wrapped:
+        raise _damaged(token)
+    if wrapped.get("kind") != kind.__name__:
+        raise SettingsError(
+            f"the request {token} is of another kind: {wrapped.get('kind')}, not {kind.__name__}",
+            hint="Start the command again.",
+        )
+    try:
+        return msgspec.convert(wrapped["order"], kind, strict=True, dec_hook=_from_builtins)
+    except msgspec.ValidationError as error:
+        raise SettingsError(
+            f"the request {token} was written by another release: {error}", hint="Start the command again."
+        ) from error
+
+
+def remove_request(state_dir: Path, token: str) -> None:
+    """Forget an order; one that is gone already is fine.
+
+    Raises:
+        StorageDeniedError: it cannot be removed.
+    """
+    path = _path(state_dir, token)
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise StorageDeniedError(
+            f"the request file {path} cannot be removed: {error.strerror}", hint="Remove it by hand."
+        ) from error
+
+
+def remove_unused_requests(state_dir: Path, *, unused_s: float) -> int:
+    """Forget the orders that nobody has written or read for so long, and torn leftovers; returns how many.
+
+    What cannot be removed now is left for the next time.
+    """
+    newest_ns = time.time_ns() - round(unused_s * 1e9)
+    removed = 0
+    with contextlib.suppress(OSError):
+        for path in list((state_dir / _FOLDER).iterdir()):
+            with contextlib.suppress(OSError):
+                if path.stat().st_mtime_ns < newest_ns:
+                    path.unlink()
+                    removed += 1
+    return removed
+
+
+def _path(state_dir: Path, token: str) -> Path:
+    if _TOKEN.fullmatch(token) is None:
+        raise SettingsError(f"{token[:80]!r} is not the token of a request", hint="Start the command again.")
+    return state_dir / _FOLDER / f"{token.removeprefix(REQUEST_MARK)}.json"
+
+
+def _encode(order: msgspec.Struct) -> bytes:
+    plain = msgspec.to_builtins(order, enc_hook=_to_builtins)
+    document = {"kind": type(order).__name__, "order": plain}
+    return json.dumps(document, ensure_ascii=True, sort_keys=True, indent=1).encode("ascii")
+
+
+def _to_builtins(value: object) -> object:
+    if isinstance(value, Path):
+        return str(value)
+    raise NotImplementedError(f"requests do not hold {type(value).__name__}")
+
+
+def _from_builtins(kind: type, value: object) -> object:
+    if issubclass(kind, Path) and isinstance(value, str):
+        return Path(value)
+    raise NotImplementedError(f"requests do not hold {kind.__name__}")
+
+
+def _make_private_folder(folder: Path) -> None:
+    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if stat.S_IMODE(folder.stat().st_mode) != 0o700:
+        folder.chmod(0o700)
+
+
+def _write_durably(path: Path, document: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with open(descriptor, "wb") as file:
+        file.write(document)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _flush_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _read_own(state_dir: Path, path: Path) -> bytes:
+    """The file's bytes, if it is ours: it may name a command that we are about to run."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        with open(descriptor, "rb") as file:
+            if os.fstat(descriptor).st_uid != os.geteuid():
+                raise StorageDeniedError(
+                    f"the request file {path} belongs to another user",
+                    hint="Run the command as the user that the worker runs as.",
+                )
+            with contextlib.suppress(OSError):  # a read-only state directory still serves
+                os.utime(descriptor)
+            return file.read(_MAX_BYTES)
+    except FileNotFoundError:
+        raise SettingsError(
+            f"the request {REQUEST_MARK}{path.stem} is not in the state directory {state_dir}",
+            hint="Run command and service on one host, as one user, with one state directory.",
+        ) from None
+    except OSError as error:
+        raise StorageDeniedError(
+            f"the request file {path} cannot be read: {error.strerror}",
+            hint="Run the command as the user that the worker runs as.",
+        ) from error
+
+
+def _damaged(token: str) -> CorruptFileError:
+    return CorruptFileError(f"the request {token} was changed on disk", hint="Start the command again.")
