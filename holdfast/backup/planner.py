@@ -20,6 +20,7 @@ from holdfast.backup.documents import (
 )
 from holdfast.backup.large_files import extents
 from holdfast.backup.parent import Frame, ParentView
+from holdfast.backup.reading import failed
 from holdfast.backup.shards import SEGMENT_BYTES, Planned, Segment, cut_segments
 from holdfast.format.index import BlobType
 from holdfast.format.tree import Node
@@ -41,11 +42,13 @@ class Planner:
         index: IndexMap,
         parent: ParentView,
         spec: SourceSpec,
+        node_of: Callable[[Entry], Node],
         write_records: Callable[[list[PlanRecord]], None],
     ) -> None:
         self._index = index
         self._parent = parent
         self._spec = spec
+        self._node_of = node_of
         self._write_records = write_records
         self._records: list[PlanRecord] = []
         self._counts: dict[str, int] = dict.fromkeys(Totals.__struct_fields__, 0)
@@ -56,7 +59,7 @@ class Planner:
         """One event of the walk."""
         match event:
             case Entry():
-                self._entry(event)
+                self._entry_or_error(event)
             case EnterDirectory():
                 self._enter(event)
             case LeaveDirectory():
@@ -82,7 +85,7 @@ class Planner:
         return self._parent.open_directories()
 
     def _enter(self, event: EnterDirectory) -> None:
-        node = event.node()
+        node = event.node
         frame = self._parent.enter(event.name, node)
         frame.record = len(self._records)
         self._records.append(Enter(node))
@@ -105,10 +108,16 @@ class Planner:
         # A frame taken over from an earlier page has lost its node: the commit compares by hash anyway.
         return frame.node is not None and frame.node.with_subtree(frame.parent_tree) == frame.parent_node
 
+    def _entry_or_error(self, event: Entry) -> None:
+        try:
+            self._entry(event)
+        except OSError as error:
+            self._unreadable(UnreadableEvent(event.path, failed(error).message))
+
     def _entry(self, event: Entry) -> None:
         before = self._parent.lookup(event.name)
         if not event.is_file:
-            node = event.node()
+            node = self._node_of(event)
             self._count("others")
             self._records.append(Keep(node))
             self._parent.saw(same=node == before)
@@ -130,18 +139,17 @@ class Planner:
         node = before
         if self._spec.ignore_ctime or before.device_id != event.stat.st_dev:
             # Metadata may have changed where the change time is not looked at.
-            node = event.node().with_content(before.content_ids, size=before.size)
+            node = self._node_of(event).with_content(before.content_ids, size=before.size)
         self._count("files_unmodified")
         self._records.append(Keep(node, from_parent=True))
         self._parent.saw(same=node == before)
 
     def _read_file(self, event: Entry, *, known: bool) -> None:
         segments = self._segments(event)
-        directory = os.path.dirname(event.path)
         for segment in segments:
             self.to_read.append(
                 Planned(
-                    directory=directory,
+                    directory=event.directory,
                     name=event.name,
                     size=event.stat.st_size,
                     inode=event.stat.st_ino,

@@ -91,8 +91,9 @@ def _plan_page(
     open_directories = () if before is None else before.open_directories
     token = secrets.token_hex(8)
     parts = _PartWriter(workspace, key, page, token)
-    planner = Planner(held.index, ParentView.resumed(held, root, open_directories), spec, parts.write)
     walker = Walker(spec, cursor=None if before is None else before.cursor, skip=_own_directory(held))
+    parent = ParentView.resumed(held, root, open_directories)
+    planner = Planner(held.index, parent, spec, walker.node, parts.write)
     cursor = _walk(walker, planner, page, on_entries)
     planner.finish()
     shards = 0
@@ -126,9 +127,9 @@ def _walk(walker: Walker, planner: Planner, page: int, on_entries: OnEntries) ->
         if seen % _PROGRESS_ENTRIES == 0:
             on_entries(seen)
             if time.monotonic() > deadline:
-                return event.cursor
+                return walker.cursor()
         if seen >= limit or planner.bytes_to_read >= MAX_PAGE_BYTES:
-            return event.cursor
+            return walker.cursor()
     return None
 
 

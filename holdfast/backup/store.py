@@ -107,6 +107,7 @@ class ShardAttempt:
         self._workspace = workspace
         self._result_name = key.shard(shard, "result")
         self._plan = plan
+        self._spec = spec
         self._on_progress = on_progress
         self._checkpoints = ShardCheckpoints(workspace, key, shard)
         self._metadata = MetadataReader(with_atime=spec.with_atime)
@@ -123,7 +124,7 @@ class ShardAttempt:
                     compression=self._held.compression,
                     pack_size_bytes=self._held.pack_size_bytes,
                 ) as packer,
-                SourceDirectories(self._plan.directories) as directories,
+                SourceDirectories(self._spec, self._plan.directories) as directories,
             ):
                 state = ShardState(packer, self._checkpoints, checkpoint)
                 sink = BlobSink(self._held.index, packer, Chunker(repository.chunker_seed))

@@ -60,7 +60,7 @@ def choose(
         UsageError: `strategy` is not one of the four.
     """
     wanted = sorted(paths)
-    own = [c for c in candidates if c.snapshot.hostname == host and sorted(c.snapshot.paths) == wanted]
+    own = [c for c in candidates if c.snapshot.hostname == host and sorted(c.snapshot.paths or ()) == wanted]
     own = sorted((c for c in own if c.time_ns <= now_ns), key=lambda c: c.time_ns)
     fulls = [c for c in own if c.is_full]
     if strategy == FULL:

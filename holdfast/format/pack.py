@@ -59,7 +59,7 @@ class BlobEncoder:
         """What will be sealed, and the plain length where that is compressed (else 0)."""
         size = memoryview(plaintext).nbytes
         if size and self._compresses[blob_type]:
-            compressed = self._compressor.compress(plaintext)
+            compressed = self._compressor.compress(memoryview(plaintext))
             if len(compressed) < size:
                 return compressed, size
         return plaintext, 0

@@ -13,9 +13,9 @@ import msgspec
 
 from holdfast.ids import BlobId, PackId, SnapshotId, from_hex, to_hex
 from holdfast.repository.documents import encode, load
-from holdfast.repository.layout import DATA_FOLDER, pack_name
+from holdfast.repository.layout import DATA, pack_name
 from holdfast.repository.session import HeldRepository, RepositorySession
-from holdfast.repository.snapshots import load_snapshot
+from holdfast.repository.snapshots import find_snapshot
 from holdfast.verify.packs import PackChecked, check_pack
 from holdfast.verify.report import Level, Problem, ProblemKind, VerifyReport
 from holdfast.verify.structure import check_structure
@@ -57,8 +57,8 @@ async def verify_snapshot(
         needed = await asyncio.to_thread(_structure, held, snapshot, report, on_progress)
         if level is Level.STRUCTURE:
             return report
-        chosen = needed if level is Level.FULL else {pack for pack in written if held.index.has_pack(pack)}
-        sizes = {pack: held.index.pack_size(pack) for pack in chosen}
+        chosen = needed if level is Level.FULL else set(written)
+        sizes = {info.id: info.size_bytes for info in held.index.packs() if info.id in chosen}
         bad = {problem.what for problem in report.problems if problem.kind is ProblemKind.PACK_MISSING}
         for pack in bad:
             sizes.pop(PackId(from_hex(pack)), None)
@@ -70,17 +70,18 @@ def _structure(
     held: HeldRepository, snapshot: SnapshotId, report: VerifyReport, on_progress: OnProgress
 ) -> set[PackId]:
     held.refresh()
-    tree = load_snapshot(held.repository, snapshot).tree
+    tree = find_snapshot(held.repository, to_hex(snapshot)).snapshot.tree
     needed = check_structure(
         held, BlobId(from_hex(tree)), report, lambda: on_progress(report.blobs, report.bytes_read)
     )
-    stored = {file.name: file.size_bytes for file in held.repository.storage.list(DATA_FOLDER)}
+    sizes = {info.id: info.size_bytes for info in held.index.packs() if info.id in needed}
+    stored = {file.name: file.size_bytes for file in held.repository.storage.list(DATA)}
     for pack in needed:
         size = stored.get(pack_name(pack))
         report.packs += 1
         if size is None:
             report.add(Problem(kind=ProblemKind.PACK_MISSING, what=to_hex(pack)))
-        elif size != held.index.pack_size(pack):
+        elif size != sizes[pack]:
             report.add(Problem(kind=ProblemKind.PACK_SIZE, what=to_hex(pack)))
     return needed
 

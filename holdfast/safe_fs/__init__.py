@@ -1,0 +1,1 @@
+"""Touching the file system through descriptors only, so that no link leads anywhere."""

@@ -1,0 +1,18 @@
+"""Has a file changed since the parent snapshot? restic's rule: size, mtime, ctime and inode (archiver.go, `fileChanged`)."""
+
+import os
+
+from holdfast.format.tree import Node
+from holdfast.source.spec import SourceSpec
+
+
+def is_unchanged(stat: os.stat_result, before: Node, spec: SourceSpec) -> bool:
+    """Whether the parent's node may stand for the file; its blobs are not looked at here."""
+    return (
+        before.is_file
+        and before.content is not None
+        and stat.st_size == before.size
+        and stat.st_mtime_ns == before.mtime_ns
+        and (spec.ignore_ctime or stat.st_ctime_ns == before.ctime_ns)
+        and (spec.ignore_inode or stat.st_ino == before.inode)
+    )

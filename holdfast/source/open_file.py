@@ -1,0 +1,38 @@
+"""Open a file of the source to read it, whatever has been put in its place since it was seen."""
+
+import errno
+import os
+import stat
+from typing import Final
+
+_FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+NOT_REGULAR_MESSAGE: Final = "no longer a regular file"
+
+
+def open_regular_at(directory: int, name: bytes) -> int:
+    """A descriptor of the regular file `name` in an open directory; never follows, never waits.
+
+    The access time is left alone where the system permits that.
+
+    Raises:
+        OSError: it cannot be opened; errno EINVAL with its own words where it is no regular file any more.
+    """
+    try:
+        fd = os.open(name, _FLAGS | os.O_NOATIME, dir_fd=directory)
+    except PermissionError:
+        fd = os.open(name, _FLAGS, dir_fd=directory)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO):
+            raise NotRegularFileError from error
+        raise
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise NotRegularFileError
+    return fd
+
+
+class NotRegularFileError(OSError):
+    """A link, a fifo or something else has taken the file's place."""
+
+    def __init__(self) -> None:
+        super().__init__(NOT_REGULAR_MESSAGE)

@@ -1,0 +1,40 @@
+"""Directories of a source by absolute path: a root as the system resolves it, everything below without following links."""
+
+import os
+from collections.abc import Sequence
+from typing import Final
+
+from holdfast.safe_fs.open import open_beneath
+
+DIRECTORY_FLAGS: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_BELOW_FLAGS: Final = DIRECTORY_FLAGS | os.O_NOFOLLOW
+
+
+class SourceRoots:
+    """Opens directories at or below roots, and those above them."""
+
+    def __init__(self, roots: Sequence[bytes]) -> None:
+        # Of nested roots the innermost decides: what is above it may have been reached through a link on purpose.
+        self._roots = sorted(set(roots), key=len, reverse=True)
+
+    def open_directory(self, path: bytes) -> int:
+        """A descriptor of the directory; the caller closes it.
+
+        Raises:
+            OSError: it cannot be opened, or a link has taken the place of a directory on the way.
+        """
+        for root in self._roots:
+            if path == root:
+                return os.open(root, _BELOW_FLAGS)
+            prefix = root if root.endswith(b"/") else root + b"/"
+            if path.startswith(prefix):
+                return self._open_below(root, path[len(prefix) :])
+        return os.open(path, DIRECTORY_FLAGS)
+
+    @staticmethod
+    def _open_below(root: bytes, rest: bytes) -> int:
+        base = os.open(root, _BELOW_FLAGS)
+        try:
+            return open_beneath(base, rest, _BELOW_FLAGS)
+        finally:
+            os.close(base)

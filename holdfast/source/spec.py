@@ -1,0 +1,36 @@
+"""What a source is: where it begins, what is left out, and how changes are recognised."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilterRules:
+    """What is left out, with restic's meaning of each option.
+
+    excludes, iexcludes: patterns, the latter without regard to case. exclude_if_present: `NAME` or `NAME:HEADER`, files
+    that mark their directory's content as left out. exclude_larger_than_bytes: files above this size are left out.
+    """
+
+    excludes: tuple[str, ...] = ()
+    iexcludes: tuple[str, ...] = ()
+    exclude_if_present: tuple[str, ...] = ()
+    exclude_caches: bool = False
+    exclude_larger_than_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceSpec:
+    """A source. roots: absolute paths, each a directory or anything else.
+
+    one_file_system: mount points below a root are stored as empty directories. with_atime: store access times as
+    they are (else the modification time). ignore_inode, ignore_ctime: recognise unchanged files without them.
+    allow_empty: roots that hold nothing are no error (else they are taken for a file system that is not mounted).
+    """
+
+    roots: tuple[bytes, ...]
+    filters: FilterRules = field(default_factory=FilterRules)
+    one_file_system: bool = False
+    with_atime: bool = False
+    ignore_inode: bool = False
+    ignore_ctime: bool = False
+    allow_empty: bool = False

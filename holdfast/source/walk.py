@@ -1,0 +1,330 @@
+"""The walk over a source: a flat stream of events, in the order in which trees list their entries.
+
+Depth first, a directory before its content, siblings ascending by raw bytes. Enter and leave events balance. A walk can
+stop after any event and go on in another process from a small cursor, whatever changed meanwhile: the open directories
+are opened again, names up to the cursor are skipped, nothing is reported twice.
+
+No recursion, and only the innermost directories stay open, so that ten thousand levels are no special case. In memory
+is one list of names for each level. The directories above the roots are reported too (a snapshot's tree begins at
+"/"), but only the way to the roots is followed in them.
+"""
+
+import os
+import stat as modes
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from holdfast.errors import CorruptFileError, SourceMissingError
+from holdfast.format.tree import Node
+from holdfast.source.filters import Filter
+from holdfast.source.metadata import MetadataReader
+from holdfast.source.roots import SourceRoots
+from holdfast.source.spec import SourceSpec
+
+MAX_OPEN_DIRECTORIES: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class EnterDirectory:
+    """A directory begins. node: its metadata, without a subtree."""
+
+    path: bytes
+    name: bytes
+    node: Node
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveDirectory:
+    """The innermost open directory ends."""
+
+    path: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Anything but a directory. directory_fd: its open directory, valid until the walk goes on."""
+
+    directory: bytes
+    name: bytes
+    stat: os.stat_result
+    directory_fd: int
+
+    @property
+    def path(self) -> bytes:
+        return join(self.directory, self.name)
+
+    @property
+    def is_file(self) -> bool:
+        return modes.S_ISREG(self.stat.st_mode)
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Something that could not be read, and why, in the system's words."""
+
+    path: bytes
+    message: str
+
+
+WalkEvent = EnterDirectory | LeaveDirectory | Entry | Unreadable
+
+
+class _Cursor(msgspec.Struct, frozen=True, array_like=True):
+    """directory: the innermost open one. after: the last name seen in it, empty for none. done: nothing left in it."""
+
+    directory: bytes
+    after: bytes
+    done: bool
+
+
+@dataclass(slots=True)
+class _Level:
+    """One open directory of the walk. names: what is still to come, the next one last."""
+
+    path: bytes
+    names: list[bytes]
+    device: int
+    fd: int = -1
+    after: bytes = b""
+
+
+@dataclass(slots=True)
+class _Way:
+    """The tree of directories above the roots. is_root: the walk begins here."""
+
+    children: dict[bytes, "_Way"]
+    is_root: bool = False
+
+
+class Walker:
+    """Walks a source once. Iterate over it, at most once; `cursor` may be asked for after any event.
+
+    skip: (device, inode) of directories that are passed over, such as the repository itself.
+    """
+
+    def __init__(
+        self,
+        spec: SourceSpec,
+        *,
+        cursor: bytes | None = None,
+        skip: frozenset[tuple[int, int]] = frozenset(),
+    ) -> None:
+        self._spec = spec
+        self._filter = Filter(spec.filters)
+        self._metadata = MetadataReader(with_atime=spec.with_atime)
+        self._roots = SourceRoots(spec.roots)
+        self._skip = skip
+        self._way = _ways(spec.roots)
+        self._start = cursor
+        self._levels: list[_Level] = []
+
+    def cursor(self) -> bytes:
+        """Where the walk stands after the last event: what a new Walker goes on from."""
+        level = self._levels[-1]
+        return msgspec.msgpack.encode(_Cursor(level.path, level.after, not level.names))
+
+    def __iter__(self) -> Iterator[WalkEvent]:
+        """The events.
+
+        Raises:
+            SourceMissingError: no root exists (at the start of a walk).
+        """
+        try:
+            if self._start is None:
+                self._check_roots()
+                yield from self._begin()
+            else:
+                yield from self._resume(self._start)
+            while self._levels:
+                yield from self._step()
+        finally:
+            for level in self._levels:
+                _close(level)
+
+    def node(self, entry: Entry) -> Node:
+        """The node of an entry; a file's has no content yet.
+
+        Raises:
+            OSError: its metadata cannot be read.
+        """
+        return self._metadata.entry_node(entry.directory_fd, entry.name, entry.stat)
+
+    def _check_roots(self) -> None:
+        if not any(os.path.lexists(root) for root in self._spec.roots):
+            first = os.fsdecode(self._spec.roots[0]) if self._spec.roots else ""
+            raise SourceMissingError(
+                f"nothing to back up: {first} does not exist", hint="check the path, and that it is mounted"
+            )
+
+    def _begin(self) -> Iterator[WalkEvent]:
+        level, problem = self._open_level(b"/", self._way, after=b"")
+        self._levels.append(level)
+        if problem is not None:
+            yield problem
+
+    def _step(self) -> Iterator[WalkEvent]:
+        """Handle one name of the innermost directory, or leave it."""
+        level = self._levels[-1]
+        if not level.names:
+            _close(self._levels.pop())
+            if self._levels:
+                yield LeaveDirectory(level.path)
+            return
+        name = level.names.pop()
+        level.after = name
+        path = join(level.path, name)
+        if self._filter.excludes(path) and self._lookup(path) is None:
+            return
+        try:
+            yield from self._visit(level, name, path)
+        except OSError as error:
+            yield Unreadable(path, _explain(error))
+
+    def _visit(self, level: _Level, name: bytes, path: bytes) -> Iterator[WalkEvent]:
+        way = self._lookup(path)
+        if way is not None and not way.is_root:
+            yield from self._enter_ancestor(way, name, path)
+            return
+        directory = self._descriptor(level)
+        stat = os.stat(name, dir_fd=directory, follow_symlinks=False)
+        if modes.S_ISDIR(stat.st_mode):
+            yield from self._enter(level, name, path, stat)
+        elif not modes.S_ISSOCK(stat.st_mode) and not self._filter.excludes_size(stat):
+            if self._spec.one_file_system and way is None and stat.st_dev != level.device:
+                return
+            yield Entry(level.path, name, stat, directory)
+
+    def _enter_ancestor(self, way: _Way, name: bytes, path: bytes) -> Iterator[WalkEvent]:
+        """A directory above a root: links on the way to a root are followed, as the system does."""
+        stat = os.stat(path)
+        node = self._metadata.directory_node(path, name, stat)
+        self._levels.append(_Level(path, _descending(way.children), stat.st_dev))
+        yield EnterDirectory(path, name, node)
+
+    def _enter(self, level: _Level, name: bytes, path: bytes, stat: os.stat_result) -> Iterator[WalkEvent]:
+        if (stat.st_dev, stat.st_ino) in self._skip:
+            return
+        node = self._metadata.entry_node(self._descriptor(level), name, stat)
+        way = self._lookup(path)
+        is_root = way is not None and way.is_root
+        device = stat.st_dev if is_root else level.device
+        if self._spec.one_file_system and stat.st_dev != device:
+            self._levels.append(_Level(path, [], device))
+            yield EnterDirectory(path, name, node)
+            return
+        below, problem = self._open_level(path, way, after=b"")
+        self._levels.append(below)
+        yield EnterDirectory(path, name, node)
+        if problem is not None:
+            yield problem
+
+    def _open_level(self, path: bytes, way: _Way | None, after: bytes) -> tuple[_Level, Unreadable | None]:
+        """A directory ready to be walked from the name after `after`; where it cannot be read, an empty one and why."""
+        if way is not None and not way.is_root:
+            names = _descending(way.children)
+            return _Level(path, _remaining(names, after), 0, after=after), None
+        level = _Level(path, [], 0, after=after)
+        try:
+            descriptor = self._descriptor(level)
+            level.device = os.fstat(descriptor).st_dev
+            names = self._filter.select_names(descriptor, os.listdir(descriptor))
+        except OSError as error:
+            _close(level)
+            return level, Unreadable(path, _explain(error))
+        level.names = _remaining(names, after)
+        return level, None
+
+    def _resume(self, cursor: bytes) -> Iterator[WalkEvent]:
+        """Open the directories that were open, and forget of each what was seen."""
+        try:
+            place = msgspec.msgpack.decode(cursor, type=_Cursor)
+        except msgspec.MsgspecError as error:
+            raise CorruptFileError(f"the walk's cursor cannot be read: {error}") from error
+        chain = _chain(place.directory)
+        device = 0
+        for depth, path in enumerate(chain):
+            innermost = depth == len(chain) - 1
+            after = place.after if innermost else chain[depth + 1].rpartition(b"/")[2]
+            level, problem = self._open_level(path, self._lookup(path), after)
+            if self._is_root(path) or not device:
+                device = level.device
+            level.device = device
+            if innermost and place.done:
+                level.names = []
+            self._levels.append(level)
+            if problem is not None:
+                # Deeper levels are gone with this one, but their leave events must come.
+                yield problem
+
+    def _descriptor(self, level: _Level) -> int:
+        """The level's open directory; opened again where it was closed to save descriptors."""
+        if level.fd < 0:
+            level.fd = self._roots.open_directory(level.path)
+            distant = len(self._levels) - MAX_OPEN_DIRECTORIES
+            if distant >= 0:
+                _close(self._levels[distant])
+        return level.fd
+
+    def _lookup(self, path: bytes) -> _Way | None:
+        """The place of a path on the way to the roots, or None below and beside them."""
+        way: _Way | None = self._way
+        for part in path.split(b"/"):
+            if part:
+                way = None if way is None or way.is_root else way.children.get(part)
+        return way
+
+    def _is_root(self, path: bytes) -> bool:
+        way = self._lookup(path)
+        return way is not None and way.is_root
+
+
+def join(directory: bytes, name: bytes) -> bytes:
+    """The absolute path of `name` in an absolute directory."""
+    return directory + name if directory.endswith(b"/") else directory + b"/" + name
+
+
+def _ways(roots: tuple[bytes, ...]) -> _Way:
+    """The tree of ways to the roots. A root inside another one is part of it."""
+    top = _Way({})
+    for root in sorted(roots, key=len):
+        way = top
+        for part in root.split(b"/"):
+            if part and not way.is_root:
+                way = way.children.setdefault(part, _Way({}))
+        if not way.is_root:
+            way.is_root = True
+            way.children.clear()
+    return top
+
+
+def _chain(path: bytes) -> list[bytes]:
+    """ "/", and each directory down to `path`."""
+    chain = [b"/"]
+    for part in path.split(b"/"):
+        if part:
+            chain.append(join(chain[-1], part))
+    return chain
+
+
+def _descending(names: dict[bytes, _Way]) -> list[bytes]:
+    return sorted(names, reverse=True)
+
+
+def _remaining(names: list[bytes], after: bytes) -> list[bytes]:
+    """The names, descending, that come after `after`."""
+    if not after:
+        return names
+    return [name for name in names if name > after]
+
+
+def _close(level: _Level) -> None:
+    if level.fd >= 0:
+        os.close(level.fd)
+        level.fd = -1
+
+
+def _explain(error: OSError) -> str:
+    return os.strerror(error.errno) if error.errno else str(error)
