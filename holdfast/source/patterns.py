@@ -73,9 +73,10 @@ class Pattern:
 class PatternList:
     """Patterns in the order in which they were given; later ones may take back what earlier ones matched."""
 
-    def __init__(self, patterns: Sequence[str], *, ignore_case: bool = False) -> None:
+    def __init__(self, patterns: Sequence[str] | Sequence[bytes], *, ignore_case: bool = False) -> None:
         self._ignore_case = ignore_case
-        texts = (text.lower() if ignore_case else text for text in patterns)
+        decoded = map(os.fsdecode, patterns)
+        texts = (text.lower() if ignore_case else text for text in decoded)
         self._patterns = [Pattern.parse(text) for text in texts if text]
         self._runs = _runs(self._patterns)
 
