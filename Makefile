@@ -1,0 +1,87 @@
+# Every task of the project. `make help` lists them.
+#
+# `.venv` is made from the pinned versions in requirements/, hashes checked: first what runs, then what develops.
+# A stamp file tells make when either is older than its pins.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+PIP_COMPILE ?= pip-compile
+PYTEST_WORKERS ?= 2
+
+VENV := .venv
+BIN := $(VENV)/bin
+RUN := $(VENV)/.run-installed
+DEV := $(VENV)/.dev-installed
+PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check
+
+# Programs that the tests call, each with the Debian package that brings it.
+TEST_PROGRAMS := restic:restic rsync:rsync strace:strace setfacl:acl setfattr:attr
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help install dev check format test faults bench demo needs pins clean
+
+help:  ## list the tasks
+	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do \
+		printf '  make %-8s %s\n' "$$name" "$$text"; done
+
+install: $(RUN)  ## make .venv with the holdfast command
+
+dev: $(DEV)  ## make .venv with the tools for tests and checks
+
+$(RUN): requirements/build.txt requirements/run.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo 'Holdfast needs Python 3.11 or later; name one: make PYTHON=/path/to/python3.11'; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
+		{ echo 'This Python cannot make virtual environments. On Debian: apt-get install python3-venv'; exit 1; }
+	@echo 'Installing the pinned versions into $(VENV) …'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PIP_INSTALL) --require-hashes -r requirements/build.txt -r requirements/run.txt
+	@$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(DEV): $(RUN) requirements/dev.txt
+	@echo 'Installing the tools for tests and checks …'
+	@$(PIP_INSTALL) --require-hashes -r requirements/dev.txt
+	@touch $@
+
+check: $(DEV)  ## lint, format, types and layers, without changing anything
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(DEV)  ## format the code and mend what ruff can mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+needs:  ## tell which programs the tests miss, and how to install them
+	@missing=; for pair in $(TEST_PROGRAMS); do \
+		command -v "$${pair%%:*}" >/dev/null || missing="$$missing $${pair##*:}"; done; \
+	if [ -n "$$missing" ]; then \
+		echo "The tests need programs that are not installed. On Debian: apt-get install$$missing"; exit 1; fi
+
+test: $(DEV) needs  ## run the tests, without faults and heavy ones
+	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal -m 'not faults and not heavy'
+
+faults: $(DEV) needs  ## run the tests that kill, freeze and fill disks
+	$(BIN)/python -m pytest -m faults --timeout 1200
+
+bench: $(DEV) needs  ## run the tests of bounds that take minutes or gigabytes, and show what they measured
+	$(BIN)/python -m pytest -m heavy --timeout 3600 -rP
+
+demo: $(RUN)  ## see a backup and a restore survive kills (two gigabytes, three minutes)
+	@$(BIN)/python -m demo
+
+pins:  ## compile requirements/*.txt anew (needs pip-compile, from pip-tools)
+	$(PIP_COMPILE_PINNED) -o requirements/build.txt requirements/build.in
+	$(PIP_COMPILE_PINNED) -o requirements/run.txt pyproject.toml
+	$(PIP_COMPILE_PINNED) -o requirements/dev.txt --extra dev --constraint requirements/run.txt pyproject.toml
+
+# No address of an index, and none of the machine's own settings, gets into the pins.
+PIP_COMPILE_PINNED = CUSTOM_COMPILE_COMMAND='make pins' $(PIP_COMPILE) --quiet --generate-hashes --strip-extras \
+	--allow-unsafe --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options
+
+clean:  ## remove what the other tasks made, .venv too
+	rm -rf $(VENV) build dist *.egg-info demo-work
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
