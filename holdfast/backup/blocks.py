@@ -1,4 +1,4 @@
-"""A large file as a stream of blocks: read ahead by aiofiles into two reused buffers, while the last block is worked on.
+"""A large file as a stream of blocks: aiofiles reads ahead into two reused buffers, while the last block is worked on.
 
 Each buffer begins with room for the tail that the chunker left over from the block before, so that a chunk which
 spans two blocks lies in one piece:
@@ -10,7 +10,7 @@ spans two blocks lies in one piece:
 import asyncio
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
-from typing import Final
+from typing import Final, Protocol
 
 import aiofiles
 
@@ -19,8 +19,11 @@ from holdfast.chunker import MAX_CHUNK_BYTES
 BLOCK_BYTES: Final = 8 * 1024 * 1024
 CARRY_BYTES: Final = MAX_CHUNK_BYTES
 
-Consume = Callable[[memoryview, bool], Awaitable[int]]
-"""Takes the bytes at hand and whether they are the last; returns how many of them were used up."""
+
+class Consume(Protocol):
+    """Takes the bytes at hand and whether they are the last; returns how many of them were used up."""
+
+    async def __call__(self, data: memoryview, *, final: bool) -> int: ...
 
 
 class BlockStream:
@@ -73,11 +76,11 @@ class BlockStream:
                     turn = 1 - turn
                     ahead = asyncio.ensure_future(read(self._buffers[turn], self._wanted(left)))
                     data = buffer[begin : CARRY_BYTES + got]
-                    tail = data[await consume(data, False) :]
+                    tail = data[await consume(data, final=False) :]
             finally:
                 await asyncio.gather(ahead, return_exceptions=True)
         if len(tail):
-            await consume(tail, True)
+            await consume(tail, final=True)
         return total
 
     @staticmethod

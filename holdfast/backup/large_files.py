@@ -6,6 +6,7 @@ is read likewise, at most MAX_READINGS times, after which it is stored as it was
 
 import os
 from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from typing import Final, Protocol, TypeVar
 
 from holdfast.backup.blocks import BlockStream
@@ -108,7 +109,7 @@ class LargeFileReader:
             requested += length
             await self._announce(requested)
 
-        def save(data: memoryview, final: bool) -> int:
+        def save(data: memoryview, *, final: bool) -> int:
             nonlocal here
             used = self._sink.save_chunks(data, opened.content, final=final)
             here += used
@@ -122,8 +123,8 @@ class LargeFileReader:
             here += length
             self._state.reached_in_file(here, 0)
 
-        async def consume(data: memoryview, final: bool) -> int:
-            used = await self._compute(save, data, final)
+        async def consume(data: memoryview, *, final: bool) -> int:
+            used = await self._compute(partial(save, data, final=final))
             progressed()
             return used
 

@@ -1,4 +1,4 @@
-"""What became of each file, for the journal: new, changed and unreadable ones by path; unchanged ones are only counted."""
+"""What became of each file, for the journal: new, changed and unreadable by path; unchanged only counted."""
 
 from collections.abc import Iterator
 

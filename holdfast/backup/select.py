@@ -120,10 +120,8 @@ def _walk(walker: Walker, planner: Planner, page: int, on_entries: OnEntries) ->
     """Feed the planner until the page is full; the cursor to go on from, or None at the end of the walk."""
     limit = min(FIRST_PAGE_ENTRIES * PAGE_GROWTH ** min(page, 8), MAX_PAGE_ENTRIES)
     deadline = time.monotonic() + MAX_PAGE_S
-    seen = 0
-    for event in walker:
+    for seen, event in enumerate(walker, start=1):
         planner.take(event)
-        seen += 1
         if seen % _PROGRESS_ENTRIES == 0:
             on_entries(seen)
             if time.monotonic() > deadline:

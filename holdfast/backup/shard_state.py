@@ -99,10 +99,9 @@ class ShardState:
         waiting = self.position - self._saved.bytes_read
         if waiting >= MAX_DISTANCE_BYTES:
             self._packer.flush()
-        elif waiting >= FLUSH_DISTANCE_BYTES or now - self._flushed_at > FLUSH_INTERVAL_S:
-            if now - self._flushed_at > 1.0:
-                self._packer.begin_flush()
-                self._flushed_at = now
+        elif now - self._flushed_at > (1.0 if waiting >= FLUSH_DISTANCE_BYTES else FLUSH_INTERVAL_S):
+            self._packer.begin_flush()
+            self._flushed_at = now
         durable = self._positions.advance(self._packer.frontier())
         gained = durable.bytes_read - self._saved.bytes_read
         due = gained >= CHECKPOINT_BYTES or now - self._saved_at >= CHECKPOINT_INTERVAL_S

@@ -78,7 +78,7 @@ class Sealer:
         zero = bytes(IV_BYTES)
         self._ctr = Cipher(algorithms.AES(key.encrypt), modes.CTR(zero)).encryptor()
         # ECB of single random blocks is the definition of Poly1305-AES's AES_k(nonce).
-        self._mac = Cipher(algorithms.AES(key.mac_k), modes.ECB()).encryptor()
+        self._mac = Cipher(algorithms.AES(key.mac_k), modes.ECB()).encryptor()  # noqa: S305
         self._r = mask_r(key.mac_r)
         self._nonces: list[tuple[bytes, bytes]] = []
 

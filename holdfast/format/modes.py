@@ -1,4 +1,4 @@
-"""Go's FileMode, which is what trees hold, and the `st_mode` of POSIX. Source: Go, io/fs, "Constants"; restic, node.go."""
+"""Go's FileMode, which trees hold, and the `st_mode` of POSIX. Source: Go, io/fs, "Constants"; restic, node.go."""
 
 import stat
 from typing import Final

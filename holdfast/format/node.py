@@ -47,7 +47,7 @@ class Node(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     subtree: str | None = None
 
     @classmethod
-    def create(
+    def create(  # noqa: PLR0913 -- a node has this many fields; all go by name
         cls,
         *,
         name: bytes,

@@ -3,7 +3,8 @@
     blob … blob || sealed(entries) || u32 little-endian length of the sealed entries
 
 An entry is a type byte (0 data, 1 tree, 2 compressed data, 3 compressed tree), the sealed length as u32, for compressed
-blobs the plain length as u32, and the blob's id. Source: restic, doc/design.rst, "Pack Format"; internal/repository/pack.
+blobs the plain length as u32, and the blob's id.
+Source: restic, doc/design.rst, "Pack Format"; internal/repository/pack.
 """
 
 import struct

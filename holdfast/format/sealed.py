@@ -1,7 +1,7 @@
 """Unpacked files (config, index, snapshot, lock): JSON, compressed in version 2, sealed.
 
-Version 2 writes `0x02 || zstd(JSON)` for index, snapshot and lock; plaintext that begins with `{` or `[` is bare JSON, in
-both versions and for `config` always. Source: restic, doc/design.rst, "Unpacked Data Format".
+Version 2 writes `0x02 || zstd(JSON)` for index, snapshot and lock; plaintext that begins with `{` or `[` is bare JSON,
+in both versions and for `config` always. Source: restic, doc/design.rst, "Unpacked Data Format".
 """
 
 from typing import Final

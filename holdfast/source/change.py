@@ -1,4 +1,4 @@
-"""Has a file changed since the parent snapshot? restic's rule: size, mtime, ctime and inode (archiver.go, `fileChanged`)."""
+"""Has a file changed since the parent snapshot? restic's rule: size, mtime, ctime, inode (archiver.go)."""
 
 import os
 

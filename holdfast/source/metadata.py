@@ -16,7 +16,7 @@ _NO_XATTRS: Final = frozenset({errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENODATA})
 
 
 class MetadataReader:
-    """Builds nodes. with_atime: store access times as they are; else they equal the modification time, like restic's."""
+    """Builds nodes. with_atime: store access times as they are; else they equal the modification times, as restic's."""
 
     def __init__(self, *, with_atime: bool = False) -> None:
         self._with_atime = with_atime

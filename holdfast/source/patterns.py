@@ -1,6 +1,6 @@
-"""Patterns as restic's users know them.
+r"""Patterns as restic's users know them.
 
-A pattern is a path whose components are shell patterns (`*`, `?`, `[a-z]`, `[^a-z]`, `\\` quotes), `**` stands for any
+A pattern is a path whose components are shell patterns (`*`, `?`, `[a-z]`, `[^a-z]`, `\` quotes), `**` stands for any
 number of directories, none included. A pattern without a leading slash matches anywhere in a path; every pattern also
 matches what lies below a match. `!` takes back what earlier patterns matched. `*` and `?` never match a slash.
 Source: restic, internal/filter/filter.go, and Go's path/filepath, `Match`.

@@ -1,4 +1,4 @@
-"""Directories of a source by absolute path: a root as the system resolves it, everything below without following links."""
+"""Directories of a source by absolute path: a root as the system resolves it, what lies below without links."""
 
 import os
 from collections.abc import Sequence

@@ -301,7 +301,7 @@ def _ways(roots: tuple[bytes, ...]) -> _Way:
 
 
 def _chain(path: bytes) -> list[bytes]:
-    """ "/", and each directory down to `path`."""
+    """The root, and each directory down to `path`."""
     chain = [b"/"]
     for part in path.split(b"/"):
         if part:

@@ -13,6 +13,7 @@ would succeed without the bytes being on the disk (Linux before 4.13, some file 
 fsync always leads to a new temporary file, whose bytes are written again.
 """
 
+import contextlib
 import ctypes
 import errno
 import os
@@ -94,10 +95,8 @@ def link_new(temporary: str, final: str, *, hard_links: bool) -> bool:
 
 def discard(path: str) -> None:
     """Remove a temporary file if that is possible; what stays is a leftover."""
-    try:
+    with contextlib.suppress(OSError):
         os.unlink(path)
-    except OSError:
-        pass
 
 
 def _rename_no_replace(source: str, target: str) -> None:

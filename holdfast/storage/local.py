@@ -4,6 +4,7 @@ Modes are restic's (internal/backend/util/file_helper.go): directories 0700, fil
 repository's `config` is readable for its group, the group gets the same.
 """
 
+import contextlib
 import errno
 import os
 import stat
@@ -210,11 +211,9 @@ class LocalStorage:
         raise StorageUnavailableError(f"{path}: its directory disappears again and again while it is written")
 
     def _make_parent(self, path: str) -> None:
-        with translated(path):
-            try:
-                make_directories(os.path.dirname(path), self._directory_mode())
-            except FileNotFoundError:
-                pass  # somebody removes directories at the same moment: the next try sees it
+        # somebody may remove directories at the same moment: the next try sees it
+        with translated(path), contextlib.suppress(FileNotFoundError):
+            make_directories(os.path.dirname(path), self._directory_mode())
 
     def _file_mode(self) -> int:
         return self._known_modes()[1]
@@ -296,10 +295,8 @@ def _remove_tree(path: str) -> bool:
         if entry.is_dir(follow_symlinks=False):
             _remove_tree(entry.path)
         else:
-            try:
+            with contextlib.suppress(FileNotFoundError):
                 os.unlink(entry.path)
-            except FileNotFoundError:
-                pass
     try:
         os.rmdir(path)
     except FileNotFoundError:

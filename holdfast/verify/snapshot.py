@@ -44,7 +44,7 @@ async def verify_snapshot(
     *,
     run_id: str | None = None,
     written: Collection[PackId] = (),
-    on_progress: OnProgress = lambda blobs, read: None,
+    on_progress: OnProgress = lambda _blobs, _read: None,
 ) -> VerifyReport:
     """Check a snapshot; damage is in the report. `written`: the packs that level "written" reads back.
 

@@ -59,7 +59,12 @@ class EngineRun:
 
     @classmethod
     def of(
-        cls, session: RepositorySession, *roots: Path, run_id: str = "run", strategy: str = "auto", **more: object
+        cls,
+        session: RepositorySession,
+        *roots: Path,
+        run_id: str = "run",
+        strategy: str = "auto",
+        **more: object,
     ) -> "EngineRun":
         spec = SourceSpec(roots=tuple(bytes(root) for root in roots), **more)  # type: ignore[arg-type]  # test data
         order = BackupOrder(spec=spec, host="testhost", strategy=strategy, started_ns=time.time_ns())

@@ -22,7 +22,7 @@ async def test_every_byte_arrives_once(tmp_path: Path, size: int, leave: int) ->
     path.write_bytes(content)
     received: list[bytes] = []
 
-    async def consume(data: memoryview, final: bool) -> int:
+    async def consume(data: memoryview, *, final: bool) -> int:
         used = len(data) if final else max(0, len(data) - leave)
         received.append(bytes(data[:used]))
         return used
@@ -41,7 +41,7 @@ async def test_a_stretch_is_read_exactly(tmp_path: Path) -> None:
     path.write_bytes(bytes(range(256)) * 100)
     received = bytearray()
 
-    async def consume(data: memoryview, final: bool) -> int:
+    async def consume(data: memoryview, *, final: bool) -> int:
         received.extend(data)
         return len(data)
 
@@ -63,7 +63,7 @@ async def test_what_is_about_to_be_read_is_announced_first(tmp_path: Path) -> No
         nonlocal announced
         announced += length
 
-    async def consume(data: memoryview, final: bool) -> int:
+    async def consume(data: memoryview, *, final: bool) -> int:
         nonlocal consumed
         consumed += len(data)
         assert announced >= consumed

@@ -16,9 +16,7 @@ TIB = 1024**4
 
 
 def planned(size: int, directory: bytes = b"/d", name: bytes = b"f") -> Planned:
-    return Planned(
-        directory=directory, name=name, size=size, inode=1, known=False, bytes_to_read=size
-    )
+    return Planned(directory=directory, name=name, size=size, inode=1, known=False, bytes_to_read=size)
 
 
 def test_a_file_below_one_and_a_half_segments_stays_whole() -> None:
@@ -44,7 +42,7 @@ def test_a_growing_file_keeps_its_seams() -> None:
 
 
 def test_holes_do_not_count_towards_segments() -> None:
-    (segment,) = cut_segments([Extent(0, TIB, True), Extent(TIB, 4096)])
+    (segment,) = cut_segments([Extent(0, TIB, hole=True), Extent(TIB, 4096)])
 
     assert segment.bytes_to_read == 4096
 
