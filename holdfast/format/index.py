@@ -1,7 +1,8 @@
 """Index files: which blobs lie in which pack, where, and how long.
 
 JSON: `{"supersedes":[…],"packs":[{"id","blobs":[{"id","type","offset","length","uncompressed_length"}]}]}`.
-A pack's entry must be complete: its blobs and its header make up the file's size exactly. Source: restic, doc/design.rst, "Indexing".
+A pack's entry must be complete: its blobs and its header make up the file's size exactly.
+Source: restic, doc/design.rst, "Indexing".
 """
 
 from collections.abc import Iterable, Sequence
