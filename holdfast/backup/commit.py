@@ -28,7 +28,6 @@ from holdfast.format.times import format_time
 from holdfast.format.tree import Node
 from holdfast.ids import BlobId, sha256, to_hex
 from holdfast.repository.documents import decide, load
-from holdfast.repository.index_files import write_index
 from holdfast.repository.packer import Packer
 from holdfast.repository.session import HeldRepository, RepositorySession
 from holdfast.repository.snapshots import save_sealed
@@ -162,9 +161,7 @@ def _merge(held: HeldRepository, reader: PlanReader) -> _Merged:
         merge.run(reader)
         packer.flush()
         merge.found.tree_packs = packer.take_stored()
-    held.check_lock()
-    write_index(held.repository, merge.found.tree_packs)
-    held.add_packs(merge.found.tree_packs)
+    held.write_index(merge.found.tree_packs)
     return merge.found
 
 

@@ -44,7 +44,6 @@ from holdfast.errors import RunStateError
 from holdfast.format.index import BlobType
 from holdfast.ids import BlobId
 from holdfast.repository.documents import decide, load
-from holdfast.repository.index_files import write_index
 from holdfast.repository.layout import pack_name
 from holdfast.repository.packer import Packer
 from holdfast.repository.session import HeldRepository, RepositorySession
@@ -216,9 +215,7 @@ class ShardAttempt:
     def _finish(self, state: ShardState, packer: Packer) -> ShardResult:
         packer.flush()
         state.take_stored()
-        self._held.check_lock()
-        write_index(self._held.repository, state.pending)
-        self._held.add_packs(state.pending)
+        self._held.write_index(state.pending)
         result = decide(self._workspace, self._result_name, state.result())
         self._checkpoints.clear()
         return result

@@ -1,29 +1,151 @@
-"""The repository's index files: read all of them into a map, write new ones."""
+"""The repository's index files: read them all into a map, keep that up to date, write new ones.
 
-from collections.abc import Sequence
+Read order: files of one listing. A file that vanishes between listing and reading was replaced by somebody's
+`repair index` or `prune`; then the listing is read again, because its successor is in the newer one.
+"""
 
-from holdfast.format.index import IndexPack
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from typing import Final
+
+from holdfast.errors import CorruptFileError, StorageUnavailableError, StoredFileMissingError
+from holdfast.format.index import IndexPack, encode_index
+from holdfast.format.index_columns import PackColumns, decode_index_columns
 from holdfast.ids import IndexId
 from holdfast.repository.index_map import IndexMap
+from holdfast.repository.layout import INDEX, file_name, list_ids
 from holdfast.repository.repository import Repository
+
+MAX_BLOBS_PER_FILE: Final = 50_000
+"""restic's number (internal/repository/index/index.go, `indexMaxBlobs`)."""
+_INDEX_LIMIT_BYTES: Final = 512 * 1024 * 1024
+_READERS: Final = 4
+_READ_AHEAD: Final = 8
+_LISTINGS: Final = 3
 
 
 class IndexLoader:
-    """Keeps a map up to date with the index files."""
-
-    index: IndexMap
+    """A map, and which index files are in it. Thread-safe."""
 
     def __init__(self, repository: Repository) -> None:
-        raise NotImplementedError
+        self.index = IndexMap()
+        self._repository = repository
+        self._loaded: set[IndexId] = set()
+        self._lock = threading.Lock()
 
     def refresh(self) -> None:
-        """Read the index files that were not read yet."""
-        raise NotImplementedError
+        """Read the index files that were not read yet.
+
+        Raises:
+            CorruptFileError: a file cannot be read; the message names it.
+            StorageUnavailableError: files vanish faster than they can be listed and read.
+        """
+        with self._lock:
+            for _ in range(_LISTINGS):
+                listed = sorted(IndexId(raw) for raw, _ in list_ids(self._repository.storage, INDEX))
+                missing = self._read([index_id for index_id in listed if index_id not in self._loaded])
+                if not missing:
+                    return
+        raise StorageUnavailableError(
+            f"{self._repository.storage.location}: index files vanish while they are read",
+            hint="Somebody prunes or repairs the repository: wait until that has ended.",
+        )
+
+    def still_stands(self) -> bool:
+        """Whether every index file that was read is still there, so that no pack it names has been removed."""
+        with self._lock:
+            listed = {IndexId(raw) for raw, _ in list_ids(self._repository.storage, INDEX)}
+            return self._loaded <= listed
+
+    def add_written(self, written: Iterable[IndexId], packs: Iterable[IndexPack]) -> None:
+        """Add packs whose index files this process has just written, without reading them back."""
+        with self._lock:
+            self.index.add_many(packs)
+            self._loaded.update(written)
+
+    def _read(self, wanted: Sequence[IndexId]) -> bool:
+        """Read files into the map; whether one of them was missing."""
+        loaded: list[IndexId] = []
+        missing = False
+
+        def packs() -> Iterator[PackColumns]:
+            nonlocal missing
+            for index_id, found in zip(wanted, self._decoded(wanted), strict=True):
+                if found is None:
+                    missing = True
+                    continue
+                yield from found
+                loaded.append(index_id)
+
+        if wanted:
+            self.index.load(packs())
+            self._loaded.update(loaded)
+        return missing
+
+    def _decoded(self, wanted: Iterable[IndexId]) -> Iterator[list[PackColumns] | None]:
+        """The files' packs in order, read ahead in threads; None for a file that is missing."""
+        remaining = iter(wanted)
+        with ThreadPoolExecutor(_READERS, thread_name_prefix="index") as pool:
+            ahead: deque[Future[list[PackColumns] | None]] = deque(
+                pool.submit(_decode_or_none, self._repository, index_id)
+                for index_id in islice(remaining, _READ_AHEAD)
+            )
+            try:
+                while ahead:
+                    found = ahead.popleft().result()
+                    ahead.extend(
+                        pool.submit(_decode_or_none, self._repository, index_id)
+                        for index_id in islice(remaining, 1)
+                    )
+                    yield found
+            finally:
+                for future in ahead:
+                    future.cancel()
 
 
 def load_index(repository: Repository) -> IndexMap:
-    raise NotImplementedError
+    """A map of all blobs of the repository. Raises as `IndexLoader.refresh` does."""
+    loader = IndexLoader(repository)
+    loader.refresh()
+    return loader.index
 
 
 def write_index(repository: Repository, packs: Sequence[IndexPack]) -> list[IndexId]:
-    raise NotImplementedError
+    """Store index files for packs that are durable already; durable themselves on return. No packs, no file.
+
+    A pack's entry is never split, so a file exceeds MAX_BLOBS_PER_FILE only where one pack alone does.
+    """
+    return [
+        IndexId(repository.save_file(INDEX, encode_index(group)))
+        for group in _groups(packs, MAX_BLOBS_PER_FILE)
+    ]
+
+
+def _groups(packs: Sequence[IndexPack], limit: int) -> Iterator[list[IndexPack]]:
+    group: list[IndexPack] = []
+    blobs = 0
+    for pack in packs:
+        if group and blobs + len(pack.blobs) > limit:
+            yield group
+            group, blobs = [], 0
+        group.append(pack)
+        blobs += len(pack.blobs)
+    if group:
+        yield group
+
+
+def _decode_or_none(repository: Repository, index_id: IndexId) -> list[PackColumns] | None:
+    try:
+        json = repository.load_file(INDEX, index_id, limit_bytes=_INDEX_LIMIT_BYTES)
+    except StoredFileMissingError:
+        return None
+    try:
+        return decode_index_columns(json)
+    except CorruptFileError as error:
+        raise CorruptFileError(
+            f"{file_name(INDEX, index_id)}: {error.message}",
+            hint="`restic repair index` (or `restic rebuild-index`) writes the index anew from the packs.",
+        ) from error

@@ -1,18 +1,33 @@
-"""Blobs out of the repository."""
+"""Blobs out of packs: one at a time, or many with few large reads; trees from a bounded cache.
 
+Every blob is authenticated, bounded and hashed before it is handed out.
+"""
+
+import threading
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Final
 
+from holdfast.errors import BlobMissingError, CorruptFileError
 from holdfast.format.index import BlobEntry, BlobType
-from holdfast.format.tree import Node
-from holdfast.ids import BlobId, PackId
+from holdfast.format.tree import Node, decode_tree
+from holdfast.ids import BlobId, PackId, short
 from holdfast.repository.index_map import IndexMap
+from holdfast.repository.layout import pack_name
 from holdfast.repository.repository import Repository
+
+MAX_RANGE_BYTES: Final = 8 * 1024 * 1024
+_MAX_GAP_BYTES: Final = 128 * 1024
+"""Reading over so much that nobody wants costs less than one more request."""
+_CACHED_NODES: Final = 200_000
+_CACHED_TREE_NODES: Final = 20_000
+"""A tree larger than that is not worth pushing hundreds of others out of the cache."""
 
 
 @dataclass(frozen=True, slots=True)
 class PackRange:
-    """One read of neighbouring blobs of one pack; entries in the order of their offsets."""
+    """One read of neighbouring blobs of one pack; entries by ascending offset."""
 
     pack: PackId
     offset: int
@@ -21,26 +36,148 @@ class PackRange:
 
 
 class BlobLoader:
-    """Thread-safe."""
+    """Loads the blobs of a repository. Thread-safe; nothing is held while reading."""
 
     def __init__(self, repository: Repository, index: IndexMap) -> None:
-        raise NotImplementedError
+        self._repository = repository
+        self._index = index
+        self._trees = _TreeCache()
 
     def load(self, blob: BlobId, blob_type: BlobType) -> bytes:
-        raise NotImplementedError
+        """One blob.
+
+        Raises:
+            BlobMissingError: it is in no index.
+            StoredFileMissingError: its pack is gone.
+            CorruptFileError: what is stored is not this blob; the message names blob and pack.
+        """
+        location = self._index.lookup(blob, blob_type)
+        if location is None:
+            raise _missing(blob, blob_type)
+        entry = location.entry
+        sealed = self._repository.storage.get_range(pack_name(location.pack), entry.offset, entry.length)
+        return self._open(location.pack, entry, sealed)
 
     def load_tree(self, tree: BlobId) -> list[Node]:
-        raise NotImplementedError
+        """The nodes of a tree, from the cache where possible. The list is shared: do not change it.
+
+        Raises:
+            BlobMissingError, StoredFileMissingError, CorruptFileError: as `load`.
+        """
+        nodes = self._trees.get(tree)
+        if nodes is None:
+            data = self.load(tree, BlobType.TREE)
+            try:
+                nodes = decode_tree(data)
+            except CorruptFileError as error:
+                raise CorruptFileError(f"tree {short(tree)}: {error.message}", hint=error.hint) from error
+            self._trees.put(tree, nodes)
+        return nodes
 
     def plan_reads(self, blobs: Iterable[BlobId], blob_type: BlobType = BlobType.DATA) -> list[PackRange]:
-        """The reads that bring the blobs, grouped by pack, each at most 8 MiB unless one blob is larger."""
-        raise NotImplementedError
+        """The reads that bring these blobs, each once, pack by pack; at most 8 MiB each unless one blob is larger.
+
+        Packs come in the order in which the blobs first ask for them, so that what is wanted first comes first.
+
+        Raises:
+            BlobMissingError: one is in no index.
+        """
+        by_pack: dict[PackId, list[BlobEntry]] = {}
+        for blob in dict.fromkeys(blobs):
+            location = self._index.lookup(blob, blob_type)
+            if location is None:
+                raise _missing(blob, blob_type)
+            by_pack.setdefault(location.pack, []).append(location.entry)
+        planned: list[PackRange] = []
+        for pack, entries in by_pack.items():
+            planned.extend(_ranges(pack, sorted(entries, key=lambda entry: entry.offset)))
+        return planned
 
     def read_range(self, planned: PackRange) -> Iterator[tuple[BlobId, bytes]]:
-        """One read; each of its blobs, opened and checked."""
-        raise NotImplementedError
+        """Do one planned read, and open its blobs one by one.
+
+        Raises:
+            StoredFileMissingError: the pack is gone.
+            CorruptFileError: a blob is not what its id says. Those before it have been handed out.
+        """
+        name = pack_name(planned.pack)
+        sealed = memoryview(self._repository.storage.get_range(name, planned.offset, planned.length))
+        for entry in planned.entries:
+            start = entry.offset - planned.offset
+            yield entry.id, self._open(planned.pack, entry, sealed[start : start + entry.length])
 
     def load_many(
         self, blobs: Iterable[BlobId], blob_type: BlobType = BlobType.DATA
     ) -> Iterator[tuple[BlobId, bytes]]:
-        raise NotImplementedError
+        """Many blobs, each once, in the order that is good for the storage. Raises as its two parts do."""
+        for planned in self.plan_reads(blobs, blob_type):
+            yield from self.read_range(planned)
+
+    def _open(self, pack: PackId, entry: BlobEntry, sealed: bytes | memoryview) -> bytes:
+        try:
+            return self._repository.decoder().decode(sealed, entry)
+        except CorruptFileError as error:
+            raise CorruptFileError(
+                f"blob {short(entry.id)} in {pack_name(pack)}: {error.message}",
+                hint="The pack is damaged; `restic check --read-data` finds all that are.",
+            ) from error
+
+
+class _TreeCache:
+    """The trees used last, up to a number of nodes."""
+
+    def __init__(self) -> None:
+        self._trees: OrderedDict[BlobId, list[Node]] = OrderedDict()
+        self._nodes = 0
+        self._lock = threading.Lock()
+
+    def get(self, tree: BlobId) -> list[Node] | None:
+        with self._lock:
+            nodes = self._trees.get(tree)
+            if nodes is not None:
+                self._trees.move_to_end(tree)
+            return nodes
+
+    def put(self, tree: BlobId, nodes: list[Node]) -> None:
+        if len(nodes) > _CACHED_TREE_NODES:
+            return
+        with self._lock:
+            if tree in self._trees:
+                return
+            self._trees[tree] = nodes
+            self._nodes += _weight(nodes)
+            while self._nodes > _CACHED_NODES:
+                _, oldest = self._trees.popitem(last=False)
+                self._nodes -= _weight(oldest)
+
+
+def _weight(nodes: list[Node]) -> int:
+    """An empty tree takes room as well."""
+    return len(nodes) + 1
+
+
+def _ranges(pack: PackId, entries: list[BlobEntry]) -> Iterator[PackRange]:
+    """Cut sorted entries into reads: close neighbours together, none longer than the maximum."""
+    group: list[BlobEntry] = []
+    for entry in entries:
+        if group:
+            end = group[-1].offset + group[-1].length
+            too_far = entry.offset - end > _MAX_GAP_BYTES
+            if too_far or entry.offset + entry.length - group[0].offset > MAX_RANGE_BYTES:
+                yield _range(pack, group)
+                group = []
+        group.append(entry)
+    if group:
+        yield _range(pack, group)
+
+
+def _range(pack: PackId, group: list[BlobEntry]) -> PackRange:
+    start = group[0].offset
+    return PackRange(pack, start, group[-1].offset + group[-1].length - start, tuple(group))
+
+
+def _missing(blob: BlobId, blob_type: BlobType) -> BlobMissingError:
+    return BlobMissingError(
+        f"{blob_type.name.lower()} blob {short(blob)} is in no index",
+        hint="`restic check` says what is missing; `restic repair index` helps if its pack is still there.",
+    )

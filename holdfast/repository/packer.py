@@ -21,13 +21,13 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final, Self
 
-from holdfast.format.index import BlobType, IndexPack
-from holdfast.format.pack import BlobEncoder, Compression, PackBuffer
-from holdfast.repository.layout import pack_name
-from holdfast.repository.repository import Repository
 from typing_extensions import Buffer
 
+from holdfast.format.index import BlobType, IndexPack
+from holdfast.format.pack import BlobEncoder, Compression, PackBuffer
 from holdfast.ids import BlobId
+from holdfast.repository.layout import pack_name
+from holdfast.repository.repository import Repository
 
 DEFAULT_PACK_SIZE_BYTES: Final = 16 * 1024 * 1024
 _OPEN_PACKS: Final = 2

@@ -114,7 +114,8 @@ class Repository:
                 continue
             except CorruptFileError as error:
                 damaged = CorruptFileError(
-                    f"{storage.location}: key {short(key_id)} opens, but then: {error.message}", hint=_DAMAGED_HINT
+                    f"{storage.location}: key {short(key_id)} opens, but then: {error.message}",
+                    hint=_DAMAGED_HINT,
                 )
         raise damaged or _wrong_password(storage, unreadable)
 
@@ -172,7 +173,9 @@ class Repository:
         return file_id
 
 
-_DAMAGED_HINT: Final = "The file is damaged; `restic check` and restic's troubleshooting manual help from here."
+_DAMAGED_HINT: Final = (
+    "The file is damaged; `restic check` and restic's troubleshooting manual help from here."
+)
 
 
 def read_key(storage: Storage, key_id: KeyId) -> KeyFile:
@@ -289,5 +292,3 @@ def _exists(storage: Storage) -> RepositoryExistsError:
         f"{storage.location}: there is a repository already",
         hint="Use it as it is, or create the new one in another place.",
     )
-
-

@@ -1,8 +1,9 @@
 """One open repository in one process: its key, its lock lease, and the index that all its users share.
 
 The index may be believed only as long as the lock has been held without a break since it was loaded: somebody's
-prune may run in between. So the session loads it anew whenever the lease had to take the lock again, and `refresh`
-adds what other processes have written since.
+prune may run in between. So whenever the lease had to take the lock again, the session looks whether all index files
+that it has read still stand (who removes packs replaces the index files that name them first), and loads everything
+anew if not. `refresh` adds what other processes have written since.
 """
 
 import asyncio
@@ -12,23 +13,25 @@ from contextlib import asynccontextmanager, contextmanager
 
 from holdfast.format.index import IndexPack
 from holdfast.format.pack import Compression
-from holdfast.repository.index_files import IndexLoader
+from holdfast.repository.index_files import IndexLoader, write_index
 from holdfast.repository.index_map import IndexMap
 from holdfast.repository.loader import BlobLoader
 from holdfast.repository.locking import LockLease
+from holdfast.repository.packer import DEFAULT_PACK_SIZE_BYTES
 from holdfast.repository.repository import Repository
 from holdfast.repository.workspace import Workspace
-
-from holdfast.repository.packer import DEFAULT_PACK_SIZE_BYTES
 
 
 class HeldRepository:
     """The repository under its lock, with an index that is true under it."""
 
-    def __init__(self, session: "RepositorySession", index: IndexMap, loader: BlobLoader) -> None:
+    def __init__(
+        self, session: "RepositorySession", index: IndexMap, loader: BlobLoader, generation: int
+    ) -> None:
         self._session = session
         self.index = index
         self.loader = loader
+        self.generation = generation
 
     @property
     def repository(self) -> Repository:
@@ -44,16 +47,20 @@ class HeldRepository:
 
     def check_lock(self) -> None:
         """Raises LockLostError when the lock could not be refreshed in time."""
-        self._session.lease.check()
+        self._session.lease.check(self.generation)
 
     def refresh(self) -> None:
         """Add to the index what other processes have written since it was loaded."""
         self._session.refresh_index()
 
-    def add_packs(self, packs: Sequence[IndexPack]) -> None:
-        """Tell this process's index about packs whose index file was just written."""
-        for pack in packs:
-            self.index.add(pack)
+    def write_index(self, packs: Sequence[IndexPack]) -> None:
+        """Store index files for packs that are durable, and tell this process's index about them.
+
+        Raises:
+            LockLostError: before anything is written, when the lock could not be kept.
+        """
+        self.check_lock()
+        self._session.write_index(packs)
 
 
 class RepositorySession:
@@ -71,7 +78,6 @@ class RepositorySession:
         self.pack_size_bytes = pack_size_bytes
         self.lease = LockLease(repository)
         self._lock = threading.Lock()
-        self._loaded_under = -1
         self._index_loader: IndexLoader | None = None
         self._held: HeldRepository | None = None
 
@@ -91,7 +97,7 @@ class RepositorySession:
         try:
             yield held
         finally:
-            self.lease.release()
+            self.lease.release(held.generation)
 
     @asynccontextmanager
     async def holding(self) -> AsyncIterator[HeldRepository]:
@@ -108,7 +114,7 @@ class RepositorySession:
         try:
             yield held
         finally:
-            self.lease.release()
+            self.lease.release(held.generation)
 
     def refresh_index(self) -> None:
         """Read the index files that have appeared since the last reading."""
@@ -116,25 +122,37 @@ class RepositorySession:
             if self._index_loader is not None:
                 self._index_loader.refresh()
 
+    def write_index(self, packs: Sequence[IndexPack]) -> None:
+        """See `HeldRepository.write_index`, which checks the lock as well."""
+        written = write_index(self.repository, packs)
+        with self._lock:
+            if self._index_loader is not None:
+                self._index_loader.add_written(written, packs)
+
     def close(self) -> None:
         """Give up the lock now instead of after its linger."""
         self.lease.close()
 
     def _give_back(self, acquired: "asyncio.Future[HeldRepository]") -> None:
         if not acquired.cancelled() and acquired.exception() is None:
-            self.lease.release()
+            self.lease.release(acquired.result().generation)
 
     def _acquire(self) -> HeldRepository:
-        self.lease.acquire()
+        generation = self.lease.acquire()
         try:
             with self._lock:
-                if self._held is None or self._loaded_under != self.lease.generation:
-                    self._loaded_under = self.lease.generation
-                    self._index_loader = IndexLoader(self.repository)
-                    self._index_loader.refresh()
-                    index = self._index_loader.index
-                    self._held = HeldRepository(self, index, BlobLoader(self.repository, index))
+                if self._held is None or self._held.generation != generation:
+                    self._held = self._load(generation)
                 return self._held
         except BaseException:
-            self.lease.release()
+            self.lease.release(generation)
             raise
+
+    def _load(self, generation: int) -> HeldRepository:
+        if self._index_loader is None or self._held is None or not self._index_loader.still_stands():
+            self._index_loader = IndexLoader(self.repository)
+            blobs = BlobLoader(self.repository, self._index_loader.index)
+        else:
+            blobs = self._held.loader
+        self._index_loader.refresh()
+        return HeldRepository(self, self._index_loader.index, blobs, generation)

@@ -100,7 +100,9 @@ def find_snapshot(
     """
     if selector == LATEST:
         return _latest(repository, hosts, paths, tags)
-    snapshot_id = SnapshotId(bytes.fromhex(selector)) if is_hex_id(selector) else _by_prefix(repository, selector)
+    snapshot_id = (
+        SnapshotId(bytes.fromhex(selector)) if is_hex_id(selector) else _by_prefix(repository, selector)
+    )
     try:
         return load_snapshot(repository, snapshot_id)
     except StoredFileMissingError as error:
@@ -139,7 +141,9 @@ def _latest(
     repository: Repository, hosts: Sequence[str], paths: Sequence[str], tags: Sequence[str]
 ) -> StoredSnapshot:
     unreadable: list[SnapshotId] = []
-    everything = list_snapshots(repository, on_unreadable=lambda snapshot_id, _: unreadable.append(snapshot_id))
+    everything = list_snapshots(
+        repository, on_unreadable=lambda snapshot_id, _: unreadable.append(snapshot_id)
+    )
     passing = [s for s in everything if matches(s.snapshot, hosts=hosts, paths=paths, tags=tags)]
     if passing:
         return passing[-1]

@@ -1,14 +1,39 @@
-"""The documents of a run, sealed, beside the repository."""
+"""The documents of a run, sealed with the repository's key, beside the repository: `holdfast/runs/<run>/<name>`.
 
+`<run>` is a keyed hash of the run's id, because ids name sources. A stored document is sealed as a whole:
+
+    version (1 byte) || length of the name (u16, big-endian) || run and name || zstd of the data
+
+The name is in there so that nobody without the key can hand out one document in place of another.
+"""
+
+import struct
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
+import zstandard
+
+from holdfast.crypto.sealing import OVERHEAD_BYTES
+from holdfast.errors import CorruptFileError, StoredFileMissingError, UsageError
+from holdfast.format.sealed import decompress
+from holdfast.repository.layout import RUNS
 from holdfast.repository.repository import Repository
+from holdfast.storage.contract import check_name
+
+MAX_DOCUMENT_BYTES: Final = 256 * 1024 * 1024
+_RUN_PURPOSE: Final = b"holdfast run\0"
+_RUN_NAME_LENGTH: Final = 32
+_HEAD: Final = struct.Struct(">BH")
+_VERSION: Final = 1
+_LEVEL: Final = 3
+_STORED_LIMIT_BYTES: Final = MAX_DOCUMENT_BYTES + (1 << 20)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredRun:
-    """A run that has documents; `name` is the keyed hash of its id."""
+    """A run that has documents. name: the keyed hash of its id."""
 
     name: str
     documents: int
@@ -16,32 +41,100 @@ class StoredRun:
 
 
 class Workspace:
+    """The documents of one run. Thread-safe. Names are those of stored files (storage/contract.py)."""
+
     def __init__(self, repository: Repository, run_id: str) -> None:
-        raise NotImplementedError
+        self._repository = repository
+        self._folder = f"{RUNS}/{run_name(repository, run_id)}"
 
     def put(self, name: str, data: bytes) -> None:
-        raise NotImplementedError
+        """Store a document, in place of one that may be there; durable on return.
+
+        Raises:
+            UsageError: more than MAX_DOCUMENT_BYTES.
+        """
+        path = self._path(name)
+        self._repository.storage.put(path, self._seal(path, data))
 
     def put_new(self, name: str, data: bytes) -> bool:
-        raise NotImplementedError
+        """Store a document if there is none of that name; whether this call did it. Durable either way."""
+        path = self._path(name)
+        return self._repository.storage.put_new(path, self._seal(path, data))
 
     def get(self, name: str) -> bytes | None:
-        raise NotImplementedError
+        """A document, or None when there is none.
+
+        Raises:
+            CorruptFileError: what is stored is not authentic, or not the document of that name.
+        """
+        path = self._path(name)
+        try:
+            stored = self._repository.storage.get(path, limit_bytes=_STORED_LIMIT_BYTES)
+        except StoredFileMissingError:
+            return None
+        try:
+            return self._open(path, stored)
+        except CorruptFileError as error:
+            raise CorruptFileError(
+                f"{path}: {error.message}",
+                hint="A document of a run is damaged: cancel the run, and start it anew.",
+            ) from error
 
     def list(self, folder: str = "") -> Iterator[str]:
-        """Names of the documents under a folder, relative to the run."""
-        raise NotImplementedError
+        """The names of the documents under a folder (all without one), in any order."""
+        start = len(self._folder) + 1
+        for stored in self._repository.storage.list(self._path(folder) if folder else self._folder):
+            yield stored.name[start:]
 
     def remove(self, name: str) -> None:
-        raise NotImplementedError
+        """Remove a document; one that is not there is fine."""
+        self._repository.storage.delete(self._path(name))
 
     def delete(self) -> None:
-        raise NotImplementedError
+        """Remove all documents of the run."""
+        self._repository.storage.delete_folder(self._folder)
+
+    def _path(self, name: str) -> str:
+        return check_name(f"{self._folder}/{name}")
+
+    def _seal(self, path: str, data: bytes) -> bytes:
+        if len(data) > MAX_DOCUMENT_BYTES:
+            raise UsageError(f"a run's document of {len(data)} bytes is too large")
+        bound = path.encode()
+        compressed = zstandard.ZstdCompressor(level=_LEVEL).compress(data)
+        return self._repository.sealer().seal(b"".join((_HEAD.pack(_VERSION, len(bound)), bound, compressed)))
+
+    def _open(self, path: str, stored: bytes) -> bytes:
+        if len(stored) < OVERHEAD_BYTES + _HEAD.size:
+            raise CorruptFileError("too short for a document")
+        plaintext = self._repository.sealer().open(stored)
+        version, length = _HEAD.unpack_from(plaintext)
+        if version != _VERSION:
+            raise CorruptFileError(f"a document of version {version}, which this program does not know")
+        end = _HEAD.size + length
+        if plaintext[_HEAD.size : end] != path.encode():
+            raise CorruptFileError("the document of another name")
+        return decompress(plaintext[end:], limit_bytes=MAX_DOCUMENT_BYTES)
+
+
+def run_name(repository: Repository, run_id: str) -> str:
+    """The folder name of a run: 32 hex digits, stable for the repository, telling nothing to others."""
+    return repository.key.derive_secret(_RUN_PURPOSE + run_id.encode()).hex()[:_RUN_NAME_LENGTH]
 
 
 def list_runs(repository: Repository) -> list[StoredRun]:
-    raise NotImplementedError
+    """All runs that have documents."""
+    documents: Counter[str] = Counter()
+    sizes: Counter[str] = Counter()
+    for stored in repository.storage.list(RUNS):
+        name = stored.name.removeprefix(f"{RUNS}/").partition("/")[0]
+        documents[name] += 1
+        sizes[name] += stored.size_bytes
+    return [
+        StoredRun(name=name, documents=documents[name], size_bytes=sizes[name]) for name in sorted(documents)
+    ]
 
 
-def remove_run(repository: Repository, run_name: str) -> None:
-    raise NotImplementedError
+def remove_run(repository: Repository, name: str) -> None:
+    """Remove the documents of a run by its folder name."""
+    repository.storage.delete_folder(check_name(f"{RUNS}/{name}"))
