@@ -8,8 +8,7 @@ from contracts.common import Trigger
 from contracts.restore import RestoreLogInput, RestoreTotals, RestoreTriggerInput
 from holdfast.backup.opening import RunOpening
 from holdfast.ids import to_hex
-from holdfast.journal.records import FileAction, FileRecord, RunKind, RunOutcome, RunRecord, VerdictRecord
-from holdfast.restore.report import RestoreRecord
+from holdfast.journal.records import RunKind, RunOutcome, RunRecord, VerdictRecord
 from holdfast.restore.run import RestoreOpened
 from holdfast.restore.run import VerifyReport as RestoreVerifyReport
 from holdfast.verify.report import VerifyReport
@@ -101,16 +100,6 @@ def restore_ended(message: RestoreLogInput, *, host: str) -> RunRecord:
         failure_kind=message.failure_kind,
     )
     return _asked_by(record, message.request.trigger)
-
-
-def restored_file(record: RestoreRecord) -> FileRecord:
-    """One path of a restore."""
-    return FileRecord(
-        path=record.path,
-        action=FileAction(record.action.value),
-        size_bytes=record.size_bytes,
-        message=record.message,
-    )
 
 
 def backup_verdict(report: VerifyReport) -> VerdictRecord:

@@ -183,4 +183,4 @@ def _reporter(call: EngineCall, shard: int) -> Progress:
 def _journalled(run: RestoreRun, message: RestoreLogInput, call: EngineCall) -> Iterator[FileRecord]:
     for record in file_records(run, message.pages, message.shards):
         call.check()
-        yield records.restored_file(record)
+        yield record

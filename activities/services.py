@@ -80,8 +80,10 @@ class Services:
             SettingsError: there is none, its request file is gone, or an exclude file cannot be read.
         """
         if is_token(name):
-            return read_request(self._settings.state_dir, name, SourceOrder).profile(name)
-        return resolve(self._settings.source(name))
+            profile = read_request(self._settings.state_dir, name, SourceOrder).profile(name)
+        else:
+            profile = self._settings.source(name)
+        return resolve(profile, self._passwords.environ)
 
     def restore_options(self, token: str) -> RestoreOptions:
         """What a restore was asked to do.

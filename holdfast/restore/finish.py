@@ -1,13 +1,255 @@
-"""Completes the tree once all shards are done: large files, links, special files, deletions, directories."""
+"""Completes the tree once all shards are done: large files, links, special files, deletions, directories.
 
-from holdfast.restore.run import Finished, Progress, RestoreRun
+One pass over the plan in walk order. A directory is left after everything below it, so that is where it is deleted from
+(if asked), swept of temporary files, and given its attributes; nothing changes in it afterwards. Every step finds out
+whether it was done before: a second finish changes nothing.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+from holdfast.errors import HoldfastError
+from holdfast.format.tree import Node
+from holdfast.ids import BlobId
+from holdfast.journal.records import FileAction
+from holdfast.repository.documents import decide, encode, load
+from holdfast.restore.attempts import Attempt, any_repeated
+from holdfast.restore.deletion import Deletion
+from holdfast.restore.documents import (
+    FINISHED,
+    RECORDS_PER_DOCUMENT,
+    Enter,
+    FinishRecord,
+    FinishRecords,
+    FinishResult,
+    Large,
+    Leave,
+    Link,
+    Outcome,
+    Special,
+    finish_records_name,
+)
+from holdfast.restore.finish_steps import FinishSteps, Step
+from holdfast.restore.os_failures import flush, path_failure
+from holdfast.restore.outcomes import ACTIONS
+from holdfast.restore.plan_reader import PlacedRecord, load_result, placed_records
+from holdfast.restore.run import Finished, Progress, RestoreCounts, RestoreRun, ShardProgress
+from holdfast.restore.select import load_opening, load_page
+from holdfast.restore.shard import load_shard
+from holdfast.restore.target import open_target
+from holdfast.safe_fs.directories import Directories, join
+
+_CHECK_EVERY: Final = 1_024
+_SCOPE: Final = "finish"
 
 
 def finish(run: RestoreRun, pages: int, shards: int, progress: Progress) -> Finished:
-    """Complete the tree; idempotent. In a dry run it only counts what `delete` would remove.
+    """Complete the tree; idempotent. In a dry run it only finds out what `delete` would remove.
 
     Raises:
         StorageFullError: the target is full.
+        FencedError: a newer attempt has taken over.
         RunStateError: a page or a shard's result is missing.
     """
-    raise NotImplementedError
+    result = load(run.workspace, FINISHED, FinishResult)
+    if result is None:
+        attempt = Attempt(run.workspace, _SCOPE)
+        finishing = _Finish(run, attempt, progress)
+        result = finishing.dry_run(pages) if run.options.dry_run else finishing.execute(pages, shards)
+        attempt.check()
+        result = decide(run.workspace, FINISHED, result)
+    return Finished(
+        partial=result.errors_of_run > 0, errors_of_run=result.errors_of_run, counts=result.counts
+    )
+
+
+def finish_records(run: RestoreRun) -> Iterator[FinishRecord]:
+    """What the finish that stands did, path by path; nothing before there was one."""
+    result = load(run.workspace, FINISHED, FinishResult)
+    if result is None:
+        return
+    for index in range(result.documents):
+        document = load(run.workspace, finish_records_name(result.token, index), FinishRecords)
+        if document is not None:
+            yield from document.records
+
+
+class _Finish:
+    """One attempt at the finish."""
+
+    def __init__(self, run: RestoreRun, attempt: Attempt, progress: Progress) -> None:
+        self._run = run
+        self._attempt = attempt
+        self._progress = progress
+        self._opening = load_opening(run)
+        self._records: list[FinishRecord] = []
+        self._documents = self._seen = 0
+        self._written = self._skipped = self._deleted = self._errors = 0
+        self._missing: set[int] = set()
+        self._open: list[Node] = []
+
+    def execute(self, pages: int, shards: int) -> FinishResult:
+        """Complete what the shards have begun."""
+        earlier_errors = self._planned_errors(pages) + self._learn_from_shards(shards)
+        sweeping = any_repeated(self._run.workspace)
+        with FinishSteps(self._run, self._attempt.token) as steps:
+            deletion = self._deletion(steps.directories)
+            anything = False
+            for placed in placed_records(self._run, pages):
+                anything = True
+                self._on_entry()
+                self._take(steps, deletion, placed, sweeping=sweeping)
+            if anything or shards:
+                self._delete(deletion, b"", BlobId(self._opening.tree))
+            if sweeping or self._opening.root is not None:
+                self._leave(steps, b"", self._opening.root, sweeping=sweeping)
+            flush(steps.file_systems)
+        return self._result(earlier_errors)
+
+    def dry_run(self, pages: int) -> FinishResult:
+        """Only find out what would be deleted."""
+        errors = self._planned_errors(pages)
+        directories = open_target(self._opening.target)
+        if directories is None or not self._run.options.delete:
+            return self._result(errors)
+        with directories:
+            deletion = self._deletion(directories)
+            self._delete(deletion, b"", BlobId(self._opening.tree))
+            for placed in placed_records(self._run, pages):
+                self._on_entry()
+                if isinstance(placed.record, Enter) and not placed.record.obstacle:
+                    self._delete_below(deletion, placed.directory, placed.record.node)
+        return self._result(errors)
+
+    def _result(self, earlier_errors: int) -> FinishResult:
+        self._write_records()
+        return FinishResult(
+            token=self._attempt.token,
+            documents=self._documents,
+            counts=RestoreCounts(
+                files_written=self._written,
+                files_skipped=self._skipped,
+                files_deleted=self._deleted,
+                errors=self._errors,
+            ),
+            errors_of_run=earlier_errors + self._errors,
+        )
+
+    def _planned_errors(self, pages: int) -> int:
+        return sum(load_page(self._run, page).counts.errors for page in range(pages))
+
+    def _learn_from_shards(self, shards: int) -> int:
+        """Which files are not there, so that nothing is linked to them; how many paths failed."""
+        errors = 0
+        for shard in range(shards):
+            result = load_result(self._run, shard)
+            errors += result.counts.errors
+            if Outcome.FAILED in result.outcomes or Outcome.SKIPPED in result.outcomes:
+                for file, letter in zip(load_shard(self._run, shard).files, result.outcomes, strict=True):
+                    if letter in Outcome.FAILED + Outcome.SKIPPED:
+                        self._missing.add(file.number)
+        return errors
+
+    def _deletion(self, directories: Directories) -> Deletion | None:
+        return Deletion(self._run, directories, self._on_entry) if self._run.options.delete else None
+
+    def _take(
+        self, steps: FinishSteps, deletion: Deletion | None, placed: PlacedRecord, *, sweeping: bool
+    ) -> None:
+        record, directory = placed.record, placed.directory
+        try:
+            match record:
+                case Enter():
+                    self._open.append(record.node)
+                    steps.enter(directory, record)
+                case Leave():
+                    node = self._open.pop()
+                    self._delete_below(deletion, directory, node)
+                    self._leave(steps, directory, node, sweeping=sweeping)
+                case Special():
+                    self._note(join(directory, record.node.name), steps.special(directory, record))
+                case Large():
+                    self._take_large(steps, directory, record)
+                case Link() if record.of in self._missing:
+                    self._fail(
+                        join(directory, record.name), "the file that it is another name of was not restored"
+                    )
+                case Link():
+                    self._note(join(directory, record.name), steps.link(directory, record), record.size)
+                case _:
+                    pass
+        except (OSError, HoldfastError) as error:
+            name = record.name if isinstance(record, Link) else _node_name(record)
+            self._fail(join(directory, name) if name else directory, path_failure(error))
+
+    def _take_large(self, steps: FinishSteps, directory: bytes, record: Large) -> None:
+        step = steps.large(directory, record)
+        if step.outcome in (Outcome.FAILED, Outcome.SKIPPED):
+            self._missing.add(record.number)
+        if step.outcome == Outcome.FAILED:
+            # The segment that failed has recorded why.
+            return
+        self._note(join(directory, record.node.name), step, record.size)
+
+    def _leave(self, steps: FinishSteps, path: bytes, node: Node | None, *, sweeping: bool) -> None:
+        try:
+            warnings = steps.leave(path, node, sweeping=sweeping)
+        except (OSError, HoldfastError) as error:
+            self._fail(path, path_failure(error))
+            return
+        for warning in warnings:
+            self._record(FinishRecord(path, FileAction.WARNING, message=warning))
+
+    def _delete_below(self, deletion: Deletion | None, path: bytes, node: Node) -> None:
+        if node.subtree_id is not None:
+            self._delete(deletion, path, node.subtree_id)
+
+    def _delete(self, deletion: Deletion | None, path: bytes, tree: BlobId) -> None:
+        if deletion is None:
+            return
+        try:
+            for deleted in deletion.in_directory(path, tree):
+                if deleted.failure:
+                    self._fail(deleted.path, f"cannot be deleted: {deleted.failure}")
+                    continue
+                self._deleted += deleted.files
+                self._record(FinishRecord(deleted.path, FileAction.DELETED))
+        except FileNotFoundError:
+            return
+        except (OSError, HoldfastError) as error:
+            self._fail(path, path_failure(error))
+
+    def _note(self, path: bytes, step: Step, size: int = 0) -> None:
+        self._written += step.outcome == Outcome.RESTORED
+        self._skipped += step.outcome == Outcome.SKIPPED
+        self._record(FinishRecord(path, ACTIONS[step.outcome], size))
+        for warning in step.warnings:
+            self._record(FinishRecord(path, FileAction.WARNING, message=warning))
+
+    def _fail(self, path: bytes, message: str) -> None:
+        self._errors += 1
+        self._record(FinishRecord(path, FileAction.FAILED, message=message))
+
+    def _record(self, record: FinishRecord) -> None:
+        self._records.append(record)
+        if len(self._records) >= RECORDS_PER_DOCUMENT:
+            self._write_records()
+
+    def _write_records(self) -> None:
+        if self._records:
+            document = FinishRecords(records=tuple(self._records))
+            name = finish_records_name(self._attempt.token, self._documents)
+            self._run.workspace.put(name, encode(document))
+            self._documents += 1
+            self._records = []
+
+    def _on_entry(self) -> None:
+        self._seen += 1
+        if self._seen % _CHECK_EVERY == 0:
+            self._progress(ShardProgress(files_done=self._seen))
+            self._run.check_lock()
+            self._attempt.check()
+
+
+def _node_name(record: object) -> bytes:
+    return record.node.name if isinstance(record, Special | Large) else b""

@@ -1,6 +1,17 @@
 """Opens a restore run: finds the snapshot, checks the target, and decides both once."""
 
+import os
+
+from holdfast.errors import SnapshotNotFoundError
+from holdfast.format.snapshot import Snapshot
+from holdfast.format.tree import Node
+from holdfast.ids import BlobId, from_hex, to_hex
+from holdfast.repository.documents import decide, load
+from holdfast.repository.snapshots import find_snapshot
+from holdfast.restore.documents import OPENING, Opening
 from holdfast.restore.run import RestoreOpened, RestoreRun
+from holdfast.restore.selection import Selection
+from holdfast.restore.target import target_state
 
 
 def trigger_restore(run: RestoreRun) -> RestoreOpened:
@@ -11,4 +22,59 @@ def trigger_restore(run: RestoreRun) -> RestoreOpened:
         TargetError: the target cannot be used as asked.
         SnapshotNotFoundError: no snapshot, or no such subfolder in it.
     """
-    raise NotImplementedError
+    standing = load(run.workspace, OPENING, Opening)
+    opening = standing or decide(run.workspace, OPENING, _decide(run))
+    return RestoreOpened(
+        snapshot_id=to_hex(opening.snapshot),
+        tree=to_hex(opening.tree),
+        time_ns=opening.time_ns,
+        host=opening.host,
+        target=opening.target,
+        target_state=opening.target_state,
+        dry_run=run.options.dry_run,
+        resumed=standing is not None,
+    )
+
+
+def _decide(run: RestoreRun) -> Opening:
+    options = run.options
+    options.check()
+    Selection(options)
+    target = options.target_path()
+    state = target_state(target)
+    stored = find_snapshot(
+        run.repository,
+        options.snapshot_name,
+        hosts=options.hosts,
+        paths=[os.fsdecode(path) for path in options.paths],
+        tags=options.tags,
+    )
+    tree, root = _find_subfolder(run, stored.snapshot, options.subfolder)
+    keeps_own_attributes = options.target is not None and state != "absent"
+    return Opening(
+        snapshot=stored.id,
+        tree=tree,
+        time_ns=stored.time_ns,
+        host=stored.snapshot.hostname,
+        target=target,
+        target_state=state,
+        root=None if keeps_own_attributes else root,
+    )
+
+
+def _find_subfolder(run: RestoreRun, snapshot: Snapshot, subfolder: bytes) -> tuple[BlobId, Node | None]:
+    tree = BlobId(from_hex(snapshot.tree))
+    node: Node | None = None
+    for name in subfolder.split(b"/")[1:]:
+        node = next((child for child in run.loader.load_tree(tree) if child.name == name), None)
+        if node is None:
+            raise SnapshotNotFoundError(
+                "the snapshot has no such subfolder", hint="`holdfast ls` shows what it holds."
+            )
+        if not node.is_directory or node.subtree_id is None:
+            raise SnapshotNotFoundError(
+                "the subfolder is no directory in this snapshot",
+                hint="Restore a single file with --include and its path.",
+            )
+        tree = node.subtree_id
+    return tree, node

@@ -1,6 +1,46 @@
-"""Restores one shard: fetches what differs, pack by pack, and gives every file its name once it is whole."""
+"""Restores one shard: fetches what differs, pack by pack, and gives every file its name once it is whole.
 
-from holdfast.restore.run import Progress, RestoreRun, ShardSummary
+    1. files are taken in groups of OPEN_FILES: compared, begun under temporary names, fetched, given their attributes;
+    2. several groups (a *batch*) are flushed to the disk at once;
+    3. the attempt looks whether it is still the newest one, and renames the batch;
+    4. after the last batch the directories are flushed, and the result is written (create-if-absent).
+
+A crash before 3 leaves only temporary files, which the finish sweeps up; after 3 the next attempt finds the files whole
+and keeps them. A segment of a large file is written into its place and flushed; the finish names that file.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+from holdfast.errors import HoldfastError, RunStateError
+from holdfast.repository.documents import decide, load
+from holdfast.restore.attempts import Attempt
+from holdfast.restore.documents import (
+    Outcome,
+    Problem,
+    ShardOrigin,
+    ShardPlan,
+    ShardResult,
+    shard_name,
+    shard_plan_name,
+)
+from holdfast.restore.fetch import Fetcher
+from holdfast.restore.jobs import Job, Workbench
+from holdfast.restore.os_failures import flush, path_failure
+from holdfast.restore.plan_writer import front_decode
+from holdfast.restore.run import Progress, RestoreCounts, RestoreRun, ShardProgress, ShardSummary
+from holdfast.restore.segment import restore_segment
+from holdfast.restore.select import load_opening
+from holdfast.restore.target import make_target, protected_directories
+from holdfast.restore.threads import Stop, run_stoppable
+from holdfast.safe_fs.temporary import run_mark
+
+OPEN_FILES: Final = 256
+GROUP_BYTES: Final = 128 * 1024 * 1024
+BATCH_FILES: Final = 4_096
+BATCH_BYTES: Final = 256 * 1024 * 1024
+_PATH_BYTES: Final = 16 * 1024 * 1024
+_REPORT_BYTES: Final = 4 * 1024 * 1024
 
 
 async def restore_shard(run: RestoreRun, shard: int, progress: Progress) -> ShardSummary:
@@ -11,6 +51,192 @@ async def restore_shard(run: RestoreRun, shard: int, progress: Progress) -> Shar
     Raises:
         StorageFullError: the target is full.
         FencedError: a newer attempt has taken over.
+        RunStateError: the shard's plan is not there.
         LockLostError, StorageUnavailableError, StorageDeniedError: the repository cannot be read any more.
     """
-    raise NotImplementedError
+    return await run_stoppable(lambda stop: restore_shard_now(run, shard, progress, stop))
+
+
+def restore_shard_now(run: RestoreRun, shard: int, progress: Progress, stop: Stop) -> ShardSummary:
+    """The same for callers without an event loop."""
+    result = load(run.workspace, shard_name(shard, "result"), ShardResult)
+    if result is None:
+        plan = load_shard(run, shard)
+        attempt = Attempt(run.workspace, f"shard-{shard:08d}")
+        result = _ShardRestore(run, plan, attempt, progress, stop).result()
+        attempt.check()
+        result = decide(run.workspace, shard_name(shard, "result"), result)
+    return ShardSummary(shard=shard, counts=result.counts)
+
+
+def load_shard(run: RestoreRun, shard: int) -> ShardPlan:
+    """The plan of one shard.
+
+    Raises:
+        RunStateError: it is not there.
+    """
+    origin = load(run.workspace, shard_name(shard, "origin"), ShardOrigin)
+    plan = None
+    if origin is not None:
+        plan = load(run.workspace, shard_plan_name(origin.page, origin.token, shard), ShardPlan)
+    if plan is None:
+        raise RunStateError(f"the plan of shard {shard} of the restore is not there")
+    return plan
+
+
+class _ShardRestore:
+    """One attempt at one shard."""
+
+    def __init__(
+        self, run: RestoreRun, plan: ShardPlan, attempt: Attempt, progress: Progress, stop: Stop
+    ) -> None:
+        self._run = run
+        self._plan = plan
+        self._attempt = attempt
+        self._progress = progress
+        self._stop = stop
+        self._files_done = 0
+        self._bytes_done = 0
+        self._outcomes = bytearray(len(plan.files))
+        self._problems: list[Problem] = []
+        self._bytes_written = self._bytes_kept = 0
+        self._reported_bytes = 0
+        self._fetcher = Fetcher(run.loader, sparse=run.options.sparse, stop=stop, on_bytes=self._on_bytes)
+        self._bench = Workbench(
+            index=run.index,
+            options=run.options,
+            directories=make_target(load_opening(run).target),
+            obstacles=frozenset(plan.obstacles),
+            mark=run_mark(run.run_id),
+            token=attempt.token,
+            repeated=attempt.number > 0,
+            protected=protected_directories(run),
+        )
+
+    def result(self) -> ShardResult:
+        """Restore everything and say what became of it."""
+        try:
+            if self._plan.files[0].segments > 1:
+                self._restore_segment()
+            else:
+                self._restore_files()
+            flush(self._bench.file_systems)
+        finally:
+            self._fetcher.close()
+            self._bench.file_systems.close()
+            self._bench.directories.close()
+        return ShardResult(
+            outcomes=bytes(self._outcomes), counts=self._counts(), problems=tuple(self._problems)
+        )
+
+    def _counts(self) -> RestoreCounts:
+        return RestoreCounts(
+            bytes_written=self._bytes_written,
+            bytes_kept=self._bytes_kept,
+            files_written=self._outcomes.count(Outcome.RESTORED),
+            files_skipped=self._outcomes.count(Outcome.SKIPPED),
+            errors=sum(not problem.warning for problem in self._problems),
+        )
+
+    def _restore_segment(self) -> None:
+        (job,) = self._jobs()
+        restore_segment(self._run, self._bench, self._fetcher, job, self._attempt)
+        self._settle(job)
+
+    def _restore_files(self) -> None:
+        batch: list[Job] = []
+        try:
+            for group in self._groups():
+                batch += group
+                self._write(group)
+                if len(batch) >= BATCH_FILES or sum(job.written_bytes for job in batch) >= BATCH_BYTES:
+                    self._name(batch)
+                    batch = []
+            self._name(batch)
+        except BaseException:
+            self._abandon(batch)
+            raise
+
+    def _write(self, group: list[Job]) -> None:
+        """Steps 1: everything that needs the files open."""
+        for job in group:
+            self._stop.check()
+            try:
+                self._bench.prepare(job)
+            except (OSError, HoldfastError) as error:
+                job.fail(path_failure(error))
+        self._fetcher.fetch(job for job in group if job.fd >= 0 and not job.failure)
+        for job in group:
+            if job.fd >= 0 and not job.failure:
+                try:
+                    self._bench.complete(job)
+                except (OSError, HoldfastError) as error:
+                    job.fail(path_failure(error))
+            self._bench.close(job)
+        self._files_done += len(group)
+        self._run.check_lock()
+        self._report()
+
+    def _name(self, batch: list[Job]) -> None:
+        """Steps 2 and 3."""
+        if any(job.temporary for job in batch):
+            self._stop.check()
+            flush(self._bench.file_systems)
+            self._attempt.check()
+        for job in batch:
+            try:
+                if job.temporary and not job.failure:
+                    self._bench.name(job)
+            except (OSError, HoldfastError) as error:
+                job.fail(path_failure(error))
+            if job.temporary:
+                self._abandon([job])
+            self._settle(job)
+
+    def _abandon(self, jobs: list[Job]) -> None:
+        """Remove temporary files; what cannot be removed is swept up by the finish."""
+        for job in jobs:
+            try:
+                self._bench.abandon(job)
+            except (OSError, HoldfastError):
+                continue
+
+    def _settle(self, job: Job) -> None:
+        outcome = Outcome.FAILED if job.failure else job.outcome or Outcome.FAILED
+        self._outcomes[job.index] = outcome[0]
+        self._problems += [Problem(job.index, warning, warning=True) for warning in job.warnings]
+        if job.failure:
+            self._problems.append(Problem(job.index, job.failure))
+        self._bytes_written += job.written_bytes
+        self._bytes_kept += job.kept_bytes
+
+    def _groups(self) -> Iterator[list[Job]]:
+        group: list[Job] = []
+        size = path_bytes = 0
+        for job in self._jobs():
+            group.append(job)
+            size += job.plan.size
+            path_bytes += len(job.directory)
+            if len(group) >= OPEN_FILES or size >= GROUP_BYTES or path_bytes >= _PATH_BYTES:
+                yield group
+                group, size, path_bytes = [], 0, 0
+        if group:
+            yield group
+
+    def _jobs(self) -> Iterator[Job]:
+        paths = front_decode(self._plan.directories)
+        path, position = b"", -1
+        for index, plan in enumerate(self._plan.files):
+            while position < plan.directory:
+                path = next(paths)
+                position += 1
+            yield Job(index=index, plan=plan, directory=path, name=plan.node.name)
+
+    def _on_bytes(self, count: int) -> None:
+        self._bytes_done += count
+        if self._bytes_done - self._reported_bytes >= _REPORT_BYTES:
+            self._reported_bytes = self._bytes_done
+            self._report()
+
+    def _report(self) -> None:
+        self._progress(ShardProgress(files_done=self._files_done, bytes_done=self._bytes_done))

@@ -1,6 +1,16 @@
-"""Asks, before anything is written, whether the target has room."""
+"""Asks, before anything is written, whether the target has room.
 
+Asked once per run: a run that is resumed has written a part already, and its plan still counts the whole.
+"""
+
+import os
+
+from holdfast.errors import RunStateError, StorageFullError
+from holdfast.repository.documents import load
+from holdfast.restore.documents import OPENING, SPACE, Opening
 from holdfast.restore.run import RestoreRun
+
+RESERVE_BYTES = 16 * 1024 * 1024
 
 
 def check_space(run: RestoreRun, needed_bytes: int) -> None:
@@ -8,5 +18,30 @@ def check_space(run: RestoreRun, needed_bytes: int) -> None:
 
     Raises:
         StorageFullError: says how much is needed and how much is free.
+        RunStateError: the run was not opened.
     """
-    raise NotImplementedError
+    if run.options.dry_run or run.workspace.get(SPACE) is not None:
+        return
+    opening = load(run.workspace, OPENING, Opening)
+    if opening is None:
+        raise RunStateError("the restore run was not opened")
+    free = free_bytes(opening.target)
+    if needed_bytes + RESERVE_BYTES > free:
+        raise StorageFullError(
+            f"the restore needs {needed_bytes:,} bytes, but only {free:,} are free at its target",
+            hint="Make room there, restore less (--include), or choose another --target.",
+        )
+    run.workspace.put_new(SPACE, b"passed")
+
+
+def free_bytes(target: bytes) -> int:
+    """What an unprivileged or privileged writer, as we are, may still write at `target` or its nearest parent."""
+    path = target
+    while True:
+        try:
+            status = os.statvfs(path)
+        except (FileNotFoundError, NotADirectoryError):
+            path = os.path.dirname(path) or b"/"
+            continue
+        blocks = status.f_bfree if os.geteuid() == 0 else status.f_bavail
+        return blocks * status.f_frsize

@@ -1,11 +1,236 @@
-"""Reads the restored tree back from disk: every blob's hash, every entry's metadata."""
+"""Reads the restored tree back from disk: every blob's hash, every entry's kind and metadata.
 
-from holdfast.restore.run import Progress, RestoreRun, VerifyReport
+Compared is what the run restored or found to be equal. Left out is what its record names already: paths that failed,
+and those that the overwrite rule protects. Shards are read by a few threads, each with its own descriptors.
+"""
+
+import os
+import stat
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Final
+
+from holdfast.errors import IntegrityError, UnsafePathError
+from holdfast.format.tree import Node
+from holdfast.journal.records import FileAction
+from holdfast.restore.contents import ContentReader, pieces_of
+from holdfast.restore.documents import Enter, Large, Link, Outcome, Special
+from holdfast.restore.finish import finish_records
+from holdfast.restore.node_attributes import attributes_of
+from holdfast.restore.plan_reader import PlannedFile, placed_records, planned_files
+from holdfast.restore.run import Progress, RestoreRun, ShardProgress, VerifyReport
+from holdfast.restore.select import load_opening, load_page
+from holdfast.restore.target import look, open_target
+from holdfast.restore.threads import Stop, run_stoppable
+from holdfast.safe_fs.attributes import SET_ID_BITS, Attributes, differences, read_xattrs
+from holdfast.safe_fs.directories import Directories, join, split
+from holdfast.safe_fs.temporary import open_existing
+
+MAX_PROBLEMS: Final = 10_000
+_READERS: Final = 2
+_REPORT_BYTES: Final = 8 * 1024 * 1024
+_COMPARED: Final = frozenset(
+    (
+        Outcome.RESTORED,
+        Outcome.UPDATED,
+        Outcome.UNCHANGED,
+        Outcome.SEGMENT_WRITTEN,
+        Outcome.SEGMENT_MATCHES,
+    )
+)
 
 
 async def verify_restored(run: RestoreRun, pages: int, progress: Progress) -> VerifyReport:
-    """Compare what is on disk with the snapshot, for everything that the run restored or found to be equal.
+    """Compare what is on disk with the snapshot; what differs is in the report, at most MAX_PROBLEMS by path.
 
-    Left out: what the overwrite rule skipped, and paths that failed (they are in the run's record already).
+    Raises:
+        RunStateError: the plan, or the result of a shard, is gone.
+        TargetError: the target cannot be opened.
+        LockLostError, StorageUnavailableError, …: from the repository.
     """
-    raise NotImplementedError
+    return await run_stoppable(lambda stop: _Verification(run, stop, progress).all(pages))
+
+
+class _Findings:
+    """Counts and problems, told from several threads."""
+
+    def __init__(self, stop: Stop, progress: Progress) -> None:
+        self._stop = stop
+        self._progress = progress
+        self._lock = threading.Lock()
+        self._reported = 0
+        self.files = self.blobs = self.bytes_read = self.problem_count = 0
+        self.problems: list[tuple[bytes, str]] = []
+
+    def problem(self, path: bytes, what: str) -> None:
+        with self._lock:
+            self.problem_count += 1
+            if len(self.problems) < MAX_PROBLEMS:
+                self.problems.append((b"/" + path, what))
+
+    def read(self, count: int) -> None:
+        """One more blob was read back."""
+        with self._lock:
+            self.blobs += 1
+            self.bytes_read += count
+
+    def compared(self) -> None:
+        """One more file is done; stops the work when it is to end."""
+        self._stop.check()
+        with self._lock:
+            self.files += 1
+            due = self.bytes_read - self._reported >= _REPORT_BYTES
+            if due:
+                self._reported = self.bytes_read
+        if due:
+            self._progress(ShardProgress(files_done=self.files, bytes_done=self.bytes_read))
+
+
+@dataclass(slots=True)
+class _Reader:
+    """What one thread needs."""
+
+    directories: Directories
+    contents: ContentReader
+
+
+class _Verification:
+    """One verification of a run."""
+
+    def __init__(self, run: RestoreRun, stop: Stop, progress: Progress) -> None:
+        self._run = run
+        self._target = load_opening(run).target
+        self._found = _Findings(stop, progress)
+        self._excepted: frozenset[bytes] = frozenset()
+
+    def all(self, pages: int) -> VerifyReport:
+        self._excepted = frozenset(
+            record.path
+            for record in finish_records(self._run)
+            if record.action in (FileAction.FAILED, FileAction.SKIPPED)
+        )
+        last = load_page(self._run, pages - 1)
+        with ThreadPoolExecutor(_READERS, thread_name_prefix="verify") as pool:
+            shards = [pool.submit(self._shard, shard) for shard in range(last.first_shard + last.shards)]
+            try:
+                self._records(pages)
+                for shard in shards:
+                    shard.result()
+            finally:
+                for shard in shards:
+                    shard.cancel()
+        found = self._found
+        return VerifyReport(
+            ok=not found.problem_count,
+            files=found.files,
+            blobs=found.blobs,
+            bytes_read=found.bytes_read,
+            problem_count=found.problem_count,
+            problems=tuple(sorted(found.problems)),
+        )
+
+    @contextmanager
+    def _reading(self) -> Iterator[_Reader | None]:
+        """A reader of the target; None where that is missing altogether."""
+        directories = open_target(self._target)
+        if directories is None:
+            yield None
+            return
+        with directories:
+            yield _Reader(directories, ContentReader())
+
+    def _shard(self, shard: int) -> None:
+        with self._reading() as reader:
+            for file in planned_files(self._run, shard):
+                if file.outcome in _COMPARED and file.path not in self._excepted:
+                    self._compare(file.path, reader, partial(self._file, file=file))
+
+    def _records(self, pages: int) -> None:
+        with self._reading() as reader:
+            for placed in placed_records(self._run, pages):
+                record, directory = placed.record, placed.directory
+                path = directory
+                if isinstance(record, Special | Large):
+                    path = join(directory, record.node.name)
+                elif isinstance(record, Link):
+                    path = join(directory, record.name)
+                elif not isinstance(record, Enter):
+                    continue
+                if path not in self._excepted:
+                    self._compare(path, reader, partial(self._record, path=path, record=record))
+
+    def _compare(self, path: bytes, reader: _Reader | None, compare: Callable[[_Reader], None]) -> None:
+        if reader is None:
+            self._found.problem(path, "is missing")
+            return
+        try:
+            compare(reader)
+        except FileNotFoundError:
+            self._found.problem(path, "is missing")
+        except (UnsafePathError, IntegrityError) as error:
+            self._found.problem(path, error.message)
+        except OSError as error:
+            self._found.problem(path, error.strerror or "cannot be read")
+        self._found.compared()
+
+    def _file(self, reader: _Reader, file: PlannedFile) -> None:
+        directory, name = split(file.path)
+        plan = file.plan
+        fd = open_existing(reader.directories.open(directory).fd, name)
+        try:
+            status = os.fstat(fd)
+            if status.st_size != plan.size:
+                self._found.problem(file.path, f"has {status.st_size} bytes, not {plan.size}")
+                return
+            pieces = pieces_of(self._run.index, plan.content, plan.start)
+            wrong = reader.contents.differing(fd, pieces, self._found.read)
+            if wrong:
+                self._found.problem(file.path, f"differs from byte {wrong[0].offset} on")
+            if plan.segments == 1:
+                self._attributes(file.path, status, read_xattrs(fd), plan.node)
+        finally:
+            os.close(fd)
+
+    def _record(self, reader: _Reader, path: bytes, record: Enter | Special | Large | Link) -> None:
+        directory, name = split(path)
+        if isinstance(record, Enter):
+            opened = reader.directories.open(path).fd
+            self._attributes(path, os.fstat(opened), read_xattrs(opened), record.node)
+            return
+        present = look(reader.directories, directory, name)
+        if present is None:
+            raise FileNotFoundError
+        if isinstance(record, Link):
+            source = look(reader.directories, *split(record.to))
+            if source is None or (source.st_dev, source.st_ino) != (present.st_dev, present.st_ino):
+                self._found.problem(path, "is not the same file as its other name")
+            return
+        node = record.node
+        if stat.S_IFMT(present.st_mode) != stat.S_IFMT(node.st_mode):
+            self._found.problem(path, "is of another kind")
+            return
+        parent = reader.directories.open(directory).fd
+        if node.is_symlink and os.readlink(name, dir_fd=parent) != node.target:
+            self._found.problem(path, "points to another target")
+        if stat.S_ISBLK(present.st_mode) or stat.S_ISCHR(present.st_mode):
+            if present.st_rdev != node.device:
+                self._found.problem(path, "is another device")
+        self._attributes(path, present, read_xattrs(b"/proc/self/fd/%d/%b" % (parent, name)), node)
+
+    def _attributes(
+        self, path: bytes, status: os.stat_result, xattrs: dict[bytes, bytes], node: Node
+    ) -> None:
+        wanted = _attainable(attributes_of(node), status)
+        for difference in differences(status, xattrs, wanted, compare_mode=not node.is_symlink):
+            self._found.problem(path, difference)
+
+
+def _attainable(wanted: Attributes, status: os.stat_result) -> Attributes:
+    """Who is not root cannot give files away, and then lends nobody the set-id bits (safe_fs/attributes.py)."""
+    if os.geteuid() == 0 or (status.st_uid, status.st_gid) == (wanted.uid, wanted.gid):
+        return wanted
+    return replace(wanted, uid=status.st_uid, gid=status.st_gid, mode=wanted.mode & ~SET_ID_BITS)

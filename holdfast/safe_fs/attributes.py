@@ -143,7 +143,11 @@ def read_xattrs(place: int | bytes, *, follow: bool = False) -> dict[bytes, byte
 
 
 def differences(
-    status: os.stat_result, xattrs: dict[bytes, bytes] | None, wanted: Attributes, *, compare_mode: bool = True
+    status: os.stat_result,
+    xattrs: dict[bytes, bytes] | None,
+    wanted: Attributes,
+    *,
+    compare_mode: bool = True,
 ) -> list[str]:
     """What of `wanted` an entry does not have, in words; `xattrs` None leaves those out. atime is not compared."""
     found: list[str] = []

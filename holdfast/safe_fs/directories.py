@@ -99,7 +99,7 @@ class Directories:
         except FileNotFoundError:
             pass
         except (NotADirectoryError, UnsafePathError):
-            if not replaceable:
+            if replaceable is _NOWHERE:
                 raise
         parent, name = split(path)
         start = self._recall(parent)

@@ -6,10 +6,13 @@ Python frames.
 
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 
 from holdfast.safe_fs.directories import Directories, Directory, join, split
+
+Protected = Container[tuple[int, int]]
+"""Directories, by device and inode, that no removal may go into."""
 
 
 @dataclass(slots=True)
@@ -20,23 +23,37 @@ class Removed:
     directories: int = 0
 
 
-def remove_tree(parent: Directory, name: bytes, on_entry: Callable[[], None] = lambda: None) -> Removed:
+def remove_tree(
+    parent: Directory,
+    name: bytes,
+    *,
+    protected: Protected = (),
+    on_entry: Callable[[], None] = lambda: None,
+) -> Removed:
     """Remove `name`, whatever it is, with everything below it. What is gone already is fine.
 
     on_entry is called now and then, so that a caller can show life or stop the work by raising.
 
     Raises:
-        OSError: something could not be removed (EXDEV: a file system is mounted below); the rest may be gone.
+        OSError: something could not be removed (EXDEV: a file system is mounted below; EBUSY: a protected directory);
+            the rest may be gone.
     """
     removed = Removed()
     if not _remove_if_no_directory(parent.fd, name, removed):
-        with Directories(os.open(b".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=parent.fd)) as below:
-            _remove_directories(below, name, parent.device, removed, on_entry)
+        with Directories(
+            os.open(b".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=parent.fd)
+        ) as below:
+            _remove_directories(below, name, parent.device, removed, protected, on_entry)
     return removed
 
 
 def _remove_directories(
-    below: Directories, top: bytes, device: int, removed: Removed, on_entry: Callable[[], None]
+    below: Directories,
+    top: bytes,
+    device: int,
+    removed: Removed,
+    protected: Protected,
+    on_entry: Callable[[], None],
 ) -> None:
     """Each directory is met twice: emptied of its files, and removed once its subdirectories are gone."""
     stack: list[tuple[bytes, bool]] = [(top, False)]
@@ -50,6 +67,8 @@ def _remove_directories(
                 continue
             if directory.device != device:
                 raise OSError(errno.EXDEV, "another file system is mounted here")
+            if (device, os.fstat(directory.fd).st_ino) in protected:
+                raise OSError(errno.EBUSY, "this directory holds the repository itself")
             stack.append((path, True))
             stack += [(join(path, child), False) for child in _remove_files(directory.fd, removed, on_entry)]
             continue

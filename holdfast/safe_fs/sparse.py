@@ -86,16 +86,32 @@ def copy_range(source: int, target: int, offset: int, length: int) -> None:
     """
     end = offset + length
     while offset < end:
+        start, stop = _next_data(source, offset, end)
+        if start >= end:
+            return
         try:
-            copied = os.copy_file_range(source, target, min(_COPY_STEP_BYTES, end - offset), offset, offset)
+            copied = os.copy_file_range(source, target, min(_COPY_STEP_BYTES, stop - start), start, start)
         except OSError as error:
             if error.errno not in _NO_KERNEL_COPY:
                 raise
-            _copy_plainly(source, target, offset, end)
+            _copy_plainly(source, target, start, end)
             return
         if not copied:
             return
-        offset += copied
+        offset = start + copied
+
+
+def _next_data(fd: int, offset: int, end: int) -> tuple[int, int]:
+    """The first stretch of data in [offset, end), as the file system knows it; holes are not worth copying."""
+    try:
+        start = os.lseek(fd, offset, os.SEEK_DATA)
+        return start, min(end, os.lseek(fd, start, os.SEEK_HOLE))
+    except OSError as error:
+        if error.errno == errno.ENXIO:
+            return end, end
+        if error.errno in (errno.EINVAL, errno.EOPNOTSUPP):
+            return offset, end
+        raise
 
 
 def _copy_plainly(source: int, target: int, offset: int, end: int) -> None:

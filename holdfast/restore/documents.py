@@ -1,0 +1,280 @@
+"""What a restore keeps in its run workspace: the types of the documents and their names.
+
+opening                         the run's decisions: snapshot, tree, target (created once)
+space                           the target had room (created once)
+pages/<page>                    one page of the plan: cursor, shard numbers, counts (created once: it decides)
+plans/<page>-<token>/part-…     plan records in walk order, of the attempt that `token` names
+plans/<page>-<token>/shard-…    the files of one shard
+plans/<page>-<token>/links      files with several names that this page saw first
+shards/<shard>/origin           which plan the shard belongs to
+shards/<shard>/result           what became of its files (created once)
+large/<file>                    the one temporary file that all segments of a large file write into (created once)
+attempts/<scope>/<n>            attempt n at a shard or at the finish; the highest one may write
+finish/<token>/records-…        what the finishing did
+finished                        its outcome (created once)
+verify/<token>/problems-…       what a verification found
+"""
+
+from typing import Final
+
+import msgspec
+
+from holdfast.format.tree import Node
+from holdfast.journal.records import FileAction
+from holdfast.restore.run import RestoreCounts
+
+OPENING: Final = "opening"
+SPACE: Final = "space"
+FINISHED: Final = "finished"
+RECORDS_PER_DOCUMENT: Final = 10_000
+
+
+def page_name(page: int) -> str:
+    return f"pages/{page:08d}"
+
+
+def part_name(page: int, token: str, part: int) -> str:
+    return f"plans/{page:08d}-{token}/part-{part:06d}"
+
+
+def shard_plan_name(page: int, token: str, shard: int) -> str:
+    return f"plans/{page:08d}-{token}/shard-{shard:08d}"
+
+
+def links_name(page: int, token: str) -> str:
+    return f"plans/{page:08d}-{token}/links"
+
+
+def shard_name(shard: int, rest: str) -> str:
+    return f"shards/{shard:08d}/{rest}"
+
+
+def large_name(number: int) -> str:
+    return f"large/{number:012d}"
+
+
+def finish_records_name(token: str, index: int) -> str:
+    return f"finish/{token}/records-{index:06d}"
+
+
+class Opening(msgspec.Struct, frozen=True, kw_only=True):
+    """Decided when the run began. tree: of the subfolder, if one was asked for.
+
+    root: the subfolder's own node, applied to the target directory unless that was there before and was named.
+    """
+
+    snapshot: bytes
+    tree: bytes
+    time_ns: int
+    host: str
+    target: bytes
+    target_state: str
+    root: Node | None = None
+
+
+class OpenDirectory(msgspec.Struct, frozen=True, array_like=True):
+    """A directory that the walk is inside of at the end of a page.
+
+    entered: its Enter record is written. on_disk: the target has it. obstacle: something else is there instead that
+    may be removed.
+    """
+
+    name: bytes
+    entered: bool
+    on_disk: bool
+    obstacle: bool
+    whole: bool
+
+
+class Page(msgspec.Struct, frozen=True, kw_only=True):
+    """One decided page. The next one goes on behind the name `after` in the innermost open directory.
+
+    first_file: number of the page's first file; its files are numbered on to next_file - 1.
+    """
+
+    token: str
+    last: bool
+    parts: int
+    first_shard: int
+    shards: int
+    first_file: int
+    next_file: int
+    counts: RestoreCounts
+    links: int = 0
+    open_directories: tuple[OpenDirectory, ...] = ()
+    after: bytes = b""
+
+
+class Enter(msgspec.Struct, frozen=True, array_like=True, tag="e"):
+    """A directory begins. obstacle: a non-directory in its place may be removed."""
+
+    node: Node
+    obstacle: bool = False
+
+
+class Leave(msgspec.Struct, frozen=True, array_like=True, tag="l"):
+    """The innermost open directory ends."""
+
+
+class Special(msgspec.Struct, frozen=True, array_like=True, tag="s"):
+    """A symbolic link, a device or a fifo, made in the finish."""
+
+    node: Node
+    number: int
+
+
+class Link(msgspec.Struct, frozen=True, array_like=True, tag="h"):
+    """A further name of the file that was restored as `to` with number `of`. size: of the file."""
+
+    name: bytes
+    number: int
+    to: bytes
+    of: int
+    size: int
+
+
+class Large(msgspec.Struct, frozen=True, array_like=True, tag="g"):
+    """A file whose segments are shards of their own: first_shard … first_shard + segments - 1."""
+
+    node: Node
+    number: int
+    size: int
+    first_shard: int
+    segments: int
+    expected: str
+
+
+class Skipped(msgspec.Struct, frozen=True, array_like=True, tag="k"):
+    """Left alone because of the overwrite rule."""
+
+    name: bytes
+    size: int
+
+
+class Failed(msgspec.Struct, frozen=True, array_like=True, tag="f"):
+    """A path that could not be planned; `path` is relative to the target."""
+
+    path: bytes
+    message: str
+
+
+PlanRecord = Enter | Leave | Special | Link | Large | Skipped | Failed
+
+
+class PlanPart(msgspec.Struct, frozen=True, kw_only=True):
+    """A stretch of plan records."""
+
+    records: tuple[PlanRecord, ...]
+
+
+class FilePlan(msgspec.Struct, frozen=True, array_like=True):
+    """One file, or one segment of a large file.
+
+    node: without content. content: the ids, 32 bytes each, of what begins at byte `start`. size: of the whole file,
+    as its blobs add up. segments: how many shards write into it. expected: "new", "update" or "same", as metadata
+    on disk told when it was planned (for the list of a dry run).
+    """
+
+    directory: int
+    number: int
+    node: Node
+    size: int
+    content: bytes
+    start: int = 0
+    segments: int = 1
+    expected: str = "new"
+
+
+class ShardPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """The files of one shard in walk order.
+
+    directories: front-coded paths: how many bytes to keep of the one before, and what follows; so a file in each of
+    10,000 nested directories costs no 100 MB. obstacles: directories in whose place something may be removed.
+    """
+
+    directories: tuple[tuple[int, bytes], ...]
+    files: tuple[FilePlan, ...]
+    obstacles: tuple[bytes, ...] = ()
+
+
+class ShardOrigin(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the plan of a shard lies."""
+
+    page: int
+    token: str
+
+
+class Problem(msgspec.Struct, frozen=True, array_like=True):
+    """Something about one file of a shard; an error unless it is only a warning."""
+
+    index: int
+    message: str
+    warning: bool = False
+
+
+class ShardResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a shard's files: one letter of `outcomes` for each, in plan order (see Outcome)."""
+
+    outcomes: bytes
+    counts: RestoreCounts
+    problems: tuple[Problem, ...] = ()
+
+
+class LargeFile(msgspec.Struct, frozen=True, kw_only=True):
+    """The temporary file of a large file. Its inode tells it from one that somebody put there instead."""
+
+    temporary: bytes
+    device: int
+    inode: int
+
+
+class FinishRecord(msgspec.Struct, frozen=True, array_like=True):
+    """A path and what the finish did with it."""
+
+    path: bytes
+    action: FileAction
+    size: int = 0
+    message: str = ""
+
+
+class FinishRecords(msgspec.Struct, frozen=True, kw_only=True):
+    """A stretch of records."""
+
+    records: tuple[FinishRecord, ...]
+
+
+class FinishResult(msgspec.Struct, frozen=True, kw_only=True):
+    """The outcome of the finish; its records are in `documents` documents under `token`."""
+
+    token: str
+    documents: int
+    counts: RestoreCounts
+    errors_of_run: int
+
+
+class KnownLink(msgspec.Struct, frozen=True, array_like=True):
+    """The first name of a file that has several; `content` is a hash over its blob ids."""
+
+    inode: int
+    device: int
+    content: bytes
+    path: bytes
+    number: int
+
+
+class KnownLinks(msgspec.Struct, frozen=True, kw_only=True):
+    """Those of one page."""
+
+    links: tuple[KnownLink, ...]
+
+
+class Outcome:
+    """The letters of ShardResult.outcomes."""
+
+    RESTORED: Final = b"r"
+    UPDATED: Final = b"u"
+    UNCHANGED: Final = b"="
+    SKIPPED: Final = b"k"
+    FAILED: Final = b"f"
+    SEGMENT_WRITTEN: Final = b"w"
+    SEGMENT_MATCHES: Final = b"m"

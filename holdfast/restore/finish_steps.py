@@ -1,0 +1,188 @@
+"""The single steps of a finish, each of which finds out whether it was done before: on one path, by descriptor."""
+
+import os
+import stat
+from dataclasses import dataclass
+from typing import Final, Self
+
+from holdfast.errors import CorruptFileError
+from holdfast.format.modes import FIFO
+from holdfast.format.tree import Node
+from holdfast.restore.completion import LargeFiles
+from holdfast.restore.documents import Enter, Large, Link, Outcome, Special
+from holdfast.restore.node_attributes import attributes_of
+from holdfast.restore.request import Overwrite
+from holdfast.restore.run import RestoreRun
+from holdfast.restore.select import load_opening
+from holdfast.restore.target import look, make_target, may_overwrite, protected_directories
+from holdfast.safe_fs.attributes import (
+    Attributes,
+    apply_to_descriptor,
+    apply_to_link,
+    apply_to_special,
+    differences,
+    read_xattrs,
+)
+from holdfast.safe_fs.directories import Directory, split
+from holdfast.safe_fs.durable import FileSystems
+from holdfast.safe_fs.replace import replace
+from holdfast.safe_fs.temporary import discard, run_mark, sweep, temporary_name
+
+_MAX_DEVICE: Final = (1 << 64) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What a step came to."""
+
+    outcome: bytes
+    warnings: tuple[str, ...] = ()
+
+
+class FinishSteps:
+    """What the steps of one attempt share. Belongs to one thread."""
+
+    def __init__(self, run: RestoreRun, token: str) -> None:
+        self._run = run
+        self._token = token.encode()
+        self._mark = run_mark(run.run_id)
+        self._protected = protected_directories(run)
+        self.directories = make_target(load_opening(run).target)
+        self.file_systems = FileSystems()
+        self.large_files = LargeFiles(run, self.directories)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.file_systems.close()
+        self.directories.close()
+
+    def enter(self, path: bytes, record: Enter) -> None:
+        """Make sure that a directory exists."""
+        self._touch(self.directories.make(path, (path,) if record.obstacle else ()))
+
+    def leave(self, path: bytes, node: Node | None, *, sweeping: bool) -> list[str]:
+        """Give a directory its attributes (if it has a node), after everything in it is done; returns warnings."""
+        directory = self.directories.open(path)
+        self._touch(directory)
+        if sweeping:
+            sweep(directory.fd, self._mark)
+        warnings: list[str] = []
+        if node is not None:
+            wanted = attributes_of(node)
+            if differences(os.fstat(directory.fd), read_xattrs(directory.fd), wanted):
+                warnings = apply_to_descriptor(directory.fd, wanted)
+        self.file_systems.finish_directory(directory.fd, directory.device)
+        return warnings
+
+    def link(self, path: bytes, record: Link) -> Step:
+        """Give a restored file a further name."""
+        source_path, source_name = split(record.to)
+        source = look(self.directories, source_path, source_name)
+        if source is None or not stat.S_ISREG(source.st_mode):
+            raise FileNotFoundError(2, "the file that it is another name of is not there")
+        parent = self.directories.open(path)
+        present = look(self.directories, path, record.name)
+        if present is not None and _same_file(present, source):
+            return Step(Outcome.UNCHANGED)
+        if present is not None and self._run.options.overwrite is Overwrite.NEVER:
+            return Step(Outcome.SKIPPED)
+        temporary = temporary_name(self._mark, record.number, self._token)
+        discard(parent.fd, temporary)
+        os.link(
+            source_name,
+            temporary,
+            src_dir_fd=self.directories.open(source_path).fd,
+            dst_dir_fd=parent.fd,
+            follow_symlinks=False,
+        )
+        made = os.stat(temporary, dir_fd=parent.fd, follow_symlinks=False)
+        if not _same_file(made, source):
+            discard(parent.fd, temporary)
+            raise FileNotFoundError(2, "the file that it is another name of was exchanged meanwhile")
+        self._replace(parent, temporary, record.name)
+        return Step(Outcome.RESTORED)
+
+    def special(self, path: bytes, record: Special) -> Step:
+        """Make a symbolic link, a device or a fifo."""
+        node = record.node
+        parent = self.directories.open(path)
+        wanted = attributes_of(node)
+        present = look(self.directories, path, node.name)
+        if present is not None and self._is_that(parent.fd, node, present):
+            xattrs = _xattrs_of(parent.fd, node.name)
+            if not differences(present, xattrs, wanted, compare_mode=not node.is_symlink):
+                return Step(Outcome.UNCHANGED)
+            if not may_overwrite(self._run.options.overwrite, node, present):
+                return Step(Outcome.SKIPPED)
+            return Step(Outcome.UPDATED, tuple(self._apply(parent.fd, node, node.name, wanted)))
+        if present is not None and not may_overwrite(self._run.options.overwrite, node, present):
+            return Step(Outcome.SKIPPED)
+        temporary = temporary_name(self._mark, record.number, self._token)
+        discard(parent.fd, temporary)
+        self._make(parent.fd, node, temporary)
+        try:
+            warnings = self._apply(parent.fd, node, temporary, wanted)
+            self._replace(parent, temporary, node.name)
+        except OSError:
+            discard(parent.fd, temporary)
+            raise
+        return Step(Outcome.RESTORED, tuple(warnings))
+
+    def large(self, path: bytes, record: Large) -> Step:
+        """Complete a large file, if its segments allow."""
+        outcome = self.large_files.outcome(record)
+        if outcome in (Outcome.FAILED, Outcome.SKIPPED):
+            self.large_files.drop(path, record)
+            return Step(outcome)
+        if outcome == Outcome.SEGMENT_MATCHES:
+            kept, warnings = self.large_files.keep(path, record)
+            return Step(kept, tuple(warnings))
+        temporary, warnings = self.large_files.complete(path, record)
+        if temporary:
+            self._replace(self.directories.open(path), temporary, record.node.name)
+        return Step(Outcome.RESTORED, tuple(warnings))
+
+    def _replace(self, parent: Directory, temporary: bytes, name: bytes) -> None:
+        replace(
+            parent,
+            temporary,
+            name,
+            remove_directory=self._run.options.delete,
+            protected=self._protected,
+        )
+        self._touch(parent)
+
+    def _touch(self, directory: Directory) -> None:
+        self.file_systems.touch(directory.fd, directory.device)
+
+    def _is_that(self, parent: int, node: Node, present: os.stat_result) -> bool:
+        if stat.S_IFMT(present.st_mode) != stat.S_IFMT(node.st_mode):
+            return False
+        if node.is_symlink:
+            return os.readlink(node.name, dir_fd=parent) == node.target
+        return node.kind == FIFO or present.st_rdev == node.device
+
+    def _make(self, parent: int, node: Node, name: bytes) -> None:
+        if node.is_symlink:
+            if b"\0" in node.target or not node.target:
+                raise CorruptFileError("the snapshot has no proper target for this symbolic link")
+            os.symlink(node.target, name, dir_fd=parent)
+        elif node.kind == FIFO:
+            os.mkfifo(name, 0o600, dir_fd=parent)
+        else:
+            if not 0 <= node.device <= _MAX_DEVICE:
+                raise CorruptFileError("the snapshot has a device number for it that is none")
+            os.mknod(name, 0o600 | stat.S_IFMT(node.st_mode), node.device, dir_fd=parent)
+
+    def _apply(self, parent: int, node: Node, name: bytes, wanted: Attributes) -> list[str]:
+        return (apply_to_link if node.is_symlink else apply_to_special)(parent, name, wanted)
+
+
+def _same_file(one: os.stat_result, other: os.stat_result) -> bool:
+    return (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)
+
+
+def _xattrs_of(parent: int, name: bytes) -> dict[bytes, bytes]:
+    return read_xattrs(b"/proc/self/fd/%d/%b" % (parent, name))

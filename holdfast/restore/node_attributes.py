@@ -1,0 +1,48 @@
+"""What a stored node says about owner, mode, times and extended attributes, checked: it may come from anywhere."""
+
+import stat
+from typing import Final
+
+from holdfast.errors import CorruptFileError
+from holdfast.format.tree import Node
+from holdfast.safe_fs.attributes import Attributes
+
+_NO_ID: Final = 0xFFFF_FFFF
+"""As an owner this means "leave as it is" to the kernel."""
+
+
+def attributes_of(node: Node) -> Attributes:
+    """The attributes that the node's entry shall have on disk.
+
+    Raises:
+        CorruptFileError: they are none that a file can have.
+    """
+    xattrs = node.xattrs
+    if not (0 <= node.uid < _NO_ID and 0 <= node.gid < _NO_ID):
+        raise CorruptFileError("the snapshot has an owner for it that is no user or group id")
+    if any(b"\0" in name or not name for name, _ in xattrs):
+        raise CorruptFileError("the snapshot has an attribute for it that has no proper name")
+    return Attributes(
+        mode=stat.S_IMODE(node.st_mode),
+        uid=node.uid,
+        gid=node.gid,
+        mtime_ns=mtime_of(node),
+        atime_ns=_time(node, "atime_ns"),
+        xattrs=xattrs,
+    )
+
+
+def mtime_of(node: Node) -> int:
+    """The modification time in nanoseconds.
+
+    Raises:
+        CorruptFileError: the stored text is no time.
+    """
+    return _time(node, "mtime_ns")
+
+
+def _time(node: Node, which: str) -> int:
+    try:
+        return int(getattr(node, which))
+    except ValueError as error:
+        raise CorruptFileError("the snapshot has a time for it that is none") from error

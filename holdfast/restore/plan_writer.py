@@ -1,0 +1,141 @@
+"""Writes the plan of one page: records for the finish, and files cut into shards.
+
+Files go into shards in walk order, up to SHARD_BYTES to be written or SHARD_FILES. A larger file is cut into segments
+that are shards of their own, so several processes write it at once and a crash costs one segment.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from holdfast.format.tree import Node
+from holdfast.ids import BlobId
+from holdfast.repository.documents import encode
+from holdfast.repository.workspace import Workspace
+from holdfast.restore.documents import (
+    RECORDS_PER_DOCUMENT,
+    FilePlan,
+    PlanPart,
+    PlanRecord,
+    ShardPlan,
+    part_name,
+    shard_plan_name,
+)
+
+SHARD_BYTES: Final = 512 * 1024 * 1024
+SHARD_FILES: Final = 10_000
+SEGMENT_BLOBS: Final = 250_000
+
+
+def front_code(paths: Sequence[bytes]) -> Iterator[tuple[int, bytes]]:
+    """Each path as (bytes shared with the one before, the rest)."""
+    before = b""
+    for path in paths:
+        shared = _shared_length(before, path)
+        yield shared, path[shared:]
+        before = path
+
+
+def front_decode(coded: Sequence[tuple[int, bytes]]) -> Iterator[bytes]:
+    """The paths again, one at a time."""
+    path = b""
+    for shared, rest in coded:
+        path = path[:shared] + rest
+        yield path
+
+
+def _shared_length(one: bytes, other: bytes) -> int:
+    """The length of the common beginning, found by halving (slices compare at memory speed)."""
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if one[low:middle] == other[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+class PlanWriter:
+    """The documents of one attempt at a page; `token` keeps them apart from those of others."""
+
+    def __init__(self, workspace: Workspace, page: int, token: str, first_shard: int) -> None:
+        self._workspace = workspace
+        self._page = page
+        self._token = token
+        self._records: list[PlanRecord] = []
+        self._files: list[FilePlan] = []
+        self._directories: list[bytes] = []
+        self._bytes = 0
+        self._next_shard = first_shard
+        self.obstacles: list[bytes] = []
+        self.parts = 0
+
+    @property
+    def next_shard(self) -> int:
+        """The number that the shard after the current one will have."""
+        return self._next_shard
+
+    def record(self, record: PlanRecord) -> None:
+        """Add a record for the finish."""
+        self._records.append(record)
+        if len(self._records) >= RECORDS_PER_DOCUMENT:
+            self._write_part()
+
+    def file(
+        self,
+        directory: bytes,
+        node: Node,
+        number: int,
+        size: int,
+        content: Sequence[BlobId],
+        cost: int,
+        expected: str,
+    ) -> None:
+        """Add a whole file; cost: the bytes that will be written for it."""
+        if self._files and (self._bytes + cost > SHARD_BYTES or len(self._files) >= SHARD_FILES):
+            self.close_shard()
+        if not self._directories or self._directories[-1] != directory:
+            self._directories.append(directory)
+        self._files.append(
+            FilePlan(
+                directory=len(self._directories) - 1,
+                number=number,
+                node=node,
+                size=size,
+                content=b"".join(content),
+                expected=expected,
+            )
+        )
+        self._bytes += cost
+
+    def segment(self, directory: bytes, plan: FilePlan) -> None:
+        """Add one segment of a large file as a shard of its own."""
+        self.close_shard()
+        self._directories.append(directory)
+        self._files.append(plan)
+        self.close_shard()
+
+    def close_shard(self) -> None:
+        """Write the current shard, if it has any file."""
+        if not self._files:
+            return
+        shard = ShardPlan(
+            directories=tuple(front_code(self._directories)),
+            files=tuple(self._files),
+            obstacles=tuple(self.obstacles),
+        )
+        self._workspace.put(shard_plan_name(self._page, self._token, self._next_shard), encode(shard))
+        self._next_shard += 1
+        self._files, self._directories, self._bytes = [], [], 0
+
+    def finish(self) -> None:
+        """Write what is left."""
+        self.close_shard()
+        if self._records:
+            self._write_part()
+
+    def _write_part(self) -> None:
+        part = PlanPart(records=tuple(self._records))
+        self._workspace.put(part_name(self._page, self._token, self.parts), encode(part))
+        self._records = []
+        self.parts += 1

@@ -1,0 +1,90 @@
+"""Which paths of a snapshot a restore is about: restic's patterns and a batch of exact paths.
+
+Paths begin with "/" at the root of the selected tree. Includes and exact paths add up; excludes take away. As in
+restic, a directory that matches is restored itself, and a directory that only leads to something selected is created
+for it.
+"""
+
+import os
+from dataclasses import dataclass
+
+from holdfast.restore.request import RestoreOptions
+from holdfast.source.patterns import PatternList
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """selected: restore it. descend: something below may be selected. whole: everything below is, by an exact path."""
+
+    selected: bool
+    descend: bool
+    whole: bool = False
+
+
+_NOTHING = Choice(selected=False, descend=False)
+_ALL = Choice(selected=True, descend=True)
+_WHOLE = Choice(selected=True, descend=True, whole=True)
+
+
+class Selection:
+    """The part of a request that selects, made ready for many questions. Raises UsageError for a malformed pattern."""
+
+    def __init__(self, options: RestoreOptions) -> None:
+        self._includes = [
+            PatternList(_texts(options.includes)),
+            PatternList(_texts(options.iincludes), ignore_case=True),
+        ]
+        self._excludes = [
+            PatternList(_texts(options.excludes)),
+            PatternList(_texts(options.iexcludes), ignore_case=True),
+        ]
+        self._exact = frozenset(_clean(path) for path in options.exact_paths)
+        self._leading = frozenset(above for path in self._exact for above in _ancestors(path))
+        self._limited = options.limits_selection
+        self._filtered = self._limited or bool(options.excludes or options.iexcludes)
+
+    def choose(self, path: bytes, *, whole: bool) -> Choice:
+        """What to do with `path`; `whole`: it lies below an exact path."""
+        if not self._filtered:
+            return _ALL
+        if any(patterns.matches(path) for patterns in self._excludes):
+            return _NOTHING
+        if whole or path in self._exact:
+            return _WHOLE
+        if not self._limited:
+            return _ALL
+        selected = False
+        descend = path in self._leading
+        for patterns in self._includes:
+            matches, below = patterns.matches_with_children(path)
+            selected = selected or matches
+            descend = descend or below
+        return Choice(selected=selected, descend=descend)
+
+    def selects(self, path: bytes) -> bool:
+        """Whether a path that the snapshot does not have would have been selected (what `delete` may remove)."""
+        whole = bool(self._exact) and any(above in self._exact for above in _ancestors(path))
+        return self.choose(path, whole=whole).selected
+
+    @property
+    def exact_paths(self) -> frozenset[bytes]:
+        """The batch, cleaned of double and trailing slashes."""
+        return self._exact
+
+
+def _texts(patterns: tuple[bytes, ...]) -> list[str]:
+    return [os.fsdecode(pattern) for pattern in patterns if pattern]
+
+
+def _clean(path: bytes) -> bytes:
+    return b"/" + b"/".join(part for part in path.split(b"/") if part not in (b"", b"."))
+
+
+def _ancestors(path: bytes) -> list[bytes]:
+    """The paths above `path`, beginning with "/"."""
+    found = [b"/"]
+    position = path.find(b"/", 1)
+    while position > 0:
+        found.append(path[:position])
+        position = path.find(b"/", position + 1)
+    return found

@@ -1,0 +1,104 @@
+"""The directory that a restore goes into: opened by the path that the person gave, and looked at by descriptor."""
+
+import os
+import stat
+
+from holdfast.errors import TargetError
+from holdfast.format.tree import Node
+from holdfast.restore.node_attributes import mtime_of
+from holdfast.restore.request import Overwrite
+from holdfast.restore.run import RestoreRun
+from holdfast.safe_fs.directories import DIRECTORY_FLAGS, Directories
+from holdfast.storage.local import LocalStorage
+
+ROOT_FLAGS = DIRECTORY_FLAGS & ~os.O_NOFOLLOW
+
+
+def target_state(target: bytes) -> str:
+    """What is at the target: "absent", "empty" or "used".
+
+    Raises:
+        TargetError: it is no directory, or we may not look into it.
+    """
+    try:
+        with os.scandir(target) as entries:
+            return "empty" if next(entries, None) is None else "used"
+    except FileNotFoundError:
+        return "absent"
+    except NotADirectoryError as error:
+        raise TargetError(
+            f"the restore target {os.fsdecode(target)!r} is not a directory", hint="Name another --target."
+        ) from error
+    except OSError as error:
+        raise TargetError(
+            f"the restore target {os.fsdecode(target)!r} cannot be used: {error.strerror}"
+        ) from error
+
+
+def open_target(target: bytes) -> Directories | None:
+    """The target's directories; None when it does not exist. Links in the given path itself are followed.
+
+    Raises:
+        TargetError: it cannot be opened.
+    """
+    try:
+        return Directories(os.open(target, ROOT_FLAGS))
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise TargetError(
+            f"the restore target {os.fsdecode(target)!r} cannot be used: {error.strerror}"
+        ) from error
+
+
+def make_target(target: bytes) -> Directories:
+    """The target's directories; it is created where it is missing.
+
+    Raises:
+        TargetError: it cannot be created.
+    """
+    try:
+        os.makedirs(target, mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise TargetError(
+            f"the restore target {os.fsdecode(target)!r} cannot be created: {error.strerror}"
+        ) from error
+    opened = open_target(target)
+    if opened is None:
+        raise TargetError(f"the restore target {os.fsdecode(target)!r} vanished")
+    return opened
+
+
+def protected_directories(run: RestoreRun) -> frozenset[tuple[int, int]]:
+    """Device and inode of what `delete` must never remove: the repository that we restore from."""
+    storage = run.repository.storage
+    if not isinstance(storage, LocalStorage):
+        return frozenset()
+    status = storage.path.stat()
+    return frozenset({(status.st_dev, status.st_ino)})
+
+
+def look(directories: Directories, directory: bytes, name: bytes) -> os.stat_result | None:
+    """What is at a path, links not followed; None when nothing is."""
+    try:
+        return os.stat(name, dir_fd=directories.open(directory).fd, follow_symlinks=False)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def may_overwrite(rule: Overwrite, node: Node, present: os.stat_result) -> bool:
+    """Whether the rule lets `node` take the place of what is present."""
+    if rule is Overwrite.NEVER:
+        return False
+    if rule is Overwrite.IF_NEWER:
+        return mtime_of(node) > present.st_mtime_ns
+    return True
+
+
+def looks_equal(node: Node, present: os.stat_result) -> bool:
+    """Whether a file on disk has the snapshot's size and modification time."""
+    return (
+        stat.S_ISREG(present.st_mode)
+        and present.st_size == node.size
+        and present.st_mtime_ns == mtime_of(node)
+    )

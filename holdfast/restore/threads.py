@@ -1,0 +1,42 @@
+"""Runs blocking work for a coroutine in a thread, and stops it when the coroutine is cancelled."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+ResultT = TypeVar("ResultT")
+
+
+class _Stopped(Exception):
+    """The work was told to stop, and did."""
+
+
+class Stop:
+    """Told to the work; it looks at it between steps that are short."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def set(self) -> None:
+        self._event.set()
+
+    def check(self) -> None:
+        """Ends the work when it was told to stop."""
+        if self._event.is_set():
+            raise _Stopped
+
+
+async def run_stoppable(work: Callable[[Stop], ResultT]) -> ResultT:
+    """The result of `work`. A cancellation tells it to stop, waits until it has, and goes on as a cancellation."""
+    stop = Stop()
+    running = asyncio.ensure_future(asyncio.to_thread(work, stop))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        stop.set()
+        while not running.done():
+            await asyncio.wait((running,))
+        if not running.cancelled():
+            running.exception()
+        raise
