@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import ctypes
 import logging
+import math
 import os
 import pwd
 import signal
@@ -40,12 +41,14 @@ from holdfast.journal.journal import Journal
 from holdfast.settings.load import load_settings
 from holdfast.settings.model import Settings, WorkerSettings
 from holdfast.settings.passwords import PasswordBook
+from starter.connection import tls_config
 from workflows.catalogue import WORKFLOWS, workflow_runner
 from workflows.registration import ensure_search_attributes
 
 LIGHT_SLOTS: Final = 4
 COPY_SLOTS: Final = 1
 _RECONNECT_S: Final = 0.5
+_AFTER_GRACE_S: Final = 10
 _PR_SET_PDEATHSIG: Final = 1
 _LOG: Final = logging.getLogger("holdfast.worker")
 
@@ -91,8 +94,8 @@ def run_worker_process(config: WorkerConfig) -> int:
 async def _work(config: WorkerConfig) -> None:
     settings = settings_of(config)
     stop = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    client = await _connect(config, stop)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, _stop_soon, stop, settings.worker)
+    client = await _connect(config, settings, stop)
     if client is None:
         return
     journal = Recorder(Journal.at(settings.journal_path))
@@ -104,6 +107,12 @@ async def _work(config: WorkerConfig) -> None:
         workers = build_workers(client, services, executor, settings.worker, config.queues)
         await poll_until(stop, workers)
         await asyncio.to_thread(services.close)
+
+
+def _stop_soon(stop: asyncio.Event, settings: WorkerSettings) -> None:
+    """Stop, and have the kernel end this process if that hangs: its supervisor, who would, may be dead."""
+    signal.alarm(math.ceil(settings.graceful_shutdown_s) + _AFTER_GRACE_S)
+    stop.set()
 
 
 def settings_of(config: WorkerConfig) -> Settings:
@@ -171,13 +180,16 @@ def _threads(queues: Sequence[str]) -> int:
     return (LIGHT_SLOTS + COPY_SLOTS) * len(queues)
 
 
-async def _connect(config: WorkerConfig, stop: asyncio.Event) -> Client | None:
+async def _connect(config: WorkerConfig, settings: Settings, stop: asyncio.Event) -> Client | None:
     """A client of the server, once it answers; None when told to stop before that."""
+    tls = tls_config(settings.server.tls) or False
     runtime = Runtime(telemetry=TelemetryConfig())
     told = False
     while not stop.is_set():
         try:
-            client = await Client.connect(config.address, namespace=config.namespace, runtime=runtime)
+            client = await Client.connect(
+                config.address, namespace=config.namespace, tls=tls, runtime=runtime
+            )
             await ensure_search_attributes(client)
         except (RPCError, RuntimeError, TimeoutError) as error:
             if not told:
@@ -208,7 +220,7 @@ def _username() -> str:
 
 def _supervise(settings_file: str | None) -> int:
     # Imported here: it brings the whole command line, which a worker process has no use for.
-    from starter.supervisor import serve  # noqa: PLC0415
+    from starter.foreground import serve  # noqa: PLC0415
 
     return serve(settings_file)
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from contracts.common import copy_queue
 
-__all__ = ["QUEUE_PREFIX", "copy_queue", "is_token", "task_queue"]
+__all__ = ["QUEUE_PREFIX", "copy_queue", "is_token", "queue_of", "task_queue"]
 
 QUEUE_PREFIX: Final = "holdfast"
 _REQUEST_MARK: Final = "@"
@@ -23,7 +23,11 @@ def is_token(name: str) -> bool:
 
 def task_queue(host: str, repository: str) -> str:
     """The queue of runs on `host` for `repository` (a profile's name, or "@token")."""
-    queue = f"{QUEUE_PREFIX}.{host}"
+    return queue_of(f"{QUEUE_PREFIX}.{host}", repository)
+
+
+def queue_of(host_queue: str, repository: str) -> str:
+    """The same, when the queue of the host is known by its name."""
     if not is_token(repository):
-        return queue
-    return f"{queue}.{repository.removeprefix(_REQUEST_MARK)[:_TOKEN_DIGITS]}"
+        return host_queue
+    return f"{host_queue}.{repository.removeprefix(_REQUEST_MARK)[:_TOKEN_DIGITS]}"

@@ -19,6 +19,7 @@
     │       ├── StoredFileMissingError       a stored file that should be there is not
     │       └── BlobMissingError             a referenced blob is in no index
     └── TemporaryError               a later attempt may succeed
+        ├── ServerUnavailableError       no Temporal server answers, or it refuses us
         ├── StorageUnavailableError      the storage did not answer, or answered with an error of its own
         ├── StorageFullError             no space, no inodes or over quota
         ├── RepositoryLockedError        somebody holds a lock that excludes ours
@@ -136,6 +137,10 @@ class StoredFileMissingError(IntegrityError):
 
 class BlobMissingError(IntegrityError):
     """A referenced blob is in no index."""
+
+
+class ServerUnavailableError(TemporaryError):
+    """No Temporal server answers, or it refuses us."""
 
 
 class StorageUnavailableError(TemporaryError):

@@ -1,0 +1,1 @@
+"""The command line, and the processes that it starts: everything that starts or steers a workflow."""

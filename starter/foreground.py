@@ -1,0 +1,136 @@
+"""Services in the foreground, until a signal ends them: `holdfast up`, `holdfast worker`, `python worker.py`.
+
+Runs that were interrupted go on by themselves once workers are there: their workflows are still open on the server.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from holdfast.errors import EXIT_COMPLETE, ServerUnavailableError, UsageError
+from holdfast.settings.load import load_settings
+from holdfast.settings.model import Settings
+from starter.connection import connect
+from starter.hosting import kept, prepare
+from starter.ownership import ServiceNote, claim_service, registered_service, running_services
+from starter.service import base_queue
+from starter.supervisor import Crew, running_workers
+from starter.temporal_server import EmbeddedServer
+
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+_LOG: Final = logging.getLogger("holdfast.service")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assignment:
+    """What a service is to do. up: with the server, as this state directory's one service."""
+
+    settings: Settings
+    up: bool
+    environ: Mapping[str, str] = field(repr=False)
+    queues: tuple[str, ...]
+    passwords: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+
+
+def serve(settings_file: str | None) -> int:
+    """Workers for this host's queue until SIGTERM or Ctrl-C; returns the exit code. What `python worker.py` does.
+
+    Raises:
+        HoldfastError: as `run_service`, and the settings are wrong.
+    """
+    settings = load_settings(Path(settings_file) if settings_file else None, os.environ)
+    return run_service(
+        Assignment(settings=settings, up=False, environ=os.environ, queues=(base_queue(settings, ""),))
+    )
+
+
+def run_service(assignment: Assignment) -> int:
+    """Serve until SIGTERM or Ctrl-C; returns the exit code. Tells on stderr what goes on.
+
+    Raises:
+        UsageError: there is a service already.
+        ServerUnavailableError: there is no server, or it cannot be started.
+        StorageDeniedError, StorageFullError: the state directory cannot be written.
+    """
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="holdfast: %(message)s")
+    asyncio.run(_serve(assignment))
+    return EXIT_COMPLETE
+
+
+async def _serve(assignment: Assignment) -> None:
+    settings = assignment.settings
+    async with contextlib.AsyncExitStack() as stack:
+        if assignment.up:
+            _claim_state_dir(settings, stack)
+        address, ui_url = await _server(assignment, stack)
+        note = ServiceNote(pid=os.getpid(), up=assignment.up, queues=assignment.queues)
+        stack.enter_context(registered_service(settings.state_dir, note))
+        crew = Crew(
+            settings=settings,
+            address=address,
+            queues=assignment.queues,
+            environ=assignment.environ,
+            passwords=assignment.passwords,
+            to_stderr=True,
+        )
+        await stack.enter_async_context(running_workers(crew))
+        _LOG.info("server %s, worker processes: %d", address, settings.worker.processes)
+        _LOG.info("serving the task queues %s", ", ".join(assignment.queues))
+        if ui_url is not None:
+            _LOG.info("Web UI: %s", ui_url)
+        await _told_to_stop()
+        _LOG.info("ending; again to end at once")
+
+
+async def _told_to_stop() -> None:
+    """Return at the first signal; the next one has its usual effect, and children end with this process."""
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, stop.set)
+    await stop.wait()
+    for number in _SIGNALS:
+        loop.remove_signal_handler(number)
+
+
+async def _server(assignment: Assignment, stack: contextlib.AsyncExitStack) -> tuple[str, str | None]:
+    """Address and Web UI of the server; `up` runs the embedded one, workers wait for a configured one."""
+    settings = assignment.settings
+    if settings.server.address is not None:
+        if assignment.up:
+            await prepare(await connect(settings.server, settings.server.address), settings.server.address)
+        return settings.server.address, settings.server.ui_url
+    server = EmbeddedServer(settings, assignment.environ)
+    if not assignment.up:
+        if await server.find() is None:
+            raise ServerUnavailableError(
+                f"no server runs for the state directory {settings.state_dir}",
+                hint="Start `holdfast up`, or set server.address in holdfast.toml.",
+            )
+        return server.address, server.ui_url
+    stack.push_async_callback(server.stop)
+    await prepare(await server.join(), server.address)
+    await stack.enter_async_context(kept(server))
+    return server.address, server.ui_url
+
+
+def _claim_state_dir(settings: Settings, stack: contextlib.AsyncExitStack) -> None:
+    """Become this state directory's service.
+
+    Raises:
+        UsageError: another process is.
+    """
+    claim = claim_service(settings.state_dir)
+    if claim is None:
+        pids = [str(note.pid) for note in running_services(settings.state_dir) if note.up]
+        raise UsageError(
+            f"a service is up already for {settings.state_dir}{' (process ' + pids[0] + ')' if pids else ''}",
+            hint="Use it, stop it with Ctrl-C, or choose another state_dir.",
+        )
+    stack.callback(claim.release)

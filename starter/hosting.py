@@ -1,0 +1,125 @@
+"""How a command comes by a server and workers: those that run, or its own for as long as it lasts.
+
+Whether workers are there is known from the notes of this host's services, not from the server: it lists the pollers
+of the last minutes, dead or alive, and those of other commands, which end when they please.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from holdfast.errors import PasswordMissingError, ServerUnavailableError
+from holdfast.settings.model import Settings
+from starter.connection import connect, is_served_elsewhere
+from starter.ownership import running_services
+from starter.service import Need, Service, base_queue
+from starter.supervisor import Crew, running_workers
+from starter.temporal_server import EmbeddedServer
+from workflows.registration import ensure_search_attributes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """A server that answers. hire: nobody serves the queue that is needed."""
+
+    client: Client
+    address: str
+    ui_url: str | None
+    owned: bool
+    hire: bool
+
+
+@contextlib.asynccontextmanager
+async def hosted(settings: Settings, need: Need, environ: Mapping[str, str]) -> AsyncIterator[Service]:
+    """`open_service`, of starter/service.py."""
+    async with contextlib.AsyncExitStack() as stack:
+        if settings.server.address is None:
+            place = await _embedded(settings, need, environ, stack)
+        else:
+            place = await _configured(settings, need, settings.server.address)
+        await prepare(place.client, place.address)
+        if place.hire:
+            crew = Crew(
+                settings=settings,
+                address=place.address,
+                queues=(need.queue,),
+                environ=environ,
+                passwords=need.passwords,
+            )
+            await stack.enter_async_context(running_workers(crew))
+        yield Service(client=place.client, ui_url=place.ui_url, owned=place.owned or place.hire)
+
+
+async def _configured(settings: Settings, need: Need, address: str) -> _Place:
+    client = await connect(settings.server, address)
+    hire = bool(need.queue) and not _is_served(settings, need.queue)
+    if hire:
+        hire = not await is_served_elsewhere(client, need.queue)
+    return _Place(client=client, address=address, ui_url=settings.server.ui_url, owned=False, hire=hire)
+
+
+async def _embedded(
+    settings: Settings, need: Need, environ: Mapping[str, str], stack: contextlib.AsyncExitStack
+) -> _Place:
+    """The server, which goes on as long as this command needs it to, whoever owns it now."""
+    server = EmbeddedServer(settings, environ)
+    stack.push_async_callback(server.stop)
+    client = await server.join()
+    hire = bool(need.queue) and not _is_served(settings, need.queue)
+    if hire:
+        _refuse_if_service_is_up(settings, need)
+    owned = server.owned
+    if hire or owned:
+        await stack.enter_async_context(kept(server))
+    return _Place(client=client, address=server.address, ui_url=server.ui_url, owned=owned, hire=hire)
+
+
+@contextlib.asynccontextmanager
+async def kept(server: EmbeddedServer) -> AsyncIterator[None]:
+    """Have the server started again whenever it, or who owned it, ends; while the context lasts."""
+    guardian = asyncio.create_task(server.keep())
+    try:
+        yield
+    finally:
+        guardian.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await guardian
+
+
+async def prepare(client: Client, address: str) -> None:
+    """Create what workflows rely on.
+
+    Raises:
+        ServerUnavailableError: the server does not let us.
+    """
+    try:
+        await ensure_search_attributes(client)
+    except (RPCError, TimeoutError) as error:
+        raise ServerUnavailableError(
+            f"the server at {address} does not take our search attributes: {error}",
+            hint="Create them there as docs/operations.md says, or give this user the right to.",
+        ) from error
+
+
+def _is_served(settings: Settings, queue: str) -> bool:
+    return any(queue in note.queues for note in running_services(settings.state_dir))
+
+
+def _refuse_if_service_is_up(settings: Settings, need: Need) -> None:
+    """A repository that was given by its location is the service's business when there is one.
+
+    Raises:
+        PasswordMissingError: there is one, and it was not given that repository's password.
+    """
+    pids = [note.pid for note in running_services(settings.state_dir) if note.up]
+    if not pids or need.queue == base_queue(settings, ""):
+        return
+    location = next(iter(need.passwords), "LOCATION")
+    raise PasswordMissingError(
+        f"the running service (process {pids[0]}) was not given the password of {location}",
+        hint=f"Stop it, or start it anew with `holdfast up --repo {location} --password-file FILE`.",
+    )

