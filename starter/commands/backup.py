@@ -1,0 +1,125 @@
+"""`holdfast backup`: back up paths, or a source of the settings."""
+
+import asyncio
+from dataclasses import dataclass, replace
+from typing import Annotated
+
+import typer
+
+from holdfast.errors import UsageError
+from holdfast.format.pack import Compression
+from holdfast.settings.model import (
+    MAX_PACK_SIZE_BYTES,
+    MIN_PACK_SIZE_BYTES,
+    STRATEGIES,
+    VERIFY_LEVELS,
+    RepositoryProfile,
+)
+from holdfast.settings.suggestions import one_of
+from starter import conduct, orders
+from starter.invocation import Invocation
+from starter.sources import SourceOptions, chosen_source
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackupOptions(SourceOptions):
+    """Options of `backup`."""
+
+    tag: Annotated[
+        tuple[str, ...], typer.Option(metavar="TAG[,TAG…]", help="Tags for the snapshot; repeatable.")
+    ] = ()
+    host: Annotated[
+        str, typer.Option("--host", "-H", metavar="NAME", help="The host that the snapshot names.")
+    ] = ""
+    parent: Annotated[
+        str, typer.Option(metavar="SNAPSHOT", help="Compare with this snapshot instead of the strategy's.")
+    ] = ""
+    force: Annotated[
+        bool, typer.Option("--force", "-f", help="Read all files again; the same as --strategy full.")
+    ] = False
+    strategy: Annotated[
+        str, typer.Option(metavar="NAME", help="auto, full, differential or incremental.", show_default=False)
+    ] = ""
+    verify: Annotated[
+        str, typer.Option(metavar="LEVEL", help="none, structure, written or full.", show_default=False)
+    ] = ""
+    compression: Annotated[
+        str, typer.Option(metavar="MODE", help="auto, off or max.", show_default=False)
+    ] = ""
+    pack_size: Annotated[
+        int, typer.Option(metavar="MIB", help="Size of packs in MiB.", show_default=False)
+    ] = 0
+    fresh: Annotated[bool, typer.Option("--fresh", help="Do not go on with an interrupted run.")] = False
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Return once the run is started; a service must be up.")
+    ] = False
+
+
+def backup(options: BackupOptions) -> int:
+    """Back up PATHS, or a source of the settings by its name."""
+    invocation = Invocation.of(options)
+    source = chosen_source(invocation, options)
+    repository = _repository(invocation, options, source.repository)
+    strategy = _choice("--strategy", _strategy(options), STRATEGIES) or source.strategy
+    verify = _choice("--verify", options.verify, VERIFY_LEVELS) or source.verify
+    orders.check_repository(repository)
+    name = orders.repository_name(invocation, repository)
+    subject = source.name if source.order is None else orders.store(invocation.settings, source.order)
+    request = orders.backup_request(
+        invocation.settings,
+        repository=name,
+        source=subject,
+        strategy=strategy,
+        verify=verify,
+        host=options.host,
+        tags=_tags(options.tag),
+        parent=options.parent,
+    )
+    order = conduct.Order(
+        request=request,
+        repository=repository,
+        workflow_id=orders.workflow_id(orders.BACKUP, invocation.settings, name, subject),
+        fresh=options.fresh,
+        detach=options.detach,
+    )
+    return asyncio.run(conduct.carry_out(invocation, order))
+
+
+def _strategy(options: BackupOptions) -> str:
+    if not options.force:
+        return options.strategy
+    if options.strategy not in ("", "full"):
+        raise UsageError("--force means --strategy full", hint="Give one of the two.")
+    return "full"
+
+
+def _choice(option: str, value: str, choices: tuple[str, ...]) -> str:
+    if value and value not in choices:
+        raise UsageError(f"{option}: {value!r} is not known", hint=one_of(value, choices, option))
+    return value
+
+
+def _tags(given: tuple[str, ...]) -> tuple[str, ...]:
+    """restic's: comma-separated lists, and the option may be repeated."""
+    tags = [tag.strip() for several in given for tag in several.split(",")]
+    for tag in tags:
+        if tag.startswith("holdfast-"):
+            raise UsageError('tags that begin with "holdfast-" are ours', hint="Choose another.")
+    return tuple(dict.fromkeys(tag for tag in tags if tag))
+
+
+def _repository(invocation: Invocation, options: BackupOptions, fallback: str) -> RepositoryProfile:
+    """The repository; with another compression or pack size than its profile's, it is one of its own."""
+    repository = invocation.repository(fallback)
+    compression = _choice("--compression", options.compression, tuple(mode.value for mode in Compression))
+    if compression:
+        repository = replace(repository, compression=Compression(compression))
+    if options.pack_size:
+        size_bytes = options.pack_size << 20
+        if not MIN_PACK_SIZE_BYTES <= size_bytes <= MAX_PACK_SIZE_BYTES:
+            raise UsageError(
+                f"--pack-size: {options.pack_size} MiB cannot be used",
+                hint=f"Give {MIN_PACK_SIZE_BYTES >> 20} to {MAX_PACK_SIZE_BYTES >> 20}.",
+            )
+        repository = replace(repository, pack_size_bytes=size_bytes)
+    return repository

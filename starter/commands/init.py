@@ -1,0 +1,48 @@
+"""`holdfast init`: create a repository."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+from holdfast.errors import EXIT_COMPLETE, UsageError
+from holdfast.repository.repository import Repository
+from holdfast.settings.suggestions import one_of
+from holdfast.storage.locations import open_storage
+from starter.invocation import Invocation
+from starter.options import CommonOptions
+from starter.output import say, say_json
+
+_VERSIONS = {"1": 1, "2": 2, "stable": 2, "latest": 2}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InitOptions(CommonOptions):
+    """Options of `init`."""
+
+    repository_version: Annotated[
+        str, typer.Option(metavar="VERSION", help="Format version: 1, 2, stable or latest.")
+    ] = "stable"
+
+
+def init(options: InitOptions) -> int:
+    """Create a repository."""
+    version = _VERSIONS.get(options.repository_version)
+    if version is None:
+        raise UsageError(
+            f"{options.repository_version!r} is no format version",
+            hint=one_of(options.repository_version, _VERSIONS, "--repository-version"),
+        )
+    invocation = Invocation.of(options)
+    profile = invocation.repository()
+    storage = open_storage(profile.location)
+    password = invocation.password(profile, confirm=True)
+    repository = Repository.init(storage, password, version=version)
+    if options.json:
+        say_json(
+            {"message_type": "initialized", "id": repository.id, "repository": repository.storage.location}
+        )
+    elif not options.quiet:
+        say(f"created repository {repository.id[:10]} at {repository.storage.location}")
+        say("The password is the only way into it: keep it safe, and not only on this host.")
+    return EXIT_COMPLETE

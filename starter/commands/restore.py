@@ -1,0 +1,191 @@
+"""`holdfast restore`: bring a snapshot, or parts of it, back."""
+
+import asyncio
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from contracts.common import VerifyLevel
+from holdfast.errors import UsageError
+from holdfast.restore.request import Overwrite, RestoreOptions
+from holdfast.settings.suggestions import one_of
+from holdfast.settings.text import decode_text_file, trim
+from starter import conduct, orders
+from starter.invocation import Invocation
+from starter.options import CommonOptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreCommandOptions(CommonOptions):
+    """Options of `restore`."""
+
+    snapshot: Annotated[str, typer.Argument(metavar="SNAPSHOT[:SUBFOLDER]", help='An id, or "latest".')]
+    only: Annotated[
+        tuple[str, ...],
+        typer.Argument(
+            metavar="[PATHS]", help="Restore only these paths of the snapshot.", show_default=False
+        ),
+    ] = ()
+    target: Annotated[
+        str, typer.Option("--target", "-t", metavar="DIR", help="Where to restore to.", show_default=False)
+    ] = ""
+    in_place: Annotated[bool, typer.Option("--in-place", help="Restore to where the files came from.")] = (
+        False
+    )
+    include: Annotated[
+        tuple[str, ...],
+        typer.Option("--include", "-i", metavar="PATTERN", help="Restore only these; repeatable."),
+    ] = ()
+    iinclude: Annotated[
+        tuple[str, ...], typer.Option(metavar="PATTERN", help="The same without regard to case.")
+    ] = ()
+    include_file: Annotated[tuple[str, ...], typer.Option(metavar="FILE", help="--include from FILE.")] = ()
+    iinclude_file: Annotated[tuple[str, ...], typer.Option(metavar="FILE", help="--iinclude from FILE.")] = ()
+    exclude: Annotated[
+        tuple[str, ...],
+        typer.Option("--exclude", "-e", metavar="PATTERN", help="Leave these out; repeatable."),
+    ] = ()
+    iexclude: Annotated[
+        tuple[str, ...], typer.Option(metavar="PATTERN", help="The same without regard to case.")
+    ] = ()
+    exclude_file: Annotated[tuple[str, ...], typer.Option(metavar="FILE", help="--exclude from FILE.")] = ()
+    iexclude_file: Annotated[tuple[str, ...], typer.Option(metavar="FILE", help="--iexclude from FILE.")] = ()
+    files_from: Annotated[
+        tuple[str, ...], typer.Option(metavar="FILE", help="Restore the paths that FILE lists, one a line.")
+    ] = ()
+    files_from_raw: Annotated[
+        tuple[str, ...], typer.Option(metavar="FILE", help="The same, each path ended by a NUL byte.")
+    ] = ()
+    overwrite: Annotated[str, typer.Option(metavar="WHEN", help="always, if-changed, if-newer or never.")] = (
+        "always"
+    )
+    delete: Annotated[
+        bool,
+        typer.Option("--delete", help="Remove from restored directories what the snapshot does not have."),
+    ] = False
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", "-n", help="Say what would be done; write nothing.")
+    ] = False
+    verify: Annotated[bool, typer.Option("--verify/--no-verify", help="Read back what was restored.")] = False
+    sparse: Annotated[bool, typer.Option("--sparse/--no-sparse", help="Leave runs of zeros as holes.")] = True
+    host: Annotated[
+        tuple[str, ...],
+        typer.Option("--host", "-H", metavar="HOST", help='"latest" of this host; repeatable.'),
+    ] = ()
+    path: Annotated[
+        tuple[str, ...], typer.Option(metavar="PATH", help='"latest" with this path; repeatable.')
+    ] = ()
+    tag: Annotated[
+        tuple[str, ...],
+        typer.Option(metavar="TAG[,TAG…]", help='"latest" with all of these tags; repeatable.'),
+    ] = ()
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Return once the run is started; a service must be up.")
+    ] = False
+
+
+def restore(options: RestoreCommandOptions) -> int:
+    """Restore a snapshot, or parts of it, to a target."""
+    invocation = Invocation.of(options)
+    wanted = _wanted(options)
+    wanted.check()
+    repository = invocation.repository()
+    orders.check_repository(repository)
+    name = orders.repository_name(invocation, repository)
+    selection = orders.store(invocation.settings, wanted)
+    verify = VerifyLevel.FULL if options.verify and not options.dry_run else VerifyLevel.NONE
+    order = conduct.Order(
+        request=orders.restore_request(
+            invocation.settings, repository=name, selection=selection, verify=verify
+        ),
+        repository=repository,
+        workflow_id=orders.workflow_id(orders.RESTORE, invocation.settings, name, selection),
+        detach=options.detach,
+        list_files=options.dry_run or options.verbose > 0,
+    )
+    return asyncio.run(conduct.carry_out(invocation, order))
+
+
+def _wanted(options: RestoreCommandOptions) -> RestoreOptions:
+    try:
+        overwrite = Overwrite(options.overwrite)
+    except ValueError:
+        raise UsageError(
+            f"--overwrite: {options.overwrite!r} is not known",
+            hint=one_of(options.overwrite, [way.value for way in Overwrite], "--overwrite"),
+        ) from None
+    return RestoreOptions(
+        snapshot=options.snapshot,
+        hosts=options.host,
+        paths=tuple(_absolute(path) for path in options.path),
+        tags=options.tag,
+        target=_target(options),
+        includes=(*_raw(options.include), *_patterns(options.include_file)),
+        iincludes=(*_raw(options.iinclude), *_patterns(options.iinclude_file)),
+        excludes=(*_raw(options.exclude), *_patterns(options.exclude_file)),
+        iexcludes=(*_raw(options.iexclude), *_patterns(options.iexclude_file)),
+        exact_paths=_exact_paths(options),
+        overwrite=overwrite,
+        delete=options.delete,
+        dry_run=options.dry_run,
+        sparse=options.sparse,
+    )
+
+
+def _target(options: RestoreCommandOptions) -> bytes | None:
+    if options.target and options.in_place:
+        raise UsageError("--target and --in-place exclude each other", hint="Give one of them.")
+    if options.in_place:
+        return None
+    if not options.target:
+        raise UsageError(
+            "nothing says where to restore to",
+            hint="Give --target DIR, or --in-place for where the files came from.",
+        )
+    return _absolute(options.target)
+
+
+def _exact_paths(options: RestoreCommandOptions) -> tuple[bytes, ...]:
+    """Positional paths and lists; an empty list selects nothing, which nobody can mean."""
+    listed: list[bytes] = list(_raw(options.only))
+    for file in options.files_from:
+        lines = decode_text_file(_read(file, "--files-from")).split("\n")
+        listed += [
+            os.fsencode(trimmed) for line in lines if (trimmed := trim(line)) and not trimmed.startswith("#")
+        ]
+    for file in options.files_from_raw:
+        listed += [name for name in _read(file, "--files-from-raw").split(b"\0") if name]
+    if (options.files_from or options.files_from_raw) and not listed:
+        raise UsageError("the list of files is empty", hint="Nothing was restored.")
+    return tuple(dict.fromkeys(path if path.startswith(b"/") else b"/" + path for path in listed))
+
+
+def _patterns(files: tuple[str, ...]) -> tuple[bytes, ...]:
+    """Patterns of files, read now: a restore begins at once."""
+    found: list[bytes] = []
+    for file in files:
+        for line in decode_text_file(_read(file, "the pattern file")).split("\n"):
+            pattern = trim(line)
+            if pattern and not pattern.startswith("#"):
+                found.append(os.fsencode(pattern))
+    return tuple(found)
+
+
+def _read(file: str, what: str) -> bytes:
+    try:
+        return Path(file).read_bytes()
+    except OSError as error:
+        raise UsageError(
+            f"{what}: {file} cannot be read: {error.strerror}", hint="Check its path."
+        ) from error
+
+
+def _raw(texts: tuple[str, ...]) -> tuple[bytes, ...]:
+    return tuple(os.fsencode(text) for text in texts)
+
+
+def _absolute(path: str) -> bytes:
+    return os.path.normpath(os.path.join(bytes(Path.cwd()), os.fsencode(path)))

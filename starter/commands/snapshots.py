@@ -1,0 +1,97 @@
+"""`holdfast snapshots`: list the snapshots of a repository."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+import msgspec
+import typer
+
+from holdfast.errors import EXIT_COMPLETE, HoldfastError
+from holdfast.ids import SnapshotId, short, to_hex
+from holdfast.repository.snapshots import StoredSnapshot, list_snapshots, matches
+from starter.invocation import Invocation
+from starter.opening import open_repository
+from starter.options import SnapshotFilterOptions
+from starter.output import say, say_json, warn
+from starter.text import local_time, table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotsOptions(SnapshotFilterOptions):
+    """Options of `snapshots`."""
+
+    ids: Annotated[
+        tuple[str, ...], typer.Argument(metavar="[SNAPSHOTS]", help="Only these.", show_default=False)
+    ] = ()
+    latest: Annotated[
+        int,
+        typer.Option(
+            metavar="N", help="Only the newest N of each host and set of paths.", show_default=False
+        ),
+    ] = 0
+
+
+def snapshots(options: SnapshotsOptions) -> int:
+    """List the snapshots of a repository."""
+    repository = open_repository(Invocation.of(options))
+
+    def unreadable(snapshot_id: SnapshotId, error: HoldfastError) -> None:
+        warn(f"snapshot {short(snapshot_id)} cannot be read: {error.message}")
+
+    found = [
+        stored
+        for stored in list_snapshots(repository, on_unreadable=unreadable)
+        if matches(stored.snapshot, hosts=options.host, paths=options.path, tags=options.tag)
+        and _is_named(stored, options.ids)
+    ]
+    if options.latest > 0:
+        found = _newest(found, options.latest)
+    if options.json:
+        say_json([document(stored) for stored in found])
+        return EXIT_COMPLETE
+    for line in _table(found):
+        say(line)
+    return EXIT_COMPLETE
+
+
+def document(stored: StoredSnapshot) -> dict[str, object]:
+    """A snapshot as restic's JSON has it."""
+    plain: dict[str, object] = msgspec.to_builtins(stored.snapshot)
+    return plain | {"id": to_hex(stored.id), "short_id": short(stored.id)}
+
+
+def _is_named(stored: StoredSnapshot, ids: Sequence[str]) -> bool:
+    return not ids or any(name == "latest" or to_hex(stored.id).startswith(name) for name in ids)
+
+
+def _newest(found: Iterable[StoredSnapshot], count: int) -> list[StoredSnapshot]:
+    groups: dict[tuple[str, tuple[str, ...]], list[StoredSnapshot]] = {}
+    for stored in found:
+        key = (stored.snapshot.hostname, tuple(stored.snapshot.paths or ()))
+        groups.setdefault(key, []).append(stored)
+    newest = [stored for group in groups.values() for stored in group[-count:]]
+    return sorted(newest, key=lambda stored: (stored.time_ns, stored.id))
+
+
+def _table(found: Sequence[StoredSnapshot]) -> list[str]:
+    rows = [
+        (
+            short(stored.id),
+            local_time(stored.time_ns),
+            stored.snapshot.hostname,
+            "\n".join(_own_tags(stored.snapshot.tags or ())),
+            "\n".join(stored.snapshot.paths or ()),
+        )
+        for stored in found
+    ]
+    return table(("ID", "Time", "Host", "Tags", "Paths"), rows, f"{len(rows)} snapshots")
+
+
+def _own_tags(tags: Iterable[str]) -> list[str]:
+    """A person's tags, and of ours the status where it is worth a look; --json has them all."""
+    return [
+        tag.removeprefix("holdfast-status:") if tag == "holdfast-status:partial" else tag
+        for tag in tags
+        if not tag.startswith("holdfast-") or tag == "holdfast-status:partial"
+    ]

@@ -1,0 +1,150 @@
+"""Carries one run from its request to its report: a service, a start or an earlier run that goes on, the end."""
+
+import sys
+import time
+from dataclasses import dataclass, replace
+
+from temporalio.client import Client
+
+from contracts.backup import BackupRequest
+from contracts.restore import RestoreRequest
+from holdfast.errors import EXIT_COMPLETE, JournalUnavailableError, UsageError
+from holdfast.journal.journal import Journal
+from holdfast.journal.records import RunKind, RunRecord
+from holdfast.settings.model import RepositoryProfile, Settings
+from starter import runs
+from starter.connection import connect
+from starter.continuing import to_continue
+from starter.display import Display, display_for
+from starter.follow import Following
+from starter.invocation import Invocation
+from starter.output import say, say_json
+from starter.reports import Report
+from starter.service import Need, Service, base_queue, open_service
+from starter.temporal_server import EmbeddedServer
+
+Request = BackupRequest | RestoreRequest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """A run that is wanted. repository: where it goes to or comes from. workflow_id: the same for the same subject.
+
+    fresh: do not go on with an interrupted run. detach: return once it is started. list_files: report each path.
+    """
+
+    request: Request
+    repository: RepositoryProfile
+    workflow_id: str
+    fresh: bool = False
+    detach: bool = False
+    list_files: bool = False
+
+    @property
+    def kind(self) -> RunKind:
+        """Which verb it is of."""
+        return RunKind.BACKUP if isinstance(self.request, BackupRequest) else RunKind.RESTORE
+
+
+async def carry_out(invocation: Invocation, order: Order) -> int:
+    """Run the order to its end; the exit code.
+
+    Raises:
+        HoldfastError: whatever stands in its way, or ended the run.
+    """
+    settings = invocation.settings
+    need = Need(
+        queue=base_queue(settings, order.request.repository),
+        passwords=invocation.worker_passwords(order.repository),
+    )
+    async with open_service(settings, need, invocation.environ) as service:
+        if order.detach and service.owned:
+            raise UsageError(
+                "no service is up that could go on with the run",
+                hint="Start `holdfast up` (or leave out --detach).",
+            )
+        display = _display(invocation, order.kind)
+        try:
+            handle = await _begin(service, settings, order, need.queue, display)
+            url = service.run_url(order.workflow_id)
+            if order.detach:
+                _tell_detached(invocation, order, url)
+                return EXIT_COMPLETE
+            if url is not None:
+                display.link(url)
+            following = Following(service.client, handle, display, service_stays=not service.owned)
+            result = await following.to_the_end()
+        finally:
+            display.close()
+    report = Report(
+        Journal.at(settings.journal_path),
+        as_json=invocation.options.json,
+        quiet=invocation.options.quiet,
+        list_files=order.list_files,
+    )
+    return report.tell(result)
+
+
+async def find_client(invocation: Invocation) -> Client | None:
+    """A client of the server that is there; None when the embedded one is not running.
+
+    Raises:
+        ServerUnavailableError: a server is configured and does not answer.
+    """
+    address = invocation.settings.server.address
+    if address is not None:
+        return await connect(invocation.settings.server, address)
+    return await EmbeddedServer(invocation.settings, invocation.environ).find()
+
+
+def newest_record(settings: Settings, kind: RunKind, repository: str, source: str) -> RunRecord | None:
+    """The journal's newest run of a source; None also when the journal cannot be read."""
+    try:
+        found = Journal.at(settings.journal_path).runs(1, source=source, repository=repository, kind=kind)
+    except JournalUnavailableError:
+        return None
+    return found[0] if found else None
+
+
+async def _begin(
+    service: Service, settings: Settings, order: Order, queue: str, display: Display
+) -> runs.Handle:
+    request = order.request
+    if await runs.is_open(service.client, order.workflow_id):
+        what = "source" if order.kind is RunKind.BACKUP else "selection"
+        display.note(f"a run of this {what} is already under way; following it")
+        return runs.handle_of(service.client, order.kind, order.workflow_id)
+    if request.resume_run:
+        request = await _as_asked_before(service.client, order) or request
+        display.note("going on with the interrupted run")
+    elif isinstance(request, BackupRequest) and not order.fresh:
+        record = newest_record(settings, RunKind.BACKUP, request.repository, request.source)
+        earlier = to_continue(record, is_open=False, now_ns=time.time_ns())
+        if earlier is not None:
+            request = replace(request, resume_run=earlier.run_id)
+            display.note("going on with the interrupted run of this source (--fresh begins anew)")
+    return await runs.start(service.client, request, order.workflow_id, queue)
+
+
+async def _as_asked_before(client: Client, order: Order) -> Request | None:
+    """The request that the run had, where the server still knows it: with its tags, its strategy, its level."""
+    asked: Request | None
+    if isinstance(order.request, BackupRequest):
+        asked = await runs.request_of(client, order.workflow_id, BackupRequest)
+    else:
+        asked = await runs.request_of(client, order.workflow_id, RestoreRequest)
+    if asked is None:
+        return None
+    return replace(asked, resume_run=order.request.resume_run, policy=order.request.policy, progress=None)
+
+
+def _display(invocation: Invocation, kind: RunKind) -> Display:
+    options = invocation.options
+    return display_for(kind, as_json=options.json, quiet=options.quiet, terminal=sys.stdout.isatty())
+
+
+def _tell_detached(invocation: Invocation, order: Order, url: str | None) -> None:
+    if invocation.options.json:
+        say_json({"message_type": "started", "workflow_id": order.workflow_id, "url": url})
+        return
+    say(f"the run is under way: `holdfast status` shows it{'' if url is None else f', and {url}'}")

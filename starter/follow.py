@@ -1,0 +1,147 @@
+"""Follows a run to its end: shows it, and lets the person stop it.
+
+The first Ctrl-C asks the run to stop and waits until it has. The second leaves it as it is. Where a step fails again
+and again for a reason that only a person can remove (a lock, a full disk), the run is stopped and the reason told:
+it goes on from its checkpoint once that is done.
+"""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Iterator
+from typing import Final
+
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from holdfast.errors import EXIT_INTERRUPTED, HoldfastError, RepositoryLockedError, StorageFullError
+from starter import runs
+from starter.display import Display
+from starter.progress import RunView, Trouble, look
+
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+_PATIENCE: Final = {RepositoryLockedError.__name__: 1, StorageFullError.__name__: 4}
+"""After how many failed attempts in a row a step's error ends the command."""
+
+
+class DetachedError(HoldfastError):
+    """The person has left the run as it is."""
+
+    exit_code = EXIT_INTERRUPTED
+
+
+class Following:
+    """One run that is being followed. service_stays: whether its workers outlive this command."""
+
+    def __init__(self, client: Client, handle: runs.Handle, display: Display, *, service_stays: bool) -> None:
+        self._client = client
+        self._handle = handle
+        self._display = display
+        self._service_stays = service_stays
+        self._interrupts = 0
+        self._interrupted = asyncio.Event()
+        self._reason: HoldfastError | None = None
+        self._told: Trouble | None = None
+        self._away = False
+
+    async def to_the_end(self) -> runs.Result:
+        """The run's result.
+
+        Raises:
+            HoldfastError: what ended the run.
+            DetachedError: the person has left.
+        """
+        result = asyncio.create_task(runs.result_of(self._handle, self._tell_away))
+        watching = asyncio.create_task(self._watch())
+        try:
+            with self._catching_signals():
+                await self._until_done(result, watching)
+            return await result
+        except runs.RunCancelledError:
+            if self._reason is not None:
+                raise self._reason from None
+            raise
+        finally:
+            for task in (result, watching):
+                task.cancel()
+            await asyncio.gather(result, watching, return_exceptions=True)
+            self._display.close()
+
+    async def _until_done(self, result: "asyncio.Task[runs.Result]", watching: "asyncio.Task[None]") -> None:
+        while not result.done():
+            interrupted = asyncio.create_task(self._interrupted.wait())
+            await asyncio.wait({result, watching, interrupted}, return_when=asyncio.FIRST_COMPLETED)
+            interrupted.cancel()
+            if watching.done():
+                watching.result()  # it has no end of its own, so this raises
+            if self._interrupted.is_set():
+                self._interrupted.clear()
+                await self._interrupt()
+
+    async def _interrupt(self) -> None:
+        if self._interrupts > 1:
+            raise self._detached()
+        self._display.note("stopping the run; press Ctrl-C again to leave it as it is")
+        # Beside the loop, so that a server that is away does not keep the second Ctrl-C waiting.
+        self._stopping = asyncio.create_task(self._stop())
+
+    async def _stop(self) -> None:
+        with contextlib.suppress(RPCError):
+            await runs.ask_to_stop(self._handle)
+
+    async def _watch(self) -> None:
+        view = RunView()
+        while True:
+            view = await look(self._client, self._handle, view)
+            self._away = view.away
+            self._display.show(view)
+            if view.trouble is not None:
+                await self._consider(view.trouble)
+            await asyncio.sleep(self._display.interval_s)
+
+    async def _consider(self, trouble: Trouble) -> None:
+        """Tell of a step that is tried again; end the run where waiting is in vain."""
+        if self._told is None or self._told.message != trouble.message:
+            self._told = trouble
+            self._display.note(f"{trouble.message.partition(chr(10))[0]} (trying again)")
+        patience = _PATIENCE.get(trouble.kind)
+        if patience is None or trouble.attempt <= patience or self._reason is not None:
+            return
+        error = runs.error_by_name(trouble.kind, trouble.message)
+        self._reason = type(error)(error.message, hint=_then_resume(error.hint))
+        await self._stop()
+
+    def _tell_away(self) -> None:
+        if not self._away:
+            self._away = True
+            self._display.note("the server does not answer; waiting for it")
+
+    @contextlib.contextmanager
+    def _catching_signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGINT, self._count, 1)
+        loop.add_signal_handler(signal.SIGTERM, self._count, 2)
+        try:
+            yield
+        finally:
+            for number in _SIGNALS:
+                loop.remove_signal_handler(number)
+
+    def _count(self, interrupts: int) -> None:
+        self._interrupts += interrupts
+        self._interrupted.set()
+
+    def _detached(self) -> DetachedError:
+        if self._service_stays:
+            return DetachedError(
+                "the run goes on in the service",
+                hint="`holdfast status` shows it, `holdfast cancel` stops it.",
+            )
+        return DetachedError(
+            "the run is left where it is",
+            hint="`holdfast resume`, or the same command again, goes on with it.",
+        )
+
+
+def _then_resume(hint: str) -> str:
+    return f"{hint} Then `holdfast resume` goes on.".strip()

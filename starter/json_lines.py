@@ -1,0 +1,142 @@
+"""Messages for programs, in restic's words (its manual, "Scripting"), with what we have beyond them at the end."""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from contracts.backup import BackupResult
+from contracts.restore import RestoreResult
+from holdfast.format.times import format_time
+from holdfast.journal.records import FileAction, FileRecord, RunKind
+from starter.meter import Reading
+from starter.progress import RunView
+from starter.text import json_text
+
+Message = dict[str, object]
+
+_NS_PER_S: Final = 10**9
+_ERRORS: Final[Mapping[RunKind, str]] = {RunKind.BACKUP: "archival", RunKind.RESTORE: "restore"}
+_RESTORE_ACTIONS: Final[Mapping[FileAction, str]] = {
+    FileAction.RESTORED: "restored",
+    FileAction.UPDATED: "updated",
+    FileAction.UNCHANGED: "unchanged",
+    FileAction.SKIPPED: "unchanged",
+    FileAction.DELETED: "deleted",
+}
+
+
+def status(kind: RunKind, view: RunView, reading: Reading) -> Message:
+    """A `status` line; totals grow while the walk goes on."""
+    progress = view.progress
+    message: Message = {"message_type": "status", "seconds_elapsed": round(reading.elapsed_s)}
+    if kind is RunKind.BACKUP and reading.seconds_left is not None:
+        message["seconds_remaining"] = round(reading.seconds_left)
+    message["percent_done"] = reading.fraction
+    if progress is not None:
+        done = (
+            ("files_done", "bytes_done") if kind is RunKind.BACKUP else ("files_restored", "bytes_restored")
+        )
+        message |= {
+            "total_files": progress.files_total,
+            done[0]: progress.files_done,
+            "total_bytes": progress.bytes_total,
+            done[1]: progress.bytes_done,
+            "error_count": progress.errors,
+        }
+    message["phase"] = view.phase.value
+    return message
+
+
+def note(text: str) -> Message:
+    """Something that happened to the run itself."""
+    return {"message_type": "note", "message": text}
+
+
+def summary(result: BackupResult | RestoreResult) -> Message:
+    """The last line."""
+    return _backup_summary(result) if isinstance(result, BackupResult) else _restore_summary(result)
+
+
+def _backup_summary(result: BackupResult) -> Message:
+    selected, stored = result.selected, result.stored
+    return {
+        "message_type": "summary",
+        "files_new": selected.files_new,
+        "files_changed": selected.files_changed,
+        "files_unmodified": selected.files_unmodified,
+        "dirs_new": selected.dirs_new,
+        "dirs_changed": selected.dirs_changed,
+        "dirs_unmodified": selected.dirs_unmodified,
+        "data_blobs": stored.data_blobs,
+        "tree_blobs": result.tree_blobs,
+        "data_added": result.data_added,
+        "data_added_packed": result.data_added_packed,
+        "total_files_processed": result.files,
+        "total_bytes_processed": result.bytes_total,
+        "total_duration": _seconds(result),
+        "backup_start": format_time(result.started_ns),
+        "backup_end": format_time(result.ended_ns),
+        "snapshot_id": result.snapshot_id,
+        "run_id": result.run_id,
+        "status": result.status.value,
+        "strategy": result.strategy.value,
+        "bytes_read": stored.bytes_read,
+        "bytes_reread": stored.bytes_reread,
+        "resumed_from_checkpoint": stored.checkpoints_resumed > 0,
+        "checkpoints_resumed": stored.checkpoints_resumed,
+        "error_count": result.errors,
+        **_verified(result),
+    }
+
+
+def _restore_summary(result: RestoreResult) -> Message:
+    totals = result.totals
+    return {
+        "message_type": "summary",
+        "seconds_elapsed": round(_seconds(result)),
+        "total_files": totals.files + totals.dirs + totals.others,
+        "files_restored": totals.files_written,
+        "files_skipped": totals.files_skipped,
+        "files_deleted": totals.files_deleted,
+        "total_bytes": totals.bytes_total,
+        "bytes_restored": totals.bytes_written,
+        "bytes_skipped": max(0, totals.bytes_total - totals.bytes_written),
+        "snapshot_id": result.snapshot_id,
+        "run_id": result.run_id,
+        "status": result.status.value,
+        "error_count": totals.errors,
+        **_verified(result),
+    }
+
+
+def restore_actions(files: Iterable[FileRecord]) -> Iterable[Message]:
+    """A `verbose_status` line for each path: what became of it, or would."""
+    for file in files:
+        action = _RESTORE_ACTIONS.get(file.action)
+        if action is not None:
+            yield {
+                "message_type": "verbose_status",
+                "action": action,
+                "item": json_text(file.path),
+                "size": file.size_bytes,
+            }
+
+
+def file_error(kind: RunKind, file: FileRecord) -> Message:
+    """An `error` line: one path that went wrong."""
+    return {
+        "message_type": "error",
+        "error": {"message": file.message or file.action.value},
+        "during": _ERRORS[kind],
+        "item": json_text(file.path),
+    }
+
+
+def _verified(result: BackupResult | RestoreResult) -> Message:
+    verdict = result.verdict
+    if verdict is None:
+        return {}
+    return {"verified": verdict.level.value, "verified_ok": verdict.ok}
+
+
+def _seconds(result: BackupResult | RestoreResult) -> float:
+    return max(0, result.ended_ns - result.started_ns) / _NS_PER_S

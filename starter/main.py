@@ -1,0 +1,124 @@
+"""The console script `holdfast`: finds the command, runs it, and tells every mistake in two lines.
+
+A command's module is imported when the command is called, because some bring a whole Temporal client; the others
+stand in the help text by their names.
+"""
+
+import importlib
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import typer
+
+from holdfast import __version__
+from holdfast.errors import EXIT_COMPLETE, EXIT_FAILED, EXIT_INTERRUPTED, HoldfastError
+from starter.output import say, tell_error
+from starter.registration import add_command, add_common_options
+
+COMMANDS: Final[Mapping[str, str]] = {
+    "init": "Create a repository.",
+    "backup": "Back up PATHS, or a source of the settings by its name.",
+    "restore": "Restore a snapshot, or parts of it, to a target.",
+    "snapshots": "List the snapshots of a repository.",
+    "ls": "List the files of a snapshot.",
+    "verify": "Check snapshots: structure, or everything they refer to.",
+    "status": "Show runs: what is under way, how the last ones ended.",
+    "cancel": "Ask a run to stop; it can be resumed.",
+    "resume": "Go on with an interrupted run.",
+    "key": "List, add and remove passwords.",
+    "up": "Run the service: server, workers and Web UI, in the foreground.",
+    "worker": "Run the workers of this host for a server elsewhere.",
+}
+_DEBUG_VARIABLE: Final = "HOLDFAST_DEBUG"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        code = build(arguments)(arguments or ["--help"], prog_name="holdfast", standalone_mode=False)
+        return code if isinstance(code, int) else EXIT_COMPLETE
+    except (HoldfastError, typer.TyperException, typer.Abort, KeyboardInterrupt, OSError) as error:
+        if os.environ.get(_DEBUG_VARIABLE):
+            raise
+        return _tell(error, as_json="--json" in arguments)
+    except Exception as error:
+        if os.environ.get(_DEBUG_VARIABLE):
+            raise
+        return _tell(_internal(error), as_json="--json" in arguments)
+
+
+def build(arguments: Sequence[str]) -> typer.Typer:
+    """The application, with those commands loaded whose names stand among the arguments."""
+    app = typer.Typer(
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        help="Durable backup and restore: Temporal workflows over restic repositories.",
+        context_settings={"help_option_names": ["--help", "-h"]},
+    )
+    add_common_options(app, _show_version)
+    for name, summary in COMMANDS.items():
+        if name in arguments:
+            _load(app, name)
+        else:
+            app.command(name, help=summary)(_not_loaded)
+    return app
+
+
+def _load(app: typer.Typer, name: str) -> None:
+    """A command's module has a function of the command's name; one with commands of its own has an `app`."""
+    module = importlib.import_module(f"starter.commands.{name}")
+    commands: object = getattr(module, "app", None)
+    if isinstance(commands, typer.Typer):
+        app.add_typer(commands, name=name)
+    else:
+        add_command(app, name, getattr(module, name))
+
+
+def _not_loaded() -> None:
+    """Stands for a command that was not called."""
+
+
+def _show_version(wanted: bool) -> None:  # noqa: FBT001 - Typer calls it so
+    if wanted:
+        say(f"holdfast {__version__}")
+        raise typer.Exit
+
+
+def _tell(error: BaseException, *, as_json: bool) -> int:
+    if isinstance(error, KeyboardInterrupt | typer.Abort):
+        return EXIT_INTERRUPTED
+    if isinstance(error, BrokenPipeError):
+        # Whoever read our output has enough. Nothing more may be written, not even by the interpreter's end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILED
+    if not isinstance(error, HoldfastError):
+        error = _usage(error) if isinstance(error, typer.TyperException) else _system(error)
+    tell_error(error, as_json=as_json)
+    return error.exit_code
+
+
+def _usage(error: typer.TyperException) -> HoldfastError:
+    context = getattr(error, "ctx", None)
+    command = getattr(context, "command_path", "holdfast")
+    return HoldfastError(
+        error.format_message().replace("\n", " "), hint=f"`{command} --help` shows what there is."
+    )
+
+
+def _system(error: BaseException) -> HoldfastError:
+    return HoldfastError(str(error), hint=f"{_DEBUG_VARIABLE}=1 shows where.")
+
+
+def _internal(error: Exception) -> HoldfastError:
+    return HoldfastError(
+        f"an internal error: {type(error).__name__}: {error}".replace("\n", " "),
+        hint=f"{_DEBUG_VARIABLE}=1 shows where; please report it.",
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,65 @@
+"""Options that several commands share, as frozen dataclasses: a command's own options extend `CommonOptions`.
+
+Names are restic's wherever restic has the option. `registration.py` turns the dataclasses into Typer's parameters.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommonOptions:
+    """What every command takes, before its name or after it."""
+
+    repo: Annotated[
+        str | None,
+        typer.Option(
+            "--repo",
+            "-r",
+            metavar="REPO",
+            help="A repository: a profile's name, or a location (RESTIC_REPOSITORY).",
+        ),
+    ] = None
+    repository_file: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A file that holds the location (RESTIC_REPOSITORY_FILE)."),
+    ] = None
+    password_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--password-file",
+            "-p",
+            metavar="FILE",
+            help="A file that holds the password (RESTIC_PASSWORD_FILE).",
+        ),
+    ] = None
+    password_command: Annotated[
+        str | None,
+        typer.Option(metavar="COMMAND", help="A command that prints the password (RESTIC_PASSWORD_COMMAND)."),
+    ] = None
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The settings file (HOLDFAST_CONFIG).")
+    ] = None
+    json: Annotated[bool, typer.Option("--json", help="Write JSON for programs.")] = False
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Write no progress.")] = False
+    verbose: Annotated[int, typer.Option("--verbose", "-v", count=True, show_default=False, help="Say more.")] = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotFilterOptions(CommonOptions):
+    """Which snapshots are meant."""
+
+    host: Annotated[
+        tuple[str, ...],
+        typer.Option("--host", "-H", metavar="HOST", help="Only snapshots of this host; repeatable."),
+    ] = ()
+    path: Annotated[
+        tuple[str, ...], typer.Option(metavar="PATH", help="Only snapshots that hold this path; repeatable.")
+    ] = ()
+    tag: Annotated[
+        tuple[str, ...],
+        typer.Option(metavar="TAG[,TAG…]", help="Only snapshots with all of these tags; repeatable."),
+    ] = ()

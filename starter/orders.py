@@ -1,0 +1,165 @@
+"""From what a person typed to what a workflow is asked: requests, private request files, workflow ids.
+
+Workflow ids are the same each time for one host, repository and source, so that two backups of a source cannot run at
+once. What was given by name appears by name; what was given by its place appears as the token of its request file.
+"""
+
+import getpass
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from contracts.backup import BackupRequest, Strategy
+from contracts.common import RunPolicy, Trigger, VerifyLevel
+from contracts.queues import is_token
+from contracts.restore import RestoreRequest
+from holdfast.errors import RepositoryNotFoundError, SettingsError
+from holdfast.repository.layout import CONFIG
+from holdfast.restore.request import RestoreOptions
+from holdfast.settings.model import RepositoryProfile, Settings
+from holdfast.settings.requests import (
+    RepositoryOrder,
+    SourceOrder,
+    read_request,
+    remove_unused_requests,
+    write_request,
+)
+from holdfast.storage.locations import open_storage
+from starter.invocation import Invocation
+
+BACKUP: Final = "backup"
+RESTORE: Final = "restore"
+_ID_LENGTH: Final = 13
+_UNUSED_S: Final = 90 * 86_400.0
+
+
+def check_repository(repository: RepositoryProfile) -> None:
+    """Fail now, and not after a server was started, where there is no repository.
+
+    Raises:
+        RepositoryNotFoundError: no config is there.
+        StorageDeniedError, StorageUnavailableError, UsageError: from the storage.
+    """
+    storage = open_storage(repository.location)
+    if storage.size_or_none(CONFIG) is None:
+        raise RepositoryNotFoundError(
+            f"{storage.location}: there is no repository (no file `config`)",
+            hint="Look for a typing error, or create one there with `holdfast init`.",
+        )
+
+
+def repository_name(invocation: Invocation, repository: RepositoryProfile) -> str:
+    """The name by which workflows know a repository: the profile's, or the token of a request file.
+
+    Raises:
+        StorageDeniedError, StorageFullError: the state directory cannot be written.
+    """
+    if invocation.is_profile(repository):
+        return repository.name
+    order = RepositoryOrder(
+        location=repository.location,
+        compression=repository.compression,
+        pack_size_bytes=repository.pack_size_bytes,
+    )
+    return store(invocation.settings, order)
+
+
+def known_repository(settings: Settings, name: str) -> RepositoryProfile:
+    """The repository that a run names.
+
+    Raises:
+        SettingsError: it is in the settings no more, or its request file is gone.
+    """
+    if not is_token(name):
+        return settings.repository(name)
+    return read_request(settings.state_dir, name, RepositoryOrder).profile(name)
+
+
+def describe_source(settings: Settings, name: str) -> str:
+    """A source as people know it: the profile's name, or the paths behind a token."""
+    if not is_token(name):
+        return name
+    try:
+        order = read_request(settings.state_dir, name, SourceOrder)
+    except SettingsError:
+        return name
+    return ", ".join(root.decode(errors="backslashreplace") for root in order.spec.roots)
+
+
+def describe_selection(settings: Settings, name: str) -> str:
+    """A restore's selection as people know it: the snapshot and the target behind a token."""
+    try:
+        options = read_request(settings.state_dir, name, RestoreOptions)
+    except SettingsError:
+        return name
+    target = "in place" if options.target is None else options.target.decode(errors="backslashreplace")
+    return f"{options.snapshot} → {target}"
+
+
+def store(settings: Settings, order: msgspec.Struct) -> str:
+    """Write a private request file, and forget those that nobody has used for months; the token."""
+    token = write_request(settings.state_dir, order)
+    remove_unused_requests(settings.state_dir, unused_s=_UNUSED_S)
+    return token
+
+
+def workflow_id(kind: str, settings: Settings, repository: str, subject: str) -> str:
+    """The id of the workflow that backs up a source, or restores a selection."""
+    return ":".join((kind, settings.host, _shown(repository), _shown(subject)))
+
+
+def backup_request(
+    settings: Settings,
+    *,
+    repository: str,
+    source: str,
+    strategy: str,
+    verify: str,
+    host: str = "",
+    tags: Sequence[str] = (),
+    parent: str = "",
+) -> BackupRequest:
+    """The request of a backup that a person asks for."""
+    return BackupRequest(
+        repository=repository,
+        source=source,
+        strategy=Strategy(strategy),
+        trigger=_person(),
+        host=host,
+        tags=tuple(tags),
+        parent=parent,
+        verify=VerifyLevel(verify),
+        policy=run_policy(settings),
+    )
+
+
+def restore_request(
+    settings: Settings, *, repository: str, selection: str, verify: VerifyLevel
+) -> RestoreRequest:
+    """The request of a restore that a person asks for."""
+    return RestoreRequest(
+        repository=repository,
+        selection=selection,
+        trigger=_person(),
+        verify=verify,
+        policy=run_policy(settings),
+    )
+
+
+def run_policy(settings: Settings) -> RunPolicy:
+    """How hard runs try, from the settings: enough shards at a time to give each process one to do and one to come."""
+    return RunPolicy(
+        window=2 * settings.worker.processes, heartbeat_timeout_s=settings.worker.heartbeat_timeout_s
+    )
+
+
+def _person() -> Trigger:
+    try:
+        return Trigger(by=getpass.getuser())
+    except (KeyError, OSError):
+        return Trigger()
+
+
+def _shown(name: str) -> str:
+    return name[:_ID_LENGTH] if is_token(name) else name

@@ -1,0 +1,41 @@
+"""Lines on standard output and standard error, and how mistakes are told: two lines, or one of JSON."""
+
+import json
+from collections.abc import Mapping
+from typing import Final
+
+import typer
+
+from holdfast.errors import HoldfastError
+
+_MAX_LINES: Final = 2
+
+
+def say(text: str) -> None:
+    """A line of the answer."""
+    typer.echo(text)
+
+
+def warn(text: str) -> None:
+    """A line beside the answer."""
+    typer.echo(text, err=True)
+
+
+def say_json(document: object) -> None:
+    """A line of JSON."""
+    typer.echo(json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace"))
+
+
+def warn_json(document: Mapping[str, object]) -> None:
+    """A line of JSON beside the answer, where restic puts errors too."""
+    line = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    typer.echo(line.encode("utf-8", "replace"), err=True)
+
+
+def tell_error(error: HoldfastError, *, as_json: bool) -> None:
+    """Say what went wrong and what to do about it."""
+    lines = [line for line in str(error).splitlines() if line.strip()][:_MAX_LINES]
+    if as_json:
+        warn_json({"message_type": "exit_error", "code": error.exit_code, "message": "\n".join(lines)})
+        return
+    warn("\n".join([f"Error: {lines[0] if lines else type(error).__name__}", *lines[1:]]))

@@ -1,0 +1,93 @@
+"""Where a run stands: the progress query, plus what the heartbeats of unfinished shards tell, as one value."""
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Final
+
+from temporalio.api.workflow.v1 import PendingActivityInfo
+from temporalio.client import Client, WorkflowQueryFailedError, WorkflowQueryRejectedError
+from temporalio.service import RPCError
+
+from contracts import names
+from contracts.common import PROGRESS_QUERY, Phase, Progress, ShardHeartbeat
+from starter.runs import Handle
+
+_TIMEOUT: Final = timedelta(seconds=3)
+_COPYING: Final = frozenset((names.STORE_SHARD, names.RESTORE_SHARD))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trouble:
+    """Why a step is being tried again. kind: the error's class name. message: for people, one or two lines."""
+
+    kind: str
+    message: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunView:
+    """A run as it is shown. progress: as last answered; None before the first answer. away: the server is silent."""
+
+    progress: Progress | None = None
+    trouble: Trouble | None = None
+    away: bool = False
+
+    @property
+    def phase(self) -> Phase:
+        """The step that is under way."""
+        return Phase.TRIGGER if self.progress is None else self.progress.phase
+
+
+async def look(client: Client, handle: Handle, before: RunView) -> RunView:
+    """The run now; what cannot be learned now stays as it was before."""
+    try:
+        description = await handle.describe(rpc_timeout=_TIMEOUT)
+    except RPCError:
+        return replace(before, away=True)
+    pending = list(description.raw_description.pending_activities)
+    progress = await _progress(handle)
+    if progress is None:
+        progress = before.progress
+    else:
+        progress = _with_heartbeats(progress, [await _heartbeat(client, activity) for activity in pending])
+    return RunView(progress=progress, trouble=_trouble(pending))
+
+
+async def _progress(handle: Handle) -> Progress | None:
+    try:
+        answer: Progress = await handle.query(PROGRESS_QUERY, result_type=Progress, rpc_timeout=_TIMEOUT)
+    except (RPCError, WorkflowQueryFailedError, WorkflowQueryRejectedError):
+        return None
+    return answer
+
+
+async def _heartbeat(client: Client, activity: PendingActivityInfo) -> ShardHeartbeat | None:
+    if activity.activity_type.name not in _COPYING or not activity.heartbeat_details.payloads:
+        return None
+    values = await client.data_converter.decode(activity.heartbeat_details.payloads, [ShardHeartbeat])
+    return values[0] if values and isinstance(values[0], ShardHeartbeat) else None
+
+
+def _with_heartbeats(progress: Progress, heartbeats: list[ShardHeartbeat | None]) -> Progress:
+    files = sum(beat.files_done for beat in heartbeats if beat is not None)
+    read = sum(beat.bytes_done for beat in heartbeats if beat is not None)
+    return replace(
+        progress,
+        files_done=min(progress.files_total, progress.files_done + files),
+        bytes_done=min(progress.bytes_total, progress.bytes_done + read),
+    )
+
+
+def _trouble(pending: list[PendingActivityInfo]) -> Trouble | None:
+    """The error of the step that has been tried most often; a worker that died is not one."""
+    found: Trouble | None = None
+    for activity in pending:
+        failure = activity.last_failure
+        if not failure.HasField("application_failure_info"):
+            continue
+        if found is None or activity.attempt > found.attempt:
+            found = Trouble(
+                kind=failure.application_failure_info.type, message=failure.message, attempt=activity.attempt
+            )
+    return found

@@ -1,0 +1,145 @@
+"""What a command says when its run is over: the summary, the paths that went wrong, the exit code."""
+
+import itertools
+from collections.abc import Collection, Iterator
+from typing import Final
+
+from contracts.backup import BackupResult
+from contracts.common import RunStatus
+from contracts.restore import RestoreResult
+from holdfast.errors import EXIT_COMPLETE, EXIT_FAILED, EXIT_PARTIAL, JournalUnavailableError
+from holdfast.journal.journal import Journal
+from holdfast.journal.records import FileAction, FileRecord, RunKind
+from starter import json_lines
+from starter.display import duration
+from starter.output import say, say_json, warn, warn_json
+from starter.runs import Result
+from starter.text import printable
+from workflows.details import format_bytes
+
+_SHOWN_ERRORS: Final = 20
+_NS_PER_S: Final = 10**9
+_WRONG: Final = (FileAction.UNREADABLE, FileAction.FAILED, FileAction.DAMAGED, FileAction.WARNING)
+_ACTION_WIDTH: Final = 10
+
+
+class Report:
+    """How one command tells of its run. list_files: also what became of each path (a dry run, or -v)."""
+
+    def __init__(self, journal: Journal, *, as_json: bool, quiet: bool, list_files: bool = False) -> None:
+        self._journal = journal
+        self._json = as_json
+        self._quiet = quiet
+        self._list_files = list_files
+
+    def tell(self, result: Result) -> int:
+        """Say it all; the exit code."""
+        kind = RunKind.BACKUP if isinstance(result, BackupResult) else RunKind.RESTORE
+        if self._list_files:
+            self._tell_files(result.run_id)
+        if result.status is RunStatus.PARTIAL:
+            self._tell_errors(kind, result.run_id)
+        if self._json:
+            say_json(json_lines.summary(result))
+        elif not self._quiet:
+            lines = backup_lines(result) if isinstance(result, BackupResult) else restore_lines(result)
+            for line in lines:
+                say(line)
+        return self._exit_code(result)
+
+    def _exit_code(self, result: Result) -> int:
+        verdict = result.verdict
+        if verdict is not None and not verdict.ok:
+            warn(
+                f"Error: the verification ({verdict.level.value}) found {verdict.problems:,} problems\n"
+                "`holdfast status` names the run; the journal lists them."
+            )
+            return EXIT_FAILED
+        return EXIT_PARTIAL if result.status is RunStatus.PARTIAL else EXIT_COMPLETE
+
+    def _tell_files(self, run_id: str) -> None:
+        files = self._files(run_id)
+        if self._json:
+            for message in json_lines.restore_actions(files):
+                say_json(message)
+            return
+        for file in files:
+            say(
+                f"{file.action.value:<{_ACTION_WIDTH}} {printable(file.path)} ({format_bytes(file.size_bytes)})"
+            )
+
+    def _tell_errors(self, kind: RunKind, run_id: str) -> None:
+        wrong = self._files(run_id, _WRONG)
+        if self._json:
+            for file in wrong:
+                warn_json(json_lines.file_error(kind, file))
+            return
+        for file in itertools.islice(wrong, _SHOWN_ERRORS):
+            warn(f"{file.action.value}: {printable(file.path)}: {file.message}")
+        rest = sum(1 for _ in wrong)
+        if rest:
+            warn(f"… and {rest:,} more; --json lists them all")
+
+    def _files(self, run_id: str, actions: Collection[FileAction] = ()) -> Iterator[FileRecord]:
+        try:
+            yield from self._journal.files(run_id, actions)
+        except JournalUnavailableError as error:
+            warn(f"the journal cannot be read: {error.message}")
+
+
+def backup_lines(result: BackupResult) -> list[str]:
+    """restic's summary, and what a person wants to know of an interrupted run."""
+    selected, stored = result.selected, result.stored
+    lines = [
+        "",
+        _three("Files", selected.files_new, selected.files_changed, selected.files_unmodified),
+        _three("Dirs", selected.dirs_new, selected.dirs_changed, selected.dirs_unmodified),
+        _added(result),
+        "",
+        f"processed {result.files:,} files, {format_bytes(result.bytes_total)} in {_duration(result)}",
+    ]
+    if stored.checkpoints_resumed:
+        lines.append(
+            f"went on from {stored.checkpoints_resumed} checkpoints, "
+            f"{format_bytes(stored.bytes_reread)} were read again"
+        )
+    lines.append(f"snapshot {result.snapshot_id[:8]} saved{_verified(result)}")
+    if result.status is RunStatus.PARTIAL:
+        lines.append(f"Warning: {result.errors:,} paths could not be read; the snapshot is partial")
+    return lines
+
+
+def restore_lines(result: RestoreResult) -> list[str]:
+    """restic's summary."""
+    totals = result.totals
+    lines = [
+        "",
+        f"restored {totals.files_written:,} of {totals.files:,} files",
+        f"wrote {format_bytes(totals.bytes_written)} of {format_bytes(totals.bytes_total)} in {_duration(result)}",
+        f"snapshot {result.snapshot_id[:8]} restored{_verified(result)}",
+    ]
+    if totals.files_skipped or totals.files_deleted:
+        lines.append(f"skipped {totals.files_skipped:,}, deleted {totals.files_deleted:,}")
+    if result.status is RunStatus.PARTIAL:
+        lines.append(f"Warning: {totals.errors:,} paths could not be restored")
+    return lines
+
+
+def _added(result: BackupResult) -> str:
+    stored = format_bytes(result.data_added_packed)
+    return f"Added to the repository: {format_bytes(result.data_added)} ({stored} stored)"
+
+
+def _three(name: str, new: int, changed: int, unmodified: int) -> str:
+    return f"{name + ':':<12} {new:>5,} new, {changed:>5,} changed, {unmodified:>5,} unmodified"
+
+
+def _duration(result: Result) -> str:
+    return duration(max(0, result.ended_ns - result.started_ns) / _NS_PER_S)
+
+
+def _verified(result: Result) -> str:
+    verdict = result.verdict
+    if verdict is None or not verdict.ok:
+        return ""
+    return f", verified ({verdict.level.value})"

@@ -1,0 +1,181 @@
+"""Runs on the server: find one that is open, start one, ask it to stop, wait for its result."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final, TypeVar
+
+from temporalio.client import (
+    Client,
+    WorkflowExecutionStatus,
+    WorkflowFailureError,
+    WorkflowHandle,
+)
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.exceptions import ApplicationError, CancelledError, FailureError
+from temporalio.service import RPCError, RPCStatusCode
+
+import holdfast.errors
+from contracts.backup import BackupRequest, BackupResult
+from contracts.common import BACKUP_WORKFLOW, RESTORE_WORKFLOW
+from contracts.restore import RestoreRequest, RestoreResult
+from holdfast.errors import HoldfastError, UsageError
+from holdfast.journal.records import RunKind
+
+RequestT = TypeVar("RequestT", BackupRequest, RestoreRequest)
+Result = BackupResult | RestoreResult
+Handle = WorkflowHandle[Any, Result]
+
+RPC_TIMEOUT: Final = timedelta(seconds=10)
+_PAUSE_S: Final = 0.5
+_AWAY: Final = frozenset(
+    (
+        RPCStatusCode.UNAVAILABLE,
+        RPCStatusCode.DEADLINE_EXCEEDED,
+        RPCStatusCode.CANCELLED,
+        RPCStatusCode.UNKNOWN,
+        RPCStatusCode.INTERNAL,
+        RPCStatusCode.RESOURCE_EXHAUSTED,
+    )
+)
+_WORKFLOWS: Final[Mapping[RunKind, str]] = {
+    RunKind.BACKUP: BACKUP_WORKFLOW,
+    RunKind.RESTORE: RESTORE_WORKFLOW,
+}
+_RESULTS: Final[Mapping[RunKind, type[Result]]] = {
+    RunKind.BACKUP: BackupResult,
+    RunKind.RESTORE: RestoreResult,
+}
+
+
+class RunCancelledError(HoldfastError):
+    """The run was asked to stop, and has stopped."""
+
+    exit_code = holdfast.errors.EXIT_INTERRUPTED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenRun:
+    """A run that is open on the server. workflow_run: the id of its first execution."""
+
+    workflow_id: str
+    workflow_run: str
+    kind: RunKind
+
+
+def handle_of(client: Client, kind: RunKind, workflow_id: str) -> Handle:
+    """The newest run of a workflow id."""
+    return client.get_workflow_handle(workflow_id, result_type=_RESULTS[kind])
+
+
+async def is_open(client: Client, workflow_id: str) -> bool:
+    """Whether the server knows an open workflow of that id."""
+    try:
+        description = await client.get_workflow_handle(workflow_id).describe(rpc_timeout=RPC_TIMEOUT)
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return False
+        raise
+    return description.status is WorkflowExecutionStatus.RUNNING
+
+
+async def open_runs(client: Client) -> list[OpenRun]:
+    """All our runs that are open on the server, newest first."""
+    kinds = {workflow: kind for kind, workflow in _WORKFLOWS.items()}
+    names = ", ".join(f"'{name}'" for name in kinds)
+    query = f"ExecutionStatus = 'Running' AND WorkflowType IN ({names})"
+    return [
+        OpenRun(
+            workflow_id=execution.id,
+            workflow_run=execution.run_id,
+            kind=kinds[execution.workflow_type],
+        )
+        async for execution in client.list_workflows(query)
+    ]
+
+
+async def start(
+    client: Client, request: BackupRequest | RestoreRequest, workflow_id: str, queue: str
+) -> Handle:
+    """Start a run, or take the one of this id that is open already."""
+    kind = RunKind.BACKUP if isinstance(request, BackupRequest) else RunKind.RESTORE
+    return await client.start_workflow(
+        _WORKFLOWS[kind],
+        request,
+        id=workflow_id,
+        task_queue=queue,
+        result_type=_RESULTS[kind],
+        id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        static_summary=f"{kind.value} of {workflow_id.rpartition(':')[2]}",
+    )
+
+
+async def request_of(client: Client, workflow_id: str, kind: type[RequestT]) -> RequestT | None:
+    """What the newest run of a workflow id was asked; None when the server does not know it any more."""
+    try:
+        history = client.get_workflow_handle(workflow_id).fetch_history_events(page_size=1)
+        async for event in history:
+            started = event.workflow_execution_started_event_attributes
+            values = await client.data_converter.decode(started.input.payloads, [kind])
+            return values[0] if values and isinstance(values[0], kind) else None
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise
+    return None
+
+
+async def ask_to_stop(handle: Handle) -> None:
+    """Ask a run to stop; one that has ended already is fine."""
+    try:
+        await handle.cancel(rpc_timeout=RPC_TIMEOUT)
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise
+
+
+async def result_of(handle: Handle, on_away: Callable[[], None]) -> Result:
+    """Wait for the end of a run, however often the server is away meanwhile.
+
+    Raises:
+        HoldfastError: the error that ended the run, as its activity raised it.
+        RunCancelledError: it was asked to stop, and did.
+    """
+    while True:
+        try:
+            return await handle.result()
+        except WorkflowFailureError as failure:
+            raise _error_of(failure) from None
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                raise _lost() from None
+            if error.status not in _AWAY:
+                raise
+            on_away()
+            await asyncio.sleep(_PAUSE_S)
+
+
+def error_by_name(kind: str, message: str) -> HoldfastError:
+    """The engine's error of that class name, so that its exit code counts here as well."""
+    text, _, hint = message.partition("\n")
+    found = getattr(holdfast.errors, kind, None)
+    if isinstance(found, type) and issubclass(found, HoldfastError):
+        return found(text, hint=hint)
+    return HoldfastError(text, hint=hint)
+
+
+def _error_of(failure: WorkflowFailureError) -> HoldfastError:
+    cause = failure.cause
+    if isinstance(cause, CancelledError):
+        return RunCancelledError("the run was stopped", hint="`holdfast resume` goes on with it.")
+    if isinstance(cause, ApplicationError):
+        return error_by_name(cause.type or "", cause.message)
+    message = cause.message if isinstance(cause, FailureError) else str(cause)
+    return HoldfastError(
+        f"the server ended the run: {message.lower()}", hint="`holdfast resume` goes on with it."
+    )
+
+
+def _lost() -> UsageError:
+    return UsageError("the server does not know the run any more", hint="`holdfast resume` goes on with it.")

@@ -1,0 +1,188 @@
+"""What a backup reads: the paths and options of the command line, or a source of the settings."""
+
+import os
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from holdfast.errors import SourceMissingError, UsageError
+from holdfast.settings.model import SourceProfile
+from holdfast.settings.requests import SourceOrder
+from holdfast.settings.suggestions import one_of
+from holdfast.settings.units import SIZE_EXAMPLES, parse_size
+from holdfast.source.patterns import Pattern
+from holdfast.source.spec import FilterRules, SourceSpec
+from starter.invocation import Invocation
+from starter.options import CommonOptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceOptions(CommonOptions):
+    """The part of `backup`'s options that says what is read."""
+
+    paths: Annotated[
+        tuple[str, ...],
+        typer.Argument(metavar="PATHS", help="What to back up; or one source's name.", show_default=False),
+    ] = ()
+    source: Annotated[str, typer.Option(metavar="NAME", help="A source of the settings.")] = ""
+    exclude: Annotated[
+        tuple[str, ...], typer.Option("--exclude", "-e", metavar="PATTERN", help="Leave out; repeatable.")
+    ] = ()
+    iexclude: Annotated[
+        tuple[str, ...], typer.Option(metavar="PATTERN", help="The same without regard to case.")
+    ] = ()
+    exclude_file: Annotated[
+        tuple[str, ...],
+        typer.Option(metavar="FILE", help="Leave out what the patterns in FILE say; repeatable."),
+    ] = ()
+    iexclude_file: Annotated[
+        tuple[str, ...], typer.Option(metavar="FILE", help="The same without regard to case.")
+    ] = ()
+    exclude_if_present: Annotated[
+        tuple[str, ...],
+        typer.Option(metavar="NAME[:HEADER]", help="Leave out what is in directories with such a file."),
+    ] = ()
+    exclude_caches: Annotated[
+        bool, typer.Option("--exclude-caches", help="Leave out what is in directories with a CACHEDIR.TAG.")
+    ] = False
+    exclude_larger_than: Annotated[
+        str, typer.Option(metavar="SIZE", help="Leave out larger files (k, M, G, T).", show_default=False)
+    ] = ""
+    one_file_system: Annotated[
+        bool, typer.Option("--one-file-system", "-x", help="Do not cross into other file systems.")
+    ] = False
+    with_atime: Annotated[bool, typer.Option("--with-atime", help="Store access times.")] = False
+    ignore_inode: Annotated[
+        bool, typer.Option("--ignore-inode", help="Inode numbers do not tell that a file changed.")
+    ] = False
+    ignore_ctime: Annotated[
+        bool, typer.Option("--ignore-ctime", help="Change times do not tell that a file changed.")
+    ] = False
+
+
+_SPEC_OPTIONS: Final = tuple(
+    field.name
+    for field in fields(SourceOptions)
+    if field.name not in {"paths", "source", *(common.name for common in fields(CommonOptions))}
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChosenSource:
+    """A source of the settings (order is None), or one that was typed. repository: the profile's."""
+
+    name: str = ""
+    order: SourceOrder | None = None
+    repository: str = ""
+    strategy: str = "auto"
+    verify: str = "written"
+
+
+def chosen_source(invocation: Invocation, options: SourceOptions) -> ChosenSource:
+    """The source that is meant.
+
+    Raises:
+        SourceMissingError: a path is not there.
+        UsageError: nothing, or something contradictory, is named.
+        SettingsError: there is no source of that name.
+    """
+    profile = _named_profile(invocation, options)
+    if profile is not None:
+        _refuse_spec_options(options, profile.name)
+        return ChosenSource(
+            name=profile.name,
+            repository=profile.repository,
+            strategy=profile.strategy,
+            verify=profile.verify,
+        )
+    if not options.paths:
+        raise UsageError("nothing is named to back up", hint="Name paths, or a source of the settings.")
+    return ChosenSource(order=_order(invocation, options))
+
+
+def _named_profile(invocation: Invocation, options: SourceOptions) -> SourceProfile | None:
+    if options.source:
+        if options.paths:
+            raise UsageError("--source and paths exclude each other", hint="Give one of them.")
+        return invocation.settings.source(options.source)
+    if len(options.paths) == 1 and not os.path.lexists(os.fsencode(options.paths[0])):
+        return invocation.settings.sources.get(options.paths[0])
+    return None
+
+
+def _refuse_spec_options(options: SourceOptions, name: str) -> None:
+    for option in _SPEC_OPTIONS:
+        if getattr(options, option):
+            raise UsageError(
+                f"--{option.replace('_', '-')} does not go with a source of the settings",
+                hint=f"Set it in [sources.{name}], or name paths.",
+            )
+
+
+def _order(invocation: Invocation, options: SourceOptions) -> SourceOrder:
+    for pattern in (*options.exclude, *options.iexclude):
+        Pattern.parse(pattern)
+    spec = SourceSpec(
+        roots=_roots(invocation, options.paths),
+        filters=FilterRules(
+            excludes=options.exclude,
+            iexcludes=options.iexclude,
+            exclude_if_present=options.exclude_if_present,
+            exclude_caches=options.exclude_caches,
+            exclude_larger_than_bytes=_size_bytes(options.exclude_larger_than),
+        ),
+        one_file_system=options.one_file_system,
+        with_atime=options.with_atime,
+        ignore_inode=options.ignore_inode,
+        ignore_ctime=options.ignore_ctime,
+    )
+    return SourceOrder(
+        spec=spec,
+        exclude_files=_files(invocation, options.exclude_file),
+        iexclude_files=_files(invocation, options.iexclude_file),
+    )
+
+
+def _roots(invocation: Invocation, paths: tuple[str, ...]) -> tuple[bytes, ...]:
+    roots: list[bytes] = []
+    for path in paths:
+        if not path:
+            raise UsageError(
+                "an empty path cannot be backed up", hint="Check the command's quotes and variables."
+            )
+        root = os.path.normpath(os.path.join(bytes(Path.cwd()), os.fsencode(path)))
+        if not os.path.lexists(root):
+            raise SourceMissingError(
+                f"{os.fsdecode(root)}: there is no such path",
+                hint=_no_such_path_hint(invocation, path if len(paths) == 1 else ""),
+            )
+        roots.append(root)
+    return tuple(dict.fromkeys(roots))
+
+
+def _no_such_path_hint(invocation: Invocation, name: str) -> str:
+    sources = invocation.settings.sources
+    if not sources or not name or "/" in name:
+        return "Look for a typing error; nothing was backed up."
+    return f"Nor is it a source of the settings. {one_of(name, sources, 'the sources')}"
+
+
+def _files(invocation: Invocation, paths: tuple[str, ...]) -> tuple[Path, ...]:
+    files = tuple(invocation.rules.path(path) for path in paths)
+    for file in files:
+        if not file.is_file():
+            raise UsageError(f"the exclude file {file} is not there", hint="Check its path.")
+    return files
+
+
+def _size_bytes(text: str) -> int | None:
+    if not text:
+        return None
+    try:
+        return parse_size(text)
+    except ValueError:
+        raise UsageError(
+            f"--exclude-larger-than: {text!r} is no size", hint=f"Write one like {SIZE_EXAMPLES}."
+        ) from None

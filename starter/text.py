@@ -1,0 +1,54 @@
+"""Bytes, times and tables as text for people, and bytes as JSON has them."""
+
+import time
+from collections.abc import Sequence
+from typing import Final
+
+_NS_PER_S: Final = 10**9
+_SURROGATES: Final = dict.fromkeys(range(0xDC80, 0xDD00), "\ufffd")
+
+
+def printable(path: bytes) -> str:
+    """A path on one line of a terminal: what is no UTF-8 or would move the cursor is escaped."""
+    text = path.decode(errors="backslashreplace")
+    if text.isprintable():
+        return text
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text
+    )
+
+
+def json_text(raw: bytes) -> str:
+    """Bytes as Go's JSON has them: each byte that is not UTF-8 becomes U+FFFD."""
+    return raw.decode("utf-8", "surrogateescape").translate(_SURROGATES)
+
+
+def local_time(ns: int) -> str:
+    """`2026-01-31 12:34:56` in the local time zone."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(ns // _NS_PER_S))
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], footer: str = "") -> list[str]:
+    """A table as restic draws it: columns, two spaces between them, rules above and below the rows.
+
+    A cell may have several lines.
+    """
+    cells = [[cell.split("\n") for cell in row] for row in rows]
+    widths = [
+        max([len(name), *(len(line) for row in cells for line in row[column])])
+        for column, name in enumerate(header)
+    ]
+    lines = [_row(header, widths)]
+    rule = "-" * max(len(lines[0]), sum(widths) + 2 * (len(widths) - 1))
+    lines.append(rule)
+    for row in cells:
+        height = max(len(cell) for cell in row)
+        lines += [
+            _row([cell[number] if number < len(cell) else "" for cell in row], widths)
+            for number in range(height)
+        ]
+    return [*lines, rule, *([footer] if footer else [])]
+
+
+def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
+    return "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
