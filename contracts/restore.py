@@ -24,7 +24,10 @@ class RestoreRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestoreTotals:
-    """Counts of a restore: what was selected, written, left alone; bytes are of file content."""
+    """Counts of a restore: what was selected, written, found equal (kept), left alone by the overwrite rule (skipped).
+
+    Bytes are of file content.
+    """
 
     files: int = 0
     dirs: int = 0
@@ -34,6 +37,7 @@ class RestoreTotals:
     bytes_written: int = 0
     bytes_kept: int = 0
     files_written: int = 0
+    files_kept: int = 0
     files_skipped: int = 0
     files_deleted: int = 0
     errors: int = 0

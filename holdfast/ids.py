@@ -5,8 +5,9 @@ In memory an id is always raw bytes. Hex appears only in JSON, in the names of s
 """
 
 import hashlib
-from typing_extensions import Buffer
 from typing import Final, NewType
+
+from typing_extensions import Buffer
 
 ID_BYTES: Final = 32
 HEX_LENGTH: Final = 2 * ID_BYTES

@@ -90,7 +90,7 @@ class RestoreWorkflow:
             status=self._status,
             selection_complete=self._progress.selection_complete,
             files_total=totals.files,
-            files_done=totals.files_skipped + totals.files_written,
+            files_done=min(totals.files, totals.files_written + totals.files_kept + totals.files_skipped),
             bytes_total=totals.bytes_to_write,
             bytes_done=min(totals.bytes_to_write, totals.bytes_written),
             shards_total=self._progress.shards_planned,

@@ -84,7 +84,7 @@ class _Finish:
         self._opening = load_opening(run)
         self._records: list[FinishRecord] = []
         self._documents = self._seen = 0
-        self._written = self._skipped = self._deleted = self._errors = 0
+        self._written = self._kept = self._skipped = self._deleted = self._errors = 0
         self._missing: set[int] = set()
         self._open: list[Node] = []
 
@@ -128,6 +128,7 @@ class _Finish:
             documents=self._documents,
             counts=RestoreCounts(
                 files_written=self._written,
+                files_kept=self._kept,
                 files_skipped=self._skipped,
                 files_deleted=self._deleted,
                 errors=self._errors,
@@ -167,7 +168,9 @@ class _Finish:
                     self._delete_below(deletion, directory, node)
                     self._leave(steps, directory, node, sweeping=sweeping)
                 case Special():
-                    self._note(join(directory, record.node.name), steps.special(directory, record))
+                    self._note(
+                        join(directory, record.node.name), steps.special(directory, record), counts=False
+                    )
                 case Large():
                     self._take_large(steps, directory, record)
                 case Link() if record.of in self._missing:
@@ -219,8 +222,10 @@ class _Finish:
         except (OSError, HoldfastError) as error:
             self._fail(path, path_failure(error))
 
-    def _note(self, path: bytes, step: Step, size: int = 0) -> None:
-        self._written += step.outcome == Outcome.RESTORED
+    def _note(self, path: bytes, step: Step, size: int = 0, *, counts: bool = True) -> None:
+        """Record what became of a path; `counts` when it is a file."""
+        self._written += counts and step.outcome == Outcome.RESTORED
+        self._kept += counts and step.outcome in (Outcome.UNCHANGED, Outcome.UPDATED)
         self._skipped += step.outcome == Outcome.SKIPPED
         self._record(FinishRecord(path, ACTIONS[step.outcome], size))
         for warning in step.warnings:

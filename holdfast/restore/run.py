@@ -55,7 +55,9 @@ class RestoreCounts(msgspec.Struct, frozen=True, kw_only=True):
     """Counts of a restore or a part of it; field by field what contracts.restore.RestoreTotals carries.
 
     bytes are of file content. bytes_to_write: what the target grows by as far as metadata tells, holes and what is
-    there already left out. bytes_kept: content that was on disk and did not have to be fetched.
+    there already left out. bytes_kept: content that was on disk and did not have to be fetched. files_kept: files that
+    were there, equal in content; at most their attributes were corrected. files_skipped: paths that the overwrite rule
+    protects, files or not.
     """
 
     files: int = 0
@@ -66,6 +68,7 @@ class RestoreCounts(msgspec.Struct, frozen=True, kw_only=True):
     bytes_written: int = 0
     bytes_kept: int = 0
     files_written: int = 0
+    files_kept: int = 0
     files_skipped: int = 0
     files_deleted: int = 0
     errors: int = 0

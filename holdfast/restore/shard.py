@@ -134,6 +134,7 @@ class _ShardRestore:
             bytes_written=self._bytes_written,
             bytes_kept=self._bytes_kept,
             files_written=self._outcomes.count(Outcome.RESTORED),
+            files_kept=self._outcomes.count(Outcome.UNCHANGED) + self._outcomes.count(Outcome.UPDATED),
             files_skipped=self._outcomes.count(Outcome.SKIPPED),
             errors=sum(not problem.warning for problem in self._problems),
         )
