@@ -19,6 +19,7 @@ from starter.ownership import running_services
 from starter.service import Need, Service, base_queue
 from starter.supervisor import Crew, running_workers
 from starter.temporal_server import EmbeddedServer
+from workflows.attributes import ALL_KEYS
 from workflows.registration import ensure_search_attributes
 
 
@@ -101,7 +102,7 @@ async def prepare(client: Client, address: str) -> None:
     except (RPCError, TimeoutError) as error:
         raise ServerUnavailableError(
             f"the server at {address} does not take our search attributes: {error}",
-            hint="Create them there as docs/operations.md says, or give this user the right to.",
+            hint=f"Create them there, of type Keyword: {', '.join(key.name for key in ALL_KEYS)}.",
         ) from error
 
 

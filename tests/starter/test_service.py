@@ -1,6 +1,7 @@
 """One server for all commands of a state directory, whoever of them is killed; and `holdfast up` beside them."""
 
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -12,7 +13,7 @@ from starter.ownership import read_server_note, running_services
 from starter.service import Need, Service, base_queue, open_service
 from starter.temporal_server import temporal_binary
 from tests.support.commands import CANARY, TOKEN, Home, children, is_alive, until
-from tests.support.temporal_server import free_port
+from tests.support.temporal_server import free_port, running_server
 
 WORKFLOW = "a/workflow"
 
@@ -20,6 +21,12 @@ WORKFLOW = "a/workflow"
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
     return Home.create(tmp_path)
+
+
+@pytest.fixture
+def server_address() -> Iterator[str]:
+    with running_server() as address:
+        yield address
 
 
 async def leave_a_workflow(client: Client) -> None:
@@ -101,6 +108,26 @@ async def test_nobody_at_the_address(tmp_path: Path) -> None:
     home = Home.create(tmp_path, server=f'[server]\naddress = "127.0.0.1:{port}"\n')
     with pytest.raises(ServerUnavailableError, match=f"no Temporal server answers at 127.0.0.1:{port}\n"):
         await open_service(home.settings, Need(), home.environ).__aenter__()
+
+
+async def test_a_configured_server_gets_workers_of_the_command(tmp_path: Path, server_address: str) -> None:
+    server = f'[server]\naddress = "{server_address}"\nui_url = "http://ui/"\n'
+    home = Home.create(tmp_path, server=server)
+    need = Need(queue=base_queue(home.settings, TOKEN))
+    async with open_service(home.settings, need, home.environ) as service:
+        assert service.owned
+        assert service.run_url(WORKFLOW) == "http://ui/namespaces/default/workflows/a%2Fworkflow"
+        await until(lambda: len(children()["worker"]) == 2)
+    async with open_service(home.settings, Need(), home.environ) as service:
+        assert not service.owned
+
+
+async def test_a_service_takes_over_from_a_command(home: Home) -> None:
+    with home.one_shot() as command, home.up() as service:
+        assert len(children(command.pid)["server"]) == 1
+        assert children(service.pid)["server"] == []
+        command.send_signal(signal.SIGKILL)
+        await until(lambda: len(children(service.pid)["server"]) == 1)
 
 
 def test_the_server_program_is_found_or_asked_for(
