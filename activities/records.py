@@ -44,8 +44,8 @@ def backup_ended(message: LogInput, *, host: str) -> RunRecord:
             "files": committed.files,
             "bytes_total": committed.bytes_total,
             "tree_blobs": committed.tree_blobs,
-            "data_added": committed.data_added,
-            "data_added_packed": committed.data_added_packed,
+            "data_added": message.stored.data_added + committed.data_added,
+            "data_added_packed": message.stored.data_added_packed + committed.data_added_packed,
             "errors": committed.errors,
         }
     record = RunRecord(
