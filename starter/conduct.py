@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from temporalio.client import Client
 
 from contracts.backup import BackupRequest
-from contracts.restore import RestoreRequest
 from holdfast.errors import EXIT_COMPLETE, JournalUnavailableError, UsageError
 from holdfast.journal.journal import Journal
 from holdfast.journal.records import RunKind, RunRecord
@@ -23,8 +22,6 @@ from starter.reports import Report
 from starter.service import Need, Service, base_queue, open_service
 from starter.temporal_server import EmbeddedServer
 
-Request = BackupRequest | RestoreRequest
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
@@ -33,7 +30,7 @@ class Order:
     fresh: do not go on with an interrupted run. detach: return once it is started. list_files: report each path.
     """
 
-    request: Request
+    request: runs.Request
     repository: RepositoryProfile
     workflow_id: str
     fresh: bool = False
@@ -126,13 +123,9 @@ async def _begin(
     return await runs.start(service.client, request, order.workflow_id, queue)
 
 
-async def _as_asked_before(client: Client, order: Order) -> Request | None:
+async def _as_asked_before(client: Client, order: Order) -> runs.Request | None:
     """The request that the run had, where the server still knows it: with its tags, its strategy, its level."""
-    asked: Request | None
-    if isinstance(order.request, BackupRequest):
-        asked = await runs.request_of(client, order.workflow_id, BackupRequest)
-    else:
-        asked = await runs.request_of(client, order.workflow_id, RestoreRequest)
+    asked = await runs.request_of(client, order.workflow_id, order.kind)
     if asked is None:
         return None
     return replace(asked, resume_run=order.request.resume_run, policy=order.request.policy, progress=None)

@@ -1,7 +1,8 @@
 """Lines on standard output and standard error, and how mistakes are told: two lines, or one of JSON."""
 
+import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import typer
@@ -9,6 +10,7 @@ import typer
 from holdfast.errors import HoldfastError
 
 _MAX_LINES: Final = 2
+_BATCH: Final = 1000
 
 
 def say(text: str) -> None:
@@ -23,13 +25,12 @@ def warn(text: str) -> None:
 
 def say_json(document: object) -> None:
     """A line of JSON."""
-    typer.echo(json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace"))
+    typer.echo(json_line(document).encode("utf-8", "replace"))
 
 
 def warn_json(document: Mapping[str, object]) -> None:
     """A line of JSON beside the answer, where restic puts errors too."""
-    line = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
-    typer.echo(line.encode("utf-8", "replace"), err=True)
+    typer.echo(json_line(document).encode("utf-8", "replace"), err=True)
 
 
 def tell_error(error: HoldfastError, *, as_json: bool) -> None:
@@ -39,3 +40,15 @@ def tell_error(error: HoldfastError, *, as_json: bool) -> None:
         warn_json({"message_type": "exit_error", "code": error.exit_code, "message": "\n".join(lines)})
         return
     warn("\n".join([f"Error: {lines[0] if lines else type(error).__name__}", *lines[1:]]))
+
+
+def say_all(lines: Iterable[str]) -> None:
+    """Many lines, a thousand at a time."""
+    waiting = iter(lines)
+    while batch := list(itertools.islice(waiting, _BATCH)):
+        typer.echo("\n".join(batch).encode("utf-8", "replace"))
+
+
+def json_line(document: object) -> str:
+    """A document on one line, as restic writes it."""
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":"))

@@ -126,8 +126,10 @@ def restore_lines(result: RestoreResult) -> list[str]:
 
 
 def _added(result: BackupResult) -> str:
-    stored = format_bytes(result.data_added_packed)
-    return f"Added to the repository: {format_bytes(result.data_added)} ({stored} stored)"
+    """Shards count the blobs of files, the commit those of trees."""
+    added = format_bytes(result.stored.data_added + result.data_added)
+    packed = format_bytes(result.stored.data_added_packed + result.data_added_packed)
+    return f"Added to the repository: {added} ({packed} stored)"
 
 
 def _three(name: str, new: int, changed: int, unmodified: int) -> str:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from temporalio.client import (
     Client,
@@ -23,7 +23,7 @@ from contracts.restore import RestoreRequest, RestoreResult
 from holdfast.errors import HoldfastError, UsageError
 from holdfast.journal.records import RunKind
 
-RequestT = TypeVar("RequestT", BackupRequest, RestoreRequest)
+Request = BackupRequest | RestoreRequest
 Result = BackupResult | RestoreResult
 Handle = WorkflowHandle[Any, Result]
 
@@ -42,6 +42,10 @@ _AWAY: Final = frozenset(
 _WORKFLOWS: Final[Mapping[RunKind, str]] = {
     RunKind.BACKUP: BACKUP_WORKFLOW,
     RunKind.RESTORE: RESTORE_WORKFLOW,
+}
+_REQUESTS: Final[Mapping[RunKind, type[Request]]] = {
+    RunKind.BACKUP: BackupRequest,
+    RunKind.RESTORE: RestoreRequest,
 }
 _RESULTS: Final[Mapping[RunKind, type[Result]]] = {
     RunKind.BACKUP: BackupResult,
@@ -95,9 +99,7 @@ async def open_runs(client: Client) -> list[OpenRun]:
     ]
 
 
-async def start(
-    client: Client, request: BackupRequest | RestoreRequest, workflow_id: str, queue: str
-) -> Handle:
+async def start(client: Client, request: Request, workflow_id: str, queue: str) -> Handle:
     """Start a run, or take the one of this id that is open already."""
     kind = RunKind.BACKUP if isinstance(request, BackupRequest) else RunKind.RESTORE
     return await client.start_workflow(
@@ -112,14 +114,14 @@ async def start(
     )
 
 
-async def request_of(client: Client, workflow_id: str, kind: type[RequestT]) -> RequestT | None:
+async def request_of(client: Client, workflow_id: str, kind: RunKind) -> Request | None:
     """What the newest run of a workflow id was asked; None when the server does not know it any more."""
     try:
         history = client.get_workflow_handle(workflow_id).fetch_history_events(page_size=1)
         async for event in history:
             started = event.workflow_execution_started_event_attributes
-            values = await client.data_converter.decode(started.input.payloads, [kind])
-            return values[0] if values and isinstance(values[0], kind) else None
+            values = await client.data_converter.decode(started.input.payloads, [_REQUESTS[kind]])
+            return values[0] if values and isinstance(values[0], Request) else None
     except RPCError as error:
         if error.status is not RPCStatusCode.NOT_FOUND:
             raise

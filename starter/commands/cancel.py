@@ -1,0 +1,70 @@
+"""`holdfast cancel`: ask a run to stop."""
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+from holdfast.errors import EXIT_COMPLETE, UsageError
+from starter import listing, runs
+from starter.conduct import find_client
+from starter.invocation import Invocation
+from starter.options import CommonOptions
+from starter.output import say, say_json
+from starter.service import Need, base_queue, open_service
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelOptions(CommonOptions):
+    """Options of `cancel`."""
+
+    run: Annotated[str, typer.Argument(metavar="RUN|SOURCE", help="A run's id, or its source's name.")]
+
+
+def cancel(options: CancelOptions) -> int:
+    """Ask a run to stop. It keeps what it has stored; `holdfast resume` goes on with it."""
+    return asyncio.run(_cancel(Invocation.of(options), options))
+
+
+async def _cancel(invocation: Invocation, options: CancelOptions) -> int:
+    client = await find_client(invocation)
+    if client is not None:
+        run = listing.find_run(await listing.listed_runs(invocation.settings, client, 1000), options.run)
+        if run.view is None:
+            raise _not_running(run)
+        await runs.ask_to_stop(runs.handle_of(client, run.kind, run.workflow_id))
+        _tell(options, run, "was asked to stop")
+        return EXIT_COMPLETE
+    return await _cancel_sleeping(invocation, options)
+
+
+async def _cancel_sleeping(invocation: Invocation, options: CancelOptions) -> int:
+    """No server runs, but a run may lie open in its database: it needs a worker to come to its end."""
+    run = listing.find_run(await listing.listed_runs(invocation.settings, None, 1000), options.run)
+    if run.status != "interrupted":
+        raise _not_running(run)
+    need = Need(queue=base_queue(invocation.settings, run.repository))
+    async with open_service(invocation.settings, need, invocation.environ) as service:
+        if not await runs.is_open(service.client, run.workflow_id):
+            raise _not_running(run)
+        handle = runs.handle_of(service.client, run.kind, run.workflow_id)
+        await runs.ask_to_stop(handle)
+        with contextlib.suppress(runs.RunCancelledError):
+            await runs.result_of(handle, lambda: None)
+    _tell(options, run, "is stopped")
+    return EXIT_COMPLETE
+
+
+def _not_running(run: listing.ListedRun) -> UsageError:
+    return UsageError(
+        f"run {run.short_id} is not under way: {run.status}", hint="`holdfast status` lists the runs."
+    )
+
+
+def _tell(options: CancelOptions, run: listing.ListedRun, what: str) -> None:
+    if options.json:
+        say_json({"message_type": "cancelled", "run_id": run.run_id})
+    elif not options.quiet:
+        say(f"run {run.short_id} {what}; `holdfast resume {run.short_id}` goes on with it")

@@ -1,0 +1,129 @@
+"""`holdfast key`: the passwords that open a repository."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from holdfast.errors import EXIT_COMPLETE
+from holdfast.ids import short
+from holdfast.repository import keys
+from holdfast.repository.repository import Repository
+from holdfast.settings.passwords import read_password_file
+from starter.invocation import Invocation, ask_password
+from starter.opening import open_repository, repository_session
+from starter.options import CommonOptions
+from starter.output import say, say_json
+from starter.registration import add_command
+from starter.text import local_time, table
+
+app: Final = typer.Typer(help="List, add and remove passwords.", no_args_is_help=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewPasswordOptions(CommonOptions):
+    """Where a new password comes from."""
+
+    new_password_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A file that holds the new password.")
+    ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddOptions(NewPasswordOptions):
+    """Options of `key add`."""
+
+    host: Annotated[str, typer.Option(metavar="NAME", help="The host that the key names.")] = ""
+    user: Annotated[str, typer.Option(metavar="NAME", help="The user that the key names.")] = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveOptions(CommonOptions):
+    """Options of `key remove`."""
+
+    key: Annotated[str, typer.Argument(metavar="ID", help="The beginning of the key's id.")]
+
+
+def list_keys(options: CommonOptions) -> int:
+    """List the keys; a star marks the one in use."""
+    found = keys.list_keys(open_repository(Invocation.of(options)))
+    if options.json:
+        say_json(
+            [
+                {
+                    "current": key.current,
+                    "id": short(key.id),
+                    "userName": key.username,
+                    "hostName": key.hostname,
+                    "created": local_time(key.created_ns) if key.created_ns else "",
+                }
+                for key in found
+            ]
+        )
+        return EXIT_COMPLETE
+    rows = [
+        (
+            f"{'*' if key.current else ' '}{short(key.id)}",
+            key.username,
+            key.hostname,
+            local_time(key.created_ns) if key.created_ns else "cannot be read",
+        )
+        for key in found
+    ]
+    for line in table((" ID", "User", "Host", "Created"), rows):
+        say(line)
+    return EXIT_COMPLETE
+
+
+def add(options: AddOptions) -> int:
+    """Let a further password open the repository."""
+    with _locked(options) as repository:
+        key = keys.add_key(repository, _new_password(options), host=options.host, user=options.user)
+        _done(options, f"added key {short(key)}")
+    return EXIT_COMPLETE
+
+
+def remove(options: RemoveOptions) -> int:
+    """Remove a key; its password opens the repository no more."""
+    with _locked(options) as repository:
+        _done(options, f"removed key {short(keys.remove_key(repository, options.key))}")
+    return EXIT_COMPLETE
+
+
+def passwd(options: NewPasswordOptions) -> int:
+    """Change the password: replace the key in use by a new one."""
+    with _locked(options) as repository:
+        key = keys.change_password(repository, _new_password(options))
+        _done(options, f"saved the new password as key {short(key)}")
+    return EXIT_COMPLETE
+
+
+add_command(app, "list", list_keys)
+add_command(app, "add", add)
+add_command(app, "remove", remove)
+add_command(app, "passwd", passwd)
+
+
+@contextmanager
+def _locked(options: CommonOptions) -> Iterator[Repository]:
+    """The repository under the shared lock, as restic changes keys."""
+    with repository_session(Invocation.of(options)) as session:
+        session.lease.acquire()
+        yield session.repository
+
+
+def _new_password(options: NewPasswordOptions) -> bytes:
+    if options.new_password_file is not None:
+        return read_password_file(Path(os.path.abspath(options.new_password_file)))
+    return ask_password("enter new password: ", confirm=True)
+
+
+def _done(options: CommonOptions, text: str) -> None:
+    if options.json:
+        say_json({"message_type": "done", "message": text})
+    elif not options.quiet:
+        say(text)

@@ -1,0 +1,153 @@
+"""`holdfast ls`: list the files of a snapshot."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Final
+
+import typer
+
+from holdfast.errors import EXIT_COMPLETE
+from holdfast.format.node import Node
+from holdfast.ids import BlobId, from_hex, short
+from holdfast.repository.snapshots import LATEST, find_snapshot
+from starter.commands.snapshots import document
+from starter.invocation import Invocation
+from starter.opening import repository_session
+from starter.options import SnapshotFilterOptions
+from starter.output import json_line, say, say_all
+from starter.text import json_text, local_time, printable
+
+LoadTree = Callable[[BlobId], list[Node]]
+
+_MODE_LETTERS: Final = "dalTLDpSugct?"
+_MODE_TOP_BIT: Final = 31
+_PERMISSION_LETTERS: Final = "rwxrwxrwx"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LsOptions(SnapshotFilterOptions):
+    """Options of `ls`."""
+
+    snapshot: Annotated[str, typer.Argument(metavar="SNAPSHOT", help='An id, or "latest".')] = LATEST
+    directories: Annotated[
+        tuple[str, ...], typer.Argument(metavar="[PATHS]", help="Only what is in these.", show_default=False)
+    ] = ()
+    long: Annotated[bool, typer.Option("--long", "-l", help="Modes, owners, sizes and times too.")] = False
+    recursive: Annotated[bool, typer.Option("--recursive", help="Below PATHS, descend into directories.")] = (
+        False
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One node with its path, which begins with a slash."""
+
+    path: bytes
+    node: Node
+
+
+def ls(options: LsOptions) -> int:
+    """List the files of a snapshot."""
+    with repository_session(Invocation.of(options)) as session, session.hold() as held:
+        stored = find_snapshot(
+            session.repository, options.snapshot, hosts=options.host, paths=options.path, tags=options.tag
+        )
+        wanted = Wanted(options.directories, recursive=options.recursive)
+        entries = walk(held.loader.load_tree, BlobId(from_hex(stored.snapshot.tree)), wanted)
+        if options.json:
+            head = document(stored) | {"struct_type": "snapshot", "message_type": "snapshot"}
+            say(json_line(head))
+            say_all(json_line(_json(entry)) for entry in entries)
+            return EXIT_COMPLETE
+        if not options.quiet:
+            paths = ", ".join(stored.snapshot.paths or ())
+            say(f"snapshot {short(stored.id)} of [{paths}] at {local_time(stored.time_ns)}:")
+        say_all((_long(entry) if options.long else printable(entry.path)) for entry in entries)
+    return EXIT_COMPLETE
+
+
+class Wanted:
+    """Which entries are listed: all, or those in the named directories; restic's rules (cmd_ls.go)."""
+
+    def __init__(self, directories: Sequence[str], *, recursive: bool) -> None:
+        self._directories = [
+            "/".join(["", *filter(None, path.split("/"))]).encode("utf-8", "surrogateescape") or b"/"
+            for path in directories
+        ]
+        self._recursive = recursive
+
+    def lists(self, path: bytes) -> bool:
+        """Whether the entry is one of the named or lies below one."""
+        return not self._directories or any(_is_prefix(named, path) for named in self._directories)
+
+    def descends(self, path: bytes) -> bool:
+        """Whether entries below this directory may be listed."""
+        if not self._directories or (self._recursive and self.lists(path)):
+            return True
+        return any(_is_prefix(path, named) for named in self._directories)
+
+
+def walk(load_tree: LoadTree, root: BlobId, wanted: Wanted) -> Iterator[Entry]:
+    """The wanted entries in the order of the trees, each directory before what it holds."""
+    waiting: list[Iterator[Entry]] = [_entries(load_tree, root, b"")]
+    while waiting:
+        entry = next(waiting[-1], None)
+        if entry is None:
+            waiting.pop()
+            continue
+        if wanted.lists(entry.path):
+            yield entry
+        subtree = entry.node.subtree_id
+        if entry.node.is_directory and subtree is not None and wanted.descends(entry.path):
+            waiting.append(_entries(load_tree, subtree, entry.path))
+
+
+def permissions(mode: int) -> str:
+    """Go's text of a file mode, as restic shows it."""
+    letters = "".join(
+        letter for bit, letter in enumerate(_MODE_LETTERS) if mode & (1 << (_MODE_TOP_BIT - bit))
+    )
+    last = len(_PERMISSION_LETTERS) - 1
+    access = "".join(
+        letter if mode & (1 << (last - bit)) else "-" for bit, letter in enumerate(_PERMISSION_LETTERS)
+    )
+    return (letters or "-") + access
+
+
+def _entries(load_tree: LoadTree, tree: BlobId, path: bytes) -> Iterator[Entry]:
+    return (Entry(path + b"/" + node.name, node) for node in load_tree(tree))
+
+
+def _is_prefix(directory: bytes, path: bytes) -> bool:
+    return directory in {b"/", path} or path.startswith(directory + b"/")
+
+
+def _json(entry: Entry) -> dict[str, object]:
+    node = entry.node
+    message: dict[str, object] = {
+        "name": json_text(node.name),
+        "type": node.kind,
+        "path": json_text(entry.path),
+        "uid": node.uid,
+        "gid": node.gid,
+    }
+    if node.is_file:
+        message["size"] = node.size
+    return message | {
+        "mode": node.mode,
+        "permissions": permissions(node.mode),
+        "mtime": node.mtime,
+        "atime": node.atime,
+        "ctime": node.ctime,
+        "struct_type": "node",
+        "message_type": "node",
+    }
+
+
+def _long(entry: Entry) -> str:
+    node = entry.node
+    target = f" -> {printable(node.target)}" if node.is_symlink else ""
+    return (
+        f"{permissions(node.mode)} {node.uid:>5} {node.gid:>5} {node.size:>6} "
+        f"{local_time(node.mtime_ns)} {printable(entry.path)}{target}"
+    )

@@ -1,0 +1,131 @@
+"""`holdfast resume`: go on with an interrupted run."""
+
+import asyncio
+from dataclasses import dataclass, replace
+from typing import Annotated
+
+import typer
+
+from contracts.common import VerifyLevel
+from holdfast.errors import UsageError
+from holdfast.journal.records import RunKind, RunRecord
+from starter import conduct, listing, orders, runs
+from starter.continuing import interrupted, was_opened, workflow_of
+from starter.invocation import Invocation
+from starter.options import CommonOptions
+from starter.service import Need, open_service
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResumeOptions(CommonOptions):
+    """Options of `resume`."""
+
+    run: Annotated[
+        str,
+        typer.Argument(
+            metavar="[RUN]",
+            help="A run's id or its source; else the newest interrupted one.",
+            show_default=False,
+        ),
+    ] = ""
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Return once the run goes on; a service must be up.")
+    ] = False
+
+
+def resume(options: ResumeOptions) -> int:
+    """Go on with an interrupted run, and follow it to its end."""
+    return asyncio.run(_resume(Invocation.of(options), options))
+
+
+async def _resume(invocation: Invocation, options: ResumeOptions) -> int:
+    order = await _recorded(invocation, options) or await _on_server(invocation, options)
+    if order is None:
+        raise UsageError(
+            "no run was interrupted", hint="`holdfast status` lists the runs; `holdfast backup` starts one."
+        )
+    orders.check_repository(order.repository)
+    return await conduct.carry_out(invocation, order)
+
+
+async def _recorded(invocation: Invocation, options: ResumeOptions) -> conduct.Order | None:
+    """The run that the journal knows."""
+    settings = invocation.settings
+    client = await conduct.find_client(invocation)
+    records = listing.journal_runs(settings, 1000)
+    opened = [] if client is None else [run.workflow_id for run in await runs.open_runs(client)]
+    if options.run:
+        listed = [listing.ListedRun(run_id=r.run_id, kind=r.kind, record=r) for r in records]
+        record = listing.find_run(listed, options.run).record
+        if record is None or record not in interrupted([record], opened):
+            raise UsageError(
+                f"run {options.run} cannot be resumed: {'unknown' if record is None else record.status.value}",
+                hint="`holdfast backup` starts a new one.",
+            )
+        return _order_of(invocation, options, record)
+    for record in interrupted(records, opened):
+        if _is_meant(invocation, record):
+            return _order_of(invocation, options, record)
+    return None
+
+
+async def _on_server(invocation: Invocation, options: ResumeOptions) -> conduct.Order | None:
+    """A run that only the server knows: it was interrupted before the journal heard of it."""
+    async with open_service(invocation.settings, Need(), invocation.environ) as service:
+        for run in await runs.open_runs(service.client):
+            request = await runs.request_of(service.client, run.workflow_id, run.kind)
+            if request is not None:
+                return conduct.Order(
+                    request=request,
+                    repository=orders.known_repository(invocation.settings, request.repository),
+                    workflow_id=run.workflow_id,
+                    detach=options.detach,
+                )
+    return None
+
+
+def _is_meant(invocation: Invocation, record: RunRecord) -> bool:
+    """Whether the run is of the repository that was named, if one was."""
+    if not invocation.names_repository():
+        return True
+    try:
+        known = orders.known_repository(invocation.settings, record.repository)
+    except UsageError:
+        return False
+    return known.location == invocation.repository().location
+
+
+def _order_of(invocation: Invocation, options: ResumeOptions, record: RunRecord) -> conduct.Order:
+    return conduct.Order(
+        request=_request_of(invocation, record),
+        repository=orders.known_repository(invocation.settings, record.repository),
+        workflow_id=workflow_of(record.run_id),
+        detach=options.detach,
+    )
+
+
+def _request_of(invocation: Invocation, record: RunRecord) -> runs.Request:
+    """The request as far as the journal tells it; the server, where it knows the run, tells it in full."""
+    resume_run = record.run_id if was_opened(record) else ""
+    if record.kind is RunKind.BACKUP:
+        profile = invocation.settings.sources.get(record.source)
+        return replace(
+            orders.backup_request(
+                invocation.settings,
+                repository=record.repository,
+                source=record.source,
+                strategy=record.strategy or "auto",
+                verify=profile.verify if profile is not None else "written",
+                host=record.host,
+            ),
+            resume_run=resume_run,
+        )
+    return replace(
+        orders.restore_request(
+            invocation.settings,
+            repository=record.repository,
+            selection=record.source,
+            verify=VerifyLevel.NONE,
+        ),
+        resume_run=resume_run,
+    )

@@ -1,0 +1,200 @@
+"""`holdfast status`: runs that are under way, and how the last ones ended."""
+
+import asyncio
+import itertools
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Final
+
+import typer
+
+from holdfast.errors import EXIT_COMPLETE, JournalUnavailableError, ServerUnavailableError
+from holdfast.journal.journal import Journal
+from holdfast.journal.records import FileAction, RunRecord
+from holdfast.settings.model import Settings
+from starter import listing
+from starter.conduct import find_client
+from starter.display import counts, duration
+from starter.invocation import Invocation
+from starter.listing import ListedRun
+from starter.meter import Meter
+from starter.options import CommonOptions
+from starter.output import say, say_json, warn
+from starter.text import local_time, printable, table
+
+_NS_PER_S: Final = 10**9
+_SHOWN_PATHS: Final = 20
+_WRONG: Final = (FileAction.UNREADABLE, FileAction.FAILED, FileAction.DAMAGED, FileAction.WARNING)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusOptions(CommonOptions):
+    """Options of `status`."""
+
+    run: Annotated[
+        str, typer.Argument(metavar="[RUN]", help="One run, by its id or its source.", show_default=False)
+    ] = ""
+    limit: Annotated[int, typer.Option(metavar="N", help="How many runs.", min=1)] = 20
+
+
+def status(options: StatusOptions) -> int:
+    """Show runs: what is under way, how the last ones ended."""
+    invocation = Invocation.of(options)
+    settings = invocation.settings
+    listed = asyncio.run(_listed(invocation, 1000 if options.run else options.limit))
+    if options.run:
+        run = listing.find_run(listed, options.run)
+        if options.json:
+            say_json(_document(settings, run))
+        else:
+            for line in _details(settings, run):
+                say(line)
+        return EXIT_COMPLETE
+    if options.json:
+        say_json([_document(settings, run) for run in listed])
+        return EXIT_COMPLETE
+    for line in _table(settings, listed):
+        say(line)
+    return EXIT_COMPLETE
+
+
+async def _listed(invocation: Invocation, limit: int) -> list[ListedRun]:
+    try:
+        client = await find_client(invocation)
+    except ServerUnavailableError as error:
+        warn(f"{error.message}; what is shown is the journal's")
+        client = None
+    return await listing.listed_runs(invocation.settings, client, limit)
+
+
+def _table(settings: Settings, listed: Sequence[ListedRun]) -> list[str]:
+    rows = [
+        (
+            run.short_id,
+            run.kind.value,
+            run.status,
+            listing.describe(settings, run),
+            listing.location_of(settings, run),
+            local_time(run.record.started_ns) if run.record is not None else "",
+            _duration(run),
+            _outcome(run),
+        )
+        for run in listed
+    ]
+    header = ("Run", "Kind", "Status", "What", "Repository", "Started", "Took", "Result")
+    return table(header, rows, f"{len(rows)} runs")
+
+
+def _duration(run: ListedRun) -> str:
+    if run.record is None:
+        return ""
+    if run.view is not None:
+        return duration(max(0, time.time_ns() - run.record.started_ns) / _NS_PER_S)
+    return duration(run.record.duration_ns / _NS_PER_S) if run.record.ended_ns else ""
+
+
+def _outcome(run: ListedRun) -> str:
+    """Phase and progress of one that goes on, snapshot or error of one that ended."""
+    if run.view is not None:
+        reading = Meter().read(run.view.progress)
+        return f"{run.view.phase.value}: {', '.join([f'{reading.fraction:.1%}', *counts(run.view, reading)])}"
+    record = run.record
+    if record is None:
+        return ""
+    parts = [f"snapshot {record.snapshot_id[:8]}"] if record.snapshot_id else []
+    parts += [record.failure_kind] if record.failure_kind else []
+    if record.verdict is not None:
+        verdict = record.verdict
+        parts.append("verified" if verdict.ok else f"{verdict.problem_count} PROBLEMS")
+    return ", ".join(parts)
+
+
+def _document(settings: Settings, run: ListedRun) -> dict[str, object]:
+    document: dict[str, object] = {
+        "run_id": run.run_id,
+        "short_id": run.short_id,
+        "workflow_id": run.workflow_id,
+        "kind": run.kind.value,
+        "status": run.status,
+        "repository": listing.location_of(settings, run),
+        "subject": listing.describe(settings, run),
+    }
+    if run.record is not None:
+        document |= _recorded(run.record)
+    if run.view is not None and run.view.progress is not None:
+        progress = run.view.progress
+        document |= {
+            "phase": progress.phase.value,
+            "total_files": progress.files_total,
+            "files_done": progress.files_done,
+            "total_bytes": progress.bytes_total,
+            "bytes_done": progress.bytes_done,
+            "error_count": progress.errors,
+        }
+    return document
+
+
+def _recorded(record: RunRecord) -> dict[str, object]:
+    verdict = record.verdict
+    return {
+        "host": record.host,
+        "trigger": {
+            "kind": record.trigger_kind,
+            "by": record.trigger_by,
+            "evidence": record.trigger_evidence,
+        },
+        "strategy": record.strategy,
+        "reason": record.reason,
+        "parent": record.parent,
+        "snapshot_id": record.snapshot_id,
+        "started_ns": record.started_ns,
+        "ended_ns": record.ended_ns,
+        "failure": record.failure_kind,
+        "counters": dict(record.counters),
+        "verdict": None
+        if verdict is None
+        else {
+            "level": verdict.level,
+            "ok": verdict.ok,
+            "problem_count": verdict.problem_count,
+            "problems": list(verdict.problems),
+        },
+    }
+
+
+def _details(settings: Settings, run: ListedRun) -> list[str]:
+    pairs = [
+        ("Run", run.run_id),
+        ("Kind", run.kind.value),
+        ("Status", run.status),
+        ("What", listing.describe(settings, run)),
+        ("Repository", listing.location_of(settings, run)),
+        ("Result", _outcome(run)),
+    ]
+    record = run.record
+    if record is not None:
+        asked = " ".join(filter(None, (record.trigger_kind, record.trigger_by, record.trigger_evidence)))
+        pairs += [
+            ("Asked by", asked),
+            ("Host", record.host),
+            ("Strategy", f"{record.strategy} ({record.reason})" if record.reason else record.strategy),
+            ("Parent", record.parent),
+            ("Started", local_time(record.started_ns)),
+            ("Ended", local_time(record.ended_ns) if record.ended_ns else ""),
+            ("Took", _duration(run)),
+        ]
+        pairs += [(name, f"{count:,}") for name, count in record.counters.items() if count]
+    width = max(len(name) for name, _ in pairs)
+    lines = [f"{name:<{width}}  {value}" for name, value in pairs if value]
+    return lines if record is None else [*lines, *_problems(settings, record)]
+
+
+def _problems(settings: Settings, record: RunRecord) -> list[str]:
+    found = [] if record.verdict is None else [f"verification: {what}" for what in record.verdict.problems]
+    try:
+        wrong = itertools.islice(Journal.at(settings.journal_path).files(record.run_id, _WRONG), _SHOWN_PATHS)
+        found += [f"{file.action.value}: {printable(file.path)}: {file.message}" for file in wrong]
+    except JournalUnavailableError as error:
+        warn(f"the journal cannot be read: {error.message}")
+    return found[:_SHOWN_PATHS]
