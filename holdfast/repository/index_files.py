@@ -15,6 +15,7 @@ from holdfast.errors import CorruptFileError, StorageUnavailableError, StoredFil
 from holdfast.format.index import IndexPack, encode_index
 from holdfast.format.index_columns import PackColumns, decode_index_columns
 from holdfast.ids import IndexId
+from holdfast.repository.damage import DamageMarks
 from holdfast.repository.index_map import IndexMap
 from holdfast.repository.layout import INDEX, file_name, list_ids
 from holdfast.repository.repository import Repository
@@ -28,10 +29,12 @@ _LISTINGS: Final = 3
 
 
 class IndexLoader:
-    """A map, and which index files are in it. Thread-safe."""
+    """A map, and which index files and which marks of damage are in it. Thread-safe."""
 
     def __init__(self, repository: Repository) -> None:
-        self.index = IndexMap()
+        self._marks = DamageMarks(repository)
+        self._marks_seen = self._marks.seen()
+        self.index = IndexMap(self._marks.load() if self._marks_seen else {})
         self._repository = repository
         self._loaded: set[IndexId] = set()
         self._lock = threading.Lock()
@@ -59,6 +62,10 @@ class IndexLoader:
         with self._lock:
             listed = {IndexId(raw) for raw, _ in list_ids(self._repository.storage, INDEX)}
             return self._loaded <= listed
+
+    def knows_damage(self) -> bool:
+        """Whether the marks of damage are those that were read."""
+        return self._marks.seen() == self._marks_seen
 
     def add_written(self, written: Iterable[IndexId], packs: Iterable[IndexPack]) -> None:
         """Add packs whose index files this process has just written, without reading them back."""

@@ -4,6 +4,9 @@ One table per blob type (index_table.py). What is added bit by bit is kept in a 
 merged into it when that has grown to a fair part of it. Of several packs that hold a blob the first that was added
 counts.
 
+A blob whose pack is marked as damaged (damage.py) is none that the repository has: `has` says no, so that a backup
+stores it again. `lookup` still finds it where there is no other copy: trying to read it can only help.
+
 Reading needs no lock, also while another thread adds: a reader takes table and dictionary in one step, neither loses
 an entry afterwards, and an entry is made visible only when all that it points to is in place.
 """
@@ -18,6 +21,7 @@ from typing import Final
 from holdfast.format.index import BlobEntry, BlobType, IndexPack
 from holdfast.format.index_columns import PackColumns, columns_of
 from holdfast.ids import ID_BYTES, BlobId, PackId
+from holdfast.repository.damage import BlobKey, Damage, DamagedPack
 from holdfast.repository.index_table import IndexTable, TableBuilder
 
 _MERGE_AT: Final = 1 << 16
@@ -45,7 +49,9 @@ class PackInfo:
 class IndexMap:
     """The blobs of a repository. Any number of readers; writers take turns."""
 
-    def __init__(self) -> None:
+    def __init__(self, damage: Damage | None = None) -> None:
+        self.damage: Damage = damage or {}
+        self._damaged: dict[BlobKey, BlobLocation] = {}
         self._lock = threading.Lock()
         self._data = _TypeMap(BlobType.DATA)
         self._tree = _TypeMap(BlobType.TREE)
@@ -61,7 +67,7 @@ class IndexMap:
         return self._data.find(blob) >= 0 or self._tree.find(blob) >= 0
 
     def has(self, blob: BlobId, blob_type: BlobType) -> bool:
-        """Whether there is a blob of that id and type."""
+        """Whether there is a blob of that id and type, in a pack that is not known to be damaged."""
         return (self._tree if blob_type else self._data).find(blob) >= 0
 
     def lookup(self, blob: BlobId, blob_type: BlobType | None = None) -> BlobLocation | None:
@@ -74,7 +80,7 @@ class IndexMap:
             row = self._tree.find(blob)
             if row >= 0:
                 return self._location(self._tree, blob, row)
-        return None
+        return self._damaged_location(blob, blob_type) if self._damaged else None
 
     def add(self, pack: IndexPack) -> None:
         """Add one pack; one that is there already changes nothing."""
@@ -119,7 +125,16 @@ class IndexMap:
         """Packs that two index files describe differently; the first description counts."""
         return list(self._conflicts)
 
+    def _damaged_location(self, blob: BlobId, blob_type: BlobType | None) -> BlobLocation | None:
+        types = BlobType if blob_type is None else (blob_type,)
+        found = (self._damaged.get((blob, kind)) for kind in types)
+        return next((location for location in found if location is not None), None)
+
     def _append(self, pack: PackColumns, number: int) -> None:
+        damaged = self.damage.get(pack.id)
+        if damaged is not None:
+            self._append_damaged(pack, number, damaged)
+            return
         kind = pack.single_type
         if kind is not None:
             (self._tree if kind else self._data).append(pack, number, range(len(pack.lengths)))
@@ -128,6 +143,26 @@ class IndexMap:
             chosen = [i for i, blob_type in enumerate(pack.types) if blob_type is target.blob_type]
             if chosen:
                 target.append(pack, number, chosen)
+
+    def _append_damaged(self, pack: PackColumns, number: int, damaged: DamagedPack) -> None:
+        """The sound blobs as ever; the others only where `lookup` finds them last."""
+        sound: dict[BlobType, list[int]] = {BlobType.DATA: [], BlobType.TREE: []}
+        for at, kind in enumerate(pack.types):
+            blob = BlobId(pack.ids[at * ID_BYTES : (at + 1) * ID_BYTES])
+            if not damaged.covers(blob, kind):
+                sound[kind].append(at)
+                continue
+            entry = BlobEntry(
+                id=blob,
+                type=kind,
+                offset=pack.offsets[at],
+                length=pack.lengths[at],
+                uncompressed_length=pack.uncompressed_lengths[at],
+            )
+            self._damaged.setdefault((blob, kind), BlobLocation(pack.id, entry))
+        for target in (self._data, self._tree):
+            if sound[target.blob_type]:
+                target.append(pack, number, sound[target.blob_type])
 
     def _location(self, rows: "_TypeMap", blob: BlobId, row: int) -> BlobLocation:
         entry = BlobEntry(

@@ -14,17 +14,15 @@ Blobs are spread at random over two open packs, as restic does since 0.18, so th
 sizes. Memory is bounded by `_BUFFERS` reused pack buffers: `add` blocks while all of them wait for the storage.
 """
 
+import os
 import queue
-import random
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final, Self
 
-from typing_extensions import Buffer
-
 from holdfast.format.index import BlobType, IndexPack
-from holdfast.format.pack import BlobEncoder, Compression, PackBuffer
+from holdfast.format.pack import BlobEncoder, Compression, PackBuffer, Plaintext
 from holdfast.ids import BlobId
 from holdfast.repository.layout import pack_name
 from holdfast.repository.repository import Repository
@@ -32,6 +30,8 @@ from holdfast.repository.repository import Repository
 DEFAULT_PACK_SIZE_BYTES: Final = 16 * 1024 * 1024
 _OPEN_PACKS: Final = 2
 _BUFFERS: Final = _OPEN_PACKS + 2
+_COINS: Final = 4096
+"""Random bytes drawn at a time: a system call for each blob would cost more than its hash."""
 
 
 class Packer:
@@ -63,7 +63,7 @@ class Packer:
         self._lock = threading.Lock()
         self._stored: list[IndexPack] = []
         self._next = 0
-        self._random = random.SystemRandom()
+        self._coins: list[int] = []
 
     def __enter__(self) -> Self:
         return self
@@ -76,13 +76,15 @@ class Packer:
         """The number that the next blob gets; one past the last."""
         return self._next
 
-    def add(self, blob_id: BlobId, plaintext: Buffer) -> None:
+    def add(self, blob_id: BlobId, plaintext: Plaintext) -> None:
         """Put one blob into an open pack; stores packs as they fill.
 
         Raises:
             StorageUnavailableError, StorageFullError, StorageDeniedError: an earlier pack could not be stored.
         """
-        slot = self._random.randrange(_OPEN_PACKS)
+        if not self._coins:
+            self._coins = list(os.urandom(_COINS))
+        slot = self._coins.pop() % _OPEN_PACKS
         pack = self._open[slot]
         if pack is None:
             pack = self._open[slot] = _OpenPack(self._free_buffer(), self._next)

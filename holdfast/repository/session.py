@@ -3,7 +3,8 @@
 The index may be believed only as long as the lock has been held without a break since it was loaded: somebody's
 prune may run in between. So whenever the lease had to take the lock again, the session looks whether all index files
 that it has read still stand (who removes packs replaces the index files that name them first), and loads everything
-anew if not. `refresh` adds what other processes have written since.
+anew if not. `refresh` adds what other processes have written since. Marks of damage are looked at whenever somebody
+begins to use the repository: when they have changed, the index is loaded anew for those who come from then on.
 """
 
 import asyncio
@@ -14,7 +15,6 @@ from contextlib import asynccontextmanager, contextmanager
 from holdfast.format.index import IndexPack
 from holdfast.format.pack import Compression
 from holdfast.repository.index_files import IndexLoader, write_index
-from holdfast.repository.index_map import IndexMap
 from holdfast.repository.loader import BlobLoader
 from holdfast.repository.locking import LockLease
 from holdfast.repository.packer import DEFAULT_PACK_SIZE_BYTES
@@ -26,10 +26,11 @@ class HeldRepository:
     """The repository under its lock, with an index that is true under it."""
 
     def __init__(
-        self, session: "RepositorySession", index: IndexMap, loader: BlobLoader, generation: int
+        self, session: "RepositorySession", files: IndexLoader, loader: BlobLoader, generation: int
     ) -> None:
         self._session = session
-        self.index = index
+        self._files = files
+        self.index = files.index
         self.loader = loader
         self.generation = generation
 
@@ -45,13 +46,17 @@ class HeldRepository:
     def pack_size_bytes(self) -> int:
         return self._session.pack_size_bytes
 
+    def knows_damage(self) -> bool:
+        """Whether the marks of damage are those that the index was loaded with."""
+        return self._files.knows_damage()
+
     def check_lock(self) -> None:
         """Raises LockLostError when the lock could not be refreshed in time."""
         self._session.lease.check(self.generation)
 
     def refresh(self) -> None:
         """Add to the index what other processes have written since it was loaded."""
-        self._session.refresh_index()
+        self._files.refresh()
 
     def write_index(self, packs: Sequence[IndexPack]) -> None:
         """Store index files for packs that are durable, and tell this process's index about them.
@@ -60,7 +65,7 @@ class HeldRepository:
             LockLostError: before anything is written, when the lock could not be kept.
         """
         self.check_lock()
-        self._session.write_index(packs)
+        self._session.write_index(packs, self._files)
 
 
 class RepositorySession:
@@ -116,18 +121,13 @@ class RepositorySession:
         finally:
             self.lease.release(held.generation)
 
-    def refresh_index(self) -> None:
-        """Read the index files that have appeared since the last reading."""
-        with self._lock:
-            if self._index_loader is not None:
-                self._index_loader.refresh()
-
-    def write_index(self, packs: Sequence[IndexPack]) -> None:
-        """See `HeldRepository.write_index`, which checks the lock as well."""
+    def write_index(self, packs: Sequence[IndexPack], files: IndexLoader) -> None:
+        """See `HeldRepository.write_index`, which checks the lock as well. files: what its index was loaded by."""
         written = write_index(self.repository, packs)
         with self._lock:
-            if self._index_loader is not None:
-                self._index_loader.add_written(written, packs)
+            loaders = {files} if self._index_loader is None else {files, self._index_loader}
+            for loader in loaders:
+                loader.add_written(written, packs)
 
     def close(self) -> None:
         """Give up the lock now instead of after its linger."""
@@ -141,18 +141,20 @@ class RepositorySession:
         generation = self.lease.acquire()
         try:
             with self._lock:
-                if self._held is None or self._held.generation != generation:
-                    self._held = self._load(generation)
-                return self._held
+                held = self._held
+                if held is None or held.generation != generation or not held.knows_damage():
+                    held = self._held = self._load(generation)
+                return held
         except BaseException:
             self.lease.release(generation)
             raise
 
     def _load(self, generation: int) -> HeldRepository:
-        if self._index_loader is None or self._held is None or not self._index_loader.still_stands():
-            self._index_loader = IndexLoader(self.repository)
-            blobs = BlobLoader(self.repository, self._index_loader.index)
+        loader, held = self._index_loader, self._held
+        if loader is None or held is None or not (loader.knows_damage() and loader.still_stands()):
+            loader = self._index_loader = IndexLoader(self.repository)
+            blobs = BlobLoader(self.repository, loader.index)
         else:
-            blobs = self._held.loader
-        self._index_loader.refresh()
-        return HeldRepository(self, self._index_loader.index, blobs, generation)
+            blobs = held.loader
+        loader.refresh()
+        return HeldRepository(self, loader, blobs, generation)
