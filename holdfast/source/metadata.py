@@ -93,7 +93,8 @@ def _xattrs(target: int | bytes) -> Sequence[tuple[bytes, bytes]]:
     if not names:
         return ()
     found = []
-    for name in sorted(names):
+    # In the system's order, which is restic's: the same file must get the same node from both.
+    for name in names:
         try:
             found.append((os.fsencode(name), os.getxattr(target, name, follow_symlinks=follows)))
         except OSError as error:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 
 class Level(StrEnum):
@@ -21,11 +22,15 @@ class ProblemKind(StrEnum):
     PACK_SIZE = "pack has the wrong size"
     PACK_DAMAGED = "pack damaged"
     FILE_SIZE = "file size differs from its blobs"
+    CONTENT_LOST = "content lost: blob"
+
+
+PACK_PROBLEMS: Final = frozenset((ProblemKind.PACK_MISSING, ProblemKind.PACK_SIZE, ProblemKind.PACK_DAMAGED))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """One finding. what: a pack or blob id in hex; path: the first affected path, where known."""
+    """One finding. what: a pack or blob id in hex; path: what it affects; CONTENT_LOST names those of packs."""
 
     kind: ProblemKind
     what: str

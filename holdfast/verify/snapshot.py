@@ -16,8 +16,9 @@ from holdfast.repository.documents import encode, load
 from holdfast.repository.layout import DATA, pack_name
 from holdfast.repository.session import HeldRepository, RepositorySession
 from holdfast.repository.snapshots import find_snapshot
+from holdfast.verify.affected import affected_paths
 from holdfast.verify.packs import PackChecked, check_pack
-from holdfast.verify.report import Level, Problem, ProblemKind, VerifyReport
+from holdfast.verify.report import PACK_PROBLEMS, Level, Problem, ProblemKind, VerifyReport
 from holdfast.verify.structure import check_structure
 
 _READERS: Final = 2
@@ -54,26 +55,23 @@ async def verify_snapshot(
     """
     report = VerifyReport(level=level)
     async with session.holding() as held:
-        needed = await asyncio.to_thread(_structure, held, snapshot, report, on_progress)
-        if level is Level.STRUCTURE:
-            return report
-        chosen = needed if level is Level.FULL else set(written)
-        sizes = {info.id: info.size_bytes for info in held.index.packs() if info.id in chosen}
-        bad = {problem.what for problem in report.problems if problem.kind is ProblemKind.PACK_MISSING}
-        for pack in bad:
-            sizes.pop(PackId(from_hex(pack)), None)
-        await _read_back(session, held, sizes, report, run_id, on_progress)
+        root, needed = await asyncio.to_thread(_structure, held, snapshot, report, on_progress)
+        if level is not Level.STRUCTURE:
+            chosen = needed if level is Level.FULL else set(written)
+            sizes = {info.id: info.size_bytes for info in held.index.packs() if info.id in chosen}
+            for pack in _packs_with(report, frozenset((ProblemKind.PACK_MISSING,))):
+                sizes.pop(pack, None)
+            await _read_back(session, held, sizes, report, run_id, on_progress)
+        await asyncio.to_thread(_name_what_is_lost, held, root, report, on_progress)
     return report
 
 
 def _structure(
     held: HeldRepository, snapshot: SnapshotId, report: VerifyReport, on_progress: OnProgress
-) -> set[PackId]:
+) -> tuple[BlobId, set[PackId]]:
     held.refresh()
-    tree = find_snapshot(held.repository, to_hex(snapshot)).snapshot.tree
-    needed = check_structure(
-        held, BlobId(from_hex(tree)), report, lambda: on_progress(report.blobs, report.bytes_read)
-    )
+    root = BlobId(from_hex(find_snapshot(held.repository, to_hex(snapshot)).snapshot.tree))
+    needed = check_structure(held, root, report, lambda: on_progress(report.blobs, report.bytes_read))
     sizes = {info.id: info.size_bytes for info in held.index.packs() if info.id in needed}
     stored = {file.name: file.size_bytes for file in held.repository.storage.list(DATA)}
     for pack in needed:
@@ -83,7 +81,22 @@ def _structure(
             report.add(Problem(kind=ProblemKind.PACK_MISSING, what=to_hex(pack)))
         elif size != sizes[pack]:
             report.add(Problem(kind=ProblemKind.PACK_SIZE, what=to_hex(pack)))
-    return needed
+    return root, needed
+
+
+def _name_what_is_lost(
+    held: HeldRepository, root: BlobId, report: VerifyReport, on_progress: OnProgress
+) -> None:
+    bad = _packs_with(report, PACK_PROBLEMS)
+    if not bad:
+        return
+    lost = affected_paths(held, root, bad, lambda: on_progress(report.blobs, report.bytes_read))
+    for path, blob in lost:
+        report.add(Problem(kind=ProblemKind.CONTENT_LOST, what=to_hex(blob), path=path))
+
+
+def _packs_with(report: VerifyReport, kinds: frozenset[ProblemKind]) -> set[PackId]:
+    return {PackId(from_hex(problem.what)) for problem in report.problems if problem.kind in kinds}
 
 
 async def _read_back(

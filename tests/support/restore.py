@@ -1,0 +1,97 @@
+"""Drives a restore through the engine calls in the order in which the workflow makes them, without Temporal."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from holdfast.journal.records import FileRecord
+from holdfast.repository.session import RepositorySession
+from holdfast.restore.closing import close_restore
+from holdfast.restore.finish import finish
+from holdfast.restore.opening import trigger_restore
+from holdfast.restore.report import file_records
+from holdfast.restore.request import RestoreOptions
+from holdfast.restore.run import Finished, PageSummary, RestoreCounts, RestoreRun, ShardProgress, VerifyReport
+from holdfast.restore.select import select_page
+from holdfast.restore.shard import restore_shard
+from holdfast.restore.space import check_space
+from holdfast.restore.verify import verify_restored
+
+
+def silent(_: ShardProgress) -> None:
+    """A progress callback that does nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restored:
+    """What a restore came to. records: what became of each path. verified: None after a dry run."""
+
+    finished: Finished
+    counts: RestoreCounts
+    records: tuple[FileRecord, ...]
+    verified: VerifyReport | None
+
+    @property
+    def failures(self) -> dict[bytes, str]:
+        return {record.path: record.message for record in self.records if record.action.value == "failed"}
+
+
+@dataclass(slots=True)
+class EngineRestore:
+    """One run of a restore. Steps may be repeated or done out of order, to see what happens then."""
+
+    session: RepositorySession
+    options: RestoreOptions
+    run_id: str = "restore"
+
+    @contextmanager
+    def held(self) -> Iterator[RestoreRun]:
+        with self.session.hold() as held:
+            yield RestoreRun.under(held, self.run_id, self.options)
+
+    def plan(self) -> list[PageSummary]:
+        """Open the run; all pages."""
+        with self.held() as run:
+            trigger_restore(run)
+            pages: list[PageSummary] = []
+            while not pages or not pages[-1].last:
+                pages.append(select_page(run, len(pages)))
+            check_space(run, sum(page.counts.bytes_to_write for page in pages))
+            return pages
+
+    def shard(self, number: int) -> RestoreCounts:
+        with self.held() as run:
+            return asyncio.run(restore_shard(run, number, silent)).counts
+
+    def complete(self, pages: int, shards: int) -> Finished:
+        with self.held() as run:
+            return finish(run, pages, shards, silent)
+
+    def run(self) -> Restored:
+        """The whole run."""
+        pages = self.plan()
+        counts = RestoreCounts()
+        for page in pages:
+            counts = counts.plus(page.counts)
+        shards = sum(page.shards for page in pages)
+        if not self.options.dry_run:
+            for number in range(shards):
+                counts = counts.plus(self.shard(number))
+        finished = self.complete(len(pages), shards)
+        verified = None
+        with self.held() as run:
+            if not self.options.dry_run:
+                verified = asyncio.run(verify_restored(run, len(pages), silent))
+            records = tuple(file_records(run, len(pages), shards))
+            close_restore(run, keep=False)
+        return Restored(
+            finished=finished, counts=counts.plus(finished.counts), records=records, verified=verified
+        )
+
+
+def restore(session: RepositorySession, target: Path, **options: object) -> Restored:
+    """Restore into `target` and read everything back."""
+    asked = RestoreOptions(target=bytes(target), **options)  # type: ignore[arg-type]  # test data
+    return EngineRestore(session, asked).run()
