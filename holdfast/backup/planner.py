@@ -137,7 +137,7 @@ class Planner:
 
     def _keep_file(self, event: Entry, before: Node) -> None:
         node = before
-        if self._spec.ignore_ctime or before.device_id != event.stat.st_dev:
+        if self._spec.ignore_ctime or not _is_on_device(before, event.stat):
             # Metadata may have changed where the change time is not looked at.
             node = self._node_of(event).with_content(before.content_ids, size=before.size)
         self._count("files_unmodified")
@@ -189,6 +189,11 @@ class Planner:
 
     def _count(self, name: str) -> None:
         self._counts[name] += 1
+
+
+def _is_on_device(before: Node, stat: os.stat_result) -> bool:
+    """Whether the node's device is right; only hard links need one (see `Node.create`), restic gives it to all."""
+    return before.device_id == stat.st_dev or (before.device_id == 0 and stat.st_nlink == 1)
 
 
 def _directory_kind(frame: Frame, *, same: bool) -> str:

@@ -30,6 +30,16 @@ class Identity:
         return (self.size, self.mtime_ns, self.ctime_ns, self.inode)
 
 
+def is_same(before: os.stat_result, after: os.stat_result) -> bool:
+    """Whether a file has the same identity still; without making two of them, for the sake of small files."""
+    return (
+        before.st_mtime_ns == after.st_mtime_ns
+        and before.st_ctime_ns == after.st_ctime_ns
+        and before.st_size == after.st_size
+        and before.st_ino == after.st_ino
+    )
+
+
 def failed(error: OSError) -> Failed:
     """The outcome for a file that cannot be read, in the system's words; its path stands beside it in the plan.
 

@@ -15,7 +15,6 @@ from holdfast.backup.documents import (
     OpenFile,
     Outcome,
     ShardResult,
-    Stored,
     StoredPack,
     StoreTotals,
 )
@@ -54,7 +53,9 @@ class ShardState:
         self._data_added = before.data_added
         self._data_added_packed = before.data_added_packed
         self._saves = before.checkpoints
+        self._files = self._errors = self._warnings = 0
         self.outcomes: list[Outcome] = [] if resumed_from is None else list(resumed_from.outcomes)
+        self._count(self.outcomes)
         self.position = 0 if resumed_from is None else resumed_from.position
         self.resume_file = None if resumed_from is None else resumed_from.open_file
         self._open_files: dict[int, OpenFileState] = {}
@@ -85,6 +86,7 @@ class ShardState:
     def end_files(self, outcomes: list[Outcome], bytes_read: int) -> None:
         """These files are done, successfully or not."""
         self.outcomes.extend(outcomes)
+        self._count(outcomes)
         self.position += bytes_read
         here = Position(files=len(self.outcomes), bytes_read=self.position)
         self._positions.reached(here, self._packer.next_sequence)
@@ -121,8 +123,8 @@ class ShardState:
             self.pending.append(pack)
             self.packs.append(pack.id)
             self._data_blobs += len(pack.blobs)
-            self._data_added += sum(blob.plaintext_bytes for blob in pack.blobs)
-            self._data_added_packed += sum(blob.length for blob in pack.blobs)
+            self._data_added += sum([blob.plaintext_bytes for blob in pack.blobs])
+            self._data_added_packed += sum([blob.length for blob in pack.blobs])
 
     def result(self) -> ShardResult:
         """What stands in the shard's result once all is durable and indexed."""
@@ -158,7 +160,7 @@ class ShardState:
     def _totals(self) -> StoreTotals:
         reread, resumed = self._checkpoints.reading_so_far(self.position)
         return StoreTotals(
-            files=sum(isinstance(outcome, Stored) for outcome in self.outcomes),
+            files=self._files,
             bytes_read=self.position + reread,
             bytes_reread=reread,
             checkpoints=self._saves,
@@ -166,6 +168,14 @@ class ShardState:
             data_blobs=self._data_blobs,
             data_added=self._data_added,
             data_added_packed=self._data_added_packed,
-            errors=sum(isinstance(outcome, Failed) for outcome in self.outcomes),
-            warnings=sum(isinstance(o, Stored) and bool(o.warning) for o in self.outcomes),
+            errors=self._errors,
+            warnings=self._warnings,
         )
+
+    def _count(self, outcomes: list[Outcome]) -> None:
+        for outcome in outcomes:
+            if isinstance(outcome, Failed):
+                self._errors += 1
+            else:
+                self._files += 1
+                self._warnings += bool(outcome.warning)

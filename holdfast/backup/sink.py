@@ -4,11 +4,12 @@ A blob counts as known when the index shows it (loaded after the lock was taken)
 before; a duplicate within the shard needs no new sequence number, because its first occurrence has a lower one.
 """
 
+import hashlib
 from typing import Final
 
-from holdfast.chunker import MAX_CHUNK_BYTES, Chunker
+from holdfast.chunker import MAX_CHUNK_BYTES, MIN_CHUNK_BYTES, Chunker
 from holdfast.format.index import BlobType
-from holdfast.ids import BlobId, sha256
+from holdfast.ids import BlobId
 from holdfast.repository.index_map import IndexMap
 from holdfast.repository.packer import Packer
 
@@ -37,7 +38,7 @@ class BlobSink:
 
     def save(self, plaintext: memoryview) -> BlobId:
         """Store one blob unless it is known; its id."""
-        blob = BlobId(sha256(plaintext))
+        blob = BlobId(hashlib.sha256(plaintext).digest())
         if blob in self._own or self._index.has(blob, BlobType.DATA):
             return blob
         self._packer.add(blob, plaintext)
@@ -46,6 +47,9 @@ class BlobSink:
 
     def save_chunks(self, data: memoryview, content: list[BlobId], *, final: bool) -> int:
         """Cut `data` and save the whole chunks; append their ids to `content`; the number of bytes used."""
+        if final and 0 < len(data) <= MIN_CHUNK_BYTES:
+            content.append(self.save(data))
+            return len(data)
         used = 0
         for length in self._chunker.cuts(data, final=final):
             content.append(self.save(data[used : used + length]))

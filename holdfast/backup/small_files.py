@@ -8,7 +8,7 @@ import os
 from typing import Final
 
 from holdfast.backup.documents import FileToRead, Outcome, Stored
-from holdfast.backup.reading import CHANGED_WARNING, MAX_READINGS, Identity, failed
+from holdfast.backup.reading import CHANGED_WARNING, MAX_READINGS, Identity, failed, is_same
 from holdfast.backup.sink import BlobSink
 from holdfast.format.tree import Node
 from holdfast.ids import BlobId
@@ -60,7 +60,7 @@ class SmallFileReader:
                 if linked is not None:
                     return Stored(self._node(fd, file.name, before, linked, before.st_size), before.st_size)
                 view = self._fill(fd, before.st_size)
-                steady = Identity.of(os.fstat(fd)) == Identity.of(before) and len(view) == before.st_size
+                steady = len(view) == before.st_size and is_same(before, os.fstat(fd))
                 if not steady and reading < MAX_READINGS:
                     continue
                 content: list[BlobId] = []

@@ -82,23 +82,23 @@ class Sealer:
         self._r = mask_r(key.mac_r)
         self._nonces: list[tuple[bytes, bytes]] = []
 
-    def seal(self, plaintext: Buffer) -> bytes:
+    def seal(self, plaintext: bytes) -> bytes:
         """The sealed message as bytes of its own."""
-        view = memoryview(plaintext).cast("B")
-        out = bytearray(len(view) + OVERHEAD_BYTES)
-        self.seal_into(view, memoryview(out))
+        out = bytearray(len(plaintext) + OVERHEAD_BYTES)
+        self.seal_into(plaintext, memoryview(out))
         return bytes(out)
 
-    def seal_into(self, plaintext: Buffer, out: memoryview) -> int:
+    def seal_into(self, plaintext: bytes | bytearray | memoryview, out: memoryview) -> int:
         """Seal into `out`, which needs room for the plaintext and OVERHEAD_BYTES; the length written."""
-        view = memoryview(plaintext).cast("B")
-        nonce, one_time = self._next_nonce()
-        end = IV_BYTES + len(view)
+        size = plaintext.nbytes if isinstance(plaintext, memoryview) else len(plaintext)
+        nonce, one_time = self._nonces.pop() if self._nonces else self._next_nonce()
+        end = IV_BYTES + size
         out[:IV_BYTES] = nonce
-        if len(view):
+        ciphertext = out[IV_BYTES:end]
+        if size:
             self._ctr.reset_nonce(nonce)
-            self._ctr.update_into(view, out[IV_BYTES:end])
-        out[end : end + TAG_BYTES] = Poly1305.generate_tag(one_time, out[IV_BYTES:end])
+            self._ctr.update_into(plaintext, ciphertext)
+        out[end : end + TAG_BYTES] = Poly1305.generate_tag(one_time, ciphertext)
         return end + TAG_BYTES
 
     def open(self, sealed: Buffer) -> bytes:
@@ -123,13 +123,11 @@ class Sealer:
 
     def _next_nonce(self) -> tuple[bytes, bytes]:
         """A fresh nonce and its one-time Poly1305 key; drawn in batches, one AES call for all of them."""
-        if not self._nonces:
-            random = os.urandom(IV_BYTES * _NONCE_BATCH)
-            masks = self._mac.update(random)
-            cuts = range(0, len(random), IV_BYTES)
-            self._nonces = [
-                (random[at : at + IV_BYTES], self._r + masks[at : at + IV_BYTES])
-                for at in cuts
-                if any(random[at : at + IV_BYTES])
-            ]
+        random = os.urandom(IV_BYTES * _NONCE_BATCH)
+        masks = self._mac.update(random)
+        self._nonces = [
+            (random[at : at + IV_BYTES], self._r + masks[at : at + IV_BYTES])
+            for at in range(0, len(random), IV_BYTES)
+            if any(random[at : at + IV_BYTES])
+        ]
         return self._nonces.pop()

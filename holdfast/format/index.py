@@ -33,8 +33,7 @@ _NAMES: Final = {BlobType.DATA: "data", BlobType.TREE: "tree"}
 _TYPES: Final = {name: kind for kind, name in _NAMES.items()}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BlobEntry:
+class BlobEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One blob in a pack. offset, length: of the sealed bytes. uncompressed_length: 0 where it is not compressed."""
 
     id: BlobId

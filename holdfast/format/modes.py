@@ -1,6 +1,7 @@
 """Go's FileMode, which trees hold, and the `st_mode` of POSIX. Source: Go, io/fs, "Constants"; restic, node.go."""
 
 import stat
+from functools import lru_cache
 from typing import Final
 
 FILE: Final = "file"
@@ -32,8 +33,9 @@ _KINDS: Final = {
 _FORMATS: Final = {kind: bits for bits, (kind, _) in _KINDS.items()}
 
 
-def kind_of(st_mode: int) -> str:
-    """The node type of a file mode.
+@lru_cache(maxsize=1024)
+def kind_and_mode(st_mode: int) -> tuple[str, int]:
+    """The node type and Go's FileMode of an `st_mode`.
 
     Raises:
         ValueError: a type that POSIX does not know.
@@ -41,16 +43,12 @@ def kind_of(st_mode: int) -> str:
     entry = _KINDS.get(stat.S_IFMT(st_mode))
     if entry is None:
         raise ValueError(f"unknown file type in mode {st_mode:o}")
-    return entry[0]
-
-
-def go_mode(st_mode: int) -> int:
-    """Go's FileMode of an `st_mode`."""
-    mode = _KINDS[stat.S_IFMT(st_mode)][1] | (st_mode & _PERMISSIONS)
+    kind, mode = entry
+    mode |= st_mode & _PERMISSIONS
     for go_bit, bit in _GO_BITS:
         if st_mode & bit:
             mode |= go_bit
-    return mode
+    return kind, mode
 
 
 def st_mode(kind: str, mode: int) -> int:

@@ -5,14 +5,18 @@ hex. What the engine uses are the accessors and `Node.create`. Source: restic, i
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
 from holdfast.errors import CorruptFileError
-from holdfast.format.modes import DIRECTORY, FILE, SYMLINK, go_mode, kind_of, st_mode
+from holdfast.format.modes import DIRECTORY, FIFO, FILE, SOCKET, SYMLINK, kind_and_mode, st_mode
 from holdfast.format.names import quote_name, unquote_name
 from holdfast.format.times import format_time, parse_time
 from holdfast.ids import BlobId, from_hex, to_hex
+
+_WITHOUT_LINKS: Final = frozenset((DIRECTORY, FIFO, SOCKET))
+"""Kinds of which restic stores no number of links."""
 
 
 class ExtendedAttribute(msgspec.Struct, frozen=True):
@@ -31,8 +35,9 @@ class Node(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     mtime: str
     atime: str
     ctime: str
-    uid: int = 0
-    gid: int = 0
+    # A factory makes msgspec write the zero as well, as restic does: the same tree must have the same bytes.
+    uid: int = msgspec.field(default_factory=int)
+    gid: int = msgspec.field(default_factory=int)
     user: str = ""
     group: str = ""
     inode: int = 0
@@ -75,31 +80,30 @@ class Node(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         Raises:
             ValueError: `st_mode` has a type that POSIX does not know.
         """
-        kind = kind_of(st_mode)
+        kind, mode = kind_and_mode(st_mode)
         is_file = kind == FILE
-        text, raw = _target(target)
+        text, raw = _target(target) if target else ("", None)
+        mtime = format_time(mtime_ns)
         return cls(
             quoted_name=quote_name(name),
             kind=kind,
-            mode=go_mode(st_mode),
-            mtime=format_time(mtime_ns),
-            atime=format_time(atime_ns),
+            mode=mode,
+            mtime=mtime,
+            atime=mtime if atime_ns == mtime_ns else format_time(atime_ns),
             ctime=format_time(ctime_ns),
             uid=uid,
             gid=gid,
             user=user,
             group=group,
             inode=inode,
-            device_id=device_id if links > 1 and kind != DIRECTORY else 0,
+            device_id=device_id if links > 1 and kind not in _WITHOUT_LINKS else 0,
             size=size if is_file else 0,
-            links=0 if kind == DIRECTORY else links,
+            links=0 if kind in _WITHOUT_LINKS else links,
             linktarget=text,
             linktarget_raw=raw,
-            extended_attributes=tuple(
-                ExtendedAttribute(attribute.decode("utf-8", "replace"), value) for attribute, value in xattrs
-            ),
+            extended_attributes=tuple(map(_attribute, xattrs)) if xattrs else (),
             device=device,
-            content=tuple(to_hex(blob) for blob in content or ()) if is_file else None,
+            content=tuple([blob.hex() for blob in content or ()]) if is_file else None,
         )
 
     @property
@@ -163,6 +167,10 @@ class Node(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def with_content(self, content: Sequence[BlobId], *, size: int) -> "Node":
         """The same file with this content, `size` bytes long."""
         return msgspec.structs.replace(self, content=tuple(to_hex(blob) for blob in content), size=size)
+
+
+def _attribute(pair: tuple[bytes, bytes]) -> ExtendedAttribute:
+    return ExtendedAttribute(pair[0].decode("utf-8", "replace"), pair[1])
 
 
 def _time(text: str) -> int:

@@ -34,6 +34,10 @@ _MAX_LEVEL: Final = 19
 _SPARE_BYTES: Final = 1024 * 1024
 
 
+Plaintext = bytes | bytearray | memoryview
+"""A blob's bytes; a view is one of bytes, without gaps."""
+
+
 class Compression(StrEnum):
     """How hard data is compressed; the names are restic's."""
 
@@ -55,16 +59,16 @@ class BlobEncoder:
             BlobType.DATA: has_compression and compression is not Compression.OFF,
         }
 
-    def prepare(self, blob_type: BlobType, plaintext: Buffer) -> tuple[Buffer, int]:
+    def prepare(self, blob_type: BlobType, plaintext: Plaintext) -> tuple[Plaintext, int]:
         """What will be sealed, and the plain length where that is compressed (else 0)."""
-        size = memoryview(plaintext).nbytes
+        size = len(plaintext)
         if size and self._compresses[blob_type]:
-            compressed = self._compressor.compress(memoryview(plaintext))
+            compressed = self._compressor.compress(plaintext)
             if len(compressed) < size:
                 return compressed, size
         return plaintext, 0
 
-    def seal_into(self, data: Buffer, out: memoryview) -> int:
+    def seal_into(self, data: Plaintext, out: memoryview) -> int:
         """See `Sealer.seal_into`."""
         return self._sealer.seal_into(data, out)
 
@@ -83,7 +87,7 @@ class PackBuffer:
 
     def __init__(self, blob_type: BlobType, capacity_bytes: int) -> None:
         self._type = blob_type
-        self._buffer = bytearray(capacity_bytes + _SPARE_BYTES)
+        self._view = memoryview(bytearray(capacity_bytes + _SPARE_BYTES))
         self._blobs: list[BlobEntry] = []
         self._used = 0
 
@@ -97,28 +101,33 @@ class PackBuffer:
         """Blobs so far."""
         return len(self._blobs)
 
-    def add(self, encoder: BlobEncoder, blob_id: BlobId, plaintext: Buffer) -> BlobEntry:
+    def add(self, encoder: BlobEncoder, blob_id: BlobId, plaintext: Plaintext) -> None:
         """Compress, seal and append one blob."""
         data, plain_bytes = encoder.prepare(self._type, plaintext)
-        self._reserve(memoryview(data).nbytes + OVERHEAD_BYTES)
-        length = encoder.seal_into(data, memoryview(self._buffer)[self._used :])
-        entry = BlobEntry(
-            id=blob_id, type=self._type, offset=self._used, length=length, uncompressed_length=plain_bytes
+        used = self._used
+        end = used + len(data) + OVERHEAD_BYTES
+        if end > len(self._view):
+            self._grow(end)
+        length = encoder.seal_into(data, self._view[used:end])
+        self._blobs.append(
+            BlobEntry(
+                id=blob_id, type=self._type, offset=used, length=length, uncompressed_length=plain_bytes
+            )
         )
-        self._blobs.append(entry)
-        self._used += length
-        return entry
+        self._used = end
 
     def finish(self, sealer: Sealer) -> FinishedPack:
         """Append the header and hash the whole."""
         header = encode_header(self._blobs)
-        self._reserve(header_size(self._blobs))
-        sealed_bytes = sealer.seal_into(header, memoryview(self._buffer)[self._used :])
+        size = self._used + header_size(self._blobs)
+        if size > len(self._view):
+            self._grow(size)
+        sealed_bytes = sealer.seal_into(header, self._view[self._used :])
         self._used += sealed_bytes
         tail = encode_length(sealed_bytes)
-        self._buffer[self._used : self._used + len(tail)] = tail
+        self._view[self._used : self._used + len(tail)] = tail
         self._used += len(tail)
-        data = memoryview(self._buffer)[: self._used]
+        data = self._view[: self._used]
         pack_id = PackId(sha256(data))
         return FinishedPack(id=pack_id, data=data, pack=IndexPack(id=pack_id, blobs=tuple(self._blobs)))
 
@@ -127,13 +136,11 @@ class PackBuffer:
         self._blobs = []
         self._used = 0
 
-    def _reserve(self, size: int) -> None:
-        """Make room behind what is used. A new array, because views of the old one may still be about."""
-        needed = self._used + size
-        if needed > len(self._buffer):
-            grown = bytearray(needed + _SPARE_BYTES)
-            grown[: self._used] = memoryview(self._buffer)[: self._used]
-            self._buffer = grown
+    def _grow(self, size: int) -> None:
+        """Make room for `size` bytes in all. A new array, because views of the old one may still be about."""
+        grown = memoryview(bytearray(size + _SPARE_BYTES))
+        grown[: self._used] = self._view[: self._used]
+        self._view = grown
 
 
 class BlobDecoder:

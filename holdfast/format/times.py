@@ -23,11 +23,12 @@ _RFC3339: Final = re.compile(
 
 def format_time(ns: int) -> str:
     """RFC 3339 in UTC for nanoseconds since 1970, clamped to the years 0 to 9999."""
-    clamped = min(max(ns, _FIRST_NS), _LAST_NS)
-    seconds, fraction = divmod(clamped, _SECOND_NS)
-    days, second = divmod(seconds, _DAY_S)
-    text = f"{_day(days)}T{_clock(second)}"
-    return f"{text}.{fraction:09d}".rstrip("0") + "Z" if fraction else text + "Z"
+    if not _FIRST_NS <= ns <= _LAST_NS:
+        ns = min(max(ns, _FIRST_NS), _LAST_NS)
+    seconds, fraction = divmod(ns, _SECOND_NS)
+    if not fraction:
+        return _second(seconds) + "Z"
+    return f"{_second(seconds)}.{fraction:09d}".rstrip("0") + "Z"
 
 
 def parse_time(text: str) -> int:
@@ -60,8 +61,10 @@ def _day(days: int) -> str:
 
 
 @lru_cache(maxsize=16_384)
-def _clock(second: int) -> str:
-    return f"{second // 3600:02d}:{second // 60 % 60:02d}:{second % 60:02d}"
+def _second(seconds: int) -> str:
+    """Files that were written together share their second, so this is mostly remembered."""
+    days, second = divmod(seconds, _DAY_S)
+    return f"{_day(days)}T{second // 3600:02d}:{second // 60 % 60:02d}:{second % 60:02d}"
 
 
 @lru_cache(maxsize=4096)
