@@ -69,8 +69,8 @@ faults: $(DEV) needs  ## run the tests that kill, freeze and fill disks
 bench: $(DEV) needs  ## run the tests of bounds that take minutes or gigabytes, and show what they measured
 	$(BIN)/python -m pytest -m heavy --timeout 3600 -rP
 
-demo: $(RUN)  ## see a backup and a restore survive kills (two gigabytes, three minutes)
-	@$(BIN)/python -m demo
+demo: $(RUN)  ## see a backup and a restore survive kills; KEEP=1 leaves what it made for a look around
+	@$(BIN)/python -m demo $(if $(KEEP),--keep)
 
 pins:  ## compile requirements/*.txt anew (needs pip-compile, from pip-tools)
 	$(PIP_COMPILE_PINNED) -o requirements/build.txt requirements/build.in

@@ -35,6 +35,7 @@ def main() -> int:
         if arguments.keep:
             screen.kept(work)
         else:
+            screen.removing(work)
             _remove(work)
     return 0
 

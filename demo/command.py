@@ -19,6 +19,12 @@ class CommandFailedError(Exception):
     """The command ended with an error."""
 
 
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """A snapshot, as `snapshots --json` lists it."""
+
+    id: str
+
+
 class Message(msgspec.Struct, frozen=True, kw_only=True):
     """A line of `--json`: restic's fields, and ours. Which of them count depends on the type."""
 
@@ -120,8 +126,8 @@ class Holdfast:
     repository: Path
     password_file: Path
 
-    def run(self, *arguments: str) -> None:
-        """Run a short command to its end.
+    def run(self, *arguments: str) -> bytes:
+        """Run a short command to its end; what it printed.
 
         Raises:
             CommandFailedError: it failed; what it said is in the message.
@@ -135,6 +141,11 @@ class Holdfast:
         )
         if ended.returncode:
             raise CommandFailedError(ended.stderr.decode(errors="replace").strip())
+        return ended.stdout
+
+    def snapshots(self) -> list[Snapshot]:
+        """The snapshots of the repository."""
+        return msgspec.json.decode(self.run("--json", "snapshots"), type=list[Snapshot])
 
     def start(self, *arguments: str) -> RunningCommand:
         """Start a command whose messages are listened to; what it says to people goes to the terminal."""

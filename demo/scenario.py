@@ -95,6 +95,7 @@ class Scenario:
         self._compare()
         self._check_with_restic()
         self._screen.summary(_rows(self._seen))
+        self._screen.tell(f"Web UI, while a command or `holdfast up` runs: {self._seen.url}")
 
     def _make_ready(self) -> None:
         self._screen.step(f"A tree to back up: {self._tree}, and a generated file")
@@ -124,13 +125,12 @@ class Scenario:
             self._kill_worker(command, bar)
             self._kill_server(command, bar)
             self._seen.backup = command.finish(bar.show)
-            self._seen.url = command.url
             bar.finish()
         self._seen.stored_bytes = _tree_bytes(self._repository)
-        summary = self._seen.backup
-        self._screen.tell(
-            f"snapshot {summary.snapshot_id[:8]}, {summary.status}, from one run: {summary.run_id}"
-        )
+        snapshots = [snapshot.id for snapshot in self._holdfast.snapshots()]
+        if snapshots != [self._seen.backup.snapshot_id]:
+            raise DemoError(f"one snapshot should be there, not {len(snapshots)}")
+        self._screen.tell(f"one snapshot, {snapshots[0][:8]}, {self._seen.backup.status}")
 
     def _kill_worker(self, command: RunningCommand, bar: Bar) -> None:
         reader = self._inside_large_file(command, bar)
@@ -186,9 +186,15 @@ class Scenario:
             found = look()
             if found is not None:
                 return found
-            bar.show(command)
+            self._show(command, bar)
             time.sleep(_LOOK_EVERY_S)
         raise DemoError(f"{what} was not seen before the command ended, or in {_BACK_LIMIT_S:.0f} s")
+
+    def _show(self, command: RunningCommand, bar: Bar) -> None:
+        bar.show(command)
+        if command.url and not self._seen.url:
+            self._seen.url = command.url
+            self._screen.tell(f"in the Web UI, as long as this runs: {command.url}")
 
     def _restore(self) -> None:
         self._screen.step("Everything back", f"holdfast restore latest --target {self._target.name}")
@@ -274,7 +280,6 @@ def _rows(seen: _Seen) -> list[tuple[str, str]]:
         ("Restored", f"{seen.restore.files_restored:,} files, {size(seen.restore.bytes_restored)}"),
         ("Compared", f"{seen.comparison.entries:,} entries, all identical"),
         ("restic", seen.restic),
-        ("Web UI", f"{seen.url or 'not shown'} (while a command or `holdfast up` runs)"),
     ]
     if backup.error_count:
         rows.insert(2, ("Unreadable", f"{backup.error_count:,} entries; the snapshot is marked partial"))

@@ -46,7 +46,7 @@ class Screen:
 
     def tell(self, text: str) -> None:
         """A line below the step."""
-        self._console.print(f"  {escape(text)}")
+        self._console.print(f"  {escape(text)}", soft_wrap=True)
 
     def killed(self, text: str) -> None:
         """Something was killed."""
@@ -56,11 +56,15 @@ class Screen:
         """The end, and why."""
         self._console.print(f"\n[bold red]The demonstration failed:[/] {escape(text)}")
 
+    def removing(self, work: Path) -> None:
+        """What goes, and how it would have stayed."""
+        self._console.print(f"\nRemoving {escape(str(work))} (`make demo KEEP=1` keeps it, Web UI and all)")
+
     def kept(self, work: Path) -> None:
         """What is left, and how to look at it."""
         if work.exists():
             self._console.print(
-                f"\nKept in {escape(str(work))}. The runs in the Web UI, until Ctrl-C:\n"
+                f"\nKept in {escape(str(work))}. The Web UI with its runs, until Ctrl-C:\n"
                 f"  [cyan]HOLDFAST_STATE_DIR={escape(str(work / 'state'))} .venv/bin/holdfast up[/]",
                 soft_wrap=True,
             )
