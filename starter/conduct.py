@@ -55,24 +55,9 @@ async def carry_out(invocation: Invocation, order: Order) -> int:
         passwords=invocation.worker_passwords(order.repository),
     )
     async with open_service(settings, need, invocation.environ) as service:
-        if order.detach and service.owned:
-            raise UsageError(
-                "no service is up that could go on with the run",
-                hint="Start `holdfast up` (or leave out --detach).",
-            )
-        display = _display(invocation, order.kind)
-        try:
-            handle = await _begin(service, settings, order, need.queue, display)
-            url = service.run_url(order.workflow_id)
-            if order.detach:
-                _tell_detached(invocation, order, url)
-                return EXIT_COMPLETE
-            if url is not None:
-                display.link(url)
-            following = Following(service.client, handle, display, service_stays=not service.owned)
-            result = await following.to_the_end()
-        finally:
-            display.close()
+        result = await _served(invocation, order, service, need.queue)
+    if result is None:
+        return EXIT_COMPLETE
     report = Report(
         Journal.at(settings.journal_path),
         as_json=invocation.options.json,
@@ -80,6 +65,29 @@ async def carry_out(invocation: Invocation, order: Order) -> int:
         list_files=order.list_files,
     )
     return report.tell(result)
+
+
+async def _served(invocation: Invocation, order: Order, service: Service, queue: str) -> runs.Result | None:
+    """Start or find the run and follow it; None when it was left to the service."""
+    if order.detach and service.owned:
+        raise UsageError(
+            "no service is up that could go on with the run",
+            hint="Start `holdfast up` (or leave out --detach).",
+        )
+    display = _display(invocation, order.kind)
+    try:
+        with runs.server_errors():
+            handle = await _begin(service, invocation.settings, order, queue, display)
+            url = service.run_url(order.workflow_id)
+            if order.detach:
+                _tell_detached(invocation, order, url)
+                return None
+            if url is not None:
+                display.link(url)
+            following = Following(service.client, handle, display, service_stays=not service.owned)
+            return await following.to_the_end()
+    finally:
+        display.close()
 
 
 async def find_client(invocation: Invocation) -> Client | None:

@@ -125,7 +125,7 @@ def counts(view: RunView, reading: Reading) -> list[str]:
     ]
     if reading.bytes_per_s is not None:
         parts.append(f"{format_bytes(round(reading.bytes_per_s))}/s")
-    if reading.seconds_left is not None:
+    if reading.seconds_left is not None and progress.bytes_done < progress.bytes_total:
         parts.append(f"{duration(reading.seconds_left)} left")
     if progress.errors:
         parts.append(f"{progress.errors:,} errors")

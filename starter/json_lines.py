@@ -15,7 +15,9 @@ Message = dict[str, object]
 
 _NS_PER_S: Final = 10**9
 _ERRORS: Final[Mapping[RunKind, str]] = {RunKind.BACKUP: "archival", RunKind.RESTORE: "restore"}
-_RESTORE_ACTIONS: Final[Mapping[FileAction, str]] = {
+_ACTIONS: Final[Mapping[FileAction, str]] = {
+    FileAction.NEW: "new",
+    FileAction.CHANGED: "modified",
     FileAction.RESTORED: "restored",
     FileAction.UPDATED: "updated",
     FileAction.UNCHANGED: "unchanged",
@@ -68,8 +70,8 @@ def _backup_summary(result: BackupResult) -> Message:
         "dirs_unmodified": selected.dirs_unmodified,
         "data_blobs": stored.data_blobs,
         "tree_blobs": result.tree_blobs,
-        "data_added": stored.data_added + result.data_added,
-        "data_added_packed": stored.data_added_packed + result.data_added_packed,
+        "data_added": result.data_added,
+        "data_added_packed": result.data_added_packed,
         "total_files_processed": result.files,
         "total_bytes_processed": result.bytes_total,
         "total_duration": _seconds(result),
@@ -108,10 +110,10 @@ def _restore_summary(result: RestoreResult) -> Message:
     }
 
 
-def restore_actions(files: Iterable[FileRecord]) -> Iterable[Message]:
+def actions(files: Iterable[FileRecord]) -> Iterable[Message]:
     """A `verbose_status` line for each path: what became of it, or would."""
     for file in files:
-        action = _RESTORE_ACTIONS.get(file.action)
+        action = _ACTIONS.get(file.action)
         if action is not None:
             yield {
                 "message_type": "verbose_status",

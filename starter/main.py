@@ -4,7 +4,9 @@ A command's module is imported when the command is called, because some bring a 
 stand in the help text by their names.
 """
 
+import contextlib
 import importlib
+import logging
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -35,8 +37,23 @@ _DEBUG_VARIABLE: Final = "HOLDFAST_DEBUG"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; the exit code."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    """Run one command; the exit code. Without `argv` it is this process's, which ends here."""
+    if argv is not None:
+        return _run(argv)
+    code = _run(sys.argv[1:])
+    if "temporalio" in sys.modules:
+        # The client's native threads still hand over answers when the interpreter is being taken down, and that
+        # now and then aborts the process ("PyGILState_Release") in place of our exit code.
+        logging.shutdown()
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError):
+                stream.flush()
+        os._exit(code)
+    return code
+
+
+def _run(argv: Sequence[str]) -> int:
+    arguments = list(argv)
     try:
         code = build(arguments)(arguments or ["--help"], prog_name="holdfast", standalone_mode=False)
         return code if isinstance(code, int) else EXIT_COMPLETE

@@ -60,7 +60,7 @@ class Report:
     def _tell_files(self, run_id: str) -> None:
         files = self._files(run_id)
         if self._json:
-            for message in json_lines.restore_actions(files):
+            for message in json_lines.actions(files):
                 say_json(message)
             return
         for file in files:
@@ -126,10 +126,8 @@ def restore_lines(result: RestoreResult) -> list[str]:
 
 
 def _added(result: BackupResult) -> str:
-    """Shards count the blobs of files, the commit those of trees."""
-    added = format_bytes(result.stored.data_added + result.data_added)
-    packed = format_bytes(result.stored.data_added_packed + result.data_added_packed)
-    return f"Added to the repository: {added} ({packed} stored)"
+    stored = format_bytes(result.data_added_packed)
+    return f"Added to the repository: {format_bytes(result.data_added)} ({stored} stored)"
 
 
 def _three(name: str, new: int, changed: int, unmodified: int) -> str:

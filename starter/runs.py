@@ -1,7 +1,8 @@
 """Runs on the server: find one that is open, start one, ask it to stop, wait for its result."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
@@ -20,7 +21,7 @@ import holdfast.errors
 from contracts.backup import BackupRequest, BackupResult
 from contracts.common import BACKUP_WORKFLOW, RESTORE_WORKFLOW
 from contracts.restore import RestoreRequest, RestoreResult
-from holdfast.errors import HoldfastError, UsageError
+from holdfast.errors import HoldfastError, ServerUnavailableError, UsageError
 from holdfast.journal.records import RunKind
 
 Request = BackupRequest | RestoreRequest
@@ -71,6 +72,22 @@ class OpenRun:
 def handle_of(client: Client, kind: RunKind, workflow_id: str) -> Handle:
     """The newest run of a workflow id."""
     return client.get_workflow_handle(workflow_id, result_type=_RESULTS[kind])
+
+
+@contextlib.contextmanager
+def server_errors() -> Iterator[None]:
+    """Around calls to the server: what it answers in place of an answer, as one of our errors.
+
+    Raises:
+        ServerUnavailableError: it refuses, or is away for longer than a call may take.
+    """
+    try:
+        yield
+    except RPCError as error:
+        raise ServerUnavailableError(
+            f"the server does not answer as it should: {error.message or error.status.name.lower()}",
+            hint="Repeat the command; `holdfast resume` goes on with a run that was begun.",
+        ) from error
 
 
 async def is_open(client: Client, workflow_id: str) -> bool:

@@ -54,6 +54,9 @@ class SourceOptions(CommonOptions):
         bool, typer.Option("--one-file-system", "-x", help="Do not cross into other file systems.")
     ] = False
     with_atime: Annotated[bool, typer.Option("--with-atime", help="Store access times.")] = False
+    allow_empty: Annotated[
+        bool, typer.Option("--allow-empty", help="Back up directories that hold nothing.")
+    ] = False
     ignore_inode: Annotated[
         bool, typer.Option("--ignore-inode", help="Inode numbers do not tell that a file changed.")
     ] = False
@@ -125,7 +128,7 @@ def _order(invocation: Invocation, options: SourceOptions) -> SourceOrder:
     for pattern in (*options.exclude, *options.iexclude):
         Pattern.parse(pattern)
     spec = SourceSpec(
-        roots=_roots(invocation, options.paths),
+        roots=_roots(invocation, options),
         filters=FilterRules(
             excludes=options.exclude,
             iexcludes=options.iexclude,
@@ -137,6 +140,7 @@ def _order(invocation: Invocation, options: SourceOptions) -> SourceOrder:
         with_atime=options.with_atime,
         ignore_inode=options.ignore_inode,
         ignore_ctime=options.ignore_ctime,
+        allow_empty=options.allow_empty,
     )
     return SourceOrder(
         spec=spec,
@@ -145,7 +149,8 @@ def _order(invocation: Invocation, options: SourceOptions) -> SourceOrder:
     )
 
 
-def _roots(invocation: Invocation, paths: tuple[str, ...]) -> tuple[bytes, ...]:
+def _roots(invocation: Invocation, options: SourceOptions) -> tuple[bytes, ...]:
+    paths = options.paths
     roots: list[bytes] = []
     for path in paths:
         if not path:
@@ -158,8 +163,21 @@ def _roots(invocation: Invocation, paths: tuple[str, ...]) -> tuple[bytes, ...]:
                 f"{os.fsdecode(root)}: there is no such path",
                 hint=_no_such_path_hint(invocation, path if len(paths) == 1 else ""),
             )
+        if not options.allow_empty and _is_empty(root):
+            raise SourceMissingError(
+                f"{os.fsdecode(root)}: the directory holds nothing",
+                hint="Is its file system mounted? With --allow-empty it is backed up as it is.",
+            )
         roots.append(root)
     return tuple(dict.fromkeys(roots))
+
+
+def _is_empty(root: bytes) -> bool:
+    try:
+        with os.scandir(root) as entries:
+            return next(entries, None) is None
+    except OSError:
+        return False  # no directory, or none that we may read: the run will tell
 
 
 def _no_such_path_hint(invocation: Invocation, name: str) -> str:

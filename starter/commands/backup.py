@@ -81,6 +81,7 @@ def backup(options: BackupOptions) -> int:
         workflow_id=orders.workflow_id(orders.BACKUP, invocation.settings, name, subject),
         fresh=options.fresh,
         detach=options.detach,
+        list_files=options.verbose > 0,
     )
     return asyncio.run(conduct.carry_out(invocation, order))
 

@@ -25,7 +25,8 @@ class CancelOptions(CommonOptions):
 
 def cancel(options: CancelOptions) -> int:
     """Ask a run to stop. It keeps what it has stored; `holdfast resume` goes on with it."""
-    return asyncio.run(_cancel(Invocation.of(options), options))
+    with runs.server_errors():
+        return asyncio.run(_cancel(Invocation.of(options), options))
 
 
 async def _cancel(invocation: Invocation, options: CancelOptions) -> int:

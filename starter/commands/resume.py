@@ -35,7 +35,8 @@ class ResumeOptions(CommonOptions):
 
 def resume(options: ResumeOptions) -> int:
     """Go on with an interrupted run, and follow it to its end."""
-    return asyncio.run(_resume(Invocation.of(options), options))
+    with runs.server_errors():
+        return asyncio.run(_resume(Invocation.of(options), options))
 
 
 async def _resume(invocation: Invocation, options: ResumeOptions) -> int:

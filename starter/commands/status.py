@@ -21,6 +21,7 @@ from starter.listing import ListedRun
 from starter.meter import Meter
 from starter.options import CommonOptions
 from starter.output import say, say_json, warn
+from starter.runs import server_errors
 from starter.text import local_time, printable, table
 
 _NS_PER_S: Final = 10**9
@@ -65,7 +66,8 @@ async def _listed(invocation: Invocation, limit: int) -> list[ListedRun]:
     except ServerUnavailableError as error:
         warn(f"{error.message}; what is shown is the journal's")
         client = None
-    return await listing.listed_runs(invocation.settings, client, limit)
+    with server_errors():
+        return await listing.listed_runs(invocation.settings, client, limit)
 
 
 def _table(settings: Settings, listed: Sequence[ListedRun]) -> list[str]:
