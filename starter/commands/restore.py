@@ -90,12 +90,12 @@ class RestoreCommandOptions(CommonOptions):
 def restore(options: RestoreCommandOptions) -> int:
     """Restore a snapshot, or parts of it, to a target."""
     invocation = Invocation.of(options)
-    wanted = _wanted(options)
-    wanted.check()
+    request = wanted(options)
+    request.check()
     repository = invocation.repository()
     orders.check_repository(repository)
     name = orders.repository_name(invocation, repository)
-    selection = orders.store(invocation.settings, wanted)
+    selection = orders.store(invocation.settings, request)
     verify = VerifyLevel.FULL if options.verify and not options.dry_run else VerifyLevel.NONE
     order = conduct.Order(
         request=orders.restore_request(
@@ -109,7 +109,12 @@ def restore(options: RestoreCommandOptions) -> int:
     return asyncio.run(conduct.carry_out(invocation, order))
 
 
-def _wanted(options: RestoreCommandOptions) -> RestoreOptions:
+def wanted(options: RestoreCommandOptions) -> RestoreOptions:
+    """What is asked for, with paths absolute and files of patterns read.
+
+    Raises:
+        UsageError: options contradict each other, or a file cannot be read.
+    """
     try:
         overwrite = Overwrite(options.overwrite)
     except ValueError:
