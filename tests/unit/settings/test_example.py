@@ -1,0 +1,56 @@
+"""holdfast.example.toml: valid as it stands, and with every key that it explains; it explains every key."""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import pytest
+
+from holdfast.settings.document import RepositoryTable, ServerTable, SourceTable, TopTable, WorkerTable
+from holdfast.settings.load import load_settings
+from holdfast.settings.model import Settings, WorkerSettings
+
+EXAMPLE: Final = Path(__file__).parents[3] / "holdfast.example.toml"
+_COMMENTED_KEY: Final = re.compile(r"^# (?=[a-z_]+ = )", re.MULTILINE)
+_ONE_OF_THREE: Final = ("password_command", "password_env")
+
+
+def load(path: Path) -> Settings:
+    return load_settings(path, {"HOME": "/home/me"})
+
+
+def uncommented() -> str:
+    """Every key switched on, but for those that exclude each other."""
+    lines = _COMMENTED_KEY.sub("", EXAMPLE.read_text()).splitlines()
+    return "\n".join(line for line in lines if not line.startswith(_ONE_OF_THREE))
+
+
+def test_the_example_is_valid_and_its_defaults_are_the_defaults(tmp_path: Path) -> None:
+    settings = load(EXAMPLE)
+    assert settings.worker == WorkerSettings()
+    assert settings.source("documents").repository == "home"
+
+    everything = tmp_path / "holdfast.toml"
+    everything.write_text(uncommented())
+    assert load(everything).server.address == "temporal.example:7233"
+
+
+@pytest.mark.parametrize(
+    ("table", "kind"),
+    [
+        ("", TopTable),
+        ("repositories.home", RepositoryTable),
+        ("sources.documents", SourceTable),
+        ("server", ServerTable),
+        ("worker", WorkerTable),
+    ],
+)
+def test_the_example_explains_every_key(table: str, kind: type[msgspec.Struct]) -> None:
+    document: object = tomllib.loads(_COMMENTED_KEY.sub("", EXAMPLE.read_text()))
+    for name in table.split(".") if table else []:
+        assert isinstance(document, dict)
+        document = document[name]
+    assert isinstance(document, dict)
+    assert {field.name for field in msgspec.structs.fields(kind)} <= document.keys()
