@@ -101,7 +101,11 @@ class FinishSteps:
         if not _same_file(made, source):
             discard(parent.fd, temporary)
             raise FileNotFoundError(2, "the file that it is another name of was exchanged meanwhile")
-        self._replace(parent, temporary, record.name)
+        try:
+            self._replace(parent, temporary, record.name)
+        except OSError:
+            discard(parent.fd, temporary)
+            raise
         return Step(Outcome.RESTORED)
 
     def special(self, path: bytes, record: Special) -> Step:
@@ -141,7 +145,11 @@ class FinishSteps:
             return Step(kept, tuple(warnings))
         temporary, warnings = self.large_files.complete(path, record)
         if temporary:
-            self._replace(self.directories.open(path), temporary, record.node.name)
+            try:
+                self._replace(self.directories.open(path), temporary, record.node.name)
+            except OSError:
+                self.large_files.drop(path, record)
+                raise
         return Step(Outcome.RESTORED, tuple(warnings))
 
     def _replace(self, parent: Directory, temporary: bytes, name: bytes) -> None:
