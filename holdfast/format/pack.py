@@ -4,6 +4,7 @@ Tree blobs are always compressed in version 2, data blobs unless compression is 
 empty, stays raw. Source: restic, doc/design.rst, "Pack Format"; internal/repository/repository.go, `saveAndEncrypt`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -15,7 +16,6 @@ from holdfast.crypto.sealing import OVERHEAD_BYTES, MasterKey, Sealer
 from holdfast.errors import CorruptFileError
 from holdfast.format.index import BlobEntry, BlobType, IndexPack
 from holdfast.format.pack_header import encode_header, encode_length, header_size, parse_pack
-from holdfast.format.sealed import decompress
 from holdfast.ids import BlobId, PackId, sha256
 
 __all__ = [
@@ -148,6 +148,7 @@ class BlobDecoder:
 
     def __init__(self, key: MasterKey) -> None:
         self._sealer = Sealer(key)
+        self._decompressor = zstandard.ZstdDecompressor()
 
     def decode(self, sealed: Buffer, entry: BlobEntry) -> bytes:
         """The plaintext of a blob: authentic, bounded, and hashing to its id.
@@ -157,9 +158,34 @@ class BlobDecoder:
         """
         plaintext = self._sealer.open(sealed)
         if entry.uncompressed_length:
-            if entry.uncompressed_length > MAX_BLOB_BYTES:
-                raise CorruptFileError("a blob claims to be larger than a GiB")
-            plaintext = decompress(plaintext, limit_bytes=entry.uncompressed_length)
+            plaintext = self._expand(plaintext, entry)
         if sha256(plaintext) != entry.id:
             raise CorruptFileError(f"blob {entry.id.hex()[:8]} does not hash to its id")
         return plaintext
+
+    def first_unsound(self, pack: memoryview, entries: Sequence[BlobEntry]) -> BlobEntry | None:
+        """Check blobs that lie in the memory of their pack, which is overwritten on the way; the first unsound one."""
+        opened = self._sealer.open_in_place(pack, [(entry.offset, entry.length) for entry in entries])
+        for entry, (view, authentic) in zip(entries, opened, strict=True):
+            if not authentic:
+                return entry
+            try:
+                plaintext = self._expand(view, entry) if entry.uncompressed_length else view
+            except CorruptFileError:
+                return entry
+            if sha256(plaintext) != entry.id:
+                return entry
+        return None
+
+    def _expand(self, data: bytes | memoryview, entry: BlobEntry) -> bytes:
+        """Expand one frame; restic leaves the content size out of some, and then the index's bounds it."""
+        limit = entry.uncompressed_length
+        if limit > MAX_BLOB_BYTES:
+            raise CorruptFileError("a blob claims to be larger than a GiB")
+        try:
+            declared = zstandard.frame_content_size(data)
+            if declared not in (-1, limit):
+                raise CorruptFileError(f"a blob expands to {declared} bytes, and not to {limit}")
+            return self._decompressor.decompress(data, max_output_size=limit)
+        except zstandard.ZstdError as error:
+            raise CorruptFileError(f"a blob cannot be expanded: {error}") from error

@@ -82,6 +82,18 @@ class IndexMap:
                 return self._location(self._tree, blob, row)
         return self._damaged_location(blob, blob_type) if self._damaged else None
 
+    def describes(self, pack: PackId, entry: BlobEntry) -> bool:
+        """Whether the index has a blob of a pack where the pack itself says it lies (or has it from another pack)."""
+        rows = self._tree if entry.type else self._data
+        row = rows.find(entry.id)
+        if row < 0:
+            return False
+        return self._numbers[rows.pack_number(row)] != pack or (
+            rows.offsets[row] == entry.offset
+            and rows.lengths[row] == entry.length
+            and rows.plain_lengths[row] == entry.uncompressed_length
+        )
+
     def add(self, pack: IndexPack) -> None:
         """Add one pack; one that is there already changes nothing."""
         self.add_many([pack])

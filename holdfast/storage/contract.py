@@ -15,7 +15,7 @@ Rules for every implementation, held by one conformance suite (tests/storage):
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias, runtime_checkable
 
 from typing_extensions import Buffer
 
@@ -96,6 +96,20 @@ class Storage(Protocol):
 
     def remove_leftovers(self, *, older_than_s: float) -> int:
         """Remove what interrupted writes have left and what is older than that; how many there were."""
+        ...
+
+
+@runtime_checkable
+class ReadsInto(Protocol):
+    """What a storage may offer besides: reading a file into memory that is there already. Fresh memory is slow."""
+
+    def get_into(self, name: str, buffer: memoryview) -> int:
+        """Read the whole file to the beginning of `buffer`; its size.
+
+        Raises:
+            StoredFileMissingError: there is none.
+            CorruptFileError: it is larger than the buffer.
+        """
         ...
 
 

@@ -108,6 +108,26 @@ class LocalStorage:
             finally:
                 os.close(descriptor)
 
+    def get_into(self, name: str, buffer: memoryview) -> int:
+        """See ReadsInto in the contract."""
+        path = self._path(name)
+        with translated(path):
+            descriptor, size = _open_regular(path)
+            try:
+                if size > len(buffer):
+                    raise CorruptFileError(
+                        f"{path}: {size} bytes, more than the {len(buffer)} that are plausible"
+                    )
+                have = 0
+                while have < size:
+                    count = os.preadv(descriptor, [buffer[have:size]], have)
+                    if not count:
+                        raise _too_short(path, have, size)
+                    have += count
+                return size
+            finally:
+                os.close(descriptor)
+
     def get_range(self, name: str, offset: int, length: int) -> bytes:
         """See the contract."""
         path = self._path(name)

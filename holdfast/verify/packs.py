@@ -1,39 +1,130 @@
-"""Packs read back: the file's hash is its name, its header is authentic, every blob decrypts to its own hash."""
+"""Packs read back: every byte authentic, every blob what its id says, every entry where the index has it.
 
+A pack consists of sealed blobs, a sealed header, and the header's length. Blobs and header carry a MAC each, the length
+must lead to the header, and together they must make up the size that the index gives: so no byte can change unnoticed.
+That the pack is the one of this name is known from its header, which must list the blobs that the index has in it. The
+pack's own hash would say nothing more about its content, and costs a quarter of the time.
+
+Speed: the pack is read into memory that is used again, by a thread of its own while the one before is checked, and
+opened where it lies.
+"""
+
+import errno
+from collections.abc import Generator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Final
 
-from holdfast.errors import IntegrityError
-from holdfast.format.pack import parse_pack
-from holdfast.ids import PackId, sha256, to_hex
-from holdfast.repository.layout import pack_name
+from holdfast.errors import CorruptFileError, IntegrityError, StorageUnavailableError, StoredFileMissingError
+from holdfast.format.pack import BlobDecoder, parse_pack
+from holdfast.ids import PackId, to_hex
+from holdfast.repository.index_map import IndexMap, PackInfo
+from holdfast.repository.layout import CONFIG, pack_name
 from holdfast.repository.repository import Repository
+from holdfast.storage.contract import ReadsInto
 from holdfast.verify.report import Problem, ProblemKind
+
+_BUFFERS: Final = 2
+_CONFIG_LIMIT_BYTES: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackChecked:
-    """One pack was read: its bytes, how many blobs it holds, what is wrong with it (or None)."""
+    """One pack was read: its size, how many blobs it holds, what is wrong with it (or None)."""
 
+    pack: PackId
     size_bytes: int
     blobs: int
     problem: Problem | None
 
 
-def check_pack(repository: Repository, pack: PackId, size_bytes: int) -> PackChecked:
-    """Read a pack of `size_bytes` and check everything in it.
+def check_packs(
+    repository: Repository, index: IndexMap, packs: Sequence[PackInfo]
+) -> Generator[PackChecked, None, None]:
+    """Check packs one after the other, reading the next one ahead. Close the iterator to stop early.
 
     Raises:
-        StorageUnavailableError and the like: it cannot be read just now. Damage is returned, not raised.
+        StorageUnavailableError and the like: they cannot be read just now. Damage is returned, not raised.
     """
+    if not packs:
+        return
+    decoder = BlobDecoder(repository.key)
+    largest = max(pack.size_bytes for pack in packs)
+    buffers = [memoryview(bytearray(largest)) for _ in range(min(_BUFFERS, len(packs)))]
+    with ThreadPoolExecutor(1, thread_name_prefix="read-ahead") as pool:
+        ahead: list[Future[ProblemKind | None]] = []
+        try:
+            for number, pack in enumerate(packs[:_BUFFERS]):
+                ahead.append(pool.submit(_read, repository, pack, buffers[number]))
+            for number, pack in enumerate(packs):
+                buffer = buffers[number % len(buffers)]
+                found = ahead.pop(0).result()
+                yield _checked(repository, index, decoder, pack, buffer[: pack.size_bytes], found)
+                if number + _BUFFERS < len(packs):
+                    ahead.append(pool.submit(_read, repository, packs[number + _BUFFERS], buffer))
+        finally:
+            for future in ahead:
+                future.cancel()
+
+
+def _checked(
+    repository: Repository,
+    index: IndexMap,
+    decoder: BlobDecoder,
+    pack: PackInfo,
+    data: memoryview,
+    found: ProblemKind | None,
+) -> PackChecked:
+    blobs = 0
+    if found is None:
+        try:
+            blobs = _check_content(repository, index, decoder, pack, data)
+        except IntegrityError:
+            found = ProblemKind.PACK_DAMAGED
+    problem = None if found is None else Problem(kind=found, what=to_hex(pack.id))
+    return PackChecked(pack=pack.id, size_bytes=pack.size_bytes, blobs=blobs, problem=problem)
+
+
+def _check_content(
+    repository: Repository, index: IndexMap, decoder: BlobDecoder, pack: PackInfo, data: memoryview
+) -> int:
+    blobs = parse_pack(repository.sealer(), data)
+    if len(blobs) != pack.blob_count or not all(index.describes(pack.id, blob) for blob in blobs):
+        raise CorruptFileError("the pack holds other blobs than the index says")
+    if decoder.first_unsound(data, blobs) is not None:
+        raise CorruptFileError("a blob of the pack is not what its id says")
+    return len(blobs)
+
+
+def _read(repository: Repository, pack: PackInfo, buffer: memoryview) -> ProblemKind | None:
+    """Read a pack to the beginning of a buffer that is large enough; what is wrong with it, seen from outside."""
+    storage, name = repository.storage, pack_name(pack.id)
     try:
-        data = memoryview(repository.storage.get(pack_name(pack), limit_bytes=size_bytes))
-        if sha256(data) != pack:
-            raise IntegrityError("the pack's hash is not its name")
-        blobs = parse_pack(repository.sealer(), data)
-        decoder = repository.decoder()
-        for blob in blobs:
-            decoder.decode(data[blob.offset : blob.offset + blob.length], blob)
-    except IntegrityError:
-        problem = Problem(kind=ProblemKind.PACK_DAMAGED, what=to_hex(pack))
-        return PackChecked(size_bytes=size_bytes, blobs=0, problem=problem)
-    return PackChecked(size_bytes=size_bytes, blobs=len(blobs), problem=None)
+        if isinstance(storage, ReadsInto):
+            size = storage.get_into(name, buffer)
+        else:
+            data = storage.get(name, limit_bytes=len(buffer))
+            size = len(data)
+            buffer[:size] = data
+    except StoredFileMissingError:
+        return ProblemKind.PACK_MISSING
+    except CorruptFileError:
+        return ProblemKind.PACK_SIZE
+    except StorageUnavailableError as error:
+        if not is_bad_sector(repository, error):
+            raise
+        return ProblemKind.PACK_DAMAGED
+    return None if size == pack.size_bytes else ProblemKind.PACK_SIZE
+
+
+def is_bad_sector(repository: Repository, error: StorageUnavailableError) -> bool:
+    """Whether the disk cannot read this one file, while it reads others: waiting would not help.
+
+    Raises:
+        StorageUnavailableError: it reads no others either.
+    """
+    cause = error.__cause__
+    if not isinstance(cause, OSError) or cause.errno != errno.EIO:
+        return False
+    repository.storage.get(CONFIG, limit_bytes=_CONFIG_LIMIT_BYTES)
+    return True

@@ -23,6 +23,8 @@ class ProblemKind(StrEnum):
     PACK_DAMAGED = "pack damaged"
     FILE_SIZE = "file size differs from its blobs"
     CONTENT_LOST = "content lost: blob"
+    SNAPSHOT_UNREADABLE = "snapshot unreadable"
+    KEY_UNREADABLE = "key unreadable"
 
 
 PACK_PROBLEMS: Final = frozenset((ProblemKind.PACK_MISSING, ProblemKind.PACK_SIZE, ProblemKind.PACK_DAMAGED))

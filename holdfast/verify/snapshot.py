@@ -1,4 +1,4 @@
-"""Verify one snapshot at the asked level: structure first, then the packs of that level, read back in threads.
+"""Verify one snapshot at the asked level: structure first, then the packs of that level, read back.
 
 Reading back is resumable: packs are taken in the order of their ids, and now and then a document of the run says up
 to which one all were sound. Problems found before are part of that document, so a resumed report lacks none.
@@ -6,22 +6,23 @@ to which one all were sound. Problems found before are part of that document, so
 
 import asyncio
 from collections.abc import Callable, Collection
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import Final
 
 import msgspec
 
 from holdfast.ids import BlobId, PackId, SnapshotId, from_hex, to_hex
 from holdfast.repository.documents import encode, load
+from holdfast.repository.index_map import PackInfo
 from holdfast.repository.layout import DATA, pack_name
 from holdfast.repository.session import HeldRepository, RepositorySession
 from holdfast.repository.snapshots import find_snapshot
+from holdfast.repository.workspace import Workspace
 from holdfast.verify.affected import affected_paths
-from holdfast.verify.packs import PackChecked, check_pack
+from holdfast.verify.packs import check_packs
 from holdfast.verify.report import PACK_PROBLEMS, Level, Problem, ProblemKind, VerifyReport
 from holdfast.verify.structure import check_structure
 
-_READERS: Final = 2
 _SAVE_BYTES: Final = 512 * 1024 * 1024
 _DOCUMENT: Final = "verified"
 
@@ -58,10 +59,9 @@ async def verify_snapshot(
         root, needed = await asyncio.to_thread(_structure, held, snapshot, report, on_progress)
         if level is not Level.STRUCTURE:
             chosen = needed if level is Level.FULL else set(written)
-            sizes = {info.id: info.size_bytes for info in held.index.packs() if info.id in chosen}
-            for pack in _packs_with(report, frozenset((ProblemKind.PACK_MISSING,))):
-                sizes.pop(pack, None)
-            await _read_back(session, held, sizes, report, run_id, on_progress)
+            chosen -= _packs_with(report, PACK_PROBLEMS)
+            packs = [info for info in held.index.packs() if info.id in chosen]
+            await _read_back(session, held, packs, report, run_id, on_progress)
         await asyncio.to_thread(_name_what_is_lost, held, root, report, on_progress)
     return report
 
@@ -71,7 +71,7 @@ def _structure(
 ) -> tuple[BlobId, set[PackId]]:
     held.refresh()
     root = BlobId(from_hex(find_snapshot(held.repository, to_hex(snapshot)).snapshot.tree))
-    needed = check_structure(held, root, report, lambda: on_progress(report.blobs, report.bytes_read))
+    needed = check_structure(held, [root], report, lambda: on_progress(report.blobs, report.bytes_read))
     sizes = {info.id: info.size_bytes for info in held.index.packs() if info.id in needed}
     stored = {file.name: file.size_bytes for file in held.repository.storage.list(DATA)}
     for pack in needed:
@@ -102,7 +102,7 @@ def _packs_with(report: VerifyReport, kinds: frozenset[ProblemKind]) -> set[Pack
 async def _read_back(
     session: RepositorySession,
     held: HeldRepository,
-    sizes: dict[PackId, int],
+    chosen: list[PackInfo],
     report: VerifyReport,
     run_id: str | None,
     on_progress: OnProgress,
@@ -114,30 +114,28 @@ async def _read_back(
         report.bytes_read = done.bytes_read
         for raw in done.damaged:
             report.add(Problem(kind=ProblemKind.PACK_DAMAGED, what=to_hex(raw)))
-    packs = sorted(pack for pack in sizes if done is None or pack > done.pack)
+    packs = sorted((pack for pack in chosen if done is None or pack.id > done.pack), key=lambda pack: pack.id)
+    await asyncio.to_thread(_check, held, packs, report, workspace, document, on_progress)
+
+
+def _check(
+    held: HeldRepository,
+    packs: list[PackInfo],
+    report: VerifyReport,
+    workspace: Workspace | None,
+    document: str,
+    on_progress: OnProgress,
+) -> None:
     saved_at = report.bytes_read
-    loop = asyncio.get_running_loop()
-    with ThreadPoolExecutor(_READERS, thread_name_prefix="verify") as pool:
-        for start in range(0, len(packs), _READERS):
-            batch = packs[start : start + _READERS]
-            checked = await asyncio.gather(
-                *(
-                    loop.run_in_executor(pool, check_pack, held.repository, pack, sizes[pack])
-                    for pack in batch
-                )
-            )
-            _count(report, checked)
+    with closing(check_packs(held.repository, held.index, packs)) as checking:
+        for checked in checking:
+            report.bytes_read += checked.size_bytes
+            if checked.problem is not None:
+                report.add(checked.problem)
             on_progress(report.blobs, report.bytes_read)
             if workspace is not None and report.bytes_read - saved_at >= _SAVE_BYTES:
                 saved_at = report.bytes_read
-                await asyncio.to_thread(workspace.put, document, encode(_state(report, batch[-1])))
-
-
-def _count(report: VerifyReport, checked: list[PackChecked]) -> None:
-    for pack in checked:
-        report.bytes_read += pack.size_bytes
-        if pack.problem is not None:
-            report.add(pack.problem)
+                workspace.put(document, encode(_state(report, checked.pack)))
 
 
 def _state(report: VerifyReport, last: PackId) -> _Verified:

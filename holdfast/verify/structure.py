@@ -1,9 +1,9 @@
-"""The structure of a snapshot: every tree readable, every blob indexed, every file as long as its blobs.
+"""The structure of snapshots: every tree readable, every blob indexed, every file as long as its blobs.
 
 Walks trees without recursion and visits each tree once, however many directories share it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from holdfast.errors import IntegrityError
@@ -23,15 +23,16 @@ class _Walk:
 
 
 def check_structure(
-    held: HeldRepository, root: BlobId, report: VerifyReport, on_progress: Callable[[], None]
+    held: HeldRepository, roots: Iterable[BlobId], report: VerifyReport, on_progress: Callable[[], None]
 ) -> set[PackId]:
-    """Check everything below `root`, add to `report`; the packs that the snapshot needs.
+    """Check everything below the `roots`, add to `report`; the packs that it needs.
 
     Raises:
         StorageUnavailableError and the like: the repository cannot be read just now. Damage is reported, not raised.
     """
     packs: set[PackId] = set()
-    walk = _Walk([(b"", root)], {root})
+    trees = list(dict.fromkeys(roots))
+    walk = _Walk([(b"", tree) for tree in trees], set(trees))
     while walk.pending:
         path, tree = walk.pending.pop()
         on_progress()
