@@ -1,6 +1,6 @@
 """Commit a run: merge plan and results into trees, check every blob, write the snapshot. Exactly once.
 
-1. the outcome that stands is returned; a snapshot with the run's tag likewise;
+1. the outcome that stands is returned (`open_run` finds a snapshot with the run's tag before it comes to this);
 2. plan and results are merged in walk order, bottom up; every blob that a node names is looked up in an index
    loaded under the lock. What is missing goes back: shards to be stored again, or a rescan;
 3. tree packs become durable, then their index file;

@@ -77,6 +77,14 @@ class ParentView:
         frame.children += 1
         frame.same = frame.same and same
 
+    def saw_same(self, count: int) -> None:
+        """Some more entries of the innermost directory, all the same as the parent's."""
+        self.frames[-1].children += count
+
+    def differs(self) -> None:
+        """An entry that was counted as the same is not quite."""
+        self.frames[-1].same = False
+
     def open_directories(self) -> tuple[OpenDirectory, ...]:
         """The stack without its bottom, for the page's document."""
         return tuple(

@@ -28,7 +28,7 @@ from holdfast.repository.index_map import IndexMap
 from holdfast.source.change import is_unchanged
 from holdfast.source.open_file import open_regular_at
 from holdfast.source.spec import SourceSpec
-from holdfast.source.walk import EnterDirectory, Entry, LeaveDirectory, WalkEvent
+from holdfast.source.walk import EnterDirectory, Entry, Files, LeaveDirectory, WalkEvent
 from holdfast.source.walk import Unreadable as UnreadableEvent
 
 MAX_RECORDS_AT_HAND: Final = 40_000
@@ -44,7 +44,11 @@ class Planner:
         spec: SourceSpec,
         node_of: Callable[[Entry], Node],
         write_records: Callable[[list[PlanRecord]], None],
+        *,
+        distrusts_parent: bool,
     ) -> None:
+        """distrusts_parent: look for each blob of unchanged files now, because a commit has missed some of them."""
+        self._distrusts_parent = distrusts_parent
         self._index = index
         self._parent = parent
         self._spec = spec
@@ -58,6 +62,8 @@ class Planner:
     def take(self, event: WalkEvent) -> None:
         """One event of the walk."""
         match event:
+            case Files():
+                self._files(event)
             case Entry():
                 self._entry_or_error(event)
             case EnterDirectory():
@@ -115,34 +121,57 @@ class Planner:
             self._unreadable(UnreadableEvent(event.path, failed(error).message))
 
     def _entry(self, event: Entry) -> None:
-        before = self._parent.lookup(event.name)
-        if not event.is_file:
-            node = self._node_of(event)
-            self._count("others")
-            self._records.append(Keep(node))
-            self._parent.saw(same=node == before)
-            return
-        self._counts["bytes_total"] += event.stat.st_size
-        if before is not None and self._is_unchanged(event.stat, before):
-            self._keep_file(event, before)
-            return
+        node = self._node_of(event)
+        self._count("others")
+        self._records.append(Keep(node))
+        self._parent.saw(same=node == self._parent.lookup(event.name))
+
+    def _files(self, event: Files) -> None:
+        """A run of files: those that are as the parent has them in as few steps as it takes."""
+        spec = self._spec
+        looks_closer = spec.ignore_ctime or spec.with_atime
+        parent_nodes = self._parent.frames[-1].parent_nodes
+        records = self._records
+        kept = kept_bytes = 0
+        for name, stat in zip(event.names, event.stats, strict=True):
+            before = parent_nodes.get(name)
+            if (
+                before is None
+                or not is_unchanged(stat, before, spec)
+                or (self._distrusts_parent and not self._has_content(before))
+            ):
+                self._new_or_changed(Entry(event.directory, name, stat, event.directory_fd), before)
+                continue
+            kept += 1
+            kept_bytes += stat.st_size
+            if looks_closer or not _is_on_device(before, stat):
+                self._keep_content(Entry(event.directory, name, stat, event.directory_fd), before)
+            else:
+                # The change time is the same, so nothing of its metadata has changed either.
+                records.append(Keep(before, from_parent=True))
+        self._parent.saw_same(kept)
+        self._counts["files_unmodified"] += kept
+        self._counts["bytes_total"] += kept_bytes
+
+    def _new_or_changed(self, entry: Entry, before: Node | None) -> None:
+        self._counts["bytes_total"] += entry.stat.st_size
         self._count("files_new" if before is None else "files_changed")
         self._parent.saw(same=False)
-        self._read_file(event, known=before is not None)
+        self._read_file(entry, known=before is not None)
 
-    def _is_unchanged(self, stat: os.stat_result, before: Node) -> bool:
-        return is_unchanged(stat, before, self._spec) and all(
-            self._index.has(blob, BlobType.DATA) for blob in before.content_ids
-        )
+    def _has_content(self, before: Node) -> bool:
+        return all(self._index.has(blob, BlobType.DATA) for blob in before.content_ids)
 
-    def _keep_file(self, event: Entry, before: Node) -> None:
-        node = before
-        if self._spec.ignore_ctime or not _is_on_device(before, event.stat):
-            # Metadata may have changed where the change time is not looked at.
-            node = self._node_of(event).with_content(before.content_ids, size=before.size)
-        self._count("files_unmodified")
+    def _keep_content(self, entry: Entry, before: Node) -> None:
+        """Keep what a file holds, and read its metadata anew."""
+        try:
+            node = self._node_of(entry).with_content(before.content_ids, size=before.size)
+        except OSError as error:
+            self._unreadable(UnreadableEvent(entry.path, failed(error).message))
+            return
         self._records.append(Keep(node, from_parent=True))
-        self._parent.saw(same=node == before)
+        if node != before:
+            self._parent.differs()
 
     def _read_file(self, event: Entry, *, known: bool) -> None:
         segments = self._segments(event)

@@ -34,7 +34,7 @@ from holdfast.repository.documents import decide, encode, load
 from holdfast.repository.session import HeldRepository, RepositorySession
 from holdfast.repository.workspace import Workspace
 from holdfast.source.spec import SourceSpec
-from holdfast.source.walk import Walker
+from holdfast.source.walk import Files, Walker
 from holdfast.storage.local import LocalStorage
 
 FIRST_PAGE_ENTRIES: Final = 4_096
@@ -93,7 +93,7 @@ def _plan_page(
     parts = _PartWriter(workspace, key, page, token)
     walker = Walker(spec, cursor=None if before is None else before.cursor, skip=_own_directory(held))
     parent = ParentView.resumed(held, root, open_directories)
-    planner = Planner(held.index, parent, spec, walker.node, parts.write)
+    planner = Planner(held.index, parent, spec, walker.node, parts.write, distrusts_parent=key.generation > 0)
     cursor = _walk(walker, planner, page, on_entries)
     planner.finish()
     shards = 0
@@ -120,9 +120,12 @@ def _walk(walker: Walker, planner: Planner, page: int, on_entries: OnEntries) ->
     """Feed the planner until the page is full; the cursor to go on from, or None at the end of the walk."""
     limit = min(FIRST_PAGE_ENTRIES * PAGE_GROWTH ** min(page, 8), MAX_PAGE_ENTRIES)
     deadline = time.monotonic() + MAX_PAGE_S
-    for seen, event in enumerate(walker, start=1):
+    seen = told = 0
+    for event in walker:
         planner.take(event)
-        if seen % _PROGRESS_ENTRIES == 0:
+        seen += len(event.names) if isinstance(event, Files) else 1
+        if seen - told >= _PROGRESS_ENTRIES:
+            told = seen
             on_entries(seen)
             if time.monotonic() > deadline:
                 return walker.cursor()

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
+
 from holdfast.backup.documents import Extent, FileToRead, ShardPlan
 
 SEGMENT_BYTES: Final = 512 * 1024 * 1024
@@ -19,8 +21,7 @@ MAX_SHARD_FILES: Final = 10_000
 SHARDS_PER_PAGE: Final = 8
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Planned:
+class Planned(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A file or segment that must be read. bytes_to_read: its data without holes."""
 
     directory: bytes

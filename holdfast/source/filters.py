@@ -36,7 +36,7 @@ class Filter:
     def __init__(self, rules: FilterRules) -> None:
         self._excludes = PatternList(rules.excludes)
         self._iexcludes = PatternList(rules.iexcludes, ignore_case=True)
-        self._has_patterns = bool(self._excludes or self._iexcludes)
+        self.has_patterns = bool(self._excludes or self._iexcludes)
         self._limit_bytes = rules.exclude_larger_than_bytes
         self._markers = [_marker(text) for text in rules.exclude_if_present]
         if rules.exclude_caches:
@@ -44,7 +44,7 @@ class Filter:
 
     def excludes(self, path: bytes) -> bool:
         """Whether a pattern leaves out this absolute path."""
-        return self._has_patterns and (self._excludes.matches(path) or self._iexcludes.matches(path))
+        return self.has_patterns and (self._excludes.matches(path) or self._iexcludes.matches(path))
 
     def excludes_size(self, stat: os.stat_result) -> bool:
         """Whether a file is too large."""

@@ -4,6 +4,8 @@ Depth first, a directory before its content, siblings ascending by raw bytes. En
 stop after any event and go on in another process from a small cursor, whatever changed meanwhile: the open directories
 are opened again, names up to the cursor are skipped, nothing is reported twice.
 
+Regular files, of which there are most, come as runs of neighbours: one event for hundreds of them.
+
 No recursion, and only the innermost directories stay open, so that ten thousand levels are no special case. In memory
 is one list of names for each level. The directories above the roots are reported too (a snapshot's tree begins at
 "/"), but only the way to the roots is followed in them.
@@ -25,6 +27,7 @@ from holdfast.source.roots import SourceRoots
 from holdfast.source.spec import SourceSpec
 
 MAX_OPEN_DIRECTORIES: Final = 32
+MAX_RUN_FILES: Final = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +47,21 @@ class LeaveDirectory:
 
 
 @dataclass(frozen=True, slots=True)
+class Files:
+    """Regular files that follow each other in one directory, at most MAX_RUN_FILES, each name with its status.
+
+    directory_fd: the open directory, valid until the walk goes on.
+    """
+
+    directory: bytes
+    directory_fd: int
+    names: list[bytes]
+    stats: list[os.stat_result]
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
-    """Anything but a directory. directory_fd: its open directory, valid until the walk goes on."""
+    """One entry that is no directory. directory_fd: its open directory, valid until the walk goes on."""
 
     directory: bytes
     name: bytes
@@ -56,10 +72,6 @@ class Entry:
     def path(self) -> bytes:
         return join(self.directory, self.name)
 
-    @property
-    def is_file(self) -> bool:
-        return modes.S_ISREG(self.stat.st_mode)
-
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
@@ -69,7 +81,7 @@ class Unreadable:
     message: str
 
 
-WalkEvent = EnterDirectory | LeaveDirectory | Entry | Unreadable
+WalkEvent = EnterDirectory | LeaveDirectory | Files | Entry | Unreadable
 
 
 class _Cursor(msgspec.Struct, frozen=True, array_like=True):
@@ -82,11 +94,12 @@ class _Cursor(msgspec.Struct, frozen=True, array_like=True):
 
 @dataclass(slots=True)
 class _Level:
-    """One open directory of the walk. names: what is still to come, the next one last."""
+    """One open directory of the walk. names: what is still to come, the next one last. inside: at or below a root."""
 
     path: bytes
     names: list[bytes]
     device: int
+    inside: bool
     fd: int = -1
     after: bytes = b""
 
@@ -166,8 +179,10 @@ class Walker:
             yield problem
 
     def _step(self) -> Iterator[WalkEvent]:
-        """Handle one name of the innermost directory, or leave it."""
+        """Handle a run of files or one other name of the innermost directory, or leave it."""
         level = self._levels[-1]
+        if level.inside and level.names:
+            yield from self._files(level)
         if not level.names:
             _close(self._levels.pop())
             if self._levels:
@@ -176,43 +191,71 @@ class Walker:
         name = level.names.pop()
         level.after = name
         path = join(level.path, name)
-        if self._filter.excludes(path) and self._lookup(path) is None:
+        way = None if level.inside else self._lookup(path)
+        if way is None and self._filter.excludes(path):
             return
         try:
-            yield from self._visit(level, name, path)
+            yield from self._visit(level, name, path, way)
         except OSError as error:
             yield Unreadable(path, _explain(error))
 
-    def _visit(self, level: _Level, name: bytes, path: bytes) -> Iterator[WalkEvent]:
-        way = self._lookup(path)
+    def _files(self, level: _Level) -> Iterator[Files]:
+        """The files that come next in a directory; what is something else, or fails, is left for `_visit`."""
+        pending = level.names
+        names: list[bytes] = []
+        stats: list[os.stat_result] = []
+        has_patterns = self._filter.has_patterns
+        device = level.device if self._spec.one_file_system else None
+        try:
+            directory = self._descriptor(level)
+            while pending and len(names) < MAX_RUN_FILES:
+                name = pending[-1]
+                if not has_patterns or not self._filter.excludes(join(level.path, name)):
+                    stat = os.stat(name, dir_fd=directory, follow_symlinks=False)
+                    if not modes.S_ISREG(stat.st_mode):
+                        break
+                    if (device is None or stat.st_dev == device) and not self._filter.excludes_size(stat):
+                        names.append(name)
+                        stats.append(stat)
+                level.after = pending.pop()
+        except OSError:
+            directory = level.fd
+        if names:
+            yield Files(level.path, directory, names, stats)
+
+    def _visit(self, level: _Level, name: bytes, path: bytes, way: _Way | None) -> Iterator[WalkEvent]:
         if way is not None and not way.is_root:
             yield from self._enter_ancestor(way, name, path)
             return
         directory = self._descriptor(level)
         stat = os.stat(name, dir_fd=directory, follow_symlinks=False)
         if modes.S_ISDIR(stat.st_mode):
-            yield from self._enter(level, name, path, stat)
+            yield from self._enter(level, name, path, stat, way)
         elif not modes.S_ISSOCK(stat.st_mode) and not self._filter.excludes_size(stat):
             if self._spec.one_file_system and way is None and stat.st_dev != level.device:
                 return
-            yield Entry(level.path, name, stat, directory)
+            if modes.S_ISREG(stat.st_mode):
+                yield Files(level.path, directory, [name], [stat])
+            else:
+                yield Entry(level.path, name, stat, directory)
 
     def _enter_ancestor(self, way: _Way, name: bytes, path: bytes) -> Iterator[WalkEvent]:
         """A directory above a root: links on the way to a root are followed, as the system does."""
         stat = os.stat(path)
         node = self._metadata.directory_node(path, name, stat)
-        self._levels.append(_Level(path, _descending(way.children), stat.st_dev))
+        self._levels.append(_Level(path, _descending(way.children), stat.st_dev, inside=False))
         yield EnterDirectory(path, name, node)
 
-    def _enter(self, level: _Level, name: bytes, path: bytes, stat: os.stat_result) -> Iterator[WalkEvent]:
+    def _enter(
+        self, level: _Level, name: bytes, path: bytes, stat: os.stat_result, way: _Way | None
+    ) -> Iterator[WalkEvent]:
         if (stat.st_dev, stat.st_ino) in self._skip:
             return
         node = self._metadata.entry_node(self._descriptor(level), name, stat)
-        way = self._lookup(path)
         is_root = way is not None and way.is_root
         device = stat.st_dev if is_root else level.device
         if self._spec.one_file_system and stat.st_dev != device:
-            self._levels.append(_Level(path, [], device))
+            self._levels.append(_Level(path, [], device, inside=True))
             yield EnterDirectory(path, name, node)
             return
         below, problem = self._open_level(path, way, after=b"")
@@ -225,8 +268,8 @@ class Walker:
         """A directory ready to be walked from the name after `after`; where it cannot be read, an empty one and why."""
         if way is not None and not way.is_root:
             names = _descending(way.children)
-            return _Level(path, _remaining(names, after), 0, after=after), None
-        level = _Level(path, [], 0, after=after)
+            return _Level(path, _remaining(names, after), 0, inside=False, after=after), None
+        level = _Level(path, [], 0, inside=True, after=after)
         try:
             descriptor = self._descriptor(level)
             level.device = os.fstat(descriptor).st_dev
