@@ -44,14 +44,15 @@ def running_server(database: Path | None = None, port: int | None = None) -> Ite
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     address = f"127.0.0.1:{chosen}"
     try:
-        asyncio.run(_answers(address))
+        asyncio.run(until_it_answers(address))
         yield address
     finally:
         process.terminate()
         process.wait()
 
 
-async def _answers(address: str) -> None:
+async def until_it_answers(address: str) -> None:
+    """Wait for a server that has just been started."""
     async with asyncio.timeout(START_LIMIT_S):
         while True:
             try:

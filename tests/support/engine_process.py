@@ -1,0 +1,85 @@
+"""The engine in a process of its own, without Temporal: what strace injects faults into, and what a kill can hit.
+
+`python -m tests.support.engine_process backup REPOSITORY SOURCE` and `… restore REPOSITORY TARGET` make one run, or go
+on with it, and print what came of it as one line of JSON: `{"error": "StorageFullError"}` for a typed error, whose
+message and hint follow as "text".
+"""
+
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Final
+
+from holdfast.backup.closing import close_run
+from holdfast.errors import HoldfastError
+from holdfast.repository.session import RepositorySession
+from holdfast.restore.closing import close_restore
+from holdfast.restore.finish import finish
+from holdfast.restore.opening import trigger_restore
+from holdfast.restore.request import RestoreOptions
+from holdfast.restore.run import RestoreRun
+from holdfast.restore.select import select_page
+from holdfast.restore.shard import restore_shard
+from holdfast.restore.space import check_space
+from holdfast.restore.verify import verify_restored
+from tests.support.engine import EngineRun, nothing, open_session
+
+RUN_ID: Final = "the-run"
+
+
+def backup(repository: Path, source: Path, *, run_id: str = RUN_ID) -> dict[str, object]:
+    """One backup of `source`, from its opening to the removal of its workspace; repeated, it goes on."""
+    with open_session(repository) as session:
+        run = EngineRun.of(session, source, run_id=run_id)
+        if run.open().finished is not None:
+            close_run(session, run.key, keep=False)
+            return {"errors": 0, "finished": True}
+        result = run.run(close=False)
+        close_run(session, run.key, keep=False)
+        return {"errors": result.errors, "files": result.files, "bytes": result.bytes_total}
+
+
+def restore(
+    repository: Path, target: Path, *, run_id: str = RUN_ID, subfolder: Path | None = None
+) -> dict[str, object]:
+    """The newest snapshot (or what is below `subfolder` in it) into `target`, verified; repeated, it goes on."""
+    snapshot = "latest" if subfolder is None else f"latest:{subfolder}"
+    options = RestoreOptions(snapshot=snapshot, target=os.fsencode(target))
+    with open_session(repository) as session:
+        return _restore(session, run_id, options)
+
+
+def _restore(session: RepositorySession, run_id: str, options: RestoreOptions) -> dict[str, object]:
+    with session.hold() as held:
+        run = RestoreRun.under(held, run_id, options)
+        trigger_restore(run)
+        pages = [select_page(run, 0)]
+        while not pages[-1].last:
+            pages.append(select_page(run, len(pages)))
+        shards = sum(page.shards for page in pages)
+        check_space(run, sum(page.counts.bytes_to_write for page in pages))
+        for shard in range(shards):
+            asyncio.run(restore_shard(run, shard, nothing))
+        finished = finish(run, len(pages), shards, nothing)
+        verified = asyncio.run(verify_restored(run, len(pages), nothing))
+        close_restore(run, keep=False)
+    return {"partial": finished.partial, "errors": finished.errors_of_run, "ok": verified.ok}
+
+
+def main() -> None:
+    """See the module."""
+    verb, repository, place, *more = sys.argv[1:]
+    try:
+        if verb == "backup":
+            answer = backup(Path(repository), Path(place), run_id=more[0] if more else RUN_ID)
+        else:
+            answer = restore(Path(repository), Path(place), subfolder=Path(more[0]) if more else None)
+    except HoldfastError as error:
+        answer = {"error": type(error).__name__, "text": str(error)}
+    sys.stdout.write(json.dumps(answer) + "\n")
+
+
+if __name__ == "__main__":
+    main()
