@@ -61,12 +61,12 @@ class ContentReader:
         sparse = status.st_blocks * _STATUS_BLOCK_BYTES < status.st_size
         found: list[Piece] = []
         for piece in pieces:
-            if not self._holds(fd, status.st_size, piece, sparse):
+            if not self._holds(fd, status.st_size, piece, sparse=sparse):
                 found.append(piece)
             on_bytes(piece.length)
         return found
 
-    def _holds(self, fd: int, size: int, piece: Piece, sparse: bool) -> bool:
+    def _holds(self, fd: int, size: int, piece: Piece, *, sparse: bool) -> bool:
         if piece.offset + piece.length > size:
             return False
         if sparse and is_hole(fd, piece.offset, piece.length):

@@ -216,9 +216,9 @@ class _Verification:
         parent = reader.directories.open(directory).fd
         if node.is_symlink and os.readlink(name, dir_fd=parent) != node.target:
             self._found.problem(path, "points to another target")
-        if stat.S_ISBLK(present.st_mode) or stat.S_ISCHR(present.st_mode):
-            if present.st_rdev != node.device:
-                self._found.problem(path, "is another device")
+        is_device = stat.S_ISBLK(present.st_mode) or stat.S_ISCHR(present.st_mode)
+        if is_device and present.st_rdev != node.device:
+            self._found.problem(path, "is another device")
         self._attributes(path, present, read_xattrs(b"/proc/self/fd/%d/%b" % (parent, name)), node)
 
     def _attributes(

@@ -160,8 +160,7 @@ def differences(
     if xattrs is not None:
         wanted_xattrs = dict(wanted.xattrs)
         for name in sorted(xattrs.keys() | wanted_xattrs.keys()):
-            if xattrs.get(name) != wanted_xattrs.get(name) and not (
-                name in _KERNEL_KEPT and name not in wanted_xattrs
-            ):
+            ours = name in wanted_xattrs or name not in _KERNEL_KEPT
+            if ours and xattrs.get(name) != wanted_xattrs.get(name):
                 found.append(f"attribute {os.fsdecode(name)!r} differs")
     return found

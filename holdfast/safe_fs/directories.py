@@ -7,6 +7,7 @@ Whatever the tree looks like meanwhile, an operation reaches what is beneath the
 A `Directories` belongs to one thread. Handles stay valid until `CAPACITY` other directories were asked for.
 """
 
+import contextlib
 import errno
 import os
 import stat
@@ -84,7 +85,7 @@ class Directories:
         start = self._recall(parent)
         if start is None:
             return self._keep(path, self._open_beneath(self._root.fd, path))
-        return self._keep(path, self._open_child(start.fd, name, path))
+        return self._keep(path, _open_child(start.fd, name))
 
     def make(self, path: bytes, replaceable: Container[bytes] = _NOWHERE) -> Directory:
         """The directory at `path`, created with its parents where they are missing (mode 0700).
@@ -146,34 +147,21 @@ class Directories:
                 raise UnsafePathError("a link is in the place of a directory on the way") from error
             raise
 
-    def _open_child(self, parent: int, name: bytes, path: bytes) -> int:
-        try:
-            return os.open(name, DIRECTORY_FLAGS, dir_fd=parent)
-        except OSError as error:
-            if error.errno in (errno.ENOTDIR, errno.ELOOP) and _is_link(parent, name):
-                raise UnsafePathError("a link is in the place of a directory") from error
-            raise
-
     def _make_child(
         self, parent: Directory, name: bytes, path: bytes, replaceable: Container[bytes]
     ) -> Directory:
         """Open or create one directory; three tries, because others may do the same at the same time."""
         for _ in range(3):
             try:
-                return self._usable(self._keep(path, self._open_child(parent.fd, name, path)))
+                return self._usable(self._keep(path, _open_child(parent.fd, name)))
             except FileNotFoundError:
-                self._create(parent.fd, name)
+                with contextlib.suppress(FileExistsError):
+                    os.mkdir(name, NEW_DIRECTORY_MODE, dir_fd=parent.fd)
             except (NotADirectoryError, UnsafePathError):
                 if path not in replaceable:
                     raise
                 _unlink_non_directory(parent.fd, name)
-        return self._usable(self._keep(path, self._open_child(parent.fd, name, path)))
-
-    def _create(self, parent: int, name: bytes) -> None:
-        try:
-            os.mkdir(name, NEW_DIRECTORY_MODE, dir_fd=parent)
-        except FileExistsError:
-            pass
+        return self._usable(self._keep(path, _open_child(parent.fd, name)))
 
     def _usable(self, directory: Directory) -> Directory:
         """Root may always write; anybody else may have taken the permission from himself (a restored 0500)."""
@@ -185,6 +173,15 @@ class Directories:
         return directory
 
 
+def _open_child(parent: int, name: bytes) -> int:
+    try:
+        return os.open(name, DIRECTORY_FLAGS, dir_fd=parent)
+    except OSError as error:
+        if error.errno in (errno.ENOTDIR, errno.ELOOP) and _is_link(parent, name):
+            raise UnsafePathError("a link is in the place of a directory") from error
+        raise
+
+
 def _is_link(parent: int, name: bytes) -> bool:
     try:
         return stat.S_ISLNK(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode)
@@ -193,7 +190,5 @@ def _is_link(parent: int, name: bytes) -> bool:
 
 
 def _unlink_non_directory(parent: int, name: bytes) -> None:
-    try:
+    with contextlib.suppress(FileNotFoundError, IsADirectoryError):
         os.unlink(name, dir_fd=parent)
-    except (FileNotFoundError, IsADirectoryError):
-        pass

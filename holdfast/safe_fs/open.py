@@ -1,4 +1,4 @@
-"""Open a path beneath a directory, following no link on the way: the kernel resolves it (openat2), or one step at a time.
+"""Open a path beneath a directory, following no link on the way: the kernel resolves it (openat2), or step by step.
 
 RESOLVE_BENEATH refuses every way out, RESOLVE_NO_SYMLINKS every link, even one that was put there a moment ago. Where
 the kernel or a sandbox has no openat2, each component is opened with O_NOFOLLOW from the one before; that is as safe,

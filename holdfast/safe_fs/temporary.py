@@ -10,6 +10,7 @@ frozen attempt that wakes up late from renaming what its successor has not finis
 Nothing here follows a link: names are single components below an open directory.
 """
 
+import contextlib
 import errno
 import hashlib
 import os
@@ -69,10 +70,8 @@ def publish(parent: int, temporary: bytes, name: bytes) -> None:
 
 def discard(parent: int, temporary: bytes) -> None:
     """Remove a temporary file; it may be gone already."""
-    try:
+    with contextlib.suppress(FileNotFoundError):
         os.unlink(temporary, dir_fd=parent)
-    except FileNotFoundError:
-        pass
 
 
 def sweep(parent: int, mark: bytes) -> int:
