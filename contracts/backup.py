@@ -82,7 +82,9 @@ class StoredTotals:
 
     def plus(self, other: "StoredTotals") -> "StoredTotals":
         """The sum, field by field."""
-        return StoredTotals(**{name: getattr(self, name) + getattr(other, name) for name in StoredTotals.__slots__})
+        return StoredTotals(
+            **{name: getattr(self, name) + getattr(other, name) for name in StoredTotals.__slots__}
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
