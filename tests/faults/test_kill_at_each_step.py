@@ -5,7 +5,6 @@ Rows 1, 2, 3 and 20 of the fault list. Some steps in `make test`; all of them, o
 
 import itertools
 import shutil
-from collections.abc import Iterator
 
 import pytest
 
@@ -17,6 +16,7 @@ from tests.support.faults import (
     Place,
     assert_sound,
     faulty_engine,
+    fired_steps,
     leftovers,
     misnamed,
     torn,
@@ -97,8 +97,3 @@ def test_a_backup_killed_again_and_again(place: Place, template: Place) -> None:
             break
         shutil.rmtree(place.repository / "locks")
     assert_sound(place.repository, snapshots=2)
-
-
-def fired_steps(outcomes: Iterator[bool]) -> int:
-    """Take steps until there is no such step any more; how many there were."""
-    return sum(itertools.takewhile(bool, outcomes))

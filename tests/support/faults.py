@@ -5,6 +5,7 @@ A process that is killed on entering a call dies before the call does anything.
 """
 
 import hashlib
+import itertools
 import json
 import os
 import shutil
@@ -153,3 +154,8 @@ def assert_sound(repository: Path, *, snapshots: int, password: bytes = PASSWORD
     listed = json.loads(stock_restic(repository, "snapshots", "--json", password=password))
     assert len(listed) == snapshots, listed
     assert "no errors were found" in stock_restic(repository, "check", "--read-data", password=password)
+
+
+def fired_steps(outcomes: Iterator[bool]) -> int:
+    """Take steps until there is no such step any more; how many there were."""
+    return sum(itertools.takewhile(bool, outcomes))
