@@ -18,7 +18,7 @@ TEST_PROGRAMS := restic:restic rsync:rsync strace:strace setfacl:acl setfattr:at
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install dev check format test faults bench demo needs pins clean
+.PHONY: help install dev check format test faults bench demo needs missing pins clean
 
 help:  ## list the tasks
 	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do \
@@ -55,10 +55,12 @@ format: $(DEV)  ## format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix .
 
 needs:  ## tell which programs the tests miss, and how to install them
-	@missing=; for pair in $(TEST_PROGRAMS); do \
-		command -v "$${pair%%:*}" >/dev/null || missing="$$missing $${pair##*:}"; done; \
-	if [ -n "$$missing" ]; then \
-		echo "The tests need programs that are not installed. On Debian: apt-get install$$missing"; exit 1; fi
+	@missing=$$($(MAKE) --silent missing); if [ -n "$$missing" ]; then \
+		echo "The tests need programs that are not installed. On Debian: apt-get install" $$missing; exit 1; fi
+
+# The Debian packages of what is missing, for people by `needs` and for .ci/run.
+missing:
+	@for pair in $(TEST_PROGRAMS); do command -v "$${pair%%:*}" >/dev/null || echo "$${pair##*:}"; done
 
 test: $(DEV) needs  ## run the tests, without faults and heavy ones
 	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal -m 'not faults and not heavy'
