@@ -34,44 +34,33 @@ def open_beneath(base: int, path: bytes, flags: int, mode: int = 0) -> int:
         OSError: ELOOP where a link is in the way, EXDEV where the path would lead out, and what open(2) says else.
         ValueError: the path is absolute or holds "..".
     """
-    parts = _parts(path)
+    rest = _clean(path)
     here = base
     try:
-        while (stretch := _stretch(parts)) and len(stretch) < len(parts):
-            parts = parts[len(stretch) :]
-            there = _open_stretch(here, stretch, _STEP_FLAGS, 0)
+        while len(rest) > _MAX_STRETCH_BYTES and (cut := rest.rfind(b"/", 0, _MAX_STRETCH_BYTES)) > 0:
+            there = _open_stretch(here, rest[:cut], _STEP_FLAGS, 0)
             if here != base:
                 os.close(here)
-            here = there
-        return _open_stretch(here, parts or [b"."], flags | os.O_CLOEXEC, mode)
+            here, rest = there, rest[cut + 1 :]
+        return _open_stretch(here, rest, flags | os.O_CLOEXEC, mode)
     finally:
         if here != base:
             os.close(here)
 
 
-def _parts(path: bytes) -> list[bytes]:
-    parts = [part for part in path.split(b"/") if part not in (b"", b".")]
+def _clean(path: bytes) -> bytes:
+    parts = path.split(b"/")
     if path.startswith(b"/") or b".." in parts:
         raise ValueError("a path beneath a directory is relative and holds no '..'")
-    return parts
+    if b"" in parts or b"." in parts:
+        return b"/".join([part for part in parts if part not in (b"", b".")]) or b"."
+    return path
 
 
-def _stretch(parts: list[bytes]) -> list[bytes]:
-    """As many leading components as one system call takes."""
-    size = count = 0
-    for part in parts:
-        size += len(part) + 1
-        if size > _MAX_STRETCH_BYTES and count:
-            break
-        count += 1
-    return parts[:count]
-
-
-def _open_stretch(base: int, parts: list[bytes], flags: int, mode: int) -> int:
+def _open_stretch(base: int, path: bytes, flags: int, mode: int) -> int:
     if not _Kernel.has_openat2:
-        return _open_by_steps(base, parts, flags, mode)
+        return _open_by_steps(base, path, flags, mode)
     how = _OpenHow(flags, mode if flags & os.O_CREAT else 0, _RESOLVE_BENEATH | _RESOLVE_NO_SYMLINKS)
-    path = b"/".join(parts)
     code = 0
     for _ in range(_MAX_RACES):
         fd: int = _libc.syscall(_SYS_OPENAT2, base, path, ctypes.byref(how), ctypes.sizeof(how))
@@ -79,26 +68,27 @@ def _open_stretch(base: int, parts: list[bytes], flags: int, mode: int) -> int:
             return fd
         code = ctypes.get_errno()
         if code in _UNAVAILABLE and not _Kernel.proven:
-            return _open_without(base, parts, flags, mode)
+            return _open_without(base, path, flags, mode)
         # EAGAIN: something was renamed on the way while the kernel looked.
         if code not in (errno.EAGAIN, errno.EINTR):
             break
     raise OSError(code, os.strerror(code), path)
 
 
-def _open_without(base: int, parts: list[bytes], flags: int, mode: int) -> int:
+def _open_without(base: int, path: bytes, flags: int, mode: int) -> int:
     """EPERM may come from a sandbox or from the file: whether "." opens tells which."""
     how = _OpenHow(_STEP_FLAGS, 0, _RESOLVE_BENEATH)
     fd: int = _libc.syscall(_SYS_OPENAT2, base, b".", ctypes.byref(how), ctypes.sizeof(how))
     if fd >= 0:
         os.close(fd)
         _Kernel.proven = True
-        return _open_stretch(base, parts, flags, mode)
+        return _open_stretch(base, path, flags, mode)
     _Kernel.has_openat2 = False
-    return _open_by_steps(base, parts, flags, mode)
+    return _open_by_steps(base, path, flags, mode)
 
 
-def _open_by_steps(base: int, parts: list[bytes], flags: int, mode: int) -> int:
+def _open_by_steps(base: int, path: bytes, flags: int, mode: int) -> int:
+    parts = path.split(b"/")
     here = base
     try:
         for part in parts[:-1]:

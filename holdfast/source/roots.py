@@ -7,7 +7,7 @@ from typing import Final
 from holdfast.safe_fs.open import open_beneath
 
 DIRECTORY_FLAGS: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-_BELOW_FLAGS: Final = DIRECTORY_FLAGS | os.O_NOFOLLOW
+BELOW_FLAGS: Final = DIRECTORY_FLAGS | os.O_NOFOLLOW
 
 
 class SourceRoots:
@@ -25,7 +25,7 @@ class SourceRoots:
         """
         for root in self._roots:
             if path == root:
-                return os.open(root, _BELOW_FLAGS)
+                return os.open(root, BELOW_FLAGS)
             prefix = root if root.endswith(b"/") else root + b"/"
             if path.startswith(prefix):
                 return self._open_below(root, path[len(prefix) :])
@@ -33,8 +33,8 @@ class SourceRoots:
 
     @staticmethod
     def _open_below(root: bytes, rest: bytes) -> int:
-        base = os.open(root, _BELOW_FLAGS)
+        base = os.open(root, BELOW_FLAGS)
         try:
-            return open_beneath(base, rest, _BELOW_FLAGS)
+            return open_beneath(base, rest, BELOW_FLAGS)
         finally:
             os.close(base)

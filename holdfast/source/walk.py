@@ -23,7 +23,7 @@ from holdfast.errors import CorruptFileError, SourceMissingError
 from holdfast.format.tree import Node
 from holdfast.source.filters import Filter
 from holdfast.source.metadata import MetadataReader
-from holdfast.source.roots import SourceRoots
+from holdfast.source.roots import BELOW_FLAGS, SourceRoots
 from holdfast.source.spec import SourceSpec
 
 MAX_OPEN_DIRECTORIES: Final = 32
@@ -94,12 +94,16 @@ class _Cursor(msgspec.Struct, frozen=True, array_like=True):
 
 @dataclass(slots=True)
 class _Level:
-    """One open directory of the walk. names: what is still to come, the next one last. inside: at or below a root."""
+    """One open directory of the walk.
+
+    names: what is still to come, the next one last. inside: at or below a root. identity: device and inode.
+    """
 
     path: bytes
     names: list[bytes]
     device: int
     inside: bool
+    identity: tuple[int, int] = (0, 0)
     fd: int = -1
     after: bytes = b""
 
@@ -184,7 +188,7 @@ class Walker:
         if level.inside and level.names:
             yield from self._files(level)
         if not level.names:
-            _close(self._levels.pop())
+            self._leave(self._levels.pop())
             if self._levels:
                 yield LeaveDirectory(level.path)
             return
@@ -272,7 +276,8 @@ class Walker:
         level = _Level(path, [], 0, inside=True, after=after)
         try:
             descriptor = self._descriptor(level)
-            level.device = os.fstat(descriptor).st_dev
+            stat = os.fstat(descriptor)
+            level.device, level.identity = stat.st_dev, (stat.st_dev, stat.st_ino)
             names = self._filter.select_names(descriptor, os.listdir(descriptor))
         except OSError as error:
             _close(level)
@@ -305,11 +310,34 @@ class Walker:
     def _descriptor(self, level: _Level) -> int:
         """The level's open directory; opened again where it was closed to save descriptors."""
         if level.fd < 0:
-            level.fd = self._roots.open_directory(level.path)
+            level.fd = self._open(level)
             distant = len(self._levels) - MAX_OPEN_DIRECTORIES
             if distant >= 0:
                 _close(self._levels[distant])
         return level.fd
+
+    def _open(self, level: _Level) -> int:
+        """By its name in the directory above where that is open: a full path costs the more the deeper it leads."""
+        last = len(self._levels) - 1
+        if last >= 0 and self._levels[last] is level:
+            last -= 1
+        above = self._levels[last] if last >= 0 else None
+        if above is None or above.fd < 0 or not above.inside:
+            return self._roots.open_directory(level.path)
+        return os.open(level.path.rpartition(b"/")[2], BELOW_FLAGS, dir_fd=above.fd)
+
+    def _leave(self, left: _Level) -> None:
+        """Close a directory; from it, open again the one above if that was closed, and still is the same."""
+        above = self._levels[-1] if self._levels else None
+        if above is not None and above.inside and above.fd < 0 <= left.fd:
+            try:
+                above.fd = os.open(b"..", BELOW_FLAGS, dir_fd=left.fd)
+                stat = os.fstat(above.fd)
+                if (stat.st_dev, stat.st_ino) != above.identity:
+                    _close(above)
+            except OSError:
+                _close(above)
+        _close(left)
 
     def _lookup(self, path: bytes) -> _Way | None:
         """The place of a path on the way to the roots, or None below and beside them."""
