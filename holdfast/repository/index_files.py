@@ -22,7 +22,7 @@ from holdfast.repository.repository import Repository
 
 MAX_BLOBS_PER_FILE: Final = 50_000
 """restic's number (internal/repository/index/index.go, `indexMaxBlobs`)."""
-_INDEX_LIMIT_BYTES: Final = 512 * 1024 * 1024
+INDEX_LIMIT_BYTES: Final = 512 * 1024 * 1024
 _READERS: Final = 4
 _READ_AHEAD: Final = 8
 _LISTINGS: Final = 3
@@ -146,7 +146,7 @@ def _groups(packs: Sequence[IndexPack], limit: int) -> Iterator[list[IndexPack]]
 
 def _decode_or_none(repository: Repository, index_id: IndexId) -> list[PackColumns] | None:
     try:
-        json = repository.load_file(INDEX, index_id, limit_bytes=_INDEX_LIMIT_BYTES)
+        json = repository.load_file(INDEX, index_id, limit_bytes=INDEX_LIMIT_BYTES)
     except StoredFileMissingError:
         return None
     try:

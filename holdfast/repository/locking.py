@@ -1,4 +1,5 @@
-"""Locks on the repository: the shared one that every user of it holds, leased by a whole process at once.
+"""Locks on the repository: the shared one that every user of it holds, leased by a whole process at once; and the
+exclusive one, for who removes what others may rely on.
 
 As restic does it (its internal/repository/lock.go): look for locks that exclude ours, write our own, wait 200 ms, look
 again. Of two that exclude each other at least one sees the other and withdraws. Every five minutes the lock is written
@@ -18,7 +19,7 @@ import logging
 import os
 import threading
 import time
-from typing import Final
+from typing import Final, Self
 
 from holdfast.errors import (
     CorruptFileError,
@@ -41,6 +42,7 @@ LINGER_S: Final = 1.0
 """How long a lock stays when its last holder has gone: the next activity mostly comes at once."""
 _SETTLE_S: Final = 0.2
 _RETRY_S: Final = 10.0
+_WAIT_STEP_S: Final = 0.5
 _LOG: Final = logging.getLogger(__name__)
 
 
@@ -53,13 +55,19 @@ class LockLease:
     """The shared lock of one process, counted. Thread-safe; `acquire` may block, `release` never does.
 
     generation: grows by one each time that the lock is taken anew; what was read under an older one is not to be
-    believed.
+    believed. exclusive: the lock excludes all others, also of this process.
     """
 
     def __init__(
-        self, repository: Repository, *, linger_s: float = LINGER_S, refresh_s: float = REFRESH_S
+        self,
+        repository: Repository,
+        *,
+        linger_s: float = LINGER_S,
+        refresh_s: float = REFRESH_S,
+        exclusive: bool = False,
     ) -> None:
         self.generation = 0
+        self._exclusive = exclusive
         self._repository = repository
         self._linger_s = linger_s
         self._refresh_s = refresh_s
@@ -81,7 +89,7 @@ class LockLease:
                 if self._held is not None and not self._is_lost():
                     self._holders += 1
                     return self.generation
-            lock_id = _take(self._repository)
+            lock_id = _take(self._repository, exclusive=self._exclusive)
             with self._changed:
                 self.generation += 1
                 self._held, self._holders, self._written_at = lock_id, 1, boot_time_s()
@@ -152,7 +160,7 @@ class LockLease:
                 self._lose(generation)
                 return False
             began = boot_time_s()
-            renewed = _write(self._repository)
+            renewed = _write(self._repository, exclusive=self._exclusive)
         except HoldfastError as error:
             _LOG.warning("the lock could not be refreshed: %s", error.message)
             return False
@@ -177,22 +185,56 @@ class LockLease:
             _LOG.warning("a lock could not be removed, and will be stale in 30 minutes: %s", error.message)
 
 
-def _take(repository: Repository) -> LockId:
-    _refuse_excluded(repository, own=None)
-    lock_id = _write(repository)
+class ExclusiveLock:
+    """The exclusive lock, held for a block. Nobody else uses the repository inside; `check` before each removal.
+
+    wait_s: for others to go; locks of workers linger for LINGER_S after their last use.
+
+    Raises:
+        RepositoryLockedError: somebody uses the repository, and did not go in time.
+    """
+
+    def __init__(self, repository: Repository, *, wait_s: float = 0.0) -> None:
+        self._lease = LockLease(repository, linger_s=0.0, exclusive=True)
+        self._wait_s = wait_s
+        self._generation = 0
+
+    def __enter__(self) -> Self:
+        give_up_at = boot_time_s() + self._wait_s
+        while True:
+            try:
+                self._generation = self._lease.acquire()
+            except RepositoryLockedError:
+                if boot_time_s() >= give_up_at:
+                    raise
+                time.sleep(_WAIT_STEP_S)
+            else:
+                return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lease.close()
+
+    def check(self) -> None:
+        """Raises LockLostError when the lock could not be kept."""
+        self._lease.check(self._generation)
+
+
+def _take(repository: Repository, *, exclusive: bool) -> LockId:
+    _refuse_excluded(repository, own=None, exclusive=exclusive)
+    lock_id = _write(repository, exclusive=exclusive)
     try:
         time.sleep(_SETTLE_S)
-        _refuse_excluded(repository, own=lock_id)
+        _refuse_excluded(repository, own=lock_id, exclusive=exclusive)
     except BaseException:
         repository.storage.delete(file_name(LOCKS, lock_id))
         raise
     return lock_id
 
 
-def _write(repository: Repository) -> LockId:
+def _write(repository: Repository, *, exclusive: bool) -> LockId:
     lock = Lock(
         time=format_time(time.time_ns()),
-        exclusive=False,
+        exclusive=exclusive,
         hostname=this_host(),
         username=this_user(),
         pid=os.getpid(),
@@ -202,11 +244,11 @@ def _write(repository: Repository) -> LockId:
     return LockId(repository.save_file(LOCKS, encode_lock(lock)))
 
 
-def _refuse_excluded(repository: Repository, own: LockId | None) -> None:
+def _refuse_excluded(repository: Repository, own: LockId | None, *, exclusive: bool) -> None:
     """Look at all other locks; stale ones are removed on the way.
 
     Raises:
-        RepositoryLockedError: one is exclusive, or cannot be read, and so might be.
+        RepositoryLockedError: one is exclusive or excluded by ours, or cannot be read, and so might be.
     """
     for raw, _ in list_ids(repository.storage, LOCKS):
         lock_id = LockId(raw)
@@ -223,9 +265,10 @@ def _refuse_excluded(repository: Repository, own: LockId | None) -> None:
             ) from error
         if is_stale(lock):
             repository.storage.delete(file_name(LOCKS, lock_id))
-        elif lock.exclusive:
+        elif lock.exclusive or exclusive:
+            how = "locked exclusively" if lock.exclusive else "in use"
             raise RepositoryLockedError(
-                f"{repository.storage.location}: locked exclusively by {lock.username} on {lock.hostname}, "
+                f"{repository.storage.location}: {how} by {lock.username} on {lock.hostname}, "
                 f"process {lock.pid}, since {lock.time[:19]}",
                 hint="Wait until that has ended; `restic unlock` removes the lock of one that has died.",
             )

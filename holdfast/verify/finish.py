@@ -1,0 +1,156 @@
+"""The last word of a verification: what all its parts found, what that costs, what could be mended, in one report.
+
+    1. the packs that shards found damaged, those that the walk found missing or cut off, and those that were marked
+       before, are read again; the marks are set to what is found now;
+    2. under the new marks, in an index that leads to sound copies where there are any, the trees are walked anew;
+    3. blobs without a sound copy are followed to the snapshots and paths that need them;
+    4. packs that nothing needs any more are let go of, if nobody uses the repository just now.
+
+Where nothing is suspected, the report is the sum of the parts. Every step may be done twice.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from holdfast.errors import FencedError, LockLostError, RepositoryLockedError
+from holdfast.ids import PackId, SnapshotId, from_hex, to_hex
+from holdfast.repository.damage import DamagedPack
+from holdfast.repository.documents import decide, load
+from holdfast.repository.session import RepositorySession
+from holdfast.repository.snapshots import StoredSnapshot, list_snapshots
+from holdfast.verify.documents import (
+    REPORT,
+    STRUCTURE,
+    Plan,
+    Report,
+    ShardResult,
+    StructureResult,
+    findings_of,
+    result_name,
+)
+from holdfast.verify.lost import Losses, find_losses
+from holdfast.verify.mend import diagnose, mark, mend, without_sound_copy
+from holdfast.verify.plan import load_plan, walk_structure
+from holdfast.verify.report import MAX_PROBLEMS, PACK_PROBLEMS, Level, Problem, ProblemKind, VerifyReport
+
+_LOG: Final = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Treated:
+    """What came of the suspected packs."""
+
+    structure: VerifyReport
+    damaged: list[DamagedPack]
+    losses: Losses = field(default_factory=Losses)
+    mended: set[PackId] = field(default_factory=set)
+
+
+def finish_verification(session: RepositorySession, run_id: str, on_progress: Callable[[], None]) -> Report:
+    """The run's report; the second call finds what the first one decided.
+
+    Raises:
+        FencedError: the run was closed.
+        StorageUnavailableError and the like: the repository cannot be read just now.
+    """
+    workspace = session.workspace(run_id)
+    standing = load(workspace, REPORT, Report)
+    if standing is not None:
+        return standing
+    plan = load_plan(session, run_id)
+    structure = load(workspace, STRUCTURE, StructureResult)
+    results = [load(workspace, result_name(number), ShardResult) for number in range(plan.shards)]
+    if structure is None or None in results:
+        raise FencedError("results of the run are gone: it was closed")
+    read = [result for result in results if result is not None]
+    suspects = _suspects(session, structure, read)
+    treated = _treat(session, plan, suspects, on_progress) if suspects else None
+    return decide(workspace, REPORT, _report(structure, read, treated))
+
+
+def _suspects(
+    session: RepositorySession, structure: StructureResult, results: Sequence[ShardResult]
+) -> set[PackId]:
+    suspects = {PackId(pack) for result in results for pack in result.damaged}
+    suspects |= {PackId(from_hex(found.what)) for found in structure.findings if found.kind in PACK_PROBLEMS}
+    with session.hold() as held:
+        return suspects | held.index.damage.keys()
+
+
+def _treat(
+    session: RepositorySession, plan: Plan, suspects: set[PackId], on_progress: Callable[[], None]
+) -> _Treated:
+    with session.hold() as held:
+        held.refresh()
+        diagnosis = diagnose(held, suspects)
+        held.check_lock()
+        mark(session.repository, diagnosis)
+    unreadable: list[SnapshotId] = []
+    with session.hold() as held:  # anew: the index is loaded with the new marks
+        snapshots = list_snapshots(
+            session.repository, on_unreadable=lambda snapshot, _: unreadable.append(snapshot)
+        )
+        chosen = [SnapshotId(snapshot) for snapshot in plan.snapshots]
+        report, _ = walk_structure(held, chosen, lambda _trees, _bytes: on_progress())
+        lost = without_sound_copy(held, diagnosis.damaged)
+        losses = find_losses(held, snapshots, lost, on_progress)
+    treated = _Treated(report, list(diagnosis.damaged), losses)
+    needed = lost if unreadable else losses.needed  # who cannot be asked may need anything
+    going = [pack for pack in diagnosis.damaged if not pack.blobs & needed]
+    if going and not _has_new_snapshots(session, snapshots):
+        treated.mended = _mend(session, [pack.pack for pack in going])
+    return treated
+
+
+def _has_new_snapshots(session: RepositorySession, walked: Sequence[StoredSnapshot]) -> bool:
+    known = {stored.id for stored in walked}
+    return any(stored.id not in known for stored in list_snapshots(session.repository))
+
+
+def _mend(session: RepositorySession, packs: Sequence[PackId]) -> set[PackId]:
+    try:
+        mend(session, packs)
+    except (RepositoryLockedError, LockLostError) as error:
+        _LOG.warning("damaged packs that nothing needs are left for the next verification: %s", error.message)
+        return set()
+    return set(packs)
+
+
+def _report(structure: StructureResult, results: Sequence[ShardResult], treated: _Treated | None) -> Report:
+    packs = sum(result.packs for result in results)
+    read_bytes = sum(result.bytes_read for result in results)
+    if treated is None:
+        return Report(
+            blobs=structure.blobs,
+            packs=packs,
+            files=structure.files,
+            bytes_read=read_bytes,
+            problem_count=structure.problem_count,
+            findings=structure.findings[:MAX_PROBLEMS],
+        )
+    found, losses = treated.structure, treated.losses
+    report = VerifyReport(level=Level.FULL, blobs=found.blobs, packs=packs, files=found.files)
+    for problem in found.problems:
+        if problem.kind not in PACK_PROBLEMS:
+            report.add(problem)
+    left = [pack for pack in treated.damaged if pack.pack not in treated.mended]
+    for pack in left:
+        report.add(Problem(kind=ProblemKind.PACK_DAMAGED, what=to_hex(pack.pack)))
+    for path in losses.paths:
+        report.add(Problem(kind=ProblemKind.CONTENT_LOST, what=path.what, path=path.path))
+    return Report(
+        blobs=report.blobs,
+        packs=packs,
+        files=report.files,
+        bytes_read=read_bytes,
+        problem_count=report.problem_count,
+        findings=findings_of(report),
+        lost=tuple(losses.paths),
+        lost_count=losses.path_count,
+        affected_snapshots=tuple(stored.id for stored in losses.snapshots),
+        damaged_packs=len(left),
+        damaged_blobs=sum(len(pack.blobs) for pack in left),
+        mended_packs=len(treated.mended),
+    )

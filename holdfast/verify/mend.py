@@ -1,0 +1,171 @@
+"""Diagnose damaged packs, mark them, and let go of them once nothing needs them any more.
+
+Diagnosis reads each blob of a pack on its own, by the index's entries, so that one bad bit costs one blob. The mark is
+what makes the next full backup store the bad blobs again (repository/damage.py). A pack can go when each of its bad
+blobs has a sound copy elsewhere, or is needed by no snapshot. Then, under the exclusive lock:
+
+    1. its sound blobs that nobody else has are stored in new packs, and these indexed;
+    2. it is taken out of the index, and its file removed (index_rewrite.py);
+    3. its mark is removed.
+
+A crash in between leaves the mark, and the next verification does the rest; if it came after the index was written,
+the pack's file stays behind, and the next prune removes it.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from holdfast.errors import IntegrityError, StorageUnavailableError
+from holdfast.format.index import BlobType, IndexPack
+from holdfast.ids import BlobId, PackId
+from holdfast.repository.damage import BlobKey, DamagedPack, DamageMarks
+from holdfast.repository.index_files import IndexLoader, write_index
+from holdfast.repository.index_map import BlobLocation, IndexMap, PackInfo
+from holdfast.repository.index_rewrite import entries_of, remove_packs
+from holdfast.repository.layout import pack_name
+from holdfast.repository.loader import BlobLoader
+from holdfast.repository.locking import ExclusiveLock
+from holdfast.repository.packer import Packer
+from holdfast.repository.repository import Repository
+from holdfast.repository.session import HeldRepository, RepositorySession
+from holdfast.verify.packs import check_packs, is_bad_sector
+
+WAIT_FOR_LOCK_S: Final = 15.0
+"""Longer than locks of workers linger; shorter than anybody's backup."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnosis:
+    """Packs as they were found: damaged ones, sound ones after all, and ones that no index names (any more)."""
+
+    damaged: tuple[DamagedPack, ...]
+    sound: tuple[PackId, ...]
+    unnamed: tuple[PackId, ...]
+
+
+def diagnose(held: HeldRepository, suspects: Collection[PackId]) -> Diagnosis:
+    """Read suspected packs again, whole and then blob by blob.
+
+    Raises:
+        StorageUnavailableError: the storage does not answer.
+    """
+    entries = entries_of(held.repository, suspects)
+    damaged: list[DamagedPack] = []
+    sound: list[PackId] = []
+    for pack in entries.values():
+        if _is_sound(held, pack):
+            sound.append(pack.id)
+        else:
+            damaged.append(DamagedPack(pack=pack.id, blobs=_bad_blobs(held.repository, pack)))
+    unnamed = tuple(pack for pack in suspects if pack not in entries)
+    return Diagnosis(damaged=tuple(damaged), sound=tuple(sound), unnamed=unnamed)
+
+
+def mark(repository: Repository, diagnosis: Diagnosis) -> None:
+    """Leave the marks that a diagnosis calls for, and no others of its packs."""
+    marks = DamageMarks(repository)
+    for damaged in diagnosis.damaged:
+        marks.put(damaged)
+    for pack in (*diagnosis.sound, *diagnosis.unnamed):
+        marks.remove(pack)
+
+
+def without_sound_copy(held: HeldRepository, damaged: Iterable[DamagedPack]) -> set[BlobKey]:
+    """The marked blobs that cannot be read from any pack. `held` must know the marks."""
+    lost: set[BlobKey] = set()
+    for pack in damaged:
+        for blob, kind in pack.blobs:
+            location = held.index.lookup(blob, kind)
+            if location is None or _is_marked(held.index, location) or not _reads(held.loader, blob, kind):
+                lost.add((blob, kind))
+    return lost
+
+
+def mend(session: RepositorySession, packs: Collection[PackId]) -> None:
+    """Let go of packs that nothing needs: the caller has made sure of that, under a lock that it no longer holds.
+
+    Raises:
+        RepositoryLockedError: somebody uses the repository; nothing was done.
+        StorageUnavailableError, StorageFullError, LockLostError: begun; the next verification finishes it.
+    """
+    repository = session.repository
+    with ExclusiveLock(repository, wait_s=WAIT_FOR_LOCK_S) as lock:
+        loader = IndexLoader(repository)
+        loader.refresh()
+        rescued = _rescue(session, loader.index, entries_of(repository, packs))
+        lock.check()
+        write_index(repository, rescued)
+        remove_packs(repository, packs, lock.check)
+        marks = DamageMarks(repository)
+        for pack in packs:
+            marks.remove(pack)
+
+
+def _is_sound(held: HeldRepository, pack: IndexPack) -> bool:
+    info = PackInfo(pack.id, pack.size_bytes, len(pack.blobs))
+    # By its own entries: the shared index does not show the blobs that a mark speaks of.
+    own = IndexMap()
+    own.add(pack)
+    return all(checked.problem is None for checked in check_packs(held.repository, own, [info]))
+
+
+def _bad_blobs(repository: Repository, pack: IndexPack) -> frozenset[BlobKey]:
+    name, decoder = pack_name(pack.id), repository.decoder()
+    bad: set[BlobKey] = set()
+    for entry in pack.blobs:
+        try:
+            decoder.decode(repository.storage.get_range(name, entry.offset, entry.length), entry)
+        except IntegrityError:
+            bad.add((entry.id, entry.type))
+        except StorageUnavailableError as error:
+            if not is_bad_sector(repository, error):
+                raise
+            bad.add((entry.id, entry.type))
+    return frozenset(bad)
+
+
+def _is_marked(index: IndexMap, location: BlobLocation) -> bool:
+    damaged = index.damage.get(location.pack)
+    return damaged is not None and damaged.covers(location.entry.id, location.entry.type)
+
+
+def _reads(loader: BlobLoader, blob: BlobId, kind: BlobType) -> bool:
+    try:
+        loader.load(blob, kind)
+    except IntegrityError:
+        return False
+    return True
+
+
+def _rescue(
+    session: RepositorySession, index: IndexMap, going: Mapping[PackId, IndexPack]
+) -> list[IndexPack]:
+    """Store the blobs that are found in no pack but those that go."""
+    loader = BlobLoader(session.repository, index)
+    stored: list[IndexPack] = []
+    for kind in BlobType:
+        wanted = [blob for pack in going.values() for blob in _only_there(index, pack, kind, going)]
+        if not wanted:
+            continue
+        with Packer(
+            session.repository,
+            kind,
+            compression=session.compression,
+            pack_size_bytes=session.pack_size_bytes,
+        ) as packer:
+            for blob, data in loader.load_many(wanted, kind):
+                packer.add(blob, data)
+            packer.flush()
+            stored += packer.take_stored()
+    return stored
+
+
+def _only_there(
+    index: IndexMap, pack: IndexPack, kind: BlobType, going: Collection[PackId]
+) -> Iterator[BlobId]:
+    """The sound blobs of a pack for which the index leads to a pack that goes."""
+    for entry in pack.blobs:
+        location = index.lookup(entry.id, kind) if entry.type is kind else None
+        if location is not None and location.pack in going and not _is_marked(index, location):
+            yield entry.id

@@ -1,0 +1,261 @@
+"""Plan a verification, walk its trees, read its packs: the steps that a run may do twice, at once, or on other hosts.
+
+A plan is made of the index as it is then; what is stored later is not part of it. Each step leaves one document,
+created once; a step that finds its document standing answers with that. A step that comes when the run was closed finds
+no plan any more, and takes away what it wrote.
+"""
+
+import secrets
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import closing
+from typing import Final
+
+from holdfast.errors import CorruptFileError, FencedError, StoredFileMissingError
+from holdfast.ids import ID_BYTES, BlobId, KeyId, PackId, SnapshotId, from_hex, to_hex
+from holdfast.repository.documents import DocumentT, decide, encode, load
+from holdfast.repository.index_map import PackInfo
+from holdfast.repository.layout import DATA, KEYS, list_ids, pack_name
+from holdfast.repository.repository import read_key
+from holdfast.repository.session import HeldRepository, RepositorySession
+from holdfast.repository.snapshots import (
+    StoredSnapshot,
+    find_snapshot,
+    list_snapshots,
+    load_snapshot,
+    matches,
+)
+from holdfast.verify.documents import (
+    PLAN,
+    STRUCTURE,
+    Plan,
+    PlannedPack,
+    Shard,
+    ShardResult,
+    StructureResult,
+    VerifyOrder,
+    findings_of,
+    result_name,
+    shard_name,
+)
+from holdfast.verify.packs import check_packs
+from holdfast.verify.report import Level, Problem, ProblemKind, VerifyReport
+from holdfast.verify.share import Share, choose
+from holdfast.verify.structure import check_structure
+
+MIN_SHARD_BYTES: Final = 32 << 20
+MAX_SHARD_BYTES: Final = 1 << 30
+_SHARDS_WANTED: Final = 16
+"""So many, where they are not too small for it: the workers that are quicker take more of them."""
+
+OnProgress = Callable[[int, int], None]
+"""Called with packs (or trees) and bytes checked so far; may raise to stop."""
+
+
+def load_plan(session: RepositorySession, run_id: str) -> Plan:
+    """The run's plan.
+
+    Raises:
+        FencedError: there is none: the run was closed, or never planned.
+    """
+    plan = load(session.workspace(run_id), PLAN, Plan)
+    if plan is None:
+        raise FencedError("the run's plan is gone: it was closed, or never made")
+    return plan
+
+
+def choose_snapshots(session: RepositorySession, order: VerifyOrder) -> list[StoredSnapshot]:
+    """The snapshots that an order means.
+
+    Raises:
+        SnapshotNotFoundError: one that is named does not exist.
+    """
+    filters = {"hosts": order.hosts, "paths": order.paths, "tags": order.tags}
+    if order.snapshots:
+        return [find_snapshot(session.repository, name, **filters) for name in order.snapshots]
+    return [stored for stored in list_snapshots(session.repository) if matches(stored.snapshot, **filters)]
+
+
+def plan_run(
+    session: RepositorySession, run_id: str, share: Share, snapshots: Sequence[SnapshotId], now_ns: int
+) -> Plan:
+    """Choose the packs and cut them into shards. Of chosen `snapshots` the structure must have been checked before."""
+    workspace = session.workspace(run_id)
+    standing = load(workspace, PLAN, Plan)
+    if standing is not None:
+        return standing
+    with session.hold() as held:
+        held.refresh()
+        everything = [pack for pack in held.index.packs() if pack.id not in held.index.damage]
+        needed = _needed(session, run_id) if snapshots else None
+        candidates = [pack for pack in everything if needed is None or pack.id in needed]
+        packs = choose(candidates, share, seed=run_id.encode(), now_ns=now_ns)
+    nonce = secrets.token_hex(8)
+    shards = list(cut(packs))
+    for number, shard in enumerate(shards):
+        planned = tuple(PlannedPack(pack.id, pack.size_bytes, pack.blob_count) for pack in shard)
+        workspace.put_new(shard_name(nonce, number), encode(Shard(packs=planned)))
+    return decide(
+        workspace,
+        PLAN,
+        Plan(
+            nonce=nonce,
+            snapshots=tuple(snapshots),
+            shards=len(shards),
+            packs=len(packs),
+            size_bytes=sum(pack.size_bytes for pack in packs),
+            packs_of_repository=len(everything),
+        ),
+    )
+
+
+def cut(packs: Sequence[PackInfo]) -> Iterator[list[PackInfo]]:
+    """Packs in shards of about equal size."""
+    total = sum(pack.size_bytes for pack in packs)
+    size = min(MAX_SHARD_BYTES, max(MIN_SHARD_BYTES, total // _SHARDS_WANTED))
+    shard: list[PackInfo] = []
+    have = 0
+    for pack in packs:
+        shard.append(pack)
+        have += pack.size_bytes
+        if have >= size:
+            yield shard
+            shard, have = [], 0
+    if shard:
+        yield shard
+
+
+def check_trees(
+    session: RepositorySession, run_id: str, snapshots: Sequence[SnapshotId], on_progress: OnProgress
+) -> StructureResult:
+    """Walk the trees of the snapshots (all, when none is chosen): is everything there that they need?
+
+    Raises:
+        SnapshotNotFoundError: a chosen one is gone.
+    """
+    workspace = session.workspace(run_id)
+    standing = load(workspace, STRUCTURE, StructureResult)
+    if standing is not None:
+        return standing
+    with session.hold() as held:
+        report, needed = walk_structure(held, snapshots, on_progress)
+    result = StructureResult(
+        blobs=report.blobs,
+        files=report.files,
+        problem_count=report.problem_count,
+        findings=findings_of(report),
+        needed=b"".join(sorted(needed)) if snapshots else b"",
+    )
+    return decide(workspace, STRUCTURE, result)
+
+
+def walk_structure(
+    held: HeldRepository, snapshots: Sequence[SnapshotId], on_progress: OnProgress
+) -> tuple[VerifyReport, set[PackId]]:
+    """What is wrong with the trees, the key files and the packs as seen from outside; the packs that are needed."""
+    report = VerifyReport(level=Level.STRUCTURE)
+    roots = [BlobId(from_hex(stored.snapshot.tree)) for stored in _to_walk(held, snapshots, report)]
+    held.refresh()
+    trees = 0
+
+    def count() -> None:
+        nonlocal trees
+        trees += 1
+        on_progress(trees, 0)
+
+    needed = check_structure(held, roots, report, count)
+    _check_keys(held, report)
+    _check_sizes(held, needed if snapshots else None, report)
+    return report, needed
+
+
+def read_shard(session: RepositorySession, run_id: str, number: int, on_progress: OnProgress) -> ShardResult:
+    """Read the packs of one shard.
+
+    Raises:
+        FencedError: the run was closed.
+    """
+    workspace = session.workspace(run_id)
+    standing = load(workspace, result_name(number), ShardResult)
+    if standing is not None:
+        return standing
+    plan = load_plan(session, run_id)
+    shard = load(workspace, shard_name(plan.nonce, number), Shard)
+    if shard is None:
+        raise FencedError("the run's plan is gone: it was closed while this attempt began")
+    with session.hold() as held:
+        planned = [PackInfo(PackId(pack.id), pack.size_bytes, pack.blobs) for pack in shard.packs]
+        # A pack that the index no longer names was pruned meanwhile, or mended away.
+        packs = [pack for pack in planned if held.index.pack(pack.id) is not None]
+        blobs, read_bytes, damaged = 0, 0, []
+        with closing(check_packs(held.repository, held.index, packs)) as checking:
+            for count, checked in enumerate(checking, 1):
+                blobs += checked.blobs
+                read_bytes += checked.size_bytes
+                if checked.problem is not None:
+                    damaged.append(checked.pack)
+                on_progress(count, read_bytes)
+    result = ShardResult(packs=len(packs), blobs=blobs, bytes_read=read_bytes, damaged=tuple(damaged))
+    return _decide_fenced(session, run_id, result_name(number), result)
+
+
+def _decide_fenced(session: RepositorySession, run_id: str, name: str, document: DocumentT) -> DocumentT:
+    """`decide`, unless the run was closed: closing removes the plan before everything else."""
+    workspace = session.workspace(run_id)
+    decided = decide(workspace, name, document)
+    if load(workspace, PLAN, Plan) is None:
+        workspace.remove(name)
+        raise FencedError("the run was closed before this attempt had ended")
+    return decided
+
+
+def close_verification(session: RepositorySession, run_id: str) -> None:
+    """Remove the run's documents, the plan first: late attempts take its absence as the sign that the run is over."""
+    workspace = session.workspace(run_id)
+    workspace.remove(PLAN)
+    workspace.delete()
+
+
+def _needed(session: RepositorySession, run_id: str) -> Collection[PackId]:
+    structure = load(session.workspace(run_id), STRUCTURE, StructureResult)
+    if structure is None:
+        raise FencedError("the run's walk is gone: it was closed, or never made")
+    raw = structure.needed
+    return {PackId(raw[at : at + ID_BYTES]) for at in range(0, len(raw), ID_BYTES)}
+
+
+def _to_walk(
+    held: HeldRepository, snapshots: Sequence[SnapshotId], report: VerifyReport
+) -> list[StoredSnapshot]:
+    if snapshots:
+        return [load_snapshot(held.repository, snapshot) for snapshot in snapshots]
+    return list_snapshots(
+        held.repository,
+        on_unreadable=lambda snapshot, _: report.add(
+            Problem(kind=ProblemKind.SNAPSHOT_UNREADABLE, what=to_hex(snapshot))
+        ),
+    )
+
+
+def _check_keys(held: HeldRepository, report: VerifyReport) -> None:
+    storage = held.repository.storage
+    for raw, _ in list_ids(storage, KEYS):
+        try:
+            read_key(storage, KeyId(raw))
+        except StoredFileMissingError:
+            continue
+        except CorruptFileError:
+            report.add(Problem(kind=ProblemKind.KEY_UNREADABLE, what=to_hex(raw)))
+
+
+def _check_sizes(held: HeldRepository, chosen: Collection[PackId] | None, report: VerifyReport) -> None:
+    """Is there a file of the right size for each pack of the index (for the chosen ones)?"""
+    stored = {file.name: file.size_bytes for file in held.repository.storage.list(DATA)}
+    for pack in held.index.packs():
+        if chosen is not None and pack.id not in chosen:
+            continue
+        report.packs += 1
+        size = stored.get(pack_name(pack.id))
+        if size is None:
+            report.add(Problem(kind=ProblemKind.PACK_MISSING, what=to_hex(pack.id)))
+        elif size != pack.size_bytes:
+            report.add(Problem(kind=ProblemKind.PACK_SIZE, what=to_hex(pack.id)))

@@ -1,0 +1,160 @@
+"""A damaged pack is found, what it costs is named, a full backup mends it, and then it goes."""
+
+import os
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from holdfast.format.index import BlobType
+from holdfast.ids import PackId, SnapshotId, from_hex, sha256
+from holdfast.repository.damage import DamagedPack, DamageMarks
+from holdfast.repository.index_rewrite import entries_of
+from holdfast.repository.session import RepositorySession
+from holdfast.verify.documents import Report
+from holdfast.verify.finish import finish_verification
+from holdfast.verify.plan import check_trees, close_verification, plan_run, read_shard
+from holdfast.verify.report import ProblemKind
+from holdfast.verify.share import parse_share
+from tests.support.comparison import restic
+from tests.support.engine import PASSWORD, EngineRun, new_session, open_session
+
+SMALL = b"the content of a small file"
+
+
+def verify(
+    session: RepositorySession, run_id: str, share: str = "all", snapshots: tuple[SnapshotId, ...] = ()
+) -> Report:
+    """All steps in the order of the workflow."""
+    check_trees(session, run_id, snapshots, lambda _trees, _bytes: None)
+    plan = plan_run(session, run_id, parse_share(share), snapshots, now_ns=0)
+    for number in range(plan.shards):
+        read_shard(session, run_id, number, lambda _packs, _bytes: None)
+    report = finish_verification(session, run_id, lambda: None)
+    close_verification(session, run_id)
+    return report
+
+
+def pack_of(session: RepositorySession, content: bytes) -> tuple[PackId, int]:
+    """The pack that holds a blob, and a byte in the middle of it."""
+    with session.hold() as held:
+        location = held.index.lookup(sha256(content), BlobType.DATA)  # type: ignore[arg-type]
+        assert location is not None
+        return location.pack, location.entry.offset + location.entry.length // 2
+
+
+def flip(repository: Path, pack: PackId, at: int) -> None:
+    """Flip one bit."""
+    path = repository / "data" / pack.hex()[:2] / pack.hex()
+    path.chmod(0o600)
+    with path.open("r+b") as file:
+        file.seek(at)
+        byte = file.read(1)[0]
+        file.seek(at)
+        file.write(bytes([byte ^ 4]))
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    folder = tmp_path / "source"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "sub" / "small").write_bytes(SMALL)
+    (folder / "same").write_bytes(SMALL)
+    (folder / "other").write_bytes(Random(1).randbytes(100_000))
+    return folder
+
+
+def test_damage_is_found_named_mended_and_gone(tmp_path: Path, source: Path) -> None:
+    repository = tmp_path / "repository"
+    with new_session(repository) as session:
+        first = EngineRun.of(session, source, run_id="first").run()
+        assert verify(session, "sound").problem_count == 0
+        pack, at = pack_of(session, SMALL)
+        flip(repository, pack, at)
+
+        found = verify(session, "damaged")
+        assert [path.path for path in found.lost] == [
+            os.fsencode(source / "same"),
+            os.fsencode(source / "sub" / "small"),
+        ]
+        assert found.affected_snapshots == (first.snapshot,)
+        assert (found.damaged_packs, found.damaged_blobs, found.mended_packs) == (1, 1, 0)
+        with session.hold() as held:
+            assert not held.index.has(sha256(SMALL), BlobType.DATA)  # type: ignore[arg-type]
+
+        EngineRun.of(session, source, run_id="second", strategy="full").run()
+        with session.hold() as held:
+            assert held.loader.load(sha256(SMALL), BlobType.DATA) == SMALL  # type: ignore[arg-type]
+        mended = verify(session, "mended")
+        assert (mended.problem_count, mended.mended_packs) == (0, 1)
+        assert DamageMarks(session.repository).load() == {}
+        assert entries_of(session.repository, [pack]) == {}
+        assert verify(session, "after").problem_count == 0
+    assert "no errors were found" in restic(repository, PASSWORD, "check", "--read-data")
+
+
+def test_what_the_source_no_longer_has_stays_marked(tmp_path: Path, source: Path) -> None:
+    repository = tmp_path / "repository"
+    with new_session(repository) as session:
+        EngineRun.of(session, source, run_id="first").run()
+        pack, at = pack_of(session, SMALL)
+        flip(repository, pack, at)
+        assert verify(session, "damaged").lost_count == 2
+        (source / "same").unlink()
+        (source / "sub" / "small").unlink()
+        EngineRun.of(session, source, run_id="second", strategy="full").run()
+        again = verify(session, "again")
+        assert (again.lost_count, again.mended_packs, len(again.affected_snapshots)) == (2, 0, 1)
+        assert DamageMarks(session.repository).load().keys() == {pack}
+        for snapshot in (repository / "snapshots").iterdir():
+            if SnapshotId(from_hex(snapshot.name)) in again.affected_snapshots:
+                snapshot.unlink()
+        assert verify(session, "forgotten").mended_packs == 1
+    assert "no errors were found" in restic(repository, PASSWORD, "check", "--read-data")
+
+
+def test_a_missing_pack_of_trees_is_mended_too(tmp_path: Path, source: Path) -> None:
+    repository = tmp_path / "repository"
+    with new_session(repository) as session:
+        result = EngineRun.of(session, source, run_id="first").run()
+        pack = PackId(result.packs[0])
+        (repository / "data" / pack.hex()[:2] / pack.hex()).unlink()
+    with open_session(repository) as session:
+        found = verify(session, "damaged")
+        assert found.problem_count
+        assert {finding.kind for finding in found.findings} >= {ProblemKind.TREE_UNREADABLE.value}
+        EngineRun.of(session, source, run_id="second", strategy="full").run()
+        mended = verify(session, "mended")
+        assert (mended.problem_count, mended.mended_packs) == (0, 1)
+    assert "no errors were found" in restic(repository, PASSWORD, "check", "--read-data")
+
+
+def test_a_damaged_header_costs_nothing(tmp_path: Path, source: Path) -> None:
+    repository = tmp_path / "repository"
+    with new_session(repository) as session:
+        EngineRun.of(session, source, run_id="first").run()
+        pack, _ = pack_of(session, SMALL)
+        size = (repository / "data" / pack.hex()[:2] / pack.hex()).stat().st_size
+        flip(repository, pack, size - 20)
+        rescued = verify(session, "damaged")
+        assert (rescued.problem_count, rescued.lost_count, rescued.mended_packs) == (0, 0, 1)
+        assert pack_of(session, SMALL)[0] != pack
+    assert "no errors were found" in restic(repository, PASSWORD, "check", "--read-data")
+
+
+def test_a_mark_that_cannot_be_read_speaks_of_the_whole_pack(tmp_path: Path, source: Path) -> None:
+    repository = tmp_path / "repository"
+    with new_session(repository) as session:
+        EngineRun.of(session, source, run_id="first").run()
+        pack, _ = pack_of(session, SMALL)
+        marks = DamageMarks(session.repository)
+        marks.put(DamagedPack(pack=pack, blobs=frozenset()))
+        mark = repository / "holdfast" / "damaged" / pack.hex()
+        mark.chmod(0o600)
+        mark.write_bytes(b"x" * 100)
+        assert marks.load() == {pack: DamagedPack(pack=pack, whole=True)}
+        with session.hold() as held:
+            assert not held.index.has(sha256(SMALL), BlobType.DATA)  # type: ignore[arg-type]
+            assert held.loader.load(sha256(SMALL), BlobType.DATA) == SMALL  # type: ignore[arg-type]
+        assert verify(session, "again").problem_count == 0
+        assert marks.load() == {}
