@@ -64,6 +64,9 @@ class SourceTable(msgspec.Struct, kw_only=True, frozen=True):
     """[sources.NAME]"""
 
     repository: str
+    schedules: list[dict[str, object]] = []
+    watch: dict[str, object] | None = None
+    guard: dict[str, object] | None = None
     paths: list[str]
     exclude: list[str] = []
     iexclude: list[str] = []

@@ -29,6 +29,7 @@ from holdfast.settings.model import (
     usable_cores,
 )
 from holdfast.settings.paths import PathRules
+from holdfast.settings.schedules import top_schedules
 from holdfast.settings.suggestions import one_of
 
 CONFIG_VARIABLE: Final = "HOLDFAST_CONFIG"
@@ -36,7 +37,7 @@ STATE_VARIABLE: Final = "HOLDFAST_STATE_DIR"
 FILE_NAME: Final = "holdfast.toml"
 _SYSTEM_FILE: Final = Path("/etc/holdfast") / FILE_NAME
 _MAX_FILE_BYTES: Final = 16 << 20
-_TABLES: Final = ("repositories", "sources", "server", "worker")
+_TABLES: Final = ("repositories", "sources", "schedules", "server", "worker")
 _ADDRESS: Final = re.compile(r"(?:[^\s/:\[\]]+|\[[0-9a-fA-F:.]+\]):(?P<port>\d{1,5})", re.ASCII)
 _LARGEST_PORT: Final = 65_535
 _SHORTEST_TIMEOUT_S: Final = 1.0
@@ -106,12 +107,16 @@ def _settings(
 ) -> Settings:
     top = _top(document, place)
     repositories = profiles.repositories(document.get("repositories", {}), place.below("repositories"), rules)
+    sources = profiles.sources(document.get("sources", {}), place.below("sources"), rules, repositories)
     return Settings(
         path=file,
         state_dir=_state_dir(top, place, rules, environ),
         host=top.host or socket.gethostname(),
         repositories=repositories,
-        sources=profiles.sources(document.get("sources", {}), place.below("sources"), rules, repositories),
+        sources=sources,
+        schedules=top_schedules(
+            document.get("schedules", []), place.below("schedules"), sources, repositories, rules
+        ),
         server=_server(document.get("server", {}), place.below("server"), rules),
         worker=_worker(document.get("worker", {}), place.below("worker")),
     )

@@ -8,7 +8,10 @@ from typing import Final, TypeVar
 
 from holdfast.errors import SettingsError, UsageError
 from holdfast.format.pack import Compression
+from holdfast.settings.guard import GuardSettings
+from holdfast.settings.schedules import ScheduleSettings
 from holdfast.settings.suggestions import one_of
+from holdfast.settings.watch import WatchSettings
 from holdfast.source.spec import SourceSpec
 
 STRATEGIES: Final = ("auto", "full", "differential", "incremental")
@@ -76,6 +79,9 @@ class SourceProfile:
     spec: SourceSpec
     exclude_files: tuple[Path, ...] = ()
     iexclude_files: tuple[Path, ...] = ()
+    schedules: tuple[ScheduleSettings, ...] = ()
+    watch: WatchSettings | None = None
+    guard: GuardSettings = field(default_factory=GuardSettings)
     tags: tuple[str, ...] = ()
     host: str = ""
     strategy: str = "auto"
@@ -131,6 +137,7 @@ class Settings:
     host: str
     repositories: Mapping[str, RepositoryProfile] = field(default_factory=dict)
     sources: Mapping[str, SourceProfile] = field(default_factory=dict)
+    schedules: tuple[ScheduleSettings, ...] = ()
     server: ServerSettings = field(default_factory=ServerSettings)
     worker: WorkerSettings = field(default_factory=WorkerSettings)
 

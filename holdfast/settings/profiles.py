@@ -8,6 +8,7 @@ from holdfast.errors import SettingsError, UsageError
 from holdfast.format.pack import Compression
 from holdfast.settings import values
 from holdfast.settings.document import Place, RepositoryTable, SourceTable, convert_table, expect_table
+from holdfast.settings.guard import guard_settings
 from holdfast.settings.model import (
     MAX_PACK_SIZE_BYTES,
     MIN_PACK_SIZE_BYTES,
@@ -19,7 +20,9 @@ from holdfast.settings.model import (
 )
 from holdfast.settings.passwords import split_command
 from holdfast.settings.paths import PathRules
+from holdfast.settings.schedules import source_schedules
 from holdfast.settings.suggestions import one_of
+from holdfast.settings.watch import watch_settings
 from holdfast.source.patterns import Pattern
 from holdfast.source.spec import FilterRules, SourceSpec
 
@@ -132,6 +135,9 @@ def _source(
         name=name,
         repository=table.repository,
         spec=_spec(table, place, roots),
+        schedules=source_schedules(table.schedules, place, name),
+        watch=watch_settings(table.watch, place),
+        guard=guard_settings(table.guard, place),
         exclude_files=values.paths(place, "exclude_files", table.exclude_files, rules),
         iexclude_files=values.paths(place, "iexclude_files", table.iexclude_files, rules),
         tags=_tags(table, place),

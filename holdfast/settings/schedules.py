@@ -1,0 +1,314 @@
+"""Schedules: `[[sources.NAME.schedules]]` for backups of that source, `[[schedules]]` for everything else.
+
+What a schedule does and when, as a person declares it. The server gets it from `holdfast schedule apply`; nothing here
+knows how.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+from zoneinfo import available_timezones
+
+import msgspec
+
+from holdfast.settings import values
+from holdfast.settings.document import Duration, Place, convert_table
+from holdfast.settings.paths import PathRules
+from holdfast.settings.suggestions import one_of
+
+KINDS: Final = ("backup", "restore", "verify", "drill", "guard")
+OVERLAPS: Final = ("skip", "buffer_one", "buffer_all", "cancel_other", "terminate_other", "allow_all")
+RESTORE_OVERWRITES: Final = ("always", "if-changed", "if-newer", "never")
+
+_STRATEGIES: Final = ("auto", "full", "differential", "incremental")
+_LEVELS: Final = ("none", "structure", "written", "full")
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", re.ASCII)
+_CRON_WORDS: Final = ("@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly")
+_CRON_FIELD: Final = re.compile(r"[0-9A-Za-z*/,?-]+", re.ASCII)
+_FEWEST_CRON_FIELDS: Final = 5
+_MOST_CRON_FIELDS: Final = 7
+_SHORTEST_S: Final = 1.0
+_DEFAULT_CATCH_UP: Final = "1d"
+
+_DAYS: Final = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+_MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_RANGE: Final = re.compile(r"(?P<first>\w+|\*)(?:-(?P<last>\w+))?(?:/(?P<step>\d+))?", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """Numbers from `first` to `last`, both included, each `step`-th."""
+
+    first: int
+    last: int
+    step: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CalendarRule:
+    """Moments on the calendar; an empty tuple of spans means any. Days of the week count from Sunday, 0."""
+
+    second: tuple[Span, ...] = ()
+    minute: tuple[Span, ...] = ()
+    hour: tuple[Span, ...] = ()
+    day_of_month: tuple[Span, ...] = ()
+    month: tuple[Span, ...] = ()
+    day_of_week: tuple[Span, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleSettings:
+    """One schedule. Exactly one of cron, every_s and calendar says when.
+
+    source: what it backs up, guards or proves; empty for a restore or a verification of a whole repository.
+    overlap: what happens while the run before is still under way. catch_up_s: how late a missed time may still be
+    made up for. snapshot, target, include, overwrite: of restores. share: of verifications and drills, as text.
+    """
+
+    name: str
+    kind: str
+    source: str = ""
+    repository: str = ""
+    cron: tuple[str, ...] = ()
+    every_s: float | None = None
+    offset_s: float = 0.0
+    calendar: tuple[CalendarRule, ...] = ()
+    time_zone: str = "UTC"
+    jitter_s: float = 0.0
+    overlap: str = "skip"
+    catch_up_s: float = 86_400.0
+    pause_on_failure: bool = False
+    strategy: str = ""
+    verify: str = ""
+    snapshot: str = "latest"
+    target: str = ""
+    include: tuple[str, ...] = ()
+    overwrite: str = "if-changed"
+    share: str = ""
+
+
+class ScheduleTable(msgspec.Struct, kw_only=True, frozen=True):
+    """[[schedules]] and [[sources.NAME.schedules]]"""
+
+    name: str = ""
+    kind: str = "backup"
+    source: str = ""
+    repository: str = ""
+    cron: str | list[str] | None = None
+    every: Duration | None = None
+    offset: Duration = 0
+    calendar: dict[str, int | str] | list[dict[str, int | str]] | None = None
+    time_zone: str = "UTC"
+    jitter: Duration = 0
+    overlap: str = "skip"
+    catch_up: Duration = _DEFAULT_CATCH_UP
+    pause_on_failure: bool = False
+    strategy: str = ""
+    verify: str = ""
+    snapshot: str = "latest"
+    target: str = ""
+    include: list[str] = []
+    overwrite: str = "if-changed"
+    share: str = ""
+
+
+_OF_RESTORES: Final = ("snapshot", "target", "include", "overwrite")
+_OF_BACKUPS: Final = ("strategy", "verify")
+
+
+def source_schedules(
+    written: list[dict[str, object]], place: Place, source: str
+) -> tuple[ScheduleSettings, ...]:
+    """The schedules below a source; place: the source's table.
+
+    Raises:
+        SettingsError: something in them is wrong, or two have one name.
+    """
+    found: list[ScheduleSettings] = []
+    for number, value in enumerate(written):
+        here = place.below(f"schedules[{number}]")
+        table = convert_table(value, ScheduleTable, here)
+        if table.source and table.source != source:
+            here.refuse("source", f"these are the schedules of {source}", "Leave it out here.")
+        if table.kind == "restore":
+            here.refuse("kind", "a restore does not stand below a source", "Write it as [[schedules]].")
+        _add(found, _schedule(table, here, source or table.source), here)
+    return tuple(found)
+
+
+def top_schedules(
+    written: object,
+    place: Place,
+    sources: Mapping[str, object],
+    repositories: Mapping[str, object],
+    rules: PathRules,
+) -> tuple[ScheduleSettings, ...]:
+    """[[schedules]]; sources, repositories: those that they can name.
+
+    Raises:
+        SettingsError: something in them is wrong, or two have one name.
+    """
+    if not isinstance(written, list):
+        place.refuse("", "a list of tables is expected", "Write [[schedules]] above each of them.")
+    found: list[ScheduleSettings] = []
+    for number, value in enumerate(written):
+        here = Place(file=place.file, table=f"schedules[{number}]")
+        table = convert_table(value, ScheduleTable, here)
+        if table.source and table.source not in sources:
+            here.refuse(
+                "source", "the settings have no source of this name", one_of(table.source, sources, "sources")
+            )
+        if table.repository and table.repository not in repositories:
+            hint = one_of(table.repository, repositories, "repositories")
+            here.refuse("repository", "the settings have no repository of this name", hint)
+        if not table.source and not table.repository:
+            here.refuse("source", "this key is missing", 'Write source = "NAME" (or repository = "NAME").')
+        if not table.source and table.kind not in {"restore", "verify"}:
+            here.refuse("source", "this key is missing", f"A {table.kind} needs one.")
+        schedule = _schedule(table, here, table.source)
+        if schedule.target:
+            target = str(values.path(here, "target", schedule.target, rules))
+            schedule = replace(schedule, target=target)
+        _add(found, schedule, here)
+    return tuple(found)
+
+
+def _add(found: list[ScheduleSettings], schedule: ScheduleSettings, place: Place) -> None:
+    if any((other.source, other.name) == (schedule.source, schedule.name) for other in found):
+        place.refuse("name", f"there is a schedule {schedule.name!r} already", 'Write another name = "…".')
+    found.append(schedule)
+
+
+def _schedule(table: ScheduleTable, place: Place, source: str) -> ScheduleSettings:
+    kind = values.choice(place, "kind", table.kind, KINDS)
+    _refuse_foreign(table, place)
+    name = table.name or (table.strategy if kind == "backup" else "") or kind
+    if _NAME.fullmatch(name) is None:
+        place.refuse("name", "this name cannot be used", 'Use letters, digits, "_" and "-", at most 64.')
+    if table.time_zone not in available_timezones() | {"UTC"}:
+        place.refuse("time_zone", "no such time zone", 'Write one like "Europe/Berlin".')
+    cron, every_s, calendar = _times(table, place)
+    if kind == "restore" and not table.target:
+        place.refuse(
+            "target", "this key is missing", "A scheduled restore never writes in place: name a folder."
+        )
+    return ScheduleSettings(
+        name=name,
+        kind=kind,
+        source=source,
+        repository=table.repository,
+        cron=cron,
+        every_s=every_s,
+        offset_s=values.duration_s(place, "offset", table.offset),
+        calendar=calendar,
+        time_zone=table.time_zone,
+        jitter_s=values.duration_s(place, "jitter", table.jitter),
+        overlap=values.choice(place, "overlap", table.overlap, OVERLAPS),
+        catch_up_s=values.duration_s(place, "catch_up", table.catch_up, at_least_s=10.0),
+        pause_on_failure=table.pause_on_failure,
+        strategy=values.choice(place, "strategy", table.strategy, _STRATEGIES) if table.strategy else "",
+        verify=values.choice(place, "verify", table.verify, _LEVELS) if table.verify else "",
+        snapshot=table.snapshot,
+        target=table.target,
+        include=values.texts(place, "include", table.include),
+        overwrite=values.choice(place, "overwrite", table.overwrite, RESTORE_OVERWRITES),
+        share=table.share,
+    )
+
+
+def _refuse_foreign(table: ScheduleTable, place: Place) -> None:
+    """Keys that mean nothing for this kind."""
+    defaults = ScheduleTable()
+    foreign = () if table.kind == "restore" else _OF_RESTORES
+    if table.kind not in {"backup", "verify"}:
+        foreign = (*foreign, *_OF_BACKUPS)
+    if table.kind not in {"verify", "drill"}:
+        foreign = (*foreign, "share")
+    for key in foreign:
+        if getattr(table, key) != getattr(defaults, key):
+            place.refuse(key, f"it means nothing for kind = {table.kind!r}", "Remove it.")
+
+
+def _times(
+    table: ScheduleTable, place: Place
+) -> tuple[tuple[str, ...], float | None, tuple[CalendarRule, ...]]:
+    given = [key for key in ("cron", "every", "calendar") if getattr(table, key) is not None]
+    if len(given) != 1:
+        what = "nothing says when" if not given else f"there is {given[0]} already"
+        place.refuse(given[1] if given else "cron", what, "Write exactly one of cron, every and calendar.")
+    cron: tuple[str, ...] = ()
+    if table.cron is not None:
+        cron = (table.cron,) if isinstance(table.cron, str) else tuple(table.cron)
+        for line in cron:
+            _check_cron(line, place)
+    every_s = None
+    if table.every is not None:
+        every_s = values.duration_s(place, "every", table.every, at_least_s=_SHORTEST_S)
+    written = [] if table.calendar is None else table.calendar
+    rules = [written] if isinstance(written, dict) else written
+    return cron, every_s, tuple(_calendar(rule, place) for rule in rules)
+
+
+def _check_cron(line: str, place: Place) -> None:
+    fields = line.split()
+    is_word = len(fields) == 1 and fields[0] in _CRON_WORDS
+    well_formed = all(_CRON_FIELD.fullmatch(field) for field in fields)
+    if not is_word and not (well_formed and _FEWEST_CRON_FIELDS <= len(fields) <= _MOST_CRON_FIELDS):
+        place.refuse(
+            "cron",
+            "five fields are expected",
+            'Write one like "30 2 * * sun" (minute hour day month weekday).',
+        )
+
+
+def _calendar(rule: Mapping[str, int | str], place: Place) -> CalendarRule:
+    """One rule. What is finer than the finest key that is given is zero: `hour = 3` means at 3:00:00."""
+    bounds: dict[str, tuple[int, int, tuple[str, ...]]] = {
+        "second": (0, 59, ()),
+        "minute": (0, 59, ()),
+        "hour": (0, 23, ()),
+        "day_of_month": (1, 31, ()),
+        "month": (1, 12, _MONTHS),
+        "day_of_week": (0, 6, _DAYS),
+    }
+    for key in rule:
+        if key not in bounds:
+            place.refuse(f"calendar.{key}", "this key is not known", one_of(key, bounds, "calendar"))
+    if not rule:
+        place.refuse("calendar", "it says nothing", 'Write calendar = { day_of_week = "sun", hour = 3 }.')
+    spans = {key: _spans(f"calendar.{key}", str(value), *bounds[key], place) for key, value in rule.items()}
+    zero = (Span(first=0, last=0),)
+    for key in ("second", "minute", "hour"):
+        if key in rule:
+            break
+        spans[key] = zero
+    return CalendarRule(**spans)
+
+
+def _spans(
+    key: str, text: str, least: int, most: int, words: tuple[str, ...], place: Place
+) -> tuple[Span, ...]:
+    found = []
+    for part in text.lower().replace(" ", "").split(","):
+        match = _RANGE.fullmatch(part)
+        first = last = None
+        if match is not None:
+            whole = match["first"] == "*"
+            first = least if whole else _number(match["first"], least, words)
+            last = most if whole else _number(match["last"] or match["first"], least, words)
+        if match is None or first is None or last is None or not least <= first <= last <= most:
+            place.refuse(
+                key, "numbers are expected", f'Write them like "{least}-{most}", "*/2" or "{least},{most}".'
+            )
+        step = int(match["step"] or 1)
+        if step < 1:
+            place.refuse(key, "a step of zero leads nowhere", "Write 1 or more.")
+        found.append(Span(first=first, last=last, step=step))
+    return tuple(found)
+
+
+def _number(text: str, least: int, words: tuple[str, ...]) -> int | None:
+    if text[:3] in words:
+        return words.index(text[:3]) + least
+    return int(text) if text.isdigit() else None
