@@ -15,7 +15,7 @@ from starter import runs
 from starter.connection import connect
 from starter.continuing import to_continue
 from starter.display import Display, display_for
-from starter.follow import Following
+from starter.follow import Following, Interrupts
 from starter.invocation import Invocation
 from starter.output import say, say_json
 from starter.reports import Report
@@ -76,7 +76,7 @@ async def _served(invocation: Invocation, order: Order, service: Service, queue:
         )
     display = _display(invocation, order.kind)
     try:
-        with runs.server_errors():
+        with runs.server_errors(), Interrupts() as interrupts:
             handle = await _begin(service, invocation.settings, order, queue, display)
             url = service.run_url(order.workflow_id)
             if order.detach:
@@ -84,7 +84,9 @@ async def _served(invocation: Invocation, order: Order, service: Service, queue:
                 return None
             if url is not None:
                 display.link(url)
-            following = Following(service.client, handle, display, service_stays=not service.owned)
+            following = Following(
+                service.client, handle, display, interrupts, service_stays=not service.owned
+            )
             return await following.to_the_end()
     finally:
         display.close()

@@ -8,8 +8,7 @@ it goes on from its checkpoint once that is done.
 import asyncio
 import contextlib
 import signal
-from collections.abc import Iterator
-from typing import Final
+from typing import Final, Self
 
 from temporalio.client import Client
 from temporalio.service import RPCError
@@ -19,7 +18,6 @@ from starter import runs
 from starter.display import Display
 from starter.progress import RunView, Trouble, look
 
-_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 _PATIENCE: Final = {RepositoryLockedError.__name__: 1, StorageFullError.__name__: 4}
 """After how many failed attempts in a row a step's error ends the command."""
 
@@ -30,16 +28,46 @@ class DetachedError(HoldfastError):
     exit_code = EXIT_INTERRUPTED
 
 
+class Interrupts:
+    """How often the person, or who ends this process, wants it to end. SIGTERM does not ask: it counts twice."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.happened = asyncio.Event()
+
+    def __enter__(self) -> Self:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGINT, self._add, 1)
+        loop.add_signal_handler(signal.SIGTERM, self._add, 2)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        loop = asyncio.get_running_loop()
+        loop.remove_signal_handler(signal.SIGINT)
+        loop.remove_signal_handler(signal.SIGTERM)
+
+    def _add(self, times: int) -> None:
+        self.count += times
+        self.happened.set()
+
+
 class Following:
     """One run that is being followed. service_stays: whether its workers outlive this command."""
 
-    def __init__(self, client: Client, handle: runs.Handle, display: Display, *, service_stays: bool) -> None:
+    def __init__(
+        self,
+        client: Client,
+        handle: runs.Handle,
+        display: Display,
+        interrupts: Interrupts,
+        *,
+        service_stays: bool,
+    ) -> None:
         self._client = client
         self._handle = handle
         self._display = display
         self._service_stays = service_stays
-        self._interrupts = 0
-        self._interrupted = asyncio.Event()
+        self._interrupts = interrupts
         self._reason: HoldfastError | None = None
         self._told: Trouble | None = None
         self._away = False
@@ -54,8 +82,7 @@ class Following:
         result = asyncio.create_task(runs.result_of(self._handle, self._tell_away))
         watching = asyncio.create_task(self._watch())
         try:
-            with self._catching_signals():
-                await self._until_done(result, watching)
+            await self._until_done(result, watching)
             return await result
         except runs.RunCancelledError:
             if self._reason is not None:
@@ -69,17 +96,17 @@ class Following:
 
     async def _until_done(self, result: "asyncio.Task[runs.Result]", watching: "asyncio.Task[None]") -> None:
         while not result.done():
-            interrupted = asyncio.create_task(self._interrupted.wait())
+            interrupted = asyncio.create_task(self._interrupts.happened.wait())
             await asyncio.wait({result, watching, interrupted}, return_when=asyncio.FIRST_COMPLETED)
             interrupted.cancel()
             if watching.done():
                 watching.result()  # it has no end of its own, so this raises
-            if self._interrupted.is_set():
-                self._interrupted.clear()
+            if self._interrupts.happened.is_set():
+                self._interrupts.happened.clear()
                 await self._interrupt()
 
     async def _interrupt(self) -> None:
-        if self._interrupts > 1:
+        if self._interrupts.count > 1:
             raise self._detached()
         self._display.note("stopping the run; press Ctrl-C again to leave it as it is")
         # Beside the loop, so that a server that is away does not keep the second Ctrl-C waiting.
@@ -115,21 +142,6 @@ class Following:
         if not self._away:
             self._away = True
             self._display.note("the server does not answer; waiting for it")
-
-    @contextlib.contextmanager
-    def _catching_signals(self) -> Iterator[None]:
-        loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGINT, self._count, 1)
-        loop.add_signal_handler(signal.SIGTERM, self._count, 2)
-        try:
-            yield
-        finally:
-            for number in _SIGNALS:
-                loop.remove_signal_handler(number)
-
-    def _count(self, interrupts: int) -> None:
-        self._interrupts += interrupts
-        self._interrupted.set()
 
     def _detached(self) -> DetachedError:
         if self._service_stays:

@@ -10,7 +10,7 @@ import logging
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import ClassVar, Final
 
 import typer
 
@@ -34,6 +34,12 @@ COMMANDS: Final[Mapping[str, str]] = {
     "worker": "Run the workers of this host for a server elsewhere.",
 }
 _DEBUG_VARIABLE: Final = "HOLDFAST_DEBUG"
+
+
+class _InterruptedError(HoldfastError):
+    """Ctrl-C where no run was under way that could be asked to stop."""
+
+    exit_code: ClassVar[int] = EXIT_INTERRUPTED
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -107,7 +113,7 @@ def _show_version(wanted: bool) -> None:  # noqa: FBT001 - Typer calls it so
 
 def _tell(error: BaseException, *, as_json: bool) -> int:
     if isinstance(error, KeyboardInterrupt | typer.Abort):
-        return EXIT_INTERRUPTED
+        error = _InterruptedError("interrupted")
     if isinstance(error, BrokenPipeError):
         # Whoever read our output has enough. Nothing more may be written, not even by the interpreter's end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

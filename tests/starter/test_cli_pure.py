@@ -1,0 +1,161 @@
+"""The decisions of the command line that need no process: which run goes on, what is listed, how fast it goes."""
+
+import json
+
+import pytest
+
+from contracts.common import Phase, Progress
+from holdfast.journal.records import RunKind, RunOutcome, RunRecord
+from starter.commands.ls import Wanted, permissions
+from starter.continuing import CONTINUED_WITHIN_NS, interrupted, to_continue, workflow_of
+from starter.display import counts
+from starter.listing import ListedRun, find_run
+from starter.meter import Meter
+from starter.progress import RunView
+from starter.text import json_text, printable, table
+
+NOW_NS = 10**18
+
+
+def record(
+    status: RunOutcome,
+    *,
+    run: str = "backup:host:main:home/run-1",
+    ended_ns: int = 0,
+    reason: str = "asked for",
+) -> RunRecord:
+    return RunRecord(
+        run_id=run,
+        kind=RunKind.BACKUP,
+        status=status,
+        repository="main",
+        source=workflow_of(run).rpartition(":")[2],
+        reason=reason,
+        started_ns=NOW_NS - 10**9,
+        ended_ns=ended_ns,
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "ended_ns", "goes_on"),
+    [
+        (RunOutcome.RUNNING, 0, True),
+        (RunOutcome.CANCELLED, NOW_NS - 1, True),
+        (RunOutcome.FAILED, NOW_NS - 1, True),
+        (RunOutcome.FAILED, NOW_NS - CONTINUED_WITHIN_NS, False),
+        (RunOutcome.COMPLETE, NOW_NS - 1, False),
+        (RunOutcome.PARTIAL, NOW_NS - 1, False),
+    ],
+)
+def test_a_backup_goes_on_with_what_was_interrupted_within_a_day(
+    status: RunOutcome, ended_ns: int, *, goes_on: bool
+) -> None:
+    newest = record(status, ended_ns=ended_ns)
+    assert (to_continue(newest, is_open=False, now_ns=NOW_NS) is newest) is goes_on
+
+
+def test_nothing_goes_on_beside_an_open_run_or_before_the_run_was_opened() -> None:
+    failed = record(RunOutcome.FAILED, ended_ns=NOW_NS)
+    assert to_continue(failed, is_open=True, now_ns=NOW_NS) is None
+    assert (
+        to_continue(record(RunOutcome.FAILED, ended_ns=NOW_NS, reason=""), is_open=False, now_ns=NOW_NS)
+        is None
+    )
+    assert to_continue(None, is_open=False, now_ns=NOW_NS) is None
+
+
+def test_resume_means_the_newest_run_of_each_source_that_did_not_reach_its_end() -> None:
+    records = [
+        record(RunOutcome.COMPLETE, run="backup:host:main:home/3"),
+        record(RunOutcome.CANCELLED, run="backup:host:main:home/2", ended_ns=1),
+        record(RunOutcome.FAILED, run="backup:host:main:mail/1", ended_ns=1),
+        record(RunOutcome.FAILED, run="backup:host:main:none/1", ended_ns=1, reason=""),
+    ]
+    assert [found.run_id for found in interrupted(records, ())] == ["backup:host:main:mail/1"]
+    opened = interrupted(records, ("backup:host:main:none",))
+    assert [found.source for found in opened] == ["mail", "none"]
+
+
+def test_runs_are_found_by_the_end_of_their_id_or_by_their_source() -> None:
+    listed = [
+        ListedRun(run_id=found.run_id, kind=found.kind, record=found)
+        for found in (
+            record(RunOutcome.RUNNING, run="backup:host:main:home/0000-aaaa1111"),
+            record(RunOutcome.COMPLETE, run="backup:host:main:home/0000-bbbb1111"),
+        )
+    ]
+    assert find_run(listed, "bbbb1111") is listed[1]
+    assert find_run(listed, "home") is listed[0]
+    assert find_run(listed, listed[1].run_id) is listed[1]
+    assert listed[0].status == "interrupted"
+    for unknown in ("1111", "cccc", ""):
+        with pytest.raises(Exception, match=r"several runs|no run and no source"):
+            find_run(listed, unknown)
+
+
+def test_the_meter_knows_the_rate_of_the_last_seconds_and_what_is_left() -> None:
+    now = 0.0
+    meter = Meter(clock=lambda: now)
+
+    def progress(done: int) -> Progress:
+        return Progress(
+            run_id="run", phase=Phase.EXECUTE, selection_complete=True, bytes_total=1000, bytes_done=done
+        )
+
+    assert meter.read(progress(0)).bytes_per_s is None
+    now = 10.0
+    reading = meter.read(progress(100))
+    assert (reading.bytes_per_s, reading.seconds_left, reading.fraction) == (10.0, 90.0, 0.1)
+    now = 20.0
+    reading = meter.read(progress(600))
+    assert reading.bytes_per_s == 50.0
+    assert "8 left" in " ".join(counts(RunView(progress=progress(600)), reading))
+
+
+def test_a_growing_total_is_marked_and_never_done() -> None:
+    growing = Progress(
+        run_id="run", phase=Phase.SELECT, files_total=5, files_done=5, bytes_total=9, bytes_done=9
+    )
+    reading = Meter().read(growing)
+    assert reading.fraction < 1.0
+    assert counts(RunView(progress=growing), reading)[0] == "5/5+ files"
+
+
+def test_names_of_any_bytes_stay_on_their_line() -> None:
+    assert printable(b"/a b/\xff\n\x1b[2J") == "/a b/\\xff\\n\\x1b[2J"
+    assert json_text(b"\xff\xfea") == "\ufffd\ufffda"
+    assert json.loads(json.dumps(json_text("ü".encode()))) == "ü"
+
+
+def test_tables_are_drawn_as_restic_draws_them() -> None:
+    assert table(("ID", "Tags"), [("1", "a\nbcdef")], "1 snapshots") == [
+        "ID  Tags",
+        "---------",
+        "1   a",
+        "    bcdef",
+        "---------",
+        "1 snapshots",
+    ]
+
+
+def test_modes_are_shown_as_go_shows_them() -> None:
+    assert permissions(0o644) == "-rw-r--r--"
+    assert permissions(1 << 31 | 1 << 20 | 0o755) == "dtrwxr-xr-x"
+    assert permissions(1 << 23 | 0o755) == "urwxr-xr-x"
+    assert permissions(1 << 26 | 1 << 21 | 0o666) == "Dcrw-rw-rw-"
+
+
+def test_listing_a_directory_shows_its_entries_and_not_theirs() -> None:
+    wanted = Wanted(("/a/b", "c/"), recursive=False)
+    assert [path for path in (b"/a", b"/a/b", b"/a/b/x", b"/a/bc", b"/c") if wanted.lists(path)] == [
+        b"/a/b",
+        b"/a/b/x",
+        b"/c",
+    ]
+    assert [path for path in (b"/a", b"/a/b", b"/a/b/x", b"/d", b"/c") if wanted.descends(path)] == [
+        b"/a",
+        b"/a/b",
+        b"/c",
+    ]
+    assert Wanted(("/a",), recursive=True).descends(b"/a/b/x")
+    assert Wanted((), recursive=False).descends(b"/anything")
