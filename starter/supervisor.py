@@ -130,8 +130,11 @@ def _log(crew: Crew, number: int) -> contextlib.AbstractContextManager[IO[bytes]
 
 def _passwords_of_variables(settings: Settings, environ: Mapping[str, str]) -> dict[str, bytes]:
     """Those that profiles name a variable for: read here, so that no child has it in its environment."""
+    places = {profile.location: profile.password for profile in settings.repositories.values()}
+    if settings.journal.url is not None:
+        places[settings.journal.url] = settings.journal.password
     return {
-        profile.location: os.fsencode(environ[profile.password.env])
-        for profile in settings.repositories.values()
-        if profile.password and profile.password.env and environ.get(profile.password.env)
+        location: os.fsencode(environ[source.env])
+        for location, source in places.items()
+        if source and source.env and environ.get(source.env)
     }

@@ -100,5 +100,7 @@ def _record(line: _Line) -> FileRecord:
 
 
 def clean_text(text: str) -> str:
-    """`text` with lone surrogates (bytes that are not UTF-8) written as escapes: databases refuse them."""
-    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+    """`text` with lone surrogates (bytes that are not UTF-8) and NUL written as escapes: databases refuse them."""
+    if not text.isascii():
+        text = text.encode("utf-8", "backslashreplace").decode()
+    return text.replace("\0", "\\x00")

@@ -1,5 +1,8 @@
 """Connections to the journal's database: opened anew for each use, private to the user, safe between processes.
 
+The database is an SQLite file or a PostgreSQL server; what differs is here, and nowhere else. A writer is alone:
+SQLite's lock on the file, or an advisory lock of PostgreSQL's, which its transaction takes first.
+
 SQLite keeps writing into a file that somebody has deleted, without an error. So no connection outlives its use, and
 each use makes file and tables where they are missing: a lost journal begins anew by itself.
 A damaged one is never moved or overwritten here; it is reported, and a person decides.
@@ -8,22 +11,28 @@ A damaged one is never moved or overwritten here; it is reported, and a person d
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, create_engine, event, insert, inspect, select, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, inspect, select, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
-from holdfast.errors import JournalUnavailableError
+from holdfast.errors import HoldfastError, JournalUnavailableError
 from holdfast.journal.tables import SCHEMA_VERSION, SchemaRow, Table
 
+Password = Callable[[], bytes]
+"""Reads the password of a server's role when a connection is made, so that a changed one counts at once."""
+
 BUSY_TIMEOUT_S: Final = 20.0
+_SERVER_DRIVER: Final = "postgresql+psycopg"
+_WRITERS_LOCK: Final = 0x686F6C6466617374  # "holdfast", to be nobody else's number
+_CONNECT_TIMEOUT_S: Final = 10
 _RETRY_PAUSE_S: Final = 0.02
 _WRITES: Final = "holdfast_writes"
 _FILE_MODE: Final = 0o600
@@ -33,16 +42,25 @@ _FOLDER_MODE: Final = 0o700
 class Database:
     """The journal's database. Thread-safe; cheap to make, nothing is opened before the first use."""
 
-    def __init__(self, url: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
+    def __init__(
+        self, url: str, *, password: Password | None = None, busy_timeout_s: float = BUSY_TIMEOUT_S
+    ) -> None:
         """url: as SQLAlchemy writes them; SQLite ones need the absolute path of a file.
 
         Raises:
             JournalUnavailableError: it is no URL of a database that can be used here.
         """
-        self._path = _sqlite_path(url)
+        parsed = _parse(url)
+        self._path = _sqlite_path(parsed)
+        self._where = parsed.render_as_string() if self._path is None else str(self._path)
         self._busy_timeout_s = busy_timeout_s
+        self._server_prepared = False
         with self._translated():
-            self._engine = _engine(url, busy_timeout_s)
+            self._engine = (
+                _server_engine(parsed, password, busy_timeout_s)
+                if self._path is None
+                else _file_engine(parsed, busy_timeout_s)
+            )
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
@@ -72,10 +90,16 @@ class Database:
             yield session
 
     def _prepare(self) -> None:
-        """Make file and tables where they are missing. Not remembered: an inode number tells no two files apart."""
+        """Make file and tables where they are missing.
+
+        Not remembered of a file: an inode number tells no two of them apart. A server's tables do not vanish.
+        """
         if self._path is not None:
             _make_private(self._path)
-        self._make_tables()
+            self._make_tables()
+        elif not self._server_prepared:
+            self._make_tables()
+            self._server_prepared = True
 
     def _make_tables(self) -> None:
         """Create what is missing, and look at the version.
@@ -97,8 +121,8 @@ class Database:
     def _check_version(self, version: int) -> None:
         if version != SCHEMA_VERSION:
             raise JournalUnavailableError(
-                f"the journal {self._where()} has layout {version}; this program knows {SCHEMA_VERSION}",
-                hint="Use the release of Holdfast that wrote it, or move the file away: a new one is begun.",
+                f"the journal {self._where} has layout {version}; this program knows {SCHEMA_VERSION}",
+                hint="Use the release of Holdfast that wrote it, or another database: its tables are made anew.",
             )
 
     def _found_version(self) -> int:
@@ -122,33 +146,53 @@ class Database:
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except (SQLAlchemyError, OSError) as error:
+        except JournalUnavailableError:
+            raise
+        except HoldfastError as error:  # from where the password should have been
             raise JournalUnavailableError(
-                f"the journal {self._where()} cannot be used: {_reason(error)}",
-                hint="Backups go on without it. If the file is damaged, move it away: a new one is begun.",
+                f"the journal {self._where} cannot be used: {error.message}", hint=error.hint
             ) from error
-
-    def _where(self) -> str:
-        return str(self._path) if self._path is not None else "database"
+        except (SQLAlchemyError, OSError) as error:
+            hint = "Look at the server and at [journal] in the settings."
+            if self._path is not None:
+                hint = "If the file is damaged, move it away: a new one is begun."
+            raise JournalUnavailableError(
+                f"the journal {self._where} cannot be used: {_reason(error)}",
+                hint=f"Backups go on without it. {hint}",
+            ) from error
 
 
 def _reason(error: SQLAlchemyError | OSError) -> str:
     """What went wrong, without the statement and its values: those are file names."""
     if isinstance(error, DBAPIError) and error.orig is not None:
-        return str(error.orig)
+        lines = str(error.orig).splitlines()  # a server's further lines may repeat the values
+        return lines[0] if lines else type(error.orig).__name__
     if isinstance(error, OSError):
         return error.strerror or type(error).__name__
     return type(error).__name__
 
 
-def _sqlite_path(url: str) -> Path | None:
+def _parse(url: str) -> URL:
     try:
         parsed = make_url(url)
     except ArgumentError:
-        raise JournalUnavailableError("the journal's database is not given as a URL", hint="") from None
-    if parsed.get_backend_name() != "sqlite":
+        raise JournalUnavailableError(
+            "the journal's database is not given as a URL", hint="Write postgresql://user@host/database."
+        ) from None
+    if parsed.get_backend_name() == "postgresql":
+        return parsed.set(drivername=_SERVER_DRIVER)
+    if parsed.get_backend_name() == "sqlite":
+        return parsed
+    raise JournalUnavailableError(
+        f"the journal cannot be kept in a database of the kind {parsed.get_backend_name()}",
+        hint="It can be in PostgreSQL or SQLite.",
+    )
+
+
+def _sqlite_path(url: URL) -> Path | None:
+    if url.get_backend_name() != "sqlite":
         return None
-    path = Path(parsed.database or "")
+    path = Path(url.database or "")
     if not path.is_absolute():
         raise JournalUnavailableError(
             "the journal's database needs an absolute path", hint="Write sqlite:////folder/journal.db."
@@ -156,10 +200,32 @@ def _sqlite_path(url: str) -> Path | None:
     return path
 
 
-def _engine(url: str, busy_timeout_s: float) -> Engine:
+def _server_engine(url: URL, password: Password | None, busy_timeout_s: float) -> Engine:
+    options = {"connect_timeout": str(_CONNECT_TIMEOUT_S), "application_name": "holdfast"} | dict(url.query)
+    engine = create_engine(url.set(query=options), poolclass=NullPool, hide_parameters=True)
+
+    def connecting(_dialect: object, _entry: object, _arguments: object, options: dict[str, Any]) -> None:
+        if password is not None:
+            options["password"] = password().decode("utf-8", "surrogateescape")
+
+    def begin(connection: Connection) -> None:
+        writes = connection.get_execution_options().get(_WRITES)
+        if writes is None:
+            return
+        if not writes:
+            connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            return
+        # Not in one statement with others: what follows has to see what the writer before committed.
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {round(busy_timeout_s * 1000)}")
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITERS_LOCK})")
+
+    event.listen(engine, "do_connect", connecting)
+    event.listen(engine, "begin", begin)
+    return engine
+
+
+def _file_engine(url: URL, busy_timeout_s: float) -> Engine:
     engine = create_engine(url, poolclass=NullPool, hide_parameters=True)
-    if engine.dialect.name != "sqlite":
-        return engine
 
     def opened(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
         connection.isolation_level = None  # the driver's own transactions begin late and deferred

@@ -13,7 +13,7 @@ from sqlalchemy import delete, or_, select
 
 from holdfast.errors import JournalUnavailableError
 from holdfast.journal.chunks import clean_text, decode_lines, encode_chunks
-from holdfast.journal.database import BUSY_TIMEOUT_S, Database
+from holdfast.journal.database import BUSY_TIMEOUT_S, Database, Password
 from holdfast.journal.records import FileAction, FileRecord, RunKind, RunOutcome, RunRecord, VerdictRecord
 from holdfast.journal.tables import FileChunkRow, RunRow
 
@@ -25,9 +25,14 @@ _VERDICT: Final = msgspec.json.Decoder(VerdictRecord)
 class Journal:
     """The log of runs in one database. Thread-safe; several processes may use one at once."""
 
-    def __init__(self, url: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
-        """url: of the database, "sqlite:////folder/journal.db". The file is made at the first use."""
-        self._database = Database(url, busy_timeout_s=busy_timeout_s)
+    def __init__(
+        self, url: str, *, password: Password | None = None, busy_timeout_s: float = BUSY_TIMEOUT_S
+    ) -> None:
+        """url: of the database, "sqlite:////folder/journal.db" or "postgresql://user@host/database".
+
+        File and tables are made at the first use. password: of the server's role.
+        """
+        self._database = Database(url, password=password, busy_timeout_s=busy_timeout_s)
 
     @classmethod
     def at(cls, path: Path) -> "Journal":
@@ -94,10 +99,14 @@ class Journal:
         source: str | None = None,
         repository: str | None = None,
         kind: RunKind | None = None,
-        status: RunOutcome | None = None,
+        statuses: Collection[RunOutcome] = (),
+        since_ns: int | None = None,
         before_ns: int | None = None,
     ) -> list[RunRecord]:
-        """The newest runs first; before_ns: only those that started earlier (for the next page)."""
+        """The newest runs first.
+
+        statuses: any of these. since_ns, before_ns: only those that started then or later, and earlier than that.
+        """
         query = select(RunRow).order_by(RunRow.started_ns.desc(), RunRow.run_id).limit(limit)
         if source is not None:
             query = query.where(RunRow.source == clean_text(source))
@@ -105,12 +114,24 @@ class Journal:
             query = query.where(RunRow.repository == clean_text(repository))
         if kind is not None:
             query = query.where(RunRow.kind == kind.value)
-        if status is not None:
-            query = query.where(RunRow.status == status.value)
+        if statuses:
+            query = query.where(RunRow.status.in_([status.value for status in statuses]))
+        if since_ns is not None:
+            query = query.where(RunRow.started_ns >= since_ns)
         if before_ns is not None:
             query = query.where(RunRow.started_ns < before_ns)
         with self._database.reading() as session:
             return [_record(row) for row in session.scalars(query)]
+
+    def ending_with(self, digits: str) -> list[str]:
+        """The ids of the runs that end with `digits`, newest first."""
+        query = (
+            select(RunRow.run_id)
+            .where(RunRow.run_id.endswith(clean_text(digits), autoescape=True))
+            .order_by(RunRow.started_ns.desc(), RunRow.run_id)
+        )
+        with self._database.reading() as session:
+            return list(session.scalars(query))
 
     def files(self, run_id: str, actions: Collection[FileAction] = ()) -> Iterator[FileRecord]:
         """The run's files in the order in which they were told; with `actions`, only those. Bounded memory."""

@@ -84,6 +84,8 @@ class SourceTable(msgspec.Struct, kw_only=True, frozen=True):
     host: str = ""
     strategy: str = "auto"
     verify: str = "written"
+    max_age: Duration | None = None
+    ping_url: str | None = None
 
 
 class ServerTable(msgspec.Struct, kw_only=True, frozen=True):
@@ -107,6 +109,31 @@ class WorkerTable(msgspec.Struct, kw_only=True, frozen=True):
     heartbeat_throttle: Duration = "3s"
     graceful_shutdown: Duration = "20s"
     task_queue: str | None = None
+
+
+class JournalTable(msgspec.Struct, kw_only=True, frozen=True):
+    """[journal]"""
+
+    url: str | None = None
+    password_file: str | None = None
+    password_command: str | None = None
+    password_env: str | None = None
+
+
+class LogTable(msgspec.Struct, kw_only=True, frozen=True):
+    """[log]"""
+
+    format: str = "text"
+    file: str | None = None
+    level: str | None = None
+
+
+class NoticesTable(msgspec.Struct, kw_only=True, frozen=True):
+    """[notices]"""
+
+    urls: list[str] = []
+    urls_file: str | None = None
+    on: list[str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from holdfast.errors import SettingsError
-from holdfast.settings import profiles, values
+from holdfast.settings import logbook, profiles, values
 from holdfast.settings.document import (
     Place,
     ServerTable,
@@ -37,7 +37,7 @@ STATE_VARIABLE: Final = "HOLDFAST_STATE_DIR"
 FILE_NAME: Final = "holdfast.toml"
 _SYSTEM_FILE: Final = Path("/etc/holdfast") / FILE_NAME
 _MAX_FILE_BYTES: Final = 16 << 20
-_TABLES: Final = ("repositories", "sources", "schedules", "server", "worker")
+_TABLES: Final = ("repositories", "sources", "schedules", "server", "worker", "journal", "log", "notices")
 _ADDRESS: Final = re.compile(r"(?:[^\s/:\[\]]+|\[[0-9a-fA-F:.]+\]):(?P<port>\d{1,5})", re.ASCII)
 _LARGEST_PORT: Final = 65_535
 _SHORTEST_TIMEOUT_S: Final = 1.0
@@ -119,6 +119,9 @@ def _settings(
         ),
         server=_server(document.get("server", {}), place.below("server"), rules),
         worker=_worker(document.get("worker", {}), place.below("worker")),
+        journal=logbook.journal(document.get("journal", {}), place.below("journal"), rules),
+        log=logbook.log(document.get("log", {}), place.below("log"), rules),
+        notices=logbook.notices(document.get("notices", {}), place.below("notices"), rules),
     )
 
 

@@ -15,6 +15,9 @@ from holdfast.settings.watch import WatchSettings
 from holdfast.source.spec import SourceSpec
 
 STRATEGIES: Final = ("auto", "full", "differential", "incremental")
+LOG_FORMATS: Final = ("text", "json")
+LOG_LEVELS: Final = ("debug", "info", "warning", "error")
+NOTICE_EVENTS: Final = ("failed", "partial", "overdue", "missed")
 VERIFY_LEVELS: Final = ("none", "structure", "written", "full")
 
 DEFAULT_PACK_SIZE_BYTES: Final = 16 << 20
@@ -71,7 +74,7 @@ class SourceProfile:
     """One source by name. `spec` is complete but for the exclude files: `exclude_files.resolve` reads those.
 
     exclude_files, iexclude_files: absolute paths of files of patterns. host: as the snapshot shall say; empty means
-    the settings' host.
+    the settings' host. max_age_s: of the newest good backup, before the source is overdue. ping_url: told of each end.
     """
 
     name: str
@@ -86,6 +89,8 @@ class SourceProfile:
     host: str = ""
     strategy: str = "auto"
     verify: str = "written"
+    max_age_s: float | None = None
+    ping_url: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +134,40 @@ class WorkerSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JournalSettings:
+    """Where the log of runs is kept. url: of a database, without a password; None for the file in the state directory.
+
+    password: where the one of a PostgreSQL role is read from; None where the server asks for none.
+    """
+
+    url: str | None = None
+    password: PasswordSource | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogSettings:
+    """How processes log. file: absolute, None for standard error. level: None for each process's own choice."""
+
+    format: str = "text"
+    file: Path | None = None
+    level: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoticeSettings:
+    """Whom to tell of what. urls: apprise's, which hold secrets. urls_file: one a line, read at each use."""
+
+    urls: tuple[str, ...] = field(default=(), repr=False)
+    urls_file: Path | None = None
+    on: tuple[str, ...] = NOTICE_EVENTS
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether anybody is to be told."""
+        return bool(self.urls) or self.urls_file is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything. path: the file it was read from, None when there is none (then all is default)."""
 
@@ -140,10 +179,13 @@ class Settings:
     schedules: tuple[ScheduleSettings, ...] = ()
     server: ServerSettings = field(default_factory=ServerSettings)
     worker: WorkerSettings = field(default_factory=WorkerSettings)
+    journal: JournalSettings = field(default_factory=JournalSettings)
+    log: LogSettings = field(default_factory=LogSettings)
+    notices: NoticeSettings = field(default_factory=NoticeSettings)
 
     @property
     def journal_path(self) -> Path:
-        """The journal's database."""
+        """The journal's database, where the settings name no other."""
         return self.state_dir / _JOURNAL_FILE
 
     @property

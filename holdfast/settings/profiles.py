@@ -7,7 +7,14 @@ from typing import Final
 from holdfast.errors import SettingsError, UsageError
 from holdfast.format.pack import Compression
 from holdfast.settings import values
-from holdfast.settings.document import Place, RepositoryTable, SourceTable, convert_table, expect_table
+from holdfast.settings.document import (
+    JournalTable,
+    Place,
+    RepositoryTable,
+    SourceTable,
+    convert_table,
+    expect_table,
+)
 from holdfast.settings.guard import guard_settings
 from holdfast.settings.model import (
     MAX_PACK_SIZE_BYTES,
@@ -30,6 +37,7 @@ from holdfast.source.spec import FilterRules, SourceSpec
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _OWN_TAGS: Final = "holdfast-"
+_SHORTEST_MAX_AGE_S: Final = 60.0
 _PASSWORD_KEYS: Final = ("password_file", "password_command", "password_env")
 _REPOSITORY_HINTS: Final = {
     "password": "A password does not stand here: name a password_file, password_command or password_env.",
@@ -87,13 +95,18 @@ def _repository(name: str, value: object, place: Place, rules: PathRules) -> Rep
     return RepositoryProfile(
         name=name,
         location=location,
-        password=_password(table, place, rules),
+        password=password(table, place, rules),
         compression=Compression(values.choice(place, "compression", table.compression, list(Compression))),
         pack_size_bytes=pack_size_bytes,
     )
 
 
-def _password(table: RepositoryTable, place: Place, rules: PathRules) -> PasswordSource | None:
+def password(table: RepositoryTable | JournalTable, place: Place, rules: PathRules) -> PasswordSource | None:
+    """Where a table's password comes from; None where it names no place.
+
+    Raises:
+        SettingsError: it names two, or one that cannot be.
+    """
     given = [key for key in _PASSWORD_KEYS if getattr(table, key) is not None]
     if len(given) > 1:
         place.refuse(given[1], f"there is {given[0]} already", "Keep one of them.")
@@ -144,6 +157,12 @@ def _source(
         host=table.host,
         strategy=values.choice(place, "strategy", table.strategy, STRATEGIES),
         verify=values.choice(place, "verify", table.verify, VERIFY_LEVELS),
+        max_age_s=(
+            None
+            if table.max_age is None
+            else values.duration_s(place, "max_age", table.max_age, at_least_s=_SHORTEST_MAX_AGE_S)
+        ),
+        ping_url=None if table.ping_url is None else values.http_url(place, "ping_url", table.ping_url),
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from holdfast.settings.document import Duration, Place, Size
 from holdfast.settings.paths import PathRules
@@ -56,6 +57,21 @@ def path(place: Place, key: str, value: str, rules: PathRules) -> Path:
 def paths(place: Place, key: str, values: Sequence[str], rules: PathRules) -> tuple[Path, ...]:
     """Several paths, absolute; an error names the element."""
     return tuple(path(place, f"{key}[{number}]", value, rules) for number, value in enumerate(values))
+
+
+def http_url(place: Place, key: str, value: str) -> str:
+    """An address that can be fetched.
+
+    Raises:
+        SettingsError: it is none.
+    """
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        place.refuse(key, "a URL is expected", 'Write one that begins with "https://".')
+    return value
 
 
 def choice(place: Place, key: str, value: str, choices: Sequence[str]) -> str:

@@ -8,7 +8,16 @@ from typing import Final
 import msgspec
 import pytest
 
-from holdfast.settings.document import RepositoryTable, ServerTable, SourceTable, TopTable, WorkerTable
+from holdfast.settings.document import (
+    JournalTable,
+    LogTable,
+    NoticesTable,
+    RepositoryTable,
+    ServerTable,
+    SourceTable,
+    TopTable,
+    WorkerTable,
+)
 from holdfast.settings.load import load_settings
 from holdfast.settings.model import Settings, WorkerSettings
 
@@ -45,6 +54,9 @@ def test_the_example_is_valid_and_its_defaults_are_the_defaults(tmp_path: Path) 
         ("sources.documents", SourceTable),
         ("server", ServerTable),
         ("worker", WorkerTable),
+        ("journal", JournalTable),
+        ("log", LogTable),
+        ("notices", NoticesTable),
     ],
 )
 def test_the_example_explains_every_key(table: str, kind: type[msgspec.Struct]) -> None:

@@ -1,0 +1,26 @@
+"""Opens the journal that the settings name, with the password that its database asks for."""
+
+from collections.abc import Mapping
+
+from holdfast.journal.journal import Journal
+from holdfast.settings.model import Settings
+from holdfast.settings.passwords import resolve_password
+
+
+def open_journal(
+    settings: Settings, environ: Mapping[str, str], given: Mapping[str, bytes] | None = None
+) -> Journal:
+    """The journal; nothing is connected yet.
+
+    given: passwords that were handed to this process, by location or, for the journal, by its URL.
+
+    Raises:
+        JournalUnavailableError: its URL is none.
+    """
+    url, source = settings.journal.url, settings.journal.password
+    if url is None:
+        return Journal.at(settings.journal_path)
+    if source is None:
+        return Journal(url)
+    handed = (given or {}).get(url)
+    return Journal(url, password=lambda: resolve_password(source, environ) if handed is None else handed)

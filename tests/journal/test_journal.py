@@ -1,0 +1,161 @@
+"""The journal on SQLite and on PostgreSQL: the same calls, the same answers."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from holdfast.errors import JournalUnavailableError
+from holdfast.journal.journal import Journal
+from holdfast.journal.records import FileAction, FileRecord, RunKind, RunOutcome, RunRecord, VerdictRecord
+from tests.support.postgres import Cluster
+
+RUN = RunRecord(
+    run_id="backup:mars:home:documents/0",
+    kind=RunKind.BACKUP,
+    status=RunOutcome.RUNNING,
+    repository="home",
+    source="documents",
+    host="mars",
+    trigger_kind="event",
+    trigger_by="watch",
+    trigger_evidence="a name that is not UTF-8 (\udcff) and one with a NUL (\0)",
+    strategy="incremental",
+    reason="the newest snapshot is its parent",
+    parent="ab" * 32,
+    started_ns=1_800_000_000_000_000_000,
+)
+ENDED = replace(
+    RUN,
+    status=RunOutcome.PARTIAL,
+    snapshot_id="cd" * 32,
+    ended_ns=RUN.started_ns + 5_000_000_000,
+    counters={"bytes_total": 1 << 50, "errors": 1},
+)
+FILES = [
+    FileRecord(path=b"/home/new", action=FileAction.NEW, size_bytes=1 << 40),
+    FileRecord(path=b"/home/\xff\0", action=FileAction.CHANGED, size_bytes=3),
+    FileRecord(path=b"/home/gone", action=FileAction.UNREADABLE, message="no such file \udcfe\0"),
+]
+
+
+def test_a_run_is_told_as_it_was_recorded(journal: Journal) -> None:
+    journal.record(ENDED)
+    found = journal.run(RUN.run_id)
+    assert found == replace(
+        ENDED, trigger_evidence=r"a name that is not UTF-8 (\udcff) and one with a NUL (\x00)"
+    )
+    assert journal.run("another") is None
+
+
+def test_a_late_attempt_and_a_second_record_lose_nothing(journal: Journal) -> None:
+    verdict = VerdictRecord(level="written", ok=False, problem_count=1, problems=("pack ab: \udcff\0",))
+    journal.record(RUN)
+    journal.record(ENDED)
+    journal.set_verdict(RUN.run_id, verdict)
+    journal.record(RUN)
+    journal.record(ENDED)
+    found = journal.run(RUN.run_id)
+    assert found is not None
+    assert found.status is RunOutcome.PARTIAL
+    assert found.verdict is not None
+    assert found.verdict.problems == (r"pack ab: \udcff\x00",)
+
+
+def test_files_are_told_in_their_order_and_once(journal: Journal) -> None:
+    assert journal.add_files(RUN.run_id, FILES) == 3
+    assert journal.add_files(RUN.run_id, FILES) == 3
+    told = list(journal.files(RUN.run_id))
+    assert [file.path for file in told] == [file.path for file in FILES]
+    assert told[2].message == r"no such file \udcfe\x00"
+    assert list(journal.files(RUN.run_id, [FileAction.CHANGED])) == [FILES[1]]
+    many = [FileRecord(path=b"/%d" % number, action=FileAction.NEW) for number in range(25_000)]
+    journal.add_files(RUN.run_id, many)
+    assert list(journal.files(RUN.run_id)) == many
+    journal.add_files(RUN.run_id, FILES[:1])
+    assert list(journal.files(RUN.run_id)) == FILES[:1]
+
+
+def test_runs_are_found_by_what_is_asked(journal: Journal) -> None:
+    hour = 3_600_000_000_000
+    outcomes = [RunOutcome.COMPLETE, RunOutcome.FAILED, RunOutcome.PARTIAL, RunOutcome.COMPLETE]
+    for number, outcome in enumerate(outcomes):
+        journal.record(
+            replace(
+                RUN,
+                run_id=f"run/{number}_{number}%",
+                source="etc" if number == 3 else "documents",
+                kind=RunKind.RESTORE if number == 2 else RunKind.BACKUP,
+                status=outcome,
+                started_ns=RUN.started_ns + number * hour,
+            )
+        )
+
+    def numbers(found: list[RunRecord]) -> list[str]:
+        return [run.run_id[4] for run in found]
+
+    assert numbers(journal.runs()) == ["3", "2", "1", "0"]
+    assert numbers(journal.runs(2)) == ["3", "2"]
+    assert numbers(journal.runs(source="documents", kind=RunKind.BACKUP)) == ["1", "0"]
+    assert numbers(journal.runs(statuses=[RunOutcome.FAILED, RunOutcome.PARTIAL])) == ["2", "1"]
+    assert numbers(journal.runs(since_ns=RUN.started_ns + hour, before_ns=RUN.started_ns + 3 * hour)) == [
+        "2",
+        "1",
+    ]
+    assert journal.runs(repository="another") == []
+    assert journal.ending_with("2%") == ["run/2_2%"]
+    assert journal.ending_with("_%") == []
+
+
+def test_writers_at_once_leave_each_run_once(new_journal: Callable[[], Journal]) -> None:
+    """A new database, whose tables all of them make, and one run that all of them record."""
+
+    def write(number: int) -> None:
+        journal = new_journal()
+        journal.record(RUN)
+        journal.record(ENDED)
+        journal.add_files(RUN.run_id, FILES)
+        journal.record(replace(RUN, run_id=f"run/{number}"))
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(write, range(16)))
+    journal = new_journal()
+    assert len(journal.runs()) == 17
+    assert [file.path for file in journal.files(RUN.run_id)] == [file.path for file in FILES]
+    found = journal.run(RUN.run_id)
+    assert found is not None
+    assert found.status is RunOutcome.PARTIAL
+
+
+def test_another_layout_is_left_alone(postgres: Cluster) -> None:
+    url = postgres.new_database("another_layout")
+    postgres.execute(
+        "CREATE TABLE schema_version (version INTEGER); INSERT INTO schema_version VALUES (2)",
+        "another_layout",
+    )
+    with pytest.raises(JournalUnavailableError, match="layout 2"):
+        Journal(url, password=b"canary-postgres-password".__bytes__).runs()
+    assert (
+        postgres.execute(r"SELECT count(*) FROM pg_tables WHERE tablename = 'runs'", "another_layout") == "0"
+    )
+
+
+@pytest.mark.parametrize("password", [b"a-wrong-one", b""])
+def test_a_server_that_refuses_is_told_without_the_password(postgres: Cluster, password: bytes) -> None:
+    with pytest.raises(JournalUnavailableError) as raised:
+        Journal(postgres.url(), password=password.__bytes__).record(RUN)
+    assert "canary" not in str(raised.value)
+    assert not password or password.decode() not in str(raised.value)
+
+
+def test_a_server_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(JournalUnavailableError, match="Backups go on without it"):
+        Journal(f"postgresql://me@/journal?host={tmp_path}").runs()
+
+
+@pytest.mark.parametrize("url", ["no url", "mysql://me@host/journal", "sqlite:///relative.db"])
+def test_what_is_no_journal_is_refused(url: str) -> None:
+    with pytest.raises(JournalUnavailableError):
+        Journal(url)
