@@ -1,16 +1,14 @@
 """What reading one file has in common, whether it is small or large: identity, retries, warnings."""
 
-import errno
 import os
 from dataclasses import dataclass
 from typing import Final
 
 from holdfast.backup.documents import Failed
-from holdfast.errors import TemporaryError
+from holdfast.source.trouble import explain
 
 MAX_READINGS: Final = 3
 CHANGED_WARNING: Final = "changed while it was read, three times; stored as last read"
-_OUR_OWN_TROUBLE: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +44,4 @@ def failed(error: OSError) -> Failed:
     Raises:
         TemporaryError: this process lacks descriptors or memory, which says nothing about the file.
     """
-    if error.errno in _OUR_OWN_TROUBLE:
-        raise TemporaryError(f"this worker is out of resources: {os.strerror(error.errno or 0)}") from error
-    return Failed(os.strerror(error.errno) if error.errno else str(error))
+    return Failed(explain(error))

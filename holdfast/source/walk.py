@@ -25,6 +25,7 @@ from holdfast.source.filters import Filter
 from holdfast.source.metadata import MetadataReader
 from holdfast.source.roots import BELOW_FLAGS, SourceRoots
 from holdfast.source.spec import SourceSpec
+from holdfast.source.trouble import explain
 
 MAX_OPEN_DIRECTORIES: Final = 32
 MAX_RUN_FILES: Final = 512
@@ -201,7 +202,7 @@ class Walker:
         try:
             yield from self._visit(level, name, path, way)
         except OSError as error:
-            yield Unreadable(path, _explain(error))
+            yield Unreadable(path, explain(error))
 
     def _files(self, level: _Level) -> Iterator[Files]:
         """The files that come next in a directory; what is something else, or fails, is left for `_visit`."""
@@ -281,7 +282,7 @@ class Walker:
             names = self._filter.select_names(descriptor, os.listdir(descriptor))
         except OSError as error:
             _close(level)
-            return level, Unreadable(path, _explain(error))
+            return level, Unreadable(path, explain(error))
         level.names = _remaining(names, after)
         return level, None
 
@@ -395,7 +396,3 @@ def _close(level: _Level) -> None:
     if level.fd >= 0:
         os.close(level.fd)
         level.fd = -1
-
-
-def _explain(error: OSError) -> str:
-    return os.strerror(error.errno) if error.errno else str(error)
