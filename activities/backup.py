@@ -7,6 +7,7 @@ from temporalio import activity
 
 from activities import answers, records
 from activities.calls import EngineCall, engine_call
+from activities.pacing import pace_of
 from activities.services import Services
 from contracts import names
 from contracts.backup import (
@@ -74,7 +75,8 @@ class BackupActivities:
             def report(files: int, read_bytes: int) -> None:
                 call.report(ShardHeartbeat(shard=message.shard, files_done=files, bytes_done=read_bytes))
 
-            stored = await store_shard(session, _key(message.run), spec, message.shard, report)
+            pace = pace_of(message.throttle)
+            stored = await store_shard(session, _key(message.run), spec, message.shard, report, pace)
             return answers.shard_stored(message.shard, stored)
 
     @activity.defn(name=names.COMMIT_SNAPSHOT)

@@ -31,7 +31,7 @@ def backup_begun(message: TriggerInput, opening: RunOpening, *, host: str) -> Ru
         parent="" if opening.parent is None else to_hex(opening.parent),
         started_ns=opening.started_ns,
     )
-    return _asked_by(record, request.trigger)
+    return asked_by(record, request.trigger)
 
 
 def backup_ended(message: LogInput, *, host: str) -> RunRecord:
@@ -64,7 +64,7 @@ def backup_ended(message: LogInput, *, host: str) -> RunRecord:
         counters=counters,
         failure_kind=message.failure_kind,
     )
-    return _asked_by(record, message.request.trigger)
+    return asked_by(record, message.request.trigger)
 
 
 def restore_begun(message: RestoreTriggerInput, opened: RestoreOpened, *, host: str) -> RunRecord:
@@ -80,7 +80,7 @@ def restore_begun(message: RestoreTriggerInput, opened: RestoreOpened, *, host: 
         snapshot_id=opened.snapshot_id,
         started_ns=message.started_ns,
     )
-    return _asked_by(record, request.trigger)
+    return asked_by(record, request.trigger)
 
 
 def restore_ended(message: RestoreLogInput, *, host: str) -> RunRecord:
@@ -99,7 +99,7 @@ def restore_ended(message: RestoreLogInput, *, host: str) -> RunRecord:
         counters=counters,
         failure_kind=message.failure_kind,
     )
-    return _asked_by(record, message.request.trigger)
+    return asked_by(record, message.request.trigger)
 
 
 def backup_verdict(report: VerifyReport) -> VerdictRecord:
@@ -136,7 +136,7 @@ def _finding(what: str, path: bytes) -> str:
     return f"{what}: {path.decode(errors='backslashreplace')}" if path else what
 
 
-def _asked_by(record: RunRecord, trigger: Trigger) -> RunRecord:
+def asked_by(record: RunRecord, trigger: Trigger) -> RunRecord:
     return replace(
         record,
         trigger_kind=trigger.kind.value,

@@ -8,6 +8,7 @@ from temporalio import activity
 
 from activities import answers, records
 from activities.calls import EngineCall, engine_call
+from activities.pacing import pace_of
 from activities.services import Services
 from contracts import names
 from contracts.common import CloseInput, RunRef, RunStatus, ShardHeartbeat, Verdict, VerifyInput
@@ -85,7 +86,8 @@ class RestoreActivities:
             options = await call.in_thread(lambda: self._services.restore_options(message.run.source))
             async with session.holding() as held:
                 run = RestoreRun.under(held, message.run.run_id, options)
-                summary = await restore_shard(run, message.shard, _reporter(call, message.shard))
+                pace = pace_of(message.throttle)
+                summary = await restore_shard(run, message.shard, _reporter(call, message.shard), pace)
             return ShardRestored(shard=message.shard, totals=answers.restore_totals(summary.counts))
 
     @activity.defn(name=names.FINISH_RESTORE)

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from contracts.common import RunPolicy, RunRef, RunStatus, Trigger, Verdict, VerifyLevel
+from contracts.control import ControlState, Throttle
 
 
 class Strategy(StrEnum):
@@ -107,6 +108,7 @@ class BackupProgress:
     shards_done: int = 0
     selected: SelectionTotals = field(default_factory=SelectionTotals)
     stored: StoredTotals = field(default_factory=StoredTotals)
+    control: ControlState = field(default_factory=ControlState)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,10 +158,11 @@ class PageSelected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreInput:
-    """Asks for one shard, which page `page` planned."""
+    """Asks for one shard of the plan."""
 
     run: RunRef
     shard: int
+    throttle: Throttle = field(default_factory=Throttle)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

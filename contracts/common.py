@@ -137,8 +137,11 @@ class CloseInput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """What the progress query answers, and what the command line draws. Totals grow while selection goes
-    on."""
+    """What the progress query answers, and what the command line draws. Totals grow while selection goes on.
+
+    bytes_per_second: the average since the run began, pauses included, as of the workflow's last step;
+    seconds_left at that rate, None while the totals are not known or nothing moves.
+    """
 
     run_id: str
     phase: Phase
@@ -152,6 +155,10 @@ class Progress:
     shards_done: int = 0
     errors: int = 0
     snapshot_id: str = ""
+    paused: bool = False
+    started_ns: int = 0
+    bytes_per_second: int = 0
+    seconds_left: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from contracts.common import RunPolicy, RunRef, RunStatus, Trigger, Verdict, VerifyLevel
+from contracts.control import ControlState, Throttle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +64,7 @@ class RestoreProgress:
     shards_done: int = 0
     space_checked: bool = False
     totals: RestoreTotals = field(default_factory=RestoreTotals)
+    control: ControlState = field(default_factory=ControlState)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +118,7 @@ class RestoreShardInput:
 
     run: RunRef
     shard: int
+    throttle: Throttle = field(default_factory=Throttle)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,17 +20,25 @@ SNAPSHOT: Final = SearchAttributeKey.for_keyword("HoldfastSnapshot")
 ALL_KEYS: Final[Sequence[SearchAttributeKey[str]]] = (SOURCE, STRATEGY, STATUS, SNAPSHOT)
 
 
+PAUSED: Final = "paused"
+
+
 def show_run(
-    *, source: str = "", strategy: str = "", status: RunStatus | None = None, snapshot: str = ""
+    *,
+    source: str = "",
+    strategy: str = "",
+    status: RunStatus | None = None,
+    snapshot: str = "",
+    paused: bool = False,
 ) -> None:
-    """Upsert those that are given."""
+    """Upsert those that are given; a run that is paused shows that as its status."""
     updates: list[SearchAttributeUpdate[str]] = []
     if source:
         updates.append(SOURCE.value_set(source))
     if strategy:
         updates.append(STRATEGY.value_set(str(strategy)))
     if status is not None:
-        updates.append(STATUS.value_set(status.value))
+        updates.append(STATUS.value_set(PAUSED if paused else status.value))
     if snapshot:
         updates.append(SNAPSHOT.value_set(snapshot))
     workflow.upsert_search_attributes(updates)

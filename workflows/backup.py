@@ -48,7 +48,8 @@ from contracts.common import (
     VerifyLevel,
 )
 from workflows.attributes import show_run
-from workflows.details import render
+from workflows.control import RunControl, SteeredWorkflow
+from workflows.details import control_notes, pace_of, render
 from workflows.failures import failure_of
 from workflows.pacing import Pacing
 from workflows.policies import ActivityCalls
@@ -60,15 +61,16 @@ MAX_COMMITS: Final = 10
 
 
 @workflow.defn(name=BACKUP_WORKFLOW)
-class BackupWorkflow:
+class BackupWorkflow(SteeredWorkflow):
     """One backup of one source into one repository."""
 
     @workflow.init
     def __init__(self, request: BackupRequest) -> None:
         self._request = request
-        self._calls = ActivityCalls(policy=request.policy)
-        self._pacing = Pacing(request.policy)
         self._progress = request.progress or _first_progress(request)
+        self._control = RunControl(self._progress.control)
+        self._calls = ActivityCalls(policy=request.policy, control=self._control)
+        self._pacing = Pacing(request.policy)
         self._phase = Phase.TRIGGER
         self._status = RunStatus.RUNNING
         self._selecting = False
@@ -78,13 +80,19 @@ class BackupWorkflow:
 
     @workflow.run
     async def run(self, request: BackupRequest) -> BackupResult:
-        """Run to the end. Fails with the type and message of the error that no retry can help."""
+        """Run to the end. Fails with the type and message of the error that no retry can help.
+
+        A run that was cancelled through the update or signal ends with a result that says so.
+        """
+        self._steerable()
         try:
             return await self._backup(request)
         except (FailureError, asyncio.CancelledError) as error:
             # Cancellation is delivered once per run, so what follows it here is not cancelled in its turn.
             cancelled = is_cancelled_exception(error)
             await self._end_early(RunStatus.CANCELLED if cancelled else RunStatus.FAILED, error)
+            if cancelled and self._control.state.cancel is not None:
+                return self._cancelled_result()
             if cancelled:
                 raise
             raise failure_of(error).as_workflow_failure() from error
@@ -94,6 +102,11 @@ class BackupWorkflow:
         """Where the run stands; bytes of shards that are not finished are in their heartbeats."""
         selected, stored = self._progress.selected, self._progress.stored
         known = selected.bytes_total - selected.bytes_to_read
+        rate, left = pace_of(
+            self._progress.begun_ns or self._progress.started_ns,
+            done=stored.bytes_read - stored.bytes_reread,
+            total=selected.bytes_to_read if self._progress.selection_complete else None,
+        )
         return Progress(
             run_id=self._progress.run_id,
             phase=self._phase,
@@ -107,6 +120,10 @@ class BackupWorkflow:
             shards_done=self._progress.shards_done,
             errors=selected.errors + stored.errors,
             snapshot_id=self._committed.snapshot_id if self._committed is not None else "",
+            paused=self._control.state.pause is not None,
+            started_ns=self._progress.started_ns,
+            bytes_per_second=rate,
+            seconds_left=left,
         )
 
     async def _backup(self, request: BackupRequest) -> BackupResult:
@@ -130,6 +147,7 @@ class BackupWorkflow:
             "remove the workspace",
         )
         self._status = committed.status
+        self._control.is_over = True
         self._enter(Phase.DONE)
         show_run(status=committed.status)
         return self._result(opened, committed, ended_ns)
@@ -183,7 +201,7 @@ class BackupWorkflow:
             self._selecting = True
             return self._select_page()
         if (
-            self._storing < self._request.policy.window
+            self._storing < (self._control.window or self._request.policy.window)
             and self._progress.shards_started < self._progress.shards_planned
         ):
             shard = self._progress.shards_started
@@ -220,7 +238,10 @@ class BackupWorkflow:
     async def _store(self, shard: int) -> None:
         self._pacing.shard_started()
         stored = await self._calls.copying(
-            names.STORE_SHARD, StoreInput(run=self._run_ref(), shard=shard), ShardStored, f"shard {shard}"
+            names.STORE_SHARD,
+            lambda: StoreInput(run=self._run_ref(), shard=shard, throttle=self._control.state.throttle),
+            ShardStored,
+            f"shard {shard}",
         )
         self._progress = replace(self._progress, stored=self._progress.stored.plus(stored.totals))
 
@@ -238,7 +259,8 @@ class BackupWorkflow:
             self._show()
 
         def next_work() -> Work | None:
-            if self._storing >= self._request.policy.window or self._pacing.is_long():
+            window = self._control.window or self._request.policy.window
+            if self._storing >= window or self._pacing.is_long():
                 return None
             shard = next(waiting, None)
             if shard is None:
@@ -301,6 +323,7 @@ class BackupWorkflow:
         """Leave a run that can be resumed, and a record that says how it ended; whatever of that is
         possible."""
         self._status = status
+        self._control.is_over = True
         show_run(status=status)
         ended_ns = workflow.time_ns()
         kind = "" if status is RunStatus.CANCELLED else failure_of(error).kind
@@ -354,6 +377,20 @@ class BackupWorkflow:
             verdict=self._verdict,
         )
 
+    def _cancelled_result(self) -> BackupResult:
+        opened = self._progress.opened
+        return BackupResult(
+            run_id=self._progress.run_id,
+            status=RunStatus.CANCELLED,
+            parent="" if opened is None else opened.parent,
+            strategy=self._request.strategy if opened is None else opened.strategy,
+            reason="" if opened is None else opened.reason,
+            started_ns=self._progress.started_ns,
+            ended_ns=workflow.time_ns(),
+            selected=self._progress.selected,
+            stored=self._progress.stored,
+        )
+
     def _run_ref(self) -> RunRef:
         return RunRef(
             run_id=self._progress.run_id,
@@ -364,7 +401,12 @@ class BackupWorkflow:
 
     def _continue_as_new(self) -> None:
         """Go on in a new history; the window is drained, so every shard that was started is done."""
-        workflow.continue_as_new(replace(self._request, progress=self._progress))
+        progress = replace(self._progress, control=self._control.state)
+        workflow.continue_as_new(replace(self._request, progress=progress))
+
+    def _on_control(self) -> None:
+        show_run(status=self._status, paused=self._control.state.pause is not None)
+        self._show()
 
     def _enter(self, phase: Phase) -> None:
         self._phase = phase
@@ -377,6 +419,7 @@ class BackupWorkflow:
             notes.append(
                 f"Verified ({self._verdict.level.value}): {'good' if self._verdict.ok else 'PROBLEMS'}"
             )
+        notes += control_notes(self._control.state)
         elapsed_ns = workflow.time_ns() - self._progress.begun_ns
         workflow.set_current_details(render(self.progress(), elapsed_ns=elapsed_ns, notes=notes))
 

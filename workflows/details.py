@@ -3,7 +3,10 @@
 from collections.abc import Iterable
 from typing import Final
 
+from temporalio import workflow
+
 from contracts.common import Progress, RunStatus
+from contracts.control import NORMAL_PRIORITY, Asked, ControlState
 
 _NS_PER_S: Final = 10**9
 _BYTES_PER_STEP: Final = 1024
@@ -27,6 +30,44 @@ def render(progress: Progress, *, elapsed_ns: int, notes: Iterable[str] = ()) ->
         lines.append(f"\nSnapshot `{progress.snapshot_id[:8]}`")
     lines.extend(f"\n{note}" for note in notes if note)
     return "\n".join(lines)
+
+
+def pace_of(begun_ns: int, *, done: int, total: int | None) -> tuple[int, int | None]:
+    """Bytes per second since `begun_ns`, and the seconds that the rest takes at that rate, where both are known."""
+    elapsed_ns = workflow.time_ns() - begun_ns
+    if elapsed_ns < _NS_PER_S:
+        return 0, None
+    rate = done * _NS_PER_S // elapsed_ns
+    if total is None or not rate:
+        return rate, None
+    return rate, max(0, total - done) // rate
+
+
+def control_notes(state: ControlState) -> list[str]:
+    """What was asked of the run, in words."""
+    notes: list[str] = []
+    if state.pause is not None:
+        notes.append(f"**Paused**{_by(state.pause)}: nothing is read or written until `resume`")
+    if state.throttle.limits:
+        rate = state.throttle.bytes_per_second
+        limit = f"{format_bytes(rate)}/s" if rate else "none"
+        windows = [
+            f"{w.start} to {w.end}: {format_bytes(w.bytes_per_second)}/s"
+            if w.bytes_per_second
+            else f"{w.start} to {w.end}: no limit"
+            for w in state.throttle.windows
+        ]
+        notes.append("Throttle: " + "; ".join([limit, *windows]))
+    if state.priority != NORMAL_PRIORITY:
+        notes.append(f"Priority: {state.priority}")
+    if state.cancel is not None:
+        notes.append(f"Cancelled{_by(state.cancel)}")
+    return notes
+
+
+def _by(asked: Asked) -> str:
+    by = f" by {asked.by}" if asked.by else ""
+    return f"{by} ({asked.reason})" if asked.reason else by
 
 
 def _headline(progress: Progress) -> str:

@@ -9,14 +9,17 @@ Cancellation waits until an activity has really stopped: what runs after it may 
 more.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, TypeVar
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy
+from temporalio.common import Priority, RetryPolicy
 
 from contracts.common import RunPolicy, copy_queue
+from contracts.control import NORMAL_PRIORITY
+from workflows.control import RunControl
 
 ResultT = TypeVar("ResultT")
 
@@ -26,7 +29,7 @@ LAST_WORDS_ATTEMPTS: Final = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActivityCalls:
-    """Calls activities as one run's policy says.
+    """Calls activities as one run's policy says. control: lets each but the last words be paused and started again.
 
     quick: bounded work (a page, a record). lasting: may take hours, on the light queue (commit, verify).
     copying: moves bytes, on the copy queue. last_words: as quick, but gives up soon, so that a run that has
@@ -34,6 +37,7 @@ class ActivityCalls:
     """
 
     policy: RunPolicy
+    control: RunControl | None = None
 
     async def quick(self, name: str, message: object, result: type[ResultT], summary: str) -> ResultT:
         """Run a bounded activity on the light queue."""
@@ -43,8 +47,10 @@ class ActivityCalls:
         """Run an activity that may take long on the light queue."""
         return await self._call(name, message, result, summary, timeout_s=self.policy.shard_timeout_s)
 
-    async def copying(self, name: str, message: object, result: type[ResultT], summary: str) -> ResultT:
-        """Run a byte-moving activity on the copy queue."""
+    async def copying(
+        self, name: str, message: Callable[[], object], result: type[ResultT], summary: str
+    ) -> ResultT:
+        """Run a byte-moving activity on the copy queue; `message` is asked for anew each time it is started."""
         return await self._call(
             name,
             message,
@@ -56,7 +62,7 @@ class ActivityCalls:
 
     async def last_words(self, name: str, message: object, summary: str) -> None:
         """Run a bounded activity at the end of a run that failed or was cancelled."""
-        await self._call(
+        await self._start(
             name,
             message,
             type(None),
@@ -74,9 +80,25 @@ class ActivityCalls:
         *,
         timeout_s: float,
         queue: str | None = None,
-        attempts: int | None = None,
     ) -> ResultT:
-        answer: ResultT = await workflow.execute_activity(
+        def start() -> "workflow.ActivityHandle[ResultT]":
+            asked = message() if callable(message) else message
+            return self._start(name, asked, result, summary, timeout_s=timeout_s, queue=queue)
+
+        return await (start() if self.control is None else self.control.steered(start))
+
+    def _start(
+        self,
+        name: str,
+        message: object,
+        result: type[ResultT],
+        summary: str,
+        *,
+        timeout_s: float,
+        queue: str | None = None,
+        attempts: int | None = None,
+    ) -> "workflow.ActivityHandle[ResultT]":
+        handle: workflow.ActivityHandle[ResultT] = workflow.start_activity(
             name,
             message,
             task_queue=queue,
@@ -90,5 +112,11 @@ class ActivityCalls:
             ),
             cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
             summary=summary,
+            priority=self._priority(),
         )
-        return answer
+        return handle
+
+    def _priority(self) -> Priority:
+        if self.control is None or self.control.state.priority == NORMAL_PRIORITY:
+            return Priority.default
+        return Priority(priority_key=self.control.state.priority)

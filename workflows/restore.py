@@ -41,7 +41,8 @@ from contracts.restore import (
     SpaceInput,
 )
 from workflows.attributes import show_run
-from workflows.details import render
+from workflows.control import RunControl, SteeredWorkflow
+from workflows.details import control_notes, pace_of, render
 from workflows.failures import failure_of
 from workflows.pacing import Pacing
 from workflows.policies import ActivityCalls
@@ -50,17 +51,18 @@ from workflows.window import Work, run_window
 
 
 @workflow.defn(name=RESTORE_WORKFLOW)
-class RestoreWorkflow:
+class RestoreWorkflow(SteeredWorkflow):
     """One restore of one selection from one repository."""
 
     @workflow.init
     def __init__(self, request: RestoreRequest) -> None:
         self._request = request
-        self._calls = ActivityCalls(policy=request.policy)
-        self._pacing = Pacing(request.policy)
         self._progress = request.progress or RestoreProgress(
             run_id=run_id_of(request.resume_run), started_ns=workflow.time_ns()
         )
+        self._control = RunControl(self._progress.control)
+        self._calls = ActivityCalls(policy=request.policy, control=self._control)
+        self._pacing = Pacing(request.policy)
         self._phase = Phase.TRIGGER
         self._status = RunStatus.RUNNING
         self._restoring = 0
@@ -68,13 +70,19 @@ class RestoreWorkflow:
 
     @workflow.run
     async def run(self, request: RestoreRequest) -> RestoreResult:
-        """Run to the end. Fails with the type and message of the error that no retry can help."""
+        """Run to the end. Fails with the type and message of the error that no retry can help.
+
+        A run that was cancelled through the update or signal ends with a result that says so.
+        """
+        self._steerable()
         try:
             return await self._restore(request)
         except (FailureError, asyncio.CancelledError) as error:
             # Cancellation is delivered once per run, so what follows it here is not cancelled in its turn.
             cancelled = is_cancelled_exception(error)
             await self._end_early(RunStatus.CANCELLED if cancelled else RunStatus.FAILED, error)
+            if cancelled and self._control.state.cancel is not None:
+                return self._result(RunStatus.CANCELLED, workflow.time_ns())
             if cancelled:
                 raise
             raise failure_of(error).as_workflow_failure() from error
@@ -84,6 +92,11 @@ class RestoreWorkflow:
         """Where the run stands; bytes of shards that are not finished are in their heartbeats."""
         totals = self._progress.totals
         opened = self._progress.opened
+        rate, left = pace_of(
+            self._progress.started_ns,
+            done=totals.bytes_written,
+            total=totals.bytes_to_write if self._progress.selection_complete else None,
+        )
         return Progress(
             run_id=self._progress.run_id,
             phase=self._phase,
@@ -97,6 +110,10 @@ class RestoreWorkflow:
             shards_done=self._progress.shards_done,
             errors=totals.errors,
             snapshot_id=opened.snapshot_id if opened is not None else "",
+            paused=self._control.state.pause is not None,
+            started_ns=self._progress.started_ns,
+            bytes_per_second=rate,
+            seconds_left=left,
         )
 
     async def _restore(self, request: RestoreRequest) -> RestoreResult:
@@ -119,12 +136,17 @@ class RestoreWorkflow:
             "remove the workspace",
         )
         self._status = status
+        self._control.is_over = True
         self._enter(Phase.DONE)
         show_run(status=status)
+        return self._result(status, ended_ns)
+
+    def _result(self, status: RunStatus, ended_ns: int) -> RestoreResult:
+        opened = self._progress.opened
         return RestoreResult(
             run_id=self._progress.run_id,
             status=status,
-            snapshot_id=opened.snapshot_id,
+            snapshot_id="" if opened is None else opened.snapshot_id,
             started_ns=self._progress.started_ns,
             ended_ns=ended_ns,
             totals=self._progress.totals,
@@ -200,7 +222,8 @@ class RestoreWorkflow:
         return finished.status
 
     def _next_work(self) -> Work | None:
-        if self._pacing.is_long() or self._restoring >= self._request.policy.window:
+        window = self._control.window or self._request.policy.window
+        if self._pacing.is_long() or self._restoring >= window:
             return None
         shard = self._progress.shards_started
         if shard >= self._progress.shards_planned:
@@ -213,7 +236,9 @@ class RestoreWorkflow:
     async def _restore_shard(self, shard: int) -> None:
         restored = await self._calls.copying(
             names.RESTORE_SHARD,
-            RestoreShardInput(run=self._run_ref(), shard=shard),
+            lambda: RestoreShardInput(
+                run=self._run_ref(), shard=shard, throttle=self._control.state.throttle
+            ),
             ShardRestored,
             f"shard {shard}",
         )
@@ -246,6 +271,7 @@ class RestoreWorkflow:
         """Leave a run that can be resumed, and a record that says how it ended; whatever of that is
         possible."""
         self._status = status
+        self._control.is_over = True
         show_run(status=status)
         ended_ns = workflow.time_ns()
         kind = "" if status is RunStatus.CANCELLED else failure_of(error).kind
@@ -283,7 +309,12 @@ class RestoreWorkflow:
 
     def _continue_as_new(self) -> None:
         """Go on in a new history; the window is drained, so every shard that was started is done."""
-        workflow.continue_as_new(replace(self._request, progress=self._progress))
+        progress = replace(self._progress, control=self._control.state)
+        workflow.continue_as_new(replace(self._request, progress=progress))
+
+    def _on_control(self) -> None:
+        show_run(status=self._status, paused=self._control.state.pause is not None)
+        self._show()
 
     def _enter(self, phase: Phase) -> None:
         self._phase = phase
@@ -294,6 +325,9 @@ class RestoreWorkflow:
         workflow.set_current_details(render(self.progress(), elapsed_ns=elapsed_ns, notes=self._notes()))
 
     def _notes(self) -> list[str]:
-        if self._verdict is None:
-            return []
-        return [f"Verified ({self._verdict.level.value}): {'good' if self._verdict.ok else 'PROBLEMS'}"]
+        notes = control_notes(self._control.state)
+        if self._verdict is not None:
+            notes.append(
+                f"Verified ({self._verdict.level.value}): {'good' if self._verdict.ok else 'PROBLEMS'}"
+            )
+        return notes

@@ -43,7 +43,11 @@ class LargeFileReader:
         stream: BlockStream,
         compute: Compute,
         announce: Callable[[int], Awaitable[None]],
+        hold_back: Callable[[int], Awaitable[None]],
     ) -> None:
+        """announce: told how far will be read; hold_back: asked to wait for the bytes' turn, after they were read
+        and before more is, so that being stopped meanwhile waits for no reading thread."""
+        self._hold_back = hold_back
         self._sink = sink
         self._metadata = metadata
         self._state = state
@@ -125,6 +129,7 @@ class LargeFileReader:
 
         async def consume(data: memoryview, *, final: bool) -> int:
             used = await self._compute(partial(save, data, final=final))
+            await self._hold_back(used)
             progressed()
             return used
 

@@ -43,6 +43,7 @@ from holdfast.chunker import Chunker
 from holdfast.errors import RunStateError
 from holdfast.format.index import BlobType
 from holdfast.ids import BlobId
+from holdfast.pace import Pace
 from holdfast.repository.documents import decide, load
 from holdfast.repository.layout import pack_name
 from holdfast.repository.packer import Packer
@@ -59,9 +60,14 @@ ReturnT = TypeVar("ReturnT")
 
 
 async def store_shard(
-    session: RepositorySession, key: RunKey, spec: SourceSpec, shard: int, on_progress: OnProgress
+    session: RepositorySession,
+    key: RunKey,
+    spec: SourceSpec,
+    shard: int,
+    on_progress: OnProgress,
+    pace: Pace | None = None,
 ) -> ShardResult:
-    """Store one shard; the result that stands.
+    """Store one shard; the result that stands. pace: how fast the source may be read, None for no limit.
 
     Raises:
         RunStateError: the plan of the shard is gone.
@@ -75,7 +81,7 @@ async def store_shard(
     plan = await asyncio.to_thread(_load_plan, workspace, key, shard)
     async with session.holding() as held:
         await asyncio.to_thread(held.refresh)
-        attempt = ShardAttempt(held, workspace, key, spec, shard, plan, on_progress)
+        attempt = ShardAttempt(held, workspace, key, spec, shard, plan, on_progress, pace)
         return await attempt.run()
 
 
@@ -101,6 +107,7 @@ class ShardAttempt:
         shard: int,
         plan: ShardPlan,
         on_progress: OnProgress,
+        pace: Pace | None,
     ) -> None:
         self._held = held
         self._workspace = workspace
@@ -108,6 +115,7 @@ class ShardAttempt:
         self._plan = plan
         self._spec = spec
         self._on_progress = on_progress
+        self._pace = pace
         self._checkpoints = ShardCheckpoints(workspace, key, shard)
         self._metadata = MetadataReader(with_atime=spec.with_atime)
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="shard")
@@ -147,12 +155,15 @@ class ShardAttempt:
             BlockStream(self._executor),
             self._compute,
             self._announce,
+            self._hold_back,
         )
         files = self._plan.files
         while (done := len(state.outcomes)) < len(files):
-            batch = _batch(files, done)
+            batch = _batch(files, done, self._piece_bytes(BATCH_BYTES))
             if batch:
-                await self._announce(state.position + sum(file.size for file in batch))
+                size = sum(file.size for file in batch)
+                await self._announce(state.position + size)
+                await self._hold_back(size)
                 read_whole = await self._compute(self._read_batch, small, state, directories, batch)
                 if not read_whole:
                     await large.read(files[len(state.outcomes)], self._progressed(state))
@@ -186,6 +197,16 @@ class ShardAttempt:
 
     async def _announce(self, position: int) -> None:
         await asyncio.to_thread(self._checkpoints.announce, position, self._plan.bytes_to_read)
+
+    async def _hold_back(self, count: int) -> None:
+        """Wait until so many bytes are due."""
+        if self._pace is not None:
+            wait_s = self._pace.spend(count)
+            if wait_s:
+                await asyncio.sleep(wait_s)
+
+    def _piece_bytes(self, most: int) -> int:
+        return most if self._pace is None else self._pace.piece_bytes(most)
 
     async def _compute(self, function: Callable[..., ReturnT], *arguments: object) -> ReturnT:
         return await asyncio.get_running_loop().run_in_executor(self._executor, function, *arguments)
@@ -228,12 +249,12 @@ class ShardAttempt:
             saving.exception()
 
 
-def _batch(files: tuple[FileToRead, ...], start: int) -> list[FileToRead]:
+def _batch(files: tuple[FileToRead, ...], start: int, most_bytes: int) -> list[FileToRead]:
     """The small files from `start` on that go into one thread hop; empty where a large one comes first."""
     batch: list[FileToRead] = []
     size = 0
     for file in files[start : start + BATCH_FILES]:
-        if file.size >= SMALL_FILE_BYTES or file.end >= 0 or file.start > 0 or size >= BATCH_BYTES:
+        if file.size >= SMALL_FILE_BYTES or file.end >= 0 or file.start > 0 or size >= most_bytes:
             break
         batch.append(file)
         size += file.size

@@ -13,6 +13,7 @@ from typing import Final
 from holdfast.errors import HoldfastError, IntegrityError
 from holdfast.format.index import BlobType
 from holdfast.ids import BlobId
+from holdfast.pace import Pace
 from holdfast.repository.loader import BlobLoader, PackRange
 from holdfast.restore.contents import Piece
 from holdfast.restore.jobs import Job
@@ -28,8 +29,15 @@ class Fetcher:
     """Fetches for one group of jobs after the other."""
 
     def __init__(
-        self, loader: BlobLoader, *, sparse: bool, stop: Stop, on_bytes: Callable[[int], None]
+        self,
+        loader: BlobLoader,
+        *,
+        sparse: bool,
+        stop: Stop,
+        on_bytes: Callable[[int], None],
+        pace: Pace | None,
     ) -> None:
+        self._pace = pace
         self._loader = loader
         self._sparse = sparse
         self._stop = stop
@@ -58,7 +66,7 @@ class Fetcher:
         if not places:
             return
         reads = self._loader.plan_reads(places)
-        if len(reads) > 1 and total >= LARGE_BLOB_BYTES * len(places):
+        if self._pace is None and len(reads) > 1 and total >= LARGE_BLOB_BYTES * len(places):
             pool = self._pool = self._pool or ThreadPoolExecutor(THREADS, "restore")
             _wait_for_all([pool.submit(self._read, read, places) for read in reads])
             return
@@ -67,6 +75,8 @@ class Fetcher:
 
     def _read(self, read: PackRange, places: dict[BlobId, list[tuple[Job, Piece]]]) -> None:
         self._stop.check()
+        if self._pace is not None:
+            self._stop.wait(self._pace.spend(read.length))
         pending = {entry.id for entry in read.entries}
         try:
             for blob, data in self._loader.read_range(read):

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from holdfast.errors import HoldfastError, RunStateError
+from holdfast.pace import Pace
 from holdfast.repository.documents import decide, load
 from holdfast.restore.attempts import Attempt
 from holdfast.restore.documents import (
@@ -43,8 +44,12 @@ _PATH_BYTES: Final = 16 * 1024 * 1024
 _REPORT_BYTES: Final = 4 * 1024 * 1024
 
 
-async def restore_shard(run: RestoreRun, shard: int, progress: Progress) -> ShardSummary:
+async def restore_shard(
+    run: RestoreRun, shard: int, progress: Progress, pace: Pace | None = None
+) -> ShardSummary:
     """Restore the files of one shard; what is already whole on disk is not written again.
+
+    pace: how fast the repository may be read, None for no limit.
 
     Cancelling the task stops the threads before it returns; nothing half-written has a final name.
 
@@ -54,16 +59,18 @@ async def restore_shard(run: RestoreRun, shard: int, progress: Progress) -> Shar
         RunStateError: the shard's plan is not there.
         LockLostError, StorageUnavailableError, StorageDeniedError: the repository cannot be read any more.
     """
-    return await run_stoppable(lambda stop: restore_shard_now(run, shard, progress, stop))
+    return await run_stoppable(lambda stop: restore_shard_now(run, shard, progress, stop, pace))
 
 
-def restore_shard_now(run: RestoreRun, shard: int, progress: Progress, stop: Stop) -> ShardSummary:
+def restore_shard_now(
+    run: RestoreRun, shard: int, progress: Progress, stop: Stop, pace: Pace | None = None
+) -> ShardSummary:
     """The same for callers without an event loop."""
     result = load(run.workspace, shard_name(shard, "result"), ShardResult)
     if result is None:
         plan = load_shard(run, shard)
         attempt = Attempt(run.workspace, f"shard-{shard:08d}")
-        result = _ShardRestore(run, plan, attempt, progress, stop).result()
+        result = _ShardRestore(run, plan, attempt, progress, stop, pace).result()
         attempt.check()
         result = decide(run.workspace, shard_name(shard, "result"), result)
     return ShardSummary(shard=shard, counts=result.counts)
@@ -88,7 +95,13 @@ class _ShardRestore:
     """One attempt at one shard."""
 
     def __init__(
-        self, run: RestoreRun, plan: ShardPlan, attempt: Attempt, progress: Progress, stop: Stop
+        self,
+        run: RestoreRun,
+        plan: ShardPlan,
+        attempt: Attempt,
+        progress: Progress,
+        stop: Stop,
+        pace: Pace | None,
     ) -> None:
         self._run = run
         self._plan = plan
@@ -101,7 +114,9 @@ class _ShardRestore:
         self._problems: list[Problem] = []
         self._bytes_written = self._bytes_kept = 0
         self._reported_bytes = 0
-        self._fetcher = Fetcher(run.loader, sparse=run.options.sparse, stop=stop, on_bytes=self._on_bytes)
+        self._fetcher = Fetcher(
+            run.loader, sparse=run.options.sparse, stop=stop, on_bytes=self._on_bytes, pace=pace
+        )
         self._bench = Workbench(
             index=run.index,
             options=run.options,

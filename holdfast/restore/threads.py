@@ -26,6 +26,11 @@ class Stop:
         if self._event.is_set():
             raise _Stopped
 
+    def wait(self, seconds: float) -> None:
+        """Let time pass; ends the work when it was told to stop meanwhile."""
+        if self._event.wait(seconds):
+            raise _Stopped
+
 
 async def run_stoppable(work: Callable[[Stop], ResultT]) -> ResultT:
     """The result of `work`. A cancellation tells it to stop, waits until it has, and goes on as a cancellation."""

@@ -24,9 +24,11 @@ class Script(Protocol):
 
 
 @contextlib.asynccontextmanager
-async def workers(client: Client, script: Script, *, cached_workflows: int = 100) -> AsyncIterator[str]:
-    """Two workers as in production; yields the queue."""
-    queue = f"test.{uuid.uuid4()}"
+async def workers(
+    client: Client, script: Script, *, cached_workflows: int = 100, queue: str = ""
+) -> AsyncIterator[str]:
+    """Two workers as in production; yields the queue, a new one unless it is given."""
+    queue = queue or f"test.{uuid.uuid4()}"
     light = Worker(
         client,
         task_queue=queue,

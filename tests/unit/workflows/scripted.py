@@ -28,6 +28,7 @@ from contracts.backup import (
     TriggerInput,
 )
 from contracts.common import CloseInput, RunStatus, Verdict, VerifyInput
+from contracts.control import Throttle
 
 SNAPSHOT_ID = "5" * 64
 PARENT_ID = "7" * 64
@@ -65,6 +66,7 @@ class ScriptedBackup:
     triggers: list[TriggerInput] = field(default_factory=list)
     logs: list[LogInput] = field(default_factory=list)
     closes: list[CloseInput] = field(default_factory=list)
+    throttles: list[Throttle] = field(default_factory=list)
     stored: Counter[tuple[int, int]] = field(default_factory=Counter)
     gone: set[int] = field(default_factory=set)
     storing: int = 0
@@ -107,6 +109,7 @@ class ScriptedBackup:
     @activity.defn(name=names.STORE_SHARD)
     async def store(self, message: StoreInput) -> ShardStored:
         self.storing += 1
+        self.throttles.append(message.throttle)
         self.most_storing = max(self.most_storing, self.storing)
         try:
             await self._begin(names.STORE_SHARD, message.shard)

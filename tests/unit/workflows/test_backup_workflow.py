@@ -174,6 +174,9 @@ async def test_progress_is_answered_while_it_runs(client: Client) -> None:
         bytes_done=1000,
         shards_total=2,
         shards_done=1,
+        started_ns=result.started_ns,
+        bytes_per_second=progress.bytes_per_second,
+        seconds_left=progress.seconds_left,
     )
     assert (at_the_end.phase, at_the_end.status) == (Phase.DONE, RunStatus.COMPLETE)
     assert at_the_end.snapshot_id == SNAPSHOT_ID

@@ -1,0 +1,19 @@
+"""The throttle that a run was asked for, as the engine's rules."""
+
+from contracts.control import Throttle, minute_of_day
+from holdfast.pace import Pace, RateRules, RateWindow
+
+
+def pace_of(throttle: Throttle) -> Pace | None:
+    """The pace of one activity; None where nothing is limited. Only one activity of a throttled run moves bytes."""
+    if not throttle.limits:
+        return None
+    windows = tuple(
+        RateWindow(
+            start_minute=minute_of_day(window.start),
+            end_minute=minute_of_day(window.end),
+            bytes_per_second=window.bytes_per_second,
+        )
+        for window in throttle.windows
+    )
+    return Pace(RateRules(bytes_per_second=throttle.bytes_per_second, windows=windows))

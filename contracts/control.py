@@ -1,0 +1,116 @@
+"""What may be asked of a run that is under way: pause, resume, throttle, cancel, change its priority.
+
+Each is an update (its answer says whether it was taken) and a signal of the same name, for services that only
+signal. Updates go on being taken after a history has used up its 10,000 signals.
+"""
+
+import re
+from dataclasses import dataclass, field
+from typing import Final
+
+PAUSE: Final = "pause"
+RESUME: Final = "resume"
+THROTTLE: Final = "throttle"
+CANCEL: Final = "cancel"
+SET_PRIORITY: Final = "set_priority"
+CONTROL_QUERY: Final = "control"
+
+HIGHEST_PRIORITY: Final = 1
+LOWEST_PRIORITY: Final = 5
+NORMAL_PRIORITY: Final = 3
+MIN_RATE_BYTES: Final = 1024
+_CLOCK: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)", re.ASCII)
+_MAX_WINDOWS: Final = 48
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """Who asks, and why; both are shown and recorded."""
+
+    by: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThrottleWindow:
+    """A daily time by the worker's local clock, "22:00" to "06:00" say, and the rate in it (0: as fast as possible)."""
+
+    start: str
+    end: str
+    bytes_per_second: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Throttle:
+    """How fast a run may read its source (a backup) or the repository (a restore); 0 means as fast as possible.
+
+    The first window that holds the time decides, else bytes_per_second.
+    """
+
+    bytes_per_second: int = 0
+    windows: tuple[ThrottleWindow, ...] = ()
+
+    @property
+    def limits(self) -> bool:
+        """Whether there is ever a limit."""
+        return bool(self.bytes_per_second or any(window.bytes_per_second for window in self.windows))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThrottleRequest:
+    """A new throttle in place of the one before."""
+
+    throttle: Throttle = field(default_factory=Throttle)
+    asked: Asked = field(default_factory=Asked)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriorityRequest:
+    """A new priority for the activities that are started from now on: 1 is the highest, 5 the lowest."""
+
+    priority: int = NORMAL_PRIORITY
+    asked: Asked = field(default_factory=Asked)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlState:
+    """What was asked of a run so far. It goes along when the run continues as new.
+
+    pause: who paused it and why, None while it is not paused. paused_ns: since when.
+    """
+
+    pause: Asked | None = None
+    paused_ns: int = 0
+    throttle: Throttle = field(default_factory=Throttle)
+    priority: int = NORMAL_PRIORITY
+    cancel: Asked | None = None
+
+
+def minute_of_day(clock: str) -> int:
+    """Minutes since midnight of a time of day such as 06:30.
+
+    Raises:
+        ValueError: it is no time of day.
+    """
+    match = _CLOCK.fullmatch(clock)
+    if match is None:
+        raise ValueError(f"{clock!r} is no time of day; write one like 22:30")
+    return int(match[1]) * 60 + int(match[2])
+
+
+def check_throttle(throttle: Throttle) -> None:
+    """Refuse what cannot be meant.
+
+    Raises:
+        ValueError: a rate below 1 KiB/s, a time that is none, or too many windows.
+    """
+    if len(throttle.windows) > _MAX_WINDOWS:
+        raise ValueError(f"more than {_MAX_WINDOWS} windows")
+    for rate in (throttle.bytes_per_second, *(window.bytes_per_second for window in throttle.windows)):
+        if rate and rate < MIN_RATE_BYTES:
+            raise ValueError(
+                f"a rate is at least {MIN_RATE_BYTES} bytes per second, or 0 for none; to stop, pause"
+            )
+    for window in throttle.windows:
+        if minute_of_day(window.start) == minute_of_day(window.end):
+            raise ValueError("a window that ends when it begins; for the whole day leave the windows out")

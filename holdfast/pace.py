@@ -1,0 +1,80 @@
+"""How fast a piece of work may go: a limit in bytes per second that may depend on the time of day.
+
+What is spent is counted against a moment in the future: each `spend` moves it on by the time that the bytes are worth,
+and the answer is how long to wait until it has come. So the average keeps to the rate whatever the pieces' sizes, and
+time that was not used is forgotten after a second instead of making a burst later.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+_FORGIVEN_S: Final = 1.0
+_MINUTES_PER_DAY: Final = 24 * 60
+PIECE_S: Final = 1.0
+"""Work that can choose takes pieces of about this much time, so that a limit is felt as a steady pace."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateWindow:
+    """A daily stretch of time, in minutes since local midnight, that may go over midnight; 0 bytes: no limit in it."""
+
+    start_minute: int
+    end_minute: int
+    bytes_per_second: int
+
+    def holds(self, minute: int) -> bool:
+        """Whether it is within."""
+        length = (self.end_minute - self.start_minute) % _MINUTES_PER_DAY
+        return (minute - self.start_minute) % _MINUTES_PER_DAY < length
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateRules:
+    """The first window that holds the time decides, else bytes_per_second; 0 means no limit."""
+
+    bytes_per_second: int = 0
+    windows: tuple[RateWindow, ...] = ()
+
+    def rate_at(self, minute: int) -> int:
+        """The limit at a minute of the local day."""
+        return next((w.bytes_per_second for w in self.windows if w.holds(minute)), self.bytes_per_second)
+
+
+def local_minute() -> int:
+    """Minutes since midnight on this host's clock."""
+    now = time.localtime()
+    return now.tm_hour * 60 + now.tm_min
+
+
+class Pace:
+    """Keeps one piece of work to its rules. For one thread at a time."""
+
+    def __init__(
+        self,
+        rules: RateRules,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        minute: Callable[[], int] = local_minute,
+    ) -> None:
+        self._rules = rules
+        self._clock = clock
+        self._minute = minute
+        self._paid_until = clock()
+
+    def spend(self, count: int) -> float:
+        """Account for `count` bytes that are about to be read; how many seconds to wait before."""
+        now = self._clock()
+        rate = self._rules.rate_at(self._minute())
+        if not rate:
+            self._paid_until = now
+            return 0.0
+        begin = max(self._paid_until, now - _FORGIVEN_S)
+        self._paid_until = begin + count / rate
+        return max(0.0, begin - now)
+
+    def piece_bytes(self, most: int) -> int:
+        """How much to take at a time: `most`, or about a second's worth where there is a limit."""
+        rate = self._rules.rate_at(self._minute())
+        return min(most, max(1, int(rate * PIECE_S))) if rate else most

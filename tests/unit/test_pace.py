@@ -1,0 +1,63 @@
+"""The pace on a clock that the test turns."""
+
+import pytest
+
+from holdfast.pace import Pace, RateRules, RateWindow
+
+MIB = 1 << 20
+
+
+class Clock:
+    """Time that passes when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.minute_now = 0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def minute(self) -> int:
+        return self.minute_now
+
+    def pace(self, rules: RateRules) -> Pace:
+        return Pace(rules, clock=self, minute=self.minute)
+
+
+@pytest.mark.parametrize("piece", [4096, 300_000, 3 * MIB])
+def test_the_average_keeps_to_the_rate_whatever_the_pieces(piece: int) -> None:
+    clock = Clock()
+    pace = clock.pace(RateRules(bytes_per_second=MIB))
+    began, total = clock.now, 0
+    while total < 200 * MIB:
+        clock.now += pace.spend(piece) + 0.0001
+        total += piece
+    assert total / (clock.now - began) == pytest.approx(MIB, rel=0.05)
+
+
+def test_unused_time_makes_no_burst() -> None:
+    clock = Clock()
+    pace = clock.pace(RateRules(bytes_per_second=MIB))
+    clock.now += 3600
+    began, total = clock.now, 0
+    while total < 20 * MIB:
+        clock.now += pace.spend(MIB)
+        total += MIB
+    assert clock.now - began >= 18
+
+
+def test_the_window_that_holds_the_time_decides_also_over_midnight() -> None:
+    night = RateWindow(start_minute=22 * 60, end_minute=6 * 60, bytes_per_second=0)
+    rules = RateRules(bytes_per_second=MIB, windows=(night,))
+    assert [rules.rate_at(minute) for minute in (0, 359, 360, 1319, 1320, 1439)] == [0, 0, MIB, MIB, 0, 0]
+
+
+def test_a_limit_that_ends_while_it_runs_is_gone_at_once() -> None:
+    clock = Clock()
+    evening = RateWindow(start_minute=0, end_minute=60, bytes_per_second=MIB)
+    pace = clock.pace(RateRules(windows=(evening,)))
+    pace.spend(100 * MIB)
+    assert pace.spend(MIB) > 90
+    clock.minute_now = 60
+    assert pace.spend(MIB) == 0.0
+    assert pace.piece_bytes(32 * MIB) == 32 * MIB

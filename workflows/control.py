@@ -1,0 +1,226 @@
+"""Steering a run from outside: pause, resume, throttle, cancel, priority; the same for backups and restores.
+
+A pause ends the activities that are running: they are cancelled, write their last checkpoint, and are started again
+from there when the run is resumed. Nothing keeps running or waiting outside of the workflow's own state meanwhile, so
+a pause outlives every restart, for days. A new throttle reaches running activities in the same way.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final, TypeVar
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+
+from contracts.control import (
+    CANCEL,
+    CONTROL_QUERY,
+    HIGHEST_PRIORITY,
+    LOWEST_PRIORITY,
+    PAUSE,
+    RESUME,
+    SET_PRIORITY,
+    THROTTLE,
+    Asked,
+    ControlState,
+    PriorityRequest,
+    ThrottleRequest,
+    check_throttle,
+)
+
+ResultT = TypeVar("ResultT")
+REFUSED: Final = "Refused"
+
+
+class RunControl:
+    """What was asked of one run, and how that reaches its activities."""
+
+    def __init__(self, state: ControlState) -> None:
+        self.state = state
+        self.is_over = False
+        self._version = 0
+
+    def change(self, state: ControlState, *, interrupts: bool) -> None:
+        """Take over a new state; with `interrupts`, activities that run now are stopped and started again."""
+        self.state = state
+        self._version += interrupts
+
+    @property
+    def window(self) -> int | None:
+        """How many activities may move bytes at once where there is a throttle, whose rate is for all of them."""
+        return 1 if self.state.throttle.limits else None
+
+    async def steered(self, start: "Callable[[], workflow.ActivityHandle[ResultT]]") -> ResultT:
+        """The result of an activity that `start` starts, again after each pause or other interruption."""
+        while True:
+            await workflow.wait_condition(lambda: self.state.pause is None)
+            version = self._version
+            handle = start()
+            await self._until_done_or_interrupted(handle, version)
+            try:
+                return await handle
+            except (ActivityError, asyncio.CancelledError) as error:
+                if not is_cancelled_exception(error) or self._version == version:
+                    raise
+
+    async def _until_done_or_interrupted(
+        self, handle: "workflow.ActivityHandle[ResultT]", version: int
+    ) -> None:
+        try:
+            await workflow.wait_condition(lambda: handle.done() or self._version != version)
+        except asyncio.CancelledError:
+            await _stop(handle)
+            raise
+        if not handle.done():
+            handle.cancel()
+
+
+async def _stop(handle: "workflow.ActivityHandle[ResultT]") -> None:
+    """Cancel an activity and wait until it has really stopped."""
+    handle.cancel()
+    try:
+        await handle
+    except (ActivityError, asyncio.CancelledError):
+        return
+
+
+class SteeredWorkflow:
+    """The handlers that every run has. A workflow sets `_control` in its `@workflow.init`."""
+
+    _control: RunControl
+    _main: "asyncio.Task[object] | None" = None
+
+    def _steerable(self) -> None:
+        """Remember the task that `cancel` ends. Call it first in the run method."""
+        self._main = asyncio.current_task()
+
+    def _on_control(self) -> None:
+        """Called when something was asked; shows it."""
+
+    @workflow.query(name=CONTROL_QUERY)
+    def control(self) -> ControlState:
+        """What was asked of the run so far."""
+        return self._control.state
+
+    @workflow.update(name=PAUSE)
+    def update_pause(self, asked: Asked) -> ControlState:
+        """Stop reading and writing until `resume`."""
+        return self._pause(asked)
+
+    @update_pause.validator
+    def _check_pause(self, asked: Asked) -> None:  # noqa: ARG002 -- takes what its update takes
+        self._refuse_when_over()
+        if self._control.state.pause is not None:
+            raise _refused("the run is paused already")
+
+    @workflow.update(name=RESUME)
+    def update_resume(self, asked: Asked) -> ControlState:
+        """Go on after a pause."""
+        return self._resume(asked)
+
+    @update_resume.validator
+    def _check_resume(self, asked: Asked) -> None:  # noqa: ARG002 -- takes what its update takes
+        self._refuse_when_over()
+        if self._control.state.pause is None:
+            raise _refused("the run is not paused")
+
+    @workflow.update(name=THROTTLE)
+    def update_throttle(self, request: ThrottleRequest) -> ControlState:
+        """Limit how fast the run reads from now on."""
+        return self._throttle(request)
+
+    @update_throttle.validator
+    def _check_throttle(self, request: ThrottleRequest) -> None:
+        self._refuse_when_over()
+        try:
+            check_throttle(request.throttle)
+        except ValueError as error:
+            raise _refused(str(error)) from None
+
+    @workflow.update(name=CANCEL)
+    def update_cancel(self, asked: Asked) -> ControlState:
+        """End the run; it can be resumed later."""
+        return self._cancel(asked)
+
+    @update_cancel.validator
+    def _check_cancel(self, asked: Asked) -> None:  # noqa: ARG002 -- takes what its update takes
+        self._refuse_when_over()
+
+    @workflow.update(name=SET_PRIORITY)
+    def update_priority(self, request: PriorityRequest) -> ControlState:
+        """Change the priority of the activities that are started from now on."""
+        return self._set_priority(request)
+
+    @update_priority.validator
+    def _check_priority(self, request: PriorityRequest) -> None:
+        self._refuse_when_over()
+        if not HIGHEST_PRIORITY <= request.priority <= LOWEST_PRIORITY:
+            raise _refused(f"a priority is {HIGHEST_PRIORITY} (first) to {LOWEST_PRIORITY} (last)")
+
+    @workflow.signal(name=PAUSE)
+    def signal_pause(self, asked: Asked) -> None:
+        """As the update; a pause that makes no sense changes nothing."""
+        if not self._control.is_over and self._control.state.pause is None:
+            self._pause(asked)
+
+    @workflow.signal(name=RESUME)
+    def signal_resume(self, asked: Asked) -> None:
+        """As the update."""
+        if not self._control.is_over and self._control.state.pause is not None:
+            self._resume(asked)
+
+    @workflow.signal(name=THROTTLE)
+    def signal_throttle(self, request: ThrottleRequest) -> None:
+        """As the update; one that makes no sense changes nothing."""
+        try:
+            check_throttle(request.throttle)
+        except ValueError as error:
+            workflow.logger.warning("a throttle was refused: %s", error)
+            return
+        self._throttle(request)
+
+    @workflow.signal(name=CANCEL)
+    def signal_cancel(self, asked: Asked) -> None:
+        """As the update."""
+        if not self._control.is_over:
+            self._cancel(asked)
+
+    @workflow.signal(name=SET_PRIORITY)
+    def signal_priority(self, request: PriorityRequest) -> None:
+        """As the update."""
+        if HIGHEST_PRIORITY <= request.priority <= LOWEST_PRIORITY:
+            self._set_priority(request)
+
+    def _pause(self, asked: Asked) -> ControlState:
+        return self._take(
+            replace(self._control.state, pause=asked, paused_ns=workflow.time_ns()), interrupts=True
+        )
+
+    def _resume(self, _asked: Asked) -> ControlState:
+        return self._take(replace(self._control.state, pause=None, paused_ns=0), interrupts=False)
+
+    def _throttle(self, request: ThrottleRequest) -> ControlState:
+        return self._take(replace(self._control.state, throttle=request.throttle), interrupts=True)
+
+    def _set_priority(self, request: PriorityRequest) -> ControlState:
+        return self._take(replace(self._control.state, priority=request.priority), interrupts=False)
+
+    def _cancel(self, asked: Asked) -> ControlState:
+        state = self._take(replace(self._control.state, cancel=asked, pause=None), interrupts=False)
+        if self._main is not None:
+            self._main.cancel()
+        return state
+
+    def _take(self, state: ControlState, *, interrupts: bool) -> ControlState:
+        self._control.change(state, interrupts=interrupts)
+        self._on_control()
+        return state
+
+    def _refuse_when_over(self) -> None:
+        if self._control.is_over or self._control.state.cancel is not None:
+            raise _refused("the run is ending; nothing can be asked of it any more")
+
+
+def _refused(message: str) -> ApplicationError:
+    return ApplicationError(message, type=REFUSED, non_retryable=True)
