@@ -70,7 +70,7 @@ class Following:
         self._interrupts = interrupts
         self._reason: HoldfastError | None = None
         self._told: Trouble | None = None
-        self._away = False
+        self._told_away = False
 
     async def to_the_end(self) -> runs.Result:
         """The run's result.
@@ -120,7 +120,7 @@ class Following:
         view = RunView()
         while True:
             view = await look(self._client, self._handle, view)
-            self._away = view.away
+            self._told_away = self._told_away and view.away
             self._display.show(view)
             if view.trouble is not None:
                 await self._consider(view.trouble)
@@ -128,19 +128,21 @@ class Following:
 
     async def _consider(self, trouble: Trouble) -> None:
         """Tell of a step that is tried again; end the run where waiting is in vain."""
-        if self._told is None or self._told.message != trouble.message:
-            self._told = trouble
-            self._display.note(f"{trouble.message.partition(chr(10))[0]} (trying again)")
+        if self._reason is not None:
+            return
         patience = _PATIENCE.get(trouble.kind)
-        if patience is None or trouble.attempt <= patience or self._reason is not None:
+        if patience is None or trouble.attempt <= patience:
+            if self._told is None or self._told.kind != trouble.kind:
+                self._told = trouble
+                self._display.note(f"{trouble.message.partition(chr(10))[0]} (trying again)")
             return
         error = runs.error_by_name(trouble.kind, trouble.message)
-        self._reason = type(error)(error.message, hint=_then_resume(error.hint))
+        self._reason = type(error)(error.message, hint=f"{error.hint} Then repeat the command.".strip())
         await self._stop()
 
     def _tell_away(self) -> None:
-        if not self._away:
-            self._away = True
+        if not self._told_away:
+            self._told_away = True
             self._display.note("the server does not answer; waiting for it")
 
     def _detached(self) -> DetachedError:
@@ -153,7 +155,3 @@ class Following:
             "the run is left where it is",
             hint="`holdfast resume`, or the same command again, goes on with it.",
         )
-
-
-def _then_resume(hint: str) -> str:
-    return f"{hint} Then `holdfast resume` goes on.".strip()

@@ -45,7 +45,9 @@ class CommonOptions:
     ] = None
     json: Annotated[bool, typer.Option("--json", help="Write JSON for programs.")] = False
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Write no progress.")] = False
-    verbose: Annotated[int, typer.Option("--verbose", "-v", count=True, show_default=False, help="Say more.")] = 0
+    verbose: Annotated[
+        int, typer.Option("--verbose", "-v", count=True, show_default=False, help="Say more.")
+    ] = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
