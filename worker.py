@@ -34,6 +34,7 @@ from activities.backup import BackupActivities
 from activities.recorder import Recorder
 from activities.restore import RestoreActivities
 from activities.services import Services
+from activities.verify import VerifyActivities
 from contracts.common import copy_queue
 from contracts.worker import WorkerConfig, WorkerConfigError
 from holdfast.errors import EXIT_FAILED, HoldfastError
@@ -133,7 +134,7 @@ def build_workers(
     queues: Sequence[str],
 ) -> list[Worker]:
     """A light and a copying worker for each queue."""
-    backup, restore = BackupActivities(services, executor), RestoreActivities(services, executor)
+    kinds = [kind(services, executor) for kind in (BackupActivities, RestoreActivities, VerifyActivities)]
     throttle = timedelta(seconds=settings.heartbeat_throttle_s)
     grace = timedelta(seconds=settings.graceful_shutdown_s)
     workers: list[Worker] = []
@@ -142,7 +143,7 @@ def build_workers(
             client,
             task_queue=queue,
             workflows=WORKFLOWS,
-            activities=[*backup.light(), *restore.light()],
+            activities=[function for kind in kinds for function in kind.light()],
             workflow_runner=workflow_runner(),
             max_concurrent_activities=LIGHT_SLOTS,
             max_heartbeat_throttle_interval=throttle,
@@ -152,7 +153,7 @@ def build_workers(
         copying = Worker(
             client,
             task_queue=copy_queue(queue),
-            activities=[*backup.copying(), *restore.copying()],
+            activities=[function for kind in kinds for function in kind.copying()],
             max_concurrent_activities=COPY_SLOTS,
             max_heartbeat_throttle_interval=throttle,
             default_heartbeat_throttle_interval=throttle,

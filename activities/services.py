@@ -25,6 +25,7 @@ from holdfast.settings.passwords import PasswordBook
 from holdfast.settings.requests import RepositoryOrder, SourceOrder, read_request
 from holdfast.storage.contract import Storage
 from holdfast.storage.locations import open_storage
+from holdfast.verify.documents import VerifyOrder
 
 _CONFIG_LIMIT_BYTES: Final = 1 << 20
 
@@ -92,6 +93,14 @@ class Services:
             SettingsError: the request file is gone.
         """
         return read_request(self._settings.state_dir, token, RestoreOptions)
+
+    def verify_order(self, token: str) -> VerifyOrder:
+        """Which snapshots a verification was asked to check.
+
+        Raises:
+            SettingsError: the request file is gone.
+        """
+        return read_request(self._settings.state_dir, token, VerifyOrder)
 
     def session(self, name: str) -> RepositorySession:
         """The open repository of this name.

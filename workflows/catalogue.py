@@ -7,8 +7,9 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 
 from workflows.backup import BackupWorkflow
 from workflows.restore import RestoreWorkflow
+from workflows.verify import VerifyWorkflow
 
-WORKFLOWS: Final[Sequence[type]] = (BackupWorkflow, RestoreWorkflow)
+WORKFLOWS: Final[Sequence[type]] = (BackupWorkflow, RestoreWorkflow, VerifyWorkflow)
 
 
 def workflow_runner() -> SandboxedWorkflowRunner:

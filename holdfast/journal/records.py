@@ -12,6 +12,8 @@ class RunKind(StrEnum):
 
     BACKUP = "backup"
     RESTORE = "restore"
+    VERIFY = "verify"
+    DRILL = "drill"
 
 
 class RunOutcome(StrEnum):

@@ -3,6 +3,7 @@
 plan                     what is verified; created once, after the shards that it speaks of
 shards-<nonce>/<number>  the packs of one shard; the plan says which nonce counts
 structure                what the walk of the trees found
+reached/<number>         how far an attempt at a shard came; its packs are read in their order
 result/<number>          what reading the shard's packs found
 report                   what all of it comes to: the last word
 """
@@ -53,11 +54,11 @@ class Shard(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ShardResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What reading a shard's packs found."""
+    """What reading a shard's packs found; or its first packs, where it tells how far an attempt came."""
 
-    packs: int
-    blobs: int
-    bytes_read: int
+    packs: int = 0
+    blobs: int = 0
+    bytes_read: int = 0
     damaged: tuple[bytes, ...] = ()
 
 
@@ -129,6 +130,11 @@ def findings_of(report: VerifyReport) -> tuple[Finding, ...]:
 def shard_name(nonce: str, number: int) -> str:
     """The document of a planned shard."""
     return f"shards-{nonce}/{number:06}"
+
+
+def reached_name(number: int) -> str:
+    """The document that says how far a shard has come."""
+    return f"reached/{number:06}"
 
 
 def result_name(number: int) -> str:

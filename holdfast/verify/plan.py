@@ -6,12 +6,15 @@ no plan any more, and takes away what it wrote.
 """
 
 import secrets
+import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing
+from functools import partial
 from typing import Final
 
 from holdfast.errors import CorruptFileError, FencedError, StoredFileMissingError
 from holdfast.ids import ID_BYTES, BlobId, KeyId, PackId, SnapshotId, from_hex, to_hex
+from holdfast.pace import Pace
 from holdfast.repository.documents import DocumentT, decide, encode, load
 from holdfast.repository.index_map import PackInfo
 from holdfast.repository.layout import DATA, KEYS, list_ids, pack_name
@@ -24,6 +27,7 @@ from holdfast.repository.snapshots import (
     load_snapshot,
     matches,
 )
+from holdfast.repository.workspace import Workspace
 from holdfast.verify.documents import (
     PLAN,
     STRUCTURE,
@@ -34,10 +38,11 @@ from holdfast.verify.documents import (
     StructureResult,
     VerifyOrder,
     findings_of,
+    reached_name,
     result_name,
     shard_name,
 )
-from holdfast.verify.packs import check_packs
+from holdfast.verify.packs import PackChecked, check_packs
 from holdfast.verify.report import Level, Problem, ProblemKind, VerifyReport
 from holdfast.verify.share import Share, choose
 from holdfast.verify.structure import check_structure
@@ -46,6 +51,9 @@ MIN_SHARD_BYTES: Final = 32 << 20
 MAX_SHARD_BYTES: Final = 1 << 30
 _SHARDS_WANTED: Final = 16
 """So many, where they are not too small for it: the workers that are quicker take more of them."""
+
+_SAVE_S: Final = 5.0
+_WAIT_STEP_S: Final = 0.25
 
 OnProgress = Callable[[int, int], None]
 """Called with packs (or trees) and bytes checked so far; may raise to stop."""
@@ -168,8 +176,14 @@ def walk_structure(
     return report, needed
 
 
-def read_shard(session: RepositorySession, run_id: str, number: int, on_progress: OnProgress) -> ShardResult:
-    """Read the packs of one shard.
+def read_shard(
+    session: RepositorySession,
+    run_id: str,
+    number: int,
+    on_progress: OnProgress,
+    pace: Pace | None = None,
+) -> ShardResult:
+    """Read the packs of one shard, from where an earlier attempt came to.
 
     Raises:
         FencedError: the run was closed.
@@ -182,20 +196,56 @@ def read_shard(session: RepositorySession, run_id: str, number: int, on_progress
     shard = load(workspace, shard_name(plan.nonce, number), Shard)
     if shard is None:
         raise FencedError("the run's plan is gone: it was closed while this attempt began")
+    reached = load(workspace, reached_name(number), ShardResult) or ShardResult()
+    saving = _Saving(workspace, reached_name(number))
     with session.hold() as held:
-        planned = [PackInfo(PackId(pack.id), pack.size_bytes, pack.blobs) for pack in shard.packs]
-        # A pack that the index no longer names was pruned meanwhile, or mended away.
-        packs = [pack for pack in planned if held.index.pack(pack.id) is not None]
-        blobs, read_bytes, damaged = 0, 0, []
+        packs = [
+            PackInfo(PackId(pack.id), pack.size_bytes, pack.blobs) for pack in shard.packs[reached.packs :]
+        ]
         with closing(check_packs(held.repository, held.index, packs)) as checking:
-            for count, checked in enumerate(checking, 1):
-                blobs += checked.blobs
-                read_bytes += checked.size_bytes
-                if checked.problem is not None:
-                    damaged.append(checked.pack)
-                on_progress(count, read_bytes)
-    result = ShardResult(packs=len(packs), blobs=blobs, bytes_read=read_bytes, damaged=tuple(damaged))
-    return _decide_fenced(session, run_id, result_name(number), result)
+            for checked in checking:
+                reached = _with(reached, held, checked)
+                on_progress(reached.packs, reached.bytes_read)
+                saving.now_and_then(reached)
+                if pace is not None:
+                    _wait(
+                        pace.spend(checked.size_bytes),
+                        partial(on_progress, reached.packs, reached.bytes_read),
+                    )
+    return _decide_fenced(session, run_id, result_name(number), reached)
+
+
+def _with(reached: ShardResult, held: HeldRepository, checked: PackChecked) -> ShardResult:
+    # A pack that the index no longer names was pruned meanwhile, or mended away: nobody misses it.
+    damaged = checked.problem is not None and held.index.has_pack(checked.pack)
+    return ShardResult(
+        packs=reached.packs + 1,
+        blobs=reached.blobs + checked.blobs,
+        bytes_read=reached.bytes_read + checked.size_bytes,
+        damaged=(*reached.damaged, checked.pack) if damaged else reached.damaged,
+    )
+
+
+class _Saving:
+    """Writes down how far a shard has come, now and then. A late attempt may put it back: that costs only time."""
+
+    def __init__(self, workspace: Workspace, name: str) -> None:
+        self._workspace = workspace
+        self._name = name
+        self._saved_at = time.monotonic()
+
+    def now_and_then(self, reached: ShardResult) -> None:
+        now = time.monotonic()
+        if now - self._saved_at >= _SAVE_S:
+            self._workspace.put(self._name, encode(reached))
+            self._saved_at = now
+
+
+def _wait(seconds: float, on_wait: Callable[[], None]) -> None:
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        on_wait()
+        time.sleep(min(left, _WAIT_STEP_S))
 
 
 def _decide_fenced(session: RepositorySession, run_id: str, name: str, document: DocumentT) -> DocumentT:

@@ -1,0 +1,190 @@
+"""The activities of a verification. Each is one engine operation, safe to run twice, at once, or late."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from typing import Final
+
+from temporalio import activity
+
+from activities import verify_records
+from activities.calls import EngineCall, engine_call
+from activities.pacing import pace_of
+from activities.services import Services
+from contracts import names
+from contracts.common import CloseInput, ShardHeartbeat, Verdict, VerifyLevel
+from contracts.verify import (
+    ShardVerified,
+    TreesChecked,
+    TreesInput,
+    VerifyFinished,
+    VerifyFinishInput,
+    VerifyLogInput,
+    VerifyOpened,
+    VerifyPlanInput,
+    VerifyPlanned,
+    VerifyShardInput,
+    VerifyTotals,
+    VerifyTriggerInput,
+)
+from holdfast.ids import SnapshotId, from_hex, to_hex
+from holdfast.repository.documents import load
+from holdfast.verify.documents import REPORT, Report
+from holdfast.verify.finish import finish_verification
+from holdfast.verify.plan import check_trees, choose_snapshots, close_verification, plan_run, read_shard
+from holdfast.verify.share import parse_share
+
+_SHOWN_SNAPSHOTS: Final = 100
+
+
+class VerifyActivities:
+    """The verification's activities over the services of this process."""
+
+    def __init__(self, services: Services, executor: Executor) -> None:
+        self._services = services
+        self._executor = executor
+
+    def light(self) -> list[Callable[..., object]]:
+        """For the run's own queue."""
+        return [self.trigger, self.trees, self.plan, self.finish, self.log, self.close]
+
+    def copying(self) -> list[Callable[..., object]]:
+        """For the copy queue beside it."""
+        return [self.read]
+
+    @activity.defn(name=names.TRIGGER_VERIFY)
+    async def trigger(self, message: VerifyTriggerInput) -> VerifyOpened:
+        """Open the run and write the journal's first record."""
+        async with engine_call(self._executor) as call:
+            return await call.in_thread(lambda: self._open(message))
+
+    @activity.defn(name=names.CHECK_TREES)
+    async def trees(self, message: TreesInput) -> TreesChecked:
+        """Walk the trees."""
+        async with engine_call(self._executor) as call:
+            return await call.in_thread(lambda: self._check_trees(message, call))
+
+    @activity.defn(name=names.PLAN_VERIFY)
+    async def plan(self, message: VerifyPlanInput) -> VerifyPlanned:
+        """Choose the packs and cut them into shards."""
+        async with engine_call(self._executor) as call:
+            return await call.in_thread(lambda: self._plan(message))
+
+    @activity.defn(name=names.VERIFY_SHARD)
+    async def read(self, message: VerifyShardInput) -> ShardVerified:
+        """Read the packs of one shard."""
+        async with engine_call(self._executor) as call:
+            return await call.in_thread(lambda: self._read(message, call))
+
+    @activity.defn(name=names.FINISH_VERIFY)
+    async def finish(self, message: VerifyFinishInput) -> VerifyFinished:
+        """Say what all of it comes to; mark what is damaged, and let go of what was mended."""
+        async with engine_call(self._executor) as call:
+            return await call.in_thread(lambda: self._finish(message, call))
+
+    @activity.defn(name=names.LOG_VERIFY)
+    async def log(self, message: VerifyLogInput) -> None:
+        """Write the run's record, its verdict, and the paths that are lost."""
+        async with engine_call(self._executor) as call:
+            await call.in_thread(lambda: self._log(message))
+
+    @activity.defn(name=names.CLOSE_VERIFY)
+    async def close(self, message: CloseInput) -> None:
+        """Remove the workspace."""
+        async with engine_call(self._executor) as call:
+            await call.in_thread(
+                lambda: close_verification(self._services.session(message.run.repository), message.run.run_id)
+            )
+
+    def _open(self, message: VerifyTriggerInput) -> VerifyOpened:
+        request = message.request
+        parse_share(request.share)
+        session = self._services.session(message.run.repository)
+        snapshots: tuple[str, ...] = ()
+        with session.hold():
+            if request.selection:
+                order = self._services.verify_order(request.selection)
+                snapshots = tuple(to_hex(stored.id) for stored in choose_snapshots(session, order))
+        self._services.journal.record(verify_records.begun(message, host=self._services.host))
+        return VerifyOpened(snapshots=snapshots)
+
+    def _check_trees(self, message: TreesInput, call: EngineCall) -> TreesChecked:
+        result = check_trees(
+            self._services.session(message.run.repository),
+            message.run.run_id,
+            _ids(message.snapshots),
+            lambda trees, _bytes: call.report(ShardHeartbeat(shard=0, files_done=trees)),
+        )
+        return TreesChecked(blobs=result.blobs, files=result.files, problems=result.problem_count)
+
+    def _plan(self, message: VerifyPlanInput) -> VerifyPlanned:
+        plan = plan_run(
+            self._services.session(message.run.repository),
+            message.run.run_id,
+            parse_share(message.share),
+            _ids(message.snapshots),
+            message.started_ns,
+        )
+        return VerifyPlanned(
+            shards=plan.shards,
+            packs=plan.packs,
+            bytes_total=plan.size_bytes,
+            packs_of_repository=plan.packs_of_repository,
+        )
+
+    def _read(self, message: VerifyShardInput, call: EngineCall) -> ShardVerified:
+        result = read_shard(
+            self._services.session(message.run.repository),
+            message.run.run_id,
+            message.shard,
+            lambda packs, read: call.report(
+                ShardHeartbeat(shard=message.shard, files_done=packs, bytes_done=read)
+            ),
+            pace_of(message.throttle),
+        )
+        totals = VerifyTotals(
+            packs=result.packs,
+            blobs=result.blobs,
+            bytes_read=result.bytes_read,
+            damaged_packs=len(result.damaged),
+        )
+        return ShardVerified(shard=message.shard, totals=totals)
+
+    def _finish(self, message: VerifyFinishInput, call: EngineCall) -> VerifyFinished:
+        session = self._services.session(message.run.repository)
+        report = finish_verification(session, message.run.run_id, call.check)
+        affected = report.affected_snapshots
+        return VerifyFinished(
+            verdict=Verdict(
+                level=VerifyLevel.FULL if report.packs else VerifyLevel.STRUCTURE,
+                ok=not report.problem_count,
+                blobs=report.blobs,
+                packs=report.packs,
+                files=report.files,
+                bytes_read=report.bytes_read,
+                problems=report.problem_count,
+                first_problem_kind=report.findings[0].kind if report.findings else "",
+            ),
+            damaged_packs=report.damaged_packs,
+            damaged_blobs=report.damaged_blobs,
+            mended_packs=report.mended_packs,
+            lost_paths=report.lost_count,
+            affected_snapshots=len(affected),
+            first_affected=tuple(to_hex(snapshot) for snapshot in affected[:_SHOWN_SNAPSHOTS]),
+        )
+
+    def _log(self, message: VerifyLogInput) -> None:
+        journal = self._services.journal
+        journal.record(verify_records.ended(message, host=self._services.host))
+        if message.finished is None:
+            return
+        workspace = self._services.session(message.run.repository).workspace(message.run.run_id)
+        report = load(workspace, REPORT, Report)
+        if report is None:
+            return  # closed already: an earlier attempt has written all of it
+        run_id = message.run.run_id
+        journal.set_verdict(run_id, verify_records.verdict(report, message.finished.verdict.level))
+        journal.add_files(run_id, verify_records.lost_files(report))
+
+
+def _ids(snapshots: Sequence[str]) -> list[SnapshotId]:
+    return [SnapshotId(from_hex(snapshot)) for snapshot in snapshots]

@@ -1,0 +1,181 @@
+"""Messages of a verification: one dataclass into and one out of the workflow and of each of its activities."""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from contracts.common import RunPolicy, RunRef, RunStatus, Trigger, Verdict
+from contracts.control import ControlState, Throttle
+
+VERIFY_WORKFLOW: Final = "Verify"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyRequest:
+    """Input of the verify workflow.
+
+    repository: a profile's name, or "@token". selection: "@token" of the private request file that names snapshots;
+    empty for the whole repository. share: how much of the packs is read back: "none", "all", "5%", "10GiB", "2/7"
+    (the second of seven parts), "day/7" (the part whose turn it is today).
+    """
+
+    repository: str
+    selection: str = ""
+    share: str = "all"
+    trigger: Trigger = field(default_factory=Trigger)
+    policy: RunPolicy = field(default_factory=RunPolicy)
+    resume_run: str = ""
+    progress: "VerifyProgress | None" = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyTotals:
+    """What was read back so far."""
+
+    packs: int = 0
+    blobs: int = 0
+    bytes_read: int = 0
+    damaged_packs: int = 0
+
+    def plus(self, other: "VerifyTotals") -> "VerifyTotals":
+        """The sum, field by field."""
+        return VerifyTotals(
+            **{name: getattr(self, name) + getattr(other, name) for name in VerifyTotals.__slots__}
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyProgress:
+    """What a verification carries over continue-as-new."""
+
+    run_id: str
+    started_ns: int
+    opened: "VerifyOpened | None" = None
+    trees: "TreesChecked | None" = None
+    plan: "VerifyPlanned | None" = None
+    shards_started: int = 0
+    shards_done: int = 0
+    totals: VerifyTotals = field(default_factory=VerifyTotals)
+    control: ControlState = field(default_factory=ControlState)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyTriggerInput:
+    """Opens the run: checks repository, share and snapshots."""
+
+    run: RunRef
+    request: VerifyRequest
+    started_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyOpened:
+    """The run is open. snapshots: the ids that were meant; none for the whole repository."""
+
+    snapshots: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TreesInput:
+    """Asks for the walk of the trees."""
+
+    run: RunRef
+    snapshots: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TreesChecked:
+    """The trees were walked."""
+
+    blobs: int
+    files: int
+    problems: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyPlanInput:
+    """Asks for the plan: which packs, in which shards. started_ns says which day it is."""
+
+    run: RunRef
+    share: str
+    snapshots: tuple[str, ...]
+    started_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyPlanned:
+    """The plan stands."""
+
+    shards: int
+    packs: int
+    bytes_total: int
+    packs_of_repository: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyShardInput:
+    """Asks for one shard."""
+
+    run: RunRef
+    shard: int
+    throttle: Throttle = field(default_factory=Throttle)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardVerified:
+    """One shard's packs were read."""
+
+    shard: int
+    totals: VerifyTotals
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyFinishInput:
+    """Asks for the last word: diagnosis, marks, what is lost, mending."""
+
+    run: RunRef
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyFinished:
+    """The last word. Names are in the journal; here are counts, and the ids of the first affected snapshots."""
+
+    verdict: Verdict
+    damaged_packs: int = 0
+    damaged_blobs: int = 0
+    mended_packs: int = 0
+    lost_paths: int = 0
+    affected_snapshots: int = 0
+    first_affected: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyLogInput:
+    """Asks for the journal's record of the run as it stands."""
+
+    run: RunRef
+    request: VerifyRequest
+    status: RunStatus
+    started_ns: int
+    ended_ns: int
+    plan: VerifyPlanned | None = None
+    totals: VerifyTotals = field(default_factory=VerifyTotals)
+    finished: VerifyFinished | None = None
+    failure_kind: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyResult:
+    """Output of the verify workflow. status: whether it ran to its end; `verdict`: what it found, if it did."""
+
+    run_id: str
+    status: RunStatus
+    finished: VerifyFinished | None = None
+    started_ns: int = 0
+    ended_ns: int = 0
+    share: str = "all"
+    packs_of_repository: int = 0
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """What was found."""
+        return None if self.finished is None else self.finished.verdict

@@ -1,0 +1,97 @@
+"""Verification as a workflow: damage is found over several workers, named, mended by a full backup, and then gone."""
+
+import os
+import uuid
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+from typing import cast
+
+from temporalio.client import Client, WorkflowHandle
+
+from contracts.backup import Strategy
+from contracts.common import RunPolicy, RunStatus
+from contracts.verify import VERIFY_WORKFLOW, VerifyRequest, VerifyResult
+from holdfast.journal.journal import Journal
+from holdfast.journal.records import FileAction, RunKind
+from tests.support.comparison import CANARY, MIB, restic
+from tests.support.runs import BackupHandle, everything_stored_about, start_backup
+from tests.support.service import FAST, PASSWORD, Installation, running_worker
+from tests.unit.workflows.running import replay
+
+
+async def run_verify(
+    client: Client, installation: Installation, *, share: str = "all", policy: RunPolicy = FAST
+) -> tuple[VerifyResult, "WorkflowHandle[object, VerifyResult]"]:
+    handle = await client.start_workflow(
+        VERIFY_WORKFLOW,
+        VerifyRequest(repository=installation.repository_token, share=share, policy=policy),
+        id=f"verify-{uuid.uuid4()}",
+        task_queue=installation.queue,
+        result_type=VerifyResult,
+    )
+    return await handle.result(), handle
+
+
+def largest_pack(repository: Path) -> Path:
+    packs = [path for path in (repository / "data").rglob("*") if path.is_file()]
+    return max(packs, key=lambda path: path.stat().st_size)
+
+
+def flip(path: Path, at: int) -> None:
+    path.chmod(0o600)
+    data = bytearray(path.read_bytes())
+    data[at] ^= 1
+    path.write_bytes(data)
+
+
+async def test_one_flipped_bit_is_found_named_mended_and_gone(
+    client: Client, installation: Installation
+) -> None:
+    large = installation.source / "canary-large"
+    large.write_bytes(Random(5).randbytes(80 * MIB))
+    (installation.source / "canary-small").write_bytes(b"sound")
+    with ExitStack() as stack:
+        for process in range(2):
+            config = installation.worker_config(process=process)
+            stack.enter_context(running_worker(config, log=installation.log))
+        first = await (await start_backup(client, installation)).result()
+        sound, _ = await run_verify(client, installation)
+        pack = largest_pack(installation.repository)
+        flip(pack, pack.stat().st_size // 2)
+        damaged, handle = await run_verify(client, installation, policy=replace(FAST, shards_per_history=1))
+        await replay(client, cast("WorkflowHandle[object, object]", handle))
+        stored = await everything_stored_about(cast("BackupHandle", handle))
+        await (
+            await start_backup(client, installation, installation.backup_request(strategy=Strategy.FULL))
+        ).result()
+        mended, _ = await run_verify(client, installation)
+        part, _ = await run_verify(client, installation, share="2/7")
+
+    assert sound.status is damaged.status is mended.status is RunStatus.COMPLETE
+    assert sound.finished is not None
+    assert sound.finished.verdict.ok
+    assert sound.finished.verdict.bytes_read > 80 * MIB
+    found = damaged.finished
+    assert found is not None
+    assert not found.verdict.ok
+    assert (found.damaged_packs, found.damaged_blobs, found.lost_paths) == (1, 1, 1)
+    assert found.first_affected == (first.snapshot_id,)
+    assert CANARY not in stored
+    assert mended.finished is not None
+    assert (mended.finished.verdict.ok, mended.finished.mended_packs) == (True, 1)
+    assert part.finished is not None
+    assert part.finished.verdict.packs < part.packs_of_repository
+    assert installation.workspace_files() == []
+    assert not pack.exists()
+    assert "no errors were found" in restic(installation.repository, PASSWORD, "check", "--read-data")
+
+    journal = Journal.at(installation.state_dir / "journal.db")
+    (lost,) = journal.files(damaged.run_id, [FileAction.DAMAGED])
+    assert lost.path == os.fsencode(large)
+    record = journal.run(damaged.run_id)
+    assert record is not None
+    assert record.kind is RunKind.VERIFY
+    assert record.verdict is not None
+    assert not record.verdict.ok

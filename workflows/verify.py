@@ -1,0 +1,293 @@
+"""The verify workflow: trigger, plan, read shards while the trees are walked, finish, log.
+
+Of a whole repository, the packs are read in a sliding window while one activity walks the trees. Of chosen snapshots,
+the walk comes first, because it says which packs they need. The last step knows what all of it comes to: it marks
+damaged blobs, follows them to snapshots and paths, and lets go of packs that a backup has mended. The workflow only
+counts; packs and paths lie in the run's workspace and in the journal.
+"""
+
+import asyncio
+from dataclasses import replace
+
+from temporalio import workflow
+from temporalio.exceptions import FailureError, is_cancelled_exception
+
+from contracts import names
+from contracts.common import PROGRESS_QUERY, CloseInput, Phase, Progress, RunRef, RunStatus
+from contracts.verify import (
+    VERIFY_WORKFLOW,
+    ShardVerified,
+    TreesChecked,
+    TreesInput,
+    VerifyFinished,
+    VerifyFinishInput,
+    VerifyLogInput,
+    VerifyOpened,
+    VerifyPlanInput,
+    VerifyPlanned,
+    VerifyProgress,
+    VerifyRequest,
+    VerifyResult,
+    VerifyShardInput,
+    VerifyTriggerInput,
+)
+from workflows.attributes import show_run
+from workflows.control import RunControl, SteeredWorkflow
+from workflows.details import control_notes, pace_of, render
+from workflows.failures import failure_of
+from workflows.pacing import Pacing
+from workflows.policies import ActivityCalls
+from workflows.run_id import run_id_of
+from workflows.window import Work, run_window
+
+
+@workflow.defn(name=VERIFY_WORKFLOW)
+class VerifyWorkflow(SteeredWorkflow):
+    """One verification of one repository, or of some of its snapshots."""
+
+    @workflow.init
+    def __init__(self, request: VerifyRequest) -> None:
+        self._request = request
+        self._progress = request.progress or VerifyProgress(
+            run_id=run_id_of(request.resume_run), started_ns=workflow.time_ns()
+        )
+        self._control = RunControl(self._progress.control)
+        self._calls = ActivityCalls(policy=request.policy, control=self._control)
+        self._pacing = Pacing(request.policy)
+        self._phase = Phase.TRIGGER
+        self._status = RunStatus.RUNNING
+        self._walking = False
+        self._reading = 0
+        self._finished: VerifyFinished | None = None
+
+    @workflow.run
+    async def run(self, _request: VerifyRequest) -> VerifyResult:
+        """Run to the end; damage is in the result. Fails with the type and message of an error that no retry helps.
+
+        A run that was cancelled through the update or signal ends with a result that says so.
+        """
+        self._steerable()
+        try:
+            return await self._verify()
+        except (FailureError, asyncio.CancelledError) as error:
+            # Cancellation is delivered once per run, so what follows it here is not cancelled in its turn.
+            cancelled = is_cancelled_exception(error)
+            await self._end_early(RunStatus.CANCELLED if cancelled else RunStatus.FAILED, error)
+            if cancelled and self._control.state.cancel is not None:
+                return self._result(RunStatus.CANCELLED, workflow.time_ns())
+            if cancelled:
+                raise
+            raise failure_of(error).as_workflow_failure() from error
+
+    @workflow.query(name=PROGRESS_QUERY)
+    def progress(self) -> Progress:
+        """Where the run stands; its files are the repository's pack files."""
+        plan, totals = self._progress.plan, self._progress.totals
+        rate, left = pace_of(
+            self._progress.started_ns,
+            done=totals.bytes_read,
+            total=None if plan is None else plan.bytes_total,
+        )
+        return Progress(
+            run_id=self._progress.run_id,
+            phase=self._phase,
+            status=self._status,
+            selection_complete=plan is not None,
+            files_total=0 if plan is None else plan.packs,
+            files_done=totals.packs,
+            bytes_total=0 if plan is None else plan.bytes_total,
+            bytes_done=totals.bytes_read,
+            shards_total=0 if plan is None else plan.shards,
+            shards_done=self._progress.shards_done,
+            errors=totals.damaged_packs,
+            paused=self._control.state.pause is not None,
+            started_ns=self._progress.started_ns,
+            bytes_per_second=rate,
+            seconds_left=left,
+        )
+
+    async def _verify(self) -> VerifyResult:
+        opened = await self._trigger()
+        self._enter(Phase.SELECT)
+        if opened.snapshots:
+            await self._check_trees(opened)
+        plan = await self._plan(opened)
+        self._enter(Phase.EXECUTE)
+        await run_window(self._next_work)
+        if self._progress.shards_done < plan.shards or self._progress.trees is None:
+            self._continue_as_new()
+        self._enter(Phase.VERIFY)
+        self._finished = await self._calls.lasting(
+            names.FINISH_VERIFY,
+            VerifyFinishInput(run=self._run_ref()),
+            VerifyFinished,
+            "diagnose, mark, mend",
+        )
+        ended_ns = workflow.time_ns()
+        self._enter(Phase.LOG)
+        await self._calls.quick(
+            names.LOG_VERIFY, self._log_input(RunStatus.COMPLETE, ended_ns), type(None), "write the record"
+        )
+        await self._calls.quick(
+            names.CLOSE_VERIFY,
+            CloseInput(run=self._run_ref(), status=RunStatus.COMPLETE, ended_ns=ended_ns),
+            type(None),
+            "remove the workspace",
+        )
+        self._status = RunStatus.COMPLETE
+        self._control.is_over = True
+        self._enter(Phase.DONE)
+        show_run(status=RunStatus.COMPLETE)
+        return self._result(RunStatus.COMPLETE, ended_ns)
+
+    def _result(self, status: RunStatus, ended_ns: int) -> VerifyResult:
+        plan = self._progress.plan
+        return VerifyResult(
+            run_id=self._progress.run_id,
+            status=status,
+            finished=self._finished,
+            started_ns=self._progress.started_ns,
+            ended_ns=ended_ns,
+            share=self._request.share,
+            packs_of_repository=0 if plan is None else plan.packs_of_repository,
+        )
+
+    async def _trigger(self) -> VerifyOpened:
+        if self._progress.opened is not None:
+            return self._progress.opened
+        show_run(status=RunStatus.RUNNING)
+        self._enter(Phase.TRIGGER)
+        opened = await self._calls.quick(
+            names.TRIGGER_VERIFY,
+            VerifyTriggerInput(
+                run=self._run_ref(), request=self._request, started_ns=self._progress.started_ns
+            ),
+            VerifyOpened,
+            "open the run",
+        )
+        self._progress = replace(self._progress, opened=opened)
+        return opened
+
+    async def _check_trees(self, opened: VerifyOpened) -> None:
+        if self._progress.trees is not None:
+            return
+        checked = await self._calls.lasting(
+            names.CHECK_TREES,
+            TreesInput(run=self._run_ref(), snapshots=opened.snapshots),
+            TreesChecked,
+            "walk the trees",
+        )
+        self._progress = replace(self._progress, trees=checked)
+        self._show()
+
+    async def _plan(self, opened: VerifyOpened) -> VerifyPlanned:
+        if self._progress.plan is not None:
+            return self._progress.plan
+        plan = await self._calls.quick(
+            names.PLAN_VERIFY,
+            VerifyPlanInput(
+                run=self._run_ref(),
+                share=self._request.share,
+                snapshots=opened.snapshots,
+                started_ns=self._progress.started_ns,
+            ),
+            VerifyPlanned,
+            "choose the packs",
+        )
+        self._progress = replace(self._progress, plan=plan)
+        return plan
+
+    def _next_work(self) -> Work | None:
+        plan, opened = self._progress.plan, self._progress.opened
+        if plan is None or opened is None:
+            return None
+        if self._progress.trees is None and not self._walking:
+            self._walking = True
+            return self._check_trees(opened)
+        shard = self._progress.shards_started
+        window = self._control.window or self._request.policy.window
+        if self._pacing.is_long() or self._reading >= window or shard >= plan.shards:
+            return None
+        self._progress = replace(self._progress, shards_started=shard + 1)
+        self._reading += 1
+        self._pacing.shard_started()
+        return self._read_shard(shard)
+
+    async def _read_shard(self, shard: int) -> None:
+        verified = await self._calls.copying(
+            names.VERIFY_SHARD,
+            lambda: VerifyShardInput(run=self._run_ref(), shard=shard, throttle=self._control.state.throttle),
+            ShardVerified,
+            f"shard {shard}",
+        )
+        self._reading -= 1
+        self._progress = replace(
+            self._progress,
+            shards_done=self._progress.shards_done + 1,
+            totals=self._progress.totals.plus(verified.totals),
+        )
+        self._show()
+
+    async def _end_early(self, status: RunStatus, error: BaseException) -> None:
+        """Leave a run that can be resumed, and a record that says how it ended; whatever of that is possible."""
+        self._status = status
+        self._control.is_over = True
+        show_run(status=status)
+        ended_ns = workflow.time_ns()
+        kind = "" if status is RunStatus.CANCELLED else failure_of(error).kind
+        try:
+            await self._calls.last_words(
+                names.LOG_VERIFY, self._log_input(status, ended_ns, kind), f"record: {status.value}"
+            )
+        except FailureError as second:
+            workflow.logger.warning("the end of the run could not be recorded: %s", failure_of(second).kind)
+        self._show()
+
+    def _log_input(self, status: RunStatus, ended_ns: int, failure_kind: str = "") -> VerifyLogInput:
+        return VerifyLogInput(
+            run=self._run_ref(),
+            request=replace(self._request, progress=None),
+            status=status,
+            started_ns=self._progress.started_ns,
+            ended_ns=ended_ns,
+            plan=self._progress.plan,
+            totals=self._progress.totals,
+            finished=self._finished,
+            failure_kind=failure_kind,
+        )
+
+    def _run_ref(self) -> RunRef:
+        return RunRef(
+            run_id=self._progress.run_id, repository=self._request.repository, source=self._request.selection
+        )
+
+    def _continue_as_new(self) -> None:
+        """Go on in a new history; the window is drained, so every shard that was started is done."""
+        progress = replace(self._progress, control=self._control.state)
+        workflow.continue_as_new(replace(self._request, progress=progress))
+
+    def _on_control(self) -> None:
+        show_run(status=self._status, paused=self._control.state.pause is not None)
+        self._show()
+
+    def _enter(self, phase: Phase) -> None:
+        self._phase = phase
+        self._show()
+
+    def _show(self) -> None:
+        elapsed_ns = workflow.time_ns() - self._progress.started_ns
+        workflow.set_current_details(render(self.progress(), elapsed_ns=elapsed_ns, notes=self._notes()))
+
+    def _notes(self) -> list[str]:
+        notes = control_notes(self._control.state)
+        notes += [f"Reads {self._request.share} of the repository's packs; its files here are packs."]
+        trees, finished = self._progress.trees, self._finished
+        if trees is not None:
+            notes.append(f"Trees walked: {trees.files:,} files, {trees.problems:,} problems")
+        if finished is not None:
+            notes.append(
+                "Sound" if finished.verdict.ok else f"DAMAGED: {finished.verdict.problems:,} problems"
+            )
+            if finished.mended_packs:
+                notes.append(f"{finished.mended_packs:,} damaged packs were mended and removed")
+        return notes
