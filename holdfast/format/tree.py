@@ -34,6 +34,8 @@ _GO_ESCAPES: Final = (
     ("\u2028".encode(), rb"\u2028"),
     ("\u2029".encode(), rb"\u2029"),
 )
+_NUMBER_BITS: Final = 64
+_OWNER_BITS: Final = 32
 _FORBIDDEN: Final = (b"", b".", b"..")
 
 
@@ -113,7 +115,8 @@ def decode_tree(data: bytes) -> list[Node]:
     """The nodes of a tree, in order.
 
     Raises:
-        CorruptFileError: not a tree; or a name that no directory can hold, a duplicate, disorder, ids that are none.
+        CorruptFileError: not a tree; or a name that no directory can hold, a duplicate, disorder, ids that are none,
+            numbers that do not fit into 64 bits.
     """
     try:
         nodes = _TREE_DECODER.decode(data).nodes
@@ -126,6 +129,7 @@ def decode_tree(data: bytes) -> list[Node]:
             raise CorruptFileError("a tree holds names out of order or twice")
         last = name
         _check_ids(node)
+        _check_numbers(node)
     return nodes
 
 
@@ -146,3 +150,11 @@ def _check_ids(node: Node) -> None:
         raise CorruptFileError("a tree holds a directory without a subtree")
     if node.content and not all(map(is_hex_id, node.content)):
         raise CorruptFileError("a tree names content by something that is no id")
+
+
+def _check_numbers(node: Node) -> None:
+    """JSON knows no limit, 64 bits have one. All numbers at once: negative ones leave a -1."""
+    if (node.inode | node.device_id | node.size | node.links | node.device | node.mode) >> _NUMBER_BITS:
+        raise CorruptFileError("a tree holds a number that is negative, or longer than 64 bits")
+    if (node.uid | node.gid) >> _OWNER_BITS:
+        raise CorruptFileError("a tree holds an owner that is no user or group id")

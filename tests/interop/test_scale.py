@@ -97,7 +97,7 @@ def _count_through_every_step(folder: Path, source: Path, repository: Path) -> i
 
 def _step(step: str, repository: Path, path: Path) -> int:
     command = [sys.executable, "-m", "tests.interop.scale_step", step, str(repository), str(path)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     report = json.loads(done.stdout)
     print(f"{step}: {report['seconds']:.1f} s, {report['peak_bytes'] / MIB:.0f} MiB")  # noqa: T201 -- for docs/scale.md
     files = int(report["files"])
