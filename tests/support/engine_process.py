@@ -47,11 +47,18 @@ def restore(
     """The newest snapshot (or what is below `subfolder` in it) into `target`, verified; repeated, it goes on."""
     snapshot = "latest" if subfolder is None else f"latest:{subfolder}"
     options = RestoreOptions(snapshot=snapshot, target=os.fsencode(target))
+    closing = target.with_name(f"{run_id}-is-closing")  # what a workflow would know from its history
     with open_session(repository) as session:
-        return _restore(session, run_id, options)
+        if closing.exists():
+            with session.hold() as held:
+                close_restore(RestoreRun.under(held, run_id, options), keep=False)
+            return {"partial": False, "errors": 0, "ok": True}
+        return _restore(session, run_id, options, closing)
 
 
-def _restore(session: RepositorySession, run_id: str, options: RestoreOptions) -> dict[str, object]:
+def _restore(
+    session: RepositorySession, run_id: str, options: RestoreOptions, closing: Path
+) -> dict[str, object]:
     with session.hold() as held:
         run = RestoreRun.under(held, run_id, options)
         trigger_restore(run)
@@ -64,6 +71,8 @@ def _restore(session: RepositorySession, run_id: str, options: RestoreOptions) -
             asyncio.run(restore_shard(run, shard, nothing))
         finished = finish(run, len(pages), shards, nothing)
         verified = asyncio.run(verify_restored(run, len(pages), nothing))
+        if verified.ok and not finished.partial:
+            closing.touch()
         close_restore(run, keep=False)
     return {"partial": finished.partial, "errors": finished.errors_of_run, "ok": verified.ok}
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.support.engine import PASSWORD
+from tests.support.engine_process import RUN_ID
 
 PROJECT: Final = Path(__file__).parent.parent.parent
 KILL: Final = "signal=KILL"
@@ -69,6 +70,7 @@ class Place:
     def reset(self, template: "Place", *, to: str) -> None:
         """The repository as it was, and no target."""
         shutil.rmtree(self.target, ignore_errors=True)
+        (self.folder / f"{RUN_ID}-is-closing").unlink(missing_ok=True)
         shutil.rmtree(self.repository, ignore_errors=True)
         shutil.copytree(template.folder / to, self.repository)
 
