@@ -31,18 +31,22 @@ from temporalio.service import RPCError
 from temporalio.worker import Worker
 
 from activities.backup import BackupActivities
+from activities.guard import GuardActivities
+from activities.log_context import LogContext
+from activities.notify import NotifyActivities
 from activities.recorder import Recorder
 from activities.restore import RestoreActivities
 from activities.services import Services
 from activities.verify import VerifyActivities
 from contracts.common import copy_queue
-from contracts.worker import WorkerConfig, WorkerConfigError
+from contracts.worker import ENCRYPTION_KEYS, WorkerConfig, WorkerConfigError
 from holdfast.errors import EXIT_FAILED, HoldfastError
-from holdfast.journal.journal import Journal
 from holdfast.settings.load import load_settings
 from holdfast.settings.model import Settings, WorkerSettings
 from holdfast.settings.passwords import PasswordBook
-from starter.connection import tls_config
+from starter.journaling import open_journal
+from starter.logging import configure_logging
+from transport.client import open_client, read_credentials
 from workflows.catalogue import WORKFLOWS, workflow_runner
 from workflows.registration import ensure_search_attributes
 
@@ -85,21 +89,19 @@ def run_worker_process(config: WorkerConfig) -> int:
     signal.signal(
         signal.SIGINT, signal.SIG_IGN
     )  # Ctrl-C asks the run to stop, not the workers that carry it out
-    logging.basicConfig(
-        level=logging.WARNING, format=f"worker {config.process}: %(levelname)s %(name)s: %(message)s"
-    )
-    asyncio.run(_work(config))
+    settings = settings_of(config)
+    configure_logging(settings.log, label=f"worker {config.process}", level=logging.WARNING)
+    asyncio.run(_work(config, settings))
     return 0
 
 
-async def _work(config: WorkerConfig) -> None:
-    settings = settings_of(config)
+async def _work(config: WorkerConfig, settings: Settings) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, _stop_soon, stop, settings.worker)
     client = await _connect(config, settings, stop)
     if client is None:
         return
-    journal = Recorder(Journal.at(settings.journal_path))
+    journal = Recorder(open_journal(settings, os.environ, config.passwords))
     passwords = PasswordBook(given=config.passwords, environ=os.environ)
     services = Services(
         settings=settings, passwords=passwords, journal=journal, username=_username(), environ=os.environ
@@ -134,7 +136,10 @@ def build_workers(
     queues: Sequence[str],
 ) -> list[Worker]:
     """A light and a copying worker for each queue."""
-    kinds = [kind(services, executor) for kind in (BackupActivities, RestoreActivities, VerifyActivities)]
+    kinds = [
+        kind(services, executor)
+        for kind in (BackupActivities, GuardActivities, RestoreActivities, VerifyActivities, NotifyActivities)
+    ]
     throttle = timedelta(seconds=settings.heartbeat_throttle_s)
     grace = timedelta(seconds=settings.graceful_shutdown_s)
     workers: list[Worker] = []
@@ -149,6 +154,7 @@ def build_workers(
             max_heartbeat_throttle_interval=throttle,
             default_heartbeat_throttle_interval=throttle,
             graceful_shutdown_timeout=grace,
+            interceptors=[LogContext()],
         )
         copying = Worker(
             client,
@@ -158,6 +164,7 @@ def build_workers(
             max_heartbeat_throttle_interval=throttle,
             default_heartbeat_throttle_interval=throttle,
             graceful_shutdown_timeout=grace,
+            interceptors=[LogContext()],
         )
         workers += [light, copying]
     return workers
@@ -183,14 +190,12 @@ def _threads(queues: Sequence[str]) -> int:
 
 async def _connect(config: WorkerConfig, settings: Settings, stop: asyncio.Event) -> Client | None:
     """A client of the server, once it answers; None when told to stop before that."""
-    tls = tls_config(settings.server.tls) or False
+    credentials = read_credentials(settings.server, os.environ, config.passwords.get(ENCRYPTION_KEYS))
     runtime = Runtime(telemetry=TelemetryConfig())
     told = False
     while not stop.is_set():
         try:
-            client = await Client.connect(
-                config.address, namespace=config.namespace, tls=tls, runtime=runtime
-            )
+            client = await open_client(settings.server, config.address, credentials, runtime)
             await ensure_search_attributes(client)
         except (RPCError, RuntimeError, TimeoutError) as error:
             if not told:

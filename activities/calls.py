@@ -8,6 +8,7 @@ engine operations take: `check` raises in them.
 
 import asyncio
 import contextlib
+import contextvars
 import threading
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor
@@ -53,7 +54,8 @@ class EngineCall:
 
     async def in_thread(self, function: Callable[[], ResultT]) -> ResultT:
         """Run blocking work. When cancelled, tell it to stop, wait until it has, and be cancelled."""
-        future = asyncio.get_running_loop().run_in_executor(self._executor, function)
+        context = contextvars.copy_context()  # the thread logs on behalf of the same run
+        future = asyncio.get_running_loop().run_in_executor(self._executor, lambda: context.run(function))
         try:
             return await asyncio.shield(future)
         except asyncio.CancelledError:

@@ -17,6 +17,19 @@ class Recorder:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
 
+    @property
+    def journal(self) -> Journal:
+        """The journal itself, for those who cannot go on without it."""
+        return self._journal
+
+    def run(self, run_id: str) -> RunRecord | None:
+        """The run's record; None also when it cannot be read."""
+        try:
+            return self._journal.run(run_id)
+        except JournalUnavailableError as error:
+            _LOG.warning("the record of a run could not be read: %s", error.message)
+            return None
+
     def record(self, record: RunRecord) -> None:
         """Write the run's record, over an earlier one."""
         self._attempt("the record", lambda: self._journal.record(record))

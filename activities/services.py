@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
+
 from activities.recorder import Recorder
 from contracts.queues import is_token
 from holdfast.errors import RepositoryNotFoundError, StoredFileMissingError
@@ -22,7 +24,7 @@ from holdfast.restore.request import RestoreOptions
 from holdfast.settings.exclude_files import resolve
 from holdfast.settings.model import RepositoryProfile, Settings, SourceProfile
 from holdfast.settings.passwords import PasswordBook
-from holdfast.settings.requests import RepositoryOrder, SourceOrder, read_request
+from holdfast.settings.requests import RepositoryOrder, SourceOrder, read_request, write_request
 from holdfast.storage.contract import Storage
 from holdfast.storage.locations import open_storage
 from holdfast.verify.documents import VerifyOrder
@@ -60,6 +62,11 @@ class Services:
         self._opened: dict[str, _Opened] = {}
 
     @property
+    def settings(self) -> Settings:
+        """The settings of this process."""
+        return self._settings
+
+    @property
     def host(self) -> str:
         """The name that this host goes by in snapshots."""
         return self._settings.host
@@ -85,6 +92,14 @@ class Services:
         else:
             profile = self._settings.source(name)
         return resolve(profile, self._passwords.environ)
+
+    def store_order(self, order: msgspec.Struct) -> str:
+        """Keep an order in a private request file; its token.
+
+        Raises:
+            StorageFullError, StorageDeniedError: the state directory cannot take it.
+        """
+        return write_request(self._settings.state_dir, order)
 
     def restore_options(self, token: str) -> RestoreOptions:
         """What a restore was asked to do.

@@ -8,7 +8,6 @@ import contextlib
 import logging
 import os
 import signal
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +18,7 @@ from holdfast.settings.load import load_settings
 from holdfast.settings.model import Settings
 from starter.connection import connect
 from starter.hosting import kept, prepare
+from starter.logging import configure_logging
 from starter.ownership import ServiceNote, claim_service, registered_service, running_services
 from starter.service import base_queue
 from starter.supervisor import Crew, running_workers
@@ -59,7 +59,7 @@ def run_service(assignment: Assignment) -> int:
         ServerUnavailableError: there is no server, or it cannot be started.
         StorageDeniedError, StorageFullError: the state directory cannot be written.
     """
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="holdfast: %(message)s")
+    configure_logging(assignment.settings.log, label="holdfast", level=logging.INFO, names=False)
     asyncio.run(_serve(assignment))
     return EXIT_COMPLETE
 

@@ -6,10 +6,15 @@ from typing import Final
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from workflows.backup import BackupWorkflow
+from workflows.guard import GuardWorkflow
 from workflows.restore import RestoreWorkflow
+from workflows.scheduled_run import ScheduledRunWorkflow
+from workflows.source_watch import SourceWatchWorkflow
 from workflows.verify import VerifyWorkflow
+from workflows.watchdog import WatchdogWorkflow
 
-WORKFLOWS: Final[Sequence[type]] = (BackupWorkflow, RestoreWorkflow, VerifyWorkflow)
+_TRIGGERS: Final = (GuardWorkflow, ScheduledRunWorkflow, SourceWatchWorkflow)
+WORKFLOWS: Final[Sequence[type]] = (*_TRIGGERS, BackupWorkflow, RestoreWorkflow, VerifyWorkflow, WatchdogWorkflow)
 
 
 def workflow_runner() -> SandboxedWorkflowRunner:

@@ -98,6 +98,7 @@ class Journal:
         *,
         source: str | None = None,
         repository: str | None = None,
+        host: str | None = None,
         kind: RunKind | None = None,
         statuses: Collection[RunOutcome] = (),
         since_ns: int | None = None,
@@ -112,6 +113,8 @@ class Journal:
             query = query.where(RunRow.source == clean_text(source))
         if repository is not None:
             query = query.where(RunRow.repository == clean_text(repository))
+        if host is not None:
+            query = query.where(RunRow.host == clean_text(host))
         if kind is not None:
             query = query.where(RunRow.kind == kind.value)
         if statuses:

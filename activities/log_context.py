@@ -1,0 +1,24 @@
+"""Gives every activity the name of its run, for the lines that are logged meanwhile: read off its message."""
+
+from typing import Any
+
+from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
+
+from contracts.common import RunRef
+from contracts.log_context import working_for
+
+
+class LogContext(Interceptor):
+    """For a worker's `interceptors`."""
+
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002
+        return _Inbound(super().intercept_activity(next))
+
+
+class _Inbound(ActivityInboundInterceptor):
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002 - Temporal's name
+        run = getattr(input.args[0], "run", None) if input.args else None
+        if not isinstance(run, RunRef):
+            return await super().execute_activity(input)
+        with working_for(run=run.run_id, source=run.source):
+            return await super().execute_activity(input)

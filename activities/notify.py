@@ -1,0 +1,158 @@
+"""The activities that tell: how a run ended, and what has not run though it should have."""
+
+import logging
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from typing import Final
+
+from temporalio import activity
+from temporalio.client import ScheduleActionStartWorkflow
+from temporalio.service import RPCError
+
+from activities.calls import engine_call
+from activities.services import Services
+from contracts.notify import NOTIFY, WATCH, Notified, NotifyInput, WatchInput, WatchState
+from contracts.queues import is_token
+from holdfast.errors import SettingsError
+from holdfast.journal.records import RunKind, RunOutcome, RunRecord
+from holdfast.notices.delivery import Delivery, addresses, deliver
+from holdfast.notices.notice import (
+    Notice,
+    NoticeEvent,
+    event_of,
+    notice_of_missed,
+    notice_of_overdue,
+    notice_of_run,
+)
+from holdfast.notices.overdue import Watched, look, newest_good_backup
+from holdfast.notices.ping import ping
+
+_GOOD: Final = frozenset((RunOutcome.COMPLETE, RunOutcome.PARTIAL))
+_MOST_SCHEDULES: Final = 1_000
+_LOG: Final = logging.getLogger(__name__)
+
+
+class NotifyActivities:
+    """They fail only where a retry helps; an address that does not answer is none of the run's business."""
+
+    def __init__(self, services: Services, executor: Executor) -> None:
+        self._services = services
+        self._executor = executor
+
+    def light(self) -> list[Callable[..., object]]:
+        """For the run's own queue."""
+        return [self.notify, self.watch]
+
+    def copying(self) -> list[Callable[..., object]]:
+        """Nothing here moves bytes."""
+        return []
+
+    @activity.defn(name=NOTIFY)
+    async def notify(self, message: NotifyInput) -> Notified:
+        """Tell how a run ended: people by a notice, the source's watcher by a ping."""
+        async with engine_call(self._executor) as call:
+            return await call.in_thread(lambda: self._notify(message))
+
+    @activity.defn(name=WATCH)
+    async def watch(self, message: WatchInput) -> WatchState:
+        """Look for sources without a good backup for too long, and for schedules that missed a run."""
+        async with engine_call(self._executor) as call:
+            missed = await self._missed(message.state.missed)
+            return await call.in_thread(lambda: self._watch(message, missed))
+
+    def _notify(self, message: NotifyInput) -> Notified:
+        run = self._services.journal.run(message.run.run_id)
+        if run is None or run.status is RunOutcome.RUNNING:
+            run = _as_told(message, self._services.host)
+        subject = "a selection" if is_token(message.run.source) else message.run.source
+        if is_token(message.run.source) and run.kind is RunKind.BACKUP:
+            subject = "paths given by hand"
+        delivery = self._tell(notice_of_run(run, subject))
+        return Notified(sent=delivery.sent, failed=delivery.failed, pinged=self._ping(run))
+
+    def _ping(self, run: RunRecord) -> bool:
+        """Every end of a backup but a person's stop: silence is what makes the watcher raise the alarm."""
+        if run.kind is not RunKind.BACKUP or run.status is RunOutcome.CANCELLED:
+            return False
+        profile = self._services.settings.sources.get(run.source)
+        if profile is None or profile.ping_url is None:
+            return False
+        ok = run.status in _GOOD and event_of(run) is not NoticeEvent.FAILED
+        return ping(profile.ping_url, ok=ok)
+
+    def _watch(self, message: WatchInput, missed: Mapping[str, int]) -> WatchState:
+        settings, journal = self._services.settings, self._services.journal.journal
+        watched = [
+            Watched(
+                source=profile.name,
+                max_age_s=profile.max_age_s,
+                newest_ns=newest_good_backup(
+                    journal,
+                    source=profile.name,
+                    repository=profile.repository,
+                    host=profile.host or settings.host,
+                ),
+            )
+            for profile in settings.sources.values()
+            if profile.max_age_s is not None
+        ]
+        state = message.state
+        found = look(watched, told=state.told, seen=state.seen, now_ns=message.now_ns)
+        for source in found.due:
+            self._tell(
+                notice_of_overdue(
+                    source.source,
+                    newest_ns=source.newest_ns,
+                    max_age_s=source.max_age_s,
+                    now_ns=message.now_ns,
+                )
+            )
+        for schedule, count in missed.items():
+            more = count - state.missed.get(schedule, count)
+            if more > 0:
+                self._tell(notice_of_missed(schedule, more))
+        return WatchState(seen=dict(found.seen), told=dict(found.told), missed=dict(missed))
+
+    async def _missed(self, before: Mapping[str, int]) -> Mapping[str, int]:
+        """How many runs each schedule of this queue has missed; as it was before where the server does not say."""
+        client, queue = activity.client(), activity.info().task_queue
+        counts: dict[str, int] = {}
+        try:
+            async for listed in await client.list_schedules():
+                description = await client.get_schedule_handle(listed.id).describe()
+                action = description.schedule.action
+                if isinstance(action, ScheduleActionStartWorkflow) and action.task_queue == queue:
+                    counts[listed.id] = description.info.num_actions_missed_catchup_window
+                if len(counts) >= _MOST_SCHEDULES:
+                    break
+        except RPCError as error:
+            _LOG.warning("the server does not tell of its schedules: %s", error.status.name)
+            return before
+        return counts
+
+    def _tell(self, notice: Notice | None) -> Delivery:
+        settings = self._services.settings.notices
+        if notice is None or notice.event.value not in settings.on:
+            return Delivery()
+        _LOG.info("telling: %s", notice.title)
+        try:
+            urls = addresses(settings)
+        except SettingsError as error:
+            _LOG.warning("%s", error.message)
+            urls = settings.urls
+        return deliver(urls, notice)
+
+
+def _as_told(message: NotifyInput, host: str) -> RunRecord:
+    """The run as its workflow knows it, where the journal cannot say."""
+    return RunRecord(
+        run_id=message.run.run_id,
+        kind=RunKind(message.kind),
+        status=RunOutcome(message.status.value),
+        repository=message.run.repository,
+        source=message.run.source,
+        host=host,
+        started_ns=message.started_ns,
+        ended_ns=message.ended_ns,
+        failure_kind=message.failure_kind,
+    )

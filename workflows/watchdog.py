@@ -1,0 +1,38 @@
+"""The watchdog workflow: looks once for what has not run; a schedule starts it every few minutes.
+
+What it has told already is its result, and Temporal hands a schedule's next run the result of the one before: no
+timer, no state beside the server's, and nothing to keep alive.
+"""
+
+from datetime import timedelta
+from typing import Final
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+
+from contracts.notify import WATCH, WATCHDOG_WORKFLOW, WatchdogRequest, WatchInput, WatchState
+
+_ATTEMPTS: Final = 5
+
+
+@workflow.defn(name=WATCHDOG_WORKFLOW)
+class WatchdogWorkflow:
+    """One look at the sources and schedules of one worker's settings."""
+
+    @workflow.run
+    async def run(self, request: WatchdogRequest) -> WatchState:
+        """Look, and remember what was told."""
+        state = WatchState()
+        if workflow.has_last_completion_result():
+            state = workflow.get_last_completion_result(WatchState) or state
+        policy = request.policy
+        found: WatchState = await workflow.execute_activity(
+            WATCH,
+            WatchInput(state=state, now_ns=workflow.time_ns()),
+            result_type=WatchState,
+            start_to_close_timeout=timedelta(seconds=policy.light_timeout_s),
+            heartbeat_timeout=timedelta(seconds=policy.heartbeat_timeout_s),
+            retry_policy=RetryPolicy(maximum_attempts=_ATTEMPTS),
+            summary="look for overdue sources and missed schedules",
+        )
+        return found
