@@ -12,6 +12,7 @@ class RunKind(StrEnum):
 
     BACKUP = "backup"
     RESTORE = "restore"
+    GUARD = "guard"
     VERIFY = "verify"
     DRILL = "drill"
 

@@ -1,0 +1,165 @@
+"""The guard's activities: compare, and write the record. What was found stays here, in private request files."""
+
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import replace
+
+from temporalio import activity
+
+from activities.calls import EngineCall, engine_call
+from activities.services import Services
+from contracts.guard import (
+    COMPARE_ACTIVITY,
+    LOG_GUARD_ACTIVITY,
+    CompareInput,
+    Decision,
+    GuardFound,
+    GuardLogInput,
+    GuardRequest,
+)
+from holdfast.guard.compare import compare, newest_snapshot
+from holdfast.guard.findings import Comparison, FindingKind, Thresholds, judge
+from holdfast.ids import BlobId, from_hex, to_hex
+from holdfast.journal.records import FileAction, FileRecord, RunKind, RunOutcome, RunRecord
+from holdfast.restore.request import Overwrite, RestoreOptions
+from holdfast.settings.guard import GuardSettings
+
+_ACTIONS = {
+    FindingKind.MISSING: (FileAction.DELETED, "missing: the snapshot has it, the source does not"),
+    FindingKind.DAMAGED: (FileAction.DAMAGED, "content differs, size and time of modification do not"),
+    FindingKind.NOISE: (FileAction.DAMAGED, "written since the snapshot, and noise now"),
+}
+
+
+class GuardActivities:
+    """The guard's activities over the services of this process."""
+
+    def __init__(self, services: Services, executor: Executor) -> None:
+        self._services = services
+        self._executor = executor
+
+    def light(self) -> list[Callable[..., object]]:
+        """For the guard's own queue."""
+        return [self.compare, self.log]
+
+    def copying(self) -> list[Callable[..., object]]:
+        """None: what a guard restores is a restore of its own."""
+        return []
+
+    @activity.defn(name=COMPARE_ACTIVITY)
+    async def compare(self, message: CompareInput) -> GuardFound:
+        """Compare the source with its newest snapshot, and write down what was found."""
+        async with engine_call(self._executor) as call:
+            return await call.in_thread(lambda: self._compare(message, call))
+
+    @activity.defn(name=LOG_GUARD_ACTIVITY)
+    async def log(self, message: GuardLogInput) -> None:
+        """Write how it ended over the first record."""
+        async with engine_call(self._executor) as call:
+            await call.in_thread(lambda: self._log(message))
+
+    def _compare(self, message: CompareInput, call: EngineCall) -> GuardFound:
+        source = self._services.source(message.run.source)
+        settings = source.guard
+        thresholds = Thresholds(
+            max_changed_share=settings.max_changed_share,
+            max_noise_share=settings.max_noise_share,
+            min_alarm_files=settings.min_alarm_files,
+            read_share=settings.read_share,
+        )
+        session = self._services.session(message.run.repository)
+        with session.hold() as held:
+            stored = newest_snapshot(session.repository, source.spec, source.host or self._services.host)
+            held.refresh()
+            compared = compare(
+                held, source.spec, BlobId(from_hex(stored.snapshot.tree)), thresholds, call.check
+            )
+        snapshot_id = to_hex(stored.id)
+        found = replace(
+            _found(compared, message.request, settings, snapshot_id), alarm=judge(compared, thresholds).value
+        )
+        if compared.missing >= settings.min_missing:
+            paths = compared.paths(FindingKind.MISSING)
+            found = replace(found, missing_selection=self._selection(snapshot_id, paths, Overwrite.NEVER))
+        damaged = compared.paths(FindingKind.DAMAGED, FindingKind.NOISE)
+        found = replace(found, damaged_selection=self._selection(snapshot_id, damaged, Overwrite.ALWAYS))
+        self._services.journal.record(self._record(message, found, ended_ns=message.started_ns))
+        self._services.journal.add_files(message.run.run_id, _files(compared))
+        return found
+
+    def _selection(self, snapshot_id: str, paths: tuple[bytes, ...], overwrite: Overwrite) -> str:
+        """The token of a restore in place of exactly these paths; empty when there are none."""
+        if not paths:
+            return ""
+        options = RestoreOptions(snapshot=snapshot_id, exact_paths=paths, overwrite=overwrite)
+        return self._services.store_order(options)
+
+    def _log(self, message: GuardLogInput) -> None:
+        record = self._record(
+            CompareInput(run=message.run, request=message.request, started_ns=message.started_ns),
+            message.found,
+            ended_ns=message.ended_ns,
+            decisions=message.decisions,
+        )
+        self._services.journal.record(record)
+
+    def _record(
+        self, message: CompareInput, found: GuardFound, *, ended_ns: int, decisions: tuple[Decision, ...] = ()
+    ) -> RunRecord:
+        trigger = message.request.trigger
+        wrong = bool(found.missing or found.damaged or found.noise or found.alarm)
+        settled = decisions and all(decision.outcome == "restored" for decision in decisions)
+        names = ("files", "new", "changed", "missing", "missing_bytes", "damaged", "noise", "unreadable")
+        return RunRecord(
+            run_id=message.run.run_id,
+            kind=RunKind.GUARD,
+            status=RunOutcome.PARTIAL if wrong and not settled else RunOutcome.COMPLETE,
+            repository=message.run.repository,
+            source=message.run.source,
+            host=self._services.host,
+            trigger_kind=trigger.kind.value,
+            trigger_by=trigger.by,
+            trigger_evidence=trigger.evidence,
+            reason="; ".join(filter(None, [found.alarm, *map(_decided, decisions)])),
+            snapshot_id=found.snapshot_id,
+            started_ns=message.started_ns,
+            ended_ns=ended_ns,
+            counters={name: getattr(found, name) for name in names},
+        )
+
+
+def _found(
+    compared: Comparison, request: GuardRequest, settings: GuardSettings, snapshot_id: str
+) -> GuardFound:
+    return GuardFound(
+        snapshot_id=snapshot_id,
+        files=compared.files,
+        new=compared.new,
+        changed=compared.changed,
+        missing=compared.missing,
+        missing_bytes=compared.missing_bytes,
+        damaged=compared.damaged,
+        noise=compared.noise,
+        unreadable=compared.unreadable,
+        files_read=compared.files_read,
+        on_missing=request.on_missing or settings.on_missing,
+        on_damaged=request.on_damaged or settings.on_damaged,
+        approval_s=request.approval_s or settings.approval_s,
+    )
+
+
+def _files(compared: Comparison) -> list[FileRecord]:
+    records = []
+    for finding in compared.findings:
+        action, message = _ACTIONS[finding.kind]
+        records.append(
+            FileRecord(path=finding.path, action=action, size_bytes=finding.size_bytes, message=message)
+        )
+    return records
+
+
+def _decided(decision: Decision) -> str:
+    """A decision as the journal has it: who, what, why."""
+    said = f"{decision.part.value} {decision.outcome}"
+    said += f" by {decision.by}" if decision.by else ""
+    return f"{said}: {decision.reason}" if decision.reason else said

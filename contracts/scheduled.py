@@ -1,0 +1,55 @@
+"""Messages of a scheduled run: what a schedule starts, and how that went."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from contracts.backup import BackupRequest
+from contracts.guard import GuardRequest
+from contracts.restore import RestoreRequest
+from contracts.verify import VerifyRequest
+
+SCHEDULED_RUN_WORKFLOW: Final = "ScheduledRun"
+
+
+class Busy(StrEnum):
+    """What a schedule does when a run of its subject is under way that it did not start itself.
+
+    skip: let this time pass. wait: run after it. beside: run at once, under an id of its own.
+    """
+
+    SKIP = "skip"
+    WAIT = "wait"
+    BESIDE = "beside"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduledRun:
+    """One time of a schedule. workflow_id: of the run that it asks for, the same that a person's command would use.
+
+    Exactly one of backup, restore, verify and guard is set.
+    """
+
+    schedule: str
+    workflow_id: str
+    busy: Busy = Busy.SKIP
+    backup: BackupRequest | None = None
+    restore: RestoreRequest | None = None
+    verify: VerifyRequest | None = None
+    guard: GuardRequest | None = None
+
+
+class ScheduledOutcome(StrEnum):
+    """Whether the time led to a run."""
+
+    RAN = "ran"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduledResult:
+    """Output of a scheduled run: the run has its own result, in its own history and in the journal."""
+
+    outcome: ScheduledOutcome
+    workflow_id: str
+    reason: str = ""

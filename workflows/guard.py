@@ -1,0 +1,234 @@
+"""The guard: compare a source with its newest snapshot, and by its policy report, ask, or restore what is missing.
+
+A file that is there is never overwritten without approval. While the source as a whole looks wrong (a root is gone,
+much of it changed or turned into noise), nothing is restored without approval either: an unmounted file system is no
+loss, and what ransomware still works on is better restored elsewhere.
+
+An approval is an update with a name and a reason, refused where nothing waits for it, and the wait has an end.
+"""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Final
+
+from temporalio import workflow
+from temporalio.exceptions import ApplicationError, ChildWorkflowError, FailureError, is_cancelled_exception
+
+from contracts.common import RESTORE_WORKFLOW, RunRef, RunStatus, Trigger, TriggerKind, VerifyLevel
+from contracts.guard import (
+    APPROVE_UPDATE,
+    COMPARE_ACTIVITY,
+    GUARD_QUERY,
+    GUARD_WORKFLOW,
+    LOG_GUARD_ACTIVITY,
+    MAX_NAME,
+    MAX_REASON,
+    Approval,
+    CompareInput,
+    Decision,
+    GuardFound,
+    GuardLogInput,
+    GuardRequest,
+    GuardResult,
+    GuardStatus,
+    Part,
+)
+from contracts.restore import RestoreRequest, RestoreResult
+from workflows.attributes import show_run
+from workflows.children import start_run
+from workflows.failures import failure_of
+from workflows.policies import ActivityCalls
+from workflows.run_id import run_id_of
+
+_NS: Final = 10**9
+_TOKEN_SHOWN: Final = 13
+_BUSY_S: Final = 5
+_REFUSED: Final = "Refused"
+
+
+@workflow.defn(name=GUARD_WORKFLOW)
+class GuardWorkflow:
+    """One look at one source."""
+
+    @workflow.init
+    def __init__(self, request: GuardRequest) -> None:
+        self._request = request
+        self._calls = ActivityCalls(policy=request.policy)
+        self._run_id = run_id_of("")
+        self._started_ns = workflow.time_ns()
+        self._found: GuardFound | None = None
+        self._waiting: dict[Part, str] = {}
+        self._expires_ns = 0
+        self._approvals: dict[Part, Approval] = {}
+        self._decisions: list[Decision] = []
+
+    @workflow.run
+    async def run(self, request: GuardRequest) -> GuardResult:
+        """Compare, decide, and see it through."""
+        show_run(source=request.source, status=RunStatus.RUNNING)
+        try:
+            return await self._guard()
+        except FailureError as error:
+            show_run(status=RunStatus.CANCELLED if is_cancelled_exception(error) else RunStatus.FAILED)
+            if is_cancelled_exception(error):
+                raise
+            raise failure_of(error).as_workflow_failure() from error
+
+    @workflow.update(name=APPROVE_UPDATE)
+    def approve(self, approval: Approval) -> GuardStatus:
+        """Decide about what waits."""
+        parts = tuple(self._waiting) if approval.part is Part.ALL else (approval.part,)
+        self._approvals |= dict.fromkeys(parts, approval)
+        status = self.status()
+        return replace(status, waiting=tuple(part for part in status.waiting if part not in parts))
+
+    @approve.validator
+    def check_approval(self, approval: Approval) -> None:
+        """Refuse what is not on record with a name and a reason, and what nobody waits for."""
+        if not approval.by.strip() or len(approval.by) > MAX_NAME:
+            raise ApplicationError(
+                f"an approval needs a name of at most {MAX_NAME} characters", type=_REFUSED
+            )
+        if not approval.reason.strip() or len(approval.reason) > MAX_REASON:
+            raise ApplicationError(
+                f"an approval needs a reason of at most {MAX_REASON} characters", type=_REFUSED
+            )
+        open_parts = [part for part in self._waiting if part not in self._approvals]
+        if not open_parts:
+            raise ApplicationError("nothing waits for approval", type=_REFUSED)
+        if approval.part is not Part.ALL and approval.part not in open_parts:
+            waiting = ", ".join(open_parts)
+            raise ApplicationError(
+                f"{approval.part.value} does not wait for approval, but {waiting}", type=_REFUSED
+            )
+
+    @workflow.query(name=GUARD_QUERY)
+    def status(self) -> GuardStatus:
+        """What was found, and what waits for approval."""
+        waiting = tuple(part.value for part in self._waiting if part not in self._approvals)
+        return GuardStatus(
+            run_id=self._run_id,
+            found=self._found,
+            waiting=waiting,
+            expires_ns=self._expires_ns if waiting else 0,
+        )
+
+    async def _guard(self) -> GuardResult:
+        self._found = found = await self._calls.lasting(
+            COMPARE_ACTIVITY,
+            CompareInput(run=self._run_ref(), request=self._request, started_ns=self._started_ns),
+            GuardFound,
+            "compare with the newest snapshot",
+        )
+        await self._settle(found)
+        is_good = all(decision.outcome == "restored" for decision in self._decisions) and not found.alarm
+        status = RunStatus.COMPLETE if is_good else RunStatus.PARTIAL
+        await self._calls.quick(
+            LOG_GUARD_ACTIVITY,
+            GuardLogInput(
+                run=self._run_ref(),
+                request=self._request,
+                found=found,
+                started_ns=self._started_ns,
+                ended_ns=workflow.time_ns(),
+                decisions=tuple(self._decisions),
+            ),
+            type(None),
+            "write the record",
+        )
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        show_run(status=status)
+        return GuardResult(run_id=self._run_id, status=status, found=found, decisions=tuple(self._decisions))
+
+    async def _settle(self, found: GuardFound) -> None:
+        """Restore what may be restored at once; ask about the rest, and wait for the answers."""
+        at_once: list[tuple[Part, str]] = []
+        for part, selection, policy in (
+            (Part.MISSING, found.missing_selection, found.on_missing),
+            (Part.DAMAGED, found.damaged_selection, found.on_damaged),
+        ):
+            if not selection:
+                continue
+            if policy == "report":
+                self._decisions.append(Decision(part=part, outcome="reported"))
+            elif policy == "restore" and part is Part.MISSING and not found.alarm:
+                at_once.append((part, selection))
+            else:
+                self._waiting[part] = selection
+        self._expires_ns = workflow.time_ns() + round(found.approval_s * _NS)
+        self._show()
+        for part, selection in at_once:
+            await self._restore(part, selection, by="policy", reason=f'on_missing = "{found.on_missing}"')
+        await self._wait_for_approvals()
+
+    async def _wait_for_approvals(self) -> None:
+        while self._waiting:
+            left_s = (self._expires_ns - workflow.time_ns()) / _NS
+            try:
+                await workflow.wait_condition(
+                    lambda: bool(self._approvals), timeout=timedelta(seconds=max(0.0, left_s))
+                )
+            except TimeoutError:
+                self._decisions += [Decision(part=part, outcome="expired") for part in self._waiting]
+                self._waiting.clear()
+                return
+            for part, approval in list(self._approvals.items()):
+                selection = self._waiting.pop(part)
+                del self._approvals[part]
+                if approval.grant:
+                    await self._restore(part, selection, by=approval.by, reason=approval.reason)
+                else:
+                    refused = Decision(part=part, outcome="refused", by=approval.by, reason=approval.reason)
+                    self._decisions.append(refused)
+            self._show()
+
+    async def _restore(self, part: Part, selection: str, *, by: str, reason: str) -> None:
+        request = RestoreRequest(
+            repository=self._request.repository,
+            selection=selection,
+            trigger=Trigger(
+                kind=TriggerKind.EVENT, by=by, evidence=f"guard of {self._request.source}: {reason}"
+            ),
+            verify=VerifyLevel.FULL,
+            policy=self._request.policy,
+        )
+        workflow_id = f"{self._request.restore_prefix}:{selection[:_TOKEN_SHOWN]}"
+        handle = await start_run(RESTORE_WORKFLOW, request, workflow_id, RestoreResult)
+        while handle is None:
+            await workflow.sleep(timedelta(seconds=_BUSY_S))
+            handle = await start_run(RESTORE_WORKFLOW, request, workflow_id, RestoreResult)
+        try:
+            result = await handle
+        except ChildWorkflowError as error:
+            if is_cancelled_exception(error):
+                raise
+            self._decisions.append(Decision(part=part, outcome="failed", by=by, reason=reason))
+            return
+        verified = result.verdict is None or result.verdict.ok
+        outcome = "restored" if result.status is RunStatus.COMPLETE and verified else "failed"
+        self._decisions.append(
+            Decision(
+                part=part,
+                outcome=outcome,
+                by=by,
+                reason=reason,
+                restore_run=result.run_id,
+                files_written=result.totals.files_written,
+            )
+        )
+
+    def _run_ref(self) -> RunRef:
+        return RunRef(run_id=self._run_id, repository=self._request.repository, source=self._request.source)
+
+    def _show(self) -> None:
+        found = self._found
+        if found is None:
+            return
+        lines = [f"{found.missing} missing, {found.damaged} damaged, {found.noise} turned into noise"]
+        if found.alarm:
+            lines.append(f"**Alarm: {found.alarm}**")
+        waiting = [part.value for part in self._waiting if part not in self._approvals]
+        if waiting:
+            lines.append(f"Waiting for approval: {', '.join(waiting)}")
+        lines += [f"{decision.part.value}: {decision.outcome} {decision.by}" for decision in self._decisions]
+        workflow.set_current_details("\n\n".join(lines))

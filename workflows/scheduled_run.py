@@ -1,0 +1,91 @@
+"""What a schedule starts: a small workflow that starts the run itself, as its child, under the subject's one id.
+
+Temporal appends the time to the id of whatever a schedule starts, so a schedule that started a backup directly would
+not collide with one that a person started (docs/adr/0014). The schedule's own rules (overlap, pause on failure,
+catch-up) see this workflow, which lasts as long as the run and fails when it fails.
+"""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Final
+
+from temporalio import workflow
+from temporalio.common import SearchAttributeKey
+from temporalio.exceptions import ChildWorkflowError, is_cancelled_exception
+
+from contracts.backup import BackupResult
+from contracts.common import BACKUP_WORKFLOW, RESTORE_WORKFLOW, Trigger, TriggerKind
+from contracts.guard import GUARD_WORKFLOW, GuardResult
+from contracts.restore import RestoreResult
+from contracts.scheduled import (
+    SCHEDULED_RUN_WORKFLOW,
+    Busy,
+    ScheduledOutcome,
+    ScheduledResult,
+    ScheduledRun,
+)
+from contracts.verify import VERIFY_WORKFLOW, VerifyResult
+from workflows.children import child_failure, start_run
+
+_DUE: Final = SearchAttributeKey.for_datetime("TemporalScheduledStartTime")
+_FIRST_WAIT_S: Final = 5
+_LONGEST_WAIT_S: Final = 300
+
+
+@workflow.defn(name=SCHEDULED_RUN_WORKFLOW)
+class ScheduledRunWorkflow:
+    """One time of one schedule."""
+
+    @workflow.run
+    async def run(self, order: ScheduledRun) -> ScheduledResult:
+        """Start the run and wait for its end; fails as it fails."""
+        workflow_id = order.workflow_id
+        if order.busy is Busy.BESIDE:
+            workflow_id = f"{workflow_id}:{workflow.info().run_id[:13]}"
+        wait_s = _FIRST_WAIT_S
+        while True:
+            ran = await self._run(order, workflow_id)
+            if ran:
+                return ScheduledResult(outcome=ScheduledOutcome.RAN, workflow_id=workflow_id)
+            if order.busy is not Busy.WAIT:
+                return ScheduledResult(
+                    outcome=ScheduledOutcome.SKIPPED,
+                    workflow_id=workflow_id,
+                    reason="a run of this subject was under way",
+                )
+            await workflow.sleep(timedelta(seconds=wait_s))
+            wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
+            if workflow.info().is_continue_as_new_suggested():
+                workflow.continue_as_new(order)
+
+    async def _run(self, order: ScheduledRun, workflow_id: str) -> bool:
+        """Whether the run could be started; when it could, it has ended."""
+        name, request, result = _child(order)
+        handle = await start_run(name, request, workflow_id, result)
+        if handle is None:
+            return False
+        try:
+            await handle
+        except ChildWorkflowError as error:
+            if is_cancelled_exception(error):
+                raise
+            raise child_failure(error) from error
+        return True
+
+
+def _child(order: ScheduledRun) -> tuple[str, object, type[object]]:
+    trigger = Trigger(kind=TriggerKind.SCHEDULE, by=order.schedule, evidence=_evidence())
+    if order.backup is not None:
+        return BACKUP_WORKFLOW, replace(order.backup, trigger=trigger), BackupResult
+    if order.restore is not None:
+        return RESTORE_WORKFLOW, replace(order.restore, trigger=trigger), RestoreResult
+    if order.verify is not None:
+        return VERIFY_WORKFLOW, replace(order.verify, trigger=trigger), VerifyResult
+    if order.guard is not None:
+        return GUARD_WORKFLOW, replace(order.guard, trigger=trigger), GuardResult
+    raise ValueError("the schedule says nothing to run")
+
+
+def _evidence() -> str:
+    due = workflow.info().typed_search_attributes.get(_DUE)
+    return "" if due is None else f"due {due.isoformat(timespec='seconds')}"
