@@ -1,7 +1,7 @@
 """Runs as `status`, `cancel` and `resume` name them: the journal's records and what is open on the server."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -26,7 +26,7 @@ _INTERRUPTED: Final = "interrupted"
 class ListedRun:
     """A run, from the journal (record), from the server (view: it is open there), or from both.
 
-    server_known: whether a server was asked; without one, a run that the journal calls running is interrupted.
+    One that the journal calls running and no server knows of is interrupted.
     """
 
     run_id: str
@@ -122,11 +122,6 @@ def location_of(settings: Settings, run: ListedRun) -> str:
     except UsageError:
         return run.repository
     return profile.location if profile.is_request else profile.name
-
-
-def counters(run: ListedRun) -> Mapping[str, int]:
-    """What the journal counted."""
-    return {} if run.record is None else run.record.counters
 
 
 async def _view(client: Client, run: runs.OpenRun) -> RunView:

@@ -19,7 +19,7 @@ from workflows.details import format_bytes
 
 _SHOWN_ERRORS: Final = 20
 _NS_PER_S: Final = 10**9
-_WRONG: Final = (FileAction.UNREADABLE, FileAction.FAILED, FileAction.DAMAGED, FileAction.WARNING)
+WRONG: Final = (FileAction.UNREADABLE, FileAction.FAILED, FileAction.DAMAGED, FileAction.WARNING)
 _ACTION_WIDTH: Final = 10
 
 
@@ -69,7 +69,7 @@ class Report:
             )
 
     def _tell_errors(self, kind: RunKind, run_id: str) -> None:
-        wrong = self._files(run_id, _WRONG)
+        wrong = self._files(run_id, WRONG)
         if self._json:
             for file in wrong:
                 warn_json(json_lines.file_error(kind, file))

@@ -11,7 +11,7 @@ import typer
 
 from holdfast.errors import EXIT_COMPLETE, JournalUnavailableError, ServerUnavailableError
 from holdfast.journal.journal import Journal
-from holdfast.journal.records import FileAction, RunRecord
+from holdfast.journal.records import RunRecord
 from holdfast.settings.model import Settings
 from starter import listing
 from starter.conduct import find_client
@@ -21,12 +21,12 @@ from starter.listing import ListedRun
 from starter.meter import Meter
 from starter.options import CommonOptions
 from starter.output import say, say_json, warn
+from starter.reports import WRONG
 from starter.runs import server_errors
 from starter.text import local_time, printable, table
 
 _NS_PER_S: Final = 10**9
 _SHOWN_PATHS: Final = 20
-_WRONG: Final = (FileAction.UNREADABLE, FileAction.FAILED, FileAction.DAMAGED, FileAction.WARNING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,7 +195,7 @@ def _details(settings: Settings, run: ListedRun) -> list[str]:
 def _problems(settings: Settings, record: RunRecord) -> list[str]:
     found = [] if record.verdict is None else [f"verification: {what}" for what in record.verdict.problems]
     try:
-        wrong = itertools.islice(Journal.at(settings.journal_path).files(record.run_id, _WRONG), _SHOWN_PATHS)
+        wrong = itertools.islice(Journal.at(settings.journal_path).files(record.run_id, WRONG), _SHOWN_PATHS)
         found += [f"{file.action.value}: {printable(file.path)}: {file.message}" for file in wrong]
     except JournalUnavailableError as error:
         warn(f"the journal cannot be read: {error.message}")
