@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+ENCRYPTION_KEYS: Final = "[encryption]"
+"""Among the passwords: the keys of payload encryption, where the settings name a variable for them."""
+
 _VERSION: Final = 1
 
 

@@ -1,22 +1,22 @@
-"""Connections to the Temporal server: encryption as the settings say, and one answer for whether it is there."""
+"""Connections of commands to the Temporal server, and one answer for whether it is there."""
 
 import asyncio
 import functools
 import os
 import socket
 import time
-from pathlib import Path
 from typing import Final
 
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import PollerInfo, TaskQueue
 from temporalio.api.workflowservice.v1 import CountWorkflowExecutionsRequest, DescribeTaskQueueRequest
-from temporalio.client import Client, TLSConfig
+from temporalio.client import Client
 from temporalio.runtime import Runtime, TelemetryConfig
 from temporalio.service import RPCError, RPCStatusCode
 
-from holdfast.errors import ServerUnavailableError, SettingsError
-from holdfast.settings.model import ServerSettings, TlsSettings
+from holdfast.errors import ServerUnavailableError
+from holdfast.settings.model import ServerSettings
+from transport.client import Credentials, open_client, read_credentials
 
 _ATTEMPT_S: Final = 5.0
 _POLL_AGE_S: Final = 70.0
@@ -29,20 +29,9 @@ def _quiet_runtime() -> Runtime:
     return Runtime(telemetry=TelemetryConfig(logging=None))
 
 
-def tls_config(tls: TlsSettings | None) -> TLSConfig | None:
-    """The settings' encryption, with its files read.
-
-    Raises:
-        SettingsError: a file cannot be read.
-    """
-    if tls is None:
-        return None
-    return TLSConfig(
-        server_root_ca_cert=_read("tls_ca_file", tls.ca_file),
-        client_cert=_read("tls_cert_file", tls.cert_file),
-        client_private_key=_read("tls_key_file", tls.key_file),
-        domain=tls.server_name,
-    )
+@functools.cache
+def _credentials(server: ServerSettings) -> Credentials:
+    return read_credentials(server, os.environ)
 
 
 async def try_connect(server: ServerSettings, address: str) -> Client | None:
@@ -50,14 +39,12 @@ async def try_connect(server: ServerSettings, address: str) -> Client | None:
 
     Raises:
         ServerUnavailableError: somebody does, and refuses.
-        SettingsError: a file of the encryption cannot be read.
+        SettingsError: a certificate, API key or encryption key cannot be read.
     """
-    tls = tls_config(server.tls)
+    credentials = await asyncio.to_thread(_credentials, server)
     try:
         async with asyncio.timeout(_ATTEMPT_S):
-            client = await Client.connect(
-                address, namespace=server.namespace, tls=tls or False, runtime=_quiet_runtime()
-            )
+            client = await open_client(server, address, credentials, _quiet_runtime())
             await client.workflow_service.count_workflow_executions(
                 CountWorkflowExecutionsRequest(namespace=server.namespace)
             )
@@ -72,7 +59,7 @@ async def try_connect(server: ServerSettings, address: str) -> Client | None:
         if error.status in {RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNAUTHENTICATED}:
             raise ServerUnavailableError(
                 f"the server at {address} refuses us: {error.message}",
-                hint="Check the tls_… keys of [server] in holdfast.toml.",
+                hint="Check api_key_file and the tls_… keys of [server] in holdfast.toml.",
             ) from None
         return None
     return client
@@ -83,7 +70,7 @@ async def connect(server: ServerSettings, address: str) -> Client:
 
     Raises:
         ServerUnavailableError: nobody answers, or somebody refuses.
-        SettingsError: a file of the encryption cannot be read.
+        SettingsError: a certificate, API key or encryption key cannot be read.
     """
     client = await try_connect(server, address)
     if client is None:
@@ -110,16 +97,3 @@ def _is_elsewhere(poller: PollerInfo) -> bool:
     age_s = time.time() - poller.last_access_time.ToNanoseconds() / 1e9
     host = poller.identity.partition("@")[2]
     return age_s < _POLL_AGE_S and host != socket.gethostname()
-
-
-def _read(key: str, path: Path | None) -> bytes | None:
-    if path is None:
-        return None
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except OSError as error:
-        raise SettingsError(
-            f"server.{key}: {os.fspath(path)} cannot be read: {error.strerror}",
-            hint="Correct the path, or the file's permissions.",
-        ) from error

@@ -32,6 +32,8 @@ COMMANDS: Final[Mapping[str, str]] = {
     "key": "List, add and remove passwords.",
     "up": "Run the service: server, workers and Web UI, in the foreground.",
     "worker": "Run the workers of this host for a server elsewhere.",
+    "codec-server": "Let the Web UI show payloads that are encrypted.",
+    "encryption": "Make keys for payload encryption, and show which there are.",
 }
 _DEBUG_VARIABLE: Final = "HOLDFAST_DEBUG"
 
@@ -93,12 +95,13 @@ def build(arguments: Sequence[str]) -> typer.Typer:
 
 def _load(app: typer.Typer, name: str) -> None:
     """A command's module has a function of the command's name; one with commands of its own has an `app`."""
-    module = importlib.import_module(f"starter.commands.{name}")
+    identifier = name.replace("-", "_")
+    module = importlib.import_module(f"starter.commands.{identifier}")
     commands: object = getattr(module, "app", None)
     if isinstance(commands, typer.Typer):
         app.add_typer(commands, name=name)
     else:
-        add_command(app, name, getattr(module, name))
+        add_command(app, name, getattr(module, identifier))
 
 
 def _not_loaded() -> None:

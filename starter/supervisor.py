@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Final
 
-from contracts.worker import WorkerConfig
+from contracts.worker import ENCRYPTION_KEYS, WorkerConfig
 from holdfast.errors import HoldfastError
 from holdfast.settings.model import Settings
 from starter.processes import Backoff, child_environment, end_child, ending, open_log, start_child
@@ -133,6 +133,7 @@ def _passwords_of_variables(settings: Settings, environ: Mapping[str, str]) -> d
     places = {profile.location: profile.password for profile in settings.repositories.values()}
     if settings.journal.url is not None:
         places[settings.journal.url] = settings.journal.password
+    places[ENCRYPTION_KEYS] = settings.server.encryption
     return {
         location: os.fsencode(environ[source.env])
         for location, source in places.items()

@@ -98,6 +98,7 @@ class ServerTable(msgspec.Struct, kw_only=True, frozen=True):
     tls_cert_file: str | None = None
     tls_key_file: str | None = None
     tls_server_name: str | None = None
+    api_key_file: str | None = None
     ui_url: str | None = None
 
 
@@ -109,6 +110,7 @@ class WorkerTable(msgspec.Struct, kw_only=True, frozen=True):
     heartbeat_throttle: Duration = "3s"
     graceful_shutdown: Duration = "20s"
     task_queue: str | None = None
+    scratch_dir: str | None = None
 
 
 class JournalTable(msgspec.Struct, kw_only=True, frozen=True):

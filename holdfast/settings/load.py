@@ -9,6 +9,7 @@ import re
 import socket
 import tomllib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +22,8 @@ from holdfast.settings.document import (
     WorkerTable,
     convert_table,
 )
+from holdfast.settings.drills import drills
+from holdfast.settings.encryption import encryption
 from holdfast.settings.model import (
     ServerSettings,
     Settings,
@@ -37,7 +40,18 @@ STATE_VARIABLE: Final = "HOLDFAST_STATE_DIR"
 FILE_NAME: Final = "holdfast.toml"
 _SYSTEM_FILE: Final = Path("/etc/holdfast") / FILE_NAME
 _MAX_FILE_BYTES: Final = 16 << 20
-_TABLES: Final = ("repositories", "sources", "schedules", "server", "worker", "journal", "log", "notices")
+_TABLES: Final = (
+    "repositories",
+    "sources",
+    "schedules",
+    "drills",
+    "server",
+    "encryption",
+    "worker",
+    "journal",
+    "log",
+    "notices",
+)
 _ADDRESS: Final = re.compile(r"(?:[^\s/:\[\]]+|\[[0-9a-fA-F:.]+\]):(?P<port>\d{1,5})", re.ASCII)
 _LARGEST_PORT: Final = 65_535
 _SHORTEST_TIMEOUT_S: Final = 1.0
@@ -117,8 +131,12 @@ def _settings(
         schedules=top_schedules(
             document.get("schedules", []), place.below("schedules"), sources, repositories, rules
         ),
-        server=_server(document.get("server", {}), place.below("server"), rules),
-        worker=_worker(document.get("worker", {}), place.below("worker")),
+        drills=drills(document.get("drills", {}), place.below("drills"), sources),
+        server=replace(
+            _server(document.get("server", {}), place.below("server"), rules),
+            encryption=encryption(document.get("encryption"), place.below("encryption"), rules),
+        ),
+        worker=_worker(document.get("worker", {}), place.below("worker"), rules),
         journal=logbook.journal(document.get("journal", {}), place.below("journal"), rules),
         log=logbook.log(document.get("log", {}), place.below("log"), rules),
         notices=logbook.notices(document.get("notices", {}), place.below("notices"), rules),
@@ -159,10 +177,16 @@ def _server(value: object, place: Place, rules: PathRules) -> ServerSettings:
         place.refuse("namespace", "it is empty", 'Leave it out for "default".')
     if table.ui_url is not None and not table.ui_url.startswith(("http://", "https://")):
         place.refuse("ui_url", "a URL is expected", 'Write ui_url = "http://temporal.example:8080".')
+    tls = _tls(table, place, rules)
+    if table.api_key_file is not None and tls is None:
+        place.refuse(
+            "api_key_file", "an API key is sent over TLS only", "Add tls = true, or remove this key."
+        )
     return ServerSettings(
         address=table.address,
         namespace=table.namespace,
-        tls=_tls(table, place, rules),
+        tls=tls,
+        api_key_file=_optional_path(place, "api_key_file", table.api_key_file, rules),
         ui_url=None if table.ui_url is None else table.ui_url.rstrip("/"),
     )
 
@@ -198,7 +222,7 @@ def _optional_path(place: Place, key: str, value: str | None, rules: PathRules) 
     return None if value is None else values.path(place, key, value, rules)
 
 
-def _worker(value: object, place: Place) -> WorkerSettings:
+def _worker(value: object, place: Place, rules: PathRules) -> WorkerSettings:
     table = convert_table(value, WorkerTable, place)
     processes = usable_cores() if table.processes is None else table.processes
     if not 1 <= processes <= _MOST_PROCESSES:
@@ -223,4 +247,5 @@ def _worker(value: object, place: Place) -> WorkerSettings:
         heartbeat_throttle_s=throttle_s,
         graceful_shutdown_s=values.duration_s(place, "graceful_shutdown", table.graceful_shutdown),
         task_queue=table.task_queue,
+        scratch_dir=_optional_path(place, "scratch_dir", table.scratch_dir, rules),
     )

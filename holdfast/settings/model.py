@@ -8,6 +8,7 @@ from typing import Final, TypeVar
 
 from holdfast.errors import SettingsError, UsageError
 from holdfast.format.pack import Compression
+from holdfast.settings.drills import DrillProfile
 from holdfast.settings.guard import GuardSettings
 from holdfast.settings.schedules import ScheduleSettings
 from holdfast.settings.suggestions import one_of
@@ -27,6 +28,7 @@ MAX_PACK_SIZE_BYTES: Final = 128 << 20
 _JOURNAL_FILE: Final = "journal.db"
 _SERVER_DATABASE_FILE: Final = "temporal.db"
 _REQUESTS_FOLDER: Final = "requests"
+_SCRATCH_FOLDER: Final = "scratch"
 
 REQUEST_MARK: Final = "@"
 """What the name of a private request file begins with, and no profile's name does."""
@@ -36,7 +38,7 @@ _Profile = TypeVar("_Profile")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PasswordSource:
-    """Where a repository's password is read from on the worker: exactly one of the three is set.
+    """Where a password, or another secret, is read from on the worker: exactly one of the three is set.
 
     file: absolute. command: split as a shell would, run without a shell. env: the name of a variable.
     """
@@ -105,11 +107,17 @@ class TlsSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerSettings:
-    """The Temporal server. address: "host:port", None for the embedded one. ui_url: without a "/" at its end."""
+    """The Temporal server, and how one talks to it.
+
+    address: "host:port", None for the embedded one. api_key_file: holds what the server knows us by. encryption: where
+    the keys are read from that seal what is sent; None for clear text. ui_url: without a "/" at its end.
+    """
 
     address: str | None = None
     namespace: str = "default"
     tls: TlsSettings | None = None
+    api_key_file: Path | None = None
+    encryption: PasswordSource | None = None
     ui_url: str | None = None
 
 
@@ -123,7 +131,8 @@ class WorkerSettings:
     """The worker service of this host.
 
     heartbeat_timeout_s: silence after which a worker counts as dead; heartbeat_throttle_s: the longest time between
-    two heartbeats; graceful_shutdown_s: for activities to stop in after SIGTERM; task_queue: overrides the host's.
+    two heartbeats; graceful_shutdown_s: for activities to stop in after SIGTERM; task_queue: overrides the host's;
+    scratch_dir: where drills restore to, None for a folder of the state directory.
     """
 
     processes: int = field(default_factory=usable_cores)
@@ -131,6 +140,7 @@ class WorkerSettings:
     heartbeat_throttle_s: float = 3.0
     graceful_shutdown_s: float = 20.0
     task_queue: str | None = None
+    scratch_dir: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,6 +187,7 @@ class Settings:
     repositories: Mapping[str, RepositoryProfile] = field(default_factory=dict)
     sources: Mapping[str, SourceProfile] = field(default_factory=dict)
     schedules: tuple[ScheduleSettings, ...] = ()
+    drills: Mapping[str, DrillProfile] = field(default_factory=dict)
     server: ServerSettings = field(default_factory=ServerSettings)
     worker: WorkerSettings = field(default_factory=WorkerSettings)
     journal: JournalSettings = field(default_factory=JournalSettings)
@@ -197,6 +208,19 @@ class Settings:
     def requests_dir(self) -> Path:
         """Where private request files lie."""
         return self.state_dir / _REQUESTS_FOLDER
+
+    @property
+    def scratch_dir(self) -> Path:
+        """Where drills restore to."""
+        return self.worker.scratch_dir or self.state_dir / _SCRATCH_FOLDER
+
+    def drill(self, name: str) -> DrillProfile:
+        """The drill of that name.
+
+        Raises:
+            SettingsError: there is none.
+        """
+        return _named(self.drills, name, "drill", "drills")
 
     def repository(self, name: str) -> RepositoryProfile:
         """The profile of that name.

@@ -38,7 +38,6 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _OWN_TAGS: Final = "holdfast-"
 _SHORTEST_MAX_AGE_S: Final = 60.0
-_PASSWORD_KEYS: Final = ("password_file", "password_command", "password_env")
 _REPOSITORY_HINTS: Final = {
     "password": "A password does not stand here: name a password_file, password_command or password_env.",
     "path": 'The key is called "location".',
@@ -107,25 +106,44 @@ def password(table: RepositoryTable | JournalTable, place: Place, rules: PathRul
     Raises:
         SettingsError: it names two, or one that cannot be.
     """
-    given = [key for key in _PASSWORD_KEYS if getattr(table, key) is not None]
+    return secret_source(
+        place,
+        rules,
+        "password",
+        file=table.password_file,
+        command=table.password_command,
+        variable=table.password_env,
+    )
+
+
+def secret_source(
+    place: Place, rules: PathRules, what: str, *, file: str | None, command: str | None, variable: str | None
+) -> PasswordSource | None:
+    """The one of the keys `what`_file, `what`_command and `what`_env that is given; None where none is.
+
+    Raises:
+        SettingsError: two are, or one that cannot be.
+    """
+    keys = {f"{what}_file": file, f"{what}_command": command, f"{what}_env": variable}
+    given = [key for key, value in keys.items() if value is not None]
     if len(given) > 1:
         place.refuse(given[1], f"there is {given[0]} already", "Keep one of them.")
-    if table.password_file is not None:
-        return PasswordSource(file=values.path(place, "password_file", table.password_file, rules))
-    if table.password_command is not None:
+    if file is not None:
+        return PasswordSource(file=values.path(place, f"{what}_file", file, rules))
+    if command is not None:
         try:
-            split_command(table.password_command)
+            split_command(command)
         except SettingsError as error:
-            place.refuse("password_command", error.message, error.hint)
-        return PasswordSource(command=table.password_command)
-    if table.password_env is not None:
-        if _VARIABLE.fullmatch(table.password_env) is None:
+            place.refuse(f"{what}_command", error.message, error.hint)
+        return PasswordSource(command=command)
+    if variable is not None:
+        if _VARIABLE.fullmatch(variable) is None:
             place.refuse(
-                "password_env",
+                f"{what}_env",
                 "the name of an environment variable is expected",
-                "Write its name without a dollar, and not the password itself.",
+                f"Write its name without a dollar, and not the {what} itself.",
             )
-        return PasswordSource(env=table.password_env)
+        return PasswordSource(env=variable)
     return None
 
 

@@ -18,12 +18,13 @@ from holdfast.settings.document import (
     TopTable,
     WorkerTable,
 )
+from holdfast.settings.encryption import EncryptionTable
 from holdfast.settings.load import load_settings
 from holdfast.settings.model import Settings, WorkerSettings
 
 EXAMPLE: Final = Path(__file__).parents[3] / "holdfast.example.toml"
 _COMMENTED_KEY: Final = re.compile(r"^# (?=[a-z_]+ = )", re.MULTILINE)
-_ONE_OF_THREE: Final = ("password_command", "password_env")
+_ONE_OF_THREE: Final = ("password_command", "password_env", "key_command", "key_env")
 
 
 def load(path: Path) -> Settings:
@@ -53,6 +54,7 @@ def test_the_example_is_valid_and_its_defaults_are_the_defaults(tmp_path: Path) 
         ("repositories.home", RepositoryTable),
         ("sources.documents", SourceTable),
         ("server", ServerTable),
+        ("encryption", EncryptionTable),
         ("worker", WorkerTable),
         ("journal", JournalTable),
         ("log", LogTable),

@@ -1,0 +1,95 @@
+"""`holdfast codec-server`: lets Temporal's Web UI show payloads that are encrypted."""
+
+import ipaddress
+import logging
+import os
+import re
+import signal
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from holdfast.errors import EXIT_COMPLETE, PasswordMissingError, SettingsError, UsageError
+from holdfast.settings.passwords import read_password_file
+from starter.invocation import Invocation
+from starter.options import CommonOptions
+
+_ORIGIN: Final = re.compile(r"https?://[^/\s?#@]+")
+_LOG: Final = logging.getLogger("holdfast.codec_server")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodecServerOptions(CommonOptions):
+    """Options of `codec-server`."""
+
+    origin: Annotated[
+        tuple[str, ...],
+        typer.Option(metavar="URL", help="The Web UI's origin, like http://localhost:8233; repeatable."),
+    ] = ()
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="The port to listen on.")] = 8081
+    bind: Annotated[str, typer.Option(metavar="IP", help="The address to listen on.")] = "127.0.0.1"
+    token_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Answer only who sends the bearer token in it.")
+    ] = None
+
+
+def codec_server(options: CodecServerOptions) -> int:
+    """Open encrypted payloads for the Web UI and the `temporal` command, until Ctrl-C.
+
+    Whoever can reach it sees them in clear text: name the Web UI's origin, and a token where others use the host.
+    """
+    from transport.client import encryption_codec  # noqa: PLC0415 (brings Temporal's client)
+    from transport.codec_server import Access, CodecServer  # noqa: PLC0415
+
+    settings = Invocation.of(options).settings
+    codec = encryption_codec(settings.server, os.environ)
+    if codec is None:
+        raise SettingsError(
+            "the settings name no keys, so there is nothing to decode",
+            hint="Add [encryption] with key_file to holdfast.toml.",
+        )
+    access = Access(origins=frozenset(map(_origin, options.origin)), token=_token(options))
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="holdfast: %(message)s")
+    with CodecServer((options.bind, options.port), codec, access) as server:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            # From another thread: shutdown waits for the loop that a signal's handler interrupts.
+            signal.signal(number, lambda *_: threading.Thread(target=server.shutdown).start())
+        _LOG.info("codec server: http://%s:%d", options.bind, server.server_port)
+        server.serve_forever()
+    return EXIT_COMPLETE
+
+
+def _origin(text: str) -> str:
+    stripped = text.rstrip("/")
+    if _ORIGIN.fullmatch(stripped) is None:
+        raise UsageError(
+            f"{text!r} is not the origin of a web page",
+            hint="Give scheme, host and port: http://localhost:8233",
+        )
+    return stripped
+
+
+def _token(options: CodecServerOptions) -> str | None:
+    if options.token_file is None:
+        if not _is_loopback(options.bind):
+            raise UsageError(
+                f"on {options.bind} others could read everything", hint="Give a --token-file, or no --bind."
+            )
+        return None
+    token = read_password_file(Path(os.path.abspath(options.token_file))).decode("ascii", "replace")
+    if not token or not token.isascii() or not token.isprintable():
+        raise PasswordMissingError(
+            f"{options.token_file} holds no token", hint="Put one printable word there."
+        )
+    return token
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        raise UsageError(f"{address!r} is not an IP address", hint="Give one like 127.0.0.1.") from None

@@ -1,0 +1,90 @@
+"""`holdfast encryption`: the keys that seal what is sent to the Temporal server."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from holdfast.errors import EXIT_COMPLETE, SettingsError, UsageError
+from starter.invocation import Invocation
+from starter.options import CommonOptions
+from starter.output import say, say_json
+from starter.registration import add_command
+
+app: Final = typer.Typer(help="Make keys for payload encryption, and show which there are.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewKeyOptions(CommonOptions):
+    """Options of `encryption new-key`."""
+
+    id: Annotated[str, typer.Option(metavar="ID", help="The key's id; else made of the date.")] = ""
+    file: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Add the key to this file, behind those that it holds."),
+    ] = None
+
+
+def new_key(options: NewKeyOptions) -> int:
+    """Make a key: print its line, or add it to a file that only its owner can read."""
+    from transport.keyring import new_key_line  # noqa: PLC0415 (brings cryptography)
+
+    line = new_key_line(options.id)
+    if options.file is None:
+        say(line)
+        return EXIT_COMPLETE
+    _append(options.file, line)
+    key_id = line.partition(":")[0]
+    if options.json:
+        say_json({"message_type": "key_added", "id": key_id})
+    elif not options.quiet:
+        say(f"added key {key_id}")
+    return EXIT_COMPLETE
+
+
+def list_keys(options: CommonOptions) -> int:
+    """List the ids of the keys in the settings; a star marks the one that encrypts."""
+    from transport.client import encryption_codec  # noqa: PLC0415 (brings Temporal's client)
+
+    codec = encryption_codec(Invocation.of(options).settings.server, os.environ)
+    if codec is None:
+        raise SettingsError(
+            "the settings name no keys: what is sent to the server is clear text",
+            hint="Add [encryption] with key_file to holdfast.toml.",
+        )
+    for key_id in codec.keyring.keys:
+        is_current = key_id == codec.keyring.current
+        if options.json:
+            say_json({"id": key_id, "current": is_current})
+        else:
+            say(f"{'*' if is_current else ' '}{key_id}")
+    return EXIT_COMPLETE
+
+
+add_command(app, "new-key", new_key)
+add_command(app, "list", list_keys)
+
+
+def _append(path: Path, line: str) -> None:
+    """Durable before the key is used: what it encrypts could not be read again without it."""
+    from transport.keyring import Keyring  # noqa: PLC0415 (brings cryptography)
+
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    with open(descriptor, "r+b") as file:
+        before = file.read()
+        if before and not before.endswith(b"\n"):
+            line = f"\n{line}"
+        try:
+            Keyring.parse(before + f"{line}\n".encode())
+        except SettingsError as error:
+            raise UsageError(f"{path}: {error.message}", hint="The file was left as it is.") from error
+        file.write(f"{line}\n".encode())
+        file.flush()
+        os.fsync(file.fileno())
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
