@@ -16,7 +16,7 @@ from holdfast.restore.run import VerifyReport as RestoreVerifyReport
 from holdfast.verify.report import VerifyReport
 
 
-def opened(opening: RunOpening, *, host: str) -> BackupOpened:
+def opened(opening: RunOpening, *, host: str, tell: bool) -> BackupOpened:
     """A backup run is open."""
     return BackupOpened(
         strategy=Strategy(opening.strategy),
@@ -26,6 +26,7 @@ def opened(opening: RunOpening, *, host: str) -> BackupOpened:
         resumed=opening.resumed,
         finished_snapshot="" if opening.finished is None else to_hex(opening.finished),
         started_ns=opening.started_ns,
+        tell=tell,
     )
 
 

@@ -124,7 +124,8 @@ class BackupActivities:
         order = self._order(message.request, message.started_ns)
         opening = open_run(self._services.session(message.run.repository), _key(message.run), order)
         self._services.journal.record(records.backup_begun(message, opening, host=order.host))
-        return answers.opened(opening, host=order.host)
+        tell = self._services.tells_of(message.request.source)
+        return answers.opened(opening, host=order.host, tell=tell)
 
     def _select(self, message: SelectInput, call: EngineCall) -> PageSelected:
         page = select_page(

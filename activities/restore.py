@@ -126,7 +126,12 @@ class RestoreActivities:
         with self._running(message.run) as run:
             opened = trigger_restore(run)
         self._services.journal.record(records.restore_begun(message, opened, host=self._services.host))
-        return RestoreOpened(snapshot_id=opened.snapshot_id, dry_run=opened.dry_run, resumed=opened.resumed)
+        return RestoreOpened(
+            snapshot_id=opened.snapshot_id,
+            dry_run=opened.dry_run,
+            resumed=opened.resumed,
+            tell=self._services.tells_of(message.request.selection) and not opened.dry_run,
+        )
 
     def _select(self, message: RestoreSelectInput) -> RestorePage:
         with self._running(message.run) as run:

@@ -66,6 +66,11 @@ class Services:
         """The settings of this process."""
         return self._settings
 
+    def tells_of(self, subject: str) -> bool:
+        """Whether anybody wants to know how runs of this source or selection end."""
+        profile = self._settings.sources.get(subject)
+        return self._settings.notices.is_wanted or (profile is not None and profile.ping_url is not None)
+
     @property
     def host(self) -> str:
         """The name that this host goes by in snapshots."""

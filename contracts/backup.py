@@ -125,7 +125,7 @@ class BackupOpened:
     """The run is open. strategy and its reason as decided; parent is 64 hex digits or empty.
 
     finished_snapshot: set when an earlier attempt of this very run already wrote its snapshot. started_ns: as decided
-    when the run was opened first; 0 means the one that was asked for.
+    when the run was opened first; 0 means the one that was asked for. tell: somebody wants to know how the run ends.
     """
 
     strategy: Strategy
@@ -135,6 +135,7 @@ class BackupOpened:
     resumed: bool = False
     finished_snapshot: str = ""
     started_ns: int = 0
+    tell: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

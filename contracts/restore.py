@@ -78,11 +78,12 @@ class RestoreTriggerInput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestoreOpened:
-    """The run is open, for this snapshot (64 hex digits)."""
+    """The run is open, for this snapshot (64 hex digits). tell: somebody wants to know how the run ends."""
 
     snapshot_id: str
     dry_run: bool = False
     resumed: bool = False
+    tell: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

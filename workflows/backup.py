@@ -47,10 +47,12 @@ from contracts.common import (
     VerifyInput,
     VerifyLevel,
 )
+from contracts.notify import NotifyInput
 from workflows.attributes import show_run
 from workflows.control import RunControl, SteeredWorkflow
 from workflows.details import control_notes, pace_of, render
 from workflows.failures import failure_of
+from workflows.notices import tell_end
 from workflows.pacing import Pacing
 from workflows.policies import ActivityCalls
 from workflows.run_id import run_id_of
@@ -150,6 +152,7 @@ class BackupWorkflow(SteeredWorkflow):
         self._control.is_over = True
         self._enter(Phase.DONE)
         show_run(status=committed.status)
+        await self._tell(committed.status, ended_ns)
         return self._result(opened, committed, ended_ns)
 
     async def _trigger(self) -> BackupOpened:
@@ -339,6 +342,23 @@ class BackupWorkflow(SteeredWorkflow):
         except FailureError as second:
             workflow.logger.warning("the end of the run could not be recorded: %s", failure_of(second).kind)
         self._show()
+        await self._tell(status, ended_ns, kind)
+
+    async def _tell(self, status: RunStatus, ended_ns: int, failure_kind: str = "") -> None:
+        opened = self._progress.opened
+        message = NotifyInput(
+            run=self._run_ref(),
+            kind="backup",
+            status=status,
+            started_ns=self._progress.started_ns,
+            ended_ns=ended_ns,
+            failure_kind=failure_kind,
+        )
+        await tell_end(
+            message,
+            wanted=None if opened is None else opened.tell,
+            heartbeat_timeout_s=self._request.policy.heartbeat_timeout_s,
+        )
 
     def _log_input(self, status: RunStatus, ended_ns: int, failure_kind: str = "") -> LogInput:
         return LogInput(

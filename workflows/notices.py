@@ -8,14 +8,23 @@ from temporalio import workflow
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import FailureError
 
+from contracts.common import RunStatus
 from contracts.notify import NOTIFY, Notified, NotifyInput
 
 _ATTEMPTS: Final = 3
 _TIMEOUT: Final = timedelta(minutes=10)
+_UNOPENED_PATCH: Final = "tell-unopened-runs"  # histories from before it end without this activity
 
 
-async def tell_end(message: NotifyInput, *, heartbeat_timeout_s: float) -> None:
-    """Have the run's end told. Called last, when all else is done: a cancellation that comes now changes nothing."""
+async def tell_end(message: NotifyInput, *, wanted: bool | None, heartbeat_timeout_s: float) -> None:
+    """Have the run's end told. Called last, when all else is done: a cancellation that comes now changes nothing.
+
+    wanted: as the worker said when it opened the run; None for a run that was never opened, and so could not be asked.
+    """
+    if message.status is RunStatus.CANCELLED:
+        return
+    if not (workflow.patched(_UNOPENED_PATCH) if wanted is None else wanted):
+        return
     try:
         await workflow.execute_activity(
             NOTIFY,

@@ -29,6 +29,7 @@ from contracts.backup import (
 )
 from contracts.common import CloseInput, RunStatus, Verdict, VerifyInput
 from contracts.control import Throttle
+from contracts.notify import NOTIFY, Notified, NotifyInput
 
 SNAPSHOT_ID = "5" * 64
 PARENT_ID = "7" * 64
@@ -66,6 +67,7 @@ class ScriptedBackup:
     triggers: list[TriggerInput] = field(default_factory=list)
     logs: list[LogInput] = field(default_factory=list)
     closes: list[CloseInput] = field(default_factory=list)
+    told: list[NotifyInput] = field(default_factory=list)
     throttles: list[Throttle] = field(default_factory=list)
     stored: Counter[tuple[int, int]] = field(default_factory=Counter)
     gone: set[int] = field(default_factory=set)
@@ -153,9 +155,15 @@ class ScriptedBackup:
         await self._begin(names.CLOSE_RUN)
         self.closes.append(message)
 
+    @activity.defn(name=NOTIFY)
+    async def notify(self, message: NotifyInput) -> Notified:
+        await self._begin(NOTIFY)
+        self.told.append(message)
+        return Notified(sent=1)
+
     def light(self) -> list[Callable[..., object]]:
         """The activities of the light queue."""
-        return [self.trigger, self.select, self.commit, self.log, self.verify, self.close]
+        return [self.trigger, self.select, self.commit, self.log, self.verify, self.close, self.notify]
 
     def copying(self) -> list[Callable[..., object]]:
         """The activities of the copy queue."""

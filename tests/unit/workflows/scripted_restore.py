@@ -10,6 +10,7 @@ from temporalio.exceptions import ApplicationError
 
 from contracts import names
 from contracts.common import CloseInput, RunStatus, Verdict, VerifyInput
+from contracts.notify import NOTIFY, Notified, NotifyInput
 from contracts.restore import (
     Finished,
     FinishInput,
@@ -46,6 +47,7 @@ class ScriptedRestore:
     restored: Counter[int] = field(default_factory=Counter)
     logs: list[RestoreLogInput] = field(default_factory=list)
     closes: list[CloseInput] = field(default_factory=list)
+    told: list[NotifyInput] = field(default_factory=list)
 
     async def _begin(self, name: str, number: int = 0) -> None:
         self.calls.append(name)
@@ -104,6 +106,12 @@ class ScriptedRestore:
         await self._begin(names.CLOSE_RESTORE)
         self.closes.append(message)
 
+    @activity.defn(name=NOTIFY)
+    async def notify(self, message: NotifyInput) -> Notified:
+        await self._begin(NOTIFY)
+        self.told.append(message)
+        return Notified(sent=1)
+
     def light(self) -> list[Callable[..., object]]:
         """The activities of the light queue."""
         return [
@@ -114,6 +122,7 @@ class ScriptedRestore:
             self.log,
             self.verify,
             self.close,
+            self.notify,
         ]
 
     def copying(self) -> list[Callable[..., object]]:
