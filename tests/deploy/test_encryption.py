@@ -1,0 +1,173 @@
+"""Payload encryption: the keys, the codec, their settings and commands."""
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from temporalio.api.common.v1 import Payload
+from temporalio.api.failure.v1 import Failure
+from temporalio.exceptions import ApplicationError, FailureError
+
+from contracts.worker import ENCRYPTION_KEYS
+from holdfast.errors import CorruptFileError, HoldfastError, SettingsError, UsageError
+from holdfast.settings.load import load_settings
+from holdfast.settings.model import PasswordSource
+from starter.main import main
+from starter.supervisor import Crew
+from transport.client import encrypting, encryption_codec
+from transport.codec import EncryptionCodec
+from transport.keyring import Keyring, new_key_line
+
+OLD, NEW = new_key_line("old"), new_key_line("new")
+
+
+def codec(*lines: str, namespace: str = "default") -> EncryptionCodec:
+    return EncryptionCodec(keyring=Keyring.parse("\n".join(lines).encode()), namespace=namespace)
+
+
+@given(st.binary(), st.dictionaries(st.text(), st.binary()))
+def test_what_is_sealed_opens_as_it_was(data: bytes, metadata: dict[str, bytes]) -> None:
+    payload = Payload(metadata=metadata, data=data)
+    sealed = codec(OLD).seal(payload)
+    assert codec(OLD).open(sealed) == payload
+    assert codec(OLD).seal(payload).data != sealed.data
+
+
+def test_the_first_key_seals_and_all_open() -> None:
+    payload = Payload(data=b"canary")
+    by_old, by_new = codec(OLD).seal(payload), codec(NEW, OLD).seal(payload)
+    assert by_new.metadata["encryption-key-id"] == b"new"
+    assert codec(NEW, OLD).open(by_old) == codec(OLD, NEW).open(by_new) == payload
+    with pytest.raises(SettingsError, match="'new'"):
+        codec(OLD).open(by_new)
+
+
+def test_what_is_not_sealed_passes_through() -> None:
+    payload = Payload(metadata={"encoding": b"json/plain"}, data=b"1")
+    assert codec(OLD).open(payload) == payload
+
+
+def test_a_changed_or_moved_payload_does_not_open() -> None:
+    sealed = codec(OLD).seal(Payload(data=b"canary"))
+    for position in range(len(sealed.data)):
+        changed = bytearray(sealed.data)
+        changed[position] ^= 1
+        with pytest.raises(CorruptFileError):
+            codec(OLD).open(Payload(metadata=sealed.metadata, data=bytes(changed)))
+    with pytest.raises(CorruptFileError):
+        codec(OLD).open(Payload(metadata=sealed.metadata, data=sealed.data[:27]))
+    with pytest.raises(CorruptFileError):
+        codec(OLD, namespace="other").open(sealed)
+    same_key = OLD.replace("old:", "renamed:")
+    renamed = Payload(metadata={**sealed.metadata, "encryption-key-id": b"renamed"}, data=sealed.data)
+    with pytest.raises(CorruptFileError):
+        codec(same_key).open(renamed)
+    with pytest.raises(CorruptFileError, match="something else"):
+        codec(OLD).open(Payload(metadata={**sealed.metadata, "encryption-cipher": b"ROT13"}, data=b""))
+
+
+@given(st.binary(max_size=80))
+def test_garbage_raises_only_what_is_said(garbage: bytes) -> None:
+    with pytest.raises(SettingsError):
+        Keyring.parse(garbage + b"\n!")
+    sealed = codec(OLD).seal(Payload(data=b"canary"))
+    with pytest.raises(HoldfastError):
+        codec(OLD).open(Payload(metadata=sealed.metadata, data=garbage))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "there is no key"),
+        ("# a remark", "there is no key"),
+        (f"{OLD}\n\n{OLD}", "line 3: the id old stands there twice"),
+        ("key:Y2FuYXJ5", "line 1"),
+        ("canary", "line 1"),
+        ("ca nary:" + OLD.partition(":")[2], "line 1"),
+    ],
+)
+def test_a_wrong_line_is_told_by_its_number_and_not_repeated(text: str, said: str) -> None:
+    with pytest.raises(SettingsError, match=said) as raised:
+        Keyring.parse(text.encode())
+    assert "canary" not in str(raised.value)
+    assert "Y2FuYXJ5" not in str(raised.value)
+    assert OLD.partition(":")[2] not in repr(codec(OLD))
+
+
+async def test_messages_and_traces_of_failures_are_sealed() -> None:
+    converter = encrypting(codec(OLD))
+    failure = Failure()
+    await converter.encode_failure(ApplicationError("canary", "detail", type="Kind"), failure)
+    assert b"canary" not in failure.SerializeToString()
+    error = await converter.decode_failure(failure)
+    assert isinstance(error, FailureError)
+    assert error.message == "canary"
+
+
+def write_settings(folder: Path, table: str) -> Path:
+    path = folder / "holdfast.toml"
+    path.write_text(f'state_dir = "{folder}/state"\n{table}')
+    return path
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ("[encryption]", "encryption.key_file: this key is missing"),
+        ('[encryption]\nkey_file = "a"\nkey_env = "B"', "there is key_file already"),
+        ('[encryption]\nkey_env = "$KEY"', "the name of an environment variable"),
+        ('[encryption]\nkey = "canary"', "encryption.key: this key is not known"),
+        ('[server]\naddress = "h:1"\napi_key_file = "a"', "an API key is sent over TLS only"),
+    ],
+)
+def test_wrong_settings_are_told_by_their_key(table: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=said.replace(".", r"\.")) as raised:
+        load_settings(write_settings(tmp_path, table), {"HOME": str(tmp_path)})
+    assert "canary" not in str(raised.value)
+
+
+@pytest.mark.parametrize("way", ['key_file = "keys"', 'key_command = "cat {}/keys"', 'key_env = "KEYS"'])
+def test_keys_come_from_a_file_a_command_or_a_variable(way: str, tmp_path: Path) -> None:
+    (tmp_path / "keys").write_text(f"{NEW}\n{OLD}\n")
+    environ = {"HOME": str(tmp_path), "PATH": os.defpath, "KEYS": f"{NEW}\n{OLD}"}
+    file = write_settings(tmp_path, f"[encryption]\n{way.format(tmp_path)}")
+    found = encryption_codec(load_settings(file, environ).server, environ)
+    assert found is not None
+    assert list(found.keyring.keys) == ["new", "old"]
+
+
+def test_keys_of_a_variable_reach_workers_through_their_pipe(tmp_path: Path) -> None:
+    environ = {"HOME": str(tmp_path), "KEYS": OLD}
+    settings = load_settings(write_settings(tmp_path, '[encryption]\nkey_env = "KEYS"'), environ)
+    assert settings.server.encryption == PasswordSource(env="KEYS")
+    crew = Crew(settings=settings, address="", queues=(), environ=environ)
+    assert crew.config(0).passwords == {ENCRYPTION_KEYS: OLD.encode()}
+
+
+def test_without_its_key_nothing_is_sent_at_all(tmp_path: Path) -> None:
+    file = write_settings(tmp_path, '[encryption]\nkey_file = "missing"')
+    with pytest.raises(SettingsError, match=r"encryption keys: .*missing cannot be read"):
+        encryption_codec(load_settings(file, {"HOME": str(tmp_path)}).server, {})
+
+
+def test_new_keys_are_added_behind_the_first_and_listed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keys, settings = tmp_path / "keys", write_settings(tmp_path, '[encryption]\nkey_file = "keys"')
+    assert main(["encryption", "new-key", "--id", "one", "--file", str(keys)]) == 0
+    assert stat.S_IMODE(keys.stat().st_mode) == 0o600
+    keys.write_bytes(keys.read_bytes().rstrip())  # as an editor may leave it
+    assert main(["encryption", "new-key", "--id", "two", "--file", str(keys)]) == 0
+    before = keys.read_bytes()
+    assert main(["encryption", "new-key", "--id", "two", "--file", str(keys)]) != 0
+    assert keys.read_bytes() == before
+    capsys.readouterr()
+    assert main(["encryption", "list", "--config", str(settings)]) == 0
+    assert capsys.readouterr().out == "*one\n two\n"
+    assert main(["encryption", "new-key"]) == 0
+    Keyring.parse(capsys.readouterr().out.encode())
+    with pytest.raises(UsageError):
+        new_key_line("a:b")
