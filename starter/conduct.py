@@ -8,7 +8,6 @@ from temporalio.client import Client
 
 from contracts.backup import BackupRequest
 from holdfast.errors import EXIT_COMPLETE, JournalUnavailableError, UsageError
-from holdfast.journal.journal import Journal
 from holdfast.journal.records import RunKind, RunRecord
 from holdfast.settings.model import RepositoryProfile, Settings
 from starter import runs
@@ -17,6 +16,7 @@ from starter.continuing import to_continue
 from starter.display import Display, display_for
 from starter.follow import Following, Interrupts
 from starter.invocation import Invocation
+from starter.journaling import open_journal
 from starter.output import say, say_json
 from starter.reports import Report
 from starter.service import Need, Service, base_queue, open_service
@@ -59,7 +59,7 @@ async def carry_out(invocation: Invocation, order: Order) -> int:
     if result is None:
         return EXIT_COMPLETE
     report = Report(
-        Journal.at(settings.journal_path),
+        open_journal(settings),
         as_json=invocation.options.json,
         quiet=invocation.options.quiet,
         list_files=order.list_files,
@@ -107,7 +107,7 @@ async def find_client(invocation: Invocation) -> Client | None:
 def newest_record(settings: Settings, kind: RunKind, repository: str, source: str) -> RunRecord | None:
     """The journal's newest run of a source; None also when the journal cannot be read."""
     try:
-        found = Journal.at(settings.journal_path).runs(1, source=source, repository=repository, kind=kind)
+        found = open_journal(settings).runs(1, source=source, repository=repository, kind=kind)
     except JournalUnavailableError:
         return None
     return found[0] if found else None

@@ -7,6 +7,7 @@ person at the terminal. A profile's own source stands before the environment, wh
 """
 
 import getpass
+import logging
 import os
 import sys
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ from holdfast.settings.model import PasswordSource, RepositoryProfile, Settings
 from holdfast.settings.passwords import resolve_password
 from holdfast.settings.paths import PathRules
 from holdfast.settings.text import decode_text_file, trim
+from starter.logging import configure_logging
 from starter.options import CommonOptions
 
 _MAX_LOCATION_BYTES: Final = 64 * 1024
@@ -39,8 +41,11 @@ class Invocation:
 
         Raises:
             SettingsError: the settings are wrong.
+            StorageDeniedError: the log file cannot be written.
         """
-        return cls(settings=load_settings(options.config, os.environ), options=options, environ=os.environ)
+        settings = load_settings(options.config, os.environ)
+        configure_logging(settings.log, label="holdfast", level=logging.WARNING)
+        return cls(settings=settings, options=options, environ=os.environ)
 
     @property
     def rules(self) -> PathRules:

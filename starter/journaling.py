@@ -1,5 +1,6 @@
 """Opens the journal that the settings name, with the password that its database asks for."""
 
+import os
 from collections.abc import Mapping
 
 from holdfast.journal.journal import Journal
@@ -8,7 +9,7 @@ from holdfast.settings.passwords import resolve_password
 
 
 def open_journal(
-    settings: Settings, environ: Mapping[str, str], given: Mapping[str, bytes] | None = None
+    settings: Settings, environ: Mapping[str, str] = os.environ, given: Mapping[str, bytes] | None = None
 ) -> Journal:
     """The journal; nothing is connected yet.
 

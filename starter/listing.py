@@ -8,11 +8,11 @@ from typing import Final
 from temporalio.client import Client
 
 from holdfast.errors import JournalUnavailableError, UsageError
-from holdfast.journal.journal import Journal
 from holdfast.journal.records import RunKind, RunOutcome, RunRecord
 from holdfast.settings.model import Settings
 from starter import runs
 from starter.continuing import workflow_of
+from starter.journaling import open_journal
 from starter.orders import describe_selection, describe_source, known_repository
 from starter.output import warn
 from starter.progress import RunView, look
@@ -85,7 +85,7 @@ async def listed_runs(settings: Settings, client: Client | None, limit: int) -> 
 def journal_runs(settings: Settings, limit: int) -> list[RunRecord]:
     """The journal's newest runs; none, and a word about it, when it cannot be read."""
     try:
-        return Journal.at(settings.journal_path).runs(limit)
+        return open_journal(settings).runs(limit)
     except JournalUnavailableError as error:
         warn(f"the journal cannot be read: {error.message}")
         return []

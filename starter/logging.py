@@ -9,7 +9,6 @@ import json
 import logging
 import logging.handlers
 import os
-import sys
 import time
 from io import TextIOWrapper
 from typing import Final
@@ -19,17 +18,19 @@ from holdfast.errors import StorageDeniedError
 from holdfast.settings.model import LogSettings
 
 _MODE: Final = 0o600
+_HANDLER: Final = "holdfast"
 
 
 def configure_logging(settings: LogSettings, *, label: str, level: int, names: bool = True) -> None:
-    """Set this process's logging up. label: what its lines begin with. level: where the settings name none.
+    """Set this process's logging up, in place of how this was called for it before.
 
+    label: what its lines begin with. level: where the settings name none.
     names: whether text lines say the level and the logger's name; a service in the foreground speaks without.
 
     Raises:
         StorageDeniedError: the file cannot be opened.
     """
-    handler: logging.Handler = logging.StreamHandler(sys.stderr)
+    handler: logging.Handler = logging.StreamHandler()
     if settings.file is not None:
         try:
             settings.file.parent.mkdir(parents=True, exist_ok=True)
@@ -44,7 +45,13 @@ def configure_logging(settings: LogSettings, *, label: str, level: int, names: b
     else:
         handler.setFormatter(TextFormatter(label, names=names, times=settings.file is not None))
     wanted = level if settings.level is None else logging.getLevelNamesMapping()[settings.level.upper()]
-    logging.basicConfig(level=wanted, handlers=[handler], force=True)
+    handler.name = _HANDLER
+    root = logging.getLogger()
+    for earlier in [other for other in root.handlers if other.name == _HANDLER]:
+        root.removeHandler(earlier)
+        earlier.close()
+    root.addHandler(handler)
+    root.setLevel(wanted)
 
 
 class TextFormatter(logging.Formatter):

@@ -10,13 +10,13 @@ from typing import Annotated, Final
 import typer
 
 from holdfast.errors import EXIT_COMPLETE, JournalUnavailableError, ServerUnavailableError
-from holdfast.journal.journal import Journal
 from holdfast.journal.records import RunRecord
 from holdfast.settings.model import Settings
 from starter import listing
 from starter.conduct import find_client
 from starter.display import counts, duration
 from starter.invocation import Invocation
+from starter.journaling import open_journal
 from starter.listing import ListedRun
 from starter.meter import Meter
 from starter.options import CommonOptions
@@ -195,7 +195,7 @@ def _details(settings: Settings, run: ListedRun) -> list[str]:
 def _problems(settings: Settings, record: RunRecord) -> list[str]:
     found = [] if record.verdict is None else [f"verification: {what}" for what in record.verdict.problems]
     try:
-        wrong = itertools.islice(Journal.at(settings.journal_path).files(record.run_id, WRONG), _SHOWN_PATHS)
+        wrong = itertools.islice(open_journal(settings).files(record.run_id, WRONG), _SHOWN_PATHS)
         found += [f"{file.action.value}: {printable(file.path)}: {file.message}" for file in wrong]
     except JournalUnavailableError as error:
         warn(f"the journal cannot be read: {error.message}")
