@@ -1,0 +1,70 @@
+"""Names in trees: every name comes back, in Go's spelling; every other text is refused as that."""
+
+import json
+import unicodedata
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from holdfast.format.names import quote_name, unquote_name
+
+GO_SPELLINGS = [
+    (b"plain", "plain"),
+    (b"with space", "with space"),
+    (b'"', r"\""),
+    (b"'", "'"),
+    (b"\\", r"\\"),
+    (b"\a\b\f\n\r\t\v", r"\a\b\f\n\r\t\v"),
+    (b"\x00\x1b\x7f", r"\x00\x1b\x7f"),
+    (b"\xff", r"\xff"),
+    (b"\xc3", r"\xc3"),
+    (b"\xed\xa0\x80", r"\xed\xa0\x80"),
+    ("é☃".encode(), "é☃"),
+    ("\u00a0\u00ad\u2028\ufeff".encode(), r"\u00a0\u00ad\u2028\ufeff"),
+    ("\ufffd".encode(), "\ufffd"),
+    ("𝄞".encode(), "𝄞"),
+    ("\U000e0001".encode(), r"\U000e0001"),
+]
+
+
+@pytest.mark.parametrize(("name", "text"), GO_SPELLINGS)
+def test_the_spelling_is_that_of_go(name: bytes, text: str) -> None:
+    assert quote_name(name) == text
+    assert unquote_name(text) == name
+
+
+@pytest.mark.parametrize(
+    ("text", "name"), [(r"\101", b"A"), (r"\u0041\U00000041\x41", b"AAA"), (r"\377", b"\xff")]
+)
+def test_other_spellings_that_go_reads(text: str, name: bytes) -> None:
+    assert unquote_name(text) == name
+
+
+@given(st.binary())
+@example(bytes(range(256)))
+def test_every_name_comes_back(name: bytes) -> None:
+    text = quote_name(name)
+    assert unquote_name(text) == name
+    assert unquote_name(json.loads(json.dumps(text))) == name
+
+
+@given(st.text())
+def test_names_that_are_text_come_back(text: str) -> None:
+    name = text.encode("utf-8", "surrogatepass")
+    assert unquote_name(quote_name(name)) == name
+
+
+@given(st.binary())
+def test_a_spelling_holds_only_what_can_be_printed(name: bytes) -> None:
+    for character in quote_name(name):
+        assert character == " " or unicodedata.category(character)[0] in "LMNPS"
+
+
+@given(st.text(alphabet=st.sampled_from("\\xuUa0179fF\"'n\n é")))
+def test_any_text_is_a_name_or_refused(text: str) -> None:
+    try:
+        name = unquote_name(text)
+    except ValueError:
+        return
+    assert unquote_name(quote_name(name)) == name
