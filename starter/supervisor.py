@@ -23,6 +23,8 @@ from starter.processes import Backoff, child_environment, end_child, ending, ope
 _WORKER: Final = Path(__file__).parent.parent / "worker.py"
 _AFTER_GRACE_S: Final = 15.0
 """More than a worker allows itself after the grace of its activities (worker.py)."""
+_MALLOC: Final = {"MALLOC_MMAP_THRESHOLD_": str(64 << 20), "MALLOC_TRIM_THRESHOLD_": str(256 << 20)}
+"""Have glibc keep the memory of buffers that come and go: touching fresh pages costs more than SHA-256 of them."""
 _LOG: Final = logging.getLogger("holdfast.supervisor")
 
 
@@ -103,7 +105,7 @@ async def _start(crew: Crew, number: int) -> Process:
         with _log(crew, number) as log:
             process = await start_child(
                 [sys.executable, str(_WORKER), "--config-fd", str(reading)],
-                environment=child_environment(crew.environ),
+                environment={**child_environment(crew.environ), **_MALLOC},
                 log=log,
                 descriptors=(reading,),
             )

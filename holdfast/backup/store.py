@@ -7,8 +7,8 @@ Safe to run twice, at once, or late:
     4. the packs are written to an index file, then the result is created if absent, then checkpoints are dropped.
 A crash between any two steps leaves durable packs and a checkpoint that names them, or orphan packs that nobody needs.
 
-The event loop belongs to heartbeats and cancellation. Reading and computing happen in one thread of their own, large
-files are read ahead by aiofiles, finished packs are stored by the packer's thread.
+The event loop belongs to heartbeats and cancellation. Small files are read, and everything is computed, in one thread;
+large files are read ahead in another by aiofiles; finished packs are stored by the packer's thread.
 """
 
 import asyncio
@@ -119,6 +119,7 @@ class ShardAttempt:
         self._checkpoints = ShardCheckpoints(workspace, key, shard)
         self._metadata = MetadataReader(with_atime=spec.with_atime)
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="shard")
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="read")
 
     async def run(self) -> ShardResult:
         repository = self._held.repository
@@ -144,6 +145,7 @@ class ShardAttempt:
                 return await self._compute(self._finish, state, packer)
         finally:
             self._executor.shutdown(wait=False)
+            self._reader.shutdown(wait=False)
 
     async def _read_all(self, state: ShardState, sink: BlobSink, directories: SourceDirectories) -> None:
         small = SmallFileReader(sink, self._metadata)
@@ -152,7 +154,7 @@ class ShardAttempt:
             self._metadata,
             state,
             directories,
-            BlockStream(self._executor),
+            BlockStream(self._reader),
             self._compute,
             self._announce,
             self._hold_back,

@@ -29,8 +29,9 @@ __all__ = [
 
 MAX_BLOB_BYTES: Final = 1 << 30
 _VERSION_WITH_COMPRESSION: Final = 2
-_AUTO_LEVEL: Final = 3
-_MAX_LEVEL: Final = 19
+_AUTO_LEVEL: Final = 2
+"""What stores as much as restic's default does: docs/adr/0014-compression-levels.md."""
+_MAX_LEVEL: Final = 11
 _SPARE_BYTES: Final = 1024 * 1024
 
 
