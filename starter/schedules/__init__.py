@@ -1,0 +1,1 @@
+"""Schedules on the server: declared in holdfast.toml, compared, planned, applied."""

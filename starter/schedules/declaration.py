@@ -1,0 +1,149 @@
+"""From the settings to what a schedule is to do: its id, the run that it starts, and its entry.
+
+The entry is everything that makes the schedule what it is, as plain values without a path. It goes with the schedule to
+the server, so that the next `apply` sees what was declared before, and what differs.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Final
+
+from contracts.common import Trigger, TriggerKind, VerifyLevel
+from contracts.guard import GuardRequest
+from contracts.scheduled import Busy, ScheduledRun
+from contracts.verify import VerifyRequest
+from holdfast.errors import UsageError
+from holdfast.restore.request import Overwrite, RestoreOptions
+from holdfast.settings.model import Settings
+from holdfast.settings.schedules import ScheduleSettings
+from starter import orders
+from starter.service import base_queue
+
+PREFIX: Final = "holdfast"
+VERIFY: Final = "verify"
+GUARD: Final = "guard"
+_WHOLE: Final = "all"
+_DEFAULT_SHARE: Final = "day/7"
+_PRIVATE: Final = ("target", "include")
+"""Keys that hold paths: the selection's token stands for them."""
+_BUSY: Final = {"buffer_one": Busy.WAIT, "buffer_all": Busy.WAIT, "allow_all": Busy.BESIDE}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declaration:
+    """One schedule as it should be. entry: what is compared with the server's."""
+
+    id: str
+    queue: str
+    settings: ScheduleSettings
+    order: ScheduledRun
+    entry: Mapping[str, object]
+
+
+def schedule_id(host: str, subject: str, name: str) -> str:
+    """`holdfast.HOST.SOURCE.NAME`; a repository stands in the source's place where there is no source."""
+    return f"{PREFIX}.{host}.{subject}.{name}"
+
+
+def declarations(settings: Settings) -> list[Declaration]:
+    """All schedules that the settings declare, by id.
+
+    Raises:
+        UsageError: two have one id, or one is of a kind that this release cannot run.
+        StorageDeniedError, StorageFullError: a restore's request file cannot be written.
+    """
+    found: dict[str, Declaration] = {}
+    for schedule in _all(settings):
+        declared = _declare(settings, schedule)
+        if declared.id in found:
+            raise UsageError(
+                f"two schedules are called {declared.id}", hint='Give one of them another name = "…".'
+            )
+        found[declared.id] = declared
+    return [found[name] for name in sorted(found)]
+
+
+def _all(settings: Settings) -> Iterator[ScheduleSettings]:
+    for source in settings.sources.values():
+        yield from source.schedules
+    yield from settings.schedules
+
+
+def _declare(settings: Settings, schedule: ScheduleSettings) -> Declaration:
+    repository = schedule.repository or settings.source(schedule.source).repository
+    name = schedule_id(settings.host, schedule.source or repository, schedule.name)
+    order = replace(_order(settings, schedule, name, repository), busy=_BUSY.get(schedule.overlap, Busy.SKIP))
+    queue = base_queue(settings, repository)
+    entry: dict[str, object] = {key: value for key, value in asdict(schedule).items() if key not in _PRIVATE}
+    entry |= {"host": settings.host, "queue": queue, "run": asdict(order)}
+    return Declaration(id=name, queue=queue, settings=schedule, order=order, entry=_said(entry))
+
+
+def _said(entry: Mapping[str, object]) -> dict[str, object]:
+    """Without what says nothing: a memo has room for 2 KiB."""
+    cleaned = {key: _said(value) if isinstance(value, dict) else value for key, value in entry.items()}
+    return {key: value for key, value in cleaned.items() if value not in (None, "", (), [], {})}
+
+
+def _order(settings: Settings, schedule: ScheduleSettings, name: str, repository: str) -> ScheduledRun:
+    trigger = Trigger(kind=TriggerKind.SCHEDULE, by=name)
+    if schedule.kind == "backup":
+        source = settings.source(schedule.source)
+        request = orders.backup_request(
+            settings,
+            repository=repository,
+            source=schedule.source,
+            strategy=schedule.strategy or source.strategy,
+            verify=schedule.verify or source.verify,
+        )
+        workflow_id = orders.workflow_id(orders.BACKUP, settings, repository, schedule.source)
+        return ScheduledRun(schedule=name, workflow_id=workflow_id, backup=replace(request, trigger=trigger))
+    if schedule.kind == "restore":
+        selection = orders.store(settings, _restore_options(settings, schedule))
+        restore = orders.restore_request(
+            settings, repository=repository, selection=selection, verify=VerifyLevel.FULL
+        )
+        workflow_id = orders.workflow_id(orders.RESTORE, settings, repository, selection)
+        return ScheduledRun(schedule=name, workflow_id=workflow_id, restore=replace(restore, trigger=trigger))
+    if schedule.kind == "verify":
+        verify = VerifyRequest(
+            repository=repository,
+            share=schedule.share or _DEFAULT_SHARE,
+            trigger=trigger,
+            policy=orders.run_policy(settings),
+        )
+        workflow_id = orders.workflow_id(VERIFY, settings, repository, _WHOLE)
+        return ScheduledRun(schedule=name, workflow_id=workflow_id, verify=verify)
+    if schedule.kind == "guard":
+        guard = replace(guard_request(settings, repository, schedule.source), trigger=trigger)
+        workflow_id = orders.workflow_id(GUARD, settings, repository, schedule.source)
+        return ScheduledRun(schedule=name, workflow_id=workflow_id, guard=guard)
+    raise UsageError(
+        f"{name}: this release cannot run a {schedule.kind} by schedule", hint="Remove it from the settings."
+    )
+
+
+def guard_request(settings: Settings, repository: str, source: str) -> GuardRequest:
+    """The request of a look at a source."""
+    return GuardRequest(
+        repository=repository,
+        source=source,
+        restore_prefix=orders.workflow_id(orders.RESTORE, settings, repository, "").removesuffix(":"),
+        policy=orders.run_policy(settings),
+    )
+
+
+def _restore_options(settings: Settings, schedule: ScheduleSettings) -> RestoreOptions:
+    """What a scheduled restore brings back; "latest" is that of the source, where one is named."""
+    source = settings.sources.get(schedule.source)
+    options = RestoreOptions(
+        snapshot=schedule.snapshot,
+        hosts=() if source is None else (source.host or settings.host,),
+        paths=() if source is None else source.spec.roots,
+        target=os.fsencode(schedule.target),
+        includes=tuple(os.fsencode(pattern) for pattern in schedule.include),
+        overwrite=Overwrite(schedule.overwrite),
+    )
+    options.check()
+    return options
