@@ -31,6 +31,7 @@ from temporalio.service import RPCError
 from temporalio.worker import Worker
 
 from activities.backup import BackupActivities
+from activities.drill import DrillActivities
 from activities.guard import GuardActivities
 from activities.log_context import LogContext
 from activities.notify import NotifyActivities
@@ -125,7 +126,8 @@ def settings_of(config: WorkerConfig) -> Settings:
         SettingsError: the file is wrong.
     """
     settings = load_settings(Path(config.settings) if config.settings else None, os.environ)
-    return replace(settings, state_dir=Path(config.state_dir))
+    server = replace(settings.server, namespace=config.namespace)
+    return replace(settings, state_dir=Path(config.state_dir), server=server)
 
 
 def build_workers(
@@ -138,7 +140,14 @@ def build_workers(
     """A light and a copying worker for each queue."""
     kinds = [
         kind(services, executor)
-        for kind in (BackupActivities, GuardActivities, RestoreActivities, VerifyActivities, NotifyActivities)
+        for kind in (
+            BackupActivities,
+            GuardActivities,
+            RestoreActivities,
+            VerifyActivities,
+            DrillActivities,
+            NotifyActivities,
+        )
     ]
     throttle = timedelta(seconds=settings.heartbeat_throttle_s)
     grace = timedelta(seconds=settings.graceful_shutdown_s)

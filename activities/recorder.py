@@ -1,12 +1,12 @@
 """The journal as activities use it: a backup is worth more than its record, so a broken journal never fails a run."""
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from holdfast.errors import JournalUnavailableError
 from holdfast.journal.journal import Journal
-from holdfast.journal.records import FileRecord, RunRecord, VerdictRecord
+from holdfast.journal.records import WRONG_ACTIONS, FileRecord, RunRecord, VerdictRecord
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -37,6 +37,13 @@ class Recorder:
     def add_files(self, run_id: str, files: Iterable[FileRecord]) -> None:
         """Write what became of each file; errors of the iterable itself are raised."""
         self._attempt("the list of files", lambda: self._journal.add_files(run_id, files))
+
+    def wrong_files(self, run_id: str) -> Iterator[FileRecord]:
+        """What went wrong with paths of a run; nothing when that cannot be read."""
+        try:
+            yield from self._journal.files(run_id, WRONG_ACTIONS)
+        except JournalUnavailableError as error:
+            _LOG.warning("the list of files of a run could not be read: %s", error.message)
 
     def set_verdict(self, run_id: str, verdict: VerdictRecord) -> None:
         """Add the verdict to the run's record."""

@@ -72,6 +72,11 @@ class Services:
         return self._settings.notices.is_wanted or (profile is not None and profile.ping_url is not None)
 
     @property
+    def environ(self) -> Mapping[str, str]:
+        """This process's environment: it may hold secrets, so no child gets it whole."""
+        return self._environ
+
+    @property
     def host(self) -> str:
         """The name that this host goes by in snapshots."""
         return self._settings.host

@@ -26,3 +26,8 @@ VERIFY_SHARD: Final = "verify_shard"
 FINISH_VERIFY: Final = "verify_finish"
 LOG_VERIFY: Final = "verify_log"
 CLOSE_VERIFY: Final = "verify_close"
+
+TRIGGER_DRILL: Final = "drill_trigger"
+CHECK_DRILL: Final = "drill_check"
+CLEAN_DRILL: Final = "drill_clean"
+LOG_DRILL: Final = "drill_log"

@@ -6,6 +6,7 @@ from typing import Final
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from workflows.backup import BackupWorkflow
+from workflows.drill import DrillWorkflow
 from workflows.guard import GuardWorkflow
 from workflows.restore import RestoreWorkflow
 from workflows.scheduled_run import ScheduledRunWorkflow
@@ -14,7 +15,14 @@ from workflows.verify import VerifyWorkflow
 from workflows.watchdog import WatchdogWorkflow
 
 _TRIGGERS: Final = (GuardWorkflow, ScheduledRunWorkflow, SourceWatchWorkflow)
-WORKFLOWS: Final[Sequence[type]] = (*_TRIGGERS, BackupWorkflow, RestoreWorkflow, VerifyWorkflow, WatchdogWorkflow)
+WORKFLOWS: Final[Sequence[type]] = (
+    *_TRIGGERS,
+    BackupWorkflow,
+    RestoreWorkflow,
+    VerifyWorkflow,
+    DrillWorkflow,
+    WatchdogWorkflow,
+)
 
 
 def workflow_runner() -> SandboxedWorkflowRunner:

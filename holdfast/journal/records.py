@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 import msgspec
 
@@ -41,6 +42,10 @@ class FileAction(StrEnum):
     UNREADABLE = "unreadable"
     WARNING = "warning"
     DAMAGED = "damaged"
+
+
+WRONG_ACTIONS: Final = frozenset((FileAction.FAILED, FileAction.UNREADABLE, FileAction.DAMAGED))
+"""What a run could not do right by."""
 
 
 class FileRecord(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,189 @@
+"""The activities of a drill. Each is safe to run twice or late; the check is the user's, who is told that it may be."""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from temporalio import activity
+
+from activities import drill_records
+from activities.calls import EngineCall, engine_call
+from activities.services import Services
+from contracts import names
+from contracts.drill import (
+    DrillChecked,
+    DrillCheckInput,
+    DrillCleanInput,
+    DrillLogInput,
+    DrillOpened,
+    DrillTriggerInput,
+)
+from holdfast.backup.opening import snapshot_paths
+from holdfast.errors import SettingsError
+from holdfast.ids import BlobId, from_hex, sha256, to_hex
+from holdfast.repository.documents import encode, load
+from holdfast.repository.session import RepositorySession
+from holdfast.repository.snapshots import LATEST, StoredSnapshot, find_snapshot
+from holdfast.restore.request import RestoreOptions
+from holdfast.settings.drills import DrillProfile, parse_sample
+from holdfast.settings.requests import write_request
+from holdfast.verify.check_command import Checked, run_check
+from holdfast.verify.documents import VerifyOrder
+from holdfast.verify.sample import Sample, draw
+from holdfast.verify.scratch import make_scratch, remove_scratch, scratch_of
+
+_TREE: Final = "tree"
+_CHECK: Final = "check"
+_SEED_DIGITS: Final = 16
+
+
+class _CheckDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """What a check printed: for the journal, not for Temporal."""
+
+    output: str
+
+
+class DrillActivities:
+    """The drill's activities over the services of this process."""
+
+    def __init__(self, services: Services, executor: Executor) -> None:
+        self._services = services
+        self._executor = executor
+
+    def light(self) -> list[Callable[..., object]]:
+        """For the run's own queue."""
+        return [self.trigger, self.check, self.clean, self.log]
+
+    def copying(self) -> list[Callable[..., object]]:
+        """Nothing: the restore that it starts moves the bytes."""
+        return []
+
+    @activity.defn(name=names.TRIGGER_DRILL)
+    async def trigger(self, message: DrillTriggerInput) -> DrillOpened:
+        """Find the snapshot, draw the sample, write the journal's first record."""
+        async with engine_call(self._executor) as call:
+            return await call.in_thread(lambda: self._open(message, call))
+
+    @activity.defn(name=names.CHECK_DRILL)
+    async def check(self, message: DrillCheckInput) -> DrillChecked:
+        """Run the user's own check in the restored tree."""
+        async with engine_call(self._executor) as call:
+            return await call.in_thread(lambda: self._check(message, call))
+
+    @activity.defn(name=names.CLEAN_DRILL)
+    async def clean(self, message: DrillCleanInput) -> None:
+        """Remove what was restored, and the run's documents."""
+        async with engine_call(self._executor) as call:
+            await call.in_thread(lambda: self._clean(message, call))
+
+    @activity.defn(name=names.LOG_DRILL)
+    async def log(self, message: DrillLogInput) -> None:
+        """Write the run's record, its verdict, and the paths that did not come back."""
+        async with engine_call(self._executor) as call:
+            await call.in_thread(lambda: self._log(message))
+
+    def _open(self, message: DrillTriggerInput, call: EngineCall) -> DrillOpened:
+        request = message.request
+        profile = self._profile(message)
+        session = self._services.session(message.run.repository)
+        seed = sha256(message.run.run_id.encode())
+        with session.hold() as held:
+            stored = self._snapshot(session, profile, request.snapshot)
+            size = parse_sample(profile.sample)
+            root = BlobId(from_hex(stored.snapshot.tree))
+            sample = None if size.is_all else draw(held.loader, root, size, seed, call.check)
+        folder = scratch_of(self._services.settings.scratch_dir, message.run.run_id)
+        make_scratch(folder)
+        opened = self._opened(profile, stored, sample, folder, seed.hex()[:_SEED_DIGITS])
+        self._services.journal.record(drill_records.begun(message, opened, host=self._services.host))
+        return opened
+
+    def _opened(
+        self, profile: DrillProfile, stored: StoredSnapshot, sample: Sample | None, folder: Path, seed: str
+    ) -> DrillOpened:
+        snapshot_id = to_hex(stored.id)
+        options = RestoreOptions(
+            snapshot=snapshot_id,
+            target=os.fsencode(folder / _TREE),
+            exact_paths=() if sample is None else sample.paths,
+        )
+        state_dir = self._services.settings.state_dir
+        return DrillOpened(
+            source=profile.source,
+            sample=profile.sample,
+            seed=seed,
+            snapshot_id=snapshot_id,
+            snapshot_time_ns=stored.time_ns,
+            selection=write_request(state_dir, options),
+            verification=write_request(state_dir, VerifyOrder(snapshots=(snapshot_id,))),
+            sample_files=0 if sample is None else sample.files,
+            sample_bytes=0 if sample is None else sample.size_bytes,
+            files_of_all=0 if sample is None else sample.files_of_all,
+            bytes_of_all=0 if sample is None else sample.bytes_of_all,
+            rto_s=profile.rto_s or 0.0,
+            rpo_s=profile.rpo_s or 0.0,
+            check_timeout_s=profile.check_timeout_s if profile.check else 0.0,
+        )
+
+    def _profile(self, message: DrillTriggerInput) -> DrillProfile:
+        request, settings = message.request, self._services.settings
+        if request.drill:
+            return settings.drill(request.drill)
+        if not request.source:
+            raise SettingsError("a drill needs a name or a source", hint="Name one of the settings' drills.")
+        return DrillProfile(name="", source=request.source, sample=request.sample)
+
+    def _snapshot(self, session: RepositorySession, profile: DrillProfile, wanted: str) -> StoredSnapshot:
+        source = self._services.source(profile.source)
+        return find_snapshot(
+            session.repository,
+            wanted or LATEST,
+            hosts=(source.host or self._services.host,),
+            paths=snapshot_paths(source.spec),
+        )
+
+    def _check(self, message: DrillCheckInput, call: EngineCall) -> DrillChecked:
+        settings = self._services.settings
+        profile = settings.drill(message.drill)
+        if profile.check is None:
+            raise SettingsError(
+                f"the drill {profile.name!r} has no check any more", hint="Start the drill again."
+            )
+        checked = run_check(
+            profile.check,
+            scratch_of(settings.scratch_dir, message.run.run_id) / _TREE,
+            snapshot=message.snapshot_id,
+            environ=self._services.environ,
+            timeout_s=profile.check_timeout_s,
+            on_wait=call.check,
+        )
+        self._keep_output(message, checked)
+        return DrillChecked(
+            ok=checked.ok,
+            exit_code=checked.exit_code,
+            timed_out=checked.timed_out,
+            duration_ns=checked.duration_ns,
+        )
+
+    def _keep_output(self, message: DrillCheckInput, checked: Checked) -> None:
+        workspace = self._services.session(message.run.repository).workspace(message.run.run_id)
+        workspace.put(_CHECK, encode(_CheckDocument(output=checked.output)))
+
+    def _clean(self, message: DrillCleanInput, call: EngineCall) -> None:
+        remove_scratch(scratch_of(self._services.settings.scratch_dir, message.run.run_id), call.check)
+        self._services.session(message.run.repository).workspace(message.run.run_id).delete()
+
+    def _log(self, message: DrillLogInput) -> None:
+        journal = self._services.journal
+        journal.record(drill_records.ended(message, host=self._services.host))
+        if message.findings is None:
+            return
+        workspace = self._services.session(message.run.repository).workspace(message.run.run_id)
+        document = load(workspace, _CHECK, _CheckDocument)
+        output = "" if document is None else document.output
+        journal.set_verdict(message.run.run_id, drill_records.verdict(message, output))
+        if message.restored is not None:
+            journal.add_files(message.run.run_id, journal.wrong_files(message.restored.run_id))

@@ -1,0 +1,66 @@
+"""The scratch place of a trial restore: one private folder for each run, below the worker's scratch directory."""
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from holdfast.errors import StorageDeniedError, StorageFullError
+from holdfast.safe_fs.directories import Directories
+from holdfast.safe_fs.remove import remove_tree
+
+_DIGITS: Final = 16
+_FULL: Final = frozenset((28, 122))  # ENOSPC, EDQUOT
+
+
+def scratch_of(scratch_dir: Path, run_id: str) -> Path:
+    """The run's folder: told by its id alone, so that every attempt finds the same."""
+    return scratch_dir / f"drill-{hashlib.sha256(run_id.encode()).hexdigest()[:_DIGITS]}"
+
+
+def make_scratch(folder: Path) -> None:
+    """Make the run's folder, for its own user only.
+
+    Raises:
+        StorageDeniedError, StorageFullError: it cannot be made.
+    """
+    try:
+        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        kind = StorageFullError if error.errno in _FULL else StorageDeniedError
+        raise kind(
+            f"the scratch directory {folder.parent} cannot be used: {error.strerror}",
+            hint="Choose another one with worker.scratch_dir in holdfast.toml.",
+        ) from error
+
+
+def remove_scratch(folder: Path, on_entry: Callable[[], None]) -> None:
+    """Remove the run's folder with all that is in it, without following links; one that is gone is fine.
+
+    Raises:
+        StorageDeniedError: something in it cannot be removed.
+    """
+    try:
+        _make_writable(folder)
+        with Directories(os.open(folder.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)) as parent:
+            remove_tree(parent.open(b""), os.fsencode(folder.name), on_entry=on_entry)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise StorageDeniedError(
+            f"what a drill has restored to {folder} cannot be removed: {error.strerror}",
+            hint="Look for mounts and immutable files there, and remove it by hand.",
+        ) from error
+
+
+def _make_writable(folder: Path) -> None:
+    """Restored directories may be closed to their own user, who is not always root."""
+    if os.geteuid() == 0:
+        return
+    for path, names, _ in os.walk(folder):
+        for name in names:
+            child = Path(path, name)
+            if not child.is_symlink():
+                child.chmod(0o700)
