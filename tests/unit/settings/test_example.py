@@ -18,6 +18,7 @@ from holdfast.settings.document import (
     TopTable,
     WorkerTable,
 )
+from holdfast.settings.drills import DrillTable
 from holdfast.settings.encryption import EncryptionTable
 from holdfast.settings.load import load_settings
 from holdfast.settings.model import Settings, WorkerSettings
@@ -53,6 +54,7 @@ def test_the_example_is_valid_and_its_defaults_are_the_defaults(tmp_path: Path) 
         ("", TopTable),
         ("repositories.home", RepositoryTable),
         ("sources.documents", SourceTable),
+        ("drills.documents", DrillTable),
         ("server", ServerTable),
         ("encryption", EncryptionTable),
         ("worker", WorkerTable),
