@@ -16,13 +16,14 @@ from typing import Final
 
 from temporalio.exceptions import ApplicationError
 
-from holdfast.errors import HoldfastError, RunStateError
+from holdfast.errors import HoldfastError, RunStateError, SourceCommandError
 
 MAX_DELAY_S: Final = 60
 INTERNAL_ERROR: Final = "InternalError"
 
 _ATTEMPTS_OF_BUGS: Final = 5
 _LIMITED_ATTEMPTS: Final[Mapping[type[HoldfastError], int]] = {
+    SourceCommandError: 3,
     RunStateError: 3,  # what is gone may be late to appear in a listing, but does not come back
 }
 

@@ -13,6 +13,7 @@
     │   ├── WrongPasswordError           no key file opens with the password
     │   ├── PasswordMissingError         no password was given to this process
     │   ├── StorageDeniedError           the storage refuses us: permissions, credentials, read-only
+    │   ├── RestoreCommandError          the command that takes a restored file has failed
     │   ├── UnsafePathError              a name or link would lead out of the restore target
     │   └── IntegrityError               stored bytes are not what they claim to be
     │       ├── CorruptFileError             a stored file fails authentication, its hash or its grammar
@@ -25,6 +26,7 @@
         ├── RepositoryLockedError        somebody holds a lock that excludes ours
         ├── LockLostError                our lock could not be refreshed in time
         ├── FencedError                  a newer attempt has taken over; this one must stop
+        ├── SourceCommandError           the command whose output is backed up has failed
         ├── RunStateError                what the run relied on is gone (pruned, deleted): redo that part
         └── JournalUnavailableError      the log of runs cannot be read or written; work goes on without it
 
@@ -119,6 +121,10 @@ class StorageDeniedError(PermanentError):
     """The storage refuses us: permissions, credentials, or it is read-only."""
 
 
+class RestoreCommandError(PermanentError):
+    """The command that takes a restored file has failed: what it did by then only a person can tell."""
+
+
 class UnsafePathError(PermanentError):
     """A stored name or a link on disk would lead out of the restore target."""
 
@@ -167,6 +173,10 @@ class FencedError(TemporaryError):
 
 class RunStateError(TemporaryError):
     """Something the run relied on is gone (pruned or deleted by others): that part must be redone."""
+
+
+class SourceCommandError(TemporaryError):
+    """The command whose output is the source has failed; a later one may not."""
 
 
 class JournalUnavailableError(TemporaryError):

@@ -19,11 +19,15 @@ from typing import Final
 from holdfast.backup.documents import (
     OPENING,
     PLAN_PART_RECORDS,
+    FileToRead,
     Opening,
     Page,
     PlanRecord,
+    Read,
     RunKey,
     ShardOrigin,
+    ShardPlan,
+    Totals,
 )
 from holdfast.backup.opening import parent_tree
 from holdfast.backup.parent import ParentView
@@ -66,8 +70,11 @@ def select_page(
     workspace = session.workspace(key.run_id)
     standing = load(workspace, key.page(page), Page)
     if standing is None:
-        with session.hold() as held:
-            standing = _plan_page(held, workspace, key, spec, page, first_shard, on_entries)
+        if spec.command:
+            standing = _plan_command(workspace, key, spec, page, first_shard)
+        else:
+            with session.hold() as held:
+                standing = _plan_page(held, workspace, key, spec, page, first_shard, on_entries)
     for shard in range(standing.first_shard, standing.first_shard + standing.shards):
         origin = ShardOrigin(page=page, token=standing.token)
         workspace.put_new(key.shard(shard, "origin"), encode(origin))
@@ -112,6 +119,29 @@ def _plan_page(
             shards=shards,
             totals=planner.totals(),
             open_directories=planner.open_directories(),
+        ),
+    )
+
+
+def _plan_command(workspace: Workspace, key: RunKey, spec: SourceSpec, page: int, first_shard: int) -> Page:
+    """The only page of a source that is a command's output: one file, whose size nobody knows yet."""
+    token = secrets.token_hex(8)
+    parts = _PartWriter(workspace, key, page, token)
+    parts.write([Read(spec.command_file)])
+    file = FileToRead(directory=0, name=spec.command_file, size=0, inode=0)
+    plan = ShardPlan(directories=(b"/",), files=(file,), bytes_to_read=0)
+    workspace.put(key.plan_shard(page, token, first_shard), encode(plan))
+    return decide(
+        workspace,
+        key.page(page),
+        Page(
+            token=token,
+            cursor=b"",
+            last=True,
+            parts=parts.count,
+            first_shard=first_shard,
+            shards=1,
+            totals=Totals(files_new=1, files_to_read=1),
         ),
     )
 

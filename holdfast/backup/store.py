@@ -18,6 +18,7 @@ from typing import Final, TypeVar
 
 from holdfast.backup.blocks import BlockStream
 from holdfast.backup.checkpoints import ShardCheckpoints
+from holdfast.backup.command_source import CommandReader
 from holdfast.backup.documents import (
     Checkpoint,
     FileToRead,
@@ -138,7 +139,10 @@ class ShardAttempt:
                 sink = BlobSink(self._held.index, packer, Chunker(repository.chunker_seed))
                 sink.knows({blob.id for pack in state.pending for blob in pack.blobs})
                 try:
-                    await self._read_all(state, sink, directories)
+                    if self._spec.command:
+                        await self._read_command(state, sink)
+                    else:
+                        await self._read_all(state, sink, directories)
                 except asyncio.CancelledError:
                     await self._stop(state)
                     raise
@@ -173,6 +177,14 @@ class ShardAttempt:
                 await large.read(files[done], self._progressed(state))
             await self._compute(state.checkpoint_if_due)
             self._progressed(state)()
+
+    async def _read_command(self, state: ShardState, sink: BlobSink) -> None:
+        """The one file of a source that is a command's output; a checkpoint has it whole or not at all."""
+        if state.outcomes:
+            return
+        command = CommandReader(self._spec.command, sink, self._reader, self._compute, self._hold_back)
+        stored = await command.read(self._plan.files[0].name, lambda count: self._on_progress(0, count))
+        state.end_files([stored], stored.size_bytes)
 
     def _read_batch(
         self,

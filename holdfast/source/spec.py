@@ -25,6 +25,8 @@ class SourceSpec:
     one_file_system: mount points below a root are stored as empty directories. with_atime: store access times as
     they are (else the modification time). ignore_inode, ignore_ctime: recognise unchanged files without them.
     allow_empty: roots that hold nothing are no error (else they are taken for a file system that is not mounted).
+    command: not empty where the source is a command's output; then the one root is the path, directly below "/", that
+    the output is stored under.
     """
 
     roots: tuple[bytes, ...]
@@ -34,3 +36,9 @@ class SourceSpec:
     ignore_inode: bool = False
     ignore_ctime: bool = False
     allow_empty: bool = False
+    command: tuple[str, ...] = ()
+
+    @property
+    def command_file(self) -> bytes:
+        """The name that a command's output is stored under."""
+        return self.roots[0].removeprefix(b"/")

@@ -1,0 +1,133 @@
+"""A restored file as a command's input: what a dump was made for."""
+
+import asyncio
+import logging
+import os
+import signal
+import tempfile
+from asyncio.subprocess import PIPE, Process
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import BinaryIO, Final
+
+from holdfast.errors import RestoreCommandError, SnapshotNotFoundError
+from holdfast.format.index import BlobType
+from holdfast.format.tree import Node
+from holdfast.ids import BlobId
+from holdfast.repository.loader import BlobLoader
+
+_KEPT_OUTPUT_BYTES: Final = 64 * 1024
+_LOG: Final = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandOutcome:
+    """The command has ended well. output: the end of what it printed, for the record on the worker."""
+
+    bytes_given: int
+    output: str
+
+
+async def restore_to_command(
+    loader: BlobLoader,
+    tree: BlobId,
+    path: bytes,
+    command: Sequence[str],
+    *,
+    timeout_s: float | None = None,
+    on_bytes: Callable[[int], None] = lambda _: None,
+) -> CommandOutcome:
+    """Give the file at `path` of a snapshot's tree to a command; every blob is checked by its hash before.
+
+    The command is run once and not retried here: nobody knows what running it twice would do.
+
+    Raises:
+        SnapshotNotFoundError: the snapshot has no such file.
+        RestoreCommandError: the command cannot be started, closes its input early, takes too long, or fails.
+        BlobMissingError, CorruptFileError, StoredFileMissingError: the file cannot be read; the command is killed.
+    """
+    node = await asyncio.to_thread(find_file, loader, tree, path)
+    with tempfile.TemporaryFile() as printed:
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *command, stdin=PIPE, stdout=printed, stderr=printed, start_new_session=True
+            )
+        except OSError as error:
+            raise RestoreCommandError(
+                f"the restore command cannot be started: {error.strerror}",
+                hint="Give the program's full path in `restore_command`; it is run without a shell.",
+            ) from error
+        try:
+            async with asyncio.timeout(timeout_s):
+                given = await _feed(process, loader, node, on_bytes)
+                code = await process.wait()
+        except TimeoutError as error:
+            raise RestoreCommandError(
+                f"the restore command did not end within {timeout_s:g} s and was killed",
+                hint="Give it more time, or look at what it waits for.",
+            ) from error
+        finally:
+            if process.returncode is None:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                await process.wait()
+        output = _tail(printed)
+    if code or given < node.size:
+        _LOG.warning(
+            "a restore command ended with %d after %d of %d bytes: %s", code, given, node.size, output
+        )
+        raise RestoreCommandError(
+            f"the restore command failed with exit code {code} after {given} of {node.size} bytes",
+            hint="The worker's log has what it said.",
+        )
+    return CommandOutcome(bytes_given=given, output=output)
+
+
+def find_file(loader: BlobLoader, tree: BlobId, path: bytes) -> Node:
+    """The node of a regular file.
+
+    Raises:
+        SnapshotNotFoundError: there is none at this path.
+    """
+    *directories, name = [part for part in path.split(b"/") if part] or [b""]
+    for directory in directories:
+        found = next((node for node in loader.load_tree(tree) if node.name == directory), None)
+        if found is None or found.subtree_id is None:
+            raise _no_file()
+        tree = found.subtree_id
+    node = next((node for node in loader.load_tree(tree) if node.name == name), None)
+    if node is None or not node.is_file:
+        raise _no_file()
+    return node
+
+
+async def _feed(process: Process, loader: BlobLoader, node: Node, on_bytes: Callable[[int], None]) -> int:
+    """Write the content to the command's input; the bytes that it took before it closed that."""
+    if process.stdin is None:
+        raise RestoreCommandError("the restore command has no input")
+    given = 0
+    try:
+        for blob in node.content_ids:
+            data = await asyncio.to_thread(loader.load, blob, BlobType.DATA)
+            process.stdin.write(data)
+            await process.stdin.drain()
+            given += len(data)
+            on_bytes(given)
+        process.stdin.close()
+        await process.stdin.wait_closed()
+    except (BrokenPipeError, ConnectionResetError):
+        return given
+    return given
+
+
+def _tail(printed: BinaryIO) -> str:
+    end = printed.seek(0, os.SEEK_END)
+    printed.seek(max(0, end - _KEPT_OUTPUT_BYTES))
+    return printed.read().decode(errors="backslashreplace").strip()
+
+
+def _no_file() -> SnapshotNotFoundError:
+    return SnapshotNotFoundError(
+        "the snapshot has no such file for the command", hint="`holdfast ls` shows what it holds."
+    )
