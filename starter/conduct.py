@@ -2,11 +2,16 @@
 
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Final
 
 from temporalio.client import Client
 
 from contracts.backup import BackupRequest
+from contracts.drill import DrillRequest
+from contracts.restore import RestoreRequest
+from contracts.verify import VerifyRequest
 from holdfast.errors import EXIT_COMPLETE, JournalUnavailableError, UsageError
 from holdfast.journal.records import RunKind, RunRecord
 from holdfast.settings.model import RepositoryProfile, Settings
@@ -21,6 +26,14 @@ from starter.output import say, say_json
 from starter.reports import Report
 from starter.service import Need, Service, base_queue, open_service
 from starter.temporal_server import EmbeddedServer
+
+Resumable = BackupRequest | RestoreRequest | VerifyRequest
+_SUBJECTS: Final[Mapping[RunKind, str]] = {
+    RunKind.BACKUP: "source",
+    RunKind.RESTORE: "selection",
+    RunKind.VERIFY: "repository",
+    RunKind.DRILL: "drill",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +53,7 @@ class Order:
     @property
     def kind(self) -> RunKind:
         """Which verb it is of."""
-        return RunKind.BACKUP if isinstance(self.request, BackupRequest) else RunKind.RESTORE
+        return runs.kind_of(self.request)
 
 
 async def carry_out(invocation: Invocation, order: Order) -> int:
@@ -107,7 +120,7 @@ async def find_client(invocation: Invocation) -> Client | None:
 def newest_record(settings: Settings, kind: RunKind, repository: str, source: str) -> RunRecord | None:
     """The journal's newest run of a source; None also when the journal cannot be read."""
     try:
-        found = open_journal(settings).runs(1, source=source, repository=repository, kind=kind)
+        found = open_journal(settings).runs(1, source=source, repositories=[repository], kind=kind)
     except JournalUnavailableError:
         return None
     return found[0] if found else None
@@ -118,11 +131,12 @@ async def _begin(
 ) -> runs.Handle:
     request = order.request
     if await runs.is_open(service.client, order.workflow_id):
-        what = "source" if order.kind is RunKind.BACKUP else "selection"
-        display.note(f"a run of this {what} is already under way; following it")
+        display.note(f"a run of this {_SUBJECTS[order.kind]} is already under way; following it")
         return runs.handle_of(service.client, order.kind, order.workflow_id)
+    if isinstance(request, DrillRequest):
+        return await runs.start(service.client, request, order.workflow_id, queue)
     if request.resume_run:
-        request = await _as_asked_before(service.client, order) or request
+        request = await _as_asked_before(service.client, order, request)
         display.note("going on with the interrupted run")
     elif isinstance(request, BackupRequest) and not order.fresh:
         record = newest_record(settings, RunKind.BACKUP, request.repository, request.source)
@@ -133,12 +147,12 @@ async def _begin(
     return await runs.start(service.client, request, order.workflow_id, queue)
 
 
-async def _as_asked_before(client: Client, order: Order) -> runs.Request | None:
+async def _as_asked_before(client: Client, order: Order, request: Resumable) -> Resumable:
     """The request that the run had, where the server still knows it: with its tags, its strategy, its level."""
     asked = await runs.request_of(client, order.workflow_id, order.kind)
-    if asked is None:
-        return None
-    return replace(asked, resume_run=order.request.resume_run, policy=order.request.policy, progress=None)
+    if asked is None or isinstance(asked, DrillRequest):
+        return request
+    return replace(asked, resume_run=request.resume_run, policy=request.policy, progress=None)
 
 
 def _display(invocation: Invocation, kind: RunKind) -> Display:

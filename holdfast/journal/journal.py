@@ -97,7 +97,7 @@ class Journal:
         limit: int = 50,
         *,
         source: str | None = None,
-        repository: str | None = None,
+        repositories: Collection[str] = (),
         host: str | None = None,
         kind: RunKind | None = None,
         statuses: Collection[RunOutcome] = (),
@@ -106,13 +106,13 @@ class Journal:
     ) -> list[RunRecord]:
         """The newest runs first.
 
-        statuses: any of these. since_ns, before_ns: only those that started then or later, and earlier than that.
+        repositories, statuses: any of these. since_ns, before_ns: only those that started then or later, and earlier.
         """
         query = select(RunRow).order_by(RunRow.started_ns.desc(), RunRow.run_id).limit(limit)
         if source is not None:
             query = query.where(RunRow.source == clean_text(source))
-        if repository is not None:
-            query = query.where(RunRow.repository == clean_text(repository))
+        if repositories:
+            query = query.where(RunRow.repository.in_([clean_text(name) for name in repositories]))
         if host is not None:
             query = query.where(RunRow.host == clean_text(host))
         if kind is not None:
@@ -125,6 +125,11 @@ class Journal:
             query = query.where(RunRow.started_ns < before_ns)
         with self._database.reading() as session:
             return [_record(row) for row in session.scalars(query)]
+
+    def repositories(self) -> list[str]:
+        """The repositories that any run named."""
+        with self._database.reading() as session:
+            return sorted(session.scalars(select(RunRow.repository).distinct()))
 
     def ending_with(self, digits: str) -> list[str]:
         """The ids of the runs that end with `digits`, newest first."""

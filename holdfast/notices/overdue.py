@@ -42,7 +42,7 @@ def newest_good_backup(journal: Journal, *, source: str, repository: str, host: 
         JournalUnavailableError: the journal cannot be read.
     """
     newest = journal.runs(
-        _LOOKED_AT, source=source, repository=repository, host=host, kind=RunKind.BACKUP, statuses=_GOOD
+        _LOOKED_AT, source=source, repositories=[repository], host=host, kind=RunKind.BACKUP, statuses=_GOOD
     )
     good = (run.started_ns for run in newest if run.verdict is None or run.verdict.ok)
     return next(good, None)

@@ -104,7 +104,7 @@ def test_runs_are_found_by_what_is_asked(journal: Journal) -> None:
         "2",
         "1",
     ]
-    assert journal.runs(repository="another") == []
+    assert journal.runs(repositories=["another"]) == []
     assert journal.ending_with("2%") == ["run/2_2%"]
     assert journal.ending_with("_%") == []
 

@@ -1,0 +1,166 @@
+"""`holdfast run`: one run of the journal: its record, its files, its report."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from holdfast.errors import EXIT_COMPLETE, UsageError
+from holdfast.journal.journal import Journal
+from holdfast.journal.records import FileAction, FileRecord, RunRecord
+from holdfast.settings.suggestions import one_of
+from starter import recorded
+from starter.invocation import Invocation
+from starter.journaling import open_journal
+from starter.options import CommonOptions
+from starter.output import say, say_all, say_json
+from starter.registration import add_command
+from starter.report.content import gather
+from starter.report.page import render_page
+from starter.text import printable
+from workflows.details import format_bytes
+
+app: Final = typer.Typer(help="One run: its record, its files, its report.", no_args_is_help=True)
+
+_ACTIONS: Final = tuple(action.value for action in FileAction)
+_SHOWN_PATHS: Final = 20
+_ACTION_WIDTH: Final = 10
+_SIZE_WIDTH: Final = 10
+_MODE: Final = 0o600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShowOptions(CommonOptions):
+    """Options of `run show`."""
+
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Its id, the end of that, or its source.")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilesOptions(ShowOptions):
+    """Options of `run files`."""
+
+    action: Annotated[
+        tuple[str, ...],
+        typer.Option(metavar="ACTION", help=f"Only {', '.join(_ACTIONS)}; repeatable.", show_default=False),
+    ] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportOptions(CommonOptions):
+    """Options of `run report`."""
+
+    run: Annotated[
+        str,
+        typer.Argument(metavar="[RUN]", help="Its id, the end of that, or its source.", show_default=False),
+    ] = ""
+    source: Annotated[
+        str, typer.Option(metavar="NAME", help="The newest backup of this source.", show_default=False)
+    ] = ""
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="FILE", help='The page to write; "-" to print it.')
+    ] = "report.html"
+
+
+def show(options: ShowOptions) -> int:
+    """Show a run: what was asked, how it ended, what was counted, what went wrong."""
+    settings = Invocation.of(options).settings
+    journal = open_journal(settings)
+    run = recorded.find_record(journal, options.run)
+    if options.json:
+        say_json(recorded.document(settings, run))
+        return EXIT_COMPLETE
+    pairs = recorded.details(settings, run)
+    width = max(len(name) for name, _ in pairs)
+    for name, value in pairs:
+        say(f"{name:<{width}}  {value}")
+    for line in _problems(journal, run):
+        say(line)
+    return EXIT_COMPLETE
+
+
+def files(options: FilesOptions) -> int:
+    """List a run's files: what became of each path that it stored, restored or could not read."""
+    actions = [_action(name) for name in options.action]
+    journal = open_journal(Invocation.of(options).settings)
+    run = recorded.find_record(journal, options.run)
+    found = journal.files(run.run_id, actions)
+    if options.json:
+        for file in found:
+            say_json(_document(file))
+    else:
+        say_all(_line(file) for file in found)
+    return EXIT_COMPLETE
+
+
+def report(options: ReportOptions) -> int:
+    """Write a page about a run and those of its source before: self-contained HTML, to keep or to send."""
+    if bool(options.run) == bool(options.source):
+        raise UsageError(
+            "one run or one source is needed", hint="Give a run of `holdfast runs`, or --source NAME."
+        )
+    settings = Invocation.of(options).settings
+    journal = open_journal(settings)
+    run = recorded.find_record(journal, options.run or options.source)
+    page = render_page(gather(settings, journal, run))
+    if options.output == "-":
+        say(page)
+        return EXIT_COMPLETE
+    path = Path(options.output)
+    _write(path, page)
+    if options.json:
+        say_json({"message_type": "report", "path": str(path), "run_id": run.run_id})
+    elif not options.quiet:
+        say(f"wrote {path}, about run {recorded.short_id(run)}")
+    return EXIT_COMPLETE
+
+
+def _action(name: str) -> FileAction:
+    if name not in _ACTIONS:
+        raise UsageError(f"--action: {name!r} is not known", hint=one_of(name, _ACTIONS, "--action"))
+    return FileAction(name)
+
+
+def _line(file: FileRecord) -> str:
+    size = format_bytes(file.size_bytes)
+    message = f": {file.message}" if file.message else ""
+    return f"{file.action.value:<{_ACTION_WIDTH}} {size:>{_SIZE_WIDTH}}  {printable(file.path)}{message}"
+
+
+def _document(file: FileRecord) -> dict[str, object]:
+    """Paths as restic's JSON has them; one that is not UTF-8 stands there as hex as well."""
+    document: dict[str, object] = {
+        "action": file.action.value,
+        "path": file.path.decode("utf-8", "replace"),
+        "size": file.size_bytes,
+    }
+    try:
+        file.path.decode()
+    except UnicodeDecodeError:
+        document["path_hex"] = file.path.hex()
+    return document | ({"message": file.message} if file.message else {})
+
+
+def _problems(journal: Journal, run: RunRecord) -> list[str]:
+    found = [] if run.verdict is None else [f"verification: {what}" for what in run.verdict.problems]
+    left = _SHOWN_PATHS
+    for file in journal.files(run.run_id, recorded.TOLD_ACTIONS):
+        if not left:
+            found.append("… `holdfast run files` lists them all")
+            break
+        left -= 1
+        found.append(f"{file.action.value}: {printable(file.path)}: {file.message}")
+    return found
+
+
+def _write(path: Path, page: str) -> None:
+    """For its owner's eyes, as the journal is: the page names files."""
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _MODE), "w", encoding="utf-8") as file:
+        file.write(page)
+
+
+add_command(app, "show", show)
+add_command(app, "files", files)
+add_command(app, "report", report)

@@ -1,0 +1,131 @@
+"""`holdfast runs`: the journal's runs, newest first. Asks no server, so it tells of those that Temporal forgot."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+from holdfast.errors import EXIT_COMPLETE, UsageError
+from holdfast.journal.journal import Journal
+from holdfast.journal.records import RunKind, RunOutcome, RunRecord
+from holdfast.settings.model import Settings
+from holdfast.settings.suggestions import one_of
+from starter import recorded
+from starter.invocation import Invocation
+from starter.journaling import open_journal
+from starter.moments import parse_moment
+from starter.options import CommonOptions
+from starter.output import say, say_json
+from starter.text import local_time, table
+from workflows.details import format_bytes, format_duration
+
+_KINDS = tuple(kind.value for kind in RunKind)
+_STATUSES = tuple(status.value for status in RunOutcome)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunsOptions(CommonOptions):
+    """Options of `runs`. --repo, a common one, chooses here as well."""
+
+    source: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Only of this source.", show_default=False)
+    ] = None
+    kind: Annotated[
+        str | None, typer.Option(metavar="KIND", help=f"Only {', '.join(_KINDS)}.", show_default=False)
+    ] = None
+    status: Annotated[
+        tuple[str, ...],
+        typer.Option(metavar="STATUS", help=f"Only {', '.join(_STATUSES)}; repeatable.", show_default=False),
+    ] = ()
+    since: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHEN", help="Only begun since: a date, a time, or 36h ago.", show_default=False
+        ),
+    ] = None
+    until: Annotated[
+        str | None, typer.Option(metavar="WHEN", help="Only begun before.", show_default=False)
+    ] = None
+    limit: Annotated[int, typer.Option(metavar="N", help="How many runs.", min=1)] = 50
+
+
+def runs(options: RunsOptions) -> int:
+    """List the runs of the journal: what was asked, when, and how it ended."""
+    invocation = Invocation.of(options)
+    settings = invocation.settings
+    found = chosen(invocation, open_journal(settings), options)
+    if options.json:
+        say_json([recorded.document(settings, run) for run in found])
+        return EXIT_COMPLETE
+    for line in _table(settings, found):
+        say(line)
+    return EXIT_COMPLETE
+
+
+def chosen(invocation: Invocation, journal: Journal, options: RunsOptions) -> list[RunRecord]:
+    """The runs that the options ask for.
+
+    Raises:
+        UsageError: an option makes no sense.
+        JournalUnavailableError: the journal cannot be read.
+    """
+    now_ns = time.time_ns()
+    kind = None if options.kind is None else RunKind(_word("--kind", options.kind, _KINDS))
+    statuses = [RunOutcome(_word("--status", status, _STATUSES)) for status in options.status]
+    repositories: Sequence[str] = ()
+    if options.repo is not None:
+        repositories = recorded.repositories_named(invocation, journal, options.repo)
+        if not repositories:
+            return []
+    return journal.runs(
+        options.limit,
+        source=options.source,
+        repositories=repositories,
+        kind=kind,
+        statuses=statuses,
+        since_ns=None
+        if options.since is None
+        else parse_moment(options.since, option="--since", now_ns=now_ns),
+        before_ns=None
+        if options.until is None
+        else parse_moment(options.until, option="--until", now_ns=now_ns),
+    )
+
+
+def _word(option: str, given: str, known: Sequence[str]) -> str:
+    if given not in known:
+        raise UsageError(f"{option}: {given!r} is not known", hint=one_of(given, known, option))
+    return given
+
+
+def _table(settings: Settings, found: Sequence[RunRecord]) -> list[str]:
+    rows = [
+        (
+            recorded.short_id(run),
+            run.kind.value,
+            run.status.value,
+            recorded.subject_of(settings, run),
+            recorded.location_of(settings, run.repository),
+            local_time(run.started_ns),
+            format_duration(run.duration_ns) if run.ended_ns else "",
+            format_bytes(recorded.total_bytes(run)) if recorded.total_bytes(run) else "",
+            format_bytes(recorded.added_bytes(run)) if run.kind is RunKind.BACKUP and run.ended_ns else "",
+            _result(run),
+        )
+        for run in found
+    ]
+    header = ("Run", "Kind", "Status", "What", "Repository", "Started", "Took", "Size", "Added", "Result")
+    return table(header, rows, f"{len(rows)} runs")
+
+
+def _result(run: RunRecord) -> str:
+    parts = [run.strategy] if run.strategy else []
+    parts += [f"snapshot {run.snapshot_id[:8]}"] if run.snapshot_id else []
+    parts += [run.failure_kind] if run.failure_kind else []
+    errors = recorded.error_count(run)
+    parts += [f"{errors:,} errors"] if errors else []
+    if run.verdict is not None:
+        parts.append("verified" if run.verdict.ok else f"{run.verdict.problem_count:,} PROBLEMS")
+    return ", ".join(parts)
