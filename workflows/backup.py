@@ -105,7 +105,7 @@ class BackupWorkflow(SteeredWorkflow):
         selected, stored = self._progress.selected, self._progress.stored
         known = selected.bytes_total - selected.bytes_to_read
         rate, left = pace_of(
-            self._progress.begun_ns or self._progress.started_ns,
+            workflow.time_ns() - (self._progress.begun_ns or self._progress.started_ns),
             done=stored.bytes_read - stored.bytes_reread,
             total=selected.bytes_to_read if self._progress.selection_complete else None,
         )

@@ -3,8 +3,6 @@
 from collections.abc import Iterable
 from typing import Final
 
-from temporalio import workflow
-
 from contracts.common import Progress, RunStatus
 from contracts.control import NORMAL_PRIORITY, Asked, ControlState
 
@@ -32,9 +30,8 @@ def render(progress: Progress, *, elapsed_ns: int, notes: Iterable[str] = ()) ->
     return "\n".join(lines)
 
 
-def pace_of(begun_ns: int, *, done: int, total: int | None) -> tuple[int, int | None]:
-    """Bytes per second since `begun_ns`, and the seconds that the rest takes at that rate, where both are known."""
-    elapsed_ns = workflow.time_ns() - begun_ns
+def pace_of(elapsed_ns: int, *, done: int, total: int | None) -> tuple[int, int | None]:
+    """Bytes per second in that time, and the seconds that the rest takes at that rate, where both are known."""
     if elapsed_ns < _NS_PER_S:
         return 0, None
     rate = done * _NS_PER_S // elapsed_ns

@@ -84,7 +84,7 @@ class VerifyWorkflow(SteeredWorkflow):
         """Where the run stands; its files are the repository's pack files."""
         plan, totals = self._progress.plan, self._progress.totals
         rate, left = pace_of(
-            self._progress.started_ns,
+            workflow.time_ns() - self._progress.started_ns,
             done=totals.bytes_read,
             total=None if plan is None else plan.bytes_total,
         )

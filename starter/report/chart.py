@@ -13,7 +13,7 @@ from typing import Final
 WIDTH: Final = 920
 HEIGHT: Final = 168
 _LEFT: Final = 76
-_RIGHT: Final = 8
+_RIGHT: Final = 34
 _TOP: Final = 10
 _BOTTOM: Final = 26
 _WIDEST_BAR: Final = 30.0
@@ -85,6 +85,7 @@ def round_seconds(value: float) -> float:
         1200,
         1800,
         3600,
+        5400,
         7200,
         14_400,
         21_600,

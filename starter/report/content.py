@@ -13,7 +13,7 @@ from starter import recorded
 
 MAX_RUNS: Final = 60
 MAX_PROBLEMS: Final = 200
-MAX_LARGEST: Final = 25
+MAX_LARGEST: Final = 15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -78,7 +78,7 @@ def _tiles(content: ReportContent) -> str:
         tiles += [
             _tile("Added", format_bytes(recorded.added_bytes(run)), f"{format_bytes(stored)} stored"),
             _tile(
-                "Files new, changed",
+                "New / changed",
                 f"{new:,} / {changed:,}",
                 f"{counters.get('selected_files_unmodified', 0):,} unmodified",
             ),
@@ -200,7 +200,7 @@ def _charts(content: ReportContent) -> str:
         )
     return (
         f"<section><h2>The last {len(history)} runs</h2>{''.join(figures)}"
-        '<div class="key"><span><i style="background:var(--accent)"></i>this run</span>'
+        '<div class="key"><span><i class="this"></i>this run</span>'
         '<span><i style="background:var(--quiet)"></i>complete</span>'
         '<span><i style="background:var(--warn)"></i>partial</span>'
         '<span><i style="background:var(--bad)"></i>failed</span></div></section>'

@@ -32,11 +32,12 @@ p { margin: 0; }
 .badge.warn { background: var(--warn-soft); color: var(--warn); }
 .badge.bad { background: var(--bad-soft); color: var(--bad); }
 .badge.plain { background: var(--accent-soft); color: var(--accent); }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 12px; margin-bottom: 18px; }
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(140px, 1fr)); gap: 12px; margin-bottom: 18px; }
 .tile, section { background: var(--card); border: 1px solid var(--line); border-radius: 12px; }
 .tile { padding: 13px 16px; }
 .tile .name { color: var(--soft); font-size: 13px; }
-.tile .value { font-size: 22px; font-weight: 650; letter-spacing: -.01em; font-variant-numeric: tabular-nums; }
+.tile .value { font-size: 20px; font-weight: 650; letter-spacing: -.01em; white-space: nowrap; }
+.tile .value { font-variant-numeric: tabular-nums; }
 .tile .more { color: var(--soft); font-size: 13px; }
 .tile.bad .value { color: var(--bad); }
 .tile.warn .value { color: var(--warn); } .tile.good .value { color: var(--good); }
@@ -44,17 +45,20 @@ section { padding: 20px 22px; margin-bottom: 18px; }
 section.alarm { border-left: 4px solid var(--bad); }
 section.notice { border-left: 4px solid var(--warn); }
 figure { margin: 0 0 14px; } figure:last-of-type { margin-bottom: 4px; }
+figure { overflow-x: auto; }
 figcaption { font-size: 13px; color: var(--soft); margin-bottom: 2px; }
 figcaption b { color: var(--text); font-weight: 600; margin-right: 6px; }
-svg { display: block; width: 100%; height: auto; overflow: visible; }
+svg { display: block; width: 100%; min-width: 620px; height: auto; overflow: visible; }
 svg text { fill: var(--soft); font-size: 12px; font-variant-numeric: tabular-nums; }
 svg .scale { text-anchor: end; } svg .moment { text-anchor: middle; }
 svg .grid { stroke: var(--grid); } svg .axis { stroke: var(--line); }
 svg .reach { fill: transparent; } svg g:hover .reach { fill: var(--grid); opacity: .55; }
 svg .bar { fill: var(--quiet); } svg .bar.this { fill: var(--accent); }
 svg .bar.partial { fill: var(--warn); } svg .bar.failed { fill: var(--bad); }
+svg .bar.this { stroke: var(--text); stroke-width: 2; }
 .key { display: flex; flex-wrap: wrap; gap: 4px 18px; color: var(--soft); font-size: 13px; margin-top: 8px; }
 .key i { display: inline-block; width: 10px; height: 10px; border-radius: 3px; margin-right: 6px; }
+.key .this { background: var(--accent); outline: 2px solid var(--text); }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-size: 14px; }
 th { text-align: left; color: var(--soft); font-weight: 500; font-size: 13px; padding: 4px 12px 6px 0; }
