@@ -93,7 +93,9 @@ async def engine_call(executor: Executor, *, final: bool = False) -> AsyncIterat
         call.stop()
         raise
     except Exception as error:  # noqa: BLE001 - nothing may leave an activity untranslated
-        if not is_expected(error):
+        if is_expected(error):
+            activity.logger.warning("an activity ended with an error: %s", error)
+        else:
             activity.logger.exception("an activity failed in a way that it should not")
         raise application_error(error, attempt=activity.info().attempt, final=final) from None
     finally:

@@ -6,6 +6,7 @@ Before each use its config file is compared with the one that was opened: a repo
 anew under the same location has another key, and nothing may be written into it with the old one.
 """
 
+import os
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +15,9 @@ from typing import Final
 import msgspec
 
 from activities.recorder import Recorder
+from activities.veil import VEIL
 from contracts.queues import is_token
+from contracts.veiled import REPOSITORY, STATE_DIR, TARGET
 from holdfast.errors import RepositoryNotFoundError, StoredFileMissingError
 from holdfast.ids import sha256
 from holdfast.repository.layout import CONFIG
@@ -60,6 +63,7 @@ class Services:
         self._environ = environ
         self._lock = threading.Lock()
         self._opened: dict[str, _Opened] = {}
+        VEIL.cover(str(settings.state_dir), STATE_DIR)
 
     @property
     def settings(self) -> Settings:
@@ -88,8 +92,11 @@ class Services:
             SettingsError: there is none, or its request file is gone.
         """
         if is_token(name):
-            return read_request(self._settings.state_dir, name, RepositoryOrder).profile(name)
-        return self._settings.repository(name)
+            profile = read_request(self._settings.state_dir, name, RepositoryOrder).profile(name)
+        else:
+            profile = self._settings.repository(name)
+        VEIL.cover(profile.location, REPOSITORY)
+        return profile
 
     def source(self, name: str) -> SourceProfile:
         """The source of this name, with the patterns of its exclude files.
@@ -117,7 +124,10 @@ class Services:
         Raises:
             SettingsError: the request file is gone.
         """
-        return read_request(self._settings.state_dir, token, RestoreOptions)
+        options = read_request(self._settings.state_dir, token, RestoreOptions)
+        if options.target is not None:
+            VEIL.cover(os.fsdecode(options.target), TARGET)
+        return options
 
     def verify_order(self, token: str) -> VerifyOrder:
         """Which snapshots a verification was asked to check.

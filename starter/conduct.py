@@ -1,5 +1,6 @@
 """Carries one run from its request to its report: a service, a start or an earlier run that goes on, the end."""
 
+import os
 import sys
 import time
 from collections.abc import Mapping
@@ -11,10 +12,13 @@ from temporalio.client import Client
 from contracts.backup import BackupRequest
 from contracts.drill import DrillRequest
 from contracts.restore import RestoreRequest
+from contracts.veiled import REPOSITORY, STATE_DIR, TARGET
 from contracts.verify import VerifyRequest
 from holdfast.errors import EXIT_COMPLETE, JournalUnavailableError, UsageError
 from holdfast.journal.records import RunKind, RunRecord
+from holdfast.restore.request import RestoreOptions
 from holdfast.settings.model import RepositoryProfile, Settings
+from holdfast.settings.requests import read_request
 from starter import runs
 from starter.connection import connect
 from starter.continuing import to_continue
@@ -22,7 +26,7 @@ from starter.display import Display, display_for
 from starter.follow import Following, Interrupts
 from starter.invocation import Invocation
 from starter.journaling import open_journal
-from starter.output import say, say_json
+from starter.output import reveal, say, say_json
 from starter.reports import Report
 from starter.service import Need, Service, base_queue, open_service
 from starter.temporal_server import EmbeddedServer
@@ -63,6 +67,7 @@ async def carry_out(invocation: Invocation, order: Order) -> int:
         HoldfastError: whatever stands in its way, or ended the run.
     """
     settings = invocation.settings
+    _reveal_paths(settings, order)
     need = Need(
         queue=base_queue(settings, order.request.repository),
         passwords=invocation.worker_passwords(order.repository),
@@ -78,6 +83,16 @@ async def carry_out(invocation: Invocation, order: Order) -> int:
         list_files=order.list_files,
     )
     return report.tell(result)
+
+
+def _reveal_paths(settings: Settings, order: Order) -> None:
+    """What a person typed may be shown to that person, though the server never sees it."""
+    reveal(STATE_DIR, str(settings.state_dir))
+    reveal(REPOSITORY, order.repository.location)
+    if isinstance(order.request, RestoreRequest):
+        options = read_request(settings.state_dir, order.request.selection, RestoreOptions)
+        if options.target is not None:
+            reveal(TARGET, os.fsdecode(options.target))
 
 
 async def _served(invocation: Invocation, order: Order, service: Service, queue: str) -> runs.Result | None:

@@ -10,10 +10,11 @@ from temporalio.service import RPCError
 
 from contracts import names
 from contracts.common import PROGRESS_QUERY, Phase, Progress, ShardHeartbeat
+from starter.output import revealed
 from starter.runs import Handle
 
 _TIMEOUT: Final = timedelta(seconds=3)
-_COPYING: Final = frozenset((names.STORE_SHARD, names.RESTORE_SHARD))
+_COPYING: Final = frozenset((names.STORE_SHARD, names.RESTORE_SHARD, names.VERIFY_SHARD))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +89,8 @@ def _trouble(pending: list[PendingActivityInfo]) -> Trouble | None:
             continue
         if found is None or activity.attempt > found.attempt:
             found = Trouble(
-                kind=failure.application_failure_info.type, message=failure.message, attempt=activity.attempt
+                kind=failure.application_failure_info.type,
+                message=revealed(failure.message),
+                attempt=activity.attempt,
             )
     return found

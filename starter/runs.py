@@ -20,12 +20,15 @@ from temporalio.service import RPCError, RPCStatusCode
 import holdfast.errors
 from contracts.backup import BackupRequest, BackupResult
 from contracts.common import BACKUP_WORKFLOW, RESTORE_WORKFLOW
+from contracts.drill import DRILL_WORKFLOW, DrillRequest, DrillResult
 from contracts.restore import RestoreRequest, RestoreResult
+from contracts.verify import VERIFY_WORKFLOW, VerifyRequest, VerifyResult
 from holdfast.errors import HoldfastError, ServerUnavailableError, UsageError
 from holdfast.journal.records import RunKind
+from starter.output import revealed
 
-Request = BackupRequest | RestoreRequest
-Result = BackupResult | RestoreResult
+Request = BackupRequest | RestoreRequest | VerifyRequest | DrillRequest
+Result = BackupResult | RestoreResult | VerifyResult | DrillResult
 Handle = WorkflowHandle[Any, Result]
 
 RPC_TIMEOUT: Final = timedelta(seconds=10)
@@ -43,14 +46,20 @@ _AWAY: Final = frozenset(
 _WORKFLOWS: Final[Mapping[RunKind, str]] = {
     RunKind.BACKUP: BACKUP_WORKFLOW,
     RunKind.RESTORE: RESTORE_WORKFLOW,
+    RunKind.VERIFY: VERIFY_WORKFLOW,
+    RunKind.DRILL: DRILL_WORKFLOW,
 }
 _REQUESTS: Final[Mapping[RunKind, type[Request]]] = {
     RunKind.BACKUP: BackupRequest,
     RunKind.RESTORE: RestoreRequest,
+    RunKind.VERIFY: VerifyRequest,
+    RunKind.DRILL: DrillRequest,
 }
 _RESULTS: Final[Mapping[RunKind, type[Result]]] = {
     RunKind.BACKUP: BackupResult,
     RunKind.RESTORE: RestoreResult,
+    RunKind.VERIFY: VerifyResult,
+    RunKind.DRILL: DrillResult,
 }
 
 
@@ -67,6 +76,16 @@ class OpenRun:
     workflow_id: str
     workflow_run: str
     kind: RunKind
+
+
+def kind_of(request: Request) -> RunKind:
+    """Which verb a request is of."""
+    return next(kind for kind, requests in _REQUESTS.items() if isinstance(request, requests))
+
+
+def kind_of_result(result: Result) -> RunKind:
+    """Which verb a result is of."""
+    return next(kind for kind, results in _RESULTS.items() if isinstance(result, results))
 
 
 def handle_of(client: Client, kind: RunKind, workflow_id: str) -> Handle:
@@ -118,7 +137,7 @@ async def open_runs(client: Client) -> list[OpenRun]:
 
 async def start(client: Client, request: Request, workflow_id: str, queue: str) -> Handle:
     """Start a run, or take the one of this id that is open already."""
-    kind = RunKind.BACKUP if isinstance(request, BackupRequest) else RunKind.RESTORE
+    kind = kind_of(request)
     return await client.start_workflow(
         _WORKFLOWS[kind],
         request,
@@ -177,7 +196,7 @@ async def result_of(handle: Handle, on_away: Callable[[], None]) -> Result:
 
 def error_by_name(kind: str, message: str) -> HoldfastError:
     """The engine's error of that class name, so that its exit code counts here as well."""
-    text, _, hint = message.partition("\n")
+    text, _, hint = revealed(message).partition("\n")
     found = getattr(holdfast.errors, kind, None)
     if isinstance(found, type) and issubclass(found, HoldfastError):
         return found(text, hint=hint)

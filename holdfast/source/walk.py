@@ -148,7 +148,7 @@ class Walker:
         """The events.
 
         Raises:
-            SourceMissingError: no root exists (at the start of a walk).
+            SourceMissingError: no root exists, or all are empty and may not be (at the start of a walk).
         """
         try:
             if self._start is None:
@@ -171,10 +171,16 @@ class Walker:
         return self._metadata.entry_node(entry.directory_fd, entry.name, entry.stat)
 
     def _check_roots(self) -> None:
-        if not any(os.path.lexists(root) for root in self._spec.roots):
-            first = os.fsdecode(self._spec.roots[0]) if self._spec.roots else ""
+        existing = [root for root in self._spec.roots if os.path.lexists(root)]
+        first = os.fsdecode(self._spec.roots[0]) if self._spec.roots else ""
+        if not existing:
             raise SourceMissingError(
-                f"nothing to back up: {first} does not exist", hint="check the path, and that it is mounted"
+                f"nothing to back up: {first} does not exist", hint="Check the path, and that it is mounted."
+            )
+        if not self._spec.allow_empty and all(map(_is_empty_directory, existing)):
+            raise SourceMissingError(
+                f"nothing to back up: {first} is empty",
+                hint="Check that it is mounted; if it may be empty, set allow_empty (or give --allow-empty).",
             )
 
     def _begin(self) -> Iterator[WalkEvent]:
@@ -351,6 +357,14 @@ class Walker:
     def _is_root(self, path: bytes) -> bool:
         way = self._lookup(path)
         return way is not None and way.is_root
+
+
+def _is_empty_directory(path: bytes) -> bool:
+    try:
+        with os.scandir(path) as entries:
+            return next(entries, None) is None
+    except OSError:
+        return False  # no directory, or one whose error the walk tells
 
 
 def join(directory: bytes, name: bytes) -> bytes:
