@@ -1,9 +1,9 @@
 """The one place where an engine's error becomes what Temporal stores and retries.
 
-What goes into a history is read by everyone who may see the namespace: the type and the message of our own errors, which
-hold no lists and no secrets, without the paths in them (activities/veil.py). Anything else is a bug or the operating
-system speaking; its text may hold a file name, so only its type goes up, and the rest into the worker's own log. Causes
-are cut off for the same reason.
+What goes into a history is read by everyone who may see the namespace: the type and the message of our own errors,
+which hold no lists and no secrets, without the paths in them (activities/veil.py). Anything else is a bug or the
+operating system speaking; its text may hold a file name, so only its type goes up, and the rest into the worker's own
+log. Causes are cut off for the same reason.
 
 The delay before the next attempt grows here and not in the workflows' retry policy, because only here a temporary
 error can be told from a worker that died (workflows/policies.py).
