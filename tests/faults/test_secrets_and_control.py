@@ -79,6 +79,7 @@ async def test_no_name_and_no_secret_leaves_the_worker(tmp_path: Path, server: S
         assert [place for place, content in everywhere.items() if secret in content] == []
 
 
+@pytest.mark.faults
 async def test_a_journal_that_cannot_be_written_ends_no_run(tmp_path: Path, server: Server) -> None:
     await server.start()
     installation = Installation(folder=tmp_path / "host", address=server.address)
