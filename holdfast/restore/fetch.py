@@ -19,6 +19,7 @@ from holdfast.restore.contents import Piece
 from holdfast.restore.jobs import Job
 from holdfast.restore.os_failures import path_failure
 from holdfast.restore.threads import Stop
+from holdfast.restore.zeros import is_zero_block
 from holdfast.safe_fs.sparse import write_all, write_sparse
 
 THREADS: Final = 3
@@ -60,7 +61,10 @@ class Fetcher:
         total = 0
         for job in jobs:
             for piece in job.missing:
-                if piece.length:
+                if self._sparse and is_zero_block(piece.blob, piece.length):
+                    # A hole already: targets begin as zeros. A file of a TiB has more of them than can be looked at.
+                    self._on_bytes(piece.length)
+                elif piece.length:
                     places.setdefault(piece.blob, []).append((job, piece))
                     total += piece.length
         if not places:
