@@ -27,6 +27,8 @@ COMMANDS: Final[Mapping[str, str]] = {
     "ls": "List the files of a snapshot.",
     "verify": "Check snapshots: structure, or everything they refer to.",
     "status": "Show runs: what is under way, how the last ones ended.",
+    "runs": "List the runs of the journal, by source, kind, status and time.",
+    "run": "Show one run: its record, its files, its report as a page.",
     "cancel": "Ask a run to stop; it can be resumed.",
     "resume": "Go on with an interrupted run.",
     "key": "List, add and remove passwords.",
