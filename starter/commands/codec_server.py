@@ -5,7 +5,6 @@ import logging
 import os
 import re
 import signal
-import sys
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ import typer
 from holdfast.errors import EXIT_COMPLETE, PasswordMissingError, SettingsError, UsageError
 from holdfast.settings.passwords import read_password_file
 from starter.invocation import Invocation
+from starter.logging import configure_logging
 from starter.options import CommonOptions
 
 _ORIGIN: Final = re.compile(r"https?://[^/\s?#@]+")
@@ -53,7 +53,7 @@ def codec_server(options: CodecServerOptions) -> int:
             hint="Add [encryption] with key_file to holdfast.toml.",
         )
     access = Access(origins=frozenset(map(_origin, options.origin)), token=_token(options))
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="holdfast: %(message)s")
+    configure_logging(settings.log, label="holdfast", level=logging.INFO, names=False)
     with CodecServer((options.bind, options.port), codec, access) as server:
         for number in (signal.SIGINT, signal.SIGTERM):
             # From another thread: shutdown waits for the loop that a signal's handler interrupts.

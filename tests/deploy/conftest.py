@@ -1,0 +1,13 @@
+"""One Temporal server for the session."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.temporal_server import running_server
+
+
+@pytest.fixture(scope="session")
+def server_address() -> Iterator[str]:
+    with running_server() as address:
+        yield address

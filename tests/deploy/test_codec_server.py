@@ -1,0 +1,204 @@
+"""The codec server: who may ask, what it answers, and Temporal's own command line behind it."""
+
+import asyncio
+import contextlib
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+from google.protobuf.json_format import MessageToJson, Parse, ParseDict
+from temporalio.api.common.v1 import Payload, Payloads
+from temporalio.client import Client
+from temporalio.runtime import Runtime
+
+from holdfast.errors import UsageError
+from holdfast.settings.load import load_settings
+from starter.commands.codec_server import CodecServerOptions, codec_server
+from tests.support.temporal_server import temporal_binary
+from transport.client import open_client, read_credentials
+from transport.codec import EncryptionCodec
+from transport.codec_server import Access, CodecServer
+from transport.keyring import Keyring, new_key_line
+
+PROJECT: Final = Path(__file__).parents[2]
+PAGE: Final = "http://localhost:8233"
+CODEC: Final = EncryptionCodec(keyring=Keyring.parse(new_key_line("one").encode()), namespace="default")
+OTHER: Final = EncryptionCodec(keyring=Keyring.parse(new_key_line("two").encode()), namespace="default")
+PLAIN: Final = Payload(metadata={"encoding": b"json/plain"}, data=b'"canary"')
+
+
+@pytest.fixture
+def port(request: pytest.FixtureRequest) -> Iterator[int]:
+    """Of a server whose token is the fixture's parameter, if it has one."""
+    access = Access(origins=frozenset({PAGE}), token=getattr(request, "param", None))
+    with CodecServer(("127.0.0.1", 0), CODEC, access) as server:
+        serving = threading.Thread(target=server.serve_forever)
+        serving.start()
+        yield server.server_port
+        server.shutdown()
+        serving.join()
+
+
+def ask(
+    port: int, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None
+) -> tuple[http.client.HTTPResponse, bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    try:
+        connection.request(method, path, body or None, headers or {})
+        answer = connection.getresponse()
+        return answer, answer.read()
+    finally:
+        connection.close()
+
+
+def payloads(*items: Payload) -> bytes:
+    return MessageToJson(Payloads(payloads=items)).encode()
+
+
+def test_it_decodes_and_encodes_for_its_page(port: int) -> None:
+    asked = {"Origin": PAGE, "X-Namespace": "default", "Content-Type": "application/json"}
+    answer, body = ask(port, "POST", "/decode", payloads(CODEC.seal(PLAIN), PLAIN), asked)
+    assert answer.status == 200
+    assert answer.headers["Access-Control-Allow-Origin"] == PAGE
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert list(Parse(body, Payloads()).payloads) == [PLAIN, PLAIN]
+    answer, body = ask(port, "POST", "/encode", payloads(PLAIN), asked)
+    (sealed,) = Parse(body, Payloads()).payloads
+    assert b"canary" not in sealed.data
+    assert CODEC.open(sealed) == PLAIN
+
+
+def test_a_browser_is_told_beforehand(port: int) -> None:
+    asked = {"Origin": PAGE, "Access-Control-Request-Method": "POST"}
+    answer, _ = ask(port, "OPTIONS", "/decode", headers=asked)
+    assert answer.status == 204
+    assert answer.headers["Access-Control-Allow-Origin"] == PAGE
+    assert "X-Namespace" in answer.headers["Access-Control-Allow-Headers"]
+    answer, _ = ask(port, "OPTIONS", "/decode", headers={**asked, "Origin": "http://evil.example"})
+    assert answer.status == 403
+    assert "Access-Control-Allow-Origin" not in answer.headers
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", PAGE + ".evil.example"])
+def test_other_pages_are_refused_even_what_they_could_not_read(port: int, origin: str) -> None:
+    answer, body = ask(port, "POST", "/decode", payloads(CODEC.seal(PLAIN)), {"Origin": origin})
+    assert answer.status == 403
+    assert b"canary" not in body
+
+
+@pytest.mark.parametrize("port", ["the-token"], indirect=True)
+@pytest.mark.parametrize(
+    ("given", "status"),
+    [("", 401), ("the-token", 401), ("Bearer other", 401), ("Bearer th\xe9", 401), ("Bearer the-token", 200)],
+)
+def test_a_token_is_asked_for_where_one_is_set(port: int, given: str, status: int) -> None:
+    headers = {"Authorization": given} if given else {}
+    answer, body = ask(port, "POST", "/decode", payloads(CODEC.seal(PLAIN)), headers)
+    assert answer.status == status
+    assert (
+        (PLAIN.data in Parse(body, Payloads()).SerializeToString())
+        if status == 200
+        else b"canary" not in body
+    )
+    assert ask(port, "GET", "/health")[0].status == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "headers", "status"),
+    [
+        ("/", payloads(PLAIN), {}, 404),
+        ("/decode", b"nonsense", {}, 400),
+        ("/decode", b"\xff\xfe", {}, 400),
+        ("/decode", b'{"payloads": [{"data": 7}]}', {}, 400),
+        ("/decode", b"[" * 100_000, {}, 400),
+        ("/decode", payloads(OTHER.seal(PLAIN)), {}, 400),
+        ("/decode", payloads(CODEC.seal(PLAIN)), {"X-Namespace": "other"}, 400),
+        ("/decode", b"x", {"Content-Length": "99999999999"}, 413),
+        ("/decode", b"x", {"Content-Length": "-1"}, 411),
+    ],
+)
+def test_nonsense_is_refused_and_the_server_goes_on(
+    port: int, path: str, body: bytes, headers: dict[str, str], status: int
+) -> None:
+    assert ask(port, "POST", path, body, headers)[0].status == status
+    assert ask(port, "POST", "/decode", payloads(CODEC.seal(PLAIN)))[0].status == 200
+
+
+def test_nobody_else_hears_it_unless_a_token_protects_it(tmp_path: Path) -> None:
+    settings = site(tmp_path)
+    for options, said in [
+        (CodecServerOptions(config=settings, bind="0.0.0.0"), "others could read"),  # noqa: S104
+        (CodecServerOptions(config=settings, bind="localhost"), "not an IP address"),
+        (CodecServerOptions(config=settings, origin=("*",)), "not the origin"),
+        (CodecServerOptions(config=settings, origin=("http://a/page",)), "not the origin"),
+    ]:
+        with pytest.raises(UsageError, match=said):
+            codec_server(options)
+
+
+async def test_temporals_own_command_line_reads_through_the_command(
+    server_address: str, tmp_path: Path
+) -> None:
+    settings = site(tmp_path)
+    (tmp_path / "token").write_text("the-token\n")
+    server = load_settings(settings, {"HOME": str(tmp_path)}).server
+    client = await open_client(server, server_address, read_credentials(server, {}), Runtime.default())
+    with serving(settings, "--token-file", str(tmp_path / "token")) as url:
+        workflow_id = await start(client)
+        command = [temporal_binary(), "workflow", "show", "--address", server_address, "-w", workflow_id]
+        assert await history(command) != [PLAIN]
+        assert await history([*command, "--codec-endpoint", url, "--codec-auth", "Bearer the-token"]) == [
+            PLAIN
+        ]
+
+
+async def history(command: list[str]) -> list[Payload]:
+    """The arguments of a workflow, as `temporal` shows them."""
+    process = await asyncio.create_subprocess_exec(*command, "-o", "json", stdout=subprocess.PIPE)
+    shown, _ = await process.communicate()
+    started = json.loads(shown)["events"][0]["workflowExecutionStartedEventAttributes"]
+    return list(ParseDict(started["input"], Payloads()).payloads)
+
+
+async def start(client: Client) -> str:
+    workflow_id = f"test-{uuid.uuid4()}"
+    await client.start_workflow("Nothing", "canary", id=workflow_id, task_queue="nobody")
+    return workflow_id
+
+
+def site(folder: Path) -> Path:
+    """Settings with a key."""
+    (folder / "keys").write_text(new_key_line())
+    settings = folder / "holdfast.toml"
+    settings.write_text('state_dir = "state"\n[encryption]\nkey_file = "keys"\n')
+    return settings
+
+
+@contextlib.contextmanager
+def serving(settings: Path, *options: str) -> Iterator[str]:
+    """`holdfast codec-server` while the context lasts; its URL."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "starter", "codec-server", "--port", "0", "--config", str(settings), *options],
+        cwd=settings.parent,
+        env={"PATH": os.defpath, "HOME": str(settings.parent), "PYTHONPATH": str(PROJECT)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stderr is not None
+        line = process.stderr.readline()
+        assert "codec server: http://127.0.0.1:" in line
+        yield line.split()[-1]
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)
+    assert process.returncode == 0
