@@ -5,12 +5,14 @@ In memory an id is always raw bytes. Hex appears only in JSON, in the names of s
 """
 
 import hashlib
+import re
 from typing import Final, NewType
 
 from typing_extensions import Buffer
 
 ID_BYTES: Final = 32
 HEX_LENGTH: Final = 2 * ID_BYTES
+_HEX_ID: Final = re.compile(rf"[0-9a-f]{{{HEX_LENGTH}}}", re.ASCII)
 SHORT_HEX_LENGTH: Final = 8
 
 BlobId = NewType("BlobId", bytes)
@@ -60,4 +62,4 @@ def from_hex(text: str) -> bytes:
 
 def is_hex_id(text: str) -> bool:
     """Whether `text` is exactly 64 lowercase hex digits."""
-    return len(text) == HEX_LENGTH and not set(text) - set("0123456789abcdef")
+    return _HEX_ID.fullmatch(text) is not None

@@ -209,7 +209,7 @@ class _Merge:
             elif current.is_file:
                 self.found.files += 1
                 self.found.bytes_total += current.size
-                if not all(self._index.has(blob, BlobType.DATA) for blob in current.content_ids):
+                if not self._index.has_content(current.content or ()):
                     self.found.rescan = True
 
     def _kept_children(self, tree: BlobId) -> list[Node]:
@@ -224,7 +224,7 @@ class _Merge:
             self.found.errors += 1
             return
         for outcome, shard in zip(stored, record.shards, strict=True):
-            if not all(self._index.has(blob, BlobType.DATA) for blob in outcome.node.content_ids):
+            if not self._index.has_content(outcome.node.content or ()):
                 self.found.missing_shards.add(shard)
         node = join_segments(stored)
         self.found.files += 1

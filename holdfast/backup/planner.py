@@ -22,7 +22,6 @@ from holdfast.backup.large_files import extents
 from holdfast.backup.parent import Frame, ParentView
 from holdfast.backup.reading import failed
 from holdfast.backup.shards import SEGMENT_BYTES, Planned, Segment, cut_segments
-from holdfast.format.index import BlobType
 from holdfast.format.tree import Node
 from holdfast.repository.index_map import IndexMap
 from holdfast.source.change import is_unchanged
@@ -138,7 +137,7 @@ class Planner:
             if (
                 before is None
                 or not is_unchanged(stat, before, spec)
-                or (self._distrusts_parent and not self._has_content(before))
+                or (self._distrusts_parent and not self._index.has_content(before.content or ()))
             ):
                 self._new_or_changed(Entry(event.directory, name, stat, event.directory_fd), before)
                 continue
@@ -158,9 +157,6 @@ class Planner:
         self._count("files_new" if before is None else "files_changed")
         self._parent.saw(same=False)
         self._read_file(entry, known=before is not None)
-
-    def _has_content(self, before: Node) -> bool:
-        return all(self._index.has(blob, BlobType.DATA) for blob in before.content_ids)
 
     def _keep_content(self, entry: Entry, before: Node) -> None:
         """Keep what a file holds, and read its metadata anew."""

@@ -70,6 +70,11 @@ class IndexMap:
         """Whether there is a blob of that id and type, in a pack that is not known to be damaged."""
         return (self._tree if blob_type else self._data).find(blob) >= 0
 
+    def has_content(self, content: Iterable[str]) -> bool:
+        """Whether `has` would be true of every data blob of a node's content, which is in hex."""
+        find = self._data.find
+        return all(find(bytes.fromhex(text)) >= 0 for text in content)
+
     def lookup(self, blob: BlobId, blob_type: BlobType | None = None) -> BlobLocation | None:
         """Where a blob lies; without a type, data before trees."""
         if blob_type is not BlobType.TREE:
@@ -208,8 +213,8 @@ class _TypeMap:
     def find(self, blob: bytes) -> int:
         """The row of a blob, or -1."""
         table, recent = self._found
-        row = table.find(blob)
-        return row if row >= 0 else recent.get(blob, -1)
+        row = recent.get(blob, -1)
+        return row if row >= 0 else table.find(blob)
 
     def pack_number(self, row: int) -> int:
         """The number of the pack that a row belongs to."""

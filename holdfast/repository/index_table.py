@@ -45,6 +45,8 @@ class IndexTable:
 
     def find(self, key: bytes) -> int:
         """The row of an id, or -1."""
+        if not self._ids:
+            return -1
         prefix = int.from_bytes(key[:3], "big") >> self._shift
         end = self._starts[prefix + 1] * ID_BYTES
         position = self._ids.find(key, self._starts[prefix] * ID_BYTES, end)

@@ -52,13 +52,13 @@ class Filter:
             self._limit_bytes is not None and modes.S_ISREG(stat.st_mode) and stat.st_size > self._limit_bytes
         )
 
-    def select_names(self, directory: int, names: list[str]) -> list[bytes]:
+    def select_names(self, directory: int, names: list[bytes]) -> list[bytes]:
         """The names of an open directory that are walked, in descending order.
 
         Raises:
             OSError: a marker file cannot be read.
         """
-        found = sorted(map(os.fsencode, names), reverse=True)
+        found = sorted(names, reverse=True)
         if not self._markers:
             return found
         present = set(found)

@@ -285,7 +285,9 @@ class Walker:
             descriptor = self._descriptor(level)
             stat = os.fstat(descriptor)
             level.device, level.identity = stat.st_dev, (stat.st_dev, stat.st_ino)
-            names = self._filter.select_names(descriptor, os.listdir(descriptor))
+            # Asked by a path in bytes, the names come in bytes: thousands of conversions less.
+            listed = os.listdir(b"/proc/self/fd/%d" % descriptor)
+            names = self._filter.select_names(descriptor, listed)
         except OSError as error:
             _close(level)
             return level, Unreadable(path, explain(error))
