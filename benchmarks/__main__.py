@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -34,11 +35,12 @@ def main() -> int:
     except ValueError as error:
         parser.error(str(error))
     work = arguments.work.absolute()
+    runs = Path(tempfile.mkdtemp(prefix="run-", dir=_made(work)))
     results = _RESULTS if arguments.scale == 1 else work / f"results-{arguments.scale}"
     bench = Bench(
-        folder=work,
+        folder=runs,
         data=DataSets(folder=work / f"trees-{arguments.scale}", scale=arguments.scale),
-        contenders=_contenders(work, arguments.only),
+        contenders=_contenders(runs, arguments.only),
         rounds=arguments.runs,
         say=_say,
     )
@@ -58,7 +60,12 @@ def main() -> int:
     return 1 if wrong else 0
 
 
-def _contenders(work: Path, only: str) -> list[Contender]:
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _contenders(folder: Path, only: str) -> list[Contender]:
     names = set(only.replace(",", " ").split())
     found: list[Contender] = []
     for kind in (*PEERS, *WAYS):
@@ -67,7 +74,7 @@ def _contenders(work: Path, only: str) -> list[Contender]:
         if kind in PEERS and not installed(kind):
             _say(f"{kind.name} is not installed; it is left out")
             continue
-        found.append(kind(work))
+        found.append(kind(folder))
     return found
 
 

@@ -41,7 +41,6 @@ class Bench:
     _empty: dict[str, Path] = field(default_factory=dict)
     _filled: dict[tuple[str, str], Path] = field(default_factory=dict)
     _targets: int = 0
-    _trash: list[Path] = field(default_factory=list)
 
     def run(self, job: Job) -> JobResults:
         """One job, all rounds."""
@@ -67,11 +66,10 @@ class Bench:
         )
 
     def clean(self) -> None:
-        """End what runs, and delete everything but the trees that were backed up."""
+        """End what runs, and delete everything."""
         for contender in self.contenders:
             contender.close()
-        for path in [*self._trash, *(contender.folder for contender in self.contenders)]:
-            shutil.rmtree(path, ignore_errors=True)
+        shutil.rmtree(self.folder)
 
     def _prepare(self, job: Job) -> Path:
         self.say(f"{job.name}: building the tree")
@@ -119,20 +117,20 @@ class Bench:
         measured = contender.run(job.verb, path, watch=watch)
         if job.verb is Verb.RESTORE:
             check_restored(contender, tree, path)
-            self._discard(path, many_files=job.many_files)
+            _discard(path, many_files=job.many_files)
         elif backup:
             contender.settle()
             measured = msgspec.structs.replace(measured, stored_bytes=contender.stored_bytes())
             if watch and job.timed:
                 self._check_backup(contender, tree)
-            self._discard(home, many_files=False)
+            _discard(home, many_files=False)
         return measured
 
     def _check_backup(self, contender: Contender, tree: Path) -> None:
         target = self._target()
         contender.run(Verb.RESTORE, target, watch=False)
         check_restored(contender, tree, target)
-        self._discard(target, many_files=True)
+        _discard(target, many_files=True)
 
     def _target(self) -> Path:
         self._targets += 1
@@ -140,11 +138,11 @@ class Bench:
         target.mkdir(parents=True)
         return target
 
-    def _discard(self, path: Path, *, many_files: bool) -> None:
-        if many_files:
-            self._trash.append(path)
-        else:
-            shutil.rmtree(path)
+
+def _discard(path: Path, *, many_files: bool) -> None:
+    """Make room, unless what follows would suffer from it; the end of all jobs removes the rest."""
+    if not many_files:
+        shutil.rmtree(path)
 
 
 def check_restored(contender: Contender, tree: Path, target: Path) -> None:
