@@ -6,7 +6,7 @@ from typing import Final
 
 from holdfast.errors import JournalUnavailableError
 from holdfast.journal.journal import Journal
-from holdfast.journal.records import WRONG_ACTIONS, FileRecord, RunRecord, VerdictRecord
+from holdfast.journal.records import WRONG_ACTIONS, FileRecord, OutputRecord, RunRecord, VerdictRecord
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -44,6 +44,10 @@ class Recorder:
             yield from self._journal.files(run_id, WRONG_ACTIONS)
         except JournalUnavailableError as error:
             _LOG.warning("the list of files of a run could not be read: %s", error.message)
+
+    def add_output(self, run_id: str, output: OutputRecord) -> None:
+        """Write what a hook of the run printed."""
+        self._attempt("the output of a hook", lambda: self._journal.add_output(run_id, output))
 
     def set_verdict(self, run_id: str, verdict: VerdictRecord) -> None:
         """Add the verdict to the run's record."""

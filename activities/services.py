@@ -9,7 +9,7 @@ anew under the same location has another key, and nothing may be written into it
 import os
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import msgspec
@@ -24,6 +24,7 @@ from holdfast.repository.layout import CONFIG
 from holdfast.repository.repository import Repository
 from holdfast.repository.session import RepositorySession
 from holdfast.restore.request import RestoreOptions
+from holdfast.settings.commands import harmless
 from holdfast.settings.exclude_files import resolve
 from holdfast.settings.model import RepositoryProfile, Settings, SourceProfile
 from holdfast.settings.passwords import PasswordBook
@@ -108,6 +109,9 @@ class Services:
             profile = read_request(self._settings.state_dir, name, SourceOrder).profile(name)
         else:
             profile = self._settings.source(name)
+        if profile.spec.command:
+            spec = replace(profile.spec, command_environ=harmless(self._environ))
+            return replace(profile, spec=spec)
         return resolve(profile, self._passwords.environ)
 
     def store_order(self, order: msgspec.Struct) -> str:

@@ -13,7 +13,7 @@ import stat
 import tempfile
 import time
 from asyncio.subprocess import DEVNULL, Process
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from functools import partial
 from typing import BinaryIO, Final
@@ -37,13 +37,18 @@ class CommandReader:
     def __init__(
         self,
         command: Sequence[str],
+        environ: Mapping[str, str],
         sink: BlobSink,
         reader: Executor,
         compute: Callable[[Callable[[], int]], Awaitable[int]],
         hold_back: Callable[[int], Awaitable[None]],
     ) -> None:
-        """reader: the thread that waits for output; compute: runs a function in the shard's computing thread."""
+        """environ: all that the command gets of one. reader: the thread that waits for output.
+
+        compute: runs a function in the shard's computing thread.
+        """
         self._command = tuple(command)
+        self._environ = dict(environ)
         self._sink = sink
         self._reader = reader
         self._compute = compute
@@ -84,7 +89,12 @@ class CommandReader:
     async def _start(self, writing: int, complaints: BinaryIO) -> Process:
         try:
             return await asyncio.create_subprocess_exec(
-                *self._command, stdin=DEVNULL, stdout=writing, stderr=complaints, start_new_session=True
+                *self._command,
+                stdin=DEVNULL,
+                stdout=writing,
+                stderr=complaints,
+                env=self._environ,
+                start_new_session=True,
             )
         except OSError as error:
             raise SourceCommandError(

@@ -182,7 +182,10 @@ class ShardAttempt:
         """The one file of a source that is a command's output; a checkpoint has it whole or not at all."""
         if state.outcomes:
             return
-        command = CommandReader(self._spec.command, sink, self._reader, self._compute, self._hold_back)
+        environ = dict(self._spec.command_environ)
+        command = CommandReader(
+            self._spec.command, environ, sink, self._reader, self._compute, self._hold_back
+        )
         stored = await command.read(self._plan.files[0].name, lambda count: self._on_progress(0, count))
         state.end_files([stored], stored.size_bytes)
 

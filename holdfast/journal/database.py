@@ -128,9 +128,11 @@ class Database:
     def _found_version(self) -> int:
         """The version of the layout that is there; this program's own where there was none."""
         with self._engine.execution_options(**{_WRITES: False}).connect() as connection:
-            if inspect(connection).has_table(SchemaRow.__tablename__):
+            there = set(inspect(connection).get_table_names())
+            if SchemaRow.__tablename__ in there:
                 found: int | None = connection.scalar(select(SchemaRow.version))
-                if found is not None:
+                # Tables may have been added within one version of the layout.
+                if found is not None and (found != SCHEMA_VERSION or there >= Table.metadata.tables.keys()):
                     return found
         if self._path is not None:
             with self._engine.connect() as connection:

@@ -14,8 +14,16 @@ from sqlalchemy import delete, or_, select
 from holdfast.errors import JournalUnavailableError
 from holdfast.journal.chunks import clean_text, decode_lines, encode_chunks
 from holdfast.journal.database import BUSY_TIMEOUT_S, Database, Password
-from holdfast.journal.records import FileAction, FileRecord, RunKind, RunOutcome, RunRecord, VerdictRecord
-from holdfast.journal.tables import FileChunkRow, RunRow
+from holdfast.journal.records import (
+    FileAction,
+    FileRecord,
+    OutputRecord,
+    RunKind,
+    RunOutcome,
+    RunRecord,
+    VerdictRecord,
+)
+from holdfast.journal.tables import FileChunkRow, OutputRow, RunRow
 
 _FINISHED: Final = frozenset((RunOutcome.COMPLETE, RunOutcome.PARTIAL))
 _COUNTERS: Final = msgspec.json.Decoder(dict[str, int])
@@ -85,6 +93,42 @@ class Journal:
                 delete(FileChunkRow).where(FileChunkRow.run_id == key, FileChunkRow.number >= chunks)
             )
         return total
+
+    def add_output(self, run_id: str, output: OutputRecord) -> None:
+        """Write what a hook of the run printed, in place of what an earlier attempt of it did."""
+        row = OutputRow(
+            run_id=clean_text(run_id),
+            moment=output.moment,
+            hook=clean_text(output.hook),
+            exit_code=output.exit_code,
+            timed_out=output.timed_out,
+            started_ns=output.started_ns,
+            ended_ns=output.ended_ns,
+            output=clean_text(output.output),
+        )
+        with self._database.writing() as session:
+            session.merge(row)
+
+    def outputs(self, run_id: str) -> list[OutputRecord]:
+        """What the hooks of the run printed, in the order in which they ran."""
+        query = (
+            select(OutputRow)
+            .where(OutputRow.run_id == clean_text(run_id))
+            .order_by(OutputRow.started_ns, OutputRow.hook)
+        )
+        with self._database.reading() as session:
+            return [
+                OutputRecord(
+                    hook=row.hook,
+                    moment=row.moment,
+                    exit_code=row.exit_code,
+                    timed_out=row.timed_out,
+                    started_ns=row.started_ns,
+                    ended_ns=row.ended_ns,
+                    output=row.output,
+                )
+                for row in session.scalars(query)
+            ]
 
     def run(self, run_id: str) -> RunRecord | None:
         """The run's record, or None."""

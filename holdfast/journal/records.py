@@ -16,6 +16,8 @@ class RunKind(StrEnum):
     GUARD = "guard"
     VERIFY = "verify"
     DRILL = "drill"
+    SYSTEM_BACKUP = "system-backup"
+    SYSTEM_RESTORE = "system-restore"
 
 
 class RunOutcome(StrEnum):
@@ -55,6 +57,18 @@ class FileRecord(msgspec.Struct, frozen=True, kw_only=True):
     action: FileAction
     size_bytes: int = 0
     message: str = ""
+
+
+class OutputRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """How a hook ended, and the end of what it printed. moment: "before", "after". exit_code: negative for a signal."""
+
+    hook: str
+    moment: str
+    exit_code: int
+    timed_out: bool = False
+    started_ns: int
+    ended_ns: int
+    output: str = ""
 
 
 class VerdictRecord(msgspec.Struct, frozen=True, kw_only=True):

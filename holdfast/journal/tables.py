@@ -62,3 +62,18 @@ class FileChunkRow(Table):
     records: Mapped[int]
     actions: Mapped[str] = mapped_column(Text)
     lines: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class OutputRow(Table):
+    """What a hook of one run printed, and how it ended."""
+
+    __tablename__ = "outputs"
+
+    run_id: Mapped[str] = mapped_column(Text, primary_key=True)
+    moment: Mapped[str] = mapped_column(Text, primary_key=True)
+    hook: Mapped[str] = mapped_column(Text, primary_key=True)
+    exit_code: Mapped[int]
+    timed_out: Mapped[bool]
+    started_ns: Mapped[int] = mapped_column(BigInteger)
+    ended_ns: Mapped[int] = mapped_column(BigInteger)
+    output: Mapped[str] = mapped_column(Text)

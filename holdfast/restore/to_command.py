@@ -6,7 +6,7 @@ import os
 import signal
 import tempfile
 from asyncio.subprocess import PIPE, Process
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import BinaryIO, Final
@@ -35,11 +35,13 @@ async def restore_to_command(
     path: bytes,
     command: Sequence[str],
     *,
+    environ: Mapping[str, str] | None = None,
     timeout_s: float | None = None,
     on_bytes: Callable[[int], None] = lambda _: None,
 ) -> CommandOutcome:
     """Give the file at `path` of a snapshot's tree to a command; every blob is checked by its hash before.
 
+    environ: all that the command gets of one.
     The command is run once and not retried here: nobody knows what running it twice would do.
 
     Raises:
@@ -51,7 +53,12 @@ async def restore_to_command(
     with tempfile.TemporaryFile() as printed:
         try:
             process = await asyncio.create_subprocess_exec(
-                *command, stdin=PIPE, stdout=printed, stderr=printed, start_new_session=True
+                *command,
+                stdin=PIPE,
+                stdout=printed,
+                stderr=printed,
+                env=dict(environ or {}),
+                start_new_session=True,
             )
         except OSError as error:
             raise RestoreCommandError(

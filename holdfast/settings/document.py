@@ -67,7 +67,12 @@ class SourceTable(msgspec.Struct, kw_only=True, frozen=True):
     schedules: list[dict[str, object]] = []
     watch: dict[str, object] | None = None
     guard: dict[str, object] | None = None
-    paths: list[str]
+    paths: list[str] = []
+    command: str | list[str] | None = None
+    file: str | None = None
+    restore_command: str | list[str] | None = None
+    before: list[str] = []
+    after: list[str] = []
     exclude: list[str] = []
     iexclude: list[str] = []
     exclude_files: list[str] = []

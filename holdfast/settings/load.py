@@ -24,6 +24,7 @@ from holdfast.settings.document import (
 )
 from holdfast.settings.drills import drills
 from holdfast.settings.encryption import encryption
+from holdfast.settings.hooks import hooks
 from holdfast.settings.model import (
     ServerSettings,
     Settings,
@@ -34,6 +35,7 @@ from holdfast.settings.model import (
 from holdfast.settings.paths import PathRules
 from holdfast.settings.schedules import top_schedules
 from holdfast.settings.suggestions import one_of
+from holdfast.settings.systems import systems
 
 CONFIG_VARIABLE: Final = "HOLDFAST_CONFIG"
 STATE_VARIABLE: Final = "HOLDFAST_STATE_DIR"
@@ -45,6 +47,8 @@ _TABLES: Final = (
     "sources",
     "schedules",
     "drills",
+    "hooks",
+    "systems",
     "server",
     "encryption",
     "worker",
@@ -121,7 +125,10 @@ def _settings(
 ) -> Settings:
     top = _top(document, place)
     repositories = profiles.repositories(document.get("repositories", {}), place.below("repositories"), rules)
-    sources = profiles.sources(document.get("sources", {}), place.below("sources"), rules, repositories)
+    known_hooks = hooks(document.get("hooks", {}), place.below("hooks"))
+    sources = profiles.sources(
+        document.get("sources", {}), place.below("sources"), rules, repositories, known_hooks
+    )
     return Settings(
         path=file,
         state_dir=_state_dir(top, place, rules, environ),
@@ -132,6 +139,10 @@ def _settings(
             document.get("schedules", []), place.below("schedules"), sources, repositories, rules
         ),
         drills=drills(document.get("drills", {}), place.below("drills"), sources),
+        hooks=known_hooks,
+        systems=systems(
+            document.get("systems", {}), place.below("systems"), sources, repositories, known_hooks
+        ),
         server=replace(
             _server(document.get("server", {}), place.below("server"), rules),
             encryption=encryption(document.get("encryption"), place.below("encryption"), rules),

@@ -10,8 +10,10 @@ from holdfast.errors import SettingsError, UsageError
 from holdfast.format.pack import Compression
 from holdfast.settings.drills import DrillProfile
 from holdfast.settings.guard import GuardSettings
+from holdfast.settings.hooks import HookProfile
 from holdfast.settings.schedules import ScheduleSettings
 from holdfast.settings.suggestions import one_of
+from holdfast.settings.systems import SystemProfile
 from holdfast.settings.watch import WatchSettings
 from holdfast.source.spec import SourceSpec
 
@@ -77,6 +79,7 @@ class SourceProfile:
 
     exclude_files, iexclude_files: absolute paths of files of patterns. host: as the snapshot shall say; empty means
     the settings' host. max_age_s: of the newest good backup, before the source is overdue. ping_url: told of each end.
+    restore_command: what takes the one file of a command's output back. before, after: hooks around each backup.
     """
 
     name: str
@@ -93,6 +96,9 @@ class SourceProfile:
     verify: str = "written"
     max_age_s: float | None = None
     ping_url: str | None = field(default=None, repr=False)
+    restore_command: tuple[str, ...] = ()
+    before: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,6 +194,8 @@ class Settings:
     sources: Mapping[str, SourceProfile] = field(default_factory=dict)
     schedules: tuple[ScheduleSettings, ...] = ()
     drills: Mapping[str, DrillProfile] = field(default_factory=dict)
+    hooks: Mapping[str, HookProfile] = field(default_factory=dict)
+    systems: Mapping[str, SystemProfile] = field(default_factory=dict)
     server: ServerSettings = field(default_factory=ServerSettings)
     worker: WorkerSettings = field(default_factory=WorkerSettings)
     journal: JournalSettings = field(default_factory=JournalSettings)
@@ -221,6 +229,22 @@ class Settings:
             SettingsError: there is none.
         """
         return _named(self.drills, name, "drill", "drills")
+
+    def hook(self, name: str) -> HookProfile:
+        """The hook of that name.
+
+        Raises:
+            SettingsError: there is none.
+        """
+        return _named(self.hooks, name, "hook", "hooks")
+
+    def system(self, name: str) -> SystemProfile:
+        """The system of that name.
+
+        Raises:
+            SettingsError: there is none.
+        """
+        return _named(self.systems, name, "system", "systems")
 
     def repository(self, name: str) -> RepositoryProfile:
         """The profile of that name.

@@ -1,5 +1,6 @@
 """The tables [repositories.NAME] and [sources.NAME] as profiles."""
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -7,6 +8,7 @@ from typing import Final
 from holdfast.errors import SettingsError, UsageError
 from holdfast.format.pack import Compression
 from holdfast.settings import values
+from holdfast.settings.commands import command_words
 from holdfast.settings.document import (
     JournalTable,
     Place,
@@ -16,6 +18,7 @@ from holdfast.settings.document import (
     expect_table,
 )
 from holdfast.settings.guard import guard_settings
+from holdfast.settings.hooks import HookProfile, hook_names
 from holdfast.settings.model import (
     MAX_PACK_SIZE_BYTES,
     MIN_PACK_SIZE_BYTES,
@@ -38,6 +41,7 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _OWN_TAGS: Final = "holdfast-"
 _SHORTEST_MAX_AGE_S: Final = 60.0
+_LONGEST_NAME_BYTES: Final = 255
 _REPOSITORY_HINTS: Final = {
     "password": "A password does not stand here: name a password_file, password_command or password_env.",
     "path": 'The key is called "location".',
@@ -58,15 +62,19 @@ def repositories(value: object, place: Place, rules: PathRules) -> dict[str, Rep
 
 
 def sources(
-    value: object, place: Place, rules: PathRules, known: Mapping[str, RepositoryProfile]
+    value: object,
+    place: Place,
+    rules: PathRules,
+    known: Mapping[str, RepositoryProfile],
+    hooks: Mapping[str, HookProfile],
 ) -> dict[str, SourceProfile]:
-    """All of [sources]; known: the repositories that they can name.
+    """All of [sources]; known, hooks: the repositories and hooks that they can name.
 
     Raises:
         SettingsError: something in it is wrong.
     """
     return {
-        name: _source(name, table, place.below(name), rules, known)
+        name: _source(name, table, place.below(name), rules, known, hooks)
         for name, table in expect_table(value, place).items()
         if _check_name(name, place)
     }
@@ -148,7 +156,12 @@ def secret_source(
 
 
 def _source(
-    name: str, value: object, place: Place, rules: PathRules, known: Mapping[str, RepositoryProfile]
+    name: str,
+    value: object,
+    place: Place,
+    rules: PathRules,
+    known: Mapping[str, RepositoryProfile],
+    hooks: Mapping[str, HookProfile],
 ) -> SourceProfile:
     table = convert_table(value, SourceTable, place)
     if table.repository not in known:
@@ -156,16 +169,16 @@ def _source(
             one_of(table.repository, known, "repositories") if known else "Add a table [repositories.NAME]."
         )
         place.refuse("repository", "the settings have no repository of this name", hint)
-    if not table.paths:
-        place.refuse("paths", "a source needs at least one path", 'Write paths = ["/home/me"].')
-    roots = tuple(bytes(path) for path in values.paths(place, "paths", table.paths, rules))
-    for number, root in enumerate(roots):
-        if root in roots[:number]:
-            place.refuse(f"paths[{number}]", "this path stands there twice", "Remove it.")
+    spec = (
+        _spec(table, place, _roots(table, place, rules)) if table.command is None else _output(table, place)
+    )
     return SourceProfile(
         name=name,
         repository=table.repository,
-        spec=_spec(table, place, roots),
+        spec=spec,
+        restore_command=_restore_command(table, place),
+        before=hook_names(place, "before", table.before, hooks),
+        after=hook_names(place, "after", table.after, hooks),
         schedules=source_schedules(table.schedules, place, name),
         watch=watch_settings(table.watch, place),
         guard=guard_settings(table.guard, place),
@@ -182,6 +195,38 @@ def _source(
         ),
         ping_url=None if table.ping_url is None else values.http_url(place, "ping_url", table.ping_url),
     )
+
+
+def _roots(table: SourceTable, place: Place, rules: PathRules) -> tuple[bytes, ...]:
+    if not table.paths:
+        place.refuse("paths", "a source needs at least one path", 'Write paths = ["/home/me"], or a command.')
+    if table.file is not None:
+        place.refuse("file", "it is the name of a command's output", "Add command, or remove this key.")
+    roots = tuple(bytes(path) for path in values.paths(place, "paths", table.paths, rules))
+    for number, root in enumerate(roots):
+        if root in roots[:number]:
+            place.refuse(f"paths[{number}]", "this path stands there twice", "Remove it.")
+    return roots
+
+
+def _output(table: SourceTable, place: Place) -> SourceSpec:
+    """A source that is a command's output, under one name directly below "/"."""
+    if table.paths:
+        place.refuse("paths", "a source has either paths or a command", "Remove one of the two.")
+    if not table.file:
+        place.refuse("file", "the output of a command needs a name", 'Write file = "shop.dump".')
+    name = os.fsencode(table.file)
+    if b"/" in name or b"\0" in name or name in {b".", b".."} or len(name) > _LONGEST_NAME_BYTES:
+        place.refuse("file", "the name of a file is expected", 'Write it without "/", "shop.dump" say.')
+    return SourceSpec(roots=(b"/" + name,), command=command_words(place, "command", table.command or ""))
+
+
+def _restore_command(table: SourceTable, place: Place) -> tuple[str, ...]:
+    if table.restore_command is None:
+        return ()
+    if table.command is None:
+        place.refuse("restore_command", "it takes a command's output", "Add command, or remove this key.")
+    return command_words(place, "restore_command", table.restore_command)
 
 
 def _spec(table: SourceTable, place: Place, roots: tuple[bytes, ...]) -> SourceSpec:

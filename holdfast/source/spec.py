@@ -26,7 +26,7 @@ class SourceSpec:
     they are (else the modification time). ignore_inode, ignore_ctime: recognise unchanged files without them.
     allow_empty: roots that hold nothing are no error (else they are taken for a file system that is not mounted).
     command: not empty where the source is a command's output; then the one root is the path, directly below "/", that
-    the output is stored under.
+    the output is stored under. command_environ: all that it gets of an environment.
     """
 
     roots: tuple[bytes, ...]
@@ -37,6 +37,7 @@ class SourceSpec:
     ignore_ctime: bool = False
     allow_empty: bool = False
     command: tuple[str, ...] = ()
+    command_environ: tuple[tuple[str, str], ...] = ()
 
     @property
     def command_file(self) -> bytes:
