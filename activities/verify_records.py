@@ -11,7 +11,7 @@ from holdfast.verify.report import Level
 
 
 def begun(message: VerifyTriggerInput, *, host: str) -> RunRecord:
-    """The first record of a verification. Its source is the selection, its reason the share that is read."""
+    """The first record of a verification. Its source is the selection, its strategy the share that is read."""
     request = message.request
     record = RunRecord(
         run_id=message.run.run_id,
@@ -20,7 +20,7 @@ def begun(message: VerifyTriggerInput, *, host: str) -> RunRecord:
         repository=request.repository,
         source=request.selection,
         host=host,
-        reason=f"reads {request.share}",
+        strategy=request.share,
         started_ns=message.started_ns,
     )
     return asked_by(record, request.trigger)
@@ -52,7 +52,7 @@ def ended(message: VerifyLogInput, *, host: str) -> RunRecord:
         repository=message.request.repository,
         source=message.request.selection,
         host=host,
-        reason=f"reads {message.request.share}",
+        strategy=message.request.share,
         started_ns=message.started_ns,
         ended_ns=message.ended_ns,
         counters=counters,
@@ -71,9 +71,10 @@ def lost_files(report: Report) -> Iterator[FileRecord]:
     for lost in report.lost:
         others = lost.snapshots - 1
         more = f" and {others:,} older snapshots" if others else ""
+        what = "with all below it, tree" if lost.whole else "blob"
         yield FileRecord(
             path=lost.path,
             action=FileAction.DAMAGED,
             size_bytes=lost.size_bytes,
-            message=f"{lost.what} is damaged in snapshot {lost.newest}{more}",
+            message=f"lost in snapshot {lost.newest}{more}: {what} {lost.blob[:8]} is damaged or missing",
         )

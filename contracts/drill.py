@@ -84,8 +84,9 @@ class DrillFindings:
     """What a drill proves.
 
     proven: all that was tried came back equal, and the check was content. recovery_ns: how long that took;
-    estimated_recovery_ns: how long everything would take at this rate. data_age_ns: how old the newest data was when
-    the drill began. rto_met, rpo_met: against the goals, None where there is none.
+    estimated_recovery_ns: how long everything would take at this rate, 0 where the sample is too small to tell.
+    data_age_ns: how old the newest data was when the drill began. rto_met, rpo_met: against the goals, None where there
+    is none, or where nobody can tell.
     """
 
     proven: bool

@@ -46,6 +46,8 @@ def interrupted(records: Sequence[RunRecord], open_workflows: Collection[str]) -
             continue
         seen.add(subject)
         is_open = workflow_of(record.run_id) in open_workflows
+        if record.kind is RunKind.DRILL and not is_open:
+            continue
         ended_early = record.status in _ENDED_EARLY and was_opened(record)
         if is_open or record.status is RunOutcome.RUNNING or ended_early:
             found.append(record)
@@ -54,4 +56,8 @@ def interrupted(records: Sequence[RunRecord], open_workflows: Collection[str]) -
 
 def was_opened(record: RunRecord) -> bool:
     """Whether the run got as far as deciding what it compares with, or which snapshot it restores."""
-    return bool(record.reason if record.kind is RunKind.BACKUP else record.snapshot_id)
+    if record.kind is RunKind.BACKUP:
+        return bool(record.reason)
+    if record.kind is RunKind.RESTORE:
+        return bool(record.snapshot_id)
+    return record.kind is RunKind.VERIFY  # a drill begins anew

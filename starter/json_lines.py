@@ -4,17 +4,25 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from contracts.backup import BackupResult
+from contracts.drill import DrillResult
 from contracts.restore import RestoreResult
+from contracts.verify import VerifyResult
 from holdfast.format.times import format_time
 from holdfast.journal.records import FileAction, FileRecord, RunKind
 from starter.meter import Reading
 from starter.progress import RunView
+from starter.runs import Result
 from starter.text import json_text
 
 Message = dict[str, object]
 
 _NS_PER_S: Final = 10**9
-_ERRORS: Final[Mapping[RunKind, str]] = {RunKind.BACKUP: "archival", RunKind.RESTORE: "restore"}
+_ERRORS: Final[Mapping[RunKind, str]] = {
+    RunKind.BACKUP: "archival",
+    RunKind.RESTORE: "restore",
+    RunKind.VERIFY: "verify",
+    RunKind.DRILL: "restore",
+}
 _ACTIONS: Final[Mapping[FileAction, str]] = {
     FileAction.NEW: "new",
     FileAction.CHANGED: "modified",
@@ -35,7 +43,7 @@ def status(kind: RunKind, view: RunView, reading: Reading) -> Message:
     message["percent_done"] = reading.fraction
     if progress is not None:
         done = (
-            ("files_done", "bytes_done") if kind is RunKind.BACKUP else ("files_restored", "bytes_restored")
+            ("files_restored", "bytes_restored") if kind is RunKind.RESTORE else ("files_done", "bytes_done")
         )
         message |= {
             "total_files": progress.files_total,
@@ -53,9 +61,17 @@ def note(text: str) -> Message:
     return {"message_type": "note", "message": text}
 
 
-def summary(result: BackupResult | RestoreResult) -> Message:
+def summary(result: Result) -> Message:
     """The last line."""
-    return _backup_summary(result) if isinstance(result, BackupResult) else _restore_summary(result)
+    match result:
+        case BackupResult():
+            return _backup_summary(result)
+        case RestoreResult():
+            return _restore_summary(result)
+        case VerifyResult():
+            return _verify_summary(result)
+        case DrillResult():
+            return _drill_summary(result)
 
 
 def _backup_summary(result: BackupResult) -> Message:
@@ -110,6 +126,56 @@ def _restore_summary(result: RestoreResult) -> Message:
     }
 
 
+def _verify_summary(result: VerifyResult) -> Message:
+    found = result.finished
+    message: Message = {
+        "message_type": "summary",
+        "num_errors": 0 if found is None else found.verdict.problems,
+        "run_id": result.run_id,
+        "status": result.status.value,
+        "share": result.share,
+        "seconds_elapsed": round(_seconds(result)),
+        "packs_of_repository": result.packs_of_repository,
+        **_verified(result),
+    }
+    if found is not None:
+        message |= {
+            "blobs": found.verdict.blobs,
+            "packs": found.verdict.packs,
+            "files": found.verdict.files,
+            "bytes_read": found.verdict.bytes_read,
+            "damaged_packs": found.damaged_packs,
+            "damaged_blobs": found.damaged_blobs,
+            "mended_packs": found.mended_packs,
+            "lost_paths": found.lost_paths,
+            "affected_snapshots": list(found.first_affected),
+        }
+    return message
+
+
+def _drill_summary(result: DrillResult) -> Message:
+    found, opened, restored = result.findings, result.opened, result.restored
+    return {
+        "message_type": "summary",
+        "run_id": result.run_id,
+        "status": result.status.value,
+        "source": opened.source,
+        "sample": opened.sample,
+        "seed": opened.seed,
+        "snapshot_id": opened.snapshot_id,
+        "proven": found.proven,
+        "rto_met": found.rto_met,
+        "rpo_met": found.rpo_met,
+        "recovery_seconds": found.recovery_ns / _NS_PER_S,
+        "estimated_recovery_seconds": found.estimated_recovery_ns / _NS_PER_S,
+        "data_age_seconds": found.data_age_ns / _NS_PER_S,
+        "check_exit_code": None if result.checked is None else result.checked.exit_code,
+        "files_restored": 0 if restored is None else restored.totals.files_written,
+        "bytes_restored": 0 if restored is None else restored.totals.bytes_written,
+        "error_count": 0 if restored is None else restored.totals.errors,
+    }
+
+
 def actions(files: Iterable[FileRecord]) -> Iterable[Message]:
     """A `verbose_status` line for each path: what became of it, or would."""
     for file in files:
@@ -133,12 +199,12 @@ def file_error(kind: RunKind, file: FileRecord) -> Message:
     }
 
 
-def _verified(result: BackupResult | RestoreResult) -> Message:
+def _verified(result: Result) -> Message:
     verdict = result.verdict
     if verdict is None:
         return {}
     return {"verified": verdict.level.value, "verified_ok": verdict.ok}
 
 
-def _seconds(result: BackupResult | RestoreResult) -> float:
+def _seconds(result: Result) -> float:
     return max(0, result.ended_ns - result.started_ns) / _NS_PER_S

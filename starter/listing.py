@@ -109,10 +109,10 @@ def find_run(listed: Sequence[ListedRun], name: str) -> ListedRun:
 
 
 def describe(settings: Settings, run: ListedRun) -> str:
-    """What is backed up or restored, in a person's words."""
-    if run.kind is RunKind.BACKUP:
-        return describe_source(settings, run.subject)
-    return describe_selection(settings, run.subject)
+    """What is backed up, restored, checked or tried, in a person's words."""
+    if run.kind is RunKind.RESTORE:
+        return describe_selection(settings, run.subject)
+    return describe_source(settings, run.subject) if run.subject else location_of(settings, run)
 
 
 def location_of(settings: Settings, run: ListedRun) -> str:

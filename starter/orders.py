@@ -12,8 +12,10 @@ import msgspec
 
 from contracts.backup import BackupRequest, Strategy
 from contracts.common import RunPolicy, Trigger, VerifyLevel
+from contracts.drill import DrillRequest
 from contracts.queues import is_token
 from contracts.restore import RestoreRequest
+from contracts.verify import VerifyRequest
 from holdfast.errors import RepositoryNotFoundError, SettingsError
 from holdfast.repository.layout import CONFIG
 from holdfast.restore.request import RestoreOptions
@@ -30,6 +32,10 @@ from starter.invocation import Invocation
 
 BACKUP: Final = "backup"
 RESTORE: Final = "restore"
+VERIFY: Final = "verify"
+DRILL: Final = "drill"
+WHOLE: Final = "all"
+"""What stands in the id of a verification in place of a selection."""
 _ID_LENGTH: Final = 13
 _UNUSED_S: Final = 90 * 86_400.0
 
@@ -143,6 +149,38 @@ def restore_request(
         selection=selection,
         trigger=_person(),
         verify=verify,
+        policy=run_policy(settings),
+    )
+
+
+def verify_request(settings: Settings, *, repository: str, selection: str, share: str) -> VerifyRequest:
+    """The request of a verification that a person asks for. selection: a token, or empty for all snapshots."""
+    return VerifyRequest(
+        repository=repository,
+        selection=selection,
+        share=share,
+        trigger=_person(),
+        policy=run_policy(settings),
+    )
+
+
+def drill_request(
+    settings: Settings,
+    *,
+    repository: str,
+    drill: str,
+    source: str = "",
+    sample: str = "all",
+    snapshot: str = "",
+) -> DrillRequest:
+    """The request of a drill that a person asks for: one of the settings, or a plain one of a source."""
+    return DrillRequest(
+        repository=repository,
+        drill=drill,
+        source=source,
+        sample=sample,
+        snapshot=snapshot,
+        trigger=_person(),
         policy=run_policy(settings),
     )
 

@@ -6,14 +6,17 @@ from typing import Final
 
 from contracts.backup import BackupResult
 from contracts.common import RunStatus
+from contracts.drill import DrillResult
 from contracts.restore import RestoreResult
+from contracts.verify import VerifyResult
 from holdfast.errors import EXIT_COMPLETE, EXIT_FAILED, EXIT_PARTIAL, JournalUnavailableError
 from holdfast.journal.journal import Journal
 from holdfast.journal.records import FileAction, FileRecord, RunKind
 from starter import json_lines
 from starter.display import duration
 from starter.output import say, say_json, warn, warn_json
-from starter.runs import Result
+from starter.proofs import drill_lines, verify_lines
+from starter.runs import Result, kind_of_result
 from starter.text import printable
 from workflows.details import format_bytes
 
@@ -34,20 +37,22 @@ class Report:
 
     def tell(self, result: Result) -> int:
         """Say it all; the exit code."""
-        kind = RunKind.BACKUP if isinstance(result, BackupResult) else RunKind.RESTORE
         if self._list_files:
             self._tell_files(result.run_id)
-        if result.status is RunStatus.PARTIAL:
-            self._tell_errors(kind, result.run_id)
+        if not _is_sound(result):
+            self._tell_problems(result.run_id)
+        if result.status is RunStatus.PARTIAL or isinstance(result, DrillResult):
+            self._tell_errors(kind_of_result(result), result.run_id)
         if self._json:
             say_json(json_lines.summary(result))
         elif not self._quiet:
-            lines = backup_lines(result) if isinstance(result, BackupResult) else restore_lines(result)
-            for line in lines:
+            for line in summary_lines(result):
                 say(line)
         return self._exit_code(result)
 
     def _exit_code(self, result: Result) -> int:
+        if isinstance(result, VerifyResult | DrillResult):
+            return EXIT_COMPLETE if _is_sound(result) else EXIT_FAILED
         verdict = result.verdict
         if verdict is not None and not verdict.ok:
             warn(
@@ -68,6 +73,23 @@ class Report:
                 f"{file.action.value:<{_ACTION_WIDTH}} {printable(file.path)} ({format_bytes(file.size_bytes)})"
             )
 
+    def _tell_problems(self, run_id: str) -> None:
+        """What a verification or a drill has found, as its verdict lists it."""
+        try:
+            record = self._journal.run(run_id)
+        except JournalUnavailableError as error:
+            warn(f"the journal cannot be read: {error.message}")
+            return
+        problems = () if record is None or record.verdict is None else record.verdict.problems
+        if self._json:
+            for problem in problems:
+                warn_json({"message_type": "error", "error": {"message": problem}, "during": "verify"})
+            return
+        for problem in problems[:_SHOWN_ERRORS]:
+            warn(problem)
+        if len(problems) > _SHOWN_ERRORS:
+            warn(f"… and {len(problems) - _SHOWN_ERRORS:,} more; --json lists them")
+
     def _tell_errors(self, kind: RunKind, run_id: str) -> None:
         wrong = self._files(run_id, WRONG)
         if self._json:
@@ -85,6 +107,26 @@ class Report:
             yield from self._journal.files(run_id, actions)
         except JournalUnavailableError as error:
             warn(f"the journal cannot be read: {error.message}")
+
+
+def summary_lines(result: Result) -> list[str]:
+    """What a person is told at the end of a run."""
+    match result:
+        case BackupResult():
+            return backup_lines(result)
+        case RestoreResult():
+            return restore_lines(result)
+        case VerifyResult():
+            return verify_lines(result)
+        case DrillResult():
+            return drill_lines(result)
+
+
+def _is_sound(result: Result) -> bool:
+    """Whether a verification or a drill found nothing wrong; other runs have a verdict of their own."""
+    if isinstance(result, VerifyResult):
+        return result.verdict is not None and result.verdict.ok
+    return not isinstance(result, DrillResult) or result.findings.ok
 
 
 def backup_lines(result: BackupResult) -> list[str]:

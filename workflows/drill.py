@@ -44,6 +44,7 @@ from workflows.run_id import run_id_of
 
 ResultT = TypeVar("ResultT")
 _DAMAGE: Final = frozenset(("CorruptFileError", "StoredFileMissingError", "BlobMissingError"))
+MIN_SCALED_BYTES: Final = 64 << 20
 _NS_PER_S: Final = 10**9
 
 
@@ -214,13 +215,13 @@ class DrillWorkflow:
             )
         restore_ns = max(0, restored.ended_ns - restored.started_ns)
         check_ns = 0 if checked is None else checked.duration_ns
-        estimate_ns = _scaled(restore_ns, opened) + check_ns
+        estimate_ns = _estimate(restore_ns, check_ns, opened)
         return DrillFindings(
             proven=checked is None or checked.ok,
             recovery_ns=restore_ns + check_ns,
             estimated_recovery_ns=estimate_ns,
             data_age_ns=data_age_ns,
-            rto_met=estimate_ns <= opened.rto_s * _NS_PER_S if opened.rto_s else None,
+            rto_met=estimate_ns <= opened.rto_s * _NS_PER_S if opened.rto_s and estimate_ns else None,
             rpo_met=rpo_met,
         )
 
@@ -286,20 +287,22 @@ class DrillWorkflow:
             )
         if found is not None:
             lines.append("Proven restorable" if found.proven else "NOT PROVEN RESTORABLE")
-            lines.append(
-                f"Recovery {format_duration(found.estimated_recovery_ns)}{_met(found.rto_met)}, "
-                f"data {format_duration(found.data_age_ns)} old{_met(found.rpo_met)}"
-            )
+            if found.estimated_recovery_ns:
+                lines.append(f"Recovery {format_duration(found.estimated_recovery_ns)}{_met(found.rto_met)}")
+            lines.append(f"Data {format_duration(found.data_age_ns)} old{_met(found.rpo_met)}")
         return lines
 
 
-def _scaled(restore_ns: int, opened: DrillOpened) -> int:
-    """How long everything would take, from how long the sample took; by bytes, or by files where these are empty."""
-    if opened.sample_bytes and opened.bytes_of_all:
-        return restore_ns * opened.bytes_of_all // opened.sample_bytes
-    if opened.sample_files and opened.files_of_all:
-        return restore_ns * opened.files_of_all // opened.sample_files
-    return restore_ns
+def _estimate(restore_ns: int, check_ns: int, opened: DrillOpened) -> int:
+    """How long everything would take, from how long the sample took; 0 when that says nothing.
+
+    A restore has costs that do not grow with its size, so only samples that are large enough are scaled.
+    """
+    if not opened.bytes_of_all or opened.sample_bytes == opened.bytes_of_all:
+        return restore_ns + check_ns
+    if opened.sample_bytes < MIN_SCALED_BYTES:
+        return 0
+    return restore_ns * opened.bytes_of_all // opened.sample_bytes + check_ns
 
 
 def _met(goal: bool | None) -> str:  # noqa: FBT001 - the answer to a question, not a switch

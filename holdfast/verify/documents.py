@@ -81,13 +81,17 @@ class StructureResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LostPath(msgspec.Struct, frozen=True, kw_only=True):
-    """A path that cannot be had whole from some snapshots: how many, and the newest of them."""
+    """A path that cannot be had whole from some snapshots: how many, and the newest of them.
+
+    blob: the first that it lacks, in hex. whole: it is a directory, and what is below it is lost with it.
+    """
 
     path: bytes
     size_bytes: int
     snapshots: int
     newest: str
-    what: str
+    blob: str
+    whole: bool = False
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):

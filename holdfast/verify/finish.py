@@ -139,7 +139,7 @@ def _report(structure: StructureResult, results: Sequence[ShardResult], treated:
     for pack in left:
         report.add(Problem(kind=ProblemKind.PACK_DAMAGED, what=to_hex(pack.pack)))
     for path in losses.paths:
-        report.add(Problem(kind=ProblemKind.CONTENT_LOST, what=path.what, path=path.path))
+        report.add(Problem(kind=ProblemKind.CONTENT_LOST, what=path.blob, path=path.path))
     return Report(
         blobs=report.blobs,
         packs=packs,

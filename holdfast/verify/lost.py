@@ -11,7 +11,7 @@ from typing import Final
 from holdfast.errors import IntegrityError
 from holdfast.format.index import BlobType
 from holdfast.format.tree import Node
-from holdfast.ids import BlobId, from_hex, short
+from holdfast.ids import BlobId, from_hex, short, to_hex
 from holdfast.repository.damage import BlobKey
 from holdfast.repository.session import HeldRepository
 from holdfast.repository.snapshots import StoredSnapshot
@@ -36,7 +36,8 @@ class _Tally:
 
     size_bytes: int
     newest: str
-    what: str
+    blob: BlobId
+    whole: bool
     snapshots: int = 0
 
 
@@ -69,7 +70,8 @@ def find_losses(
                 size_bytes=tally.size_bytes,
                 snapshots=tally.snapshots,
                 newest=tally.newest,
-                what=tally.what,
+                blob=to_hex(tally.blob),
+                whole=tally.whole,
             )
         )
     return losses
@@ -105,8 +107,9 @@ class _Search:
             if unknown:
                 pending.extend(unknown)
                 continue
-            own = [self._loses(node) for node in nodes]  # all of them: each says which blobs are needed
-            self._touched[tree] = any(own) or any(self._touched[child] for child in below)
+            own = [self._first_lost(node) for node in nodes]  # of all: each says which blobs are needed
+            lost = any(blob is not None for blob in own)
+            self._touched[tree] = lost or any(self._touched[child] for child in below)
         return self._touched[root]
 
     def tally(self, root: BlobId, snapshot: str, tallies: dict[bytes, _Tally]) -> None:
@@ -116,22 +119,19 @@ class _Search:
             path, tree = pending.pop()
             nodes = self._children(tree)
             if nodes is None:
-                self._note(tallies, path or b"/", 0, snapshot, "the directory and all below it")
+                self._note(tallies, path or b"/", _Tally(0, snapshot, tree, whole=True))
                 continue
             for node in nodes:
                 child = path + b"/" + node.name
                 if node.subtree_id is not None:
                     if self._touched[node.subtree_id]:
                         pending.append((child, node.subtree_id))
-                elif self._loses(node):
-                    self._note(tallies, child, node.size, snapshot, "its content")
+                elif (blob := self._first_lost(node)) is not None:
+                    self._note(tallies, child, _Tally(node.size, snapshot, blob, whole=False))
 
     @staticmethod
-    def _note(tallies: dict[bytes, _Tally], path: bytes, size: int, snapshot: str, what: str) -> None:
-        tally = tallies.get(path)
-        if tally is None:
-            tally = tallies[path] = _Tally(size, snapshot, what)
-        tally.snapshots += 1
+    def _note(tallies: dict[bytes, _Tally], path: bytes, seen: _Tally) -> None:
+        tallies.setdefault(path, seen).snapshots += 1
 
     def _children(self, tree: BlobId) -> list[Node] | None:
         """The nodes of a tree; None when it is lost."""
@@ -143,12 +143,12 @@ class _Search:
         except IntegrityError:
             return None
 
-    def _loses(self, node: Node) -> bool:
-        lost = False
+    def _first_lost(self, node: Node) -> BlobId | None:
+        first: BlobId | None = None
         for blob in node.content_ids:
             if (blob, BlobType.DATA) in self._lost:
                 self.needed.add((blob, BlobType.DATA))
-                lost = True
-            elif self._held.index.lookup(blob, BlobType.DATA) is None:
-                lost = True
-        return lost
+            elif self._held.index.lookup(blob, BlobType.DATA) is not None:
+                continue
+            first = first or blob
+        return first

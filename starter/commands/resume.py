@@ -121,6 +121,20 @@ def _request_of(invocation: Invocation, record: RunRecord) -> runs.Request:
             ),
             resume_run=resume_run,
         )
+    if record.kind is RunKind.VERIFY:
+        return replace(
+            orders.verify_request(
+                invocation.settings,
+                repository=record.repository,
+                selection=record.source,
+                share=record.strategy,
+            ),
+            resume_run=resume_run,
+        )
+    if record.kind is RunKind.DRILL:
+        return orders.drill_request(
+            invocation.settings, repository=record.repository, drill=record.strategy, source=record.source
+        )
     return replace(
         orders.restore_request(
             invocation.settings,

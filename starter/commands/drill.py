@@ -1,0 +1,84 @@
+"""`holdfast drill NAME`: try a restore, as a drill of the settings says, or of a source with nothing but its name."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+from holdfast.errors import UsageError
+from holdfast.settings.drills import parse_sample
+from holdfast.settings.model import Settings
+from holdfast.settings.suggestions import one_of
+from starter import conduct, orders
+from starter.invocation import Invocation
+from starter.options import CommonOptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrillOptions(CommonOptions):
+    """Options of `drill`."""
+
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="A drill of the settings, or a source.", show_default=False)
+    ]
+    sample: Annotated[
+        str,
+        typer.Option(
+            metavar="SIZE",
+            help="Of a source: all, a share of its files (5%), or 1GiB of them.",
+            show_default=False,
+        ),
+    ] = ""
+    snapshot: Annotated[
+        str, typer.Option(metavar="ID", help="This snapshot; else the source's newest.", show_default=False)
+    ] = ""
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Return once the run is started; a service must be up.")
+    ] = False
+
+
+def drill(options: DrillOptions) -> int:
+    """Try a restore: of a sample or of everything, compared, checked, held against its goals, and removed again."""
+    invocation = Invocation.of(options)
+    settings = invocation.settings
+    drill_name, source = _meant(settings, options)
+    repository = settings.repository(settings.source(source).repository)
+    orders.check_repository(repository)
+    order = conduct.Order(
+        request=orders.drill_request(
+            settings,
+            repository=repository.name,
+            drill=drill_name,
+            source="" if drill_name else source,
+            sample=options.sample or "all",
+            snapshot=options.snapshot,
+        ),
+        repository=repository,
+        workflow_id=orders.workflow_id(orders.DRILL, settings, repository.name, drill_name or source),
+        detach=options.detach,
+    )
+    return asyncio.run(conduct.carry_out(invocation, order))
+
+
+def _meant(settings: Settings, options: DrillOptions) -> tuple[str, str]:
+    """The drill's name (empty for a plain one) and its source.
+
+    Raises:
+        UsageError: there is neither, or an option does not fit.
+    """
+    found = settings.drills.get(options.name)
+    if found is not None:
+        if options.sample:
+            raise UsageError("--sample: the settings say how much this drill tries", hint="Leave it out.")
+        return found.name, found.source
+    if options.name in settings.sources:
+        parse_sample(options.sample or "all")
+        return "", options.name
+    known = [*settings.drills, *settings.sources]
+    hint = (
+        one_of(options.name, known, "drill or source")
+        if known
+        else "Add a table [drills.NAME] to holdfast.toml."
+    )
+    raise UsageError(f"the settings have no drill and no source {options.name!r}", hint=hint)

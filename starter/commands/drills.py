@@ -1,0 +1,143 @@
+"""`holdfast drills`: what the trial restores have proven, and what has never been proven restorable."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Final
+
+import typer
+
+from activities.drill_records import PROVEN
+from holdfast.errors import EXIT_COMPLETE
+from holdfast.journal.records import RunKind, RunOutcome, RunRecord
+from holdfast.settings.model import Settings
+from starter.invocation import Invocation
+from starter.journaling import open_journal
+from starter.options import CommonOptions
+from starter.output import say, say_json, warn
+from starter.text import local_time, table
+from workflows.details import format_bytes, format_duration
+
+_NS_PER_MS: Final = 10**6
+_NS_PER_S: Final = 10**9
+_SEARCHED: Final = 10_000
+"""So many drills are looked through for the last proof of each source."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrillsOptions(CommonOptions):
+    """Options of `drills`."""
+
+    source: Annotated[str, typer.Option(metavar="NAME", help="Only of this source.", show_default=False)] = ""
+    limit: Annotated[int, typer.Option(metavar="N", help="How many drills.", min=1)] = 20
+
+
+def drills(options: DrillsOptions) -> int:
+    """Show what drills have proven, and which sources have never been proven restorable."""
+    invocation = Invocation.of(options)
+    settings = invocation.settings
+    found = open_journal(settings).runs(_SEARCHED, source=options.source or None, kind=RunKind.DRILL)
+    unproven = _unproven(settings, found, options.source)
+    if options.json:
+        say_json(
+            {
+                "drills": [_document(run) for run in found[: options.limit]],
+                "never_proven": unproven,
+                "last_proven": {name: run.started_ns for name, run in _last_proofs(found).items()},
+            }
+        )
+        return EXIT_COMPLETE
+    for line in _table(found[: options.limit]):
+        say(line)
+    for name, run in sorted(_last_proofs(found).items()):
+        say(
+            f"{name}: last proven restorable {local_time(run.started_ns)}, from snapshot {run.snapshot_id[:8]}"
+        )
+    for name in unproven:
+        warn(f"{name}: NEVER proven restorable; `holdfast drill {name}` tries it")
+    return EXIT_COMPLETE
+
+
+def is_proof(run: RunRecord) -> bool:
+    """Whether a drill has proven its source restorable, goals aside."""
+    return run.status is RunOutcome.COMPLETE and run.counters.get(PROVEN, 0) == 1
+
+
+def _last_proofs(found: Sequence[RunRecord]) -> dict[str, RunRecord]:
+    """Of each source the newest drill that proves it; `found` begins with the newest."""
+    proofs: dict[str, RunRecord] = {}
+    for run in found:
+        if is_proof(run):
+            proofs.setdefault(run.source, run)
+    return proofs
+
+
+def _unproven(settings: Settings, found: Sequence[RunRecord], only: str) -> list[str]:
+    proven = _last_proofs(found)
+    return [name for name in settings.sources if name not in proven and only in {"", name}]
+
+
+def _table(found: Sequence[RunRecord]) -> list[str]:
+    rows = [
+        (
+            run.strategy or "-",
+            run.source,
+            local_time(run.started_ns),
+            run.reason,
+            run.snapshot_id[:8],
+            format_bytes(run.counters.get("bytes_restored", 0)),
+            _recovery(run),
+            _age(run),
+            outcome(run),
+        )
+        for run in found
+    ]
+    header = ("Drill", "Source", "When", "Sample", "Snapshot", "Restored", "Recovery", "Data age", "Result")
+    return table(header, rows, f"{len(rows)} drills")
+
+
+def outcome(run: RunRecord) -> str:
+    """How a drill ended, in a few words."""
+    if run.status is RunOutcome.RUNNING:
+        return "running"
+    if run.status is not RunOutcome.COMPLETE:
+        return f"{run.status.value} ({run.failure_kind})" if run.failure_kind else run.status.value
+    if not is_proof(run):
+        return "NOT PROVEN"
+    missed = [goal.upper() for goal in ("rto", "rpo") if run.counters.get(f"{goal}_met") == 0]
+    return f"proven, {' and '.join(missed)} MISSED" if missed else "proven"
+
+
+def _recovery(run: RunRecord) -> str:
+    """The estimate for everything, against its goal."""
+    if not run.counters.get("estimated_recovery_ms"):
+        return ""
+    took = format_duration(run.counters["estimated_recovery_ms"] * _NS_PER_MS)
+    return took + _of_goal(run.counters.get("rto_goal_s", 0))
+
+
+def _age(run: RunRecord) -> str:
+    if "data_age_s" not in run.counters:
+        return ""
+    age = format_duration(run.counters["data_age_s"] * _NS_PER_S)
+    return age + _of_goal(run.counters.get("rpo_goal_s", 0))
+
+
+def _of_goal(goal_s: int) -> str:
+    return f" of {format_duration(goal_s * _NS_PER_S)}" if goal_s else ""
+
+
+def _document(run: RunRecord) -> dict[str, object]:
+    return {
+        "run_id": run.run_id,
+        "drill": run.strategy,
+        "source": run.source,
+        "sample": run.reason,
+        "snapshot_id": run.snapshot_id,
+        "started_ns": run.started_ns,
+        "ended_ns": run.ended_ns,
+        "status": run.status.value,
+        "outcome": outcome(run),
+        "proven": is_proof(run),
+        "counters": dict(run.counters),
+        "problems": [] if run.verdict is None else list(run.verdict.problems),
+    }
