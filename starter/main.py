@@ -26,6 +26,8 @@ COMMANDS: Final[Mapping[str, str]] = {
     "snapshots": "List the snapshots of a repository.",
     "ls": "List the files of a snapshot.",
     "verify": "Check snapshots: structure, or everything they refer to.",
+    "drill": "Try a restore, compare and check it, and hold it against its goals.",
+    "drills": "Show what drills have proven, and what was never proven restorable.",
     "status": "Show runs: what is under way, how the last ones ended.",
     "runs": "List the runs of the journal, by source, kind, status and time.",
     "run": "Show one run: its record, its files, its report as a page.",
