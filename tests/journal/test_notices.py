@@ -1,0 +1,213 @@
+"""Notices and pings: what they say, whom they reach, and when a source counts as overdue."""
+
+import logging
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import pytest
+from temporalio.testing import ActivityEnvironment
+
+from activities.notify import NotifyActivities
+from activities.recorder import Recorder
+from activities.services import Services
+from contracts.common import RunRef, RunStatus
+from contracts.notify import Notified, NotifyInput
+from holdfast.journal.journal import Journal
+from holdfast.journal.records import RunKind, RunOutcome, RunRecord, VerdictRecord
+from holdfast.notices.delivery import Delivery, addresses, deliver
+from holdfast.notices.notice import Notice, NoticeEvent, notice_of_overdue, notice_of_run
+from holdfast.notices.overdue import REMIND_AFTER_S, Watched, look, newest_good_backup
+from holdfast.notices.ping import ping, ping_address
+from holdfast.settings.load import load_settings
+from holdfast.settings.model import NoticeSettings
+from holdfast.settings.passwords import PasswordBook
+from tests.support.receiver import Receiver, receiving
+
+HOUR_NS: Final = 3_600_000_000_000
+NOW_NS: Final = 1_800_000_000_000_000_000
+# apprise loads all its plugins, and one of them a module that Python 3.13 has no more
+pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
+NO_PAUSES: Final = (0.0, 0.0)
+RUN = RunRecord(
+    run_id="backup:mars:home:documents/aaaa0001",
+    kind=RunKind.BACKUP,
+    status=RunOutcome.FAILED,
+    repository="home",
+    source="documents",
+    host="mars",
+    started_ns=NOW_NS,
+    ended_ns=NOW_NS + HOUR_NS,
+    counters={"errors": 3, "shards": 2},
+    failure_kind="StorageFullError",
+)
+NOTICE = Notice(event=NoticeEvent.FAILED, title="a title", body="a body")
+DAMAGED = VerdictRecord(level="full", ok=False, problem_count=2, problems=("a path",))
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with receiving() as found:
+        yield found
+
+
+def test_what_a_notice_says() -> None:
+    failed = notice_of_run(RUN, "documents")
+    assert failed is not None
+    assert failed.title == "Holdfast: backup of documents: failed"
+    assert failed.body.startswith("The run failed (StorageFullError). What it stored is kept")
+    assert "`holdfast run show aaaa0001`" in failed.body
+    partial = notice_of_run(replace(RUN, status=RunOutcome.PARTIAL, failure_kind=""), "documents")
+    assert partial is not None
+    assert partial.event is NoticeEvent.PARTIAL
+    assert "but for 3 paths that could not be read" in partial.body
+    damaged = notice_of_run(replace(RUN, status=RunOutcome.COMPLETE, verdict=DAMAGED), "documents")
+    assert damaged is not None
+    assert damaged.event is NoticeEvent.FAILED
+    assert damaged.title.endswith("found damage")
+    assert "a path" not in damaged.body
+    for well in (RunOutcome.COMPLETE, RunOutcome.CANCELLED):
+        assert notice_of_run(replace(RUN, status=well), "documents") is None
+    overdue = notice_of_overdue(
+        "documents", newest_ns=NOW_NS, max_age_s=93_600, now_ns=NOW_NS + 100 * HOUR_NS
+    )
+    assert "4.2 days old" in overdue.body
+    assert "never be older than 26 h" in overdue.body
+
+
+def test_an_address_that_fails_is_tried_again_alone(
+    receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    receiver.refusals = 2
+    with receiving() as other, caplog.at_level(logging.WARNING, logger="holdfast"):
+        urls = [receiver.notice_url, other.notice_url, "nonsense://secret", "json://user:secret@127.0.0.1:1/"]
+        assert deliver(urls, NOTICE, pauses_s=NO_PAUSES) == Delivery(sent=2, failed=2)
+        assert len(other.notices) == 1
+    assert [(notice["title"], notice["type"]) for notice in receiver.notices] == [("a title", "failure")]
+    told = [record.getMessage() for record in caplog.records if record.name.startswith("holdfast")]
+    assert len(told) == 2
+    assert not any("secret" in line for line in told)
+
+
+def test_addresses_of_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "urls"
+    file.write_text("# people\n json://one \n\njson://two\n")
+    settings = NoticeSettings(urls=("json://zero",), urls_file=file)
+    assert addresses(settings) == ("json://zero", "json://one", "json://two")
+    assert "zero" not in repr(settings)
+
+
+def test_pings(receiver: Receiver, caplog: pytest.LogCaptureFixture) -> None:
+    assert ping_address("https://x/uuid/?rid=1", ok=False) == "https://x/uuid/fail?rid=1"
+    assert ping(receiver.ping_url, ok=True, pauses_s=NO_PAUSES)
+    receiver.refusals = 1
+    assert ping(receiver.ping_url, ok=False, pauses_s=NO_PAUSES)
+    assert receiver.pings == ["/ping", "/ping/fail", "/ping/fail"]
+    receiver.refusals = 3
+    with caplog.at_level(logging.WARNING, logger="holdfast"):
+        assert not ping(receiver.ping_url, ok=True, pauses_s=NO_PAUSES)
+    assert "HTTP 503" in caplog.text
+    assert receiver.ping_url not in caplog.text
+
+
+def test_the_newest_good_backup_is_of_this_host_and_undamaged(journal: Journal) -> None:
+    good = replace(RUN, status=RunOutcome.PARTIAL)
+    others = [
+        replace(RUN, status=RunOutcome.COMPLETE, verdict=DAMAGED),
+        replace(RUN, status=RunOutcome.FAILED),
+        replace(RUN, status=RunOutcome.RUNNING),
+        replace(good, host="venus"),
+        replace(good, repository="elsewhere"),
+        replace(good, kind=RunKind.RESTORE),
+    ]
+    for number, run in enumerate([good, *others]):
+        journal.record(replace(run, run_id=f"r/{number}", started_ns=NOW_NS + number))
+    assert newest_good_backup(journal, source="documents", repository="home", host="mars") == NOW_NS
+    assert newest_good_backup(journal, source="etc", repository="home", host="mars") is None
+
+
+def test_overdue_is_told_once_and_again_after_a_day() -> None:
+    old = Watched(source="old", max_age_s=3600, newest_ns=NOW_NS - 2 * HOUR_NS)
+    fresh = Watched(source="fresh", max_age_s=3600, newest_ns=NOW_NS)
+    never = Watched(source="never", max_age_s=3600, newest_ns=None)
+    first = look([old, fresh, never], told={}, seen={}, now_ns=NOW_NS)
+    assert first.due == (old,)
+    assert first.told == {"old": NOW_NS}
+    later = NOW_NS + HOUR_NS + 1
+    second = look([old, never], told=first.told, seen=first.seen, now_ns=later)
+    assert second.due == (never,)  # since it was looked at first
+    day = NOW_NS + REMIND_AFTER_S * 10**9
+    third = look([old, never], told=second.told, seen=second.seen, now_ns=day)
+    assert third.due == (old,)
+    mended = replace(old, newest_ns=day)
+    fourth = look([mended], told=third.told, seen=third.seen, now_ns=day)
+    assert (fourth.due, fourth.told, fourth.seen) == ((), {}, {"old": NOW_NS})
+
+
+@pytest.mark.parametrize(
+    ("status", "verdict", "pings", "types"),
+    [
+        (RunOutcome.COMPLETE, None, ["/ping"], []),
+        (RunOutcome.PARTIAL, None, ["/ping"], ["warning"]),
+        (RunOutcome.FAILED, None, ["/ping/fail"], ["failure"]),
+        (RunOutcome.COMPLETE, DAMAGED, ["/ping/fail"], ["failure"]),
+        (RunOutcome.CANCELLED, None, [], []),
+    ],
+)
+async def test_the_end_of_a_run_is_told_as_the_settings_say(
+    tmp_path: Path,
+    receiver: Receiver,
+    status: RunOutcome,
+    verdict: VerdictRecord | None,
+    pings: list[str],
+    types: list[str],
+) -> None:
+    told = await told_by_activity(tmp_path, receiver, replace(RUN, status=status, verdict=verdict))
+    assert receiver.pings == pings
+    assert [notice["type"] for notice in receiver.notices] == types
+    assert told == Notified(sent=len(types), pinged=bool(pings))
+
+
+async def test_a_run_that_the_journal_does_not_know_is_told_as_its_workflow_says(
+    tmp_path: Path, receiver: Receiver
+) -> None:
+    await told_by_activity(tmp_path, receiver, None)
+    assert receiver.pings == ["/ping/fail"]
+    (notice,) = receiver.notices
+    assert "WrongPasswordError" in str(notice["message"])
+
+
+async def told_by_activity(tmp_path: Path, receiver: Receiver, run: RunRecord | None) -> Notified:
+    file = tmp_path / "holdfast.toml"
+    file.write_text(
+        f"""
+        state_dir = "{tmp_path}"
+        repositories.home.location = "{tmp_path}/repository"
+        notices.urls = ["{receiver.notice_url}"]
+        [sources.documents]
+        repository = "home"
+        paths = ["{tmp_path}"]
+        ping_url = "{receiver.ping_url}"
+        """
+    )
+    settings = load_settings(file, {})
+    journal = Journal.at(settings.journal_path)
+    if run is not None:
+        journal.record(run)
+    services = Services(
+        settings=settings,
+        passwords=PasswordBook(),
+        journal=Recorder(journal),
+        username="me",
+        environ={},
+    )
+    message = NotifyInput(
+        run=RunRef(run_id=RUN.run_id, repository="home", source="documents"),
+        kind="backup",
+        status=RunStatus.FAILED,
+        failure_kind="WrongPasswordError",
+    )
+    with ThreadPoolExecutor(1) as executor:
+        return await ActivityEnvironment().run(NotifyActivities(services, executor).notify, message)
