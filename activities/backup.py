@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Executor
+from dataclasses import replace
 
 from temporalio import activity
 
 from activities import answers, records
 from activities.calls import EngineCall, engine_call
+from activities.hooks import hook_refs
 from activities.pacing import pace_of
 from activities.services import Services
 from contracts import names
@@ -107,6 +109,7 @@ class BackupActivities:
                 Level(message.level.value),
                 run_id=message.run.run_id,
                 written=written,
+                knows_kept_trees=message.level is not VerifyLevel.FULL,
                 on_progress=report,
             )
             verdict = records.backup_verdict(found)
@@ -125,7 +128,13 @@ class BackupActivities:
         opening = open_run(self._services.session(message.run.repository), _key(message.run), order)
         self._services.journal.record(records.backup_begun(message, opening, host=order.host))
         tell = self._services.tells_of(message.request.source)
-        return answers.opened(opening, host=order.host, tell=tell)
+        source = self._services.source(message.request.source)
+        settings = self._services.settings
+        return replace(
+            answers.opened(opening, host=order.host, tell=tell),
+            before=hook_refs(settings, source.before),
+            after=hook_refs(settings, source.after),
+        )
 
     def _select(self, message: SelectInput, call: EngineCall) -> PageSelected:
         page = select_page(

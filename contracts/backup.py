@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from contracts.common import RunPolicy, RunRef, RunStatus, Trigger, Verdict, VerifyLevel
 from contracts.control import ControlState, Throttle
+from contracts.hooks import HookDone, HookRef
 
 
 class Strategy(StrEnum):
@@ -32,7 +33,7 @@ class BackupRequest:
     host: str = ""
     tags: tuple[str, ...] = ()
     parent: str = ""
-    verify: VerifyLevel = VerifyLevel.WRITTEN
+    verify: VerifyLevel = VerifyLevel.STRUCTURE
     policy: RunPolicy = field(default_factory=RunPolicy)
     resume_run: str = ""
     progress: "BackupProgress | None" = None
@@ -93,7 +94,8 @@ class BackupProgress:
     """What a backup carries over continue-as-new: small, and enough to go on.
 
     started_ns: the run's time, which its snapshot gets. begun_ns: when this workflow began; later than started_ns
-    when it resumes a run.
+    when it resumes a run. hooks_begun, hooks_over: of the source's hooks, those before and those after; hooks: how
+    they ended.
     """
 
     run_id: str
@@ -109,6 +111,9 @@ class BackupProgress:
     selected: SelectionTotals = field(default_factory=SelectionTotals)
     stored: StoredTotals = field(default_factory=StoredTotals)
     control: ControlState = field(default_factory=ControlState)
+    hooks_begun: bool = False
+    hooks_over: bool = False
+    hooks: tuple[HookDone, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +131,7 @@ class BackupOpened:
 
     finished_snapshot: set when an earlier attempt of this very run already wrote its snapshot. started_ns: as decided
     when the run was opened first; 0 means the one that was asked for. tell: somebody wants to know how the run ends.
+    before, after: the source's hooks.
     """
 
     strategy: Strategy
@@ -136,6 +142,8 @@ class BackupOpened:
     finished_snapshot: str = ""
     started_ns: int = 0
     tell: bool = False
+    before: tuple[HookRef, ...] = ()
+    after: tuple[HookRef, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,3 +253,4 @@ class BackupResult:
     bytes_total: int = 0
     errors: int = 0
     verdict: Verdict | None = None
+    hooks: tuple[HookDone, ...] = ()

@@ -80,7 +80,7 @@ class ChosenSource:
     order: SourceOrder | None = None
     repository: str = ""
     strategy: str = "auto"
-    verify: str = "written"
+    verify: str = "structure"
 
 
 def chosen_source(invocation: Invocation, options: SourceOptions) -> ChosenSource:

@@ -16,6 +16,7 @@ from typing import Final
 from holdfast import __version__
 from holdfast.backup.checkpoints import ShardCheckpoints
 from holdfast.backup.documents import CommitResult, Enter, Keep, Leave, Opening, RunKey, Stored, Unreadable
+from holdfast.backup.kept_trees import look_through
 from holdfast.backup.merge import TreeMerger
 from holdfast.backup.opening import BackupOrder, load_opening, run_tag, snapshot_paths
 from holdfast.backup.plan_reader import MissingShardError, PlanReader, ReadOutcome
@@ -195,28 +196,28 @@ class _Merge:
         self.found.tree = self._merger.finish()
 
     def _keep(self, node: Node) -> None:
-        self._check_kept(node)
+        tree = node.subtree_id
+        if tree is not None:
+            self._count_kept(tree)
+        elif node.is_file:
+            self.found.files += 1
+            self.found.bytes_total += node.size
+            if not self._index.has_content(node.content or ()):
+                self.found.rescan = True
         self._merger.add(node)
 
-    def _check_kept(self, node: Node) -> None:
-        """Count an unchanged node and look for its blobs; the whole subtree's, without recursion."""
-        pending = [node]
-        while pending:
-            current = pending.pop()
-            if current.subtree_id is not None:
-                self.found.directories += 1
-                pending.extend(self._kept_children(current.subtree_id))
-            elif current.is_file:
-                self.found.files += 1
-                self.found.bytes_total += current.size
-                if not self._index.has_content(current.content or ()):
-                    self.found.rescan = True
-
-    def _kept_children(self, tree: BlobId) -> list[Node]:
-        if not self._index.has(tree, BlobType.TREE):
-            self.found.rescan = True
-            return []
-        return self._held.loader.load_tree(tree)
+    def _count_kept(self, tree: BlobId) -> None:
+        """Count an unchanged subtree, and look for all its blobs unless that was done under this very index."""
+        whole = self._held.whole_trees.get(tree)
+        if whole is None:
+            whole = look_through(self._held, tree)
+            if whole is None:
+                self.found.rescan = True
+                return
+            self._held.whole_trees.add(tree, whole)
+        self.found.directories += whole.directories
+        self.found.files += whole.files
+        self.found.bytes_total += whole.bytes_total
 
     def _read(self, record: ReadOutcome) -> None:
         stored = [outcome for outcome in record.outcomes if isinstance(outcome, Stored)]

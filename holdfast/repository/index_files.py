@@ -19,6 +19,7 @@ from holdfast.repository.damage import DamageMarks
 from holdfast.repository.index_map import IndexMap
 from holdfast.repository.layout import INDEX, file_name, list_ids
 from holdfast.repository.repository import Repository
+from holdfast.repository.whole_trees import WholeTrees
 
 MAX_BLOBS_PER_FILE: Final = 50_000
 """restic's number (internal/repository/index/index.go, `indexMaxBlobs`)."""
@@ -35,6 +36,7 @@ class IndexLoader:
         self._marks = DamageMarks(repository)
         self._marks_seen = self._marks.seen()
         self.index = IndexMap(self._marks.load() if self._marks_seen else {})
+        self.whole_trees = WholeTrees()
         self._repository = repository
         self._loaded: set[IndexId] = set()
         self._lock = threading.Lock()

@@ -70,6 +70,11 @@ class IndexMap:
         """Whether there is a blob of that id and type, in a pack that is not known to be damaged."""
         return (self._tree if blob_type else self._data).find(blob) >= 0
 
+    def data_pack(self, blob: bytes) -> PackId | None:
+        """The pack that holds a data blob; None where `has` is not true of it."""
+        row = self._data.find(blob)
+        return None if row < 0 else self._numbers[self._data.pack_number(row)]
+
     def has_content(self, content: Iterable[str]) -> bool:
         """Whether `has` would be true of every data blob of a node's content, which is in hex."""
         find = self._data.find

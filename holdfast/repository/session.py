@@ -31,6 +31,7 @@ class HeldRepository:
         self._session = session
         self._files = files
         self.index = files.index
+        self.whole_trees = files.whole_trees
         self.loader = loader
         self.generation = generation
 

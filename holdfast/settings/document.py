@@ -88,7 +88,7 @@ class SourceTable(msgspec.Struct, kw_only=True, frozen=True):
     tags: list[str] = []
     host: str = ""
     strategy: str = "auto"
-    verify: str = "written"
+    verify: str = "structure"
     max_age: Duration | None = None
     ping_url: str | None = None
 

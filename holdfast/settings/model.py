@@ -93,7 +93,7 @@ class SourceProfile:
     tags: tuple[str, ...] = ()
     host: str = ""
     strategy: str = "auto"
-    verify: str = "written"
+    verify: str = "structure"
     max_age_s: float | None = None
     ping_url: str | None = field(default=None, repr=False)
     restore_command: tuple[str, ...] = ()

@@ -46,9 +46,12 @@ async def verify_snapshot(
     *,
     run_id: str | None = None,
     written: Collection[PackId] = (),
+    knows_kept_trees: bool = False,
     on_progress: OnProgress = lambda _blobs, _read: None,
 ) -> VerifyReport:
     """Check a snapshot; damage is in the report. `written`: the packs that level "written" reads back.
+
+    knows_kept_trees: take subtrees as checked that this process has looked through for a commit under the same index.
 
     Raises:
         SnapshotNotFoundError: the snapshot is gone.
@@ -56,7 +59,9 @@ async def verify_snapshot(
     """
     report = VerifyReport(level=level)
     async with session.holding() as held:
-        root, needed = await asyncio.to_thread(_structure, held, snapshot, report, on_progress)
+        root, needed = await asyncio.to_thread(
+            _structure, held, snapshot, report, on_progress, known=knows_kept_trees
+        )
         if level is not Level.STRUCTURE:
             chosen = needed if level is Level.FULL else set(written)
             chosen -= _packs_with(report, PACK_PROBLEMS)
@@ -67,11 +72,22 @@ async def verify_snapshot(
 
 
 def _structure(
-    held: HeldRepository, snapshot: SnapshotId, report: VerifyReport, on_progress: OnProgress
+    held: HeldRepository,
+    snapshot: SnapshotId,
+    report: VerifyReport,
+    on_progress: OnProgress,
+    *,
+    known: bool,
 ) -> tuple[BlobId, set[PackId]]:
     held.refresh()
     root = BlobId(from_hex(find_snapshot(held.repository, to_hex(snapshot)).snapshot.tree))
-    needed = check_structure(held, [root], report, lambda: on_progress(report.blobs, report.bytes_read))
+    needed = check_structure(
+        held,
+        [root],
+        report,
+        lambda: on_progress(report.blobs, report.bytes_read),
+        held.whole_trees if known else None,
+    )
     sizes = {info.id: info.size_bytes for info in held.index.packs() if info.id in needed}
     stored = {file.name: file.size_bytes for file in held.repository.storage.list(DATA)}
     for pack in needed:

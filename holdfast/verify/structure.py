@@ -11,6 +11,7 @@ from holdfast.format.index import BlobType
 from holdfast.format.tree import Node
 from holdfast.ids import BlobId, PackId, to_hex
 from holdfast.repository.session import HeldRepository
+from holdfast.repository.whole_trees import WholeTrees
 from holdfast.verify.report import Problem, ProblemKind, VerifyReport
 
 
@@ -23,9 +24,13 @@ class _Walk:
 
 
 def check_structure(
-    held: HeldRepository, roots: Iterable[BlobId], report: VerifyReport, on_progress: Callable[[], None]
+    held: HeldRepository,
+    roots: Iterable[BlobId],
+    report: VerifyReport,
+    on_progress: Callable[[], None],
+    known: WholeTrees | None = None,
 ) -> set[PackId]:
-    """Check everything below the `roots`, add to `report`; the packs that it needs.
+    """Check everything below the `roots`, add to `report`; the packs that it needs. known: subtrees to take as checked.
 
     Raises:
         StorageUnavailableError and the like: the repository cannot be read just now. Damage is reported, not raised.
@@ -36,6 +41,12 @@ def check_structure(
     while walk.pending:
         path, tree = walk.pending.pop()
         on_progress()
+        whole = known and known.get(tree)
+        if whole:
+            packs |= whole.packs
+            report.blobs += whole.blobs
+            report.files += whole.files
+            continue
         location = held.index.lookup(tree, BlobType.TREE)
         if location is None:
             report.add(Problem(kind=ProblemKind.BLOB_MISSING, what=to_hex(tree), path=path or b"/"))

@@ -116,7 +116,7 @@ def _request_of(invocation: Invocation, record: RunRecord) -> runs.Request:
                 repository=record.repository,
                 source=record.source,
                 strategy=record.strategy or "auto",
-                verify=profile.verify if profile is not None else "written",
+                verify=profile.verify if profile is not None else "structure",
                 host=record.host,
             ),
             resume_run=resume_run,
