@@ -1,0 +1,130 @@
+"""The watchdog on a real server: overdue sources and missed schedules, told once."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from temporalio.client import (
+    Client,
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleIntervalSpec,
+    ScheduleSpec,
+    ScheduleState,
+)
+from temporalio.worker import Worker
+
+from activities.notify import NotifyActivities
+from activities.recorder import Recorder
+from activities.services import Services
+from contracts.common import BACKUP_WORKFLOW
+from contracts.notify import WATCHDOG_WORKFLOW, WatchdogRequest, WatchInput, WatchState
+from holdfast.journal.journal import Journal
+from holdfast.journal.records import RunKind, RunOutcome, RunRecord
+from holdfast.settings.load import load_settings
+from holdfast.settings.passwords import PasswordBook
+from tests.support.receiver import Receiver, receiving
+from tests.support.temporal_server import running_server
+from workflows.catalogue import WORKFLOWS, workflow_runner
+
+# apprise loads all its plugins, and one of them a module that Python 3.13 has no more
+pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
+NEVER = ScheduleSpec(intervals=[ScheduleIntervalSpec(every=timedelta(days=365))])
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with receiving() as found:
+        yield found
+
+
+@pytest.fixture
+def server_address() -> Iterator[str]:
+    with running_server() as address:
+        yield address
+
+
+@pytest.fixture
+def services(tmp_path: Path, receiver: Receiver) -> Services:
+    """Two sources that may be an hour old: one whose only good backup began in 2001, one without any."""
+    file = tmp_path / "holdfast.toml"
+    sources = "".join(
+        f'[sources.{name}]\nrepository = "home"\npaths = ["{tmp_path}"]\nmax_age = "1h"\n'
+        for name in ("documents", "new")
+    )
+    file.write_text(
+        f'state_dir = "{tmp_path}"\nhost = "mars"\nrepositories.home.location = "{tmp_path}/repository"\n'
+        f'notices.urls = ["{receiver.notice_url}"]\n{sources}'
+    )
+    settings = load_settings(file, {})
+    journal = Journal.at(settings.journal_path)
+    journal.record(
+        RunRecord(
+            run_id="r/1",
+            kind=RunKind.BACKUP,
+            status=RunOutcome.COMPLETE,
+            repository="home",
+            source="documents",
+            host="mars",
+            started_ns=10**18,
+            ended_ns=10**18 + 1,
+        )
+    )
+    return Services(
+        settings=settings, passwords=PasswordBook(), journal=Recorder(journal), username="me", environ={}
+    )
+
+
+@asynccontextmanager
+async def scheduled(client: Client, queue: str) -> AsyncIterator[str]:
+    """A schedule of backups on that queue, which starts none."""
+    action = ScheduleActionStartWorkflow(BACKUP_WORKFLOW, id=f"backup-{queue}", task_queue=queue)
+    name = f"holdfast.{uuid.uuid4()}"
+    handle = await client.create_schedule(
+        name, Schedule(action=action, spec=NEVER, state=ScheduleState(paused=True))
+    )
+    try:
+        while name not in [listed.id async for listed in await client.list_schedules()]:
+            await asyncio.sleep(0.05)
+        yield name
+    finally:
+        await handle.delete()
+
+
+async def test_a_look_tells_of_what_is_overdue_and_counts_the_schedules_of_its_queue(
+    services: Services, receiver: Receiver, server_address: str
+) -> None:
+    client = await Client.connect(server_address)
+    with ThreadPoolExecutor(2) as executor:
+        worker = Worker(
+            client,
+            task_queue="mars",
+            workflows=WORKFLOWS,
+            activities=NotifyActivities(services, executor).light(),
+            workflow_runner=workflow_runner(),
+        )
+        async with worker, scheduled(client, "mars") as ours, scheduled(client, "venus"):
+            state = await client.execute_workflow(
+                WATCHDOG_WORKFLOW, WatchdogRequest(), id="watchdog", task_queue="mars", result_type=WatchState
+            )
+    assert state.missed == {ours: 0}
+    assert list(state.told) == ["documents"]
+    assert list(state.seen) == ["documents", "new"]
+    assert [notice["title"] for notice in receiver.notices] == ["Holdfast: documents is overdue"]
+
+
+def test_more_missed_runs_than_before_are_told(services: Services, receiver: Receiver) -> None:
+    before = WatchState(missed={"nightly": 1, "weekly": 4}, told={"documents": 2 * 10**18})
+    with ThreadPoolExecutor(1) as executor:
+        activities = NotifyActivities(services, executor)
+        message = WatchInput(state=before, now_ns=2 * 10**18)
+        after = activities._watch(message, {"nightly": 3, "weekly": 4, "unknown": 9})
+    assert after.missed == {"nightly": 3, "weekly": 4, "unknown": 9}
+    (notice,) = receiver.notices
+    assert notice["title"] == "Holdfast: schedule nightly missed a run"
+    assert "2 times" in str(notice["message"])
