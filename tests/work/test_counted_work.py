@@ -1,0 +1,161 @@
+"""Work, counted and not timed: what makes a backup fast must not get lost unnoticed.
+
+Source files are opened and read once; storage calls and activities do not grow with the number of files; an index file
+is read once by each process; a small file costs little memory while it is under way.
+"""
+
+import asyncio
+import tracemalloc
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from random import Random
+
+from temporalio.api.enums.v1 import EventType
+from temporalio.client import Client
+
+from contracts.names import STORE_SHARD
+from holdfast.repository.repository import Repository
+from holdfast.repository.session import RepositorySession
+from tests.support.counting import CountingStorage, FileWork, traced
+from tests.support.engine import PASSWORD, EngineRun, new_session
+from tests.support.runs import start_backup
+from tests.support.service import Installation, running_worker
+from tests.support.temporal_server import running_server
+
+MIB = 1 << 20
+FEW, MANY = 40, 400
+LARGE_BYTES = 20 * MIB
+SMALL_BYTES = 300
+PEAK_BYTES_PER_FILE = 2_500
+"""Of Python's own memory, at the busiest moment of a shard, for each small file in it."""
+
+
+def test_each_source_file_is_opened_and_read_once(tmp_path: Path) -> None:
+    source = _planted(tmp_path, FEW)
+    with (source / "large").open("wb") as large:
+        for _ in range(LARGE_BYTES // MIB):
+            large.write(Random(1).randbytes(MIB))
+    work = _traced_backup(tmp_path, source, "first")
+    sizes = {str(path): path.stat().st_size for path in source.rglob("*") if path.is_file()}
+    assert work.bytes_read == sizes
+    assert work.opened == dict.fromkeys(sizes, 1)
+
+
+def test_an_unchanged_file_is_not_opened(tmp_path: Path) -> None:
+    source = _planted(tmp_path, FEW)
+    _traced_backup(tmp_path, source, "first")
+    (source / "directory-0" / "file-0").write_bytes(b"changed")
+    work = _traced_backup(tmp_path, source, "second")
+    assert work.opened == {str(source / "directory-0" / "file-0"): 1}
+
+
+def test_storage_calls_do_not_grow_with_the_files(tmp_path: Path) -> None:
+    calls: list[Counter[tuple[str, str]]] = []
+    for files in (FEW, MANY):
+        folder = tmp_path / str(files)
+        source = _planted(folder, files)
+        with new_session(folder / "repository"):
+            pass
+        with _counted_session(folder / "repository") as (session, storage):
+            EngineRun.of(session, source).run()
+        calls.append(storage.calls)
+    few, many = calls
+    for counted in calls:  # blobs and trees, each spread over two packs by chance: 2 to 4
+        assert 2 <= counted.pop(("put", "data")) <= 4
+    assert few == many
+    assert (few["put", "index"], few["put", "snapshots"]) == (2, 1)
+
+
+def test_a_process_reads_each_index_file_once(tmp_path: Path) -> None:
+    source = _planted(tmp_path, FEW)
+    repository = tmp_path / "repository"
+    with new_session(repository) as session:
+        EngineRun.of(session, source, run_id="first").run()
+    index_files = {f"index/{path.name}" for path in (repository / "index").iterdir()}
+    with _counted_session(repository) as (session, storage):
+        for run_id in ("second", "third"):
+            (source / "directory-0" / "file-0").write_bytes(run_id.encode())
+            EngineRun.of(session, source, run_id=run_id).run()
+    read = {name: times for (method, name), times in storage.names.items() if method == "get"}
+    assert {name: read.get(name) for name in index_files} == dict.fromkeys(index_files, 1)
+    assert {name for name in read if name.startswith("index/")} == index_files  # its own it knows
+
+
+def test_activities_do_not_grow_with_the_files(tmp_path: Path) -> None:
+    with running_server() as address:
+        few, many = (_activities(tmp_path / str(files), address, files) for files in (FEW, MANY))
+    assert few == many
+    assert few[STORE_SHARD] == 1
+
+
+def test_a_small_file_under_way_costs_little_memory(tmp_path: Path) -> None:
+    few, many = (_peak_bytes(tmp_path / str(files), files) for files in (MANY, 4 * MANY))
+    assert many - few < PEAK_BYTES_PER_FILE * 3 * MANY
+
+
+def _planted(folder: Path, files: int) -> Path:
+    """Small files, eight directories."""
+    source = folder / "source"
+    random = Random(7)
+    for number in range(files):
+        directory = source / f"directory-{number % 8}"
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / f"file-{number}").write_bytes(random.randbytes(SMALL_BYTES))
+    return source
+
+
+def _traced_backup(folder: Path, source: Path, run_id: str) -> FileWork:
+    repository = folder / "repository"
+    if not repository.exists():
+        with new_session(repository):
+            pass
+    module = "tests.support.engine_process"
+    return traced(source, folder / f"strace-{run_id}", module, "backup", repository, source, run_id)
+
+
+@contextmanager
+def _counted_session(repository: Path) -> Iterator[tuple[RepositorySession, CountingStorage]]:
+    storage = CountingStorage(repository)
+    session = RepositorySession(Repository.open(storage, PASSWORD))
+    try:
+        yield session, storage
+    finally:
+        session.close()
+
+
+async def _run_backup(installation: Installation) -> Counter[str]:
+    client = await Client.connect(installation.address)
+    handle = await start_backup(client, installation)
+    await handle.result()
+    scheduled: Counter[str] = Counter()
+    async for event in handle.fetch_history_events():
+        if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
+            scheduled[event.activity_task_scheduled_event_attributes.activity_type.name] += 1
+    return scheduled
+
+
+def _activities(folder: Path, address: str, files: int) -> Counter[str]:
+    """The activities of one backup, by name."""
+    installation = Installation(folder=folder, address=address)
+    for path in sorted(_planted(folder, files).iterdir()):
+        path.rename(installation.source / path.name)
+    with running_worker(installation.worker_config(), log=installation.log):
+        return asyncio.run(_run_backup(installation))
+
+
+def _peak_bytes(folder: Path, files: int) -> int:
+    """The most memory that Python has at one time while it stores one shard."""
+    source = _planted(folder, files)
+    with new_session(folder / "repository") as session:
+        run = EngineRun.of(session, source)
+        run.open()
+        (page,) = run.select()
+        assert page.shards == 1
+        tracemalloc.start()
+        try:
+            run.store(0)
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
