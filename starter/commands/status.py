@@ -12,7 +12,7 @@ import typer
 from holdfast.errors import EXIT_COMPLETE, JournalUnavailableError, ServerUnavailableError
 from holdfast.journal.records import RunRecord
 from holdfast.settings.model import Settings
-from starter import listing
+from starter import listing, recorded
 from starter.conduct import find_client
 from starter.display import counts, duration
 from starter.invocation import Invocation
@@ -113,7 +113,8 @@ def _outcome(run: ListedRun) -> str:
 
 
 def _document(settings: Settings, run: ListedRun) -> dict[str, object]:
-    document: dict[str, object] = {
+    document: dict[str, object] = {} if run.record is None else recorded.document(settings, run.record)
+    document |= {
         "run_id": run.run_id,
         "short_id": run.short_id,
         "workflow_id": run.workflow_id,
@@ -122,8 +123,6 @@ def _document(settings: Settings, run: ListedRun) -> dict[str, object]:
         "repository": listing.location_of(settings, run),
         "subject": listing.describe(settings, run),
     }
-    if run.record is not None:
-        document |= _recorded(run.record)
     if run.view is not None and run.view.progress is not None:
         progress = run.view.progress
         document |= {
@@ -135,34 +134,6 @@ def _document(settings: Settings, run: ListedRun) -> dict[str, object]:
             "error_count": progress.errors,
         }
     return document
-
-
-def _recorded(record: RunRecord) -> dict[str, object]:
-    verdict = record.verdict
-    return {
-        "host": record.host,
-        "trigger": {
-            "kind": record.trigger_kind,
-            "by": record.trigger_by,
-            "evidence": record.trigger_evidence,
-        },
-        "strategy": record.strategy,
-        "reason": record.reason,
-        "parent": record.parent,
-        "snapshot_id": record.snapshot_id,
-        "started_ns": record.started_ns,
-        "ended_ns": record.ended_ns,
-        "failure": record.failure_kind,
-        "counters": dict(record.counters),
-        "verdict": None
-        if verdict is None
-        else {
-            "level": verdict.level,
-            "ok": verdict.ok,
-            "problem_count": verdict.problem_count,
-            "problems": list(verdict.problems),
-        },
-    }
 
 
 def _details(settings: Settings, run: ListedRun) -> list[str]:
