@@ -33,6 +33,7 @@ from temporalio.worker import Worker
 from activities.backup import BackupActivities
 from activities.drill import DrillActivities
 from activities.guard import GuardActivities
+from activities.hooks import HookActivities
 from activities.log_context import LogContext
 from activities.notify import NotifyActivities
 from activities.recorder import Recorder
@@ -143,6 +144,7 @@ def build_workers(
         for kind in (
             BackupActivities,
             GuardActivities,
+            HookActivities,
             RestoreActivities,
             VerifyActivities,
             DrillActivities,

@@ -20,12 +20,16 @@ from contracts.restore import (
     RestorePage,
     RestoreSelectInput,
     RestoreShardInput,
+    RestoreTotals,
     RestoreTriggerInput,
     ShardRestored,
     SpaceInput,
+    ToCommandInput,
 )
-from holdfast.errors import RunStateError
-from holdfast.journal.records import FileRecord
+from holdfast.errors import RunStateError, SettingsError
+from holdfast.ids import BlobId, SnapshotId, from_hex
+from holdfast.journal.records import FileRecord, OutputRecord
+from holdfast.repository.snapshots import load_snapshot
 from holdfast.restore.closing import close_restore
 from holdfast.restore.finish import finish
 from holdfast.restore.opening import trigger_restore
@@ -34,6 +38,7 @@ from holdfast.restore.run import Progress, RestoreRun, ShardProgress
 from holdfast.restore.select import select_page
 from holdfast.restore.shard import restore_shard
 from holdfast.restore.space import check_space
+from holdfast.restore.to_command import CommandOutcome, restore_to_command
 from holdfast.restore.verify import verify_restored
 
 
@@ -58,7 +63,7 @@ class RestoreActivities:
 
     def copying(self) -> list[Callable[..., object]]:
         """For the copy queue beside it."""
-        return [self.restore]
+        return [self.restore, self.to_command]
 
     @activity.defn(name=names.TRIGGER_RESTORE)
     async def trigger(self, message: RestoreTriggerInput) -> RestoreOpened:
@@ -89,6 +94,41 @@ class RestoreActivities:
                 pace = pace_of(message.throttle)
                 summary = await restore_shard(run, message.shard, _reporter(call, message.shard), pace)
             return ShardRestored(shard=message.shard, totals=answers.restore_totals(summary.counts))
+
+    @activity.defn(name=names.RESTORE_TO_COMMAND)
+    async def to_command(self, message: ToCommandInput) -> ShardRestored:
+        """Give a command's output back to the source's restore_command, once: nobody knows what twice would do."""
+        async with engine_call(self._executor, final=True) as call:
+            session = await call.in_thread(lambda: self._services.session(message.run.repository))
+            source = await call.in_thread(lambda: self._services.source(message.source))
+            if not source.restore_command:
+                raise SettingsError(
+                    f"the source {message.source!r} has no restore_command",
+                    hint=f"Add it to [sources.{message.source}] on the worker, or restore the file to a --target.",
+                )
+
+            def report(given: int) -> None:
+                call.report(ShardHeartbeat(shard=0, bytes_done=given))
+
+            async with session.holding() as held:
+                stored = await call.in_thread(
+                    lambda: load_snapshot(session.repository, SnapshotId(from_hex(message.snapshot_id)))
+                )
+                outcome = await restore_to_command(
+                    held.loader,
+                    BlobId(from_hex(stored.snapshot.tree)),
+                    source.spec.roots[0],
+                    source.restore_command,
+                    environ=dict(source.spec.command_environ),
+                    on_bytes=report,
+                )
+            await call.in_thread(
+                lambda: self._services.journal.add_output(message.run.run_id, _output(outcome))
+            )
+            given = RestoreTotals(
+                files=1, files_written=1, bytes_written=outcome.bytes_given, bytes_total=outcome.bytes_given
+            )
+            return ShardRestored(shard=0, totals=given)
 
     @activity.defn(name=names.FINISH_RESTORE)
     async def finish(self, message: FinishInput) -> Finished:
@@ -160,7 +200,7 @@ class RestoreActivities:
     def _log(self, message: RestoreLogInput, call: EngineCall) -> None:
         journal = self._services.journal
         journal.record(records.restore_ended(message, host=self._services.host))
-        if message.status not in (RunStatus.COMPLETE, RunStatus.PARTIAL):
+        if message.status not in (RunStatus.COMPLETE, RunStatus.PARTIAL) or message.request.to_command:
             return
         with self._running(message.run) as run:
             files = _journalled(run, message, call)
@@ -185,6 +225,17 @@ def _reporter(call: EngineCall, shard: int) -> Progress:
         )
 
     return report
+
+
+def _output(outcome: CommandOutcome) -> OutputRecord:
+    return OutputRecord(
+        hook="restore_command",
+        moment="after",
+        exit_code=0,
+        started_ns=outcome.started_ns,
+        ended_ns=outcome.ended_ns,
+        output=outcome.output,
+    )
 
 
 def _journalled(run: RestoreRun, message: RestoreLogInput, call: EngineCall) -> Iterator[FileRecord]:

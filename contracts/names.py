@@ -31,3 +31,12 @@ TRIGGER_DRILL: Final = "drill_trigger"
 CHECK_DRILL: Final = "drill_check"
 CLEAN_DRILL: Final = "drill_clean"
 LOG_DRILL: Final = "drill_log"
+
+RUN_HOOK: Final = "hook"
+RESTORE_TO_COMMAND: Final = "restore_to_command"
+
+OPEN_SYSTEM: Final = "system_open"
+RESOLVE_MEMBER: Final = "system_member"
+FIND_MEMBER: Final = "system_find"
+PREPARE_MEMBER: Final = "system_prepare"
+LOG_SYSTEM: Final = "system_log"

@@ -12,6 +12,7 @@ class RestoreRequest:
 
     repository: a profile's name, or "@token". selection: "@token" of the private request file that says what is
     restored (snapshot, subfolder, patterns, list of paths) and how (target, overwrite, delete, dry run).
+    to_command: a source that is a command's output; its restore_command gets that, and nothing is written by us.
     """
 
     repository: str
@@ -20,6 +21,7 @@ class RestoreRequest:
     verify: VerifyLevel = VerifyLevel.NONE
     policy: RunPolicy = field(default_factory=RunPolicy)
     resume_run: str = ""
+    to_command: str = ""
     progress: "RestoreProgress | None" = None
 
 
@@ -128,6 +130,15 @@ class ShardRestored:
 
     shard: int
     totals: RestoreTotals
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToCommandInput:
+    """Asks that the output of a source's command be given back to its restore_command. snapshot_id: 64 hex digits."""
+
+    run: RunRef
+    source: str
+    snapshot_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

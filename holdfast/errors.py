@@ -14,6 +14,7 @@
     │   ├── PasswordMissingError         no password was given to this process
     │   ├── StorageDeniedError           the storage refuses us: permissions, credentials, read-only
     │   ├── RestoreCommandError          the command that takes a restored file has failed
+    │   ├── HookFailedError              a hook that must succeed before a backup did not
     │   ├── UnsafePathError              a name or link would lead out of the restore target
     │   └── IntegrityError               stored bytes are not what they claim to be
     │       ├── CorruptFileError             a stored file fails authentication, its hash or its grammar
@@ -123,6 +124,10 @@ class StorageDeniedError(PermanentError):
 
 class RestoreCommandError(PermanentError):
     """The command that takes a restored file has failed: what it did by then only a person can tell."""
+
+
+class HookFailedError(PermanentError):
+    """A hook that must succeed before a backup did not, so there is none."""
 
 
 class UnsafePathError(PermanentError):

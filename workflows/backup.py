@@ -52,6 +52,7 @@ from workflows.attributes import show_run
 from workflows.control import RunControl, SteeredWorkflow
 from workflows.details import control_notes, pace_of, render
 from workflows.failures import failure_of
+from workflows.hooks import HookCalls, failed_before, hook_notes, judged, prevented
 from workflows.notices import tell_end
 from workflows.pacing import Pacing
 from workflows.policies import ActivityCalls
@@ -130,7 +131,12 @@ class BackupWorkflow(SteeredWorkflow):
 
     async def _backup(self, request: BackupRequest) -> BackupResult:
         opened = await self._trigger()
+        await self._hooks_before(opened)
         committed = await self._reach_snapshot(opened)
+        await self._hooks_after(committed.status)
+        committed = self._committed = replace(
+            committed, status=judged(committed.status, self._progress.hooks)
+        )
         ended_ns = workflow.time_ns()
         self._enter(Phase.LOG)
         await self._calls.quick(
@@ -171,6 +177,31 @@ class BackupWorkflow(SteeredWorkflow):
         )
         show_run(strategy=opened.strategy)
         return opened
+
+    async def _hooks_before(self, opened: BackupOpened) -> None:
+        if self._progress.hooks_begun or opened.finished_snapshot:
+            return
+        self._progress = replace(self._progress, hooks_begun=True)
+        done = await self._hook_calls().before(opened.before)
+        self._progress = replace(self._progress, hooks=done)
+        failed = failed_before(done)
+        if failed is not None:
+            raise prevented(failed)
+
+    async def _hooks_after(self, status: RunStatus) -> None:
+        """Run them whatever has happened, once those before have begun."""
+        opened = self._progress.opened
+        if opened is None or not self._progress.hooks_begun or self._progress.hooks_over:
+            return
+        done = await self._hook_calls().after(opened.after, status)
+        self._progress = replace(self._progress, hooks_over=True, hooks=(*self._progress.hooks, *done))
+
+    def _hook_calls(self) -> HookCalls:
+        return HookCalls(
+            run=self._run_ref(),
+            heartbeat_timeout_s=self._request.policy.heartbeat_timeout_s,
+            source=self._request.source,
+        )
 
     async def _reach_snapshot(self, opened: BackupOpened) -> Committed:
         for _ in range(MAX_COMMITS):
@@ -331,6 +362,7 @@ class BackupWorkflow(SteeredWorkflow):
         ended_ns = workflow.time_ns()
         kind = "" if status is RunStatus.CANCELLED else failure_of(error).kind
         try:
+            await self._hooks_after(status)
             await self._calls.last_words(
                 names.LOG_BACKUP, self._log_input(status, ended_ns, kind), f"record: {status.value}"
             )
@@ -395,6 +427,7 @@ class BackupWorkflow(SteeredWorkflow):
             bytes_total=committed.bytes_total,
             errors=committed.errors,
             verdict=self._verdict,
+            hooks=self._progress.hooks,
         )
 
     def _cancelled_result(self) -> BackupResult:
@@ -409,6 +442,7 @@ class BackupWorkflow(SteeredWorkflow):
             ended_ns=workflow.time_ns(),
             selected=self._progress.selected,
             stored=self._progress.stored,
+            hooks=self._progress.hooks,
         )
 
     def _run_ref(self) -> RunRef:
@@ -439,6 +473,7 @@ class BackupWorkflow(SteeredWorkflow):
             notes.append(
                 f"Verified ({self._verdict.level.value}): {'good' if self._verdict.ok else 'PROBLEMS'}"
             )
+        notes += hook_notes(self._progress.hooks)
         notes += control_notes(self._control.state)
         elapsed_ns = workflow.time_ns() - self._progress.begun_ns
         workflow.set_current_details(render(self.progress(), elapsed_ns=elapsed_ns, notes=notes))

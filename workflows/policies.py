@@ -60,6 +60,18 @@ class ActivityCalls:
             queue=copy_queue(workflow.info().task_queue),
         )
 
+    async def copying_once(self, name: str, message: object, result: type[ResultT], summary: str) -> ResultT:
+        """Run a byte-moving activity that must not be run twice; no pause stops it."""
+        return await self._start(
+            name,
+            message,
+            result,
+            summary,
+            timeout_s=self.policy.shard_timeout_s,
+            queue=copy_queue(workflow.info().task_queue),
+            attempts=1,
+        )
+
     async def last_words(self, name: str, message: object, summary: str) -> None:
         """Run a bounded activity at the end of a run that failed or was cancelled."""
         await self._start(

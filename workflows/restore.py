@@ -40,6 +40,7 @@ from contracts.restore import (
     RestoreTriggerInput,
     ShardRestored,
     SpaceInput,
+    ToCommandInput,
 )
 from workflows.attributes import show_run
 from workflows.control import RunControl, SteeredWorkflow
@@ -95,7 +96,7 @@ class RestoreWorkflow(SteeredWorkflow):
         totals = self._progress.totals
         opened = self._progress.opened
         rate, left = pace_of(
-            workflow.time_ns() - self._progress.started_ns,
+            self._progress.started_ns,
             done=totals.bytes_written,
             total=totals.bytes_to_write if self._progress.selection_complete else None,
         )
@@ -120,16 +121,19 @@ class RestoreWorkflow(SteeredWorkflow):
 
     async def _restore(self, request: RestoreRequest) -> RestoreResult:
         opened = await self._trigger()
-        await self._select()
-        if not opened.dry_run:
-            await self._write()
-        status = await self._finish()
+        if request.to_command:
+            status = await self._to_command(opened)
+        else:
+            await self._select()
+            if not opened.dry_run:
+                await self._write()
+            status = await self._finish()
         ended_ns = workflow.time_ns()
         self._enter(Phase.LOG)
         await self._calls.quick(
             names.LOG_RESTORE, self._log_input(status, ended_ns), type(None), "write the record"
         )
-        if not opened.dry_run:
+        if not opened.dry_run and not request.to_command:
             await self._verify(request.verify, opened.snapshot_id)
         await self._calls.quick(
             names.CLOSE_RESTORE,
@@ -172,6 +176,22 @@ class RestoreWorkflow(SteeredWorkflow):
         self._progress = replace(self._progress, opened=opened)
         show_run(snapshot=opened.snapshot_id)
         return opened
+
+    async def _to_command(self, opened: RestoreOpened) -> RunStatus:
+        """Not stopped and begun anew by a pause or throttle: the command gets its input once."""
+        self._enter(Phase.EXECUTE)
+        given = await ActivityCalls(policy=self._request.policy).copying_once(
+            names.RESTORE_TO_COMMAND,
+            ToCommandInput(
+                run=self._run_ref(), source=self._request.to_command, snapshot_id=opened.snapshot_id
+            ),
+            ShardRestored,
+            "give it to the command",
+        )
+        self._progress = replace(
+            self._progress, selection_complete=True, totals=self._progress.totals.plus(given.totals)
+        )
+        return RunStatus.COMPLETE
 
     async def _select(self) -> None:
         self._enter(Phase.SELECT)

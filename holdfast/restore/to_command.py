@@ -5,6 +5,7 @@ import logging
 import os
 import signal
 import tempfile
+import time
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -27,6 +28,8 @@ class CommandOutcome:
 
     bytes_given: int
     output: str
+    started_ns: int = 0
+    ended_ns: int = 0
 
 
 async def restore_to_command(
@@ -50,6 +53,7 @@ async def restore_to_command(
         BlobMissingError, CorruptFileError, StoredFileMissingError: the file cannot be read; the command is killed.
     """
     node = await asyncio.to_thread(find_file, loader, tree, path)
+    started_ns = time.time_ns()
     with tempfile.TemporaryFile() as printed:
         try:
             process = await asyncio.create_subprocess_exec(
@@ -88,7 +92,7 @@ async def restore_to_command(
             f"the restore command failed with exit code {code} after {given} of {node.size} bytes",
             hint="The worker's log has what it said.",
         )
-    return CommandOutcome(bytes_given=given, output=output)
+    return CommandOutcome(bytes_given=given, output=output, started_ns=started_ns, ended_ns=time.time_ns())
 
 
 def find_file(loader: BlobLoader, tree: BlobId, path: bytes) -> Node:

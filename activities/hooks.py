@@ -1,0 +1,87 @@
+"""The activity that runs a hook. It may run twice, when the worker died: hooks are told so in the documentation."""
+
+from collections.abc import Callable
+from concurrent.futures import Executor
+
+from temporalio import activity
+
+from activities.calls import EngineCall, engine_call
+from activities.services import Services
+from contracts import names
+from contracts.hooks import HookDone, HookInput, HookRef
+from holdfast.hooks import run_hook
+from holdfast.journal.records import OutputRecord
+from holdfast.settings.commands import harmless
+from holdfast.settings.model import Settings
+
+
+class HookActivities:
+    """Hooks of this worker's own settings."""
+
+    def __init__(self, services: Services, executor: Executor) -> None:
+        self._services = services
+        self._executor = executor
+
+    def light(self) -> list[Callable[..., object]]:
+        """For the run's own queue."""
+        return [self.run]
+
+    def copying(self) -> list[Callable[..., object]]:
+        """Nothing."""
+        return []
+
+    @activity.defn(name=names.RUN_HOOK)
+    async def run(self, message: HookInput) -> HookDone:
+        """Run the hook and keep what it printed; that it fails is an answer."""
+        async with engine_call(self._executor, final=True) as call:
+            return await call.in_thread(lambda: self._run(message, call))
+
+    def _run(self, message: HookInput, call: EngineCall) -> HookDone:
+        hook = self._services.settings.hook(message.hook.name)
+        variables = (
+            ("HOLDFAST_HOOK", hook.name),
+            ("HOLDFAST_MOMENT", message.moment.value),
+            ("HOLDFAST_RUN", message.run.run_id),
+            ("HOLDFAST_SOURCE", message.source),
+            ("HOLDFAST_SYSTEM", message.system),
+            ("HOLDFAST_STATUS", message.status.value),
+        )
+        outcome = run_hook(
+            hook.command,
+            dict(harmless(self._services.environ, variables)),
+            timeout_s=hook.timeout_s,
+            on_wait=call.check,
+        )
+        self._services.journal.add_output(
+            message.run.run_id,
+            OutputRecord(
+                hook=hook.name,
+                moment=message.moment.value,
+                exit_code=outcome.exit_code,
+                timed_out=outcome.timed_out,
+                started_ns=outcome.started_ns,
+                ended_ns=outcome.ended_ns,
+                output=outcome.output,
+            ),
+        )
+        return HookDone(
+            name=hook.name,
+            moment=message.moment,
+            ok=outcome.ok,
+            must_succeed=message.hook.must_succeed,
+            exit_code=outcome.exit_code,
+            timed_out=outcome.timed_out,
+            duration_ns=outcome.ended_ns - outcome.started_ns,
+        )
+
+
+def hook_refs(settings: Settings, hooks: tuple[str, ...]) -> tuple[HookRef, ...]:
+    """What a workflow must know of these hooks.
+
+    Raises:
+        SettingsError: one is in the settings no more.
+    """
+    found = [settings.hook(name) for name in hooks]
+    return tuple(
+        HookRef(name=hook.name, timeout_s=hook.timeout_s, must_succeed=hook.must_succeed) for hook in found
+    )

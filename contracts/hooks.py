@@ -1,0 +1,71 @@
+"""Messages about hooks: workflows name them, the worker's own settings say what they are."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from contracts.common import RunRef, RunStatus
+
+
+class HookMoment(StrEnum):
+    """When a hook runs: before a backup, or after it, however that ended."""
+
+    BEFORE = "before"
+    AFTER = "after"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HookRef:
+    """A hook by its name, with what a workflow must know of it. must_succeed: its failure is the run's business."""
+
+    name: str
+    timeout_s: float = 600.0
+    must_succeed: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HookInput:
+    """Asks for one run of a hook. status: how the backup stands; it is over for a hook after it."""
+
+    run: RunRef
+    hook: HookRef
+    moment: HookMoment
+    source: str = ""
+    system: str = ""
+    status: RunStatus = RunStatus.RUNNING
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HookDone:
+    """How a hook ended. failure: why it could not be run at all (an error's class name), or empty.
+
+    What it printed is in the journal of the worker that ran it.
+    """
+
+    name: str
+    moment: HookMoment
+    ok: bool
+    must_succeed: bool = True
+    exit_code: int = 0
+    timed_out: bool = False
+    duration_ns: int = 0
+    failure: str = ""
+
+    @property
+    def counts(self) -> bool:
+        """Whether it failed and that matters."""
+        return self.must_succeed and not self.ok
+
+    @property
+    def words(self) -> str:
+        """How it ended, for people."""
+        if self.ok:
+            return f"the hook {self.name!r} {self.moment.value} the backup ended well"
+        if self.failure:
+            ending = f"could not be run ({self.failure})"
+        elif self.timed_out:
+            ending = "ran out of time and was killed"
+        elif self.exit_code < 0:
+            ending = f"was ended by signal {-self.exit_code}"
+        else:
+            ending = f"failed with exit code {self.exit_code}"
+        return f"the hook {self.name!r} {self.moment.value} the backup {ending}"
