@@ -32,6 +32,12 @@ class CodecServerOptions(CommonOptions):
     ] = ()
     port: Annotated[int, typer.Option(min=0, max=65_535, help="The port to listen on.")] = 8081
     bind: Annotated[str, typer.Option(metavar="IP", help="The address to listen on.")] = "127.0.0.1"
+    without_token: Annotated[
+        bool,
+        typer.Option(
+            "--without-token", help="Even so on another address than the loopback's: in a container."
+        ),
+    ] = False
     token_file: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Answer only who sends the bearer token in it.")
     ] = None
@@ -75,9 +81,10 @@ def _origin(text: str) -> str:
 
 def _token(options: CodecServerOptions) -> str | None:
     if options.token_file is None:
-        if not _is_loopback(options.bind):
+        if not _is_loopback(options.bind) and not options.without_token:
             raise UsageError(
-                f"on {options.bind} others could read everything", hint="Give a --token-file, or no --bind."
+                f"on {options.bind} others could read everything",
+                hint="Give a --token-file, or --without-token where something else keeps others out.",
             )
         return None
     token = read_password_file(Path(os.path.abspath(options.token_file))).decode("ascii", "replace")
