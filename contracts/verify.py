@@ -93,12 +93,15 @@ class TreesChecked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifyPlanInput:
-    """Asks for the plan: which packs, in which shards. started_ns says which day it is."""
+    """Asks for the plan: which packs, in which shards. started_ns says which day it is; window, how many shards are
+    read at once.
+    """
 
     run: RunRef
     share: str
     snapshots: tuple[str, ...]
     started_ns: int
+    window: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

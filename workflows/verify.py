@@ -190,6 +190,7 @@ class VerifyWorkflow(SteeredWorkflow):
                 share=self._request.share,
                 snapshots=opened.snapshots,
                 started_ns=self._progress.started_ns,
+                window=self._request.policy.window,
             ),
             VerifyPlanned,
             "choose the packs",

@@ -50,7 +50,6 @@ from holdfast.verify.structure import check_structure
 MIN_SHARD_BYTES: Final = 32 << 20
 MAX_SHARD_BYTES: Final = 1 << 30
 _SHARDS_WANTED: Final = 16
-"""So many, where they are not too small for it: the workers that are quicker take more of them."""
 
 _SAVE_S: Final = 5.0
 _WAIT_STEP_S: Final = 0.25
@@ -84,7 +83,13 @@ def choose_snapshots(session: RepositorySession, order: VerifyOrder) -> list[Sto
 
 
 def plan_run(
-    session: RepositorySession, run_id: str, share: Share, snapshots: Sequence[SnapshotId], now_ns: int
+    session: RepositorySession,
+    run_id: str,
+    share: Share,
+    snapshots: Sequence[SnapshotId],
+    now_ns: int,
+    *,
+    shards_wanted: int = _SHARDS_WANTED,
 ) -> Plan:
     """Choose the packs and cut them into shards. Of chosen `snapshots` the structure must have been checked before."""
     workspace = session.workspace(run_id)
@@ -98,7 +103,7 @@ def plan_run(
         candidates = [pack for pack in everything if needed is None or pack.id in needed]
         packs = choose(candidates, share, seed=run_id.encode(), now_ns=now_ns)
     nonce = secrets.token_hex(8)
-    shards = list(cut(packs))
+    shards = list(cut(packs, shards_wanted))
     for number, shard in enumerate(shards):
         planned = tuple(PlannedPack(pack.id, pack.size_bytes, pack.blob_count) for pack in shard)
         workspace.put_new(shard_name(nonce, number), encode(Shard(packs=planned)))
@@ -116,10 +121,10 @@ def plan_run(
     )
 
 
-def cut(packs: Sequence[PackInfo]) -> Iterator[list[PackInfo]]:
-    """Packs in shards of about equal size."""
+def cut(packs: Sequence[PackInfo], wanted: int) -> Iterator[list[PackInfo]]:
+    """Packs in shards of about equal size; as many as are wanted, as far as the limits of their size let it be."""
     total = sum(pack.size_bytes for pack in packs)
-    size = min(MAX_SHARD_BYTES, max(MIN_SHARD_BYTES, total // _SHARDS_WANTED))
+    size = min(MAX_SHARD_BYTES, max(MIN_SHARD_BYTES, total // wanted))
     shard: list[PackInfo] = []
     have = 0
     for pack in packs:
