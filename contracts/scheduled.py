@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import Final
 
 from contracts.backup import BackupRequest
+from contracts.drill import DrillRequest
 from contracts.guard import GuardRequest
 from contracts.restore import RestoreRequest
 from contracts.verify import VerifyRequest
@@ -27,7 +28,7 @@ class Busy(StrEnum):
 class ScheduledRun:
     """One time of a schedule. workflow_id: of the run that it asks for, the same that a person's command would use.
 
-    Exactly one of backup, restore, verify and guard is set.
+    Exactly one of backup, restore, verify, drill and guard is set.
     """
 
     schedule: str
@@ -36,6 +37,7 @@ class ScheduledRun:
     backup: BackupRequest | None = None
     restore: RestoreRequest | None = None
     verify: VerifyRequest | None = None
+    drill: DrillRequest | None = None
     guard: GuardRequest | None = None
 
 

@@ -81,12 +81,26 @@ async def _serve(assignment: Assignment) -> None:
             to_stderr=True,
         )
         await stack.enter_async_context(running_workers(crew))
+        if assignment.up:
+            await _watch(settings, address, stack)
         _LOG.info("server %s, worker processes: %d", address, settings.worker.processes)
         _LOG.info("serving the task queues %s", ", ".join(assignment.queues))
         if ui_url is not None:
             _LOG.info("Web UI: %s", ui_url)
         await _told_to_stop()
         _LOG.info("ending; again to end at once")
+
+
+async def _watch(settings: Settings, address: str, stack: contextlib.AsyncExitStack) -> None:
+    """Watch the sources that the settings say are to be watched."""
+    watched = [source for source in settings.sources.values() if source.watch is not None]
+    if not watched:
+        return
+    from starter.watching.watcher import watching  # noqa: PLC0415 - few hosts need the watching library
+
+    client = await connect(settings.server, address)
+    logging.getLogger("watchfiles").setLevel(logging.WARNING)
+    await stack.enter_async_context(watching(settings, client, watched))
 
 
 async def _told_to_stop() -> None:

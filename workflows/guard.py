@@ -142,7 +142,7 @@ class GuardWorkflow:
 
     async def _settle(self, found: GuardFound) -> None:
         """Restore what may be restored at once; ask about the rest, and wait for the answers."""
-        at_once: list[tuple[Part, str]] = []
+        waiting: dict[Part, str] = {}
         for part, selection, policy in (
             (Part.MISSING, found.missing_selection, found.on_missing),
             (Part.DAMAGED, found.damaged_selection, found.on_damaged),
@@ -152,13 +152,12 @@ class GuardWorkflow:
             if policy == "report":
                 self._decisions.append(Decision(part=part, outcome="reported"))
             elif policy == "restore" and part is Part.MISSING and not found.alarm:
-                at_once.append((part, selection))
+                await self._restore(part, selection, by="policy", reason='on_missing = "restore"')
             else:
-                self._waiting[part] = selection
+                waiting[part] = selection
         self._expires_ns = workflow.time_ns() + round(found.approval_s * _NS)
+        self._waiting |= waiting
         self._show()
-        for part, selection in at_once:
-            await self._restore(part, selection, by="policy", reason=f'on_missing = "{found.on_missing}"')
         await self._wait_for_approvals()
 
     async def _wait_for_approvals(self) -> None:

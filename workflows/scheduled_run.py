@@ -15,6 +15,7 @@ from temporalio.exceptions import ChildWorkflowError, is_cancelled_exception
 
 from contracts.backup import BackupResult
 from contracts.common import BACKUP_WORKFLOW, RESTORE_WORKFLOW, Trigger, TriggerKind
+from contracts.drill import DRILL_WORKFLOW, DrillResult
 from contracts.guard import GUARD_WORKFLOW, GuardResult
 from contracts.restore import RestoreResult
 from contracts.scheduled import (
@@ -81,6 +82,8 @@ def _child(order: ScheduledRun) -> tuple[str, object, type[object]]:
         return RESTORE_WORKFLOW, replace(order.restore, trigger=trigger), RestoreResult
     if order.verify is not None:
         return VERIFY_WORKFLOW, replace(order.verify, trigger=trigger), VerifyResult
+    if order.drill is not None:
+        return DRILL_WORKFLOW, replace(order.drill, trigger=trigger), DrillResult
     if order.guard is not None:
         return GUARD_WORKFLOW, replace(order.guard, trigger=trigger), GuardResult
     raise ValueError("the schedule says nothing to run")

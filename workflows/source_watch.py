@@ -78,8 +78,8 @@ class SourceWatchWorkflow:
     @changes.validator
     def check_changes(self, changes: Changes) -> None:
         """Refuse what cannot be meant."""
-        if changes.files < 1 or changes.size_bytes < 0 or changes.largest_bytes < 0:
-            raise ApplicationError("files must be at least 1, and sizes not negative", type="Refused")
+        if changes.files < 0 or changes.size_bytes < 0 or changes.largest_bytes < 0:
+            raise ApplicationError("counts and sizes are not negative", type="Refused")
         if len(changes.by) > MAX_TEXT or len(changes.evidence) > MAX_TEXT:
             raise ApplicationError(f"`by` and `evidence` have at most {MAX_TEXT} characters", type="Refused")
 

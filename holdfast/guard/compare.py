@@ -97,10 +97,11 @@ class _Comparer:
         self._filter = Filter(spec.filters)
         self._thresholds = thresholds
         self._check = check
+        self._emptied: set[bytes] = set()
         self._day = time.time_ns() // _DAY_NS
 
     def look_for_roots(self, tree: BlobId) -> None:
-        """Count roots that are gone; note those that stand there empty."""
+        """Count what is missing with roots that are gone, or stand there empty."""
         for root in self._spec.roots:
             node = self._node_at(tree, root)
             if node is None:
@@ -108,13 +109,12 @@ class _Comparer:
             if not os.path.lexists(root):
                 self.found.root_gone = True
                 self._miss(root, node)
-            elif (
-                node.subtree is not None
-                and self._nodes(node)
-                and _is_empty(root)
-                and not self._spec.allow_empty
-            ):
-                self.found.root_gone = True
+            elif not self._spec.allow_empty and _is_empty(root):
+                children = self._nodes(node)
+                self.found.root_gone = self.found.root_gone or bool(children)
+                for name, child in children.items():
+                    self._miss(join(root, name), child)
+                self._emptied.add(root)
 
     def walk(self, tree: BlobId) -> None:
         frames = [_Frame(b"/", _by_name(self._held.loader.load_tree(tree)))]
@@ -191,7 +191,7 @@ class _Comparer:
 
     def _leave(self, frame: _Frame) -> None:
         """Count what the snapshot has in this directory and the source does not."""
-        if not self._is_inside(frame.path):
+        if not self._is_inside(frame.path) or frame.path in self._emptied:
             return
         for name, node in frame.nodes.items():
             path = join(frame.path, name)

@@ -63,7 +63,8 @@ class ScheduleSettings:
 
     source: what it backs up, guards or proves; empty for a restore or a verification of a whole repository.
     overlap: what happens while the run before is still under way. catch_up_s: how late a missed time may still be
-    made up for. snapshot, target, include, overwrite: of restores. share: of verifications and drills, as text.
+    made up for. snapshot, target, include, overwrite: of restores.
+    share: of verifications and nameless drills, as text. drill: the drill's name.
     """
 
     name: str
@@ -86,6 +87,7 @@ class ScheduleSettings:
     include: tuple[str, ...] = ()
     overwrite: str = "if-changed"
     share: str = ""
+    drill: str = ""
 
 
 class ScheduleTable(msgspec.Struct, kw_only=True, frozen=True):
@@ -111,6 +113,7 @@ class ScheduleTable(msgspec.Struct, kw_only=True, frozen=True):
     include: list[str] = []
     overwrite: str = "if-changed"
     share: str = ""
+    drill: str = ""
 
 
 _OF_RESTORES: Final = ("snapshot", "target", "include", "overwrite")
@@ -162,9 +165,9 @@ def top_schedules(
         if table.repository and table.repository not in repositories:
             hint = one_of(table.repository, repositories, "repositories")
             here.refuse("repository", "the settings have no repository of this name", hint)
-        if not table.source and not table.repository:
+        if not table.source and not table.repository and not table.drill:
             here.refuse("source", "this key is missing", 'Write source = "NAME" (or repository = "NAME").')
-        if not table.source and table.kind not in {"restore", "verify"}:
+        if not table.source and not table.drill and table.kind not in {"restore", "verify"}:
             here.refuse("source", "this key is missing", f"A {table.kind} needs one.")
         schedule = _schedule(table, here, table.source)
         if schedule.target:
@@ -214,6 +217,7 @@ def _schedule(table: ScheduleTable, place: Place, source: str) -> ScheduleSettin
         include=values.texts(place, "include", table.include),
         overwrite=values.choice(place, "overwrite", table.overwrite, RESTORE_OVERWRITES),
         share=table.share,
+        drill=table.drill,
     )
 
 
@@ -225,6 +229,8 @@ def _refuse_foreign(table: ScheduleTable, place: Place) -> None:
         foreign = (*foreign, *_OF_BACKUPS)
     if table.kind not in {"verify", "drill"}:
         foreign = (*foreign, "share")
+    if table.kind != "drill":
+        foreign = (*foreign, "drill")
     for key in foreign:
         if getattr(table, key) != getattr(defaults, key):
             place.refuse(key, f"it means nothing for kind = {table.kind!r}", "Remove it.")

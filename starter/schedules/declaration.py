@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Final
 
 from contracts.common import Trigger, TriggerKind, VerifyLevel
+from contracts.drill import DrillRequest
 from contracts.guard import GuardRequest
 from contracts.scheduled import Busy, ScheduledRun
 from contracts.verify import VerifyRequest
@@ -21,9 +22,7 @@ from starter import orders
 from starter.service import base_queue
 
 PREFIX: Final = "holdfast"
-VERIFY: Final = "verify"
 GUARD: Final = "guard"
-_WHOLE: Final = "all"
 _DEFAULT_SHARE: Final = "day/7"
 _PRIVATE: Final = ("target", "include")
 """Keys that hold paths: the selection's token stands for them."""
@@ -50,7 +49,7 @@ def declarations(settings: Settings) -> list[Declaration]:
     """All schedules that the settings declare, by id.
 
     Raises:
-        UsageError: two have one id, or one is of a kind that this release cannot run.
+        UsageError: two have one id.
         StorageDeniedError, StorageFullError: a restore's request file cannot be written.
     """
     found: dict[str, Declaration] = {}
@@ -71,8 +70,10 @@ def _all(settings: Settings) -> Iterator[ScheduleSettings]:
 
 
 def _declare(settings: Settings, schedule: ScheduleSettings) -> Declaration:
-    repository = schedule.repository or settings.source(schedule.source).repository
-    name = schedule_id(settings.host, schedule.source or repository, schedule.name)
+    drill = settings.drill(schedule.drill) if schedule.drill else None
+    source = schedule.source if drill is None else drill.source
+    repository = schedule.repository or settings.source(source).repository
+    name = schedule_id(settings.host, source or repository, schedule.name)
     order = replace(_order(settings, schedule, name, repository), busy=_BUSY.get(schedule.overlap, Busy.SKIP))
     queue = base_queue(settings, repository)
     entry: dict[str, object] = {key: value for key, value in asdict(schedule).items() if key not in _PRIVATE}
@@ -113,15 +114,22 @@ def _order(settings: Settings, schedule: ScheduleSettings, name: str, repository
             trigger=trigger,
             policy=orders.run_policy(settings),
         )
-        workflow_id = orders.workflow_id(VERIFY, settings, repository, _WHOLE)
+        workflow_id = orders.workflow_id(orders.VERIFY, settings, repository, orders.WHOLE)
         return ScheduledRun(schedule=name, workflow_id=workflow_id, verify=verify)
     if schedule.kind == "guard":
         guard = replace(guard_request(settings, repository, schedule.source), trigger=trigger)
         workflow_id = orders.workflow_id(GUARD, settings, repository, schedule.source)
         return ScheduledRun(schedule=name, workflow_id=workflow_id, guard=guard)
-    raise UsageError(
-        f"{name}: this release cannot run a {schedule.kind} by schedule", hint="Remove it from the settings."
+    drill = DrillRequest(
+        repository=repository,
+        drill=schedule.drill,
+        source="" if schedule.drill else schedule.source,
+        sample=schedule.share or orders.WHOLE,
+        trigger=trigger,
+        policy=orders.run_policy(settings),
     )
+    workflow_id = orders.workflow_id(orders.DRILL, settings, repository, schedule.drill or schedule.source)
+    return ScheduledRun(schedule=name, workflow_id=workflow_id, drill=drill)
 
 
 def guard_request(settings: Settings, repository: str, source: str) -> GuardRequest:

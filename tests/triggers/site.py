@@ -1,4 +1,4 @@
-"""A host with a settings file, a repository and a source by name: what schedules, watches and guards are declared for."""
+"""A host with a settings file, a repository and a source by name: what schedules, watches and guards are for."""
 
 import contextlib
 import json
@@ -69,10 +69,18 @@ class Site:
 
     def holdfast(self, *arguments: str, code: int = 0) -> str:
         """Run a command; what it printed. It must end with `code`."""
-        command = [sys.executable, "-m", "starter", *arguments, "--config", str(self.config)]
-        done = subprocess.run(command, cwd=PROJECT, env=self._environment(), capture_output=True, text=True)  # noqa: PLW1510
+        command = self.command(*arguments)
+        done = subprocess.run(command, cwd=PROJECT, env=self.environment, capture_output=True, text=True)  # noqa: PLW1510
         assert done.returncode == code, f"{done.returncode}\n{done.stdout}\n{done.stderr}"
         return done.stdout + done.stderr
+
+    def command(self, *arguments: str) -> list[str]:
+        """A command line."""
+        return [sys.executable, "-m", "starter", *arguments, "--config", str(self.config)]
+
+    @property
+    def project(self) -> Path:
+        return PROJECT
 
     def answer(self, *arguments: str, code: int = 0) -> Any:
         """Run a command with --json; its last document."""
@@ -86,7 +94,7 @@ class Site:
         if not self.address:
             command = [sys.executable, "-m", "starter", "up", "--config", str(self.config)]
         with (self.folder / "service.log").open("ab") as log:
-            process = subprocess.Popen(command, cwd=PROJECT, env=self._environment(), stderr=log, stdout=log)
+            process = subprocess.Popen(command, cwd=PROJECT, env=self.environment, stderr=log, stdout=log)
         try:
             yield
         finally:
@@ -108,5 +116,6 @@ class Site:
         subprocess.run([*command, "--target", str(target)], check=True, capture_output=True, env=environment)
         return target / self.source.relative_to("/")
 
-    def _environment(self) -> dict[str, str]:
+    @property
+    def environment(self) -> dict[str, str]:
         return {"PATH": os.environ["PATH"], "HOME": str(self.folder), "PYTHONPATH": str(PROJECT)}

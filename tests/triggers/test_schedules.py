@@ -3,7 +3,7 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 
-from temporalio.client import Client
+from temporalio.client import Client, ScheduleActionExecutionStartWorkflow
 
 from contracts.backup import BackupResult
 from contracts.common import BACKUP_WORKFLOW
@@ -107,7 +107,11 @@ async def _action(client: Client, schedule: str, *, after: str = "") -> str:
     """The workflow that a schedule started last."""
     while True:
         description = await client.get_schedule_handle(schedule).describe()
-        actions = [result.action.workflow_id for result in description.info.recent_actions]
+        actions = [
+            result.action.workflow_id
+            for result in description.info.recent_actions
+            if isinstance(result.action, ScheduleActionExecutionStartWorkflow)
+        ]
         if actions and actions[-1] != after:
             return actions[-1]
         await asyncio.sleep(0.1)

@@ -1,0 +1,69 @@
+"""`holdfast approve`: decide about a restore that a guard has asked for."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+from temporalio.client import WorkflowHandle, WorkflowUpdateFailedError
+
+from contracts.guard import APPROVE_UPDATE, Approval, GuardResult, GuardStatus, Part
+from holdfast.errors import UsageError
+from holdfast.settings.suggestions import one_of
+from starter import orders
+from starter.commands.guard import follow
+from starter.invocation import Invocation
+from starter.options import CommonOptions
+from starter.runs import is_open, server_errors
+from starter.schedules.declaration import GUARD
+from starter.service import Need, base_queue, open_service
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApproveOptions(CommonOptions):
+    """Options of `approve`."""
+
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="The source whose guard waits.")]
+    by: Annotated[str, typer.Option(metavar="NAME", help="Who decides.")]
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why. Kept in the journal and by the server.")]
+    part: Annotated[str, typer.Option(metavar="PART", help="missing, damaged or all.")] = "all"
+    refuse: Annotated[bool, typer.Option("--refuse", help="Decide against the restore.")] = False
+
+
+def approve(options: ApproveOptions) -> int:
+    """Approve (or refuse) what a guard has asked for, and follow it to its end."""
+    if options.part not in list(Part):
+        raise UsageError(
+            f"--part: {options.part!r} is not known", hint=one_of(options.part, list(Part), "--part")
+        )
+    return asyncio.run(_approve(Invocation.of(options), options))
+
+
+async def _approve(invocation: Invocation, options: ApproveOptions) -> int:
+    settings = invocation.settings
+    source = settings.source(options.source)
+    need = Need(
+        queue=base_queue(settings, source.repository),
+        passwords=invocation.worker_passwords(settings.repository(source.repository)),
+    )
+    name = orders.workflow_id(GUARD, settings, source.repository, source.name)
+    approval = Approval(
+        by=options.by, reason=options.reason, part=Part(options.part), grant=not options.refuse
+    )
+    with server_errors():
+        async with open_service(settings, need, invocation.environ) as service:
+            if not await is_open(service.client, name):
+                raise UsageError(
+                    f"no guard of {source.name} waits for approval",
+                    hint=f"`holdfast guard {source.name}` looks again.",
+                )
+            handle: WorkflowHandle[Any, Any] = service.client.get_workflow_handle(
+                name, result_type=GuardResult
+            )
+            try:
+                await handle.execute_update(APPROVE_UPDATE, approval, result_type=GuardStatus)
+            except WorkflowUpdateFailedError as error:
+                raise UsageError(
+                    str(error.cause), hint=f"`holdfast guard {source.name}` says what waits."
+                ) from None
+            return await follow(invocation, service, handle)

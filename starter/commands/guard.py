@@ -1,0 +1,191 @@
+"""`holdfast guard`: compare sources with their newest snapshots; by their policies report, ask, or restore."""
+
+import asyncio
+import getpass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Final
+
+import typer
+from temporalio.client import WorkflowExecutionStatus, WorkflowHandle
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+
+from contracts.common import Trigger
+from contracts.guard import GUARD_QUERY, GUARD_WORKFLOW, GuardFound, GuardResult, GuardStatus
+from holdfast.errors import EXIT_COMPLETE, EXIT_PARTIAL, JournalUnavailableError, UsageError
+from holdfast.journal.records import FileRecord
+from holdfast.settings.guard import DAMAGE_POLICIES, MISSING_POLICIES
+from holdfast.settings.suggestions import one_of
+from starter import orders
+from starter.invocation import Invocation
+from starter.journaling import open_journal
+from starter.options import CommonOptions
+from starter.output import say, say_json, warn
+from starter.runs import RPC_TIMEOUT, result_of, server_errors
+from starter.schedules.declaration import GUARD, guard_request
+from starter.service import Need, Service, base_queue, open_service
+from starter.text import local_time, printable
+
+_LOOK_AGAIN_S: Final = 0.3
+_SHOWN_PATHS: Final = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardOptions(CommonOptions):
+    """Options of `guard`."""
+
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="A source of the settings.")]
+    on_missing: Annotated[
+        str,
+        typer.Option(metavar="POLICY", help="report, ask or restore; else the source's.", show_default=False),
+    ] = ""
+    on_damaged: Annotated[
+        str, typer.Option(metavar="POLICY", help="report or ask; else the source's.", show_default=False)
+    ] = ""
+
+
+def guard(options: GuardOptions) -> int:
+    """Compare a source with its newest snapshot. A file that is there is never overwritten without approval."""
+    invocation = Invocation.of(options)
+    for option, value, known in (
+        ("--on-missing", options.on_missing, MISSING_POLICIES),
+        ("--on-damaged", options.on_damaged, DAMAGE_POLICIES),
+    ):
+        if value and value not in known:
+            raise UsageError(f"{option}: {value!r} is not known", hint=one_of(value, known, option))
+    return asyncio.run(_guard(invocation, options))
+
+
+async def _guard(invocation: Invocation, options: GuardOptions) -> int:
+    settings = invocation.settings
+    source = settings.source(options.source)
+    need = Need(
+        queue=base_queue(settings, source.repository),
+        passwords=invocation.worker_passwords(settings.repository(source.repository)),
+    )
+    request = replace(
+        guard_request(settings, source.repository, source.name),
+        trigger=Trigger(by=_person()),
+        on_missing=options.on_missing,
+        on_damaged=options.on_damaged,
+    )
+    with server_errors():
+        async with open_service(settings, need, invocation.environ) as service:
+            handle: WorkflowHandle[Any, Any] = await service.client.start_workflow(
+                GUARD_WORKFLOW,
+                request,
+                id=orders.workflow_id(GUARD, settings, source.repository, source.name),
+                task_queue=need.queue,
+                result_type=GuardResult,
+                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                static_summary=f"guard of {source.name}",
+            )
+            return await follow(invocation, service, handle)
+
+
+async def _ended(handle: "WorkflowHandle[Any, Any]") -> Any:
+    return await result_of(handle, lambda: None)
+
+
+def _person() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return ""
+
+
+async def follow(invocation: Invocation, service: Service, handle: "WorkflowHandle[Any, Any]") -> int:
+    """Follow a guard until it ends, or waits for approval; say what it found, and the exit code."""
+    while True:
+        description = await handle.describe(rpc_timeout=RPC_TIMEOUT)
+        if description.status is not WorkflowExecutionStatus.RUNNING:
+            break
+        status: GuardStatus = await handle.query(GUARD_QUERY, result_type=GuardStatus)
+        if status.waiting and status.found is not None:
+            _tell_waiting(invocation, status, status.found, service.run_url(handle.id))
+            return EXIT_PARTIAL
+        await asyncio.sleep(_LOOK_AGAIN_S)
+    result: GuardResult = await _ended(handle)
+    _tell_result(invocation, result)
+    return EXIT_COMPLETE if result.status.value == "complete" else EXIT_PARTIAL
+
+
+def _tell_waiting(invocation: Invocation, status: GuardStatus, found: GuardFound, url: str | None) -> None:
+    if invocation.options.json:
+        say_json(
+            {
+                "message_type": "waiting",
+                "run_id": status.run_id,
+                "waiting": list(status.waiting),
+                "until": local_time(status.expires_ns),
+                **_counts(found),
+            }
+        )
+        return
+    _tell_found(invocation, status.run_id, found)
+    warn(
+        f"waiting for approval until {local_time(status.expires_ns)}: {', '.join(status.waiting)}\n"
+        f"`holdfast approve {_source_of(status.run_id)} --by NAME --reason TEXT` restores."
+    )
+    if url is not None:
+        warn(url)
+
+
+def _source_of(run_id: str) -> str:
+    return run_id.partition("/")[0].rpartition(":")[2]
+
+
+def _tell_result(invocation: Invocation, result: GuardResult) -> None:
+    if invocation.options.json:
+        say_json(
+            {
+                "message_type": "summary",
+                "run_id": result.run_id,
+                "status": result.status.value,
+                **_counts(result.found),
+                "decisions": [
+                    {
+                        "part": decision.part.value,
+                        "outcome": decision.outcome,
+                        "by": decision.by,
+                        "reason": decision.reason,
+                        "files_written": decision.files_written,
+                    }
+                    for decision in result.decisions
+                ],
+            }
+        )
+        return
+    _tell_found(invocation, result.run_id, result.found)
+    for decision in result.decisions:
+        by = f" by {decision.by} ({decision.reason})" if decision.by else ""
+        say(f"{decision.part.value}: {decision.outcome}{by}, {decision.files_written:,} files written")
+
+
+def _tell_found(invocation: Invocation, run_id: str, found: GuardFound) -> None:
+    if found.alarm:
+        warn(f"ALARM: {found.alarm}")
+    say(
+        f"compared {found.files:,} files with snapshot {found.snapshot_id[:8]}: {found.missing:,} missing, "
+        f"{found.damaged:,} damaged, {found.noise:,} turned into noise, {found.changed:,} written since"
+    )
+    for record in _paths(invocation, run_id):
+        say(f"  {record.action.value}  {printable(record.path)}")
+
+
+def _paths(invocation: Invocation, run_id: str) -> Iterator[FileRecord]:
+    """The first paths that were found; they stand in the journal alone."""
+    try:
+        for number, record in enumerate(open_journal(invocation.settings, invocation.environ).files(run_id)):
+            if number == _SHOWN_PATHS:
+                warn("… `holdfast run files` lists them all")
+                return
+            yield record
+    except JournalUnavailableError as error:
+        warn(f"the journal cannot be read: {error.message}")
+
+
+def _counts(found: GuardFound) -> dict[str, object]:
+    names = ("snapshot_id", "files", "new", "changed", "missing", "damaged", "noise", "unreadable", "alarm")
+    return {name: getattr(found, name) for name in names}

@@ -1,0 +1,70 @@
+"""`holdfast watch`: see changes of sources, and ask for backups once their conditions hold."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+from holdfast.errors import EXIT_COMPLETE, UsageError
+from holdfast.settings.model import SourceProfile
+from starter.invocation import Invocation
+from starter.logging import configure_logging
+from starter.options import CommonOptions
+from starter.service import Need, base_queue, open_service
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchOptions(CommonOptions):
+    """Options of `watch`."""
+
+    sources: Annotated[
+        tuple[str, ...],
+        typer.Argument(
+            metavar="[SOURCE…]", help="Sources of the settings; else all with a watch.", show_default=False
+        ),
+    ] = ()
+
+
+def watch(options: WatchOptions) -> int:
+    """Watch sources until Ctrl-C; `holdfast up` does so for those with [sources.NAME.watch]."""
+    return asyncio.run(_watch(Invocation.of(options), options))
+
+
+async def _watch(invocation: Invocation, options: WatchOptions) -> int:
+    from starter.watching.watcher import watching  # noqa: PLC0415 (brings Temporal's client)
+
+    level = logging.WARNING if options.quiet else logging.INFO
+    configure_logging(invocation.settings.log, label="holdfast", level=level, names=False)
+    logging.getLogger("watchfiles").setLevel(logging.WARNING)
+    sources = _sources(invocation, options)
+    need = Need(queue=base_queue(invocation.settings, ""))
+    async with (
+        open_service(invocation.settings, need, invocation.environ) as service,
+        watching(invocation.settings, service.client, sources),
+    ):
+        await _told_to_stop()
+    return EXIT_COMPLETE
+
+
+def _sources(invocation: Invocation, options: WatchOptions) -> list[SourceProfile]:
+    settings = invocation.settings
+    if options.sources:
+        return [settings.source(name) for name in dict.fromkeys(options.sources)]
+    found = [source for source in settings.sources.values() if source.watch is not None]
+    if not found:
+        raise UsageError(
+            "no source is to be watched", hint="Name one, or add [sources.NAME.watch] to holdfast.toml."
+        )
+    return found
+
+
+async def _told_to_stop() -> None:
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    with contextlib.suppress(asyncio.CancelledError):
+        await stop.wait()

@@ -1,0 +1,79 @@
+"""Reports changes of a source to its collector: one call that starts the collector if it does not run."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Final
+
+from temporalio.client import Client, WithStartWorkflowOperation
+from temporalio.common import WorkflowIDConflictPolicy
+
+from contracts.common import Trigger, TriggerKind
+from contracts.watch import (
+    CHANGES_UPDATE,
+    SOURCE_WATCH_WORKFLOW,
+    Changes,
+    WatchConditions,
+    WatchOrder,
+    WatchStatus,
+)
+from holdfast.settings.model import Settings, SourceProfile
+from holdfast.settings.watch import WatchSettings
+from starter import orders
+from starter.service import base_queue
+
+WATCH: Final = "watch"
+_ANSWER_WITHIN: Final = timedelta(seconds=30)
+
+
+def watch_id(settings: Settings, source: SourceProfile) -> str:
+    """The id of a source's collector."""
+    return orders.workflow_id(WATCH, settings, source.repository, source.name)
+
+
+def watch_order(settings: Settings, source: SourceProfile) -> WatchOrder:
+    """What a collector is started with."""
+    watch = source.watch or WatchSettings()
+    request = orders.backup_request(
+        settings,
+        repository=source.repository,
+        source=source.name,
+        strategy=watch.strategy,
+        verify=source.verify,
+    )
+    return WatchOrder(
+        request=replace(request, trigger=Trigger(kind=TriggerKind.EVENT)),
+        workflow_id=orders.workflow_id(orders.BACKUP, settings, source.repository, source.name),
+        conditions=WatchConditions(
+            files=watch.files or 0,
+            size_bytes=watch.size_bytes or 0,
+            file_size_bytes=watch.file_size_bytes or 0,
+            quiet_s=watch.quiet_s,
+            max_age_s=watch.max_age_s,
+            min_interval_s=watch.min_interval_s,
+        ),
+    )
+
+
+async def report(client: Client, settings: Settings, source: SourceProfile, changes: Changes) -> WatchStatus:
+    """Tell the collector of a source; answers what it has pending.
+
+    Raises:
+        RPCError: the server, or the workers behind it, did not answer in time.
+        WorkflowUpdateFailedError: the collector refuses the report.
+    """
+    start: WithStartWorkflowOperation[object, WatchStatus] = WithStartWorkflowOperation(
+        SOURCE_WATCH_WORKFLOW,
+        watch_order(settings, source),
+        id=watch_id(settings, source),
+        task_queue=base_queue(settings, source.repository),
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        static_summary=f"changes of {source.name}",
+    )
+    status: WatchStatus = await client.execute_update_with_start_workflow(
+        CHANGES_UPDATE,
+        changes,
+        start_workflow_operation=start,
+        result_type=WatchStatus,
+        rpc_timeout=_ANSWER_WITHIN,
+    )
+    return status
