@@ -1,5 +1,6 @@
 """Verification as a workflow: damage is found over several workers, named, mended by a full backup, and then gone."""
 
+import asyncio
 import os
 import uuid
 from contextlib import ExitStack
@@ -10,8 +11,10 @@ from typing import cast
 
 from temporalio.client import Client, WorkflowHandle
 
+from contracts import names
 from contracts.backup import Strategy
 from contracts.common import RunPolicy, RunStatus
+from contracts.control import THROTTLE, Throttle, ThrottleRequest
 from contracts.verify import VERIFY_WORKFLOW, VerifyRequest, VerifyResult
 from holdfast.journal.journal import Journal
 from holdfast.journal.records import FileAction, RunKind
@@ -95,3 +98,37 @@ async def test_one_flipped_bit_is_found_named_mended_and_gone(
     assert record.kind is RunKind.VERIFY
     assert record.verdict is not None
     assert not record.verdict.ok
+
+
+async def test_it_goes_on_after_its_worker_was_killed(client: Client, installation: Installation) -> None:
+    (installation.source / "canary-large").write_bytes(Random(6).randbytes(60 * MIB))
+    slow = ThrottleRequest(throttle=Throttle(bytes_per_second=MIB))
+    with running_worker(installation.worker_config(), log=installation.log) as worker:
+        await (await start_backup(client, installation)).result()
+        handle = await client.start_workflow(
+            VERIFY_WORKFLOW,
+            VerifyRequest(repository=installation.repository_token, policy=FAST),
+            id=f"verify-{uuid.uuid4()}",
+            task_queue=installation.queue,
+            start_signal=THROTTLE,
+            start_signal_args=[slow],
+            result_type=VerifyResult,
+        )
+        while not any(name == names.VERIFY_SHARD for name in await pending(handle)):
+            await asyncio.sleep(0.05)
+        worker.kill()
+        worker.wait()
+    with running_worker(installation.worker_config(), log=installation.log):
+        await handle.execute_update(THROTTLE, ThrottleRequest())
+        result = await handle.result()
+        await replay(client, cast("WorkflowHandle[object, object]", handle))
+    assert result.finished is not None
+    assert result.finished.verdict.ok
+    assert result.finished.verdict.packs == result.packs_of_repository
+    assert installation.workspace_files() == []
+
+
+async def pending(handle: "WorkflowHandle[object, VerifyResult]") -> list[str]:
+    """The activities that are under way."""
+    description = await handle.describe()
+    return [activity.activity_type.name for activity in description.raw_description.pending_activities]
