@@ -6,12 +6,12 @@ from concurrent.futures import Executor
 from typing import Final
 
 from temporalio import activity
-from temporalio.client import ScheduleActionStartWorkflow
+from temporalio.client import ScheduleAction, ScheduleActionStartWorkflow
 from temporalio.service import RPCError
 
 from activities.calls import engine_call
 from activities.services import Services
-from contracts.notify import NOTIFY, WATCH, Notified, NotifyInput, WatchInput, WatchState
+from contracts.notify import NOTIFY, WATCH, WATCHDOG_WORKFLOW, Notified, NotifyInput, WatchInput, WatchState
 from contracts.queues import is_token
 from holdfast.errors import SettingsError
 from holdfast.journal.records import RunKind, RunOutcome, RunRecord
@@ -64,10 +64,7 @@ class NotifyActivities:
         run = self._services.journal.run(message.run.run_id)
         if run is None or run.status is RunOutcome.RUNNING:
             run = _as_told(message, self._services.host)
-        subject = "a selection" if is_token(message.run.source) else message.run.source
-        if is_token(message.run.source) and run.kind is RunKind.BACKUP:
-            subject = "paths given by hand"
-        delivery = self._tell(notice_of_run(run, subject))
+        delivery = self._tell(notice_of_run(run, _subject(run)))
         return Notified(sent=delivery.sent, failed=delivery.failed, pinged=self._ping(run))
 
     def _ping(self, run: RunRecord) -> bool:
@@ -121,7 +118,7 @@ class NotifyActivities:
             async for listed in await client.list_schedules():
                 description = await client.get_schedule_handle(listed.id).describe()
                 action = description.schedule.action
-                if isinstance(action, ScheduleActionStartWorkflow) and action.task_queue == queue:
+                if _counts(action, queue):
                     counts[listed.id] = description.info.num_actions_missed_catchup_window
                 if len(counts) >= _MOST_SCHEDULES:
                     break
@@ -141,6 +138,24 @@ class NotifyActivities:
             _LOG.warning("%s", error.message)
             urls = settings.urls
         return deliver(urls, notice)
+
+
+def _counts(action: ScheduleAction, queue: str) -> bool:
+    """Whether a schedule's missed runs are of interest: of this queue, and not the watchdog's own looks."""
+    return (
+        isinstance(action, ScheduleActionStartWorkflow)
+        and action.task_queue == queue
+        and action.workflow != WATCHDOG_WORKFLOW
+    )
+
+
+def _subject(run: RunRecord) -> str:
+    """What the run was about, in words that name no path; a token says nothing to people."""
+    if not run.source:
+        return f"repository {run.repository}"
+    if not is_token(run.source):
+        return run.source
+    return "paths given by hand" if run.kind is RunKind.BACKUP else "a selection"
 
 
 def _as_told(message: NotifyInput, host: str) -> RunRecord:

@@ -23,6 +23,7 @@ from starter.ownership import ServiceNote, claim_service, registered_service, ru
 from starter.service import base_queue
 from starter.supervisor import Crew, running_workers
 from starter.temporal_server import EmbeddedServer
+from starter.watchdog import watchdog_kept
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 _LOG: Final = logging.getLogger("holdfast.service")
@@ -81,6 +82,7 @@ async def _serve(assignment: Assignment) -> None:
             to_stderr=True,
         )
         await stack.enter_async_context(running_workers(crew))
+        await stack.enter_async_context(watchdog_kept(settings, address, base_queue(settings, "")))
         if assignment.up:
             await _watch(settings, address, stack)
         _LOG.info("server %s, worker processes: %d", address, settings.worker.processes)

@@ -95,11 +95,11 @@ def _how_it_ended(run: RunRecord) -> str:
         cause = f" ({run.failure_kind})" if run.failure_kind else ""
         again = " What it stored is kept, and the next run goes on from there." if _goes_on(run) else ""
         return f"The run failed{cause}.{again}"
-    if run.status is RunOutcome.PARTIAL:
+    if run.status is RunOutcome.PARTIAL and run.kind in {RunKind.BACKUP, RunKind.RESTORE}:
         errors = max(run.counters.get(name, 0) for name in _ERROR_COUNTS)
         made = "could not be restored" if run.kind is RunKind.RESTORE else "could not be read"
         return f"The run is complete but for {errors:,} paths that {made}."
-    return "The run ended."
+    return f"The run is {run.status.value}."
 
 
 def _goes_on(run: RunRecord) -> bool:

@@ -5,6 +5,7 @@ import uuid
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from temporalio.client import (
     ScheduleSpec,
     ScheduleState,
 )
+from temporalio.service import RPCError
 from temporalio.worker import Worker
 
 from activities.notify import NotifyActivities
@@ -27,7 +29,9 @@ from contracts.notify import WATCHDOG_WORKFLOW, WatchdogRequest, WatchInput, Wat
 from holdfast.journal.journal import Journal
 from holdfast.journal.records import RunKind, RunOutcome, RunRecord
 from holdfast.settings.load import load_settings
+from holdfast.settings.model import NoticeSettings
 from holdfast.settings.passwords import PasswordBook
+from starter.watchdog import ensure_watchdog, watchdog_id
 from tests.support.receiver import Receiver, receiving
 from tests.support.temporal_server import running_server
 from workflows.catalogue import WORKFLOWS, workflow_runner
@@ -94,6 +98,25 @@ async def scheduled(client: Client, queue: str) -> AsyncIterator[str]:
         yield name
     finally:
         await handle.delete()
+
+
+async def test_the_schedule_is_kept_as_the_settings_want_it(services: Services, server_address: str) -> None:
+    client = await Client.connect(server_address)
+    settings = services.settings
+    handle = client.get_schedule_handle(watchdog_id("mars"))
+    for queue in ("mars", "mars", "venus"):
+        await ensure_watchdog(client, settings, queue)
+        await handle.pause()
+    action = (await handle.describe()).schedule.action
+    assert isinstance(action, ScheduleActionStartWorkflow)
+    assert (action.workflow, action.task_queue) == (WATCHDOG_WORKFLOW, "venus")
+    await ensure_watchdog(client, settings, "venus")
+    assert (await handle.describe()).schedule.state.paused
+    unwatched = replace(settings, notices=NoticeSettings())
+    for _ in range(2):
+        await ensure_watchdog(client, unwatched, "venus")
+    with pytest.raises(RPCError):
+        await handle.describe()
 
 
 async def test_a_look_tells_of_what_is_overdue_and_counts_the_schedules_of_its_queue(
