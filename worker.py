@@ -39,6 +39,7 @@ from activities.notify import NotifyActivities
 from activities.recorder import Recorder
 from activities.restore import RestoreActivities
 from activities.services import Services
+from activities.system import SystemActivities
 from activities.verify import VerifyActivities
 from contracts.common import copy_queue
 from contracts.worker import ENCRYPTION_KEYS, WorkerConfig, WorkerConfigError
@@ -148,6 +149,7 @@ def build_workers(
             RestoreActivities,
             VerifyActivities,
             DrillActivities,
+            SystemActivities,
             NotifyActivities,
         )
     ]

@@ -11,6 +11,8 @@ from workflows.guard import GuardWorkflow
 from workflows.restore import RestoreWorkflow
 from workflows.scheduled_run import ScheduledRunWorkflow
 from workflows.source_watch import SourceWatchWorkflow
+from workflows.system_backup import SystemBackupWorkflow
+from workflows.system_restore import SystemRestoreWorkflow
 from workflows.verify import VerifyWorkflow
 from workflows.watchdog import WatchdogWorkflow
 
@@ -21,6 +23,8 @@ WORKFLOWS: Final[Sequence[type]] = (
     RestoreWorkflow,
     VerifyWorkflow,
     DrillWorkflow,
+    SystemBackupWorkflow,
+    SystemRestoreWorkflow,
     WatchdogWorkflow,
 )
 

@@ -16,14 +16,15 @@ ResultT = TypeVar("ResultT")
 
 
 async def start_run(
-    name: str, request: object, workflow_id: str, result: type[ResultT]
+    name: str, request: object, workflow_id: str, result: type[ResultT], *, task_queue: str | None = None
 ) -> "workflow.ChildWorkflowHandle[object, ResultT] | None":
-    """Start a run; None when one of this id is under way."""
+    """Start a run; None when one of this id is under way. task_queue: None for the starter's own."""
     try:
         return await workflow.start_child_workflow(
             name,
             request,
             id=workflow_id,
+            task_queue=task_queue,
             result_type=result,
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
             parent_close_policy=workflow.ParentClosePolicy.ABANDON,

@@ -1,0 +1,226 @@
+"""The activities of systems: what a system is, what its members are on their hosts, which snapshots they have."""
+
+import os
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from typing import Final
+
+from temporalio import activity
+
+from activities.calls import engine_call
+from activities.hooks import hook_refs
+from activities.services import Services
+from activities.system_records import begun, ended, findings
+from contracts import names
+from contracts.backup import Strategy
+from contracts.common import VerifyLevel
+from contracts.queues import task_queue
+from contracts.system import (
+    MEMBER_TAG,
+    SYSTEM_RUN_TAG,
+    SYSTEM_TAG,
+    FindInput,
+    Found,
+    FoundSnapshot,
+    LogSystemInput,
+    Member,
+    MemberHost,
+    OpenSystemInput,
+    Prepared,
+    PrepareInput,
+    Resolved,
+    ResolveInput,
+    SystemOpened,
+)
+from holdfast.backup.opening import snapshot_paths
+from holdfast.backup.strategy import STATUS_TAG
+from holdfast.errors import SettingsError
+from holdfast.ids import to_hex
+from holdfast.repository.snapshots import StoredSnapshot, list_snapshots, matches
+from holdfast.restore.request import RestoreOptions
+from holdfast.settings.model import SourceProfile
+from holdfast.settings.systems import MemberName, SystemProfile
+
+_MOST_FOUND: Final = 200
+_PARTIAL_TAG: Final = f"{STATUS_TAG}partial"
+
+
+class SystemActivities:
+    """What this host knows of a system, or of a member of one."""
+
+    def __init__(self, services: Services, executor: Executor) -> None:
+        self._services = services
+        self._executor = executor
+
+    def light(self) -> list[Callable[..., object]]:
+        """For the host's queue."""
+        return [self.open, self.resolve, self.find, self.prepare, self.log]
+
+    def copying(self) -> list[Callable[..., object]]:
+        """Nothing: the runs of the members move the bytes."""
+        return []
+
+    @activity.defn(name=names.OPEN_SYSTEM)
+    async def open(self, message: OpenSystemInput) -> SystemOpened:
+        """Look the system up, and write the journal's first record."""
+        queue = activity.info().task_queue
+        async with engine_call(self._executor) as call:
+            return await call.in_thread(lambda: self._open(message, queue))
+
+    @activity.defn(name=names.RESOLVE_MEMBER)
+    async def resolve(self, message: ResolveInput) -> Resolved:
+        """What a source's name means on this host."""
+        async with engine_call(self._executor) as call:
+            return await call.in_thread(lambda: self._resolve(message))
+
+    @activity.defn(name=names.FIND_MEMBER)
+    async def find(self, message: FindInput) -> Found:
+        """The snapshots of a member."""
+        async with engine_call(self._executor) as call:
+            return await call.in_thread(lambda: self._find(message))
+
+    @activity.defn(name=names.PREPARE_MEMBER)
+    async def prepare(self, message: PrepareInput) -> Prepared:
+        """Write down on this host what the restore of a member is to do."""
+        async with engine_call(self._executor) as call:
+            return await call.in_thread(lambda: self._prepare(message))
+
+    @activity.defn(name=names.LOG_SYSTEM)
+    async def log(self, message: LogSystemInput) -> None:
+        """Write the run's record, with what is and what is not recoverable."""
+        async with engine_call(self._executor) as call:
+            await call.in_thread(lambda: self._log(message))
+
+    def _open(self, message: OpenSystemInput, queue: str) -> SystemOpened:
+        settings = self._services.settings
+        profile = settings.system(message.run.source)
+        elsewhere = _target_hosts(profile, message.hosts)
+        order = profile.restore_order if message.is_restore else profile.members
+        members = tuple(self._member(name, queue, elsewhere.get(name.label, "")) for name in order)
+        self._services.journal.record(begun(message, host=self._services.host))
+        return SystemOpened(
+            members=members,
+            before=hook_refs(settings, profile.before),
+            after=hook_refs(settings, profile.after),
+            repository=profile.repository,
+            busy_wait_s=profile.busy_wait_s,
+        )
+
+    def _member(self, name: MemberName, own_queue: str, target_host: str) -> Member:
+        host = name.host or self._services.host
+        acting = target_host or host
+        return Member(
+            label=name.label,
+            source=name.source,
+            host=host,
+            queue=own_queue if acting == self._services.host else task_queue(acting, ""),
+            target_host=target_host,
+        )
+
+    def _resolve(self, message: ResolveInput) -> Resolved:
+        source = self._services.settings.source(message.source)
+        return Resolved(
+            repository=source.repository,
+            host=self._services.host,
+            strategy=Strategy(source.strategy),
+            verify=VerifyLevel(source.verify),
+            tags=source.tags,
+            window=2 * self._services.settings.worker.processes,
+        )
+
+    def _find(self, message: FindInput) -> Found:
+        profile = self._services.settings.sources.get(message.member.source)
+        repository = message.repository if profile is None else profile.repository
+        if not repository:
+            raise SettingsError(
+                f"the settings of {self._services.host} have no source {message.member.source!r}",
+                hint=f"Add it there, or a repository to [systems.{message.system}].",
+            )
+        stored = list_snapshots(self._services.session(repository).repository)
+        found = [
+            _found(snapshot, message.system)
+            for snapshot in reversed(stored)
+            if _is_of(snapshot, message, profile)
+            and (not message.as_of_ns or snapshot.time_ns <= message.as_of_ns)
+        ]
+        return Found(
+            repository=repository,
+            host=self._services.host,
+            snapshots=tuple(found[:_MOST_FOUND]),
+            window=2 * self._services.settings.worker.processes,
+        )
+
+    def _prepare(self, message: PrepareInput) -> Prepared:
+        member = message.member
+        profile = self._services.settings.sources.get(member.source)
+        target = self._target(message)
+        to_command = ""
+        if profile is not None and profile.spec.command and target is None:
+            if not profile.restore_command:
+                raise SettingsError(
+                    f"the source {member.source!r} is a command's output and has no restore_command",
+                    hint=f"Add it to [sources.{member.source}] on {self._services.host}, or restore to a --target.",
+                )
+            to_command = member.source
+        options = RestoreOptions(snapshot=message.snapshot_id, target=target)
+        return Prepared(selection=self._services.store_order(options), to_command=to_command)
+
+    def _target(self, message: PrepareInput) -> bytes | None:
+        if not message.target:
+            return None
+        try:
+            folder = self._services.restore_options(message.target).target
+        except SettingsError:
+            raise SettingsError(
+                f"the workers of {self._services.host} do not know the --target: the server is not told of paths",
+                hint="Restore to the original places, or restore this member with a command on that host.",
+            ) from None
+        return os.path.join(folder or b"/", message.member.label.encode())
+
+    def _log(self, message: LogSystemInput) -> None:
+        journal = self._services.journal
+        journal.record(ended(message, host=self._services.host))
+        if message.members:
+            journal.set_verdict(message.run.run_id, findings(message))
+
+
+def _target_hosts(profile: SystemProfile, hosts: tuple[MemberHost, ...]) -> Mapping[str, str]:
+    """Other hosts by label; a source's name means its member where there is one of that name only.
+
+    Raises:
+        SettingsError: the system has no such member, or several.
+    """
+    found: dict[str, str] = {}
+    for wanted in hosts:
+        exact = [name.label for name in profile.members if name.label == wanted.member]
+        labels = exact or [name.label for name in profile.members if name.source == wanted.member]
+        if len(labels) != 1:
+            raise SettingsError(
+                f"the system {profile.name!r} has {len(labels) or 'no'} sources {wanted.member!r}",
+                hint=f"Name one of: {', '.join(name.label for name in profile.members)}.",
+            )
+        found[labels[0]] = wanted.host
+    return found
+
+
+def _is_of(stored: StoredSnapshot, message: FindInput, profile: SourceProfile | None) -> bool:
+    """Whether a snapshot is the member's: by its tags, or as one that the source made on its own."""
+    tags = set(stored.snapshot.tags or ())
+    if {SYSTEM_TAG + message.system, MEMBER_TAG + message.member.label} <= tags:
+        return True
+    if profile is None:
+        return False
+    hosts = (profile.host or message.member.host,)
+    return matches(stored.snapshot, hosts=hosts, paths=snapshot_paths(profile.spec))
+
+
+def _found(stored: StoredSnapshot, system: str) -> FoundSnapshot:
+    tags = stored.snapshot.tags or ()
+    runs = [tag.removeprefix(SYSTEM_RUN_TAG) for tag in tags if tag.startswith(SYSTEM_RUN_TAG)]
+    of_system = SYSTEM_TAG + system in tags
+    return FoundSnapshot(
+        snapshot_id=to_hex(stored.id),
+        time_ns=stored.time_ns,
+        system_run=runs[0] if runs and of_system else "",
+        partial=_PARTIAL_TAG in tags,
+    )

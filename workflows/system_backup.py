@@ -1,0 +1,183 @@
+"""The backup of a system: hooks before, all members at once, hooks after, one verdict.
+
+Each member is a backup of its own, on its own host's workers, under the id that a command there would use. What is
+recoverable is told of each member, whatever became of the others.
+"""
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+from typing import Final
+
+from temporalio import workflow
+from temporalio.exceptions import ChildWorkflowError, FailureError, is_cancelled_exception
+
+from contracts import names
+from contracts.backup import BackupRequest, BackupResult, Strategy
+from contracts.common import BACKUP_WORKFLOW, Phase, RunStatus
+from contracts.system import (
+    MEMBER_TAG,
+    SYSTEM_BACKUP_WORKFLOW,
+    SYSTEM_RUN_TAG,
+    SYSTEM_TAG,
+    Member,
+    MemberOutcome,
+    Resolved,
+    ResolveInput,
+    SystemBackupRequest,
+    SystemOpened,
+    SystemResult,
+)
+from workflows.children import child_failure, start_run
+from workflows.hooks import HookCalls, failed_before
+from workflows.system import MemberAwayError, SystemWorkflow
+
+_FIRST_WAIT_S: Final = 2.0
+_LONGEST_WAIT_S: Final = 30.0
+
+
+@workflow.defn(name=SYSTEM_BACKUP_WORKFLOW)
+class SystemBackupWorkflow(SystemWorkflow):
+    """One backup of one system."""
+
+    @workflow.init
+    def __init__(self, request: SystemBackupRequest) -> None:
+        self._begin(request)
+        self._request = request
+        self._opened: SystemOpened | None = None
+        self._hooks_begun = False
+        self._hooks_over = False
+
+    @workflow.run
+    async def run(self, _request: SystemBackupRequest) -> SystemResult:
+        """Run to the end. That nothing is recoverable is a result; fails where the system itself is not known."""
+        self._steerable()
+        try:
+            await self._backup()
+            return await self._end()
+        except (FailureError, asyncio.CancelledError) as error:
+            self._status = RunStatus.CANCELLED if is_cancelled_exception(error) else RunStatus.FAILED
+            await self._hooks_after()
+            return await self._end_early(error)
+
+    async def _backup(self) -> None:
+        opened = self._opened = await self._open()
+        self._enter(Phase.SELECT)
+        resolved = await asyncio.gather(*(self._resolve(member) for member in opened.members))
+        self._enter(Phase.EXECUTE)
+        wanted = [(member, found) for member, found in zip(opened.members, resolved, strict=True) if found]
+        self._hooks_begun = True
+        self._hooks = await self._hook_calls().before(opened.before)
+        prevented = failed_before(self._hooks)
+        if prevented is not None:
+            for member, _ in wanted:
+                self._failed(member, f"not backed up: {prevented.words}")
+        else:
+            await asyncio.gather(*(self._member(member, found) for member, found in wanted))
+        self._status = self._judge()
+        await self._hooks_after()
+
+    async def _resolve(self, member: Member) -> Resolved | None:
+        try:
+            return await self._members_calls.ask(
+                member, names.RESOLVE_MEMBER, ResolveInput(source=member.source), Resolved
+            )
+        except MemberAwayError as error:
+            self._failed(member, f"not backed up: {error}")
+            return None
+
+    async def _member(self, member: Member, resolved: Resolved) -> None:
+        """Back one member up; whatever stands in the way is its outcome, and no other member's."""
+        workflow_id = f"backup:{resolved.host}:{resolved.repository}:{member.source}"
+        handle = await self._start(member, resolved, workflow_id)
+        if handle is None:
+            self._failed(member, "not backed up: a backup of it was under way, and went on for too long")
+            return
+        self._follow(member, handle)
+        try:
+            result = await handle
+        except ChildWorkflowError as error:
+            if is_cancelled_exception(error):
+                self._failed(member, "not backed up: its backup was cancelled", RunStatus.CANCELLED)
+            else:
+                self._failed(member, f"not backed up: {child_failure(error).message.partition(chr(10))[0]}")
+            return
+        self._settle(_outcome(member, resolved, workflow_id, result))
+
+    async def _start(
+        self, member: Member, resolved: Resolved, workflow_id: str
+    ) -> "workflow.ChildWorkflowHandle[object, BackupResult] | None":
+        """Start it, after one that is under way has ended; None when that takes too long."""
+        opened = self._opened
+        give_up_ns = workflow.time_ns() + round((0 if opened is None else opened.busy_wait_s) * 10**9)
+        wait_s = _FIRST_WAIT_S
+        while True:
+            await self._until_resumed()
+            handle = await start_run(
+                BACKUP_WORKFLOW,
+                self._order(member, resolved),
+                workflow_id,
+                BackupResult,
+                task_queue=member.queue,
+            )
+            if handle is not None or workflow.time_ns() >= give_up_ns:
+                return handle
+            await workflow.sleep(timedelta(seconds=wait_s))
+            wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
+
+    def _order(self, member: Member, resolved: Resolved) -> BackupRequest:
+        wanted, policy = self._request.strategy, self._request.policy
+        return BackupRequest(
+            repository=resolved.repository,
+            source=member.source,
+            strategy=resolved.strategy if wanted is Strategy.AUTO else wanted,
+            trigger=self._own_trigger(),
+            tags=(
+                *resolved.tags,
+                SYSTEM_TAG + self._request.system,
+                MEMBER_TAG + member.label,
+                SYSTEM_RUN_TAG + workflow.info().first_execution_run_id,
+            ),
+            verify=resolved.verify,
+            policy=replace(policy, window=resolved.window or policy.window),
+        )
+
+    async def _hooks_after(self) -> None:
+        """Run them whatever has happened, once those before have begun."""
+        if self._opened is None or not self._hooks_begun or self._hooks_over:
+            return
+        done = await self._hook_calls().after(self._opened.after, self._status)
+        self._hooks_over = True
+        self._hooks = (*self._hooks, *done)
+
+    def _hook_calls(self) -> HookCalls:
+        timeout_s = self._request.policy.heartbeat_timeout_s
+        return HookCalls(run=self._run_ref(), heartbeat_timeout_s=timeout_s, system=self._request.system)
+
+
+def _outcome(member: Member, resolved: Resolved, workflow_id: str, result: BackupResult) -> MemberOutcome:
+    verdict = result.verdict
+    sound = verdict is None or verdict.ok
+    ok = bool(result.snapshot_id) and sound
+    reasons = []
+    if result.status is RunStatus.CANCELLED:
+        reasons.append("not backed up: its backup was cancelled")
+    if verdict is not None and not sound:
+        reasons.append(f"the verification found {verdict.problems:,} problems")
+    if result.errors:
+        reasons.append(f"{result.errors:,} paths could not be read")
+    reasons += [hook.words for hook in result.hooks if not hook.ok]
+    return MemberOutcome(
+        label=member.label,
+        host=resolved.host,
+        status=result.status if sound else RunStatus.FAILED,
+        ok=ok,
+        snapshot_id=result.snapshot_id,
+        snapshot_time_ns=result.started_ns,
+        reason="; ".join(reasons),
+        run_id=result.run_id,
+        workflow_id=workflow_id,
+        files=result.files,
+        bytes_total=result.bytes_total,
+        errors=result.errors,
+    )

@@ -1,0 +1,180 @@
+"""The recovery of a system by its name, as of a moment: of each member the matching snapshot, in the declared order.
+
+The newest run of the system that made a whole snapshot of every member is preferred, because these belong together;
+where there is none, each member's newest snapshot is taken, and the result says so. A member that cannot be restored
+does not keep those after it from being restored.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
+
+from temporalio import workflow
+from temporalio.exceptions import ChildWorkflowError, FailureError, is_cancelled_exception
+
+from contracts import names
+from contracts.common import RESTORE_WORKFLOW, Phase, RunStatus
+from contracts.restore import RestoreRequest, RestoreResult
+from contracts.system import (
+    SYSTEM_RESTORE_WORKFLOW,
+    FindInput,
+    Found,
+    FoundSnapshot,
+    Member,
+    MemberOutcome,
+    Prepared,
+    PrepareInput,
+    SystemOpened,
+    SystemRestoreRequest,
+    SystemResult,
+)
+from workflows.children import child_failure, start_run
+from workflows.system import MemberAwayError, SystemWorkflow
+
+_ID_LENGTH: Final = 13  # as the command line cuts tokens for ids
+
+
+@workflow.defn(name=SYSTEM_RESTORE_WORKFLOW)
+class SystemRestoreWorkflow(SystemWorkflow):
+    """One recovery of one system."""
+
+    @workflow.init
+    def __init__(self, request: SystemRestoreRequest) -> None:
+        self._begin(request)
+        self._request = request
+
+    @workflow.run
+    async def run(self, _request: SystemRestoreRequest) -> SystemResult:
+        """Run to the end. That nothing came back is a result; fails where the system itself is not known."""
+        self._steerable()
+        try:
+            await self._restore()
+            return await self._end()
+        except (FailureError, asyncio.CancelledError) as error:
+            return await self._end_early(error)
+
+    async def _restore(self) -> None:
+        opened = await self._open(self._request.hosts)
+        self._enter(Phase.SELECT)
+        answers = await asyncio.gather(*(self._find(member, opened) for member in opened.members))
+        found = {m.label: answer for m, answer in zip(opened.members, answers, strict=True) if answer}
+        self._system_run, chosen = choose_snapshots(found)
+        self._enter(Phase.EXECUTE)
+        for member in opened.members:
+            if member.label in chosen:
+                await self._member(member, found[member.label], chosen[member.label])
+            elif member.label in found:
+                self._failed(member, "not restored: there is no snapshot of it, at or before that moment")
+
+    async def _find(self, member: Member, opened: SystemOpened) -> Found | None:
+        message = FindInput(
+            system=self._request.system,
+            member=member,
+            repository=opened.repository,
+            as_of_ns=self._request.as_of_ns,
+        )
+        try:
+            return await self._members_calls.ask(member, names.FIND_MEMBER, message, Found)
+        except MemberAwayError as error:
+            self._failed(member, f"not restored: {error}")
+            return None
+
+    async def _member(self, member: Member, found: Found, snapshot: FoundSnapshot) -> None:
+        """Restore one member; whatever stands in the way is its outcome."""
+        await self._until_resumed()
+        message = PrepareInput(member=member, snapshot_id=snapshot.snapshot_id, target=self._request.target)
+        try:
+            prepared = await self._members_calls.ask(member, names.PREPARE_MEMBER, message, Prepared)
+        except MemberAwayError as error:
+            self._failed(member, f"not restored: {error}")
+            return
+        workflow_id = f"restore:{found.host}:{found.repository}:{prepared.selection[:_ID_LENGTH]}"
+        handle = await start_run(
+            RESTORE_WORKFLOW,
+            self._order(found, prepared),
+            workflow_id,
+            RestoreResult,
+            task_queue=member.queue,
+        )
+        if handle is None:
+            self._failed(member, "not restored: the same restore is under way already")
+            return
+        self._follow(member, handle)
+        try:
+            result = await handle
+        except ChildWorkflowError as error:
+            if is_cancelled_exception(error):
+                self._failed(member, "not restored: its restore was cancelled", RunStatus.CANCELLED)
+                if _is_cancelled():
+                    raise asyncio.CancelledError from error
+            else:
+                self._failed(member, f"not restored: {child_failure(error).message.partition(chr(10))[0]}")
+            return
+        self._settle(_outcome(member, found, snapshot, workflow_id, result))
+
+    def _order(self, found: Found, prepared: Prepared) -> RestoreRequest:
+        policy = self._request.policy
+        return RestoreRequest(
+            repository=found.repository,
+            selection=prepared.selection,
+            trigger=self._own_trigger(),
+            verify=self._request.verify,
+            policy=replace(policy, window=found.window or policy.window),
+            to_command=prepared.to_command,
+        )
+
+
+def _is_cancelled() -> bool:
+    """Whether it is this run that is to end, and not the member's alone."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def choose_snapshots(found: Mapping[str, Found]) -> tuple[str, dict[str, FoundSnapshot]]:
+    """The run of the system that is restored (empty: of several), and a snapshot for each member that has one.
+
+    found: by label, the newest snapshots first, none after the moment that is meant.
+    """
+    having = {label: answer.snapshots for label, answer in found.items() if answer.snapshots}
+    by_run: dict[str, dict[str, FoundSnapshot]] = {}
+    for label, snapshots in having.items():
+        for snapshot in snapshots:
+            if snapshot.system_run and not snapshot.partial:
+                by_run.setdefault(snapshot.system_run, {}).setdefault(label, snapshot)
+    whole = [(run, chosen) for run, chosen in by_run.items() if chosen.keys() == having.keys()]
+    if whole:
+        return max(whole, key=lambda one: (max(s.time_ns for s in one[1].values()), one[0]))
+    return "", {label: snapshots[0] for label, snapshots in having.items()}
+
+
+def _outcome(
+    member: Member, found: Found, snapshot: FoundSnapshot, workflow_id: str, result: RestoreResult
+) -> MemberOutcome:
+    verdict = result.verdict
+    sound = verdict is None or verdict.ok
+    reasons = []
+    if result.status is RunStatus.CANCELLED:
+        reasons.append("not restored: its restore was cancelled")
+    if snapshot.partial:
+        reasons.append("its snapshot lacks paths that could not be read")
+    if verdict is not None and not sound:
+        reasons.append(f"reading back found {verdict.problems:,} problems")
+    if result.totals.errors:
+        reasons.append(f"{result.totals.errors:,} paths could not be restored")
+    return MemberOutcome(
+        label=member.label,
+        host=found.host,
+        status=RunStatus.PARTIAL
+        if result.status is RunStatus.COMPLETE and snapshot.partial
+        else result.status,
+        ok=sound and result.status in (RunStatus.COMPLETE, RunStatus.PARTIAL),
+        snapshot_id=snapshot.snapshot_id,
+        snapshot_time_ns=snapshot.time_ns,
+        reason="; ".join(reasons),
+        run_id=result.run_id,
+        workflow_id=workflow_id,
+        files=result.totals.files,
+        bytes_total=result.totals.bytes_total,
+        errors=result.totals.errors,
+    )
