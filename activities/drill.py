@@ -126,6 +126,7 @@ class DrillActivities:
             rto_s=profile.rto_s or 0.0,
             rpo_s=profile.rpo_s or 0.0,
             check_timeout_s=profile.check_timeout_s if profile.check else 0.0,
+            tell=self._services.tells_of(profile.source),
         )
 
     def _profile(self, message: DrillTriggerInput) -> DrillProfile:

@@ -107,7 +107,7 @@ class VerifyActivities:
                 order = self._services.verify_order(request.selection)
                 snapshots = tuple(to_hex(stored.id) for stored in choose_snapshots(session, order))
         self._services.journal.record(verify_records.begun(message, host=self._services.host))
-        return VerifyOpened(snapshots=snapshots)
+        return VerifyOpened(snapshots=snapshots, tell=self._services.tells_of(request.selection))
 
     def _check_trees(self, message: TreesInput, call: EngineCall) -> TreesChecked:
         result = check_trees(

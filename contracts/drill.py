@@ -41,7 +41,8 @@ class DrillTriggerInput:
 class DrillOpened:
     """What is tried. selection, verification: tokens of private request files, for the restore and for a verification
     of the snapshot if the restore fails. Of a sample of everything, the counts of all are not known (0).
-    rto_s, rpo_s: the goals, 0 where there is none. check_timeout_s: 0 where there is no check.
+    rto_s, rpo_s: the goals, 0 where there is none. check_timeout_s: 0 where there is no check. tell: somebody wants to
+    know how it ends.
     """
 
     source: str
@@ -58,6 +59,7 @@ class DrillOpened:
     rto_s: float = 0.0
     rpo_s: float = 0.0
     check_timeout_s: float = 0.0
+    tell: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -69,9 +69,12 @@ class VerifyTriggerInput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifyOpened:
-    """The run is open. snapshots: the ids that were meant; none for the whole repository."""
+    """The run is open. snapshots: the ids that were meant; none for the whole repository. tell: somebody wants to know
+    how it ends.
+    """
 
     snapshots: tuple[str, ...] = ()
+    tell: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,11 +34,13 @@ from contracts.drill import (
     DrillResult,
     DrillTriggerInput,
 )
+from contracts.notify import NotifyInput
 from contracts.restore import RestoreRequest, RestoreResult
 from contracts.verify import VERIFY_WORKFLOW, VerifyFinished, VerifyRequest, VerifyResult
 from workflows.attributes import show_run
 from workflows.details import format_duration
 from workflows.failures import Failure, failure_of
+from workflows.notices import tell_end
 from workflows.policies import ActivityCalls
 from workflows.run_id import run_id_of
 
@@ -134,6 +136,7 @@ class DrillWorkflow:
         self._status = RunStatus.COMPLETE
         self._enter(Phase.DONE)
         show_run(status=RunStatus.COMPLETE)
+        await self._tell(RunStatus.COMPLETE, ended_ns)
         return DrillResult(
             run_id=self._run_id,
             status=RunStatus.COMPLETE,
@@ -241,6 +244,23 @@ class DrillWorkflow:
         except FailureError as second:
             workflow.logger.warning("the end of the run could not be recorded: %s", failure_of(second).kind)
         self._show()
+        await self._tell(status, ended_ns, kind)
+
+    async def _tell(self, status: RunStatus, ended_ns: int, failure_kind: str = "") -> None:
+        opened = self._opened
+        message = NotifyInput(
+            run=self._run_ref(),
+            kind="drill",
+            status=status,
+            started_ns=self._started_ns,
+            ended_ns=ended_ns,
+            failure_kind=failure_kind,
+        )
+        await tell_end(
+            message,
+            wanted=None if opened is None else opened.tell,
+            heartbeat_timeout_s=self._request.policy.heartbeat_timeout_s,
+        )
 
     def _log_input(self, status: RunStatus, ended_ns: int, failure_kind: str = "") -> DrillLogInput:
         return DrillLogInput(
@@ -265,7 +285,8 @@ class DrillWorkflow:
         return Trigger(kind=TriggerKind.SERVICE, by="drill", evidence=self._run_id)
 
     def _run_ref(self) -> RunRef:
-        return RunRef(run_id=self._run_id, repository=self._request.repository, source=self._request.source)
+        source = self._request.source if self._opened is None else self._opened.source
+        return RunRef(run_id=self._run_id, repository=self._request.repository, source=source)
 
     def _enter(self, phase: Phase) -> None:
         self._phase = phase

@@ -14,6 +14,7 @@ from temporalio.exceptions import FailureError, is_cancelled_exception
 
 from contracts import names
 from contracts.common import PROGRESS_QUERY, CloseInput, Phase, Progress, RunRef, RunStatus
+from contracts.notify import NotifyInput
 from contracts.verify import (
     VERIFY_WORKFLOW,
     ShardVerified,
@@ -35,6 +36,7 @@ from workflows.attributes import show_run
 from workflows.control import RunControl, SteeredWorkflow
 from workflows.details import control_notes, pace_of, render
 from workflows.failures import failure_of
+from workflows.notices import tell_end
 from workflows.pacing import Pacing
 from workflows.policies import ActivityCalls
 from workflows.run_id import run_id_of
@@ -138,6 +140,7 @@ class VerifyWorkflow(SteeredWorkflow):
         self._control.is_over = True
         self._enter(Phase.DONE)
         show_run(status=RunStatus.COMPLETE)
+        await self._tell(RunStatus.COMPLETE, ended_ns)
         return self._result(RunStatus.COMPLETE, ended_ns)
 
     def _result(self, status: RunStatus, ended_ns: int) -> VerifyResult:
@@ -243,6 +246,23 @@ class VerifyWorkflow(SteeredWorkflow):
         except FailureError as second:
             workflow.logger.warning("the end of the run could not be recorded: %s", failure_of(second).kind)
         self._show()
+        await self._tell(status, ended_ns, kind)
+
+    async def _tell(self, status: RunStatus, ended_ns: int, failure_kind: str = "") -> None:
+        opened = self._progress.opened
+        message = NotifyInput(
+            run=self._run_ref(),
+            kind="verify",
+            status=status,
+            started_ns=self._progress.started_ns,
+            ended_ns=ended_ns,
+            failure_kind=failure_kind,
+        )
+        await tell_end(
+            message,
+            wanted=None if opened is None else opened.tell,
+            heartbeat_timeout_s=self._request.policy.heartbeat_timeout_s,
+        )
 
     def _log_input(self, status: RunStatus, ended_ns: int, failure_kind: str = "") -> VerifyLogInput:
         return VerifyLogInput(
