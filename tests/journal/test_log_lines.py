@@ -56,7 +56,7 @@ def test_json_in_a_file_that_is_moved_away_meanwhile(tmp_path: Path) -> None:
     configure_logging(settings, label="worker 1", level=logging.WARNING)
     with working_for(run="r/1", source="documents"):
         try:
-            raise ValueError("\udcff and a\nline")
+            raise ValueError("é and a\nline")
         except ValueError:
             LOG.exception("it failed")
     moved = file.rename(tmp_path / "holdfast.log.1")

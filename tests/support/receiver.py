@@ -35,21 +35,26 @@ def receiving() -> Iterator[Receiver]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self._answer()
             receiver.pings.append(self.path)
+            self._answer(refused=self._is_refused())
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            if self._answer():
+            refused = self._is_refused()
+            if not refused:
                 receiver.notices.append(json.loads(body))
+            self._answer(refused=refused)
 
-        def _answer(self) -> bool:
+        def _is_refused(self) -> bool:
             refused = receiver.refusals > 0
             receiver.refusals -= refused
+            return refused
+
+        def _answer(self, *, refused: bool) -> None:
+            """Last of all: the sender may look at what came as soon as it has the answer."""
             self.send_response(503 if refused else 200)
             self.send_header("Content-Length", "0")
             self.end_headers()
-            return not refused
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
             """Nothing on standard error."""
