@@ -51,6 +51,7 @@ def kind_and_mode(st_mode: int) -> tuple[str, int]:
     return kind, mode
 
 
+@lru_cache(maxsize=1024)
 def st_mode(kind: str, mode: int) -> int:
     """The `st_mode` of a node; the type comes from `kind`, an unknown one gives none."""
     result = _FORMATS.get(kind, 0) | (mode & _PERMISSIONS)

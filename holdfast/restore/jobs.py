@@ -18,7 +18,13 @@ from holdfast.restore.documents import FilePlan, Outcome
 from holdfast.restore.node_attributes import attributes_of
 from holdfast.restore.request import Overwrite, RestoreOptions
 from holdfast.restore.target import look, looks_equal, may_overwrite
-from holdfast.safe_fs.attributes import apply_to_descriptor, differences, read_xattrs
+from holdfast.safe_fs.attributes import (
+    Attributes,
+    apply_to_descriptor,
+    complete_new_file,
+    differences,
+    read_xattrs,
+)
 from holdfast.safe_fs.directories import Directories, Directory
 from holdfast.safe_fs.durable import FileSystems
 from holdfast.safe_fs.remove import Protected
@@ -26,6 +32,8 @@ from holdfast.safe_fs.replace import replace
 from holdfast.safe_fs.sparse import copy_range
 from holdfast.safe_fs.temporary import create, discard, open_existing, temporary_name
 
+_PERMISSIONS: Final = 0o777
+_PRIVATE: Final = 0o600
 _CAREFUL_RULES: Final = frozenset((Overwrite.NEVER, Overwrite.IF_NEWER))
 
 
@@ -43,6 +51,7 @@ class Job:
     outcome: bytes = b""
     kept_bytes: int = 0
     written_bytes: int = 0
+    wanted: Attributes | None = None
     failure: str = ""
     warnings: list[str] = field(default_factory=list)
 
@@ -148,16 +157,17 @@ class Workbench:
 
     def _begin(self, job: Job, parent: Directory) -> None:
         name = temporary_name(self._mark, job.plan.number, self._token)
-        job.fd = create(parent.fd, name)
+        job.wanted = attributes_of(job.node)
+        job.fd = create(parent.fd, name, _creation_mode(job.wanted))
         job.temporary = name
         self.file_systems.touch(parent.fd, parent.device)
-        if job.plan.size:
-            os.ftruncate(job.fd, job.plan.size)
 
     def complete(self, job: Job) -> None:
         """All bytes are written: attributes, then close. Durable only after the file systems were flushed."""
-        job.warnings += apply_to_descriptor(job.fd, attributes_of(job.node))
-        self.file_systems.finish_file(job.fd, self.directories.open(job.directory).device)
+        parent = self.directories.open(job.directory)
+        wanted = job.wanted or attributes_of(job.node)
+        job.warnings += complete_new_file(job.fd, job.plan.size, wanted, inherits_acl=parent.has_default_acl)
+        self.file_systems.finish_file(job.fd, parent.device)
         self.close(job)
 
     def name(self, job: Job) -> None:
@@ -189,3 +199,9 @@ class Workbench:
         if job.temporary:
             discard(self.directories.open(job.directory).fd, job.temporary)
             job.temporary = b""
+
+
+def _creation_mode(wanted: Attributes) -> int:
+    """The final permissions where the file has its final owner from the start; else nobody's but ours."""
+    is_ours = (wanted.uid, wanted.gid) == (os.geteuid(), os.getegid())
+    return wanted.mode & _PERMISSIONS if is_ours else _PRIVATE

@@ -161,13 +161,15 @@ class _ShardRestore:
 
     def _restore_files(self) -> None:
         batch: list[Job] = []
+        written_bytes = 0
         try:
             for group in self._groups():
                 batch += group
                 self._write(group)
-                if len(batch) >= BATCH_FILES or sum(job.written_bytes for job in batch) >= BATCH_BYTES:
+                written_bytes += sum(job.written_bytes for job in group)
+                if len(batch) >= BATCH_FILES or written_bytes >= BATCH_BYTES:
                     self._name(batch)
-                    batch = []
+                    batch, written_bytes = [], 0
             self._name(batch)
         except BaseException:
             self._abandon(batch)

@@ -45,6 +45,23 @@ def apply_to_descriptor(fd: int, wanted: Attributes) -> list[str]:
     return warnings
 
 
+def complete_new_file(fd: int, size_bytes: int, wanted: Attributes, *, inherits_acl: bool) -> list[str]:
+    """Give a file that this process has created its size and attributes; returns what could not be had, as warnings.
+
+    Does only what is left to do, because most new files have the right owner and mode from their creation.
+    inherits_acl: whether the directory's default ACL has given it extended attributes.
+    """
+    status = os.fstat(fd)
+    if status.st_size != size_bytes:
+        os.ftruncate(fd, size_bytes)
+    if inherits_acl or wanted.xattrs or (status.st_uid, status.st_gid) != (wanted.uid, wanted.gid):
+        return apply_to_descriptor(fd, wanted)
+    if stat.S_IMODE(status.st_mode) != wanted.mode:
+        os.fchmod(fd, wanted.mode)
+    os.utime(fd, ns=(wanted.atime_ns, wanted.mtime_ns))
+    return []
+
+
 def apply_to_link(parent: int, name: bytes, wanted: Attributes) -> list[str]:
     """Give a symbolic link its attributes (links have no mode of their own)."""
     warnings: list[str] = []

@@ -22,16 +22,27 @@ from holdfast.safe_fs.open import open_beneath
 CAPACITY: Final = 256
 NEW_DIRECTORY_MODE: Final = 0o700
 DIRECTORY_FLAGS: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_DEFAULT_ACL: Final = "system.posix_acl_default"
 _LINK_ERRORS: Final = {errno.ELOOP, errno.EXDEV}
 _NOWHERE: Final[frozenset[bytes]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """An open directory and the device it lies on."""
+    """An open directory and the device it lies on. has_default_acl: new entries inherit access rules from it."""
 
     fd: int
     device: int
+    has_default_acl: bool = False
+
+    @classmethod
+    def of(cls, fd: int) -> "Directory":
+        """What there is to know of an open directory."""
+        try:
+            os.getxattr(fd, _DEFAULT_ACL)
+        except OSError:
+            return cls(fd, os.fstat(fd).st_dev)
+        return cls(fd, os.fstat(fd).st_dev, has_default_acl=True)
 
 
 def split(path: bytes) -> tuple[bytes, bytes]:
@@ -50,7 +61,7 @@ class Directories:
 
     def __init__(self, root: int) -> None:
         """Takes over `root`, a descriptor of the root directory, and closes it at the end."""
-        self._root = Directory(root, os.fstat(root).st_dev)
+        self._root = Directory.of(root)
         self._open: OrderedDict[bytes, Directory] = OrderedDict()
 
     def __enter__(self) -> Self:
@@ -132,7 +143,7 @@ class Directories:
         return directory
 
     def _keep(self, path: bytes, fd: int) -> Directory:
-        directory = Directory(fd, os.fstat(fd).st_dev)
+        directory = Directory.of(fd)
         self._open[path] = directory
         if len(self._open) > CAPACITY:
             _, oldest = self._open.popitem(last=False)

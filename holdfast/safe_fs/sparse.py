@@ -1,6 +1,7 @@
 """Writing bytes so that runs of zeros stay holes, and copying what another file has already.
 
-All targets are files that were truncated to their full size first, so whatever is not written reads as zeros.
+All targets are new files that get their full size at the latest when they are completed, so whatever is not written
+reads as zeros.
 """
 
 import errno

@@ -36,10 +36,13 @@ def is_temporary(name: bytes, mark: bytes) -> bool:
     return name.startswith(PREFIX + mark + b"-")
 
 
-def create(parent: int, name: bytes) -> int:
-    """A new empty file, for reading and writing, readable by nobody else. Never one that exists."""
+def create(parent: int, name: bytes, mode: int = 0o600) -> int:
+    """A new empty file, for reading and writing. Never one that exists.
+
+    mode: the permissions that it may have from the start (less the umask); by default nobody else can read it.
+    """
     flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
-    return os.open(name, flags, 0o600, dir_fd=parent)
+    return os.open(name, flags, mode, dir_fd=parent)
 
 
 def open_existing(parent: int, name: bytes, flags: int = os.O_RDONLY) -> int:
