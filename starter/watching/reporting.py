@@ -1,11 +1,14 @@
 """Reports changes of a source to its collector: one call that starts the collector if it does not run."""
 
+import asyncio
+import random
 from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
 from temporalio.client import Client, WithStartWorkflowOperation
 from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.service import RPCError, RPCStatusCode
 
 from contracts.common import Trigger, TriggerKind
 from contracts.watch import (
@@ -22,6 +25,8 @@ from starter import orders
 from starter.service import base_queue
 
 WATCH: Final = "watch"
+_ATTEMPTS: Final = 60
+_LONGEST_PAUSE_S: Final = 2.0
 _ANSWER_WITHIN: Final = timedelta(seconds=30)
 
 
@@ -57,10 +62,24 @@ def watch_order(settings: Settings, source: SourceProfile) -> WatchOrder:
 async def report(client: Client, settings: Settings, source: SourceProfile, changes: Changes) -> WatchStatus:
     """Tell the collector of a source; answers what it has pending.
 
+    The server takes ten updates of one workflow at a time and refuses the others: those are repeated here.
+
     Raises:
         RPCError: the server, or the workers behind it, did not answer in time.
         WorkflowUpdateFailedError: the collector refuses the report.
     """
+    attempts = 1
+    while True:
+        try:
+            return await _report(client, settings, source, changes)
+        except RPCError as error:
+            if error.status is not RPCStatusCode.RESOURCE_EXHAUSTED or attempts >= _ATTEMPTS:
+                raise
+        attempts += 1
+        await asyncio.sleep(random.uniform(0, _LONGEST_PAUSE_S))  # noqa: S311 - only spreads callers out
+
+
+async def _report(client: Client, settings: Settings, source: SourceProfile, changes: Changes) -> WatchStatus:
     start: WithStartWorkflowOperation[object, WatchStatus] = WithStartWorkflowOperation(
         SOURCE_WATCH_WORKFLOW,
         watch_order(settings, source),
