@@ -126,7 +126,11 @@ class RestoreActivities:
                 lambda: self._services.journal.add_output(message.run.run_id, _output(outcome))
             )
             given = RestoreTotals(
-                files=1, files_written=1, bytes_written=outcome.bytes_given, bytes_total=outcome.bytes_given
+                files=1,
+                files_written=1,
+                bytes_to_write=outcome.bytes_given,
+                bytes_written=outcome.bytes_given,
+                bytes_total=outcome.bytes_given,
             )
             return ShardRestored(shard=0, totals=given)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from contracts.backup import Strategy
-from contracts.common import RunPolicy, RunRef, RunStatus, Trigger, VerifyLevel
+from contracts.common import RunPolicy, RunRef, RunStatus, Trigger, Verdict, VerifyLevel
 from contracts.control import ControlState
 from contracts.hooks import HookDone, HookRef
 
@@ -226,3 +226,8 @@ class SystemResult:
     ended_ns: int = 0
     is_restore: bool = False
     system_run: str = ""
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """None: each member's own run has one."""
+        return None

@@ -45,6 +45,7 @@ class Order:
     """A run that is wanted. repository: where it goes to or comes from. workflow_id: the same for the same subject.
 
     fresh: do not go on with an interrupted run. detach: return once it is started. list_files: report each path.
+    lift_pause: a run that is under way and paused is to go on.
     """
 
     request: runs.Request
@@ -53,6 +54,7 @@ class Order:
     fresh: bool = False
     detach: bool = False
     list_files: bool = False
+    lift_pause: bool = False
 
     @property
     def kind(self) -> RunKind:
@@ -147,7 +149,10 @@ async def _begin(
     request = order.request
     if await runs.is_open(service.client, order.workflow_id):
         display.note(f"a run of this {_SUBJECTS[order.kind]} is already under way; following it")
-        return runs.handle_of(service.client, order.kind, order.workflow_id)
+        handle = runs.handle_of(service.client, order.kind, order.workflow_id)
+        if order.lift_pause:
+            await runs.lift_pause(handle)
+        return handle
     if isinstance(request, DrillRequest):
         return await runs.start(service.client, request, order.workflow_id, queue)
     if request.resume_run:

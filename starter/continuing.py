@@ -11,6 +11,7 @@ from typing import Final
 from holdfast.journal.records import RunKind, RunOutcome, RunRecord
 
 CONTINUED_WITHIN_NS: Final = 24 * 3600 * 10**9
+_OF_SYSTEMS: Final = frozenset((RunKind.SYSTEM_BACKUP, RunKind.SYSTEM_RESTORE))  # they go on by themselves
 _ENDED_EARLY: Final = frozenset((RunOutcome.CANCELLED, RunOutcome.FAILED))
 
 
@@ -46,7 +47,7 @@ def interrupted(records: Sequence[RunRecord], open_workflows: Collection[str]) -
             continue
         seen.add(subject)
         is_open = workflow_of(record.run_id) in open_workflows
-        if record.kind is RunKind.DRILL and not is_open:
+        if record.kind in _OF_SYSTEMS or (record.kind is RunKind.DRILL and not is_open):
             continue
         ended_early = record.status in _ENDED_EARLY and was_opened(record)
         if is_open or record.status is RunOutcome.RUNNING or ended_early:

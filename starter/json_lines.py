@@ -6,6 +6,7 @@ from typing import Final
 from contracts.backup import BackupResult
 from contracts.drill import DrillResult
 from contracts.restore import RestoreResult
+from contracts.system import SystemResult
 from contracts.verify import VerifyResult
 from holdfast.format.times import format_time
 from holdfast.journal.records import FileAction, FileRecord, RunKind
@@ -13,6 +14,7 @@ from starter.meter import Reading
 from starter.progress import RunView
 from starter.runs import Result
 from starter.text import json_text
+from starter.verdicts import system_summary
 
 Message = dict[str, object]
 
@@ -72,6 +74,8 @@ def summary(result: Result) -> Message:
             return _verify_summary(result)
         case DrillResult():
             return _drill_summary(result)
+        case SystemResult():
+            return system_summary(result)
 
 
 def _backup_summary(result: BackupResult) -> Message:

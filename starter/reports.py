@@ -8,6 +8,7 @@ from contracts.backup import BackupResult
 from contracts.common import RunStatus
 from contracts.drill import DrillResult
 from contracts.restore import RestoreResult
+from contracts.system import SystemResult
 from contracts.verify import VerifyResult
 from holdfast.errors import EXIT_COMPLETE, EXIT_FAILED, EXIT_PARTIAL, JournalUnavailableError
 from holdfast.journal.journal import Journal
@@ -18,6 +19,7 @@ from starter.output import say, say_json, warn, warn_json
 from starter.proofs import drill_lines, verify_lines
 from starter.runs import Result, kind_of_result
 from starter.text import printable
+from starter.verdicts import system_lines
 from workflows.details import format_bytes
 
 _SHOWN_ERRORS: Final = 20
@@ -43,6 +45,8 @@ class Report:
             self._tell_problems(result.run_id)
         if result.status is RunStatus.PARTIAL or isinstance(result, DrillResult):
             self._tell_errors(kind_of_result(result), result.run_id)
+        if isinstance(result, BackupResult | SystemResult):
+            self._tell_hooks(result)
         if self._json:
             say_json(json_lines.summary(result))
         elif not self._quiet:
@@ -60,7 +64,18 @@ class Report:
                 "`holdfast status` names the run; the journal lists them."
             )
             return EXIT_FAILED
+        if result.status is RunStatus.FAILED:
+            return EXIT_FAILED
         return EXIT_PARTIAL if result.status is RunStatus.PARTIAL else EXIT_COMPLETE
+
+    def _tell_hooks(self, result: BackupResult | SystemResult) -> None:
+        for hook in result.hooks:
+            if hook.ok:
+                continue
+            if self._json:
+                warn_json({"message_type": "error", "error": {"message": hook.words}, "during": "hooks"})
+            else:
+                warn(f"{hook.words}; `holdfast run show` has what it printed")
 
     def _tell_files(self, run_id: str) -> None:
         files = self._files(run_id)
@@ -120,6 +135,8 @@ def summary_lines(result: Result) -> list[str]:
             return verify_lines(result)
         case DrillResult():
             return drill_lines(result)
+        case SystemResult():
+            return system_lines(result)
 
 
 def _is_sound(result: Result) -> bool:

@@ -19,16 +19,18 @@ from temporalio.service import RPCError, RPCStatusCode
 
 import holdfast.errors
 from contracts.backup import BackupRequest, BackupResult
-from contracts.common import BACKUP_WORKFLOW, RESTORE_WORKFLOW
+from contracts.common import BACKUP_WORKFLOW, RESTORE_WORKFLOW, RunStatus
+from contracts.control import RESUME, Asked
 from contracts.drill import DRILL_WORKFLOW, DrillRequest, DrillResult
 from contracts.restore import RestoreRequest, RestoreResult
+from contracts.system import SYSTEM_BACKUP_WORKFLOW, SYSTEM_RESTORE_WORKFLOW, SystemResult
 from contracts.verify import VERIFY_WORKFLOW, VerifyRequest, VerifyResult
 from holdfast.errors import HoldfastError, ServerUnavailableError, UsageError
 from holdfast.journal.records import RunKind
 from starter.output import revealed
 
 Request = BackupRequest | RestoreRequest | VerifyRequest | DrillRequest
-Result = BackupResult | RestoreResult | VerifyResult | DrillResult
+Result = BackupResult | RestoreResult | VerifyResult | DrillResult | SystemResult
 Handle = WorkflowHandle[Any, Result]
 
 RPC_TIMEOUT: Final = timedelta(seconds=10)
@@ -48,6 +50,8 @@ _WORKFLOWS: Final[Mapping[RunKind, str]] = {
     RunKind.RESTORE: RESTORE_WORKFLOW,
     RunKind.VERIFY: VERIFY_WORKFLOW,
     RunKind.DRILL: DRILL_WORKFLOW,
+    RunKind.SYSTEM_BACKUP: SYSTEM_BACKUP_WORKFLOW,
+    RunKind.SYSTEM_RESTORE: SYSTEM_RESTORE_WORKFLOW,
 }
 _REQUESTS: Final[Mapping[RunKind, type[Request]]] = {
     RunKind.BACKUP: BackupRequest,
@@ -60,6 +64,8 @@ _RESULTS: Final[Mapping[RunKind, type[Result]]] = {
     RunKind.RESTORE: RestoreResult,
     RunKind.VERIFY: VerifyResult,
     RunKind.DRILL: DrillResult,
+    RunKind.SYSTEM_BACKUP: SystemResult,
+    RunKind.SYSTEM_RESTORE: SystemResult,
 }
 
 
@@ -151,7 +157,9 @@ async def start(client: Client, request: Request, workflow_id: str, queue: str) 
 
 
 async def request_of(client: Client, workflow_id: str, kind: RunKind) -> Request | None:
-    """What the newest run of a workflow id was asked; None when the server does not know it any more."""
+    """What the newest run of a workflow id was asked; None when the server does not know it, or of a system."""
+    if kind not in _REQUESTS:
+        return None
     try:
         history = client.get_workflow_handle(workflow_id).fetch_history_events(page_size=1)
         async for event in history:
@@ -173,6 +181,11 @@ async def ask_to_stop(handle: Handle) -> None:
             raise
 
 
+async def lift_pause(handle: Handle) -> None:
+    """Let a paused run go on; by signal, which needs no worker yet, and which one that is not paused ignores."""
+    await handle.signal(RESUME, Asked(), rpc_timeout=RPC_TIMEOUT)
+
+
 async def result_of(handle: Handle, on_away: Callable[[], None]) -> Result:
     """Wait for the end of a run, however often the server is away meanwhile.
 
@@ -182,7 +195,7 @@ async def result_of(handle: Handle, on_away: Callable[[], None]) -> Result:
     """
     while True:
         try:
-            return await handle.result()
+            return _not_cancelled(await handle.result())
         except WorkflowFailureError as failure:
             raise _error_of(failure) from None
         except RPCError as error:
@@ -201,6 +214,13 @@ def error_by_name(kind: str, message: str) -> HoldfastError:
     if isinstance(found, type) and issubclass(found, HoldfastError):
         return found(text, hint=hint)
     return HoldfastError(text, hint=hint)
+
+
+def _not_cancelled(result: Result) -> Result:
+    """A run that was cancelled by the update ends with a result that says so."""
+    if result.status is RunStatus.CANCELLED:
+        raise RunCancelledError("the run was stopped", hint="`holdfast resume` goes on with it.")
+    return result
 
 
 def _error_of(failure: WorkflowFailureError) -> HoldfastError:

@@ -14,6 +14,7 @@ from starter.invocation import Invocation
 from starter.options import CommonOptions
 from starter.output import say, say_json
 from starter.service import Need, base_queue, open_service
+from starter.steering import cancel_run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +36,7 @@ async def _cancel(invocation: Invocation, options: CancelOptions) -> int:
         run = listing.find_run(await listing.listed_runs(invocation.settings, client, 1000), options.run)
         if run.view is None:
             raise _not_running(run)
-        await runs.ask_to_stop(runs.handle_of(client, run.kind, run.workflow_id))
+        await cancel_run(runs.handle_of(client, run.kind, run.workflow_id), run)
         _tell(options, run, "was asked to stop")
         return EXIT_COMPLETE
     return await _cancel_sleeping(invocation, options)

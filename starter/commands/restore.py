@@ -2,15 +2,17 @@
 
 import asyncio
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 
 from contracts.common import VerifyLevel
 from holdfast.errors import UsageError
 from holdfast.restore.request import Overwrite, RestoreOptions
+from holdfast.settings.model import SourceProfile
 from holdfast.settings.suggestions import one_of
 from holdfast.settings.text import decode_text_file, trim
 from starter import conduct, orders
@@ -82,6 +84,14 @@ class RestoreCommandOptions(CommonOptions):
         tuple[str, ...],
         typer.Option(metavar="TAG[,TAG…]", help='"latest" with all of these tags; repeatable.'),
     ] = ()
+    source: Annotated[
+        str,
+        typer.Option(metavar="NAME", help='"latest" of this source of the settings.', show_default=False),
+    ] = ""
+    to_command: Annotated[
+        bool,
+        typer.Option("--to-command", help="Give a command's output back to the source's restore_command."),
+    ] = False
     detach: Annotated[
         bool, typer.Option("--detach", help="Return once the run is started; a service must be up.")
     ] = False
@@ -90,16 +100,20 @@ class RestoreCommandOptions(CommonOptions):
 def restore(options: RestoreCommandOptions) -> int:
     """Restore a snapshot, or parts of it, to a target."""
     invocation = Invocation.of(options)
+    source = invocation.settings.source(options.source) if options.source else None
     request = wanted(options)
+    if source is not None:
+        request = _of_source(request, source, invocation.settings.host)
     request.check()
-    repository = invocation.repository()
+    repository = invocation.repository("" if source is None else source.repository)
     orders.check_repository(repository)
     name = orders.repository_name(invocation, repository)
     selection = orders.store(invocation.settings, request)
     verify = VerifyLevel.FULL if options.verify and not options.dry_run else VerifyLevel.NONE
     order = conduct.Order(
-        request=orders.restore_request(
-            invocation.settings, repository=name, selection=selection, verify=verify
+        request=replace(
+            orders.restore_request(invocation.settings, repository=name, selection=selection, verify=verify),
+            to_command=options.source if options.to_command else "",
         ),
         repository=repository,
         workflow_id=orders.workflow_id(orders.RESTORE, invocation.settings, name, selection),
@@ -141,6 +155,9 @@ def wanted(options: RestoreCommandOptions) -> RestoreOptions:
 
 
 def _target(options: RestoreCommandOptions) -> bytes | None:
+    if options.to_command:
+        _check_to_command(options)
+        return None
     if options.target and options.in_place:
         raise UsageError("--target and --in-place exclude each other", hint="Give one of them.")
     if options.in_place:
@@ -151,6 +168,31 @@ def _target(options: RestoreCommandOptions) -> bytes | None:
             hint="Give --target DIR, or --in-place for where the files came from.",
         )
     return _absolute(options.target)
+
+
+def _check_to_command(options: RestoreCommandOptions) -> None:
+    """The one file of the source goes to its command, and nowhere else.
+
+    Raises:
+        UsageError: something else is asked for as well.
+    """
+    if not options.source:
+        raise UsageError(
+            "--to-command needs --source", hint="The command is the restore_command of [sources.NAME]."
+        )
+    if options.target or options.in_place or options.only or options.include or options.dry_run:
+        raise UsageError(
+            "--to-command goes with no target and no selection", hint="Leave out --target and the paths."
+        )
+
+
+def _of_source(request: RestoreOptions, source: SourceProfile, host: str) -> RestoreOptions:
+    """With "latest" as the source's own backups are found; what was given on the command line counts before."""
+    return msgspec.structs.replace(
+        request,
+        hosts=request.hosts or (source.host or host,),
+        paths=request.paths or source.spec.roots,
+    )
 
 
 def _exact_paths(options: RestoreCommandOptions) -> tuple[bytes, ...]:

@@ -2,18 +2,21 @@
 
 import asyncio
 from dataclasses import dataclass, replace
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from contracts.common import VerifyLevel
-from holdfast.errors import UsageError
+from holdfast.errors import EXIT_COMPLETE, UsageError
 from holdfast.journal.records import RunKind, RunRecord
 from starter import conduct, listing, orders, runs
 from starter.continuing import interrupted, was_opened, workflow_of
 from starter.invocation import Invocation
 from starter.options import CommonOptions
+from starter.output import say, say_json
 from starter.service import Need, open_service
+
+_OF_SYSTEMS: Final = frozenset((RunKind.SYSTEM_BACKUP, RunKind.SYSTEM_RESTORE))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,19 +37,38 @@ class ResumeOptions(CommonOptions):
 
 
 def resume(options: ResumeOptions) -> int:
-    """Go on with an interrupted run, and follow it to its end."""
+    """Go on with a paused or interrupted run, and follow it to its end."""
     with runs.server_errors():
         return asyncio.run(_resume(Invocation.of(options), options))
 
 
 async def _resume(invocation: Invocation, options: ResumeOptions) -> int:
+    if options.run and await _of_a_system(invocation, options):
+        return EXIT_COMPLETE
     order = await _recorded(invocation, options) or await _on_server(invocation, options)
     if order is None:
         raise UsageError(
             "no run was interrupted", hint="`holdfast status` lists the runs; `holdfast backup` starts one."
         )
     orders.check_repository(order.repository)
-    return await conduct.carry_out(invocation, order)
+    return await conduct.carry_out(invocation, replace(order, lift_pause=True))
+
+
+async def _of_a_system(invocation: Invocation, options: ResumeOptions) -> bool:
+    """Let a paused run of a system go on, if that is meant; whether it was."""
+    client = await conduct.find_client(invocation)
+    if client is None:
+        return False
+    listed = await listing.listed_runs(invocation.settings, client, 1000)
+    run = next((run for run in listed if run.view is not None and run.kind in _OF_SYSTEMS), None)
+    if run is None or listing.find_run(listed, options.run) is not run:
+        return False
+    await runs.lift_pause(runs.handle_of(client, run.kind, run.workflow_id))
+    if options.json:
+        say_json({"message_type": "resumed", "run_id": run.run_id})
+    elif not options.quiet:
+        say(f"run {run.short_id} goes on; `holdfast status {run.short_id}` shows it")
+    return True
 
 
 async def _recorded(invocation: Invocation, options: ResumeOptions) -> conduct.Order | None:

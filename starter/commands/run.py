@@ -9,7 +9,7 @@ import typer
 
 from holdfast.errors import EXIT_COMPLETE, UsageError
 from holdfast.journal.journal import Journal
-from holdfast.journal.records import FileAction, FileRecord, RunRecord
+from holdfast.journal.records import FileAction, FileRecord, OutputRecord, RunRecord
 from holdfast.settings.suggestions import one_of
 from starter import recorded
 from starter.invocation import Invocation
@@ -29,6 +29,7 @@ _SHOWN_PATHS: Final = 20
 _ACTION_WIDTH: Final = 10
 _SIZE_WIDTH: Final = 10
 _MODE: Final = 0o600
+_NS_PER_S: Final = 10**9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +71,7 @@ def show(options: ShowOptions) -> int:
     journal = open_journal(settings)
     run = recorded.find_record(journal, options.run)
     if options.json:
-        say_json(recorded.document(settings, run))
+        say_json(recorded.document(settings, run) | {"hooks": _outputs(journal, run)})
         return EXIT_COMPLETE
     pairs = recorded.details(settings, run)
     width = max(len(name) for name, _ in pairs)
@@ -78,6 +79,9 @@ def show(options: ShowOptions) -> int:
         say(f"{name:<{width}}  {value}")
     for line in _problems(journal, run):
         say(line)
+    for output in journal.outputs(run.run_id):
+        say(_hook_line(output))
+        say_all(f"  {printable(line.encode())}" for line in output.output.splitlines())
     return EXIT_COMPLETE
 
 
@@ -153,6 +157,27 @@ def _problems(journal: Journal, run: RunRecord) -> list[str]:
         left -= 1
         found.append(f"{file.action.value}: {printable(file.path)}: {file.message}")
     return found
+
+
+def _hook_line(output: OutputRecord) -> str:
+    ending = "ran out of time" if output.timed_out else f"exit code {output.exit_code}"
+    took_s = max(0, output.ended_ns - output.started_ns) / _NS_PER_S
+    return f"{output.hook} ({output.moment}): {ending} after {took_s:.1f} s"
+
+
+def _outputs(journal: Journal, run: RunRecord) -> list[dict[str, object]]:
+    return [
+        {
+            "hook": output.hook,
+            "moment": output.moment,
+            "exit_code": output.exit_code,
+            "timed_out": output.timed_out,
+            "started_ns": output.started_ns,
+            "ended_ns": output.ended_ns,
+            "output": output.output,
+        }
+        for output in journal.outputs(run.run_id)
+    ]
 
 
 def _write(path: Path, page: str) -> None:

@@ -1,0 +1,232 @@
+"""`holdfast system`: sources that belong together, backed up and recovered as one."""
+
+import asyncio
+import getpass
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from contracts.backup import Strategy
+from contracts.common import Trigger, VerifyLevel
+from contracts.system import MemberHost, SystemBackupRequest, SystemRestoreRequest
+from holdfast.errors import EXIT_COMPLETE, UsageError
+from holdfast.journal.records import RunKind, RunRecord
+from holdfast.restore.request import RestoreOptions
+from holdfast.settings.model import STRATEGIES, Settings
+from holdfast.settings.naming import is_name
+from holdfast.settings.suggestions import one_of
+from holdfast.settings.systems import SystemProfile
+from starter import orders, system_runs
+from starter.invocation import Invocation
+from starter.journaling import open_journal
+from starter.moments import parse_moment
+from starter.options import CommonOptions
+from starter.output import say, say_json
+from starter.recorded import document as run_document
+from starter.recorded import short_id
+from starter.registration import add_command
+from starter.text import local_time, table
+
+app: Final = typer.Typer(help="Systems: sources that belong together.", no_args_is_help=True)
+
+_SHOWN_RUNS: Final = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SystemOptions(CommonOptions):
+    """Options that name a system."""
+
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A system of the settings.")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackupOptions(SystemOptions):
+    """Options of `system backup`."""
+
+    strategy: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="full, differential or incremental, for all members.", show_default=False
+        ),
+    ] = "auto"
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Return once the run is started; a service must be up.")
+    ] = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreOfSystemOptions(SystemOptions):
+    """Options of `system restore`."""
+
+    as_of: Annotated[
+        str,
+        typer.Option(
+            metavar="MOMENT", help="As of 2026-11-20T03:00, or 36h ago; else the newest.", show_default=False
+        ),
+    ] = ""
+    host: Annotated[
+        tuple[str, ...],
+        typer.Option("--host", "-H", metavar="MEMBER=HOST", help="Restore it to another host; repeatable."),
+    ] = ()
+    target: Annotated[
+        str,
+        typer.Option(
+            "--target", "-t", metavar="DIR", help="A folder here for each member.", show_default=False
+        ),
+    ] = ""
+    in_place: Annotated[bool, typer.Option("--in-place", help="Restore to where all of it came from.")] = (
+        False
+    )
+    verify: Annotated[bool, typer.Option("--verify/--no-verify", help="Read back what was restored.")] = True
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Return once the run is started; a service must be up.")
+    ] = False
+
+
+def list_(options: CommonOptions) -> int:
+    """List the systems of the settings, with how their last backups ended."""
+    settings = Invocation.of(options).settings
+    documents = [_document(settings, profile) for profile in settings.systems.values()]
+    if options.json:
+        say_json(documents)
+        return EXIT_COMPLETE
+    rows = []
+    for profile in settings.systems.values():
+        last = _newest(settings, profile.name, 1)
+        rows.append(
+            (
+                profile.name,
+                ", ".join(member.label for member in profile.members),
+                local_time(last[0].started_ns) if last else "never",
+                last[0].status.value if last else "",
+            )
+        )
+    for line in table(("System", "Members", "Last backup", "Status"), rows, f"{len(rows)} systems"):
+        say(line)
+    return EXIT_COMPLETE
+
+
+def show(options: SystemOptions) -> int:
+    """Show a system: its members, in the order of a recovery, its hooks, and how its last runs ended."""
+    settings = Invocation.of(options).settings
+    profile = settings.system(options.name)
+    if options.json:
+        say_json(_document(settings, profile))
+        return EXIT_COMPLETE
+    pairs = [
+        ("System", profile.name),
+        ("Members", ", ".join(member.label for member in profile.members)),
+        ("Restored in the order", ", ".join(member.label for member in profile.restore_order)),
+        ("Hooks before", ", ".join(profile.before)),
+        ("Hooks after", ", ".join(profile.after)),
+        ("Repository elsewhere", profile.repository),
+    ]
+    width = max(len(name) for name, _ in pairs)
+    for name, value in pairs:
+        if value:
+            say(f"{name:<{width}}  {value}")
+    for run in _newest(settings, profile.name, _SHOWN_RUNS):
+        say("")
+        good, all_members = run.counters.get("members_ok", 0), run.counters.get("members", 0)
+        say(
+            f"{local_time(run.started_ns)}  {run.kind.value}  {run.status.value}, "
+            f"{good} of {all_members} members (run {short_id(run)})"
+        )
+        for problem in () if run.verdict is None else run.verdict.problems:
+            say(f"  {problem}")
+    return EXIT_COMPLETE
+
+
+def backup(options: BackupOptions) -> int:
+    """Back up all members of a system at once, and say of each whether it is recoverable."""
+    if options.strategy not in STRATEGIES:
+        raise UsageError(
+            f"--strategy: {options.strategy!r} is not known",
+            hint=one_of(options.strategy, STRATEGIES, "--strategy"),
+        )
+    invocation = Invocation.of(options)
+    settings = invocation.settings
+    request = SystemBackupRequest(
+        system=settings.system(options.name).name,
+        strategy=Strategy(options.strategy),
+        trigger=_person(),
+        policy=orders.run_policy(settings),
+    )
+    return asyncio.run(
+        system_runs.carry_out(invocation, system_runs.SystemOrder(request=request, detach=options.detach))
+    )
+
+
+def restore(options: RestoreOfSystemOptions) -> int:
+    """Recover a system by its name: of each member the matching snapshot, in the declared order."""
+    invocation = Invocation.of(options)
+    settings = invocation.settings
+    now_ns = time.time_ns()
+    request = SystemRestoreRequest(
+        system=settings.system(options.name).name,
+        as_of_ns=parse_moment(options.as_of, option="--as-of", now_ns=now_ns) if options.as_of else 0,
+        hosts=tuple(_host(text) for text in options.host),
+        target=_target(settings, options),
+        verify=VerifyLevel.FULL if options.verify else VerifyLevel.NONE,
+        trigger=_person(),
+        policy=orders.run_policy(settings),
+    )
+    return asyncio.run(
+        system_runs.carry_out(invocation, system_runs.SystemOrder(request=request, detach=options.detach))
+    )
+
+
+def _host(text: str) -> MemberHost:
+    member, mark, host = text.partition("=")
+    if not mark or not member or not is_name(host):
+        raise UsageError(f"--host: {text!r} is none", hint="Write a member and a host: db=db2.")
+    return MemberHost(member=member, host=host)
+
+
+def _target(settings: Settings, options: RestoreOfSystemOptions) -> str:
+    """The token of the folder; the server is not told of paths."""
+    if bool(options.target) == options.in_place:
+        raise UsageError(
+            "nothing says where to restore to"
+            if not options.target
+            else "--target and --in-place exclude each other",
+            hint="Give --target DIR, or --in-place for where the members came from.",
+        )
+    if options.in_place:
+        return ""
+    folder = os.path.normpath(os.path.join(bytes(Path.cwd()), os.fsencode(options.target)))
+    return orders.store(settings, RestoreOptions(target=folder))
+
+
+def _newest(settings: Settings, name: str, limit: int) -> list[RunRecord]:
+    journal = open_journal(settings)
+    return journal.runs(limit, source=name, kind=RunKind.SYSTEM_BACKUP)
+
+
+def _document(settings: Settings, profile: SystemProfile) -> dict[str, object]:
+    return {
+        "name": profile.name,
+        "members": [member.label for member in profile.members],
+        "restore_order": [member.label for member in profile.restore_order],
+        "before": list(profile.before),
+        "after": list(profile.after),
+        "repository": profile.repository,
+        "runs": [run_document(settings, run) for run in _newest(settings, profile.name, _SHOWN_RUNS)],
+    }
+
+
+def _person() -> Trigger:
+    try:
+        return Trigger(by=getpass.getuser())
+    except (KeyError, OSError):
+        return Trigger()
+
+
+add_command(app, "list", list_)
+add_command(app, "show", show)
+add_command(app, "backup", backup)
+add_command(app, "restore", restore)

@@ -1,0 +1,83 @@
+"""`holdfast throttle`: limit how fast a run reads."""
+
+import asyncio
+import re
+from dataclasses import dataclass
+from typing import Annotated, Final
+
+import typer
+
+from contracts.control import THROTTLE, Throttle, ThrottleRequest, ThrottleWindow, check_throttle
+from holdfast.errors import EXIT_COMPLETE, UsageError
+from holdfast.settings.units import parse_size
+from starter import steering
+from starter.invocation import Invocation
+from starter.options import CommonOptions
+
+NO_LIMIT: Final = "none"
+_WINDOW: Final = re.compile(r"(?P<start>\d\d:\d\d)-(?P<end>\d\d:\d\d)=(?P<rate>.+)", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThrottleOptions(CommonOptions):
+    """Options of `throttle`."""
+
+    run: Annotated[str, typer.Argument(metavar="RUN|SOURCE", help="A run's id, or its source's name.")]
+    rate: Annotated[str, typer.Argument(metavar="RATE", help='Bytes per second: "10MiB", or "none".')]
+    window: Annotated[
+        tuple[str, ...],
+        typer.Option(
+            metavar="HH:MM-HH:MM=RATE",
+            help="Another rate at these times of day, by the worker's clock; repeatable.",
+        ),
+    ] = ()
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why; shown and recorded.")] = ""
+
+
+def throttle(options: ThrottleOptions) -> int:
+    """Limit how fast a run reads its source (a backup) or the repository (a restore), from now on."""
+    wanted = wanted_throttle(options)
+    invocation = Invocation.of(options)
+    message = ThrottleRequest(throttle=wanted, asked=steering.asked(options.reason))
+    answer = asyncio.run(steering.steer(invocation, options.run, THROTTLE, message))
+    steering.tell(invocation, answer, "is throttled" if wanted.limits else "goes as fast as it can")
+    return EXIT_COMPLETE
+
+
+def wanted_throttle(options: ThrottleOptions) -> Throttle:
+    """What is asked for.
+
+    Raises:
+        UsageError: a rate or a window is none.
+    """
+    wanted = Throttle(
+        bytes_per_second=_rate(options.rate, "RATE"),
+        windows=tuple(_window(text) for text in options.window),
+    )
+    try:
+        check_throttle(wanted)
+    except ValueError as error:
+        raise UsageError(
+            str(error), hint="Write a rate like 10MiB, a window like 22:00-06:00=50MiB."
+        ) from None
+    return wanted
+
+
+def _window(text: str) -> ThrottleWindow:
+    match = _WINDOW.fullmatch(text.strip())
+    if match is None:
+        raise UsageError(f"--window: {text!r} is none", hint="Write one like 22:00-06:00=50MiB.")
+    return ThrottleWindow(
+        start=match["start"], end=match["end"], bytes_per_second=_rate(match["rate"], "--window")
+    )
+
+
+def _rate(text: str, option: str) -> int:
+    if text.strip() == NO_LIMIT:
+        return 0
+    try:
+        return parse_size(text.strip().removesuffix("/s"))
+    except ValueError:
+        raise UsageError(
+            f"{option}: {text!r} is no rate", hint='Write one like "10MiB" or "512k", or "none".'
+        ) from None
