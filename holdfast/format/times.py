@@ -37,6 +37,8 @@ def parse_time(text: str) -> int:
     Raises:
         ValueError: `text` is no such time.
     """
+    if text[19:] == "Z":
+        return _whole_second(text[:19])
     fraction_text = text[20:-1]
     if text[19:20] == "." and text[-1] == "Z" and fraction_text.isascii() and fraction_text.isdecimal():
         return _whole_second(text[:19]) + int(fraction_text[:9].ljust(9, "0"))

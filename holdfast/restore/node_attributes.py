@@ -22,12 +22,13 @@ def attributes_of(node: Node) -> Attributes:
         raise CorruptFileError("the snapshot has an owner for it that is no user or group id")
     if any(b"\0" in name or not name for name, _ in xattrs):
         raise CorruptFileError("the snapshot has an attribute for it that has no proper name")
+    mtime_ns = mtime_of(node)
     return Attributes(
         mode=stat.S_IMODE(node.st_mode),
         uid=node.uid,
         gid=node.gid,
-        mtime_ns=mtime_of(node),
-        atime_ns=_time(node, "atime_ns"),
+        mtime_ns=mtime_ns,
+        atime_ns=mtime_ns if node.atime == node.mtime else _time(node, "atime_ns"),
         xattrs=xattrs,
     )
 
