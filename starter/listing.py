@@ -20,6 +20,7 @@ from starter.progress import RunView, look
 _SHORT_LENGTH: Final = 8
 _FEWEST_DIGITS: Final = 4
 _INTERRUPTED: Final = "interrupted"
+_PAUSED: Final = "paused"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +49,8 @@ class ListedRun:
     def status(self) -> str:
         """How it stands, or ended."""
         if self.view is not None:
-            return RunOutcome.RUNNING.value
+            paused = self.view.progress is not None and self.view.progress.paused
+            return _PAUSED if paused else RunOutcome.RUNNING.value
         if self.record is None or self.record.status is RunOutcome.RUNNING:
             return _INTERRUPTED
         return self.record.status.value

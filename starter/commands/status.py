@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from typing import Annotated, Final
 
 import typer
+from temporalio.client import Client
 
+from contracts.control import ControlState
 from holdfast.errors import EXIT_COMPLETE, JournalUnavailableError, ServerUnavailableError
 from holdfast.journal.records import RunRecord
 from holdfast.settings.model import Settings
-from starter import listing, recorded
+from starter import listing, recorded, steering
 from starter.conduct import find_client
 from starter.display import counts, duration
 from starter.invocation import Invocation
@@ -22,11 +24,13 @@ from starter.meter import Meter
 from starter.options import CommonOptions
 from starter.output import say, say_json, warn
 from starter.reports import WRONG
-from starter.runs import server_errors
+from starter.runs import handle_of, server_errors
 from starter.text import local_time, printable, table
+from workflows.details import format_bytes
 
 _NS_PER_S: Final = 10**9
 _SHOWN_PATHS: Final = 20
+_SEARCHED: Final = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,15 +47,16 @@ def status(options: StatusOptions) -> int:
     """Show runs: what is under way, how the last ones ended."""
     invocation = Invocation.of(options)
     settings = invocation.settings
-    listed = asyncio.run(_listed(invocation, 1000 if options.run else options.limit))
     if options.run:
-        run = listing.find_run(listed, options.run)
+        run, control = asyncio.run(_one(invocation, options.run))
         if options.json:
-            say_json(_document(settings, run))
+            more = {} if control is None else {"control": steering.document(control)}
+            say_json(_document(settings, run) | more)
         else:
-            for line in _details(settings, run):
+            for line in _details(settings, run, control):
                 say(line)
         return EXIT_COMPLETE
+    listed = asyncio.run(_listed(invocation, options.limit))
     if options.json:
         say_json([_document(settings, run) for run in listed])
         return EXIT_COMPLETE
@@ -61,13 +66,27 @@ def status(options: StatusOptions) -> int:
 
 
 async def _listed(invocation: Invocation, limit: int) -> list[ListedRun]:
-    try:
-        client = await find_client(invocation)
-    except ServerUnavailableError as error:
-        warn(f"{error.message}; what is shown is the journal's")
-        client = None
+    client = await _client(invocation)
     with server_errors():
         return await listing.listed_runs(invocation.settings, client, limit)
+
+
+async def _one(invocation: Invocation, name: str) -> tuple[ListedRun, ControlState | None]:
+    """The run that is meant, and what was asked of it if it is under way."""
+    client = await _client(invocation)
+    with server_errors():
+        run = listing.find_run(await listing.listed_runs(invocation.settings, client, _SEARCHED), name)
+        if client is None or run.view is None or run.kind not in steering.STEERED:
+            return run, None
+        return run, await steering.state_of(handle_of(client, run.kind, run.workflow_id))
+
+
+async def _client(invocation: Invocation) -> Client | None:
+    try:
+        return await find_client(invocation)
+    except ServerUnavailableError as error:
+        warn(f"{error.message}; what is shown is the journal's")
+        return None
 
 
 def _table(settings: Settings, listed: Sequence[ListedRun]) -> list[str]:
@@ -132,11 +151,14 @@ def _document(settings: Settings, run: ListedRun) -> dict[str, object]:
             "total_bytes": progress.bytes_total,
             "bytes_done": progress.bytes_done,
             "error_count": progress.errors,
+            "paused": progress.paused,
+            "bytes_per_second": progress.bytes_per_second,
+            "seconds_left": progress.seconds_left,
         }
     return document
 
 
-def _details(settings: Settings, run: ListedRun) -> list[str]:
+def _details(settings: Settings, run: ListedRun, control: ControlState | None) -> list[str]:
     pairs = [
         ("Run", run.run_id),
         ("Kind", run.kind.value),
@@ -144,6 +166,8 @@ def _details(settings: Settings, run: ListedRun) -> list[str]:
         ("What", listing.describe(settings, run)),
         ("Repository", listing.location_of(settings, run)),
         ("Result", _outcome(run)),
+        ("Pace", _pace(run)),
+        *(("Asked", line) for line in ([] if control is None else steering.words(control))),
     ]
     record = run.record
     if record is not None:
@@ -161,6 +185,15 @@ def _details(settings: Settings, run: ListedRun) -> list[str]:
     width = max(len(name) for name, _ in pairs)
     lines = [f"{name:<{width}}  {value}" for name, value in pairs if value]
     return lines if record is None else [*lines, *_problems(settings, record)]
+
+
+def _pace(run: ListedRun) -> str:
+    """The average rate of one that goes on, and the time that the rest takes at it."""
+    progress = None if run.view is None else run.view.progress
+    if progress is None or not progress.bytes_per_second:
+        return ""
+    left = "" if progress.seconds_left is None else f", {duration(progress.seconds_left)} left"
+    return f"{format_bytes(progress.bytes_per_second)}/s{left}"
 
 
 def _problems(settings: Settings, record: RunRecord) -> list[str]:
