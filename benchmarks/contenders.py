@@ -63,11 +63,6 @@ class Contender(ABC):
     def close(self) -> None:  # noqa: B027 (most have nothing there)
         """End what runs in the background."""
 
-    def can(self, verb: Verb) -> bool:
-        """Whether it has this verb."""
-        del verb
-        return True
-
     def stored_bytes(self) -> int:
         """What the repository takes."""
         return size_of(self.homes.repository)

@@ -12,8 +12,8 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing.util import Finalize
 from pathlib import Path
@@ -31,7 +31,6 @@ from holdfast.backup.select import select_page
 from holdfast.backup.store import store_shard
 from holdfast.repository.repository import Repository
 from holdfast.repository.session import RepositorySession
-from holdfast.repository.snapshots import find_snapshot
 from holdfast.restore.closing import close_restore
 from holdfast.restore.finish import finish
 from holdfast.restore.opening import trigger_restore
@@ -41,8 +40,9 @@ from holdfast.restore.select import select_page as select_restore_page
 from holdfast.restore.shard import restore_shard
 from holdfast.source.spec import SourceSpec
 from holdfast.storage.local import LocalStorage
-from holdfast.verify.report import Level
-from holdfast.verify.snapshot import verify_snapshot
+from holdfast.verify.finish import finish_verification
+from holdfast.verify.plan import check_trees, close_verification, plan_run, read_shard
+from holdfast.verify.share import Share
 
 _RUN: Final = "benchmark"
 _HOST: Final = "benchmark"
@@ -77,7 +77,7 @@ def _backup(repository: Repository, source: Path, processes: int) -> bool:
         strategy="auto",
         started_ns=time.time_ns(),
     )
-    key = RunKey(run_id=f"{_RUN}-{time.time_ns()}")
+    key = _new_key()
     with _Crew(processes, _run_of(repository, key, order)) as crew:
         run = crew.run
         open_run(run.session, key, order)
@@ -92,7 +92,7 @@ def _backup(repository: Repository, source: Path, processes: int) -> bool:
                 yield from range(shards, shards + page.shards)
                 shards += page.shards
 
-        crew.work(_store, planned())
+        crew.finish(crew.begin(_store, planned()))
         result = commit_run(run.session, key, order, pages, shards).result
         close_run(run.session, key, keep=False)
     return result is not None and not result.errors
@@ -100,7 +100,7 @@ def _backup(repository: Repository, source: Path, processes: int) -> bool:
 
 def _restore(repository: Repository, target: Path, processes: int) -> bool:
     options = RestoreOptions(target=os.fsencode(target))
-    key = RunKey(run_id=f"{_RUN}-{time.time_ns()}")
+    key = _new_key()
     with (
         _Crew(processes, _run_of(repository, key, _NO_ORDER, options)) as crew,
         crew.run.session.hold() as held,
@@ -111,19 +111,25 @@ def _restore(repository: Repository, target: Path, processes: int) -> bool:
         while not pages[-1].last:
             pages.append(select_restore_page(run, len(pages)))
         shards = sum(page.shards for page in pages)
-        crew.work(_restore_one, iter(range(shards)))
+        crew.finish(crew.begin(_restore_one, range(shards)))
         finished = finish(run, len(pages), shards, _nothing)
         close_restore(run, keep=False)
     return not finished.partial
 
 
-def _verify(repository: Repository, _path: Path, _processes: int) -> bool:
-    session = RepositorySession(repository)
-    try:
-        snapshot = find_snapshot(repository, "latest").id
-        return asyncio.run(verify_snapshot(session, snapshot, Level.FULL)).ok
-    finally:
-        session.close()
+def _verify(repository: Repository, _path: Path, processes: int) -> bool:
+    key = _new_key()
+    with _Crew(processes, _run_of(repository, key, _NO_ORDER)) as crew:
+        session = crew.run.session
+        plan = plan_run(
+            session, key.run_id, Share(percent=100), (), time.time_ns(), shards_wanted=4 * processes
+        )
+        reading = crew.begin(_read_one, range(plan.shards))
+        check_trees(session, key.run_id, (), _nothing)
+        crew.finish(reading)
+        report = finish_verification(session, key.run_id, _nothing)
+        close_verification(session, key.run_id)
+    return not report.problem_count
 
 
 class _Crew:
@@ -142,10 +148,14 @@ class _Crew:
         self._pool.shutdown()
         self.run.session.close()
 
-    def work(self, one: Callable[[int], None], shards: Iterator[int]) -> None:
-        """Do all shards, each handed over as soon as it is known; the first error ends the run."""
-        for _ in self._pool.map(one, shards):
-            pass
+    def begin(self, one: Callable[[int], None], shards: Iterable[int]) -> list[Future[None]]:
+        """Hand over all shards, each as soon as it is known."""
+        return [self._pool.submit(one, shard) for shard in shards]
+
+    def finish(self, begun: Sequence[Future[None]]) -> None:
+        """Wait for them; the first error ends the run."""
+        for shard in begun:
+            shard.result()
 
 
 _NO_ORDER: Final = BackupOrder(spec=SourceSpec(roots=(b"/",)), host=_HOST, strategy="auto", started_ns=0)
@@ -176,6 +186,15 @@ def _restore_one(shard: int) -> None:
     with run.session.hold() as held:
         restoring = RestoreRun.under(held, run.key.run_id, run.restore)
         asyncio.run(restore_shard(restoring, shard, _nothing))
+
+
+def _read_one(shard: int) -> None:
+    (run,) = _current
+    read_shard(run.session, run.key.run_id, shard, _nothing)
+
+
+def _new_key() -> RunKey:
+    return RunKey(run_id=f"{_RUN}-{time.time_ns()}")
 
 
 def _nothing(*_: object) -> None:

@@ -21,6 +21,7 @@ from benchmarks.contenders import CommandContender, Contender, Verb
 from benchmarks.measure import Measured, MemoryWatch, RunFailedError, cpu_of_tree, run_command, tail
 from benchmarks.places import size_of
 from contracts.common import RunStatus, VerifyLevel
+from contracts.verify import VerifyResult
 from holdfast import __version__
 from holdfast.restore.request import RestoreOptions
 from holdfast.settings.load import load_settings
@@ -130,10 +131,6 @@ class Service(_Holdfast):
         super().__init__(folder)
         self._up: subprocess.Popen[bytes] | None = None
 
-    def can(self, verb: Verb) -> bool:
-        """See the base class."""
-        return verb is not Verb.VERIFY
-
     def command(self, verb: Verb, path: Path) -> list[str]:
         """Not by commands."""
         raise NotImplementedError
@@ -175,8 +172,11 @@ class Service(_Holdfast):
             handle = await runs.start(client, request, workflow_id, base_queue(settings, _PROFILE))
             result = await handle.result()
             wall = time.monotonic() - begun
-        if result.status is not RunStatus.COMPLETE:
-            raise RunFailedError(f"{self.name}: {verb} ended {result.status}")
+        sound = not isinstance(result, VerifyResult) or (result.verdict is not None and result.verdict.ok)
+        if result.status is not RunStatus.COMPLETE or not sound:
+            raise RunFailedError(
+                f"{self.name}: {verb} ended {result.status}, {'sound' if sound else 'damaged'}"
+            )
         return Measured(
             wall_s=wall,
             cpu_s=cpu_of_tree(up.pid) - cpu,
@@ -206,6 +206,9 @@ def _request(settings: Settings, verb: Verb, path: Path) -> tuple[runs.Request, 
             settings, repository=_PROFILE, source=source, strategy="auto", verify=VerifyLevel.NONE.value
         )
         return request, orders.workflow_id(orders.BACKUP, settings, _PROFILE, source)
+    if verb is Verb.VERIFY:
+        request = orders.verify_request(settings, repository=_PROFILE, selection="", share="all")
+        return request, orders.workflow_id(orders.VERIFY, settings, _PROFILE, orders.WHOLE)
     selection = orders.store(settings, RestoreOptions(target=os.fsencode(path)))
     request = orders.restore_request(
         settings, repository=_PROFILE, selection=selection, verify=VerifyLevel.NONE

@@ -45,7 +45,7 @@ class Bench:
     def run(self, job: Job) -> JobResults:
         """One job, all rounds."""
         tree = self._prepare(job)
-        able = [contender for contender in self.contenders if contender.can(job.verb)]
+        able = list(self.contenders)
         timed: dict[str, list[Measured]] = {contender.name: [] for contender in able}
         if job.timed:
             self._round(job, tree, able, "warm-up", watch=False)
@@ -79,7 +79,7 @@ class Bench:
                 self._empty[contender.name] = home = contender.homes.new()
                 contender.homes.use(home)
                 contender.init()
-            if job.filled and contender.can(Verb.BACKUP):
+            if job.filled:
                 self._fill(contender, job.tree, tree)
         if job.changes:
             self.data.change()
