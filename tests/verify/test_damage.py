@@ -124,6 +124,8 @@ def test_a_missing_pack_of_trees_is_mended_too(tmp_path: Path, source: Path) -> 
         assert found.problem_count
         assert {finding.kind for finding in found.findings} >= {ProblemKind.TREE_UNREADABLE.value}
         EngineRun.of(session, source, run_id="second", strategy="full").run()
+        # The first snapshot may not be whole again: it names the times that directories above the source had then.
+        (repository / "snapshots" / result.snapshot.hex()).unlink()
         mended = verify(session, "mended")
         assert (mended.problem_count, mended.mended_packs) == (0, 1)
     assert "no errors were found" in restic(repository, PASSWORD, "check", "--read-data")
