@@ -107,7 +107,12 @@ async def _work(config: WorkerConfig, settings: Settings) -> None:
     journal = Recorder(open_journal(settings, os.environ, config.passwords))
     passwords = PasswordBook(given=config.passwords, environ=os.environ)
     services = Services(
-        settings=settings, passwords=passwords, journal=journal, username=_username(), environ=os.environ
+        settings=settings,
+        passwords=passwords,
+        journal=journal,
+        username=_username(),
+        environ=os.environ,
+        keys=config.keys,
     )
     with ThreadPoolExecutor(_threads(config.queues), thread_name_prefix="activity") as executor:
         workers = build_workers(client, services, executor, settings.worker, config.queues)

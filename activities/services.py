@@ -18,7 +18,7 @@ from activities.recorder import Recorder
 from activities.veil import VEIL
 from contracts.queues import is_token
 from contracts.veiled import REPOSITORY, STATE_DIR, TARGET
-from holdfast.errors import RepositoryNotFoundError, StoredFileMissingError
+from holdfast.errors import CorruptFileError, RepositoryNotFoundError, StoredFileMissingError
 from holdfast.ids import sha256
 from holdfast.repository.layout import CONFIG
 from holdfast.repository.repository import Repository
@@ -56,7 +56,10 @@ class Services:
         journal: Recorder,
         username: str,
         environ: Mapping[str, str],
+        keys: Mapping[str, bytes] | None = None,
     ) -> None:
+        """keys: of repositories that the supervisor has opened, by location (`Repository.handed_key`)."""
+        self._keys = dict(keys or {})
         self.journal = journal
         self.username = username
         self._settings = settings
@@ -155,12 +158,22 @@ class Services:
             opened = self._opened.get(name)
             if opened is not None and opened.profile == profile and opened.config_hash == config_hash:
                 return opened.session
-            repository = Repository.open(storage, self._passwords.password_for(profile))
+            repository = self._open(storage, profile)
             session = RepositorySession(
                 repository, compression=profile.compression, pack_size_bytes=profile.pack_size_bytes
             )
             self._opened[name] = _Opened(session=session, profile=profile, config_hash=config_hash)
             return session
+
+    def _open(self, storage: Storage, profile: RepositoryProfile) -> Repository:
+        """With the key that the supervisor has derived; else with the password, which takes half a second."""
+        handed = self._keys.get(profile.location)
+        if handed is not None:
+            try:
+                return Repository.open_with_key(storage, handed)
+            except CorruptFileError:
+                pass  # another repository is there by now
+        return Repository.open(storage, self._passwords.password_for(profile))
 
     def close(self) -> None:
         """Give up all locks."""

@@ -1,6 +1,6 @@
 """The one document that a supervisor hands to a worker process, over a pipe.
 
-It carries passwords, so it never stands in argv, in the environment or in a file: `worker.py --config-fd N`
+It carries passwords and keys, so it never stands in argv, in the environment or in a file: `worker.py --config-fd N`
 reads it to its end from the inherited descriptor N and closes that.
 """
 
@@ -26,7 +26,8 @@ class WorkerConfig:
 
     settings: path of the settings file, empty when there is none. queues: base names; each stands for itself
     and for the copy queue beside it. process: number among its siblings, from 0. supervisor_pid: the worker ends
-    when this process, its parent, does; 0 when nobody supervises it. passwords: by repository location.
+    when this process, its parent, does; 0 when nobody supervises it. passwords: by repository location. keys: of
+    repositories that the supervisor has opened already, by location, so that not every process derives them again.
     """
 
     address: str
@@ -37,6 +38,7 @@ class WorkerConfig:
     process: int = 0
     supervisor_pid: int = 0
     passwords: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    keys: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
     def to_json(self) -> bytes:
         """The document as bytes for the pipe."""
@@ -50,10 +52,8 @@ class WorkerConfig:
                 "queues": list(self.queues),
                 "process": self.process,
                 "supervisor_pid": self.supervisor_pid,
-                "passwords": {
-                    location: base64.b64encode(password).decode()
-                    for location, password in self.passwords.items()
-                },
+                "passwords": _encoded(self.passwords),
+                "keys": _encoded(self.keys),
             }
         ).encode()
 
@@ -84,7 +84,8 @@ class WorkerConfig:
             queues=_texts(parsed, "queues"),
             process=_number(parsed, "process"),
             supervisor_pid=_number(parsed, "supervisor_pid"),
-            passwords=_passwords(parsed),
+            passwords=_secrets(parsed, "passwords"),
+            keys=_secrets(parsed, "keys"),
         )
 
 
@@ -109,16 +110,20 @@ def _number(document: Mapping[str, object], key: str) -> int:
     return value
 
 
-def _passwords(document: Mapping[str, object]) -> dict[str, bytes]:
-    value = document.get("passwords")
+def _encoded(secrets: Mapping[str, bytes]) -> dict[str, str]:
+    return {location: base64.b64encode(secret).decode() for location, secret in secrets.items()}
+
+
+def _secrets(document: Mapping[str, object], key: str) -> dict[str, bytes]:
+    value = document.get(key)
     if not isinstance(value, dict):
-        raise WorkerConfigError("passwords: an object is expected")
-    passwords: dict[str, bytes] = {}
+        raise WorkerConfigError(f"{key}: an object is expected")
+    secrets: dict[str, bytes] = {}
     for location, encoded in value.items():
         if not isinstance(encoded, str):
-            raise WorkerConfigError("passwords: base64 text is expected")
+            raise WorkerConfigError(f"{key}: base64 text is expected")
         try:
-            passwords[location] = base64.b64decode(encoded, validate=True)
+            secrets[location] = base64.b64decode(encoded, validate=True)
         except ValueError:
-            raise WorkerConfigError("passwords: base64 text is expected") from None
-    return passwords
+            raise WorkerConfigError(f"{key}: base64 text is expected") from None
+    return secrets

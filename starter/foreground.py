@@ -21,7 +21,7 @@ from starter.hosting import kept, prepare
 from starter.logging import configure_logging
 from starter.ownership import ServiceNote, claim_service, registered_service, running_services
 from starter.service import base_queue
-from starter.supervisor import Crew, running_workers
+from starter.supervisor import Crew, at, running_workers
 from starter.temporal_server import EmbeddedServer
 from starter.watchdog import watchdog_kept
 
@@ -75,7 +75,7 @@ async def _serve(assignment: Assignment) -> None:
         stack.enter_context(registered_service(settings.state_dir, note))
         crew = Crew(
             settings=settings,
-            address=address,
+            place=at(address),
             queues=assignment.queues,
             environ=assignment.environ,
             passwords=assignment.passwords,

@@ -13,11 +13,13 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from holdfast.errors import PasswordMissingError, ServerUnavailableError
+from holdfast.repository.repository import Repository
 from holdfast.settings.model import Settings
+from holdfast.storage.locations import open_storage
 from starter.connection import connect, is_served_elsewhere
 from starter.ownership import running_services
 from starter.service import Need, Service, base_queue
-from starter.supervisor import Crew, running_workers
+from starter.supervisor import Crew, Place, running_workers
 from starter.temporal_server import EmbeddedServer
 from workflows.attributes import ALL_KEYS
 from workflows.registration import ensure_search_attributes
@@ -38,41 +40,82 @@ class _Place:
 async def hosted(settings: Settings, need: Need, environ: Mapping[str, str]) -> AsyncIterator[Service]:
     """`open_service`, of starter/service.py."""
     async with contextlib.AsyncExitStack() as stack:
+        hiring = _Hiring(settings, need, environ, stack)
         if settings.server.address is None:
-            place = await _embedded(settings, need, environ, stack)
+            place = await _embedded(settings, need, environ, stack, hiring)
         else:
-            place = await _configured(settings, need, settings.server.address)
+            place = await _configured(settings, need, settings.server.address, hiring)
         await prepare(place.client, place.address)
-        if place.hire:
-            crew = Crew(
-                settings=settings,
-                address=place.address,
-                queues=(need.queue,),
-                environ=environ,
-                passwords=need.passwords,
-            )
-            await stack.enter_async_context(running_workers(crew))
+        await hiring.tell(place.address)
         yield Service(client=place.client, ui_url=place.ui_url, owned=place.owned or place.hire)
 
 
-async def _configured(settings: Settings, need: Need, address: str) -> _Place:
+class _Hiring:
+    """Workers of this command's own. They are started first and told where to work when that is known: meanwhile they
+    load their libraries, and the keys of their repositories are derived, once for all of them."""
+
+    def __init__(
+        self, settings: Settings, need: Need, environ: Mapping[str, str], stack: contextlib.AsyncExitStack
+    ) -> None:
+        self._crew = Crew(
+            settings=settings,
+            place=asyncio.get_running_loop().create_future(),
+            queues=(need.queue,),
+            environ=environ,
+            passwords=need.passwords,
+        )
+        self._stack = stack
+        self._keys: asyncio.Task[dict[str, bytes]] | None = None
+
+    async def begin(self) -> None:
+        """Start them."""
+        self._keys = asyncio.create_task(asyncio.to_thread(_derive_keys, self._crew.passwords))
+        self._stack.callback(self._keys.cancel)
+        await self._stack.enter_async_context(running_workers(self._crew))
+
+    async def tell(self, address: str) -> None:
+        """Tell those that were started where to work.
+
+        Raises:
+            WrongPasswordError and the like: a repository cannot be opened; so they need not try.
+        """
+        if self._keys is not None:
+            self._crew.place.set_result(Place(address=address, keys=await self._keys))
+
+
+def _derive_keys(passwords: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The keys of the repositories, by location."""
+    return {
+        location: Repository.open(open_storage(location), password).handed_key
+        for location, password in passwords.items()
+    }
+
+
+async def _configured(settings: Settings, need: Need, address: str, hiring: _Hiring) -> _Place:
     client = await connect(settings.server, address)
     hire = bool(need.queue) and not _is_served(settings, need.queue)
     if hire:
         hire = not await is_served_elsewhere(client, need.queue)
+    if hire:
+        await hiring.begin()
     return _Place(client=client, address=address, ui_url=settings.server.ui_url, owned=False, hire=hire)
 
 
 async def _embedded(
-    settings: Settings, need: Need, environ: Mapping[str, str], stack: contextlib.AsyncExitStack
+    settings: Settings,
+    need: Need,
+    environ: Mapping[str, str],
+    stack: contextlib.AsyncExitStack,
+    hiring: _Hiring,
 ) -> _Place:
     """The server, which goes on as long as this command needs it to, whoever owns it now."""
+    hire = bool(need.queue) and not _is_served(settings, need.queue)
     server = EmbeddedServer(settings, environ)
     stack.push_async_callback(server.stop)
-    client = await server.join()
-    hire = bool(need.queue) and not _is_served(settings, need.queue)
     if hire:
         _refuse_if_service_is_up(settings, need)
+        await hiring.begin()
+    client = await server.join()
     owned = server.owned
     if hire or owned:
         await stack.enter_async_context(kept(server))

@@ -29,23 +29,32 @@ _LOG: Final = logging.getLogger("holdfast.supervisor")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where workers work: the server's address, and the keys of repositories that are open already, by location."""
+
+    address: str
+    keys: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Crew:
     """What the worker processes of one supervisor have in common.
 
+    place: may become known when they have been started already, which saves the time that they need to load.
     passwords: by repository location. to_stderr: they log there, and not into files of the state directory.
     """
 
     settings: Settings
-    address: str
+    place: "asyncio.Future[Place]"
     queues: tuple[str, ...]
     environ: Mapping[str, str] = field(repr=False)
     passwords: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     to_stderr: bool = False
 
-    def config(self, number: int) -> WorkerConfig:
+    def config(self, number: int, place: Place) -> WorkerConfig:
         """What worker `number` is told."""
         return WorkerConfig(
-            address=self.address,
+            address=place.address,
             namespace=self.settings.server.namespace,
             settings=str(self.settings.path or ""),
             state_dir=str(self.settings.state_dir),
@@ -53,7 +62,15 @@ class Crew:
             process=number,
             supervisor_pid=os.getpid(),
             passwords={**_passwords_of_variables(self.settings, self.environ), **self.passwords},
+            keys=place.keys,
         )
+
+
+def at(address: str) -> "asyncio.Future[Place]":
+    """A place that is known from the beginning."""
+    place: asyncio.Future[Place] = asyncio.get_running_loop().create_future()
+    place.set_result(Place(address=address))
+    return place
 
 
 @contextlib.asynccontextmanager
@@ -76,7 +93,7 @@ async def _keep(crew: Crew, number: int, stop: asyncio.Event) -> None:
     while not stop.is_set():
         backoff.started()
         try:
-            process = await _start(crew, number)
+            process = await _start(crew, number, stop)
         except (OSError, HoldfastError) as error:
             _LOG.info("worker %d cannot be started: %s", number, error)
         else:
@@ -99,7 +116,8 @@ async def _ended_before(process: Process, stop: asyncio.Event) -> bool:
     return not stop.is_set()
 
 
-async def _start(crew: Crew, number: int) -> Process:
+async def _start(crew: Crew, number: int, stop: asyncio.Event) -> Process:
+    """Start a worker, and tell it what to do as soon as that is known; nothing, when told to stop before."""
     reading, writing = os.pipe()
     try:
         with _log(crew, number) as log:
@@ -114,8 +132,15 @@ async def _start(crew: Crew, number: int) -> Process:
         raise
     finally:
         os.close(reading)
+    stopping = asyncio.create_task(stop.wait())
+    crew.place.add_done_callback(lambda _: stopping.cancel())
+    with contextlib.suppress(asyncio.CancelledError):
+        await stopping
+    if not crew.place.done() or crew.place.cancelled():
+        os.close(writing)
+        return process
     # A thread: a pipe takes 64 KiB at once, and the worker has Python to load before it reads.
-    await asyncio.to_thread(_hand_over, writing, crew.config(number).to_json())
+    await asyncio.to_thread(_hand_over, writing, crew.config(number, crew.place.result()).to_json())
     return process
 
 

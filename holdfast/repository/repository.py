@@ -38,6 +38,8 @@ from holdfast.storage.contract import Storage
 _CHUNKER_PURPOSE: Final = b"holdfast chunker seed"
 _CONFIG_LIMIT_BYTES: Final = 64 * 1024
 _KEY_LIMIT_BYTES: Final = 64 * 1024
+_HANDED_PARTS: Final = ((0, 32), (32, 64), (64, 80), (80, 96))
+_HANDED_BYTES: Final = 96
 _MAX_KEY_FILES: Final = 256
 _MAX_KEY_TRIES: Final = 20
 """Each try costs half a second of scrypt; restic's limit (internal/global/global.go, `maxKeys`)."""
@@ -97,13 +99,7 @@ class Repository:
             CorruptFileError: the config is not authentic.
             StorageDeniedError, StorageUnavailableError: from the storage.
         """
-        try:
-            stored = storage.get(CONFIG, limit_bytes=_CONFIG_LIMIT_BYTES)
-        except StoredFileMissingError as error:
-            raise RepositoryNotFoundError(
-                f"{storage.location}: there is no repository (no file `config`)",
-                hint="Look for a typing error, or create one there with `holdfast init`.",
-            ) from error
+        stored = _stored_config(storage)
         unreadable: list[CorruptFileError] = []
         damaged: CorruptFileError | None = None
         for key_id, key_file in _keys_to_try(storage, unreadable):
@@ -118,6 +114,26 @@ class Repository:
                     hint=_DAMAGED_HINT,
                 )
         raise damaged or _wrong_password(storage, unreadable)
+
+    @classmethod
+    def open_with_key(cls, storage: Storage, handed: bytes) -> "Repository":
+        """Open a repository with what `handed_key` of another process's repository was.
+
+        Raises:
+            RepositoryNotFoundError: the location holds none.
+            CorruptFileError: the key is not that of the repository that is there now.
+            StorageDeniedError, StorageUnavailableError: from the storage.
+        """
+        if len(handed) != _HANDED_BYTES:
+            raise CorruptFileError("a key that was handed over has the wrong length")
+        key_id, encrypt, mac_k, mac_r = (handed[begin:end] for begin, end in _HANDED_PARTS)
+        key = MasterKey(encrypt=encrypt, mac_k=mac_k, mac_r=mac_r)
+        return cls(storage, decode_config(_stored_config(storage), Sealer(key)), key, KeyId(key_id))
+
+    @property
+    def handed_key(self) -> bytes:
+        """The open key, for another process of this user that is to spare the half second of deriving it. A secret."""
+        return self.key_id + self.key.encrypt + self.key.mac_k + self.key.mac_r
 
     def __repr__(self) -> str:
         return f"<Repository {self.config.id[:8]} at {self.storage.location}>"
@@ -218,6 +234,16 @@ def created_ns(key: KeyFile) -> int:
         return parse_time(key.created)
     except ValueError:
         return 0
+
+
+def _stored_config(storage: Storage) -> bytes:
+    try:
+        return storage.get(CONFIG, limit_bytes=_CONFIG_LIMIT_BYTES)
+    except StoredFileMissingError as error:
+        raise RepositoryNotFoundError(
+            f"{storage.location}: there is no repository (no file `config`)",
+            hint="Look for a typing error, or create one there with `holdfast init`.",
+        ) from error
 
 
 def _keys_to_try(storage: Storage, unreadable: list[CorruptFileError]) -> list[tuple[KeyId, KeyFile]]:

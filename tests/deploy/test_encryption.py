@@ -16,7 +16,7 @@ from holdfast.errors import CorruptFileError, HoldfastError, SettingsError, Usag
 from holdfast.settings.load import load_settings
 from holdfast.settings.model import PasswordSource
 from starter.main import main
-from starter.supervisor import Crew
+from starter.supervisor import Crew, at
 from transport.client import encrypting, encryption_codec
 from transport.codec import EncryptionCodec
 from transport.keyring import Keyring, new_key_line
@@ -139,12 +139,12 @@ def test_keys_come_from_a_file_a_command_or_a_variable(way: str, tmp_path: Path)
     assert list(found.keyring.keys) == ["new", "old"]
 
 
-def test_keys_of_a_variable_reach_workers_through_their_pipe(tmp_path: Path) -> None:
+async def test_keys_of_a_variable_reach_workers_through_their_pipe(tmp_path: Path) -> None:
     environ = {"HOME": str(tmp_path), "KEYS": OLD}
     settings = load_settings(write_settings(tmp_path, '[encryption]\nkey_env = "KEYS"'), environ)
     assert settings.server.encryption == PasswordSource(env="KEYS")
-    crew = Crew(settings=settings, address="", queues=(), environ=environ)
-    assert crew.config(0).passwords == {ENCRYPTION_KEYS: OLD.encode()}
+    crew = Crew(settings=settings, place=at(""), queues=(), environ=environ)
+    assert crew.config(0, crew.place.result()).passwords == {ENCRYPTION_KEYS: OLD.encode()}
 
 
 def test_without_its_key_nothing_is_sent_at_all(tmp_path: Path) -> None:

@@ -7,18 +7,18 @@ import psutil
 import pytest
 
 from starter.processes import Backoff
-from starter.supervisor import Crew, running_workers
+from starter.supervisor import Crew, at, running_workers
 from tests.support.commands import CANARY, Home, children, is_alive, until
 
 NOBODY = "127.0.0.1:9"
 
 
 @pytest.fixture
-def crew(tmp_path: Path) -> Crew:
+async def crew(tmp_path: Path) -> Crew:
     home = Home.create(tmp_path)
     return Crew(
         settings=home.settings,
-        address=NOBODY,
+        place=at(NOBODY),
         queues=("queue",),
         environ=home.environ,
         passwords={"/other": CANARY.encode()},
@@ -48,7 +48,7 @@ async def test_no_child_can_be_seen_to_hold_a_secret(crew: Crew) -> None:
 def test_workers_are_told_what_was_given_and_what_profiles_find_in_variables(
     crew: Crew, tmp_path: Path
 ) -> None:
-    config = crew.config(1)
+    config = crew.config(1, crew.place.result())
     assert config.passwords == {"/other": CANARY.encode(), f"{tmp_path}/main": CANARY.encode()}
     assert config.process == 1
     assert config.supervisor_pid == psutil.Process().pid

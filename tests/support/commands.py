@@ -12,8 +12,11 @@ from typing import Final
 
 import psutil
 
+from holdfast.crypto.kdf import ScryptParameters
+from holdfast.repository.repository import Repository
 from holdfast.settings.load import load_settings
 from holdfast.settings.model import Settings
+from holdfast.storage.local import LocalStorage
 
 PROJECT: Final = Path(__file__).parent.parent.parent
 CANARY: Final = "canary-password-stable"
@@ -28,7 +31,8 @@ from starter.service import Need, base_queue, open_service
 
 async def main():
     settings = load_settings(Path(sys.argv[1]), os.environ)
-    need = Need(queue=base_queue(settings, "{TOKEN}"), passwords={{"/repository": b"{CANARY}"}})
+    location = str(Path(sys.argv[1]).parent / "repository")
+    need = Need(queue=base_queue(settings, "{TOKEN}"), passwords={{location: b"{CANARY}"}})
     async with open_service(settings, need, os.environ):
         print("open", flush=True)
         await asyncio.to_thread(sys.stdin.read)
@@ -57,8 +61,11 @@ class Home:
 
     @classmethod
     def create(cls, folder: Path, *, server: str = "") -> "Home":
-        """With one profile whose password stands in a variable."""
+        """With one profile whose password stands in a variable, and a repository that commands name by its location."""
         home = cls(folder=folder)
+        Repository.init(
+            LocalStorage(folder / "repository"), CANARY.encode(), kdf=ScryptParameters.for_tests()
+        )
         home.settings_file.write_text(
             f'state_dir = "{folder}/state"\nhost = "testhost"\n'
             f'[repositories.main]\nlocation = "{folder}/main"\npassword_env = "MAIN_PASSWORD"\n'

@@ -16,6 +16,7 @@ CONFIG = WorkerConfig(
     process=3,
     supervisor_pid=77,
     passwords={"/repo": b"\xff\x00secret", "/other": b""},
+    keys={"/repo": b"secret key"},
 )
 
 
@@ -36,6 +37,7 @@ def test_passwords_are_not_shown() -> None:
         ("queues", [1]),
         ("process", True),
         ("supervisor_pid", "1"),
+        ("keys", []),
         ("passwords", []),
         ("passwords", {"/repo": 5}),
         ("passwords", {"/repo": "*"}),
