@@ -7,6 +7,7 @@ loss, and what ransomware still works on is better restored elsewhere.
 An approval is an update with a name and a reason, refused where nothing waits for it, and the wait has an end.
 """
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from typing import Final
@@ -68,7 +69,7 @@ class GuardWorkflow:
         show_run(source=request.source, status=RunStatus.RUNNING)
         try:
             return await self._guard()
-        except FailureError as error:
+        except (FailureError, asyncio.CancelledError) as error:
             show_run(status=RunStatus.CANCELLED if is_cancelled_exception(error) else RunStatus.FAILED)
             if is_cancelled_exception(error):
                 raise

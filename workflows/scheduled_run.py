@@ -68,9 +68,11 @@ class ScheduledRunWorkflow:
         try:
             await handle
         except ChildWorkflowError as error:
-            if is_cancelled_exception(error):
+            if not is_cancelled_exception(error):
+                raise child_failure(error) from error
+            if workflow.cancellation_reason() is not None:
                 raise
-            raise child_failure(error) from error
+            # Somebody stopped the run itself: no fault of the schedule's, and no reason to pause it.
         return True
 
 

@@ -1,6 +1,8 @@
 """`schedule apply` on a real server: applied twice, edited, deleted; a schedule's run and a person's run are one."""
 
 import asyncio
+import json
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
 from temporalio.client import Client, ScheduleActionExecutionStartWorkflow
@@ -30,6 +32,29 @@ def test_a_plan_names_what_changes_and_leaves_the_rest_alone(site: Site) -> None
     site.declare(WEEKLY)
     (step,) = plan(declarations(site.settings), before)
     assert (step.step, step.id) == (Step.DELETE, f"holdfast.{site.host}.docs.nightly")
+
+
+def test_every_kind_can_be_declared_and_no_path_of_it_leaves_the_host(site: Site) -> None:
+    kinds = "".join(
+        f'[[schedules]]\nkind = "{kind}"\nevery = "1d"\n{keys}\n'
+        for kind, keys in (
+            ("restore", f'source = "docs"\ntarget = "{site.folder}/canary-target"\ninclude = ["canary-*"]'),
+            ("verify", 'repository = "home"'),
+            ("guard", 'source = "docs"'),
+            ("drill", 'source = "docs"\nshare = "5%"'),
+        )
+    )
+    site.declare(WEEKLY + HOURLY.format(every="1h") + kinds)
+    declared = declarations(site.settings)
+    assert {wanted.settings.kind for wanted in declared} == {"backup", "restore", "verify", "guard", "drill"}
+    for wanted in declared:
+        order = asdict(wanted.order)
+        asked = [kind for kind in ("backup", "restore", "verify", "guard", "drill") if order[kind]]
+        assert asked == [wanted.settings.kind]
+        written = json.dumps(plain(wanted.entry))
+        assert len(written) < 2_048, "a memo has 2 KiB"
+        assert "canary" not in written
+        assert "canary" not in json.dumps(order)
 
 
 async def test_apply_twice_plans_nothing_and_what_is_gone_is_asked_for(site: Site, client: Client) -> None:
