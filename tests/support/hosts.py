@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import psutil
+
+from contracts.worker import WorkerConfig
 from holdfast.crypto.kdf import ScryptParameters
 from holdfast.repository.repository import Repository
 from holdfast.storage.local import LocalStorage
@@ -92,6 +95,25 @@ class Host:
             finally:
                 process.kill()
                 process.wait()
+
+    @property
+    def worker_config(self) -> WorkerConfig:
+        """For a worker of this host without a supervisor."""
+        return WorkerConfig(
+            address=self.address,
+            state_dir=str(self.folder / "state"),
+            settings=str(self.config),
+            queues=(self.queue,),
+        )
+
+    def kill(self, supervisor: "subprocess.Popen[bytes]") -> None:
+        """SIGKILL workers and supervisor."""
+        workers = psutil.Process(supervisor.pid).children(recursive=True)
+        supervisor.kill()
+        for worker in workers:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                worker.kill()
+        supervisor.wait()
 
     @property
     def environment(self) -> dict[str, str]:

@@ -125,15 +125,15 @@ class Installation:
         )
 
 
-def start_worker(config: WorkerConfig, *, log: Path) -> "subprocess.Popen[bytes]":
-    """Start `worker.py` with its configuration on a pipe, as a supervisor does."""
+def start_worker(config: WorkerConfig, *, log: Path, **environment: str) -> "subprocess.Popen[bytes]":
+    """Start `worker.py` with its configuration on a pipe, as a supervisor does. environment: beside the usual."""
     reading, writing = os.pipe()
     with log.open("ab") as stderr:
         process = subprocess.Popen(
             [sys.executable, "worker.py", "--config-fd", str(reading)],
             cwd=PROJECT,
             pass_fds=(reading,),
-            env={"PATH": os.environ.get("PATH", os.defpath), "HOME": str(log.parent)},
+            env={"PATH": os.environ.get("PATH", os.defpath), "HOME": str(log.parent)} | environment,
             stderr=stderr,
         )
     os.close(reading)
@@ -143,9 +143,11 @@ def start_worker(config: WorkerConfig, *, log: Path) -> "subprocess.Popen[bytes]
 
 
 @contextlib.contextmanager
-def running_worker(config: WorkerConfig, *, log: Path) -> Iterator["subprocess.Popen[bytes]"]:
-    """A worker process that is ended, gently first, on leaving."""
-    process = start_worker(config, log=log)
+def running_worker(
+    config: WorkerConfig, *, log: Path, **environment: str
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """A worker process that is ended, gently first, on leaving. environment: beside the usual."""
+    process = start_worker(config, log=log, **environment)
     try:
         yield process
     finally:

@@ -1,0 +1,93 @@
+"""A pause in the middle of a file outlives workers and server, and an hour: the run goes on from its checkpoint."""
+
+import asyncio
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+from temporalio.client import Client
+
+from contracts.backup import BackupRequest, BackupResult
+from contracts.common import BACKUP_WORKFLOW, RunStatus, VerifyLevel
+from contracts.control import THROTTLE, Throttle, ThrottleRequest
+from tests.support.comparison import MIB, restic
+from tests.support.hosts import PASSWORD, Hosts
+from tests.support.killing import Server, killable_server
+from tests.support.runs import stored_bytes
+from tests.support.service import FAST, running_worker
+
+LARGE_BYTES: Final = 96 * MIB
+CHECKPOINT_BYTES: Final = 64 * MIB
+LATER: Final = {
+    "LD_PRELOAD": "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1",
+    "FAKETIME": "+3600s",
+    "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+}
+"""The clock of workers that come an hour later, where libfaketime is installed; else they come at once."""
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    with killable_server(tmp_path) as server:
+        yield server
+
+
+async def test_a_paused_file_goes_on_an_hour_after_everything_was_killed(
+    tmp_path: Path, server: Server
+) -> None:
+    await server.start()
+    hosts = Hosts(folder=tmp_path, address=server.address)
+    host = hosts.one
+    (host.folder / "docs").mkdir()
+    (host.folder / "docs" / "large").write_bytes(os.urandom(LARGE_BYTES))
+    host.settings = f'[sources.docs]\nrepository = "home"\npaths = ["{host.folder}/docs"]\n'
+    host.write()
+    run = f"backup:{host.name}:home:docs"
+    client = await server.client()
+    handle = await client.start_workflow(
+        BACKUP_WORKFLOW,
+        BackupRequest(repository="home", source="docs", verify=VerifyLevel.FULL, policy=FAST),
+        id=run,
+        task_queue=host.queue,
+        result_type=BackupResult,
+    )
+    await handle.signal(THROTTLE, ThrottleRequest(throttle=Throttle(bytes_per_second=12 * MIB)))
+    with host.serving() as workers:
+        await stored_bytes(hosts.folder / "repository", LARGE_BYTES // 3)
+        paused = await asyncio.to_thread(host.answer, "pause", "docs", "--reason", "lunch")
+        assert (paused["taken"], paused["pause_reason"]) == (True, "lunch")
+        await until_nothing_runs(client, run)
+        host.kill(workers)
+    server.kill()
+    await server.start()
+    with running_worker(host.worker_config, log=host.folder / "later.log", **later()):
+        shown = await asyncio.to_thread(host.answer, "status", "docs")
+        assert (shown["status"], shown["control"]["pause_reason"]) == ("paused", "lunch")
+        assert shown["control"]["bytes_per_second"] == 12 * MIB
+        await asyncio.to_thread(host.holdfast, "throttle", "docs", "none")
+        await asyncio.to_thread(host.holdfast, "resume", "docs")
+        client = await server.client()
+        result = await client.get_workflow_handle(run, result_type=BackupResult).result()
+    assert (result.status, result.bytes_total) == (RunStatus.COMPLETE, LARGE_BYTES)
+    assert result.verdict is not None
+    assert result.verdict.ok
+    assert result.stored.checkpoints_resumed >= 1
+    assert result.stored.bytes_reread <= CHECKPOINT_BYTES
+    print(f"read again after the pause: {result.stored.bytes_reread} bytes")  # noqa: T201 - for `pytest -rP`
+    assert "no errors were found" in restic(hosts.folder / "repository", PASSWORD, "check", "--read-data")
+
+
+def later() -> dict[str, str]:
+    """An hour on the clock of those who are started with this."""
+    return LATER if Path(LATER["LD_PRELOAD"]).exists() else {}
+
+
+async def until_nothing_runs(client: Client, workflow_id: str) -> None:
+    """Wait until the paused run has no activity any more."""
+    while True:
+        description = await client.get_workflow_handle(workflow_id).describe()
+        if not description.raw_description.pending_activities:
+            return
+        await asyncio.sleep(0.1)
