@@ -14,6 +14,7 @@ from typing import Final, Protocol
 
 import aiofiles
 
+from holdfast.buffers import BUFFERS
 from holdfast.chunker import MAX_CHUNK_BYTES
 
 BLOCK_BYTES: Final = 8 * 1024 * 1024
@@ -31,7 +32,12 @@ class BlockStream:
 
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
-        self._buffers = [memoryview(bytearray(CARRY_BYTES + BLOCK_BYTES)) for _ in range(2)]
+        self._buffers: list[memoryview] = []
+
+    def release(self) -> None:
+        """Hand the buffers on, when nothing is being read any more."""
+        while self._buffers:
+            BUFFERS.give_back(self._buffers.pop())
 
     async def feed(
         self,
@@ -49,6 +55,8 @@ class BlockStream:
             OSError: the file cannot be read.
         """
         total = turn = 0
+        if not self._buffers:
+            self._buffers = [BUFFERS.take(CARRY_BYTES + BLOCK_BYTES) for _ in range(2)]
         tail = self._buffers[1][:0]
         async with aiofiles.open(fd, "rb", buffering=0, closefd=False, executor=self._executor) as file:
             await file.seek(offset)

@@ -10,6 +10,7 @@ from typing import Final
 from holdfast.backup.documents import FileToRead, Outcome, Stored
 from holdfast.backup.reading import CHANGED_WARNING, MAX_READINGS, Identity, failed, is_same
 from holdfast.backup.sink import BlobSink
+from holdfast.buffers import BUFFERS
 from holdfast.format.tree import Node
 from holdfast.ids import BlobId
 from holdfast.source.metadata import MetadataReader
@@ -30,9 +31,14 @@ class SmallFileReader:
     def __init__(self, sink: BlobSink, metadata: MetadataReader) -> None:
         self._sink = sink
         self._metadata = metadata
-        self._buffer = memoryview(bytearray(SMALL_FILE_BYTES))
+        self._buffer = BUFFERS.take(SMALL_FILE_BYTES)
         self._links: dict[tuple[int, int], tuple[Identity, list[BlobId]]] = {}
         self._bytes_read = 0
+
+    def release(self) -> None:
+        """Hand the buffer on; the reader is of no use afterwards."""
+        BUFFERS.give_back(self._buffer)
+        self._buffer = self._buffer[:0]
 
     def read(self, directory_fd: int, file: FileToRead) -> Outcome:
         """Store one file.

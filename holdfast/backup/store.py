@@ -152,13 +152,13 @@ class ShardAttempt:
             self._reader.shutdown(wait=False)
 
     async def _read_all(self, state: ShardState, sink: BlobSink, directories: SourceDirectories) -> None:
-        small = SmallFileReader(sink, self._metadata)
+        small, stream = SmallFileReader(sink, self._metadata), BlockStream(self._reader)
         large = LargeFileReader(
             sink,
             self._metadata,
             state,
             directories,
-            BlockStream(self._reader),
+            stream,
             self._compute,
             self._announce,
             self._hold_back,
@@ -177,6 +177,8 @@ class ShardAttempt:
                 await large.read(files[done], self._progressed(state))
             await self._compute(state.checkpoint_if_due)
             self._progressed(state)()
+        small.release()
+        stream.release()
 
     async def _read_command(self, state: ShardState, sink: BlobSink) -> None:
         """The one file of a source that is a command's output; a checkpoint has it whole or not at all."""

@@ -12,6 +12,7 @@ from typing import Final
 import zstandard
 from typing_extensions import Buffer
 
+from holdfast.buffers import BUFFERS
 from holdfast.crypto.sealing import OVERHEAD_BYTES, MasterKey, Sealer
 from holdfast.errors import CorruptFileError
 from holdfast.format.index import BlobEntry, BlobType, IndexPack
@@ -88,7 +89,7 @@ class PackBuffer:
 
     def __init__(self, blob_type: BlobType, capacity_bytes: int) -> None:
         self._type = blob_type
-        self._view = memoryview(bytearray(capacity_bytes + _SPARE_BYTES))
+        self._view = BUFFERS.take(capacity_bytes + _SPARE_BYTES)
         self._blobs: list[BlobEntry] = []
         self._used = 0
 
@@ -131,6 +132,11 @@ class PackBuffer:
         data = self._view[: self._used]
         pack_id = PackId(sha256(data))
         return FinishedPack(id=pack_id, data=data, pack=IndexPack(id=pack_id, blobs=tuple(self._blobs)))
+
+    def release(self) -> None:
+        """Hand the memory on; the buffer is of no use afterwards."""
+        BUFFERS.give_back(self._view)
+        self._view = self._view[:0]
 
     def reset(self) -> None:
         """Begin an empty pack in the same memory."""

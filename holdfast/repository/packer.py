@@ -14,6 +14,7 @@ Blobs are spread at random over two open packs, as restic does since 0.18, so th
 sizes. Memory is bounded by `_BUFFERS` reused pack buffers: `add` blocks while all of them wait for the storage.
 """
 
+import contextlib
 import os
 import queue
 import threading
@@ -55,8 +56,7 @@ class Packer:
         self._pack_size_bytes = pack_size_bytes
         self._on_stored = on_stored
         self._free: queue.SimpleQueue[PackBuffer] = queue.SimpleQueue()
-        for _ in range(_BUFFERS):
-            self._free.put(PackBuffer(blob_type, pack_size_bytes))
+        self._to_make = _BUFFERS
         self._open: list[_OpenPack | None] = [None] * _OPEN_PACKS
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="pack-writer")
         self._in_flight: list[tuple[int, Future[None]]] = []
@@ -68,8 +68,12 @@ class Packer:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
+        if kind is None:
+            with contextlib.suppress(queue.Empty):
+                while True:
+                    self._free.get_nowait().release()
 
     @property
     def next_sequence(self) -> int:
@@ -132,6 +136,9 @@ class Packer:
         self._in_flight = waiting
 
     def _free_buffer(self) -> PackBuffer:
+        if self._to_make and self._free.empty():
+            self._to_make -= 1
+            return PackBuffer(self._type, self._pack_size_bytes)
         while True:
             try:
                 return self._free.get(timeout=1.0)
