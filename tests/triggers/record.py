@@ -1,0 +1,90 @@
+"""Records the histories that test_replay.py replays: `python -m tests.triggers.record`."""
+
+import asyncio
+import json
+import os
+import re
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from temporalio.client import Client
+
+from contracts.guard import APPROVE_UPDATE, GUARD_QUERY, GUARD_WORKFLOW, Approval, GuardStatus
+from contracts.watch import Changes
+from starter import orders
+from starter.runs import is_open
+from starter.schedules.declaration import GUARD, declarations, guard_request
+from starter.watching.reporting import report, watch_id
+from tests.support.temporal_server import running_server
+from tests.triggers.site import Site
+
+HISTORIES: Final = Path(__file__).parent / "histories"
+_PROCESS: Final = re.compile(r"\d+@[\w.-]+")
+SETTINGS: Final = """
+[sources.docs.watch]
+quiet = "1s"
+min_interval = "0s"
+[sources.docs.guard]
+on_missing = "restore"
+[[sources.docs.schedules]]
+name = "nightly"
+cron = "0 3 * * *"
+"""
+
+
+async def _watched(site: Site, client: Client) -> str:
+    source = site.settings.source("docs")
+    await report(client, site.settings, source, Changes(files=3, by="database"))
+    name = watch_id(site.settings, source)
+    await client.get_workflow_handle(name).result()
+    return name
+
+
+async def _scheduled(site: Site, client: Client) -> str:
+    declared = declarations(site.settings)[0]
+    await client.execute_workflow("ScheduledRun", declared.order, id=declared.id, task_queue=declared.queue)
+    return declared.id
+
+
+async def _guarded(site: Site, client: Client) -> str:
+    (site.source / "one").unlink()
+    stat = (site.source / "two").stat()
+    (site.source / "two").write_bytes(b"2ND")
+    os.utime(site.source / "two", ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    name = orders.workflow_id(GUARD, site.settings, "home", "docs")
+    handle = await client.start_workflow(
+        GUARD_WORKFLOW, guard_request(site.settings, "home", "docs"), id=name, task_queue=site.queue
+    )
+    status: GuardStatus = await handle.query(GUARD_QUERY, result_type=GuardStatus)
+    while not status.waiting and await is_open(client, name):
+        status = await handle.query(GUARD_QUERY, result_type=GuardStatus)
+    await handle.execute_update(APPROVE_UPDATE, Approval(by="Ada", reason="compared by hand"))
+    await handle.result()
+    return name
+
+
+async def _record(folder: Path, address: str) -> None:
+    client = await Client.connect(address)
+    site = Site(folder=folder / "site", address=address, host="mars")
+    for name in ("one", "two"):
+        (site.source / name).write_bytes(name.encode())
+    site.declare(SETTINGS)
+    with site.serving():
+        for name, run in (("watch", _watched), ("scheduled", _scheduled), ("guard", _guarded)):
+            workflow_id = await run(site, client)
+            history = (await client.get_workflow_handle(workflow_id).fetch_history()).to_json_dict()
+            history["workflowId"] = workflow_id
+            text = _PROCESS.sub("worker", json.dumps(history, indent=1, sort_keys=True))
+            (HISTORIES / f"{name}.json").write_text(text + "\n")
+
+
+def main() -> None:
+    """Record everything."""
+    HISTORIES.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder, running_server() as address:
+        asyncio.run(_record(Path(folder), address))
+
+
+if __name__ == "__main__":
+    main()
