@@ -220,11 +220,12 @@ class _Merge:
         self.found.bytes_total += whole.bytes_total
 
     def _read(self, record: ReadOutcome) -> None:
-        stored = [outcome for outcome in record.outcomes if isinstance(outcome, Stored)]
-        if len(stored) < len(record.outcomes):
-            self.found.errors += 1
-            return
-        for outcome, shard in zip(stored, record.shards, strict=True):
+        stored: list[Stored] = []
+        for outcome, shard in zip(record.outcomes, record.shards, strict=True):
+            if not isinstance(outcome, Stored):
+                self.found.errors += 1
+                return
+            stored.append(outcome)
             if not self._index.has_content(outcome.node.content or ()):
                 self.found.missing_shards.add(shard)
         node = join_segments(stored)

@@ -1,7 +1,6 @@
 """A run's plan and its shards' results, read back as one stream in walk order. One page part, one shard at a time."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -24,8 +23,7 @@ from holdfast.repository.workspace import Workspace
 _RECORDS: Final = msgspec.msgpack.Decoder(list[PlanRecord])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReadOutcome:
+class ReadOutcome(msgspec.Struct, frozen=True):
     """A planned file with what its shards made of it. shards: the number of the shard of each segment."""
 
     plan: Read
@@ -79,10 +77,12 @@ class PlanReader:
         outcomes = self._outcomes()
         for record in self.records():
             if isinstance(record, Read):
+                if record.segments == 1:
+                    shard, outcome = next(outcomes)
+                    yield ReadOutcome(record, (outcome,), (shard,))
+                    continue
                 pairs = [next(outcomes) for _ in range(record.segments)]
-                yield ReadOutcome(
-                    plan=record, outcomes=tuple(o for _, o in pairs), shards=tuple(s for s, _ in pairs)
-                )
+                yield ReadOutcome(record, tuple(o for _, o in pairs), tuple(s for s, _ in pairs))
             else:
                 yield record
 

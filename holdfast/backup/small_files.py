@@ -14,7 +14,7 @@ from holdfast.buffers import BUFFERS
 from holdfast.format.tree import Node
 from holdfast.ids import BlobId
 from holdfast.source.metadata import MetadataReader
-from holdfast.source.open_file import open_regular_at
+from holdfast.source.open_file import open_regular_with_status_at
 
 SMALL_FILE_BYTES: Final = 8 * 1024 * 1024
 BATCH_FILES: Final = 256
@@ -59,9 +59,8 @@ class SmallFileReader:
 
     def _read_until_steady(self, directory_fd: int, file: FileToRead) -> Stored:
         for reading in range(1, MAX_READINGS + 1):
-            fd = open_regular_at(directory_fd, file.name)
+            fd, before = open_regular_with_status_at(directory_fd, file.name)
             try:
-                before = os.fstat(fd)
                 linked = self._content_of_link(before)
                 if linked is not None:
                     return Stored(self._node(fd, file.name, before, linked, before.st_size), before.st_size)
@@ -80,17 +79,17 @@ class SmallFileReader:
         raise OutgrownError
 
     def _fill(self, fd: int, size: int) -> memoryview:
-        """Read `size` bytes and one more, which only a growing file has; what was read of the `size`."""
+        """Read `size` bytes, or what there is of them. Whether the file has grown is seen by its status afterwards."""
         if size >= SMALL_FILE_BYTES:
             raise OutgrownError
         filled = 0
-        while filled <= size:
-            got = os.readv(fd, [self._buffer[filled : size + 1]])
+        while filled < size:
+            got = os.readv(fd, [self._buffer[filled:size]])
             if not got:
                 break
             filled += got
         self._bytes_read += filled
-        return self._buffer[: min(filled, SMALL_FILE_BYTES)]
+        return self._buffer[:filled]
 
     def _content_of_link(self, stat: os.stat_result) -> list[BlobId] | None:
         if stat.st_nlink < 2:

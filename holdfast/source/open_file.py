@@ -10,7 +10,12 @@ NOT_REGULAR_MESSAGE: Final = "no longer a regular file"
 
 
 def open_regular_at(directory: int, name: bytes) -> int:
-    """A descriptor of the regular file `name` in an open directory; never follows, never waits.
+    """A descriptor of the regular file `name` in an open directory. Raises as `open_regular_with_status_at`."""
+    return open_regular_with_status_at(directory, name)[0]
+
+
+def open_regular_with_status_at(directory: int, name: bytes) -> tuple[int, os.stat_result]:
+    """A descriptor of the regular file `name` in an open directory, and its status; never follows, never waits.
 
     The access time is left alone where the system permits that.
 
@@ -25,10 +30,11 @@ def open_regular_at(directory: int, name: bytes) -> int:
         if error.errno in (errno.ELOOP, errno.ENXIO):
             raise NotRegularFileError from error
         raise
-    if not stat.S_ISREG(os.fstat(fd).st_mode):
+    status = os.fstat(fd)
+    if not stat.S_ISREG(status.st_mode):
         os.close(fd)
         raise NotRegularFileError
-    return fd
+    return fd, status
 
 
 class NotRegularFileError(OSError):
