@@ -10,7 +10,6 @@ from temporalio.worker import Replayer
 from tests.triggers.record import HISTORIES
 from workflows.catalogue import WORKFLOWS, workflow_runner
 
-
 PATHS: Final = sorted(HISTORIES.glob("*.json"))
 
 

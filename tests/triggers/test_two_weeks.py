@@ -16,6 +16,8 @@ from temporalio.client import Client, ScheduleBackfill, ScheduleOverlapPolicy
 
 from holdfast.journal.journal import Journal
 from holdfast.journal.records import RunKind, RunRecord
+from starter import orders
+from starter.runs import is_open
 from tests.support.comparison import same
 from tests.triggers.site import Site
 from tests.triggers.two_weeks import MIB, Tree
@@ -79,7 +81,7 @@ async def _simulate(site: Site, client: Client, steps: Sequence[tuple[int, int, 
                     start_at=moment - MINUTE, end_at=moment + MINUTE, overlap=ScheduleOverlapPolicy.BUFFER_ALL
                 )
             )
-            run = await _ended(site, number + 1)
+            run = await _ended(site, client, number + 1)
             assert run.trigger_by == handle.id
             assert run.trigger_evidence == f"due {moment.isoformat(timespec='seconds')}"
             assert run.strategy == EXPECTED[name] or EXPECTED[name] == "auto"
@@ -98,11 +100,12 @@ async def _simulate(site: Site, client: Client, steps: Sequence[tuple[int, int, 
         assert same(pristine, await asyncio.to_thread(site.restored_by_restic, snapshot, restic))
 
 
-async def _ended(site: Site, count: int) -> RunRecord:
-    """The newest backup, once there are so many and it has its end."""
+async def _ended(site: Site, client: Client, count: int) -> RunRecord:
+    """The newest backup, once there are so many and the source is idle: else the next time would be skipped."""
     journal = Journal.at(site.settings.journal_path)
     while True:
         found = journal.runs(100, kind=RunKind.BACKUP)
-        if len(found) >= count and found[0].ended_ns and found[0].verdict is not None:
+        workflow_id = orders.workflow_id(orders.BACKUP, site.settings, "home", "docs")
+        if len(found) >= count and found[0].ended_ns and not await is_open(client, workflow_id):
             return found[0]
         await asyncio.sleep(0.1)
