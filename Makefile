@@ -18,7 +18,7 @@ TEST_PROGRAMS := restic:restic rsync:rsync strace:strace setfacl:acl setfattr:at
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install dev check format test faults bench demo needs missing pins clean
+.PHONY: help install dev check format test faults heavy bench profile demo needs missing pins clean
 
 help:  ## list the tasks
 	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do \
@@ -68,8 +68,14 @@ test: $(DEV) needs  ## run the tests, without faults and heavy ones
 faults: $(DEV) needs  ## run the tests that kill, freeze and fill disks
 	$(BIN)/python -m pytest -m faults --timeout 1200
 
-bench: $(DEV) needs  ## run the tests of bounds that take minutes or gigabytes, and show what they measured
+heavy: $(DEV) needs  ## run the tests of bounds that take minutes or gigabytes, and show what they measured
 	$(BIN)/python -m pytest -m heavy --timeout 3600 -rP
+
+bench: $(DEV) needs  ## measure beside restic and other peers; JOBS=… RUNS=… SCALE=… for a part of it
+	$(BIN)/python -m benchmarks $(if $(JOBS),--jobs $(JOBS)) --runs $(or $(RUNS),5) --scale $(or $(SCALE),1)
+
+profile: $(DEV) needs  ## where the time goes: py-spy over the engine's jobs; JOBS=… SCALE=…
+	$(BIN)/python -m benchmarks.profile $(if $(JOBS),--jobs $(JOBS)) --scale $(or $(SCALE),1)
 
 demo: $(RUN)  ## see a backup and a restore survive kills; KEEP=1 leaves what it made for a look around
 	@$(BIN)/python -m demo $(if $(KEEP),--keep)
@@ -84,6 +90,6 @@ PIP_COMPILE_PINNED = CUSTOM_COMPILE_COMMAND='make pins' $(PIP_COMPILE) --quiet -
 	--allow-unsafe --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options
 
 clean:  ## remove what the other tasks made, .venv too
-	rm -rf $(VENV) build dist *.egg-info demo-work
+	rm -rf $(VENV) build dist *.egg-info demo-work bench-work
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
