@@ -92,8 +92,13 @@ class SteeredWorkflow:
     _main: "asyncio.Task[object] | None" = None
 
     def _steerable(self) -> None:
-        """Remember the task that `cancel` ends. Call it first in the run method."""
+        """Remember the task that `cancel` ends. Call it first in the run method.
+
+        Handlers may run before it, in the workflow's first task, so a cancellation may have come already.
+        """
         self._main = asyncio.current_task()
+        if self._main is not None and self._control.state.cancel is not None:
+            self._main.cancel()
 
     def _on_control(self) -> None:
         """Called when something was asked; shows it."""

@@ -143,6 +143,9 @@ class ShardAttempt:
                         await self._read_command(state, sink)
                     else:
                         await self._read_all(state, sink, directories)
+                    await self._hold_back(
+                        0
+                    )  # the next shard begins anew: what the last piece is worth, it waits here
                 except asyncio.CancelledError:
                     await self._stop(state)
                     raise

@@ -71,6 +71,8 @@ def restore_shard_now(
         plan = load_shard(run, shard)
         attempt = Attempt(run.workspace, f"shard-{shard:08d}")
         result = _ShardRestore(run, plan, attempt, progress, stop, pace).result()
+        if pace is not None:
+            stop.wait(pace.spend(0))  # the next shard begins anew: what the last read is worth, it waits here
         attempt.check()
         result = decide(run.workspace, shard_name(shard, "result"), result)
     return ShardSummary(shard=shard, counts=result.counts)

@@ -59,7 +59,19 @@ class Host:
 
     def holdfast(self, *arguments: str, code: int = 0) -> str:
         """Run a command; what it printed. It must end with `code`."""
-        done = subprocess.run(
+        done = self.run(*arguments)
+        assert done.returncode == code, f"{done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def failing(self, *arguments: str) -> str:
+        """Run a command that must fail; its error."""
+        done = self.run(*arguments)
+        assert done.returncode == 1, f"{done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done.stderr
+
+    def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """Run a command."""
+        return subprocess.run(
             [sys.executable, "-m", "starter", *arguments, "--config", str(self.config)],
             cwd=PROJECT,
             env=self.environment,
@@ -67,8 +79,6 @@ class Host:
             text=True,
             check=False,
         )
-        assert done.returncode == code, f"{done.returncode}\n{done.stdout}\n{done.stderr}"
-        return done.stdout
 
     def answer(self, *arguments: str, code: int = 0) -> Any:
         """Run a command with --json; its last document."""
