@@ -61,7 +61,7 @@ class RunControl:
             try:
                 return await handle
             except (ActivityError, asyncio.CancelledError) as error:
-                if not is_cancelled_exception(error) or self._version == version:
+                if not is_cancelled_exception(error) or self._version == version or is_task_cancelled():
                     raise
 
     async def _until_done_or_interrupted(
@@ -74,6 +74,12 @@ class RunControl:
             raise
         if not handle.done():
             handle.cancel()
+
+
+def is_task_cancelled() -> bool:
+    """Whether what runs here is to end: an activity that ends as cancelled may have been stopped for a pause only."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 async def _stop(handle: "workflow.ActivityHandle[ResultT]") -> None:

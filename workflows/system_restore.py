@@ -30,6 +30,7 @@ from contracts.system import (
     SystemResult,
 )
 from workflows.children import child_failure, start_run
+from workflows.control import is_task_cancelled
 from workflows.system import MemberAwayError, SystemWorkflow
 
 _ID_LENGTH: Final = 13  # as the command line cuts tokens for ids
@@ -106,7 +107,7 @@ class SystemRestoreWorkflow(SystemWorkflow):
         except ChildWorkflowError as error:
             if is_cancelled_exception(error):
                 self._failed(member, "not restored: its restore was cancelled", RunStatus.CANCELLED)
-                if _is_cancelled():
+                if is_task_cancelled():  # this run is to end, and not the member's alone
                     raise asyncio.CancelledError from error
             else:
                 self._failed(member, f"not restored: {child_failure(error).message.partition(chr(10))[0]}")
@@ -123,12 +124,6 @@ class SystemRestoreWorkflow(SystemWorkflow):
             policy=replace(policy, window=found.window or policy.window),
             to_command=prepared.to_command,
         )
-
-
-def _is_cancelled() -> bool:
-    """Whether it is this run that is to end, and not the member's alone."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 def choose_snapshots(found: Mapping[str, Found]) -> tuple[str, dict[str, FoundSnapshot]]:
