@@ -209,3 +209,26 @@ async def test_a_run_that_is_over_refuses(client: Client) -> None:
             await handle.execute_update(PAUSE, ANNA)
         go_on.set()
         await handle.result()
+
+
+async def test_a_cancellation_is_not_lost_while_a_pause_still_stops_the_work(client: Client) -> None:
+    began, release = asyncio.Event(), asyncio.Event()
+
+    async def slow_to_stop(_shard: int) -> None:
+        began.set()
+        try:
+            await heartbeat_until_cancelled()
+        except asyncio.CancelledError:
+            await release.wait()
+            raise
+
+    script = ScriptedBackup(shards_of_pages=(1,))
+    script.before[names.STORE_SHARD] = slow_to_stop
+    async with workers(client, script) as queue:
+        handle = await start(client, queue)
+        await began.wait()
+        for what in (PAUSE, RESUME, CANCEL):
+            await handle.execute_update(what, ANNA)
+        release.set()
+        result = await ended(client, handle)
+    assert result.status is RunStatus.CANCELLED
