@@ -169,6 +169,10 @@ class ShardPlan(msgspec.Struct, frozen=True, kw_only=True):
     files: tuple[FileToRead, ...]
     bytes_to_read: int
 
+    def __repr__(self) -> str:
+        """Without its file names."""
+        return f"<ShardPlan of {len(self.files)} files>"
+
 
 class ShardOrigin(msgspec.Struct, frozen=True, kw_only=True):
     """Where the plan of a shard lies."""
@@ -218,6 +222,10 @@ class ShardResult(msgspec.Struct, frozen=True, kw_only=True):
     outcomes: tuple[Outcome, ...]
     totals: StoreTotals
     packs: tuple[bytes, ...] = ()
+
+    def __repr__(self) -> str:
+        """Without its thousands of file names: asyncio asks for it, and logs are not for them."""
+        return f"<ShardResult of {len(self.outcomes)} files>"
 
 
 class StoredPack(msgspec.Struct, frozen=True, array_like=True):
