@@ -15,7 +15,7 @@ import msgspec
 from holdfast.backup.documents import Extent, FileToRead, ShardPlan
 
 SEGMENT_BYTES: Final = 512 * 1024 * 1024
-MIN_SHARD_BYTES: Final = 64 * 1024 * 1024
+MIN_SHARD_BYTES: Final = 32 * 1024 * 1024
 MAX_SHARD_BYTES: Final = 1024 * 1024 * 1024
 MAX_SHARD_FILES: Final = 10_000
 SHARDS_PER_PAGE: Final = 8

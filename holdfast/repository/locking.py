@@ -1,8 +1,9 @@
 """Locks on the repository: the shared one that every user of it holds, leased by a whole process at once; and the
 exclusive one, for who removes what others may rely on.
 
-As restic does it (its internal/repository/lock.go): look for locks that exclude ours, write our own, wait 200 ms, look
-again. Of two that exclude each other at least one sees the other and withdraws. Every five minutes the lock is written
+As restic does it (its internal/repository/lock.go): look for locks that exclude ours, write our own, wait until listings
+must show it, look again. Of two that exclude each other at least one sees the other and withdraws: who writes second
+finds the first one's lock afterwards. restic waits 200 ms wherever it is, here the storage says how long. Every five minutes the lock is written
 anew before the old file is removed; a lock that was not written for 30 minutes is stale, and anybody may remove it.
 
 So a holder that could not refresh its lock must stop well before that:
@@ -40,7 +41,6 @@ STALE_S: Final = 1800.0
 LOST_AFTER_S: Final = STALE_S * 3 / 4
 LINGER_S: Final = 1.0
 """How long a lock stays when its last holder has gone: the next activity mostly comes at once."""
-_SETTLE_S: Final = 0.2
 _RETRY_S: Final = 10.0
 _WAIT_STEP_S: Final = 0.5
 _LOG: Final = logging.getLogger(__name__)
@@ -223,7 +223,7 @@ def _take(repository: Repository, *, exclusive: bool) -> LockId:
     _refuse_excluded(repository, own=None, exclusive=exclusive)
     lock_id = _write(repository, exclusive=exclusive)
     try:
-        time.sleep(_SETTLE_S)
+        time.sleep(repository.storage.settle_s)
         _refuse_excluded(repository, own=lock_id, exclusive=exclusive)
     except BaseException:
         repository.storage.delete(file_name(LOCKS, lock_id))

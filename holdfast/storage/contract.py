@@ -44,6 +44,11 @@ class Storage(Protocol):
         """Where this is, for people; never with credentials."""
         ...
 
+    @property
+    def settle_s(self) -> float:
+        """For how long a listing may miss what was just written, in seconds; 0 where it never does."""
+        ...
+
     def put(self, name: str, data: Content) -> None:
         """Store a file, in place of one that may be there."""
         ...

@@ -55,6 +55,11 @@ class LocalStorage:
         """The directory."""
         return self._root
 
+    @property
+    def settle_s(self) -> float:
+        """See the contract."""
+        return 0.0
+
     def put(self, name: str, data: Content) -> None:
         """See the contract."""
         path = self._path(name)

@@ -20,6 +20,11 @@ class MemoryStorage:
         """The label that it was made with."""
         return self._label
 
+    @property
+    def settle_s(self) -> float:
+        """See the contract."""
+        return 0.0
+
     def put(self, name: str, data: Content) -> None:
         """See the contract."""
         content = b"".join(parts_of(data))

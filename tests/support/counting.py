@@ -32,6 +32,11 @@ class CountingStorage:
         """See the contract."""
         return self._storage.location
 
+    @property
+    def settle_s(self) -> float:
+        """See the contract."""
+        return self._storage.settle_s
+
     def put(self, name: str, data: Content) -> None:
         """See the contract."""
         self._count("put", name)
