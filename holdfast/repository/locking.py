@@ -1,10 +1,11 @@
 """Locks on the repository: the shared one that every user of it holds, leased by a whole process at once; and the
 exclusive one, for who removes what others may rely on.
 
-As restic does it (its internal/repository/lock.go): look for locks that exclude ours, write our own, wait until listings
-must show it, look again. Of two that exclude each other at least one sees the other and withdraws: who writes second
-finds the first one's lock afterwards. restic waits 200 ms wherever it is, here the storage says how long. Every five minutes the lock is written
-anew before the old file is removed; a lock that was not written for 30 minutes is stale, and anybody may remove it.
+As restic does it (its internal/repository/lock.go): look for locks that exclude ours, write our own, wait until
+listings must show it, look again. Of two that exclude each other at least one sees the other and withdraws: who writes
+second finds the first one's lock afterwards. restic waits 200 ms wherever it is, here the storage says how long. Every
+five minutes the lock is written anew before the old file is removed; a lock that was not written for 30 minutes is
+stale, and anybody may remove it.
 
 So a holder that could not refresh its lock must stop well before that:
 
