@@ -7,6 +7,8 @@ from typing import Final
 BACKUP_WORKFLOW: Final = "Backup"
 RESTORE_WORKFLOW: Final = "Restore"
 PROGRESS_QUERY: Final = "progress"
+PLAN_QUERY: Final = "plan"
+ERRORS_QUERY: Final = "errors"
 COPY_QUEUE_SUFFIX: Final = "-copy"
 
 
@@ -159,6 +161,41 @@ class Progress:
     started_ns: int = 0
     bytes_per_second: int = 0
     seconds_left: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What the plan query answers: what a run has decided to do so far. Totals grow while selection goes on.
+
+    strategy, reason, parent: of a backup; snapshot_id: of a restore (64 hex digits, or empty). bytes_to_move: what a
+    backup reads and a restore writes.
+    """
+
+    strategy: str = ""
+    reason: str = ""
+    parent: str = ""
+    snapshot_id: str = ""
+    selection_complete: bool = False
+    pages: int = 0
+    shards: int = 0
+    files: int = 0
+    files_to_move: int = 0
+    bytes_to_move: int = 0
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Errors:
+    """What the errors query answers: counts. Paths and words are in the journal (`holdfast run files`), never here.
+
+    selecting: paths that could not be looked at. moving: files that could not be read or written. warnings: files that
+    changed while they were read. problems: what the verification found.
+    """
+
+    selecting: int = 0
+    moving: int = 0
+    warnings: int = 0
+    problems: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

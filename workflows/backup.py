@@ -37,9 +37,13 @@ from contracts.backup import (
 )
 from contracts.common import (
     BACKUP_WORKFLOW,
+    ERRORS_QUERY,
+    PLAN_QUERY,
     PROGRESS_QUERY,
     CloseInput,
+    Errors,
     Phase,
+    Plan,
     Progress,
     RunRef,
     RunStatus,
@@ -127,6 +131,32 @@ class BackupWorkflow(SteeredWorkflow):
             started_ns=self._progress.started_ns,
             bytes_per_second=rate,
             seconds_left=left,
+        )
+
+    @workflow.query(name=PLAN_QUERY)
+    def plan(self) -> Plan:
+        """What the run has decided to do so far."""
+        opened, selected = self._progress.opened, self._progress.selected
+        return Plan(
+            strategy="" if opened is None else opened.strategy.value,
+            reason="" if opened is None else opened.reason,
+            parent="" if opened is None else opened.parent,
+            selection_complete=self._progress.selection_complete,
+            pages=self._progress.pages_done,
+            shards=self._progress.shards_planned,
+            files=selected.files_new + selected.files_changed + selected.files_unmodified,
+            files_to_move=selected.files_to_read,
+            bytes_to_move=selected.bytes_to_read,
+        )
+
+    @workflow.query(name=ERRORS_QUERY)
+    def errors(self) -> Errors:
+        """What went wrong so far, counted."""
+        return Errors(
+            selecting=self._progress.selected.errors,
+            moving=self._progress.stored.errors,
+            warnings=self._progress.stored.warnings,
+            problems=0 if self._verdict is None else self._verdict.problems,
         )
 
     async def _backup(self, request: BackupRequest) -> BackupResult:

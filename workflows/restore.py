@@ -14,10 +14,14 @@ from temporalio.exceptions import FailureError, is_cancelled_exception
 
 from contracts import names
 from contracts.common import (
+    ERRORS_QUERY,
+    PLAN_QUERY,
     PROGRESS_QUERY,
     RESTORE_WORKFLOW,
     CloseInput,
+    Errors,
     Phase,
+    Plan,
     Progress,
     RunRef,
     RunStatus,
@@ -117,6 +121,29 @@ class RestoreWorkflow(SteeredWorkflow):
             started_ns=self._progress.started_ns,
             bytes_per_second=rate,
             seconds_left=left,
+        )
+
+    @workflow.query(name=PLAN_QUERY)
+    def plan(self) -> Plan:
+        """What the run has decided to do so far."""
+        opened, totals = self._progress.opened, self._progress.totals
+        return Plan(
+            snapshot_id="" if opened is None else opened.snapshot_id,
+            selection_complete=self._progress.selection_complete,
+            pages=self._progress.pages_done,
+            shards=self._progress.shards_planned,
+            files=totals.files,
+            files_to_move=max(0, totals.files - totals.files_skipped),
+            bytes_to_move=totals.bytes_to_write,
+            dry_run=opened is not None and opened.dry_run,
+        )
+
+    @workflow.query(name=ERRORS_QUERY)
+    def errors(self) -> Errors:
+        """What went wrong so far, counted; what could not be planned counts with what could not be written."""
+        return Errors(
+            moving=self._progress.totals.errors,
+            problems=0 if self._verdict is None else self._verdict.problems,
         )
 
     async def _restore(self, request: RestoreRequest) -> RestoreResult:

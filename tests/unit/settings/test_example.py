@@ -26,7 +26,7 @@ from holdfast.settings.model import Settings, WorkerSettings
 from holdfast.settings.systems import SystemTable
 
 EXAMPLE: Final = Path(__file__).parents[3] / "holdfast.example.toml"
-_COMMENTED_KEY: Final = re.compile(r"^# (?=[a-z_]+ = )", re.MULTILINE)
+_COMMENTED_KEY: Final = re.compile(r"^# (?=[a-z_]+ = |\[[a-z.]+\]$)", re.MULTILINE)
 _ONE_OF_THREE: Final = ("password_command", "password_env", "key_command", "key_env")
 
 

@@ -12,7 +12,18 @@ from temporalio.exceptions import ApplicationError
 
 from contracts import names
 from contracts.backup import BackupRequest, BackupResult, Committed, Strategy
-from contracts.common import BACKUP_WORKFLOW, PROGRESS_QUERY, Phase, Progress, RunStatus, VerifyLevel
+from contracts.common import (
+    BACKUP_WORKFLOW,
+    ERRORS_QUERY,
+    PLAN_QUERY,
+    PROGRESS_QUERY,
+    Errors,
+    Phase,
+    Plan,
+    Progress,
+    RunStatus,
+    VerifyLevel,
+)
 from tests.unit.workflows.running import FAST, replay, workers
 from tests.unit.workflows.scripted import PARENT_ID, SNAPSHOT_ID, ScriptedBackup, heartbeat_until_cancelled
 from workflows.attributes import SNAPSHOT, SOURCE, STATUS, STRATEGY
@@ -161,6 +172,8 @@ async def test_progress_is_answered_while_it_runs(client: Client) -> None:
         while progress.shards_done == 0 or not progress.selection_complete:
             await asyncio.sleep(0.02)
             progress = await handle.query(PROGRESS_QUERY, result_type=Progress)
+        plan = await handle.query(PLAN_QUERY, result_type=Plan)
+        errors = await handle.query(ERRORS_QUERY, result_type=Errors)
         go_on.set()
         result = await handle.result()
         at_the_end = await handle.query(PROGRESS_QUERY, result_type=Progress)
@@ -178,6 +191,18 @@ async def test_progress_is_answered_while_it_runs(client: Client) -> None:
         bytes_per_second=progress.bytes_per_second,
         seconds_left=progress.seconds_left,
     )
+    assert plan == Plan(
+        strategy="incremental",
+        reason="a parent exists",
+        parent=PARENT_ID,
+        selection_complete=True,
+        pages=2,
+        shards=2,
+        files=20,
+        files_to_move=plan.files_to_move,
+        bytes_to_move=2000,
+    )
+    assert errors == Errors()
     assert (at_the_end.phase, at_the_end.status) == (Phase.DONE, RunStatus.COMPLETE)
     assert at_the_end.snapshot_id == SNAPSHOT_ID
 
