@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import os
+import shutil
 import struct
 import subprocess
 from collections.abc import Iterator
@@ -69,7 +70,9 @@ def ext4(folder: Path, *, size: str = "64M") -> Iterator[Disk]:
     """A new file system, mounted at `folder` while the block lasts."""
     image = folder.with_suffix(".img")
     subprocess.run(["truncate", "--size", size, str(image)], check=True)
-    subprocess.run(["mkfs.ext4", "-q", "-E", "lazy_itable_init=0", str(image)], check=True)
+    administrators = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
+    program = shutil.which("mkfs.ext4", path=administrators) or "mkfs.ext4"
+    subprocess.run([program, "-q", "-E", "lazy_itable_init=0", str(image)], check=True)
     folder.mkdir()
     disk = Disk(folder, image)
     disk.mount()

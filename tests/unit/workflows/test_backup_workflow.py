@@ -113,7 +113,7 @@ async def test_steps_are_summed_up_for_the_web_ui(client: Client) -> None:
         '"shard 0"',
         '"write the snapshot"',
         '"write the record"',
-        '"verify: written"',
+        '"verify: structure"',
         '"remove the workspace"',
     ]
     details = metadata.current_details
