@@ -4,8 +4,13 @@ import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 import psutil
+
+
+_LEAP_BYTES: Final = 128 << 20
+"""More than a worker reads between two looks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,10 +23,10 @@ class Reader:
 
 @dataclass(slots=True)
 class ReaderWatch:
-    """Remembers where each worker was first seen inside the file."""
+    """Remembers where each worker was first seen inside its segment of the file, and where last."""
 
     file: Path
-    _first: dict[int, int] = field(default_factory=dict)
+    _seen: dict[int, tuple[int, int]] = field(default_factory=dict)
 
     def farthest(self, processes: Iterable[psutil.Process]) -> Reader | None:
         """The worker that has come farthest, or None while nobody reads the file."""
@@ -29,11 +34,12 @@ class ReaderWatch:
         for process in processes:
             position = _position(process, self.file)
             if position is None:
-                self._first.pop(process.pid, None)
+                self._seen.pop(process.pid, None)
                 continue
-            # A position behind the first one is that of another segment of the file.
-            first = min(self._first.setdefault(process.pid, position), position)
-            self._first[process.pid] = first
+            first, last = self._seen.get(process.pid, (position, position))
+            if not 0 <= position - last < _LEAP_BYTES:
+                first = position  # in another segment by now
+            self._seen[process.pid] = (first, position)
             if found is None or position - first > found.read_bytes:
                 found = Reader(process=process, read_bytes=position - first)
         return found
