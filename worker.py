@@ -12,6 +12,7 @@ import argparse
 import asyncio
 import contextlib
 import ctypes
+import gc
 import logging
 import math
 import os
@@ -55,6 +56,7 @@ from workflows.registration import ensure_search_attributes
 
 LIGHT_SLOTS: Final = 4
 COPY_SLOTS: Final = 1
+_GC_THRESHOLD: Final = 50_000
 _RECONNECT_S: Final = 0.5
 _AFTER_GRACE_S: Final = 10
 _PR_SET_PDEATHSIG: Final = 1
@@ -94,6 +96,8 @@ def run_worker_process(config: WorkerConfig) -> int:
     )  # Ctrl-C asks the run to stop, not the workers that carry it out
     settings = settings_of(config)
     configure_logging(settings.log, label=f"worker {config.process}", level=logging.WARNING)
+    # A run holds hundreds of thousands of values that are in no cycle: looking through them so often finds nothing.
+    gc.set_threshold(_GC_THRESHOLD)
     asyncio.run(_work(config, settings))
     return 0
 

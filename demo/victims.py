@@ -8,7 +8,6 @@ from typing import Final
 
 import psutil
 
-
 _LEAP_BYTES: Final = 128 << 20
 """More than a worker reads between two looks."""
 

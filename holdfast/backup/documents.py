@@ -102,25 +102,25 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     open_directories: tuple[OpenDirectory, ...] = ()
 
 
-class Enter(msgspec.Struct, frozen=True, array_like=True, tag="e"):
+class Enter(msgspec.Struct, frozen=True, array_like=True, tag="e", gc=False):
     """A directory begins. `node` has no subtree yet."""
 
     node: Node
     ancestor: bool = False
 
 
-class Leave(msgspec.Struct, frozen=True, array_like=True, tag="l"):
+class Leave(msgspec.Struct, frozen=True, array_like=True, tag="l", gc=False):
     """The innermost open directory ends."""
 
 
-class Keep(msgspec.Struct, frozen=True, array_like=True, tag="k"):
+class Keep(msgspec.Struct, frozen=True, array_like=True, tag="k", gc=False):
     """A node that is complete: unchanged since the parent, or without content. `tree`: a whole unchanged subtree."""
 
     node: Node
     from_parent: bool = False
 
 
-class Read(msgspec.Struct, frozen=True, array_like=True, tag="r"):
+class Read(msgspec.Struct, frozen=True, array_like=True, tag="r", gc=False):
     """A file that shards read: the next `segments` outcomes, in shard order, belong to it."""
 
     name: bytes
@@ -128,7 +128,7 @@ class Read(msgspec.Struct, frozen=True, array_like=True, tag="r"):
     known: bool = False
 
 
-class Unreadable(msgspec.Struct, frozen=True, array_like=True, tag="u"):
+class Unreadable(msgspec.Struct, frozen=True, array_like=True, tag="u", gc=False):
     """Something that could not be read while walking."""
 
     path: bytes
@@ -146,7 +146,7 @@ class Extent(msgspec.Struct, frozen=True, array_like=True):
     hole: bool = False
 
 
-class FileToRead(msgspec.Struct, frozen=True, array_like=True):
+class FileToRead(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One file, or one segment of a large file. `directory` indexes the shard's list of directories.
 
     start, end: the segment's bytes; end -1 means up to the end of the file, whatever it is by then. known: the
@@ -181,7 +181,7 @@ class ShardOrigin(msgspec.Struct, frozen=True, kw_only=True):
     token: str
 
 
-class Stored(msgspec.Struct, frozen=True, array_like=True, tag="s"):
+class Stored(msgspec.Struct, frozen=True, array_like=True, tag="s", gc=False):
     """A file (or segment) is stored. `node` carries metadata and content; size_bytes is what was read, holes included.
 
     warning: not empty when the file changed while it was read, time and again.
@@ -192,7 +192,7 @@ class Stored(msgspec.Struct, frozen=True, array_like=True, tag="s"):
     warning: str = ""
 
 
-class Failed(msgspec.Struct, frozen=True, array_like=True, tag="f"):
+class Failed(msgspec.Struct, frozen=True, array_like=True, tag="f", gc=False):
     """A file could not be read."""
 
     message: str
