@@ -14,7 +14,7 @@ DEV := $(VENV)/.dev-installed
 PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
 # Programs that the tests call, each with the Debian package that brings it.
-TEST_PROGRAMS := restic:restic rsync:rsync strace:strace setfacl:acl setfattr:attr pg_ctlcluster:postgresql
+TEST_PROGRAMS := restic:restic rsync:rsync strace:strace setfacl:acl setfattr:attr pg_ctlcluster:postgresql faketime:faketime
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
