@@ -31,7 +31,7 @@ def read_patterns(files: Sequence[Path], environ: Mapping[str, str]) -> Iterator
                 content = decode_text_file(file.read(_MAX_FILE_BYTES))
         except OSError as error:
             raise SettingsError(
-                f"the exclude file {path} cannot be read: {error.strerror}",
+                f"the exclude file {str(path)!r} cannot be read: {error.strerror}",
                 hint="Create it, or take it out of the source's exclude files.",
             ) from error
         for line in content.split("\n"):

@@ -52,7 +52,7 @@ def read_password_file(path: Path) -> bytes:
             raw = file.read(_MAX_PASSWORD_BYTES)
     except OSError as error:
         raise PasswordMissingError(
-            f"the password file {path} cannot be read: {error.strerror}",
+            f"the password file {str(path)!r} cannot be read: {error.strerror}",
             hint="Create it, readable by the user that the worker runs as.",
         ) from error
     return trim(decode_text_file(raw)).encode("utf-8", "surrogateescape")

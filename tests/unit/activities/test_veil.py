@@ -13,6 +13,7 @@ from contracts.veiled import REPOSITORY
         ("/srv/vault/data/ab/abcd: no space left", "<path>: no space left"),
         ("the target '/home/a b/c' cannot be used", "the target '<path>' cannot be used"),
         ("the exclude file /etc/x.txt cannot be read", "the exclude file <path> cannot be read"),
+        ("the exclude file '/etc/my list.txt' cannot be read", "the exclude file '<path>' cannot be read"),
         ("locked by root on host, process 7", "locked by root on host, process 7"),
         ("first line\n/etc/second: line", "first line\n<path>: line"),
         ("see https://example.org/a/b", "see https://example.org/a/b"),
