@@ -8,6 +8,7 @@ from contracts.backup import BackupRequest
 from contracts.drill import DrillRequest
 from contracts.guard import GuardRequest
 from contracts.restore import RestoreRequest
+from contracts.system import SystemBackupRequest
 from contracts.verify import VerifyRequest
 
 SCHEDULED_RUN_WORKFLOW: Final = "ScheduledRun"
@@ -28,7 +29,7 @@ class Busy(StrEnum):
 class ScheduledRun:
     """One time of a schedule. workflow_id: of the run that it asks for, the same that a person's command would use.
 
-    Exactly one of backup, restore, verify, drill and guard is set.
+    Exactly one of backup, restore, verify, drill, guard and system is set.
     """
 
     schedule: str
@@ -39,6 +40,7 @@ class ScheduledRun:
     verify: VerifyRequest | None = None
     drill: DrillRequest | None = None
     guard: GuardRequest | None = None
+    system: SystemBackupRequest | None = None
 
 
 class ScheduledOutcome(StrEnum):

@@ -15,8 +15,10 @@ from contracts.common import RunPolicy, Trigger, VerifyLevel
 from contracts.drill import DrillRequest
 from contracts.queues import is_token
 from contracts.restore import RestoreRequest
+from contracts.system import SystemBackupRequest
 from contracts.verify import VerifyRequest
 from holdfast.errors import RepositoryNotFoundError, SettingsError
+from holdfast.journal.records import RunKind
 from holdfast.repository.layout import CONFIG
 from holdfast.restore.request import RestoreOptions
 from holdfast.settings.model import RepositoryProfile, Settings
@@ -115,6 +117,11 @@ def workflow_id(kind: str, settings: Settings, repository: str, subject: str) ->
     return ":".join((kind, settings.host, _shown(repository), _shown(subject)))
 
 
+def system_id(kind: RunKind, host: str, system: str) -> str:
+    """The id of the workflow that backs up or recovers a system."""
+    return f"{kind.value}:{host}:{system}"
+
+
 def backup_request(
     settings: Settings,
     *,
@@ -181,6 +188,22 @@ def drill_request(
         sample=sample,
         snapshot=snapshot,
         trigger=_person(),
+        policy=run_policy(settings),
+    )
+
+
+def system_backup_request(
+    settings: Settings, *, system: str, strategy: str, trigger: Trigger
+) -> SystemBackupRequest:
+    """The request of a backup of a system of the settings.
+
+    Raises:
+        SettingsError: there is no such system.
+    """
+    return SystemBackupRequest(
+        system=settings.system(system).name,
+        strategy=Strategy(strategy),
+        trigger=trigger,
         policy=run_policy(settings),
     )
 

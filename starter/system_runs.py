@@ -14,7 +14,7 @@ from contracts.system import (
 )
 from holdfast.errors import EXIT_COMPLETE, UsageError
 from holdfast.journal.records import RunKind
-from starter import runs
+from starter import orders, runs
 from starter.display import Display, display_for
 from starter.follow import Following, Interrupts
 from starter.invocation import Invocation
@@ -39,7 +39,7 @@ class SystemOrder:
 
     def workflow_id(self, host: str) -> str:
         """The same each time, so that a system is backed up by one run at a time."""
-        return f"{self.kind.value}:{host}:{self.request.system}"
+        return orders.system_id(self.kind, host, self.request.system)
 
 
 async def carry_out(invocation: Invocation, order: SystemOrder) -> int:

@@ -2,7 +2,8 @@
 
 Temporal appends the time to the id of whatever a schedule starts, so a schedule that started a backup directly would
 not collide with one that a person started (docs/adr/0017). The schedule's own rules (overlap, pause on failure,
-catch-up) see this workflow, which lasts as long as the run and fails when it fails.
+catch-up) see this workflow, which lasts as long as the run and fails when it fails. A system's run tells in its result
+that no member could be backed up; to the schedule that is a failure like a source's.
 """
 
 from dataclasses import replace
@@ -11,10 +12,10 @@ from typing import Final
 
 from temporalio import workflow
 from temporalio.common import SearchAttributeKey
-from temporalio.exceptions import ChildWorkflowError, is_cancelled_exception
+from temporalio.exceptions import ApplicationError, ChildWorkflowError, is_cancelled_exception
 
 from contracts.backup import BackupResult
-from contracts.common import BACKUP_WORKFLOW, RESTORE_WORKFLOW, Trigger, TriggerKind
+from contracts.common import BACKUP_WORKFLOW, RESTORE_WORKFLOW, RunStatus, Trigger, TriggerKind
 from contracts.drill import DRILL_WORKFLOW, DrillResult
 from contracts.guard import GUARD_WORKFLOW, GuardResult
 from contracts.restore import RestoreResult
@@ -25,10 +26,12 @@ from contracts.scheduled import (
     ScheduledResult,
     ScheduledRun,
 )
+from contracts.system import SYSTEM_BACKUP_WORKFLOW, SystemResult
 from contracts.verify import VERIFY_WORKFLOW, VerifyResult
 from workflows.children import child_failure, start_run
 
 _DUE: Final = SearchAttributeKey.for_datetime("TemporalScheduledStartTime")
+_SYSTEM_FAILED: Final = "SystemFailed"
 _FIRST_WAIT_S: Final = 5
 _LONGEST_WAIT_S: Final = 300
 
@@ -66,13 +69,16 @@ class ScheduledRunWorkflow:
         if handle is None:
             return False
         try:
-            await handle
+            ended = await handle
         except ChildWorkflowError as error:
             if not is_cancelled_exception(error):
                 raise child_failure(error) from error
             if workflow.cancellation_reason() is not None:
                 raise
             # Somebody stopped the run itself: no fault of the schedule's, and no reason to pause it.
+            return True
+        if isinstance(ended, SystemResult) and ended.status is RunStatus.FAILED:
+            raise _system_failure(ended)
         return True
 
 
@@ -88,7 +94,18 @@ def _child(order: ScheduledRun) -> tuple[str, object, type[object]]:
         return DRILL_WORKFLOW, replace(order.drill, trigger=trigger), DrillResult
     if order.guard is not None:
         return GUARD_WORKFLOW, replace(order.guard, trigger=trigger), GuardResult
+    if order.system is not None:
+        return SYSTEM_BACKUP_WORKFLOW, replace(order.system, trigger=trigger), SystemResult
     raise ValueError("the schedule says nothing to run")
+
+
+def _system_failure(ended: SystemResult) -> ApplicationError:
+    hint = f"`holdfast system show {ended.system}` says why"
+    return ApplicationError(
+        f"nothing of the system {ended.system} is recoverable as of this run\n{hint}",
+        type=_SYSTEM_FAILED,
+        non_retryable=True,
+    )
 
 
 def _evidence() -> str:

@@ -129,6 +129,9 @@ def _settings(
     sources = profiles.sources(
         document.get("sources", {}), place.below("sources"), rules, repositories, known_hooks
     )
+    known_systems = systems(
+        document.get("systems", {}), place.below("systems"), sources, repositories, known_hooks
+    )
     return Settings(
         path=file,
         state_dir=_state_dir(top, place, rules, environ),
@@ -136,13 +139,16 @@ def _settings(
         repositories=repositories,
         sources=sources,
         schedules=top_schedules(
-            document.get("schedules", []), place.below("schedules"), sources, repositories, rules
+            document.get("schedules", []),
+            place.below("schedules"),
+            sources,
+            repositories,
+            known_systems,
+            rules,
         ),
         drills=drills(document.get("drills", {}), place.below("drills"), sources),
         hooks=known_hooks,
-        systems=systems(
-            document.get("systems", {}), place.below("systems"), sources, repositories, known_hooks
-        ),
+        systems=known_systems,
         server=replace(
             _server(document.get("server", {}), place.below("server"), rules),
             encryption=encryption(document.get("encryption"), place.below("encryption"), rules),

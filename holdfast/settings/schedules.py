@@ -17,7 +17,7 @@ from holdfast.settings.document import Duration, Place, convert_table
 from holdfast.settings.paths import PathRules
 from holdfast.settings.suggestions import one_of
 
-KINDS: Final = ("backup", "restore", "verify", "drill", "guard")
+KINDS: Final = ("backup", "restore", "verify", "drill", "guard", "system")
 OVERLAPS: Final = ("skip", "buffer_one", "buffer_all", "cancel_other", "terminate_other", "allow_all")
 RESTORE_OVERWRITES: Final = ("always", "if-changed", "if-newer", "never")
 
@@ -61,7 +61,8 @@ class CalendarRule:
 class ScheduleSettings:
     """One schedule. Exactly one of cron, every_s and calendar says when.
 
-    source: what it backs up, guards or proves; empty for a restore or a verification of a whole repository.
+    source: what it backs up, guards or proves; empty for a restore or a verification of a whole repository, and for a
+    backup of a system. system: what is backed up as one, and nothing else.
     overlap: what happens while the run before is still under way. catch_up_s: how late a missed time may still be
     made up for. snapshot, target, include, overwrite: of restores.
     share: of verifications and nameless drills, as text. drill: the drill's name.
@@ -70,6 +71,7 @@ class ScheduleSettings:
     name: str
     kind: str
     source: str = ""
+    system: str = ""
     repository: str = ""
     cron: tuple[str, ...] = ()
     every_s: float | None = None
@@ -96,6 +98,7 @@ class ScheduleTable(msgspec.Struct, kw_only=True, frozen=True):
     name: str = ""
     kind: str = "backup"
     source: str = ""
+    system: str = ""
     repository: str = ""
     cron: str | list[str] | None = None
     every: Duration | None = None
@@ -117,7 +120,7 @@ class ScheduleTable(msgspec.Struct, kw_only=True, frozen=True):
 
 
 _OF_RESTORES: Final = ("snapshot", "target", "include", "overwrite")
-_OF_BACKUPS: Final = ("strategy", "verify")
+_NOT_OF_SYSTEMS: Final = ("source", "repository")
 
 
 def source_schedules(
@@ -134,8 +137,8 @@ def source_schedules(
         table = convert_table(value, ScheduleTable, here)
         if table.source and table.source != source:
             here.refuse("source", f"these are the schedules of {source}", "Leave it out here.")
-        if table.kind == "restore":
-            here.refuse("kind", "a restore does not stand below a source", "Write it as [[schedules]].")
+        if table.kind in {"restore", "system"}:
+            here.refuse("kind", f"a {table.kind} does not stand below a source", "Write it as [[schedules]].")
         _add(found, _schedule(table, here, source or table.source), here)
     return tuple(found)
 
@@ -145,9 +148,10 @@ def top_schedules(
     place: Place,
     sources: Mapping[str, object],
     repositories: Mapping[str, object],
+    systems: Mapping[str, object],
     rules: PathRules,
 ) -> tuple[ScheduleSettings, ...]:
-    """[[schedules]]; sources, repositories: those that they can name.
+    """[[schedules]]; sources, repositories, systems: those that they can name.
 
     Raises:
         SettingsError: something in them is wrong, or two have one name.
@@ -158,17 +162,14 @@ def top_schedules(
     for number, value in enumerate(written):
         here = Place(file=place.file, table=f"schedules[{number}]")
         table = convert_table(value, ScheduleTable, here)
-        if table.source and table.source not in sources:
-            here.refuse(
-                "source", "the settings have no source of this name", one_of(table.source, sources, "sources")
-            )
-        if table.repository and table.repository not in repositories:
-            hint = one_of(table.repository, repositories, "repositories")
-            here.refuse("repository", "the settings have no repository of this name", hint)
-        if not table.source and not table.repository and not table.drill:
-            here.refuse("source", "this key is missing", 'Write source = "NAME" (or repository = "NAME").')
-        if not table.source and not table.drill and table.kind not in {"restore", "verify"}:
-            here.refuse("source", "this key is missing", f"A {table.kind} needs one.")
+        for key, name, known, plural in (
+            ("source", table.source, sources, "sources"),
+            ("repository", table.repository, repositories, "repositories"),
+            ("system", table.system, systems, "systems"),
+        ):
+            if name and name not in known:
+                here.refuse(key, f"the settings have no {key} of this name", one_of(name, known, plural))
+        _check_subject(table, here)
         schedule = _schedule(table, here, table.source)
         if schedule.target:
             target = str(values.path(here, "target", schedule.target, rules))
@@ -177,8 +178,21 @@ def top_schedules(
     return tuple(found)
 
 
+def _check_subject(table: ScheduleTable, place: Place) -> None:
+    """Whether it says what it is about."""
+    if table.kind == "system":
+        if not table.system:
+            place.refuse("system", "this key is missing", 'Write system = "NAME".')
+        return
+    if not table.source and not table.repository and not table.drill:
+        place.refuse("source", "this key is missing", 'Write source = "NAME" (or repository = "NAME").')
+    if not table.source and not table.drill and table.kind not in {"restore", "verify"}:
+        place.refuse("source", "this key is missing", f"A {table.kind} needs one.")
+
+
 def _add(found: list[ScheduleSettings], schedule: ScheduleSettings, place: Place) -> None:
-    if any((other.source, other.name) == (schedule.source, schedule.name) for other in found):
+    mine = (schedule.source, schedule.system, schedule.name)
+    if any((other.source, other.system, other.name) == mine for other in found):
         place.refuse("name", f"there is a schedule {schedule.name!r} already", 'Write another name = "…".')
     found.append(schedule)
 
@@ -186,7 +200,7 @@ def _add(found: list[ScheduleSettings], schedule: ScheduleSettings, place: Place
 def _schedule(table: ScheduleTable, place: Place, source: str) -> ScheduleSettings:
     kind = values.choice(place, "kind", table.kind, KINDS)
     _refuse_foreign(table, place)
-    name = table.name or (table.strategy if kind == "backup" else "") or kind
+    name = table.name or (table.strategy if kind in {"backup", "system"} else "") or kind
     if _NAME.fullmatch(name) is None:
         place.refuse("name", "this name cannot be used", 'Use letters, digits, "_" and "-", at most 64.')
     if table.time_zone not in available_timezones() | {"UTC"}:
@@ -200,6 +214,7 @@ def _schedule(table: ScheduleTable, place: Place, source: str) -> ScheduleSettin
         name=name,
         kind=kind,
         source=source,
+        system=table.system,
         repository=table.repository,
         cron=cron,
         every_s=every_s,
@@ -225,8 +240,11 @@ def _refuse_foreign(table: ScheduleTable, place: Place) -> None:
     """Keys that mean nothing for this kind."""
     defaults = ScheduleTable()
     foreign = () if table.kind == "restore" else _OF_RESTORES
+    if table.kind not in {"backup", "verify", "system"}:
+        foreign = (*foreign, "strategy")
     if table.kind not in {"backup", "verify"}:
-        foreign = (*foreign, *_OF_BACKUPS)
+        foreign = (*foreign, "verify")
+    foreign = (*foreign, *(_NOT_OF_SYSTEMS if table.kind == "system" else ("system",)))
     if table.kind not in {"verify", "drill"}:
         foreign = (*foreign, "share")
     if table.kind != "drill":

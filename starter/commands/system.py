@@ -10,9 +10,8 @@ from typing import Annotated, Final
 
 import typer
 
-from contracts.backup import Strategy
 from contracts.common import Trigger, VerifyLevel
-from contracts.system import MemberHost, SystemBackupRequest, SystemRestoreRequest
+from contracts.system import MemberHost, SystemRestoreRequest
 from holdfast.errors import EXIT_COMPLETE, UsageError
 from holdfast.journal.records import RunKind, RunRecord
 from holdfast.restore.request import RestoreOptions
@@ -150,11 +149,8 @@ def backup(options: BackupOptions) -> int:
         )
     invocation = Invocation.of(options)
     settings = invocation.settings
-    request = SystemBackupRequest(
-        system=settings.system(options.name).name,
-        strategy=Strategy(options.strategy),
-        trigger=_person(),
-        policy=orders.run_policy(settings),
+    request = orders.system_backup_request(
+        settings, system=options.name, strategy=options.strategy, trigger=_person()
     )
     return asyncio.run(
         system_runs.carry_out(invocation, system_runs.SystemOrder(request=request, detach=options.detach))

@@ -15,6 +15,7 @@ from contracts.guard import GuardRequest
 from contracts.scheduled import Busy, ScheduledRun
 from contracts.verify import VerifyRequest
 from holdfast.errors import UsageError
+from holdfast.journal.records import RunKind
 from holdfast.restore.request import Overwrite, RestoreOptions
 from holdfast.settings.model import Settings
 from holdfast.settings.schedules import ScheduleSettings
@@ -41,7 +42,7 @@ class Declaration:
 
 
 def schedule_id(host: str, subject: str, name: str) -> str:
-    """`holdfast.HOST.SOURCE.NAME`; a repository stands in the source's place where there is no source."""
+    """`holdfast.HOST.SOURCE.NAME`; a system or a repository stands in the source's place where there is no source."""
     return f"{PREFIX}.{host}.{subject}.{name}"
 
 
@@ -70,15 +71,22 @@ def _all(settings: Settings) -> Iterator[ScheduleSettings]:
 
 
 def _declare(settings: Settings, schedule: ScheduleSettings) -> Declaration:
-    drill = settings.drill(schedule.drill) if schedule.drill else None
-    source = schedule.source if drill is None else drill.source
-    repository = schedule.repository or settings.source(source).repository
-    name = schedule_id(settings.host, source or repository, schedule.name)
+    subject, repository = _subject(settings, schedule)
+    name = schedule_id(settings.host, subject, schedule.name)
     order = replace(_order(settings, schedule, name, repository), busy=_BUSY.get(schedule.overlap, Busy.SKIP))
     queue = base_queue(settings, repository)
     entry: dict[str, object] = {key: value for key, value in asdict(schedule).items() if key not in _PRIVATE}
     entry |= {"host": settings.host, "queue": queue, "run": asdict(order)}
     return Declaration(id=name, queue=queue, settings=schedule, order=order, entry=_said(entry))
+
+
+def _subject(settings: Settings, schedule: ScheduleSettings) -> tuple[str, str]:
+    """What the schedule is about, and its repository: empty for a system, whose members have their own."""
+    if schedule.kind == "system":
+        return schedule.system, ""
+    source = settings.drill(schedule.drill).source if schedule.drill else schedule.source
+    repository = schedule.repository or settings.source(source).repository
+    return source or repository, repository
 
 
 def _said(entry: Mapping[str, object]) -> dict[str, object]:
@@ -120,6 +128,12 @@ def _order(settings: Settings, schedule: ScheduleSettings, name: str, repository
         guard = replace(guard_request(settings, repository, schedule.source), trigger=trigger)
         workflow_id = orders.workflow_id(GUARD, settings, repository, schedule.source)
         return ScheduledRun(schedule=name, workflow_id=workflow_id, guard=guard)
+    if schedule.kind == "system":
+        system = orders.system_backup_request(
+            settings, system=schedule.system, strategy=schedule.strategy or "auto", trigger=trigger
+        )
+        workflow_id = orders.system_id(RunKind.SYSTEM_BACKUP, settings.host, schedule.system)
+        return ScheduledRun(schedule=name, workflow_id=workflow_id, system=system)
     drill = DrillRequest(
         repository=repository,
         drill=schedule.drill,

@@ -14,7 +14,7 @@ from contracts.guard import APPROVE_UPDATE, GUARD_QUERY, GUARD_WORKFLOW, Approva
 from contracts.watch import Changes
 from starter import orders
 from starter.runs import is_open
-from starter.schedules.declaration import GUARD, declarations, guard_request
+from starter.schedules.declaration import GUARD, Declaration, declarations, guard_request
 from starter.watching.reporting import report, watch_id
 from tests.support.temporal_server import running_server
 from tests.triggers.site import Site
@@ -30,6 +30,12 @@ on_missing = "restore"
 [[sources.docs.schedules]]
 name = "nightly"
 cron = "0 3 * * *"
+[systems.shop]
+sources = ["docs"]
+[[schedules]]
+kind = "system"
+system = "shop"
+cron = "0 2 * * *"
 """
 
 
@@ -42,7 +48,14 @@ async def _watched(site: Site, client: Client) -> str:
 
 
 async def _scheduled(site: Site, client: Client) -> str:
-    declared = declarations(site.settings)[0]
+    return await _due(client, declarations(site.settings)[0])
+
+
+async def _system_scheduled(site: Site, client: Client) -> str:
+    return await _due(client, declarations(site.settings)[1])
+
+
+async def _due(client: Client, declared: Declaration) -> str:
     await client.execute_workflow("ScheduledRun", declared.order, id=declared.id, task_queue=declared.queue)
     return declared.id
 
@@ -71,7 +84,12 @@ async def _record(folder: Path, address: str) -> None:
         (site.source / name).write_bytes(name.encode())
     site.declare(SETTINGS)
     with site.serving():
-        for name, run in (("watch", _watched), ("scheduled", _scheduled), ("guard", _guarded)):
+        for name, run in (
+            ("watch", _watched),
+            ("scheduled", _scheduled),
+            ("scheduled-system", _system_scheduled),
+            ("guard", _guarded),
+        ):
             workflow_id = await run(site, client)
             history = (await client.get_workflow_handle(workflow_id).fetch_history()).to_json_dict()
             history["workflowId"] = workflow_id

@@ -20,4 +20,4 @@ async def test_a_run_of_the_past_replays(text: str) -> None:
 
 
 def test_every_kind_is_among_them() -> None:
-    assert {path.stem for path in PATHS} == {"guard", "scheduled", "watch"}
+    assert {path.stem for path in PATHS} == {"guard", "scheduled", "scheduled-system", "watch"}

@@ -5,11 +5,14 @@ import json
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
-from temporalio.client import Client, ScheduleActionExecutionStartWorkflow
+import pytest
+from temporalio.client import Client, ScheduleActionExecutionStartWorkflow, WorkflowFailureError
+from temporalio.exceptions import ApplicationError
 
 from contracts.backup import BackupResult
 from contracts.common import BACKUP_WORKFLOW
 from holdfast.journal.journal import Journal
+from holdfast.journal.records import RunKind
 from starter import orders
 from starter.schedules.declaration import declarations
 from starter.schedules.plan import Standing, Step, plain, plan
@@ -19,6 +22,18 @@ from tests.triggers.site import Site
 WEEKLY = '[[sources.docs.schedules]]\nname = "weekly"\nstrategy = "full"\ncalendar = {day_of_week = "sun", hour = 3}\n'
 NIGHTLY = '[[sources.docs.schedules]]\nname = "nightly"\nstrategy = "differential"\ncron = "30 2 * * *"\n'
 HOURLY = '[[sources.docs.schedules]]\nname = "hourly"\nstrategy = "incremental"\nevery = "{every}"\njitter = "5m"\n'
+SYSTEM = """
+[hooks.check]
+command = ["test", "!", "-e", "{broken}"]
+[systems.shop]
+sources = ["docs"]
+before = ["check"]
+[[schedules]]
+kind = "system"
+system = "shop"
+cron = "0 2 * * *"
+pause_on_failure = true
+"""
 
 
 def test_a_plan_names_what_changes_and_leaves_the_rest_alone(site: Site) -> None:
@@ -42,14 +57,17 @@ def test_every_kind_can_be_declared_and_no_path_of_it_leaves_the_host(site: Site
             ("verify", 'repository = "home"'),
             ("guard", 'source = "docs"'),
             ("drill", 'source = "docs"\nshare = "5%"'),
+            ("system", 'system = "shop"\nstrategy = "full"'),
         )
     )
-    site.declare(WEEKLY + HOURLY.format(every="1h") + kinds)
+    site.declare(WEEKLY + HOURLY.format(every="1h") + kinds + '[systems.shop]\nsources = ["docs"]\n')
     declared = declarations(site.settings)
-    assert {wanted.settings.kind for wanted in declared} == {"backup", "restore", "verify", "guard", "drill"}
+    known = ("backup", "restore", "verify", "guard", "drill", "system")
+    assert {wanted.settings.kind for wanted in declared} == set(known)
+    assert plan(declared, [Standing(id=wanted.id, entry=plain(wanted.entry)) for wanted in declared]) == []
     for wanted in declared:
         order = asdict(wanted.order)
-        asked = [kind for kind in ("backup", "restore", "verify", "guard", "drill") if order[kind]]
+        asked = [kind for kind in known if order[kind]]
         assert asked == [wanted.settings.kind]
         written = json.dumps(plain(wanted.entry))
         assert len(written) < 2_048, "a memo has 2 KiB"
@@ -111,6 +129,37 @@ async def test_a_schedule_runs_its_backup_under_the_sources_id(site: Site, clien
     assert newest[0].trigger_by == schedule.id
     assert newest[0].snapshot_id != first.snapshot_id
     assert newest[0].strategy == "full"
+
+
+async def test_a_schedule_backs_a_system_up_and_pauses_once_nothing_of_it_is_recoverable(
+    site: Site, client: Client
+) -> None:
+    plant(site.source, files=3, large_bytes=0)
+    broken = site.folder / "broken"
+    site.declare(SYSTEM.format(broken=broken))
+    first = await asyncio.to_thread(site.answer, "schedule", "apply", "--yes")
+    schedule = client.get_schedule_handle(f"holdfast.{site.host}.shop.system")
+    assert [(step["step"], step["id"]) for step in first["steps"]] == [("create", schedule.id)]
+    assert (await asyncio.to_thread(site.answer, "schedule", "apply", "--yes"))["steps"] == []
+    with site.serving():
+        await schedule.trigger()
+        ran = await _action(client, schedule.id)
+        answer = await client.get_workflow_handle(ran).result()
+        assert answer["outcome"] == "ran"
+        assert answer["workflow_id"] == f"system-backup:{site.host}:shop"
+        assert not (await schedule.describe()).schedule.state.paused
+        broken.touch()
+        await schedule.trigger()
+        failed = client.get_workflow_handle(await _action(client, schedule.id, after=ran))
+        with pytest.raises(WorkflowFailureError) as failure:
+            await failed.result()
+    assert isinstance(failure.value.cause, ApplicationError)
+    assert failure.value.cause.type == "SystemFailed"
+    while not (await schedule.describe()).schedule.state.paused:
+        await asyncio.sleep(0.1)
+    runs = Journal.at(site.settings.journal_path).runs(9, kind=RunKind.SYSTEM_BACKUP)
+    assert [run.status.value for run in runs] == ["failed", "complete"]
+    assert {(run.trigger_kind, run.trigger_by) for run in runs} == {("schedule", schedule.id)}
 
 
 async def test_next_and_backfill(site: Site, client: Client) -> None:

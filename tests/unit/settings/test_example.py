@@ -44,6 +44,7 @@ def test_the_example_is_valid_and_its_defaults_are_the_defaults(tmp_path: Path) 
     settings = load(EXAMPLE)
     assert settings.worker == WorkerSettings()
     assert settings.source("documents").repository == "home"
+    assert [schedule.kind for schedule in settings.schedules] == ["verify", "system"]
 
     everything = tmp_path / "holdfast.toml"
     everything.write_text(uncommented())

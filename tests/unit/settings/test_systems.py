@@ -28,6 +28,10 @@ on_failure = "warn"
 sources = ["db", "etc", "etc@venus"]
 restore_order = ["etc@venus"]
 before = ["freeze"]
+[[schedules]]
+kind = "system"
+system = "shop"
+cron = "0 2 * * *"
 """
 
 
@@ -46,6 +50,8 @@ def test_commands_hooks_and_systems(tmp_path: Path) -> None:
     assert (hook.command, hook.timeout_s, hook.must_succeed) == (("/bin/freeze",), 5.0, False)
     system = settings.system("shop")
     assert [member.label for member in system.restore_order] == ["etc@venus", "db", "etc"]
+    (schedule,) = settings.schedules
+    assert (schedule.kind, schedule.system, schedule.name) == ("system", "shop", "system")
 
 
 @pytest.mark.parametrize(
@@ -63,6 +69,17 @@ def test_commands_hooks_and_systems(tmp_path: Path) -> None:
         ('"etc@venus"]\nrestore', '"srv"]\nrestore', "systems.shop.sources[2]"),
         ('"etc@venus"]\nrestore', '"etc"]\nrestore', "systems.shop.sources[2]"),
         ('restore_order = ["etc@venus"]\nbefore = ["freeze"]', 'before = ["thaw"]', "systems.shop.before[0]"),
+        ('system = "shop"\n', 'system = "shp"\n', "schedules[0].system"),
+        ('system = "shop"\n', "", "schedules[0].system"),
+        ('kind = "system"\n', 'kind = "verify"\nrepository = "home"\n', "schedules[0].system"),
+        ('system = "shop"\n', 'system = "shop"\nsource = "etc"\n', "schedules[0].source"),
+        ('system = "shop"\n', 'system = "shop"\nrepository = "home"\n', "schedules[0].repository"),
+        ('system = "shop"\n', 'system = "shop"\nverify = "full"\n', "schedules[0].verify"),
+        (
+            '[[schedules]]\nkind = "system"\nsystem = "shop"',
+            '[[sources.etc.schedules]]\nkind = "system"',
+            "sources.etc.schedules[0].kind",
+        ),
     ],
 )
 def test_a_mistake_is_told_by_its_key(tmp_path: Path, old: str, new: str, key: str) -> None:
