@@ -7,7 +7,7 @@ so it is left to the garbage collector, and the next piece of work gets another 
 import threading
 from typing import Final
 
-_MAX_IDLE_BYTES: Final = 192 * 1024 * 1024
+_MAX_IDLE_BYTES: Final = 128 * 1024 * 1024
 
 
 class BufferPool:

@@ -23,8 +23,13 @@ from starter.processes import Backoff, child_environment, end_child, ending, ope
 _WORKER: Final = Path(__file__).parent.parent / "worker.py"
 _AFTER_GRACE_S: Final = 15.0
 """More than a worker allows itself after the grace of its activities (worker.py)."""
-_MALLOC: Final = {"MALLOC_MMAP_THRESHOLD_": str(64 << 20), "MALLOC_TRIM_THRESHOLD_": str(256 << 20)}
-"""Have glibc keep the memory of buffers that come and go: touching fresh pages costs more than SHA-256 of them."""
+_MALLOC: Final = {
+    "MALLOC_ARENA_MAX": "2",
+    "MALLOC_MMAP_THRESHOLD_": str(4 << 20),
+    "MALLOC_TRIM_THRESHOLD_": str(32 << 20),
+}
+"""Have glibc keep the memory of chunks that come and go (touching fresh pages costs more than SHA-256 of them), but not a
+heap for each of the threads that come and go as well; buffers are pooled by holdfast/buffers.py."""
 _LOG: Final = logging.getLogger("holdfast.supervisor")
 
 

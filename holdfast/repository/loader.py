@@ -20,7 +20,7 @@ from holdfast.repository.repository import Repository
 MAX_RANGE_BYTES: Final = 8 * 1024 * 1024
 _MAX_GAP_BYTES: Final = 128 * 1024
 """Reading over so much that nobody wants costs less than one more request."""
-_CACHED_NODES: Final = 200_000
+_CACHED_NODES: Final = 60_000
 _CACHED_TREE_NODES: Final = 20_000
 """A tree larger than that is not worth pushing hundreds of others out of the cache."""
 
