@@ -28,8 +28,8 @@ _MALLOC: Final = {
     "MALLOC_MMAP_THRESHOLD_": str(4 << 20),
     "MALLOC_TRIM_THRESHOLD_": str(32 << 20),
 }
-"""Have glibc keep the memory of chunks that come and go (touching fresh pages costs more than SHA-256 of them), but not a
-heap for each of the threads that come and go as well; buffers are pooled by holdfast/buffers.py."""
+"""Have glibc keep the memory of chunks that come and go, because touching fresh pages costs more than SHA-256 of them,
+but not a heap for each of the threads that come and go as well. Large buffers are pooled by holdfast/buffers.py."""
 _LOG: Final = logging.getLogger("holdfast.supervisor")
 
 
