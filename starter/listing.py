@@ -16,11 +16,11 @@ from starter.journaling import open_journal
 from starter.orders import describe_selection, describe_source, known_repository
 from starter.output import warn
 from starter.progress import RunView, look
+from workflows.attributes import PAUSED
 
 _SHORT_LENGTH: Final = 8
 _FEWEST_DIGITS: Final = 4
 _INTERRUPTED: Final = "interrupted"
-_PAUSED: Final = "paused"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +49,7 @@ class ListedRun:
     def status(self) -> str:
         """How it stands, or ended."""
         if self.view is not None:
-            paused = self.view.progress is not None and self.view.progress.paused
-            return _PAUSED if paused else RunOutcome.RUNNING.value
+            return PAUSED if self.view.paused else RunOutcome.RUNNING.value
         if self.record is None or self.record.status is RunOutcome.RUNNING:
             return _INTERRUPTED
         return self.record.status.value

@@ -12,6 +12,7 @@ from contracts import names
 from contracts.common import PROGRESS_QUERY, Phase, Progress, ShardHeartbeat
 from starter.output import revealed
 from starter.runs import Handle
+from workflows.attributes import PAUSED, STATUS
 
 _TIMEOUT: Final = timedelta(seconds=3)
 _COPYING: Final = frozenset((names.STORE_SHARD, names.RESTORE_SHARD, names.VERIFY_SHARD))
@@ -28,11 +29,15 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunView:
-    """A run as it is shown. progress: as last answered; None before the first answer. away: the server is silent."""
+    """A run as it is shown. progress: as last answered; None before the first answer. away: the server is silent.
+
+    paused: as the server shows the run, which it can without a worker.
+    """
 
     progress: Progress | None = None
     trouble: Trouble | None = None
     away: bool = False
+    paused: bool = False
 
     @property
     def phase(self) -> Phase:
@@ -52,7 +57,8 @@ async def look(client: Client, handle: Handle, before: RunView) -> RunView:
         progress = before.progress
     else:
         progress = _with_heartbeats(progress, [await _heartbeat(client, activity) for activity in pending])
-    return RunView(progress=progress, trouble=_trouble(pending))
+    paused = description.typed_search_attributes.get(STATUS) == PAUSED
+    return RunView(progress=progress, trouble=_trouble(pending), paused=paused)
 
 
 async def _progress(handle: Handle) -> Progress | None:
