@@ -13,6 +13,10 @@ RUN := $(VENV)/.run-installed
 DEV := $(VENV)/.dev-installed
 PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
+# pytest with a temporary directory of its own: what earlier runs left in the shared one is neither read nor removed.
+# `rm` takes trees that are deeper than Python's own removal can go.
+PYTEST := scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && $(BIN)/python -m pytest --basetemp="$$scratch/tests"
+
 # Programs that the tests call, each with the Debian package that brings it.
 TEST_PROGRAMS := restic:restic rsync:rsync strace:strace setfacl:acl setfattr:attr pg_ctlcluster:postgresql faketime:faketime
 
@@ -63,13 +67,13 @@ missing:
 	@for pair in $(TEST_PROGRAMS); do command -v "$${pair%%:*}" >/dev/null || echo "$${pair##*:}"; done
 
 test: $(DEV) needs  ## run the tests, without faults and heavy ones
-	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal -m 'not faults and not heavy'
+	$(PYTEST) -n $(PYTEST_WORKERS) --dist worksteal -m 'not faults and not heavy'
 
 faults: $(DEV) needs  ## run the tests that kill, freeze and fill disks
-	$(BIN)/python -m pytest -m faults --timeout 1200
+	$(PYTEST) -m faults --timeout 1200
 
 heavy: $(DEV) needs  ## run the tests of bounds that take minutes or gigabytes, and show what they measured
-	$(BIN)/python -m pytest -m heavy --timeout 3600 -rP
+	$(PYTEST) -m heavy --timeout 3600 -rP
 
 bench: $(DEV) needs  ## measure beside restic and other peers; JOBS=… RUNS=… SCALE=… for a part of it
 	$(BIN)/python -m benchmarks $(if $(JOBS),--jobs $(JOBS)) --runs $(or $(RUNS),5) --scale $(or $(SCALE),1)
