@@ -2,8 +2,6 @@
 
 import asyncio
 import contextlib
-import random
-import socket
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -14,10 +12,8 @@ from temporalio.client import Client
 
 from tests.support.faults import files_of
 from tests.support.service import Installation, start_worker
-from tests.support.temporal_server import temporal_binary, until_it_answers
+from tests.support.temporal_server import comes_to_answer, free_port, temporal_binary
 
-# Below the range of outgoing connections: a client that reconnects must not get the server's own port.
-_PORTS: Final = range(20_000, 32_000)
 _LOOK_AGAIN_S: Final = 0.02
 
 
@@ -25,7 +21,7 @@ class Server:
     """A Temporal server on a database file: `kill` it, and `start` it again on the same port."""
 
     def __init__(self, database: Path) -> None:
-        port = _free_port()
+        port = free_port()
         self.address = f"127.0.0.1:{port}"
         self.database = database
         self._command = [temporal_binary(), "server", "start-dev", "--headless", "--ip", "127.0.0.1"]
@@ -44,7 +40,7 @@ class Server:
         self._process = await asyncio.to_thread(
             subprocess.Popen, self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        await until_it_answers(self.address)
+        assert await comes_to_answer(self.address, self._process)
 
     def kill(self) -> None:
         """SIGKILL."""
@@ -151,11 +147,3 @@ def _size_of(folder: Path) -> int:
         with contextlib.suppress(FileNotFoundError):
             size += path.lstat().st_blocks * 512
     return size
-
-
-def _free_port() -> int:
-    while True:
-        port = random.SystemRandom().choice(_PORTS)
-        with socket.socket() as listener, contextlib.suppress(OSError):
-            listener.bind(("127.0.0.1", port))
-            return port

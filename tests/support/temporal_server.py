@@ -1,19 +1,24 @@
-"""A real Temporal server for tests: the dev server on a port of its own, optionally on a database file."""
+"""A real Temporal server for tests: the dev server on a port of its own."""
 
 import asyncio
 import contextlib
 import os
+import random
 import shutil
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-START_LIMIT_S = 60.0
+START_LIMIT_S: Final = 60.0
+_START_TRIES: Final = 5
+# Below the range of outgoing connections: a client that reconnects must not get the server's own port.
+_PORTS: Final = range(20_000, 32_000)
 
 
 def temporal_binary() -> str:
@@ -27,38 +32,44 @@ def temporal_binary() -> str:
 
 def free_port() -> int:
     """A port that nobody listens on just now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+    for port in random.SystemRandom().sample(_PORTS, len(_PORTS)):
+        with socket.socket() as listener, contextlib.suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return port
+    raise OSError("all ports are taken")
 
 
 @contextlib.contextmanager
-def running_server(database: Path | None = None, port: int | None = None) -> Iterator[str]:
-    """Start a server, wait until it answers, yield its address, stop it."""
-    chosen = free_port() if port is None else port
-    command = [temporal_binary(), "server", "start-dev", "--headless", "--ip", "127.0.0.1"]
-    command += ["--port", str(chosen), "--log-level", "error"]
-    if database is not None:
-        command += ["--db-filename", str(database)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    address = f"127.0.0.1:{chosen}"
-    try:
-        asyncio.run(until_it_answers(address))
-        yield address
-    finally:
-        process.terminate()
-        process.wait()
+def running_server() -> Iterator[str]:
+    """Start a server, wait until it answers, yield its address, stop it.
+
+    It ends at once when somebody else has got its port, or one of those that it draws for itself: then again.
+    """
+    for _ in range(_START_TRIES):
+        port = free_port()
+        command = [temporal_binary(), "server", "start-dev", "--headless", "--ip", "127.0.0.1"]
+        command += ["--port", str(port), "--log-level", "error"]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        address = f"127.0.0.1:{port}"
+        try:
+            if asyncio.run(comes_to_answer(address, process)):
+                yield address
+                return
+        finally:
+            process.terminate()
+            process.wait()
+    raise OSError(f"the server ended {_START_TRIES} times as soon as it was started")
 
 
-async def until_it_answers(address: str) -> None:
-    """Wait for a server that has just been started."""
+async def comes_to_answer(address: str, process: subprocess.Popen[bytes]) -> bool:
+    """Wait for a server that has just been started; whether it answers, and has not ended instead."""
     async with asyncio.timeout(START_LIMIT_S):
-        while True:
+        while process.poll() is None:
             try:
                 client = await Client.connect(address)
                 await client.count_workflows()
             except (RPCError, RuntimeError):
                 await asyncio.sleep(0.05)
             else:
-                return
+                return True
+    return False
