@@ -44,6 +44,7 @@ from activities.system import SystemActivities
 from activities.verify import VerifyActivities
 from contracts.common import copy_queue
 from contracts.worker import ENCRYPTION_KEYS, WorkerConfig, WorkerConfigError
+from holdfast.backup.claims import ClaimTable
 from holdfast.errors import EXIT_FAILED, HoldfastError
 from holdfast.settings.load import load_settings
 from holdfast.settings.model import Settings, WorkerSettings
@@ -117,6 +118,7 @@ async def _work(config: WorkerConfig, settings: Settings) -> None:
         username=_username(),
         environ=os.environ,
         keys=config.keys,
+        claims=ClaimTable(config.claims_fd),
     )
     with ThreadPoolExecutor(_threads(config.queues), thread_name_prefix="activity") as executor:
         workers = build_workers(client, services, executor, settings.worker, config.queues)

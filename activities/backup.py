@@ -78,7 +78,9 @@ class BackupActivities:
                 call.report(ShardHeartbeat(shard=message.shard, files_done=files, bytes_done=read_bytes))
 
             pace = pace_of(message.throttle)
-            stored = await store_shard(session, _key(message.run), spec, message.shard, report, pace)
+            stored = await store_shard(
+                session, _key(message.run), spec, message.shard, report, pace, self._services.claims
+            )
             return answers.shard_stored(message.shard, stored)
 
     @activity.defn(name=names.COMMIT_SNAPSHOT)

@@ -18,6 +18,7 @@ from activities.recorder import Recorder
 from activities.veil import VEIL
 from contracts.queues import is_token
 from contracts.veiled import REPOSITORY, STATE_DIR, TARGET
+from holdfast.backup.claims import ClaimTable
 from holdfast.errors import CorruptFileError, RepositoryNotFoundError, StoredFileMissingError
 from holdfast.ids import sha256
 from holdfast.repository.layout import CONFIG
@@ -57,9 +58,12 @@ class Services:
         username: str,
         environ: Mapping[str, str],
         keys: Mapping[str, bytes] | None = None,
+        claims: ClaimTable | None = None,
     ) -> None:
-        """keys: of repositories that the supervisor has opened, by location (`Repository.handed_key`)."""
+        """keys: of repositories that the supervisor has opened, by location (`Repository.handed_key`). claims: where
+        the processes of a host tell each other what they are storing; without it, this one is by itself."""
         self._keys = dict(keys or {})
+        self.claims = claims or ClaimTable()
         self.journal = journal
         self.username = username
         self._settings = settings

@@ -23,6 +23,7 @@ import msgspec
 
 from benchmarks.contenders import Verb
 from benchmarks.measure import Measured
+from holdfast.backup.claims import ClaimTable
 from holdfast.backup.closing import close_run
 from holdfast.backup.commit import commit_run
 from holdfast.backup.documents import RunKey
@@ -160,6 +161,8 @@ class _Crew:
 
 _NO_ORDER: Final = BackupOrder(spec=SourceSpec(roots=(b"/",)), host=_HOST, strategy="auto", started_ns=0)
 _current: list[Run] = []
+_CLAIMS: Final = ClaimTable()
+"""Mapped before the processes are forked, so that they share it."""
 
 
 def _run_of(
@@ -178,7 +181,7 @@ def _remember(make: Callable[[], Run]) -> None:
 
 def _store(shard: int) -> None:
     (run,) = _current
-    asyncio.run(store_shard(run.session, run.key, run.order.spec, shard, _nothing))
+    asyncio.run(store_shard(run.session, run.key, run.order.spec, shard, _nothing, claims=_CLAIMS))
 
 
 def _restore_one(shard: int) -> None:

@@ -28,6 +28,8 @@ class WorkerConfig:
     and for the copy queue beside it. process: number among its siblings, from 0. supervisor_pid: the worker ends
     when this process, its parent, does; 0 when nobody supervises it. passwords: by repository location. keys: of
     repositories that the supervisor has opened already, by location, so that not every process derives them again.
+    claims_fd: an inherited descriptor of the memory in which the processes tell each other what they are storing
+    (holdfast/backup/claims.py); -1 when there is none.
     """
 
     address: str
@@ -37,6 +39,7 @@ class WorkerConfig:
     settings: str = ""
     process: int = 0
     supervisor_pid: int = 0
+    claims_fd: int = -1
     passwords: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     keys: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
@@ -52,6 +55,7 @@ class WorkerConfig:
                 "queues": list(self.queues),
                 "process": self.process,
                 "supervisor_pid": self.supervisor_pid,
+                "claims_fd": self.claims_fd,
                 "passwords": _encoded(self.passwords),
                 "keys": _encoded(self.keys),
             }
@@ -84,6 +88,7 @@ class WorkerConfig:
             queues=_texts(parsed, "queues"),
             process=_number(parsed, "process"),
             supervisor_pid=_number(parsed, "supervisor_pid"),
+            claims_fd=_number(parsed, "claims_fd"),
             passwords=_secrets(parsed, "passwords"),
             keys=_secrets(parsed, "keys"),
         )

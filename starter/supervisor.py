@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from contracts.worker import ENCRYPTION_KEYS, WorkerConfig
+from holdfast.backup.claims import ClaimTable
 from holdfast.errors import HoldfastError
 from holdfast.settings.model import Settings
 from starter.processes import Backoff, child_environment, end_child, ending, open_log, start_child
@@ -56,8 +57,8 @@ class Crew:
     passwords: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     to_stderr: bool = False
 
-    def config(self, number: int, place: Place) -> WorkerConfig:
-        """What worker `number` is told."""
+    def config(self, number: int, place: Place, claims: int = -1) -> WorkerConfig:
+        """What worker `number` is told. claims: the descriptor of what they tell each other, if they do."""
         return WorkerConfig(
             address=place.address,
             namespace=self.settings.server.namespace,
@@ -66,6 +67,7 @@ class Crew:
             queues=self.queues,
             process=number,
             supervisor_pid=os.getpid(),
+            claims_fd=claims,
             passwords={**_passwords_of_variables(self.settings, self.environ), **self.passwords},
             keys=place.keys,
         )
@@ -82,23 +84,26 @@ def at(address: str) -> "asyncio.Future[Place]":
 async def running_workers(crew: Crew) -> AsyncIterator[None]:
     """Worker processes, while the context lasts. Enter this in the main thread (see processes.py)."""
     stop = asyncio.Event()
+    claims = ClaimTable.create_file()
     keepers = [
-        asyncio.create_task(_keep(crew, number, stop)) for number in range(crew.settings.worker.processes)
+        asyncio.create_task(_keep(crew, number, claims, stop))
+        for number in range(crew.settings.worker.processes)
     ]
     try:
         yield
     finally:
         stop.set()
         await asyncio.gather(*keepers)
+        os.close(claims)
 
 
-async def _keep(crew: Crew, number: int, stop: asyncio.Event) -> None:
+async def _keep(crew: Crew, number: int, claims: int, stop: asyncio.Event) -> None:
     """Keep worker `number` alive until told to stop, then end it."""
     backoff = Backoff()
     while not stop.is_set():
         backoff.started()
         try:
-            process = await _start(crew, number, stop)
+            process = await _start(crew, number, claims, stop)
         except (OSError, HoldfastError) as error:
             _LOG.info("worker %d cannot be started: %s", number, error)
         else:
@@ -121,7 +126,7 @@ async def _ended_before(process: Process, stop: asyncio.Event) -> bool:
     return not stop.is_set()
 
 
-async def _start(crew: Crew, number: int, stop: asyncio.Event) -> Process:
+async def _start(crew: Crew, number: int, claims: int, stop: asyncio.Event) -> Process:
     """Start a worker, and tell it what to do as soon as that is known; nothing, when told to stop before."""
     reading, writing = os.pipe()
     try:
@@ -130,7 +135,7 @@ async def _start(crew: Crew, number: int, stop: asyncio.Event) -> Process:
                 [sys.executable, str(_WORKER), "--config-fd", str(reading)],
                 environment={**child_environment(crew.environ), **_MALLOC},
                 log=log,
-                descriptors=(reading,),
+                descriptors=(reading, claims),
             )
     except BaseException:
         os.close(writing)
@@ -145,7 +150,7 @@ async def _start(crew: Crew, number: int, stop: asyncio.Event) -> Process:
         os.close(writing)
         return process
     # A thread: a pipe takes 64 KiB at once, and the worker has Python to load before it reads.
-    await asyncio.to_thread(_hand_over, writing, crew.config(number, crew.place.result()).to_json())
+    await asyncio.to_thread(_hand_over, writing, crew.config(number, crew.place.result(), claims).to_json())
     return process
 
 

@@ -52,6 +52,11 @@ class ShardCheckpoints:
         self._start = self._marked = 0
         self._workspace.put(self._mark_name(self._epoch), self._mark())
 
+    @property
+    def is_first_attempt(self) -> bool:
+        """Whether nobody has begun this shard before. Valid after `claim`."""
+        return self._epoch == 0
+
     def announce(self, position: int, end: int) -> None:
         """Say, before reading up to `position`, that it may happen; in steps of MARK_BYTES, at most to `end`."""
         if position > self._marked:

@@ -260,7 +260,8 @@ class OpenFile(msgspec.Struct, frozen=True, kw_only=True):
 class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     """Where the next attempt of a shard goes on. Speaks only of durable bytes.
 
-    position: bytes of the shard's reading that lie before this checkpoint (the scale of the marks).
+    position: bytes of the shard's reading that lie before this checkpoint (the scale of the marks). borrowed: blobs
+    that other shards of the run had claimed, so that this one did not store them (claims.py).
     """
 
     outcomes: tuple[Outcome, ...]
@@ -269,6 +270,7 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     pending: tuple[StoredPack, ...]
     packs: tuple[bytes, ...]
     totals: StoreTotals
+    borrowed: tuple[bytes, ...] = ()
 
 
 class Mark(msgspec.Struct, frozen=True, kw_only=True):

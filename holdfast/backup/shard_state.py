@@ -5,6 +5,7 @@ checkpoint is due, and what goes into it.
 """
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -44,9 +45,16 @@ class ShardState:
     """The progress of one attempt at one shard."""
 
     def __init__(
-        self, packer: Packer, checkpoints: ShardCheckpoints, resumed_from: Checkpoint | None
+        self,
+        packer: Packer,
+        checkpoints: ShardCheckpoints,
+        resumed_from: Checkpoint | None,
+        borrowed: Sequence[BlobId] = (),
     ) -> None:
+        """borrowed: the blobs that this attempt leaves to other shards, as the list grows."""
         self._packer = packer
+        self._borrowed = borrowed
+        self._borrowed_before = () if resumed_from is None else resumed_from.borrowed
         self._checkpoints = checkpoints
         before = StoreTotals() if resumed_from is None else resumed_from.totals
         self._data_blobs = before.data_blobs
@@ -152,6 +160,7 @@ class ShardState:
                 pending=tuple(StoredPack.of(pack) for pack in self.pending),
                 packs=tuple(self.packs),
                 totals=self._totals(),
+                borrowed=(*self._borrowed_before, *self._borrowed),
             )
         )
         self._saved = durable

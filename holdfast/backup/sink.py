@@ -1,12 +1,15 @@
 """Where chunks go: hashed, looked up, and packed when nobody has them yet.
 
-A blob counts as known when the index shows it (loaded after the lock was taken) or when this very shard has added it
-before; a duplicate within the shard needs no new sequence number, because its first occurrence has a lower one.
+A blob counts as known when the index shows it (loaded after the lock was taken), when this very shard has added it
+before, or when another shard under way has claimed it. A duplicate within the shard needs no new sequence number,
+because its first occurrence has a lower one; what is *borrowed* from another shard is that one's to make durable, and
+the commit's to look for.
 """
 
 import hashlib
 from typing import Final
 
+from holdfast.backup.claims import ShardClaims
 from holdfast.chunker import MAX_CHUNK_BYTES, MIN_CHUNK_BYTES, Chunker
 from holdfast.format.index import BlobType
 from holdfast.ids import BlobId
@@ -20,10 +23,15 @@ _ZEROS: Final = bytes(ZERO_BLOB_BYTES)
 class BlobSink:
     """Saves data blobs of one shard. One thread uses it."""
 
-    def __init__(self, index: IndexMap, packer: Packer, chunker: Chunker) -> None:
+    def __init__(
+        self, index: IndexMap, packer: Packer, chunker: Chunker, claims: ShardClaims | None = None
+    ) -> None:
+        """claims: where to look for what other shards are storing; None to store it all the same."""
         self._index = index
         self._packer = packer
         self._chunker = chunker
+        self._claims = claims
+        self.borrowed: list[BlobId] = []
         self._own: set[BlobId] = set()
         self._zero_ids: dict[int, BlobId] = {}
 
@@ -41,8 +49,11 @@ class BlobSink:
         blob = BlobId(hashlib.sha256(plaintext).digest())
         if blob in self._own or self._index.has(blob, BlobType.DATA):
             return blob
-        self._packer.add(blob, plaintext)
         self._own.add(blob)
+        if self._claims is not None and self._claims.is_claimed_elsewhere(blob):
+            self.borrowed.append(blob)
+        else:
+            self._packer.add(blob, plaintext)
         return blob
 
     def save_chunks(self, data: memoryview, content: list[BlobId], *, final: bool) -> int:

@@ -18,6 +18,7 @@ from typing import Final, TypeVar
 
 from holdfast.backup.blocks import BlockStream
 from holdfast.backup.checkpoints import ShardCheckpoints
+from holdfast.backup.claims import ClaimTable
 from holdfast.backup.command_source import CommandReader
 from holdfast.backup.documents import (
     Checkpoint,
@@ -67,8 +68,11 @@ async def store_shard(
     shard: int,
     on_progress: OnProgress,
     pace: Pace | None = None,
+    claims: ClaimTable | None = None,
 ) -> ShardResult:
-    """Store one shard; the result that stands. pace: how fast the source may be read, None for no limit.
+    """Store one shard; the result that stands.
+
+    pace: how fast the source may be read, None for no limit. claims: what the shards under way tell each other.
 
     Raises:
         RunStateError: the plan of the shard is gone.
@@ -82,7 +86,7 @@ async def store_shard(
     plan = await asyncio.to_thread(_load_plan, workspace, key, shard)
     async with session.holding() as held:
         await asyncio.to_thread(held.refresh)
-        attempt = ShardAttempt(held, workspace, key, spec, shard, plan, on_progress, pace)
+        attempt = ShardAttempt(held, key, spec, shard, plan, on_progress, pace, claims)
         return await attempt.run()
 
 
@@ -102,22 +106,23 @@ class ShardAttempt:
     def __init__(
         self,
         held: HeldRepository,
-        workspace: Workspace,
         key: RunKey,
         spec: SourceSpec,
         shard: int,
         plan: ShardPlan,
         on_progress: OnProgress,
         pace: Pace | None,
+        claims: ClaimTable | None,
     ) -> None:
         self._held = held
-        self._workspace = workspace
+        self._workspace = Workspace(held.repository, key.run_id)
         self._result_name = key.shard(shard, "result")
         self._plan = plan
         self._spec = spec
         self._on_progress = on_progress
         self._pace = pace
-        self._checkpoints = ShardCheckpoints(workspace, key, shard)
+        self._checkpoints = ShardCheckpoints(self._workspace, key, shard)
+        self._claims = None if claims is None else claims.of_shard(held.repository.id, key.run_id, shard)
         self._metadata = MetadataReader(with_atime=spec.with_atime)
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="shard")
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="read")
@@ -135,8 +140,10 @@ class ShardAttempt:
                 ) as packer,
                 SourceDirectories(self._spec, self._plan.directories) as directories,
             ):
-                state = ShardState(packer, self._checkpoints, checkpoint)
-                sink = BlobSink(self._held.index, packer, Chunker(repository.chunker_seed))
+                # What was promised to an earlier attempt may be what was not kept: later ones rely on nobody.
+                claims = self._claims if self._checkpoints.is_first_attempt else None
+                sink = BlobSink(self._held.index, packer, Chunker(repository.chunker_seed), claims)
+                state = ShardState(packer, self._checkpoints, checkpoint, sink.borrowed)
                 sink.knows({blob.id for pack in state.pending for blob in pack.blobs})
                 try:
                     if self._spec.command:
@@ -243,7 +250,7 @@ class ShardAttempt:
 
     def _is_whole(self, checkpoint: Checkpoint) -> bool:
         storage = self._held.repository.storage
-        known: set[bytes] = set()
+        known: set[bytes] = set(checkpoint.borrowed)  # the commit will look for those
         for stored in checkpoint.pending:
             pack = stored.index_pack()
             if storage.size_or_none(pack_name(pack.id)) != pack.size_bytes:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from holdfast.backup.claims import ClaimTable
 from holdfast.backup.closing import close_run
 from holdfast.backup.commit import CommitOutcome, commit_run
 from holdfast.backup.documents import CommitResult, Page, RunKey, ShardResult
@@ -56,6 +57,7 @@ class EngineRun:
     session: RepositorySession
     order: BackupOrder
     key: RunKey
+    claims: ClaimTable | None = None
 
     @classmethod
     def of(
@@ -82,7 +84,8 @@ class EngineRun:
         return pages
 
     def store(self, shard: int, on_progress: Callable[[int, int], None] = nothing) -> ShardResult:
-        return asyncio.run(store_shard(self.session, self.key, self.order.spec, shard, on_progress))
+        spec = self.order.spec
+        return asyncio.run(store_shard(self.session, self.key, spec, shard, on_progress, claims=self.claims))
 
     def commit(self, pages: list[Page]) -> CommitOutcome:
         shards = sum(page.shards for page in pages)

@@ -17,6 +17,7 @@ CONFIG = WorkerConfig(
     supervisor_pid=77,
     passwords={"/repo": b"\xff\x00secret", "/other": b""},
     keys={"/repo": b"secret key"},
+    claims_fd=9,
 )
 
 
@@ -37,6 +38,7 @@ def test_passwords_are_not_shown() -> None:
         ("queues", [1]),
         ("process", True),
         ("supervisor_pid", "1"),
+        ("claims_fd", "1"),
         ("keys", []),
         ("passwords", []),
         ("passwords", {"/repo": 5}),
