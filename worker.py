@@ -1,7 +1,8 @@
 """The worker: composes settings, passwords, activities and workflows into Temporal workers.
 
 Run by hand, `python worker.py --settings FILE` starts the supervisor with its worker processes. A supervisor runs
-`worker.py --config-fd N`, and hands this process its configuration through the inherited descriptor N.
+`worker.py --config-fd N`, and hands this process its configuration through the inherited descriptor N; with several of
+them and a --pids-fd, this process only loads the program, forks a worker for each, and ends (starter/forking.py).
 
 Each process polls, for each of its queues, twice: the queue itself, for workflows and light activities, and the copy
 queue beside it, for one byte-moving activity at a time. SIGTERM ends it gracefully: what runs is cancelled after the
@@ -49,8 +50,10 @@ from holdfast.errors import EXIT_FAILED, HoldfastError
 from holdfast.settings.load import load_settings
 from holdfast.settings.model import Settings, WorkerSettings
 from holdfast.settings.passwords import PasswordBook
+from starter.forking import fork_workers
 from starter.journaling import open_journal
 from starter.logging import configure_logging
+from starter.processes import end_process
 from transport.client import open_client, read_credentials
 from workflows.catalogue import WORKFLOWS, workflow_runner
 from workflows.registration import ensure_search_attributes
@@ -68,25 +71,40 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a worker process, or the supervisor of several; returns the exit code."""
     parser = argparse.ArgumentParser(prog="worker.py", description="Holdfast's worker service.")
     parser.add_argument("--settings", metavar="FILE", help="the settings file (holdfast.toml)")
-    parser.add_argument("--config-fd", metavar="N", type=int, help=argparse.SUPPRESS)
+    for internal in ("--config-fd", "--log-fd"):
+        parser.add_argument(
+            internal, metavar="N", type=int, action="append", default=[], help=argparse.SUPPRESS
+        )
+    parser.add_argument("--pids-fd", metavar="N", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args(argv)
     try:
-        if arguments.config_fd is not None:
-            return run_worker_process(read_config(arguments.config_fd))
-        return _supervise(arguments.settings)
+        if not arguments.config_fd:
+            return _supervise(arguments.settings)
+        descriptor = _own_config(arguments.config_fd, arguments.log_fd, arguments.pids_fd)
+        config = None if descriptor is None else read_config(descriptor)
+        return 0 if config is None else run_worker_process(config)
     except (HoldfastError, WorkerConfigError) as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code if isinstance(error, HoldfastError) else EXIT_FAILED
 
 
-def read_config(descriptor: int) -> WorkerConfig:
-    """Read the configuration to its end and close the pipe.
+def _own_config(configs: Sequence[int], logs: Sequence[int], pids: int | None) -> int | None:
+    """Where this process reads its configuration; None in a process that was only to fork others."""
+    if pids is None:
+        (descriptor,) = configs
+        return descriptor
+    return fork_workers(configs, logs, pids)
+
+
+def read_config(descriptor: int) -> WorkerConfig | None:
+    """Read the configuration to its end and close the pipe; None when the supervisor has nothing to do for us.
 
     Raises:
         WorkerConfigError: it is not one.
     """
     with open(descriptor, "rb") as pipe:
-        return WorkerConfig.from_json(pipe.read())
+        document = pipe.read()
+    return WorkerConfig.from_json(document) if document else None
 
 
 def run_worker_process(config: WorkerConfig) -> int:
@@ -256,4 +274,4 @@ def _supervise(settings_file: str | None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_process(main())

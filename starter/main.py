@@ -4,9 +4,7 @@ A command's module is imported when the command is called, because some bring a 
 stand in the help text by their names.
 """
 
-import contextlib
 import importlib
-import logging
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -63,13 +61,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _run(argv)
     code = _run(sys.argv[1:])
     if "temporalio" in sys.modules:
-        # The client's native threads still hand over answers when the interpreter is being taken down, and that
-        # now and then aborts the process ("PyGILState_Release") in place of our exit code.
-        logging.shutdown()
-        for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(OSError):
-                stream.flush()
-        os._exit(code)
+        from starter.processes import end_process  # noqa: PLC0415 - loaded by now
+
+        end_process(code)
     return code
 
 

@@ -1,36 +1,27 @@
 """The supervisor: keeps N worker processes alive while a context lasts, and ends them gracefully after it.
 
-A worker that dies is started again, after a second at first and more slowly when it keeps dying. Its configuration,
-with the passwords, goes through a pipe; argv and environment hold no secret.
+All are started at once (launching.py). One that dies is started again, after a second at first and more slowly when it
+keeps dying.
 """
 
 import asyncio
 import contextlib
 import logging
 import os
-import sys
-from asyncio.subprocess import Process
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import IO, Final
+from typing import Any, Final
 
 from contracts.worker import ENCRYPTION_KEYS, WorkerConfig
 from holdfast.backup.claims import ClaimTable
 from holdfast.errors import HoldfastError
 from holdfast.settings.model import Settings
-from starter.processes import Backoff, child_environment, end_child, ending, open_log, start_child
+from starter.children import Child
+from starter.launching import Launch, Recruit
+from starter.processes import Backoff, end_child, ending
 
-_WORKER: Final = Path(__file__).parent.parent / "worker.py"
 _AFTER_GRACE_S: Final = 15.0
 """More than a worker allows itself after the grace of its activities (worker.py)."""
-_MALLOC: Final = {
-    "MALLOC_ARENA_MAX": "2",
-    "MALLOC_MMAP_THRESHOLD_": str(4 << 20),
-    "MALLOC_TRIM_THRESHOLD_": str(32 << 20),
-}
-"""Have glibc keep the memory of chunks that come and go, because touching fresh pages costs more than SHA-256 of them,
-but not a heap for each of the threads that come and go as well. Large buffers are pooled by holdfast/buffers.py."""
 _LOG: Final = logging.getLogger("holdfast.supervisor")
 
 
@@ -83,86 +74,84 @@ def at(address: str) -> "asyncio.Future[Place]":
 @contextlib.asynccontextmanager
 async def running_workers(crew: Crew) -> AsyncIterator[None]:
     """Worker processes, while the context lasts. Enter this in the main thread (see processes.py)."""
-    stop = asyncio.Event()
-    claims = ClaimTable.create_file()
-    keepers = [
-        asyncio.create_task(_keep(crew, number, claims, stop))
-        for number in range(crew.settings.worker.processes)
-    ]
+    watch = _Watch(crew)
+    numbers = range(crew.settings.worker.processes)
+    first = asyncio.create_task(watch.start(numbers))
+    keepers = [asyncio.create_task(watch.keep(number, first)) for number in numbers]
     try:
         yield
     finally:
-        stop.set()
+        watch.stop.set()
         await asyncio.gather(*keepers)
-        os.close(claims)
+        os.close(watch.claims)
 
 
-async def _keep(crew: Crew, number: int, claims: int, stop: asyncio.Event) -> None:
-    """Keep worker `number` alive until told to stop, then end it."""
-    backoff = Backoff()
-    while not stop.is_set():
-        backoff.started()
-        try:
-            process = await _start(crew, number, claims, stop)
-        except (OSError, HoldfastError) as error:
-            _LOG.info("worker %d cannot be started: %s", number, error)
-        else:
-            if await _ended_before(process, stop):
-                _LOG.info("worker %d ended %s; it is started again", number, ending(process.returncode or 0))
+class _Watch:
+    """Over the workers of one crew, until `stop`. claims: the descriptor of what they tell each other."""
+
+    def __init__(self, crew: Crew) -> None:
+        self.stop = asyncio.Event()
+        self.claims = ClaimTable.create_file()
+        self._crew = crew
+
+    async def keep(self, number: int, first: "asyncio.Task[Mapping[int, Recruit]]") -> None:
+        """Keep worker `number` alive until told to stop, then end it. first: the start of all of them together."""
+        backoff = Backoff()
+        starting = first
+        while True:
+            backoff.started()
+            try:
+                recruit = (await asyncio.shield(starting))[number]
+            except (OSError, HoldfastError) as error:
+                if not self.stop.is_set():
+                    _LOG.info("worker %d cannot be started: %s", number, error)
             else:
-                await end_child(process, patience_s=crew.settings.worker.graceful_shutdown_s + _AFTER_GRACE_S)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), backoff.pause_s())
+                await self._tell(number, recruit)
+                await self._see_end(number, recruit.child)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.stop.wait(), backoff.pause_s())
+                return
+            starting = asyncio.create_task(self.start((number,)))
 
+    async def start(self, numbers: Sequence[int]) -> Mapping[int, Recruit]:
+        """Workers that have been loaded, by number.
 
-async def _ended_before(process: Process, stop: asyncio.Event) -> bool:
-    """Wait for the first of the two; whether it was the process's end."""
-    ended, stopped = asyncio.create_task(process.wait()), asyncio.create_task(stop.wait())
-    try:
-        await asyncio.wait([ended, stopped], return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        ended.cancel()
-        stopped.cancel()
-    return not stop.is_set()
+        Raises:
+            OSError: they cannot be started, or need not be any more.
+            StorageDeniedError, StorageFullError: the state directory cannot be written.
+        """
+        launch = Launch(
+            self._crew.settings,
+            self._crew.environ,
+            numbers=numbers,
+            descriptors=(self.claims,),
+            to_stderr=self._crew.to_stderr,
+        )
+        arriving = asyncio.create_task(launch.arrivals())
+        if await self._stopped_before(arriving):
+            launch.abandon()
+        return dict(zip(numbers, await arriving, strict=True))
 
+    async def _tell(self, number: int, recruit: Recruit) -> None:
+        """Tell a worker what to do as soon as that is known; nothing, when told to stop before."""
+        if await self._stopped_before(self._crew.place):
+            recruit.dismiss()
+        else:
+            await recruit.tell(self._crew.config(number, self._crew.place.result(), self.claims).to_json())
 
-async def _start(crew: Crew, number: int, claims: int, stop: asyncio.Event) -> Process:
-    """Start a worker, and tell it what to do as soon as that is known; nothing, when told to stop before."""
-    reading, writing = os.pipe()
-    try:
-        with _log(crew, number) as log:
-            process = await start_child(
-                [sys.executable, str(_WORKER), "--config-fd", str(reading)],
-                environment={**child_environment(crew.environ), **_MALLOC},
-                log=log,
-                descriptors=(reading, claims),
-            )
-    except BaseException:
-        os.close(writing)
-        raise
-    finally:
-        os.close(reading)
-    stopping = asyncio.create_task(stop.wait())
-    crew.place.add_done_callback(lambda _: stopping.cancel())
-    with contextlib.suppress(asyncio.CancelledError):
-        await stopping
-    if not crew.place.done() or crew.place.cancelled():
-        os.close(writing)
-        return process
-    # A thread: a pipe takes 64 KiB at once, and the worker has Python to load before it reads.
-    await asyncio.to_thread(_hand_over, writing, crew.config(number, crew.place.result(), claims).to_json())
-    return process
+    async def _see_end(self, number: int, child: Child) -> None:
+        """Wait for a worker's end, or for the order to end it."""
+        if await self._stopped_before(asyncio.create_task(child.wait())):
+            await end_child(child, patience_s=self._crew.settings.worker.graceful_shutdown_s + _AFTER_GRACE_S)
+        else:
+            _LOG.info("worker %d ended %s; it is started again", number, ending(await child.wait()))
 
-
-def _hand_over(descriptor: int, document: bytes) -> None:
-    with contextlib.suppress(BrokenPipeError), open(descriptor, "wb") as pipe:
-        pipe.write(document)
-
-
-def _log(crew: Crew, number: int) -> contextlib.AbstractContextManager[IO[bytes] | None]:
-    if crew.to_stderr:
-        return contextlib.nullcontext()
-    return open_log(crew.settings.state_dir, f"worker-{number}")
+    async def _stopped_before(self, awaited: "asyncio.Future[Any]") -> bool:
+        """Wait for the first of the two; whether it was the order to stop."""
+        stopping = asyncio.create_task(self.stop.wait())
+        await asyncio.wait([awaited, stopping], return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        return self.stop.is_set()
 
 
 def _passwords_of_variables(settings: Settings, environ: Mapping[str, str]) -> dict[str, bytes]:

@@ -94,6 +94,7 @@ async def test_commands_use_the_service_that_is_up(home: Home) -> None:
         assert (
             f"a service is up already for {home.settings.state_dir} (process {service.pid})" in refused.stderr
         )
+        await until(lambda: len(children(service.pid)["worker"]) == 2)
         family = psutil.Process(service.pid).children(recursive=True)
         assert len(family) == 3
         service.send_signal(signal.SIGTERM)

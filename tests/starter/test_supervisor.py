@@ -1,5 +1,8 @@
 """Worker processes that are killed, looked at for secrets, and ended."""
 
+import asyncio
+import dataclasses
+import os
 import signal
 from pathlib import Path
 
@@ -34,6 +37,33 @@ async def test_a_killed_worker_is_started_again(crew: Crew) -> None:
         assert is_alive(other)
         started = children()["worker"]
     assert not any(is_alive(worker) for worker in started)
+
+
+async def test_a_killed_loader_is_started_again(crew: Crew) -> None:
+    async with running_workers(crew):
+        await until(lambda: len(children()["worker"]) == 1)
+        (loader,) = children()["worker"]
+        loader.send_signal(signal.SIGKILL)
+        await until(lambda: len(set(children()["worker"]) - {loader}) == 2)
+        await until(lambda: not is_alive(loader))
+    assert children()["worker"] == []
+
+
+async def test_workers_that_are_not_needed_any_more_end(crew: Crew) -> None:
+    crew = dataclasses.replace(crew, place=asyncio.get_running_loop().create_future())
+    async with running_workers(crew):
+        await until(lambda: len(children()["worker"]) == 2)
+        started = children()["worker"]
+    assert not any(is_alive(worker) for worker in started)
+
+
+async def test_each_worker_has_a_log_and_a_session_of_its_own(crew: Crew) -> None:
+    async with running_workers(crew):
+        await until(lambda: len(children()["worker"]) == 2)
+        workers = children()["worker"]
+        assert {os.getsid(worker.pid) for worker in workers} == {worker.pid for worker in workers}
+        logs = {os.readlink(f"/proc/{worker.pid}/fd/2").rpartition("/")[2] for worker in workers}
+        assert logs == {"worker-0.log", "worker-1.log"}
 
 
 async def test_no_child_can_be_seen_to_hold_a_secret(crew: Crew) -> None:
