@@ -47,6 +47,7 @@ from contracts.common import copy_queue
 from contracts.worker import ENCRYPTION_KEYS, WorkerConfig, WorkerConfigError
 from holdfast.backup.claims import ClaimTable
 from holdfast.errors import EXIT_FAILED, HoldfastError
+from holdfast.repository.shared_keys import SharedKeys
 from holdfast.settings.load import load_settings
 from holdfast.settings.model import Settings, WorkerSettings
 from holdfast.settings.passwords import PasswordBook
@@ -137,6 +138,7 @@ async def _work(config: WorkerConfig, settings: Settings) -> None:
         environ=os.environ,
         keys=config.keys,
         claims=ClaimTable(config.claims_fd),
+        shared_keys=SharedKeys(config.keys_fd),
     )
     with ThreadPoolExecutor(_threads(config.queues), thread_name_prefix="activity") as executor:
         workers = build_workers(client, services, executor, settings.worker, config.queues)

@@ -24,6 +24,7 @@ from holdfast.ids import sha256
 from holdfast.repository.layout import CONFIG
 from holdfast.repository.repository import Repository
 from holdfast.repository.session import RepositorySession
+from holdfast.repository.shared_keys import SharedKeys
 from holdfast.restore.request import RestoreOptions
 from holdfast.settings.commands import harmless
 from holdfast.settings.exclude_files import resolve
@@ -59,10 +60,13 @@ class Services:
         environ: Mapping[str, str],
         keys: Mapping[str, bytes] | None = None,
         claims: ClaimTable | None = None,
+        shared_keys: SharedKeys | None = None,
     ) -> None:
         """keys: of repositories that the supervisor has opened, by location (`Repository.handed_key`). claims: where
-        the processes of a host tell each other what they are storing; without it, this one is by itself."""
+        the processes of a host tell each other what they are storing, as they do with shared_keys what they have
+        opened; without them, this one is by itself."""
         self._keys = dict(keys or {})
+        self._shared_keys = shared_keys or SharedKeys()
         self.claims = claims or ClaimTable()
         self.journal = journal
         self.username = username
@@ -162,22 +166,29 @@ class Services:
             opened = self._opened.get(name)
             if opened is not None and opened.profile == profile and opened.config_hash == config_hash:
                 return opened.session
-            repository = self._open(storage, profile)
+            repository = self._open(storage, profile, config_hash)
             session = RepositorySession(
                 repository, compression=profile.compression, pack_size_bytes=profile.pack_size_bytes
             )
             self._opened[name] = _Opened(session=session, profile=profile, config_hash=config_hash)
             return session
 
-    def _open(self, storage: Storage, profile: RepositoryProfile) -> Repository:
-        """With the key that the supervisor has derived; else with the password, which takes half a second."""
+    def _open(self, storage: Storage, profile: RepositoryProfile, config_hash: bytes) -> Repository:
+        """With the key that the supervisor or another process has derived; else by the password, which takes half a
+        second."""
         handed = self._keys.get(profile.location)
         if handed is not None:
             try:
                 return Repository.open_with_key(storage, handed)
             except CorruptFileError:
                 pass  # another repository is there by now
-        return Repository.open(storage, self._passwords.password_for(profile))
+        password = self._passwords.password_for(profile)
+        shared = self._shared_keys.get(config_hash, password)
+        if shared is not None:
+            return Repository.open_with_key(storage, shared)
+        repository = Repository.open(storage, password)
+        self._shared_keys.put(config_hash, password, repository.handed_key)
+        return repository
 
     def close(self) -> None:
         """Give up all locks."""

@@ -28,8 +28,8 @@ class WorkerConfig:
     and for the copy queue beside it. process: number among its siblings, from 0. supervisor_pid: the worker ends
     when this process, its parent, does; 0 when nobody supervises it. passwords: by repository location. keys: of
     repositories that the supervisor has opened already, by location, so that not every process derives them again.
-    claims_fd: an inherited descriptor of the memory in which the processes tell each other what they are storing
-    (holdfast/backup/claims.py); -1 when there is none.
+    claims_fd, keys_fd: inherited descriptors of the memory in which the processes tell each other what they are storing
+    (holdfast/backup/claims.py) and share keys (holdfast/repository/shared_keys.py); -1 when there is none.
     """
 
     address: str
@@ -40,6 +40,7 @@ class WorkerConfig:
     process: int = 0
     supervisor_pid: int = 0
     claims_fd: int = -1
+    keys_fd: int = -1
     passwords: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     keys: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
@@ -56,6 +57,7 @@ class WorkerConfig:
                 "process": self.process,
                 "supervisor_pid": self.supervisor_pid,
                 "claims_fd": self.claims_fd,
+                "keys_fd": self.keys_fd,
                 "passwords": _encoded(self.passwords),
                 "keys": _encoded(self.keys),
             }
@@ -89,6 +91,7 @@ class WorkerConfig:
             process=_number(parsed, "process"),
             supervisor_pid=_number(parsed, "supervisor_pid"),
             claims_fd=_number(parsed, "claims_fd"),
+            keys_fd=_number(parsed, "keys_fd"),
             passwords=_secrets(parsed, "passwords"),
             keys=_secrets(parsed, "keys"),
         )

@@ -15,6 +15,7 @@ from typing import Any, Final
 from contracts.worker import ENCRYPTION_KEYS, WorkerConfig
 from holdfast.backup.claims import ClaimTable
 from holdfast.errors import HoldfastError
+from holdfast.repository.shared_keys import SharedKeys
 from holdfast.settings.model import Settings
 from starter.children import Child
 from starter.launching import Launch, Recruit
@@ -48,8 +49,9 @@ class Crew:
     passwords: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     to_stderr: bool = False
 
-    def config(self, number: int, place: Place, claims: int = -1) -> WorkerConfig:
-        """What worker `number` is told. claims: the descriptor of what they tell each other, if they do."""
+    def config(self, number: int, place: Place, memory: "Memory | None" = None) -> WorkerConfig:
+        """What worker `number` is told. memory: what it shares with the others, if it does."""
+        shared = memory or Memory(claims=-1, keys=-1)
         return WorkerConfig(
             address=place.address,
             namespace=self.settings.server.namespace,
@@ -58,10 +60,29 @@ class Crew:
             queues=self.queues,
             process=number,
             supervisor_pid=os.getpid(),
-            claims_fd=claims,
+            claims_fd=shared.claims,
+            keys_fd=shared.keys,
             passwords={**_passwords_of_variables(self.settings, self.environ), **self.passwords},
             keys=place.keys,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """What the workers of a crew share: descriptors of memory that lives as long as one of them or the supervisor."""
+
+    claims: int
+    keys: int
+
+    @classmethod
+    def create(cls) -> "Memory":
+        """Empty."""
+        return cls(claims=ClaimTable.create_file(), keys=SharedKeys.create_file())
+
+    def close(self) -> None:
+        """Let go of it here."""
+        os.close(self.claims)
+        os.close(self.keys)
 
 
 def at(address: str) -> "asyncio.Future[Place]":
@@ -83,15 +104,15 @@ async def running_workers(crew: Crew) -> AsyncIterator[None]:
     finally:
         watch.stop.set()
         await asyncio.gather(*keepers)
-        os.close(watch.claims)
+        watch.memory.close()
 
 
 class _Watch:
-    """Over the workers of one crew, until `stop`. claims: the descriptor of what they tell each other."""
+    """Over the workers of one crew, until `stop`."""
 
     def __init__(self, crew: Crew) -> None:
         self.stop = asyncio.Event()
-        self.claims = ClaimTable.create_file()
+        self.memory = Memory.create()
         self._crew = crew
 
     async def keep(self, number: int, first: "asyncio.Task[Mapping[int, Recruit]]") -> None:
@@ -124,7 +145,7 @@ class _Watch:
             self._crew.settings,
             self._crew.environ,
             numbers=numbers,
-            descriptors=(self.claims,),
+            descriptors=(self.memory.claims, self.memory.keys),
             to_stderr=self._crew.to_stderr,
         )
         arriving = asyncio.create_task(launch.arrivals())
@@ -137,7 +158,7 @@ class _Watch:
         if await self._stopped_before(self._crew.place):
             recruit.dismiss()
         else:
-            await recruit.tell(self._crew.config(number, self._crew.place.result(), self.claims).to_json())
+            await recruit.tell(self._crew.config(number, self._crew.place.result(), self.memory).to_json())
 
     async def _see_end(self, number: int, child: Child) -> None:
         """Wait for a worker's end, or for the order to end it."""

@@ -18,6 +18,7 @@ CONFIG = WorkerConfig(
     passwords={"/repo": b"\xff\x00secret", "/other": b""},
     keys={"/repo": b"secret key"},
     claims_fd=9,
+    keys_fd=10,
 )
 
 
@@ -39,6 +40,7 @@ def test_passwords_are_not_shown() -> None:
         ("process", True),
         ("supervisor_pid", "1"),
         ("claims_fd", "1"),
+        ("keys_fd", None),
         ("keys", []),
         ("passwords", []),
         ("passwords", {"/repo": 5}),
