@@ -2,7 +2,8 @@
 
 Each blob is fetched once, however many places it goes to. Large blobs are read, opened and written by a few threads,
 because all of that releases the GIL; for small ones threads would only fight over it. In flight at most: one read and
-one blob for each thread.
+one blob for each thread. What was written of large ones is on its way to the disk at once, because the flush that comes
+before the names would wait for all of it otherwise.
 """
 
 import threading
@@ -20,9 +21,10 @@ from holdfast.restore.jobs import Job
 from holdfast.restore.os_failures import path_failure
 from holdfast.restore.threads import Stop
 from holdfast.restore.zeros import is_zero_block
+from holdfast.safe_fs.durable import start_writing_back
 from holdfast.safe_fs.sparse import write_all, write_sparse
 
-THREADS: Final = 3
+THREADS: Final = 2
 LARGE_BLOB_BYTES: Final = 128 * 1024
 
 
@@ -115,6 +117,8 @@ class Fetcher:
                 else:
                     write_all(job.fd, data, piece.offset)
                     self._count(job, piece.length)
+                if piece.length >= LARGE_BLOB_BYTES:
+                    start_writing_back(job.fd, piece.offset, piece.length)
             except (OSError, HoldfastError) as error:
                 job.fail(path_failure(error))
             self._on_bytes(piece.length)

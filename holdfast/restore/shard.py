@@ -1,7 +1,7 @@
 """Restores one shard: fetches what differs, pack by pack, and gives every file its name once it is whole.
 
     1. files are taken in groups of OPEN_FILES: compared, begun under temporary names, fetched, given their attributes;
-    2. several groups (a *batch*) are flushed to the disk at once;
+    2. the groups written meanwhile (a *batch*) are flushed to the disk at once, while the next ones are written;
     3. the attempt looks whether it is still the newest one, and renames the batch;
     4. after the last batch the directories are flushed, and the result is written (create-if-absent).
 
@@ -26,6 +26,7 @@ from holdfast.restore.documents import (
     shard_plan_name,
 )
 from holdfast.restore.fetch import Fetcher
+from holdfast.restore.flushing import Flusher
 from holdfast.restore.jobs import Job, Workbench
 from holdfast.restore.os_failures import flush, path_failure
 from holdfast.restore.plan_writer import front_decode
@@ -37,9 +38,15 @@ from holdfast.restore.threads import Stop, run_stoppable
 from holdfast.safe_fs.temporary import run_mark
 
 OPEN_FILES: Final = 256
-GROUP_BYTES: Final = 128 * 1024 * 1024
+GROUP_BYTES: Final = 512 * 1024 * 1024
+"""A blob that several files of a group have is fetched once; so a group may be all of a shard's large files."""
+PACED_GROUP_BYTES: Final = 64 * 1024 * 1024
+"""With a limit on the reading, a group of this size is what a pause may cost."""
+FLUSH_FILES: Final = 512
+FLUSH_BYTES: Final = 64 * 1024 * 1024
 BATCH_FILES: Final = 4_096
 BATCH_BYTES: Final = 256 * 1024 * 1024
+"""A batch of the FLUSH size is flushed as soon as the one before it is; at the BATCH size it waits for that."""
 _PATH_BYTES: Final = 16 * 1024 * 1024
 _REPORT_BYTES: Final = 4 * 1024 * 1024
 
@@ -110,6 +117,7 @@ class _ShardRestore:
         self._attempt = attempt
         self._progress = progress
         self._stop = stop
+        self._group_bytes = GROUP_BYTES if pace is None else PACED_GROUP_BYTES
         self._files_done = 0
         self._bytes_done = 0
         self._outcomes = bytearray(len(plan.files))
@@ -129,6 +137,7 @@ class _ShardRestore:
             repeated=attempt.number > 0,
             protected=protected_directories(run),
         )
+        self._flusher = Flusher(self._bench.file_systems)
 
     def result(self) -> ShardResult:
         """Restore everything and say what became of it."""
@@ -140,6 +149,7 @@ class _ShardRestore:
             flush(self._bench.file_systems)
         finally:
             self._fetcher.close()
+            self._flusher.close()
             self._bench.file_systems.close()
             self._bench.directories.close()
         return ShardResult(
@@ -162,19 +172,25 @@ class _ShardRestore:
         self._settle(job)
 
     def _restore_files(self) -> None:
-        batch: list[Job] = []
+        written: list[Job] = []
+        flushing: list[Job] = []
         written_bytes = 0
         try:
             for group in self._groups():
-                batch += group
+                written += group
                 self._write(group)
                 written_bytes += sum(job.written_bytes for job in group)
-                if len(batch) >= BATCH_FILES or written_bytes >= BATCH_BYTES:
-                    self._name(batch)
-                    batch, written_bytes = [], 0
-            self._name(batch)
+                is_worth_it = len(written) >= FLUSH_FILES or written_bytes >= FLUSH_BYTES
+                is_full = len(written) >= BATCH_FILES or written_bytes >= BATCH_BYTES
+                if is_full or (is_worth_it and self._flusher.is_idle):
+                    self._name(flushing)
+                    flushing, written, written_bytes = written, [], 0
+                    self._flusher.begin()
+            self._name(flushing)
+            self._flusher.begin()
+            self._name(written)
         except BaseException:
-            self._abandon(batch)
+            self._abandon([*flushing, *written])
             raise
 
     def _write(self, group: list[Job]) -> None:
@@ -201,7 +217,7 @@ class _ShardRestore:
         """Steps 2 and 3."""
         if any(job.temporary for job in batch):
             self._stop.check()
-            flush(self._bench.file_systems)
+            self._flusher.wait()
             self._attempt.check()
         for job in batch:
             try:
@@ -237,7 +253,7 @@ class _ShardRestore:
             group.append(job)
             size += job.plan.size
             path_bytes += len(job.directory)
-            if len(group) >= OPEN_FILES or size >= GROUP_BYTES or path_bytes >= _PATH_BYTES:
+            if len(group) >= OPEN_FILES or size >= self._group_bytes or path_bytes >= _PATH_BYTES:
                 yield group
                 group, size, path_bytes = [], 0, 0
         if group:
