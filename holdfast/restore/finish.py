@@ -94,13 +94,10 @@ class _Finish:
         sweeping = any_repeated(self._run.workspace)
         with FinishSteps(self._run, self._attempt.token) as steps:
             deletion = self._deletion(steps.directories)
-            anything = False
             for placed in placed_records(self._run, pages):
-                anything = True
                 self._on_entry()
                 self._take(steps, deletion, placed, sweeping=sweeping)
-            if anything or shards:
-                self._delete(deletion, b"", BlobId(self._opening.tree))
+            self._delete(deletion, b"", BlobId(self._opening.tree))
             if sweeping or self._opening.root is not None:
                 self._leave(steps, b"", self._opening.root, sweeping=sweeping)
             flush(steps.file_systems)

@@ -1,12 +1,14 @@
 """What happens to what is there: the four rules, --delete, a dry run, and that equal files are not touched."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
 from holdfast.restore.request import Overwrite
 from tests.restore.conftest import FILES, Place, listing
+from tests.support.engine import EngineRun
 
 LATER_NS = 4_000_000_000 * 10**9
 EARLIER_NS = 1_000_000_000 * 10**9
@@ -103,6 +105,18 @@ def test_delete_removes_what_the_snapshot_lacks(place: Place) -> None:
     restored = place.restore(delete=True)
     assert place.differences() == []
     assert restored.counts.files_deleted == 2
+
+
+def test_delete_leaves_nothing_where_the_snapshot_has_nothing(place: Place) -> None:
+    place.restore()
+    shutil.rmtree(place.source)
+    place.source.mkdir()
+    EngineRun.of(place.session, place.source, run_id="empty", allow_empty=True).run()
+    assert listing(place.target) != set()
+    place.restore(delete=True, includes=(b"/docs",))
+    assert (place.target / "readme").exists()
+    place.restore(delete=True)
+    assert listing(place.target) == set()
 
 
 def test_delete_stays_inside_what_was_selected(place: Place) -> None:
