@@ -174,6 +174,7 @@ class RestoreActivities:
             snapshot_id=opened.snapshot_id,
             dry_run=opened.dry_run,
             resumed=opened.resumed,
+            has_room=opened.has_room,
             tell=self._services.tells_of(message.request.selection) and not opened.dry_run,
         )
 

@@ -80,12 +80,16 @@ class RestoreTriggerInput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestoreOpened:
-    """The run is open, for this snapshot (64 hex digits). tell: somebody wants to know how the run ends."""
+    """The run is open, for this snapshot (64 hex digits). tell: somebody wants to know how the run ends.
+
+    has_room: the target has room for the whole snapshot, so writing may begin before the plan is whole.
+    """
 
     snapshot_id: str
     dry_run: bool = False
     resumed: bool = False
     tell: bool = False
+    has_room: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,8 @@
 """The restore workflow: trigger, select, execute, log, verify.
 
-The plan is made whole before anything is written, because the check for space needs all of it. Then shards
-run in a sliding window, and a last step puts hard links, deletions and the metadata of directories in place.
+Where the target has room for the whole snapshot, shards run in a sliding window while the plan is still being made;
+else the plan is made whole before anything is written, because the check for space needs all of it. A last step puts
+hard links, deletions and the metadata of directories in place.
 A dry run writes nothing; its last step only counts what would be deleted. As with a backup, the workflow only
 counts: the plan and what is done of it lie in the run's workspace.
 """
@@ -73,6 +74,7 @@ class RestoreWorkflow(SteeredWorkflow):
         self._phase = Phase.TRIGGER
         self._status = RunStatus.RUNNING
         self._restoring = 0
+        self._selecting = False
         self._verdict: Verdict | None = None
 
     @workflow.run
@@ -151,7 +153,8 @@ class RestoreWorkflow(SteeredWorkflow):
         if request.to_command:
             status = await self._to_command(opened)
         else:
-            await self._select()
+            if not opened.has_room:
+                await self._select()
             if not opened.dry_run:
                 await self._write()
             status = await self._finish()
@@ -200,7 +203,7 @@ class RestoreWorkflow(SteeredWorkflow):
             RestoreOpened,
             "open the run",
         )
-        self._progress = replace(self._progress, opened=opened)
+        self._progress = replace(self._progress, opened=opened, space_checked=opened.has_room)
         show_run(snapshot=opened.snapshot_id)
         return opened
 
@@ -236,6 +239,7 @@ class RestoreWorkflow(SteeredWorkflow):
             RestorePage,
             f"select page {page}",
         )
+        self._selecting = False
         self._progress = replace(
             self._progress,
             pages_done=page + 1,
@@ -243,10 +247,13 @@ class RestoreWorkflow(SteeredWorkflow):
             shards_planned=self._progress.shards_planned + selected.shards,
             totals=self._progress.totals.plus(selected.totals),
         )
+        if selected.last and self._progress.space_checked:
+            self._enter(Phase.EXECUTE)
         self._show()
 
     async def _write(self) -> None:
-        self._enter(Phase.EXECUTE)
+        """Restore the shards; and plan them meanwhile, unless that is done."""
+        self._enter(Phase.EXECUTE if self._progress.selection_complete else Phase.SELECT)
         if not self._progress.space_checked:
             await self._calls.quick(
                 names.CHECK_SPACE,
@@ -256,7 +263,10 @@ class RestoreWorkflow(SteeredWorkflow):
             )
             self._progress = replace(self._progress, space_checked=True)
         await run_window(self._next_work)
-        if self._progress.shards_done < self._progress.shards_planned:
+        if (
+            not self._progress.selection_complete
+            or self._progress.shards_done < self._progress.shards_planned
+        ):
             self._continue_as_new()
 
     async def _finish(self) -> RunStatus:
@@ -272,8 +282,12 @@ class RestoreWorkflow(SteeredWorkflow):
         return finished.status
 
     def _next_work(self) -> Work | None:
-        window = self._control.window or self._request.policy.window
-        if self._pacing.is_long() or self._restoring >= window:
+        if self._pacing.is_long():
+            return None
+        if not self._selecting and not self._progress.selection_complete:
+            self._selecting = True
+            return self._select_page()
+        if self._restoring >= (self._control.window or self._request.policy.window):
             return None
         shard = self._progress.shards_started
         if shard >= self._progress.shards_planned:

@@ -58,7 +58,8 @@ def finish_records_name(token: str, index: int) -> str:
 
 
 class Opening(msgspec.Struct, frozen=True, kw_only=True):
-    """Decided when the run began. tree: of the subfolder, if one was asked for.
+    """Decided when the run began. tree: of the subfolder, if one was asked for. whole_bytes: of the snapshot's files,
+    as its summary says; None where it has none (restic writes it since 0.17).
 
     root: the subfolder's own node, applied to the target directory unless that was there before and was named.
     """
@@ -70,6 +71,7 @@ class Opening(msgspec.Struct, frozen=True, kw_only=True):
     target: bytes
     target_state: str
     root: Node | None = None
+    whole_bytes: int | None = None
 
 
 class OpenDirectory(msgspec.Struct, frozen=True, array_like=True):

@@ -11,6 +11,7 @@ from holdfast.repository.snapshots import find_snapshot
 from holdfast.restore.documents import OPENING, Opening
 from holdfast.restore.run import RestoreOpened, RestoreRun
 from holdfast.restore.selection import Selection
+from holdfast.restore.space import has_room
 from holdfast.restore.target import target_state
 
 
@@ -33,6 +34,7 @@ def trigger_restore(run: RestoreRun) -> RestoreOpened:
         target_state=opening.target_state,
         dry_run=run.options.dry_run,
         resumed=standing is not None,
+        has_room=has_room(run, opening),
     )
 
 
@@ -50,6 +52,7 @@ def _decide(run: RestoreRun) -> Opening:
         tags=options.tags,
     )
     tree, root = _find_subfolder(run, stored.snapshot, options.subfolder)
+    summary = stored.snapshot.summary
     keeps_own_attributes = options.target is not None and state != "absent"
     return Opening(
         snapshot=stored.id,
@@ -59,6 +62,7 @@ def _decide(run: RestoreRun) -> Opening:
         target=target,
         target_state=state,
         root=None if keeps_own_attributes else root,
+        whole_bytes=None if summary is None else summary.total_bytes_processed,
     )
 
 

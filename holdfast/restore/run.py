@@ -94,7 +94,10 @@ Progress = Callable[[ShardProgress], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestoreOpened:
-    """The run is open. target_state: what was there when the run began: "absent", "empty" or "used"."""
+    """The run is open. target_state: what was there when the run began: "absent", "empty" or "used".
+
+    has_room: the target can take the whole snapshot, so shards may be restored before the plan is whole.
+    """
 
     snapshot_id: str
     tree: str
@@ -104,6 +107,7 @@ class RestoreOpened:
     target_state: str
     dry_run: bool
     resumed: bool
+    has_room: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,7 +35,7 @@ from holdfast.restore.target import open_target
 from holdfast.restore.walk import SnapshotWalk
 
 FIRST_PAGE_ENTRIES: Final = 10_000
-PAGE_ENTRIES: Final = 60_000
+PAGE_ENTRIES: Final = 20_000
 MAX_PAGE_S: Final = 20.0
 _PROGRESS_ENTRIES: Final = 512
 _TOKEN_BYTES: Final = 8

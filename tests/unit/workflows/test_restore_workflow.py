@@ -97,6 +97,45 @@ async def test_no_space_ends_the_run_before_anything_is_written(client: Client) 
     assert script.closes[0].keep_workspace
 
 
+async def test_where_there_is_room_for_all_shards_begin_before_the_plan_is_whole(client: Client) -> None:
+    script = ScriptedRestore(
+        shards_of_pages=(1, 2), opened=RestoreOpened(snapshot_id=SNAPSHOT_ID, has_room=True)
+    )
+    restored = asyncio.Event()
+
+    async def after_the_first_shard(page: int) -> None:
+        if page:
+            await restored.wait()
+
+    async def shard_begun(_shard: int) -> None:
+        restored.set()
+
+    script.before[names.SELECT_RESTORE] = after_the_first_shard
+    script.before[names.RESTORE_SHARD] = shard_begun
+    async with workers(client, script) as queue:
+        handle = await start(client, queue)
+        result = await handle.result()
+    assert names.CHECK_SPACE not in script.calls
+    assert script.restored == {0: 1, 1: 1, 2: 1}
+    assert (result.status, result.totals.files_written) == (RunStatus.COMPLETE, 6)
+    await replay(client, cast("WorkflowHandle[object, object]", handle))
+
+
+async def test_a_long_run_that_has_room_goes_on_in_new_histories(client: Client) -> None:
+    script = ScriptedRestore(
+        shards_of_pages=(3, 4, 0, 5, 1), opened=RestoreOpened(snapshot_id=SNAPSHOT_ID, has_room=True)
+    )
+    policy = replace(FAST, pages_per_history=2, shards_per_history=4)
+    async with workers(client, script) as queue:
+        handle = await start(client, queue, replace(REQUEST, policy=policy))
+        result = await handle.result()
+    run_ids = await replay(client, cast("WorkflowHandle[object, object]", handle))
+    assert len(run_ids) >= 3
+    assert script.restored == dict.fromkeys(range(13), 1)
+    assert result.totals.files_written == 26
+    assert not script.space
+
+
 async def test_the_status_of_the_last_step_is_the_status_of_the_run(client: Client) -> None:
     partial = Finished(status=RunStatus.PARTIAL, totals=RestoreTotals(errors=2))
     script = ScriptedRestore(finished=partial)
