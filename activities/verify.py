@@ -34,8 +34,6 @@ from holdfast.verify.plan import check_trees, choose_snapshots, close_verificati
 from holdfast.verify.share import parse_share
 
 _SHOWN_SNAPSHOTS: Final = 100
-_SHARDS_FOR_EACH: Final = 2
-"""So many shards for each that is read at once, where they are not too small: quicker workers take more of them."""
 
 
 class VerifyActivities:
@@ -125,7 +123,7 @@ class VerifyActivities:
             parse_share(message.share),
             _ids(message.snapshots),
             message.started_ns,
-            shards_wanted=_SHARDS_FOR_EACH * message.window,
+            shards_wanted=message.window,
         )
         return VerifyPlanned(
             shards=plan.shards,

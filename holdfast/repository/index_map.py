@@ -39,11 +39,15 @@ class BlobLocation:
 
 @dataclass(frozen=True, slots=True)
 class PackInfo:
-    """A pack as the index describes it. size_bytes: what its file must measure."""
+    """A pack as the index describes it. size_bytes: what its file must measure.
+
+    expanded_bytes: what its compressed blobs expand to.
+    """
 
     id: PackId
     size_bytes: int
     blob_count: int
+    expanded_bytes: int = 0
 
 
 class IndexMap:
@@ -119,7 +123,8 @@ class IndexMap:
             self._data.begin()
             self._tree.begin()
             for pack in packs:
-                info = PackInfo(pack.id, pack.size_bytes, len(pack.lengths))
+                expanded = sum(pack.uncompressed_lengths)
+                info = PackInfo(pack.id, pack.size_bytes, len(pack.lengths), expanded)
                 known = self._packs.get(pack.id) or added.get(pack.id)
                 if known is None:
                     added[pack.id] = info

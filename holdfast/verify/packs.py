@@ -15,6 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
+from holdfast.buffers import BUFFERS
 from holdfast.errors import CorruptFileError, IntegrityError, StorageUnavailableError, StoredFileMissingError
 from holdfast.format.pack import BlobDecoder, parse_pack
 from holdfast.ids import PackId, to_hex
@@ -25,6 +26,8 @@ from holdfast.storage.contract import ReadsInto
 from holdfast.verify.report import Problem, ProblemKind
 
 _BUFFERS: Final = 2
+_BUFFER_STEP_BYTES: Final = 4 << 20
+"""Sizes of buffers are multiples of it: packs that differ a little can use the same ones."""
 _CONFIG_LIMIT_BYTES: Final = 1 << 20
 
 
@@ -49,8 +52,8 @@ def check_packs(
     if not packs:
         return
     decoder = BlobDecoder(repository.key)
-    largest = max(pack.size_bytes for pack in packs)
-    buffers = [memoryview(bytearray(largest)) for _ in range(min(_BUFFERS, len(packs)))]
+    largest = -(-max(pack.size_bytes for pack in packs) // _BUFFER_STEP_BYTES) * _BUFFER_STEP_BYTES
+    buffers = [BUFFERS.take(largest) for _ in range(min(_BUFFERS, len(packs)))]
     with ThreadPoolExecutor(1, thread_name_prefix="read-ahead") as pool:
         ahead: list[Future[ProblemKind | None]] = []
         try:
@@ -65,6 +68,8 @@ def check_packs(
         finally:
             for future in ahead:
                 future.cancel()
+    for buffer in buffers:
+        BUFFERS.give_back(buffer)
 
 
 def _checked(

@@ -7,7 +7,7 @@ no plan any more, and takes away what it wrote.
 
 import secrets
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import closing
 from functools import partial
 from typing import Final
@@ -44,11 +44,10 @@ from holdfast.verify.documents import (
 )
 from holdfast.verify.packs import PackChecked, check_packs
 from holdfast.verify.report import Level, Problem, ProblemKind, VerifyReport
+from holdfast.verify.shards import cut
 from holdfast.verify.share import Share, choose
 from holdfast.verify.structure import check_structure
 
-MIN_SHARD_BYTES: Final = 32 << 20
-MAX_SHARD_BYTES: Final = 1 << 30
 _SHARDS_WANTED: Final = 16
 
 _SAVE_S: Final = 5.0
@@ -119,22 +118,6 @@ def plan_run(
             packs_of_repository=len(everything),
         ),
     )
-
-
-def cut(packs: Sequence[PackInfo], wanted: int) -> Iterator[list[PackInfo]]:
-    """Packs in shards of about equal size; as many as are wanted, as far as the limits of their size let it be."""
-    total = sum(pack.size_bytes for pack in packs)
-    size = min(MAX_SHARD_BYTES, max(MIN_SHARD_BYTES, total // wanted))
-    shard: list[PackInfo] = []
-    have = 0
-    for pack in packs:
-        shard.append(pack)
-        have += pack.size_bytes
-        if have >= size:
-            yield shard
-            shard, have = [], 0
-    if shard:
-        yield shard
 
 
 def check_trees(

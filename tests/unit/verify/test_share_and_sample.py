@@ -1,6 +1,7 @@
 """How much is read or tried: what a person may write, and what is chosen for it."""
 
 import hashlib
+from dataclasses import replace
 
 import pytest
 
@@ -8,7 +9,7 @@ from holdfast.errors import UsageError
 from holdfast.ids import PackId
 from holdfast.repository.index_map import PackInfo
 from holdfast.settings.drills import parse_sample
-from holdfast.verify.plan import MIN_SHARD_BYTES, cut
+from holdfast.verify.shards import MIN_SHARD_WORK, cut, work_of
 from holdfast.verify.share import choose, parse_share
 
 MIB = 1 << 20
@@ -56,8 +57,23 @@ def test_what_is_no_sample_is_refused(text: str) -> None:
         parse_sample(text)
 
 
-def test_shards_are_as_many_as_wanted_but_not_small() -> None:
-    assert [len(shard) for shard in cut(PACKS, 4)] == [25, 25, 25, 25]
-    small = list(cut(PACKS[:4], 100))
-    assert all(sum(pack.size_bytes for pack in shard) >= MIN_SHARD_BYTES for shard in small)
+def test_shards_get_smaller_as_less_is_left_but_not_small() -> None:
+    sizes = [len(shard) for shard in cut(PACKS, 4)]
+    assert sum(sizes) == len(PACKS)
+    assert sizes[0] == len(PACKS) // 4
+    assert sizes[:-1] == sorted(sizes[:-1], reverse=True)
+    small = list(cut(PACKS[:20], 100))
+    assert all(sum(work_of(pack) for pack in shard) >= MIN_SHARD_WORK for shard in small[:-1])
+
+
+def test_costly_packs_come_first_and_are_counted_by_what_they_expand_to() -> None:
+    logs = [replace(pack, expanded_bytes=112 * MIB) for pack in PACKS[50:60]]
+    shards = list(cut(PACKS[:50] + logs, 4))
+    assert {pack.id for shard in shards for pack in shard} == {pack.id for pack in PACKS[:60]}
+    one_by_one = [work_of(pack) for shard in shards for pack in shard]
+    assert one_by_one == sorted(one_by_one, reverse=True)
+    assert max(sum(work_of(pack) for pack in shard) for shard in shards) <= sum(one_by_one) / 3
+
+
+def test_no_packs_make_no_shard() -> None:
     assert list(cut([], 4)) == []
