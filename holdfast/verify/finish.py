@@ -31,7 +31,7 @@ from holdfast.verify.documents import (
     result_name,
 )
 from holdfast.verify.lost import Losses, find_losses
-from holdfast.verify.mend import diagnose, mark, mend, without_sound_copy
+from holdfast.verify.mend import diagnose_and_mark, mend, without_sound_copy
 from holdfast.verify.plan import load_plan, walk_structure
 from holdfast.verify.report import MAX_PROBLEMS, PACK_PROBLEMS, Level, Problem, ProblemKind, VerifyReport
 
@@ -83,10 +83,7 @@ def _treat(
     session: RepositorySession, plan: Plan, suspects: set[PackId], on_progress: Callable[[], None]
 ) -> _Treated:
     with session.hold() as held:
-        held.refresh()
-        diagnosis = diagnose(held, suspects)
-        held.check_lock()
-        mark(session.repository, diagnosis)
+        diagnosis = diagnose_and_mark(held, suspects)
     unreadable: list[SnapshotId] = []
     with session.hold() as held:  # anew: the index is loaded with the new marks
         snapshots = list_snapshots(

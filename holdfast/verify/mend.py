@@ -62,13 +62,24 @@ def diagnose(held: HeldRepository, suspects: Collection[PackId]) -> Diagnosis:
     return Diagnosis(damaged=tuple(damaged), sound=tuple(sound), unnamed=unnamed)
 
 
-def mark(repository: Repository, diagnosis: Diagnosis) -> None:
-    """Leave the marks that a diagnosis calls for, and no others of its packs."""
-    marks = DamageMarks(repository)
+def diagnose_and_mark(held: HeldRepository, suspects: Collection[PackId]) -> Diagnosis:
+    """Read suspected packs again, and leave the marks that they call for, and no others of them.
+
+    Who holds the repository already goes on without the new marks; whoever begins to use it from now on knows them.
+
+    Raises:
+        StorageUnavailableError: the storage does not answer.
+        LockLostError: before anything is marked.
+    """
+    held.refresh()
+    diagnosis = diagnose(held, suspects)
+    held.check_lock()
+    marks = DamageMarks(held.repository)
     for damaged in diagnosis.damaged:
         marks.put(damaged)
     for pack in (*diagnosis.sound, *diagnosis.unnamed):
         marks.remove(pack)
+    return diagnosis
 
 
 def without_sound_copy(held: HeldRepository, damaged: Iterable[DamagedPack]) -> set[BlobKey]:

@@ -1,5 +1,7 @@
 """Verify one snapshot at the asked level: structure first, then the packs of that level, read back.
 
+What is damaged gets marked, as by a verification of the whole repository, so that the next full backup mends it.
+
 Reading back is resumable: packs are taken in the order of their ids, and now and then a document of the run says up
 to which one all were sound. Problems found before are part of that document, so a resumed report lacks none.
 """
@@ -19,6 +21,7 @@ from holdfast.repository.session import HeldRepository, RepositorySession
 from holdfast.repository.snapshots import find_snapshot
 from holdfast.repository.workspace import Workspace
 from holdfast.verify.affected import affected_paths
+from holdfast.verify.mend import diagnose_and_mark
 from holdfast.verify.packs import check_packs
 from holdfast.verify.report import PACK_PROBLEMS, Level, Problem, ProblemKind, VerifyReport
 from holdfast.verify.structure import check_structure
@@ -62,12 +65,14 @@ async def verify_snapshot(
         root, needed = await asyncio.to_thread(
             _structure, held, snapshot, report, on_progress, known=knows_kept_trees
         )
+        marked: set[PackId] = set()
         if level is not Level.STRUCTURE:
             chosen = needed if level is Level.FULL else set(written)
-            chosen -= _packs_with(report, PACK_PROBLEMS)
+            marked = chosen & held.index.damage.keys()
+            chosen -= marked | _bad_packs(report)
             packs = [info for info in held.index.packs() if info.id in chosen]
             await _read_back(session, held, packs, report, run_id, on_progress)
-        await asyncio.to_thread(_name_what_is_lost, held, root, report, on_progress)
+        await asyncio.to_thread(_treat, held, root, marked, report, on_progress)
     return report
 
 
@@ -100,19 +105,31 @@ def _structure(
     return root, needed
 
 
-def _name_what_is_lost(
-    held: HeldRepository, root: BlobId, report: VerifyReport, on_progress: OnProgress
+def _treat(
+    held: HeldRepository,
+    root: BlobId,
+    marked: Collection[PackId],
+    report: VerifyReport,
+    on_progress: OnProgress,
 ) -> None:
-    bad = _packs_with(report, PACK_PROBLEMS)
-    if not bad:
+    """Mark bad packs, look again at those that were marked before, and name the paths that are lost."""
+    found = _bad_packs(report)
+    suspects = found.union(marked)
+    if not suspects:
         return
-    lost = affected_paths(held, root, bad, lambda: on_progress(report.blobs, report.bytes_read))
+    diagnosis = diagnose_and_mark(held, suspects)
+    for damaged in diagnosis.damaged:
+        if damaged.pack not in found:
+            report.add(Problem(kind=ProblemKind.PACK_DAMAGED, what=to_hex(damaged.pack)))
+    lost = affected_paths(
+        held, root, _bad_packs(report), lambda: on_progress(report.blobs, report.bytes_read)
+    )
     for path, blob in lost:
         report.add(Problem(kind=ProblemKind.CONTENT_LOST, what=to_hex(blob), path=path))
 
 
-def _packs_with(report: VerifyReport, kinds: frozenset[ProblemKind]) -> set[PackId]:
-    return {PackId(from_hex(problem.what)) for problem in report.problems if problem.kind in kinds}
+def _bad_packs(report: VerifyReport) -> set[PackId]:
+    return {PackId(from_hex(problem.what)) for problem in report.problems if problem.kind in PACK_PROBLEMS}
 
 
 async def _read_back(

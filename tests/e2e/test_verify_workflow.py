@@ -13,7 +13,7 @@ from temporalio.client import Client, WorkflowHandle
 
 from contracts import names
 from contracts.backup import Strategy
-from contracts.common import RunPolicy, RunStatus
+from contracts.common import RunPolicy, RunStatus, VerifyLevel
 from contracts.control import THROTTLE, Throttle, ThrottleRequest
 from contracts.verify import VERIFY_WORKFLOW, VerifyRequest, VerifyResult
 from holdfast.journal.journal import Journal
@@ -98,6 +98,29 @@ async def test_one_flipped_bit_is_found_named_mended_and_gone(
     assert record.kind is RunKind.VERIFY
     assert record.verdict is not None
     assert not record.verdict.ok
+
+
+async def test_a_backups_own_verify_step_marks_what_the_next_full_backup_mends(
+    client: Client, installation: Installation
+) -> None:
+    (installation.source / "canary").write_bytes(Random(5).randbytes(MIB))
+    with running_worker(installation.worker_config(), log=installation.log):
+        await (await start_backup(client, installation)).result()
+        pack = largest_pack(installation.repository)
+        flip(pack, pack.stat().st_size // 4)
+        damaged = await (await start_backup(client, installation)).result()
+        marked = sorted(path.name for path in (installation.repository / "holdfast" / "damaged").iterdir())
+        full = installation.backup_request(strategy=Strategy.FULL, verify=VerifyLevel.STRUCTURE)
+        mending = await (await start_backup(client, installation, full)).result()
+        mended, _ = await run_verify(client, installation)
+    assert damaged.verdict is not None
+    assert not damaged.verdict.ok
+    assert marked == [pack.name]
+    assert mending.verdict is not None
+    assert mending.verdict.ok
+    assert mended.finished is not None
+    assert (mended.finished.verdict.ok, mended.finished.mended_packs) == (True, 1)
+    assert "no errors were found" in restic(installation.repository, PASSWORD, "check", "--read-data")
 
 
 async def test_it_goes_on_after_its_worker_was_killed(client: Client, installation: Installation) -> None:

@@ -1,5 +1,6 @@
 """A damaged pack is found, what it costs is named, a full backup mends it, and then it goes."""
 
+import asyncio
 import os
 from pathlib import Path
 from random import Random
@@ -14,8 +15,9 @@ from holdfast.repository.session import RepositorySession
 from holdfast.verify.documents import Report
 from holdfast.verify.finish import finish_verification
 from holdfast.verify.plan import check_trees, close_verification, plan_run, read_shard
-from holdfast.verify.report import ProblemKind
+from holdfast.verify.report import Level, ProblemKind
 from holdfast.verify.share import parse_share
+from holdfast.verify.snapshot import verify_snapshot
 from tests.support.comparison import restic
 from tests.support.engine import PASSWORD, EngineRun, new_session, open_session
 
@@ -91,6 +93,46 @@ def test_damage_is_found_named_mended_and_gone(tmp_path: Path, source: Path) -> 
         assert entries_of(session.repository, [pack]) == {}
         assert verify(session, "after").problem_count == 0
     assert "no errors were found" in restic(repository, PASSWORD, "check", "--read-data")
+
+
+def test_a_backups_own_verification_marks_and_the_next_full_backup_mends(
+    tmp_path: Path, source: Path
+) -> None:
+    repository = tmp_path / "repository"
+    with new_session(repository) as session:
+        first = EngineRun.of(session, source, run_id="first").run()
+        pack, at = pack_of(session, SMALL)
+        flip(repository, pack, at)
+
+        found = asyncio.run(verify_snapshot(session, SnapshotId(first.snapshot), Level.FULL))
+        assert [(problem.kind, problem.path) for problem in found.problems] == [
+            (ProblemKind.PACK_DAMAGED, b""),
+            (ProblemKind.CONTENT_LOST, os.fsencode(source / "same")),
+            (ProblemKind.CONTENT_LOST, os.fsencode(source / "sub" / "small")),
+        ]
+        assert {mark.pack: len(mark.blobs) for mark in DamageMarks(session.repository).load().values()} == {
+            pack: 1
+        }
+
+        EngineRun.of(session, source, run_id="second", strategy="full").run()
+        with session.hold() as held:
+            assert held.loader.load(sha256(SMALL), BlobType.DATA) == SMALL  # type: ignore[arg-type]
+        mended = verify(session, "mended")
+        assert (mended.problem_count, mended.mended_packs) == (0, 1)
+    assert "no errors were found" in restic(repository, PASSWORD, "check", "--read-data")
+
+
+def test_a_missing_pack_is_marked_where_only_the_structure_is_looked_at(tmp_path: Path, source: Path) -> None:
+    repository = tmp_path / "repository"
+    with new_session(repository) as session:
+        first = EngineRun.of(session, source, run_id="first").run()
+        pack, _ = pack_of(session, SMALL)
+        (repository / "data" / pack.hex()[:2] / pack.hex()).unlink()
+        found = asyncio.run(verify_snapshot(session, SnapshotId(first.snapshot), Level.STRUCTURE))
+        assert found.problems[0].kind is ProblemKind.PACK_MISSING
+        assert DamageMarks(session.repository).load().keys() == {pack}
+        second = EngineRun.of(session, source, run_id="second", strategy="full").run()
+        assert asyncio.run(verify_snapshot(session, SnapshotId(second.snapshot), Level.FULL)).ok
 
 
 def test_what_the_source_no_longer_has_stays_marked(tmp_path: Path, source: Path) -> None:
