@@ -9,11 +9,16 @@ queue beside it, for one byte-moving activity at a time. SIGTERM ends it gracefu
 grace that the settings give, checkpoints stand, and others take over at once.
 """
 
+# ruff: noqa: E402
+
+import gc
+
+gc.disable()  # while modules load: they make hundreds of thousands of objects that stay
+
 import argparse
 import asyncio
 import contextlib
 import ctypes
-import gc
 import logging
 import math
 import os
@@ -45,6 +50,7 @@ from activities.system import SystemActivities
 from activities.verify import VerifyActivities
 from contracts.common import copy_queue
 from contracts.worker import ENCRYPTION_KEYS, WorkerConfig, WorkerConfigError
+from holdfast import __version__
 from holdfast.backup.claims import ClaimTable
 from holdfast.errors import EXIT_FAILED, HoldfastError
 from holdfast.repository.shared_keys import SharedKeys
@@ -61,6 +67,8 @@ from workflows.registration import ensure_search_attributes
 
 LIGHT_SLOTS: Final = 4
 COPY_SLOTS: Final = 1
+_BUILD: Final = f"holdfast {__version__}"
+"""What made a worker. Temporal's own way to tell is to hash the code of all modules, at every start."""
 _GC_THRESHOLD: Final = 50_000
 _RECONNECT_S: Final = 0.5
 _AFTER_GRACE_S: Final = 10
@@ -118,6 +126,7 @@ def run_worker_process(config: WorkerConfig) -> int:
     configure_logging(settings.log, label=f"worker {config.process}", level=logging.WARNING)
     # A run holds hundreds of thousands of values that are in no cycle: looking through them so often finds nothing.
     gc.set_threshold(_GC_THRESHOLD)
+    gc.enable()
     asyncio.run(_work(config, settings))
     return 0
 
@@ -194,6 +203,7 @@ def build_workers(
             workflows=WORKFLOWS,
             activities=[function for kind in kinds for function in kind.light()],
             workflow_runner=workflow_runner(),
+            build_id=_BUILD,
             max_concurrent_activities=LIGHT_SLOTS,
             max_heartbeat_throttle_interval=throttle,
             default_heartbeat_throttle_interval=throttle,
@@ -204,6 +214,7 @@ def build_workers(
             client,
             task_queue=copy_queue(queue),
             activities=[function for kind in kinds for function in kind.copying()],
+            build_id=_BUILD,
             max_concurrent_activities=COPY_SLOTS,
             max_heartbeat_throttle_interval=throttle,
             default_heartbeat_throttle_interval=throttle,
@@ -272,6 +283,7 @@ def _supervise(settings_file: str | None) -> int:
     # Imported here: it brings the whole command line, which a worker process has no use for.
     from starter.foreground import serve  # noqa: PLC0415
 
+    gc.enable()
     return serve(settings_file)
 
 

@@ -2,34 +2,32 @@
 
 Whether workers are there is known from the notes of this host's services, not from the server: it lists the pollers
 of the last minutes, dead or alive, and those of other commands, which end when they please.
+
+Cheap to import: workers and server load while this process loads Temporal's client and derives keys.
 """
 
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-
-from temporalio.client import Client
-from temporalio.service import RPCError
+from typing import TYPE_CHECKING
 
 from holdfast.errors import PasswordMissingError, ServerUnavailableError
-from holdfast.repository.repository import Repository
 from holdfast.settings.model import Settings
-from holdfast.storage.locations import open_storage
-from starter.connection import connect, is_served_elsewhere
 from starter.ownership import running_services
 from starter.service import Need, Service, base_queue
 from starter.supervisor import Crew, Place, running_workers
 from starter.temporal_server import EmbeddedServer
-from workflows.attributes import ALL_KEYS
-from workflows.registration import ensure_search_attributes
+
+if TYPE_CHECKING:
+    from temporalio.client import Client
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Place:
     """A server that answers. hire: nobody serves the queue that is needed."""
 
-    client: Client
+    client: "Client"
     address: str
     ui_url: str | None
     owned: bool
@@ -64,6 +62,7 @@ class _Hiring:
             environ=environ,
             passwords=need.passwords,
         )
+        self._launch = need.launch
         self._stack = stack
         self._keys: asyncio.Task[dict[str, bytes]] | None = None
 
@@ -71,7 +70,7 @@ class _Hiring:
         """Start them."""
         self._keys = asyncio.create_task(asyncio.to_thread(_derive_keys, self._crew.passwords))
         self._stack.callback(self._keys.cancel)
-        await self._stack.enter_async_context(running_workers(self._crew))
+        await self._stack.enter_async_context(running_workers(self._crew, self._launch))
 
     async def tell(self, address: str) -> None:
         """Tell those that were started where to work.
@@ -85,6 +84,9 @@ class _Hiring:
 
 def _derive_keys(passwords: Mapping[str, bytes]) -> dict[str, bytes]:
     """The keys of the repositories, by location."""
+    from holdfast.repository.repository import Repository  # noqa: PLC0415 (see the module's docstring)
+    from holdfast.storage.locations import open_storage  # noqa: PLC0415
+
     return {
         location: Repository.open(open_storage(location), password).handed_key
         for location, password in passwords.items()
@@ -92,6 +94,8 @@ def _derive_keys(passwords: Mapping[str, bytes]) -> dict[str, bytes]:
 
 
 async def _configured(settings: Settings, need: Need, address: str, hiring: _Hiring) -> _Place:
+    from starter.connection import connect, is_served_elsewhere  # noqa: PLC0415 (see the module's docstring)
+
     client = await connect(settings.server, address)
     hire = bool(need.queue) and not _is_served(settings, need.queue)
     if hire:
@@ -134,12 +138,17 @@ async def kept(server: EmbeddedServer) -> AsyncIterator[None]:
             await guardian
 
 
-async def prepare(client: Client, address: str) -> None:
+async def prepare(client: "Client", address: str) -> None:
     """Create what workflows rely on.
 
     Raises:
         ServerUnavailableError: the server does not let us.
     """
+    from temporalio.service import RPCError  # noqa: PLC0415 (see the module's docstring)
+
+    from workflows.attributes import ALL_KEYS  # noqa: PLC0415
+    from workflows.registration import ensure_search_attributes  # noqa: PLC0415
+
     try:
         await ensure_search_attributes(client)
     except (RPCError, TimeoutError) as error:

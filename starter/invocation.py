@@ -6,12 +6,13 @@ RESTIC_REPOSITORY_FILE, the source's profile, the only profile that there is. Pa
 person at the terminal. A profile's own source stands before the environment, which may be meant for another repository.
 """
 
+import contextlib
 import getpass
 import logging
 import os
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +22,7 @@ from holdfast.settings.model import PasswordSource, RepositoryProfile, Settings
 from holdfast.settings.passwords import resolve_password
 from holdfast.settings.paths import PathRules
 from holdfast.settings.text import decode_text_file, trim
+from starter.launching import Launch, expecting_run
 from starter.logging import configure_logging
 from starter.options import CommonOptions
 
@@ -29,11 +31,12 @@ _MAX_LOCATION_BYTES: Final = 64 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invocation:
-    """Settings, common options and environment of one command."""
+    """Settings, common options and environment of one command. launch: of workers for the run that it starts."""
 
     settings: Settings
     options: CommonOptions
     environ: Mapping[str, str] = field(repr=False)
+    launch: Launch | None = None
 
     @classmethod
     def of(cls, options: CommonOptions) -> "Invocation":
@@ -46,6 +49,18 @@ class Invocation:
         settings = load_settings(options.config, os.environ)
         configure_logging(settings.log, label="holdfast", level=logging.WARNING)
         return cls(settings=settings, options=options, environ=os.environ)
+
+    @classmethod
+    @contextlib.contextmanager
+    def for_run(cls, options: CommonOptions) -> Iterator["Invocation"]:
+        """The same of a command that starts a run. What that will have to wait for begins to load.
+
+        Raises:
+            SettingsError, StorageDeniedError: as `of`.
+        """
+        invocation = cls.of(options)
+        with expecting_run(invocation.settings, invocation.environ) as launch:
+            yield replace(invocation, launch=launch)
 
     @property
     def rules(self) -> PathRules:

@@ -8,14 +8,19 @@ itself. Argv and environment hold no secret.
 import asyncio
 import contextlib
 import os
+import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from holdfast.backup.claims import ClaimTable
+from holdfast.errors import HoldfastError
+from holdfast.repository.shared_keys import SharedKeys
 from holdfast.settings.model import Settings
 from starter.children import ADOPTION, Child, spawn
+from starter.ownership import running_services
 from starter.processes import child_environment, ending, open_log
 
 _WORKER: Final = Path(__file__).parent.parent / "worker.py"
@@ -27,6 +32,24 @@ _MALLOC: Final = {
 }
 """Have glibc keep the memory of chunks that come and go, because touching fresh pages costs more than SHA-256 of them,
 but not a heap for each of the threads that come and go as well. Large buffers are pooled by holdfast/buffers.py."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """What the workers of a crew share: descriptors of memory that lives as long as one of them or the supervisor."""
+
+    claims: int
+    keys: int
+
+    @classmethod
+    def create(cls) -> "Memory":
+        """Empty."""
+        return cls(claims=ClaimTable.create_file(), keys=SharedKeys.create_file())
+
+    def close(self) -> None:
+        """Let go of it here."""
+        os.close(self.claims)
+        os.close(self.keys)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,15 +81,16 @@ class Launch:
         environ: Mapping[str, str],
         *,
         numbers: Sequence[int],
-        descriptors: Sequence[int] = (),
+        memory: Memory,
         to_stderr: bool = False,
     ) -> None:
-        """Begin. descriptors: what they inherit. to_stderr: they log there, and not into the state directory.
+        """Begin. to_stderr: they log there, and not into files.
 
         Raises:
             OSError: no process can be started.
             StorageDeniedError, StorageFullError: the state directory cannot be written.
         """
+        self.memory = memory
         self._loader: Child | None = None
         with contextlib.ExitStack() as ours, contextlib.ExitStack() as theirs:
             pipes = [_pipe(theirs, ours) for _ in numbers]
@@ -77,10 +101,15 @@ class Launch:
                 _command(reading, logs, telling),
                 environment={**child_environment(environ), **_MALLOC},
                 stderr=logs[0] if logs else _STDERR,
-                descriptors=(*reading, *logs, telling, *descriptors),
+                descriptors=(*reading, *logs, telling, memory.claims, memory.keys),
             )
             ADOPTION.begin()
             ours.pop_all()
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether somebody has asked for the arrivals, and sees to what follows."""
+        return self._loader is not None
 
     async def arrivals(self) -> list[Recruit]:
         """The workers, in the order of their numbers, once they are there. To be called once.
@@ -106,6 +135,31 @@ class Launch:
         """Load no further. What was forked already ends by itself, because its pipe is closed."""
         if self._loader is not None:
             self._loader.kill()
+            return
+        os.kill(self._pid, signal.SIGKILL)
+        os.waitpid(self._pid, 0)
+        ADOPTION.end()
+        for descriptor in (self._told, *self._configs):
+            os.close(descriptor)
+
+
+@contextlib.contextmanager
+def expecting_run(settings: Settings, environ: Mapping[str, str]) -> Iterator[Launch | None]:
+    """Begin to load workers for a run, where nobody serves any queue of this host and no other one might.
+
+    So they load while the command finds out what is to be run. Gives None where they may not be needed.
+    """
+    launch = None
+    if settings.server.address is None and not running_services(settings.state_dir):
+        with contextlib.suppress(HoldfastError, OSError):  # who cannot go on without them meets that again
+            numbers = range(settings.worker.processes)
+            launch = Launch(settings, environ, numbers=numbers, memory=Memory.create())
+    try:
+        yield launch
+    finally:
+        if launch is not None and not launch.is_awaited:
+            launch.abandon()
+            launch.memory.close()
 
 
 def _pipe(reader: contextlib.ExitStack, writer: contextlib.ExitStack) -> tuple[int, int]:

@@ -4,6 +4,7 @@ A command's module is imported when the command is called, because some bring a 
 stand in the help text by their names.
 """
 
+import gc
 import importlib
 import os
 import sys
@@ -46,6 +47,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "codec-server": "Let the Web UI show payloads that are encrypted.",
     "encryption": "Make keys for payload encryption, and show which there are.",
 }
+_GC_THRESHOLD: Final = 50_000
 _DEBUG_VARIABLE: Final = "HOLDFAST_DEBUG"
 
 
@@ -59,6 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code. Without `argv` it is this process's, which ends here."""
     if argv is not None:
         return _run(argv)
+    gc.set_threshold(_GC_THRESHOLD)  # modules make hundreds of thousands of objects that stay
     code = _run(sys.argv[1:])
     if "temporalio" in sys.modules:
         from starter.processes import end_process  # noqa: PLC0415 - loaded by now

@@ -1,8 +1,9 @@
 """What a command says when its run is over: the summary, the paths that went wrong, the exit code."""
 
+import functools
 import itertools
 from collections.abc import Collection, Iterator
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from contracts.backup import BackupResult
 from contracts.common import RunStatus
@@ -11,16 +12,20 @@ from contracts.restore import RestoreResult
 from contracts.system import SystemResult
 from contracts.verify import VerifyResult
 from holdfast.errors import EXIT_COMPLETE, EXIT_FAILED, EXIT_PARTIAL, JournalUnavailableError
-from holdfast.journal.journal import Journal
 from holdfast.journal.records import FileAction, FileRecord, RunKind
+from holdfast.settings.model import Settings
 from starter import json_lines
 from starter.display import duration
+from starter.journaling import open_journal
 from starter.output import say, say_json, warn, warn_json
 from starter.proofs import drill_lines, verify_lines
 from starter.runs import Result, kind_of_result
 from starter.text import printable
 from starter.verdicts import system_lines
 from workflows.details import format_bytes
+
+if TYPE_CHECKING:
+    from holdfast.journal.journal import Journal
 
 _SHOWN_ERRORS: Final = 20
 _NS_PER_S: Final = 10**9
@@ -31,8 +36,8 @@ _ACTION_WIDTH: Final = 10
 class Report:
     """How one command tells of its run. list_files: also what became of each path (a dry run, or -v)."""
 
-    def __init__(self, journal: Journal, *, as_json: bool, quiet: bool, list_files: bool = False) -> None:
-        self._journal = journal
+    def __init__(self, settings: Settings, *, as_json: bool, quiet: bool, list_files: bool = False) -> None:
+        self._settings = settings
         self._json = as_json
         self._quiet = quiet
         self._list_files = list_files
@@ -53,6 +58,11 @@ class Report:
             for line in summary_lines(result):
                 say(line)
         return self._exit_code(result)
+
+    @functools.cached_property
+    def _journal(self) -> "Journal":
+        """Opened by those runs only of which there is more to tell than their result."""
+        return open_journal(self._settings)
 
     def _exit_code(self, result: Result) -> int:
         if isinstance(result, VerifyResult | DrillResult):

@@ -15,17 +15,20 @@ from holdfast.settings.model import Settings
 if TYPE_CHECKING:
     from temporalio.client import Client
 
+    from starter.launching import Launch
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Need:
     """What a command needs of the service.
 
     queue: the base task queue that must be polled; empty when the server alone is enough. passwords: by repository
-    location, for workers that the command starts itself.
+    location, for workers that the command starts itself. launch: of these, when it has begun.
     """
 
     queue: str = ""
     passwords: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    launch: "Launch | None" = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,12 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from contracts.worker import ENCRYPTION_KEYS, WorkerConfig
-from holdfast.backup.claims import ClaimTable
 from holdfast.errors import HoldfastError
-from holdfast.repository.shared_keys import SharedKeys
 from holdfast.settings.model import Settings
 from starter.children import Child
-from starter.launching import Launch, Recruit
+from starter.launching import Launch, Memory, Recruit
 from starter.processes import Backoff, end_child, ending
 
 _AFTER_GRACE_S: Final = 15.0
@@ -49,7 +47,7 @@ class Crew:
     passwords: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     to_stderr: bool = False
 
-    def config(self, number: int, place: Place, memory: "Memory | None" = None) -> WorkerConfig:
+    def config(self, number: int, place: Place, memory: Memory | None = None) -> WorkerConfig:
         """What worker `number` is told. memory: what it shares with the others, if it does."""
         shared = memory or Memory(claims=-1, keys=-1)
         return WorkerConfig(
@@ -67,24 +65,6 @@ class Crew:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Memory:
-    """What the workers of a crew share: descriptors of memory that lives as long as one of them or the supervisor."""
-
-    claims: int
-    keys: int
-
-    @classmethod
-    def create(cls) -> "Memory":
-        """Empty."""
-        return cls(claims=ClaimTable.create_file(), keys=SharedKeys.create_file())
-
-    def close(self) -> None:
-        """Let go of it here."""
-        os.close(self.claims)
-        os.close(self.keys)
-
-
 def at(address: str) -> "asyncio.Future[Place]":
     """A place that is known from the beginning."""
     place: asyncio.Future[Place] = asyncio.get_running_loop().create_future()
@@ -93,11 +73,14 @@ def at(address: str) -> "asyncio.Future[Place]":
 
 
 @contextlib.asynccontextmanager
-async def running_workers(crew: Crew) -> AsyncIterator[None]:
-    """Worker processes, while the context lasts. Enter this in the main thread (see processes.py)."""
-    watch = _Watch(crew)
+async def running_workers(crew: Crew, launch: Launch | None = None) -> AsyncIterator[None]:
+    """Worker processes, while the context lasts. Enter this in the main thread (see processes.py).
+
+    launch: of all of them, when it has begun already.
+    """
+    watch = _Watch(crew, Memory.create() if launch is None else launch.memory)
     numbers = range(crew.settings.worker.processes)
-    first = asyncio.create_task(watch.start(numbers))
+    first = asyncio.create_task(watch.start(numbers, launch))
     keepers = [asyncio.create_task(watch.keep(number, first)) for number in numbers]
     try:
         yield
@@ -110,9 +93,9 @@ async def running_workers(crew: Crew) -> AsyncIterator[None]:
 class _Watch:
     """Over the workers of one crew, until `stop`."""
 
-    def __init__(self, crew: Crew) -> None:
+    def __init__(self, crew: Crew, memory: Memory) -> None:
         self.stop = asyncio.Event()
-        self.memory = Memory.create()
+        self.memory = memory
         self._crew = crew
 
     async def keep(self, number: int, first: "asyncio.Task[Mapping[int, Recruit]]") -> None:
@@ -134,18 +117,18 @@ class _Watch:
                 return
             starting = asyncio.create_task(self.start((number,)))
 
-    async def start(self, numbers: Sequence[int]) -> Mapping[int, Recruit]:
-        """Workers that have been loaded, by number.
+    async def start(self, numbers: Sequence[int], launch: Launch | None = None) -> Mapping[int, Recruit]:
+        """Workers that have been loaded, by number. launch: theirs, when it has begun.
 
         Raises:
             OSError: they cannot be started, or need not be any more.
             StorageDeniedError, StorageFullError: the state directory cannot be written.
         """
-        launch = Launch(
+        launch = launch or Launch(
             self._crew.settings,
             self._crew.environ,
             numbers=numbers,
-            descriptors=(self.memory.claims, self.memory.keys),
+            memory=self.memory,
             to_stderr=self._crew.to_stderr,
         )
         arriving = asyncio.create_task(launch.arrivals())

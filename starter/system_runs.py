@@ -18,7 +18,6 @@ from starter import orders, runs
 from starter.display import Display, display_for
 from starter.follow import Following, Interrupts
 from starter.invocation import Invocation
-from starter.journaling import open_journal
 from starter.output import say, say_json
 from starter.reports import Report
 from starter.service import Need, Service, base_queue, open_service
@@ -55,7 +54,7 @@ async def carry_out(invocation: Invocation, order: SystemOrder) -> int:
     if result is None:
         return EXIT_COMPLETE
     options = invocation.options
-    return Report(open_journal(settings), as_json=options.json, quiet=options.quiet).tell(result)
+    return Report(settings, as_json=options.json, quiet=options.quiet).tell(result)
 
 
 async def _served(

@@ -19,15 +19,15 @@ import sys
 from asyncio.subprocess import Process
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
-
-from temporalio.client import Client
+from typing import TYPE_CHECKING, Final
 
 from holdfast.errors import HoldfastError, ServerUnavailableError
 from holdfast.settings.model import Settings
-from starter.connection import try_connect
 from starter.ownership import Claim, ServerNote, claim_server, read_server_note, write_server_note
 from starter.processes import Backoff, child_environment, ending, kill_child, open_log, start_tethered
+
+if TYPE_CHECKING:
+    from temporalio.client import Client
 
 HOST: Final = "127.0.0.1"
 _LOG_NAME: Final = "server"
@@ -67,7 +67,7 @@ class EmbeddedServer:
         """Whether the server is this process's child."""
         return self._claim is not None
 
-    async def join(self) -> Client:
+    async def join(self) -> "Client":
         """A client of the server, which is started if nobody runs it.
 
         Raises:
@@ -89,12 +89,12 @@ class EmbeddedServer:
             )
         return await self._first_start()
 
-    async def find(self) -> Client | None:
+    async def find(self) -> "Client | None":
         """A client of the server that somebody else runs, or None."""
         self._note = read_server_note(self._settings.state_dir)
         if self._note is None:
             return None
-        return await try_connect(self._settings.server, self.address)
+        return await self._client()
 
     async def keep(self) -> None:
         """Start the server again whenever it dies; when somebody else owns it, when they have ended. Never ends."""
@@ -135,7 +135,7 @@ class EmbeddedServer:
             self._claim = claim_server(self._settings.state_dir)
         return self._claim is not None
 
-    async def _first_start(self) -> Client:
+    async def _first_start(self) -> "Client":
         """Nobody knows the ports yet, so they may change when others have taken them."""
         try:
             for _ in range(_START_TRIES):
@@ -152,7 +152,7 @@ class EmbeddedServer:
             hint=f"{self._settings.state_dir / 'logs' / _LOG_NAME}.log says why.",
         )
 
-    async def _started(self) -> Client | None:
+    async def _started(self) -> "Client | None":
         """Start the server and wait until it answers; None when it ends before that."""
         if self._note is None or self._claim is None:
             raise RuntimeError("the server was not joined")
@@ -166,11 +166,17 @@ class EmbeddedServer:
                 descriptors=(self._claim.descriptor,),
             )
         while self._process.returncode is None:
-            client = await try_connect(self._settings.server, self.address)
+            client = await self._client()
             if client is not None:
                 return client
             await asyncio.sleep(_LOOK_AGAIN_S)
         return None
+
+    async def _client(self) -> "Client | None":
+        """A client, if the server answers. Temporal's client is loaded while the server starts."""
+        from starter.connection import try_connect  # noqa: PLC0415
+
+        return await try_connect(self._settings.server, self.address)
 
     def _command(self, note: ServerNote) -> list[str]:
         command = [temporal_binary(self._environ), "server", "start-dev", "--ip", HOST]

@@ -16,7 +16,6 @@ from holdfast.settings.model import (
     RepositoryProfile,
 )
 from holdfast.settings.suggestions import one_of
-from starter import conduct, orders
 from starter.invocation import Invocation
 from starter.sources import SourceOptions, chosen_source
 
@@ -57,7 +56,13 @@ class BackupOptions(SourceOptions):
 
 def backup(options: BackupOptions) -> int:
     """Back up PATHS, or a source of the settings by its name."""
-    invocation = Invocation.of(options)
+    with Invocation.for_run(options) as invocation:
+        return _backup(invocation, options)
+
+
+def _backup(invocation: Invocation, options: BackupOptions) -> int:
+    from starter import conduct, orders  # noqa: PLC0415 - meanwhile workers load
+
     source = chosen_source(invocation, options)
     repository = _repository(invocation, options, source.repository)
     strategy = _choice("--strategy", _strategy(options), STRATEGIES) or source.strategy

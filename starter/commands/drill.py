@@ -10,7 +10,6 @@ from holdfast.errors import UsageError
 from holdfast.settings.drills import parse_sample
 from holdfast.settings.model import Settings
 from holdfast.settings.suggestions import one_of
-from starter import conduct, orders
 from starter.invocation import Invocation
 from starter.options import CommonOptions
 
@@ -40,7 +39,13 @@ class DrillOptions(CommonOptions):
 
 def drill(options: DrillOptions) -> int:
     """Try a restore: of a sample or of everything, compared, checked, held against its goals, and removed again."""
-    invocation = Invocation.of(options)
+    with Invocation.for_run(options) as invocation:
+        return _drill(invocation, options)
+
+
+def _drill(invocation: Invocation, options: DrillOptions) -> int:
+    from starter import conduct, orders  # noqa: PLC0415 - meanwhile workers load
+
     settings = invocation.settings
     drill_name, source = _meant(settings, options)
     repository = settings.repository(settings.source(source).repository)

@@ -9,13 +9,11 @@ from typing import Annotated
 import msgspec
 import typer
 
-from contracts.common import VerifyLevel
 from holdfast.errors import UsageError
 from holdfast.restore.request import Overwrite, RestoreOptions
 from holdfast.settings.model import SourceProfile
 from holdfast.settings.suggestions import one_of
 from holdfast.settings.text import decode_text_file, trim
-from starter import conduct, orders
 from starter.invocation import Invocation
 from starter.options import CommonOptions
 
@@ -99,7 +97,14 @@ class RestoreCommandOptions(CommonOptions):
 
 def restore(options: RestoreCommandOptions) -> int:
     """Restore a snapshot, or parts of it, to a target."""
-    invocation = Invocation.of(options)
+    with Invocation.for_run(options) as invocation:
+        return _restore(invocation, options)
+
+
+def _restore(invocation: Invocation, options: RestoreCommandOptions) -> int:
+    from contracts.common import VerifyLevel  # noqa: PLC0415 - meanwhile workers load
+    from starter import conduct, orders  # noqa: PLC0415
+
     source = invocation.settings.source(options.source) if options.source else None
     request = wanted(options)
     if source is not None:

@@ -11,7 +11,6 @@ from holdfast.settings.suggestions import one_of
 from holdfast.verify.documents import VerifyOrder
 from holdfast.verify.report import Level
 from holdfast.verify.share import parse_share
-from starter import conduct, orders
 from starter.invocation import Invocation
 from starter.options import SnapshotFilterOptions
 
@@ -46,7 +45,13 @@ class VerifyOptions(SnapshotFilterOptions):
 def verify(options: VerifyOptions) -> int:
     """Check snapshots: that all they refer to is there, or (full) that it can be read, decrypted and is whole."""
     share = _share(options)
-    invocation = Invocation.of(options)
+    with Invocation.for_run(options) as invocation:
+        return _verify(invocation, options, share)
+
+
+def _verify(invocation: Invocation, options: VerifyOptions, share: str) -> int:
+    from starter import conduct, orders  # noqa: PLC0415 - meanwhile workers load
+
     repository = invocation.repository()
     orders.check_repository(repository)
     name = orders.repository_name(invocation, repository)

@@ -9,6 +9,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from starter.launching import expecting_run
+from starter.ownership import ServiceNote, registered_service
 from starter.processes import Backoff
 from starter.supervisor import Crew, at, running_workers
 from tests.support.commands import CANARY, Home, children, is_alive, until
@@ -55,6 +57,27 @@ async def test_workers_that_are_not_needed_any_more_end(crew: Crew) -> None:
         await until(lambda: len(children()["worker"]) == 2)
         started = children()["worker"]
     assert not any(is_alive(worker) for worker in started)
+
+
+async def test_workers_for_an_expected_run_are_taken_over(crew: Crew) -> None:
+    with expecting_run(crew.settings, crew.environ) as launch:
+        (loader,) = children()["worker"]
+        async with running_workers(crew, launch):
+            await until(lambda: len(children()["worker"]) == 2)
+            assert not is_alive(loader)
+    assert children()["worker"] == []
+
+
+async def test_workers_for_a_run_that_does_not_come_are_not_loaded(crew: Crew) -> None:
+    with expecting_run(crew.settings, crew.environ):
+        assert len(children()["worker"]) == 1
+    assert children()["worker"] == []
+    note = ServiceNote(pid=1, up=True, queues=())
+    with (
+        registered_service(crew.settings.state_dir, note),
+        expecting_run(crew.settings, crew.environ) as none,
+    ):
+        assert none is None
 
 
 async def test_each_worker_has_a_log_and_a_session_of_its_own(crew: Crew) -> None:

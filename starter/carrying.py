@@ -1,0 +1,132 @@
+"""A run on a server that is there: begun, or found under way, followed to its end, and told of.
+
+This brings Temporal's client; `conduct`, which starts what needs time first, imports it late.
+"""
+
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
+
+from temporalio.client import Client
+
+from contracts.backup import BackupRequest
+from contracts.drill import DrillRequest
+from contracts.restore import RestoreRequest
+from contracts.verify import VerifyRequest
+from holdfast.errors import JournalUnavailableError, UsageError
+from holdfast.journal.glance import ended_well
+from holdfast.journal.records import RunKind, RunRecord
+from holdfast.settings.model import Settings
+from starter import runs
+from starter.conduct import Order
+from starter.continuing import to_continue
+from starter.display import Display, display_for
+from starter.follow import Following, Interrupts
+from starter.invocation import Invocation
+from starter.journaling import open_journal
+from starter.output import say, say_json
+from starter.reports import Report
+from starter.service import Service
+
+_Resumable = BackupRequest | RestoreRequest | VerifyRequest
+_SUBJECTS: Final[Mapping[RunKind, str]] = {
+    RunKind.BACKUP: "source",
+    RunKind.RESTORE: "selection",
+    RunKind.VERIFY: "repository",
+    RunKind.DRILL: "drill",
+}
+
+
+async def served(invocation: Invocation, order: Order, service: Service, queue: str) -> runs.Result | None:
+    """Start or find the run and follow it; None when it was left to the service."""
+    if order.detach and service.owned:
+        raise UsageError(
+            "no service is up that could go on with the run",
+            hint="Start `holdfast up` (or leave out --detach).",
+        )
+    kind = runs.kind_of(order.request)
+    display = _display(invocation, kind)
+    try:
+        with runs.server_errors(), Interrupts() as interrupts:
+            handle = await _begin(service, invocation.settings, order, queue, display)
+            url = service.run_url(order.workflow_id)
+            if order.detach:
+                _tell_detached(invocation, order, url)
+                return None
+            if url is not None:
+                display.link(url)
+            following = Following(
+                service.client, handle, display, interrupts, service_stays=not service.owned
+            )
+            return await following.to_the_end()
+    finally:
+        display.close()
+
+
+def tell(invocation: Invocation, order: Order, result: runs.Result) -> int:
+    """Say what came of the run; the exit code."""
+    report = Report(
+        invocation.settings,
+        as_json=invocation.options.json,
+        quiet=invocation.options.quiet,
+        list_files=order.list_files,
+    )
+    return report.tell(result)
+
+
+def _newest_record(settings: Settings, kind: RunKind, repository: str, source: str) -> RunRecord | None:
+    """The journal's newest run of a source; None also when the journal cannot be read."""
+    if settings.journal.url is None and ended_well(settings.journal_path, kind, repository, source):
+        return None
+    try:
+        found = open_journal(settings).runs(1, source=source, repositories=[repository], kind=kind)
+    except JournalUnavailableError:
+        return None
+    return found[0] if found else None
+
+
+async def _begin(
+    service: Service, settings: Settings, order: Order, queue: str, display: Display
+) -> runs.Handle:
+    request = order.request
+    kind = runs.kind_of(request)
+    if await runs.is_open(service.client, order.workflow_id):
+        display.note(f"a run of this {_SUBJECTS[kind]} is already under way; following it")
+        handle = runs.handle_of(service.client, kind, order.workflow_id)
+        if order.lift_pause:
+            await runs.lift_pause(handle)
+        return handle
+    if isinstance(request, DrillRequest):
+        return await runs.start(service.client, request, order.workflow_id, queue)
+    if request.resume_run:
+        request = await _as_asked_before(service.client, order, request)
+        display.note("going on with the interrupted run")
+    elif isinstance(request, BackupRequest) and not order.fresh:
+        record = _newest_record(settings, RunKind.BACKUP, request.repository, request.source)
+        earlier = to_continue(record, is_open=False, now_ns=time.time_ns())
+        if earlier is not None:
+            request = replace(request, resume_run=earlier.run_id)
+            display.note("going on with the interrupted run of this source (--fresh begins anew)")
+    return await runs.start(service.client, request, order.workflow_id, queue)
+
+
+async def _as_asked_before(client: Client, order: Order, request: _Resumable) -> _Resumable:
+    """The request that the run had, where the server still knows it: with its tags, its strategy, its level."""
+    asked = await runs.request_of(client, order.workflow_id, runs.kind_of(request))
+    if asked is None or isinstance(asked, DrillRequest):
+        return request
+    return replace(asked, resume_run=request.resume_run, policy=request.policy, progress=None)
+
+
+def _display(invocation: Invocation, kind: RunKind) -> Display:
+    options = invocation.options
+    return display_for(kind, as_json=options.json, quiet=options.quiet, terminal=sys.stdout.isatty())
+
+
+def _tell_detached(invocation: Invocation, order: Order, url: str | None) -> None:
+    if invocation.options.json:
+        say_json({"message_type": "started", "workflow_id": order.workflow_id, "url": url})
+        return
+    say(f"the run is under way: `holdfast status` shows it{'' if url is None else f', and {url}'}")

@@ -1,0 +1,49 @@
+"""What a command sees of the journal's file without loading SQLAlchemy."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from holdfast.journal.glance import ended_well
+from holdfast.journal.journal import Journal
+from holdfast.journal.records import RunKind, RunOutcome, RunRecord
+
+RUN = RunRecord(
+    run_id="backup:host:main:docs/1",
+    kind=RunKind.BACKUP,
+    status=RunOutcome.COMPLETE,
+    repository="main",
+    source="docs",
+    host="host",
+    started_ns=1,
+)
+
+
+@pytest.mark.parametrize(
+    ("status", "well"),
+    [
+        (RunOutcome.COMPLETE, True),
+        (RunOutcome.PARTIAL, True),
+        (RunOutcome.RUNNING, False),
+        (RunOutcome.FAILED, False),
+        (RunOutcome.CANCELLED, False),
+    ],
+)
+def test_only_the_newest_run_of_the_source_counts(tmp_path: Path, status: RunOutcome, *, well: bool) -> None:
+    path = tmp_path / "a journal.db"
+    journal = Journal.at(path)
+    journal.record(RUN)
+    journal.record(replace(RUN, run_id="2", status=status, started_ns=2))
+    journal.record(replace(RUN, run_id="3", source="other", status=RunOutcome.FAILED, started_ns=3))
+    journal.record(replace(RUN, run_id="4", repository="other", status=RunOutcome.FAILED, started_ns=3))
+    assert ended_well(path, RunKind.BACKUP, "main", "docs") is well
+    assert not ended_well(path, RunKind.RESTORE, "main", "docs")
+
+
+def test_what_cannot_be_seen_is_left_to_the_journal(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    assert not ended_well(path, RunKind.BACKUP, "main", "docs")
+    assert not path.exists()
+    path.write_bytes(b"no database" * 100)
+    assert not ended_well(path, RunKind.BACKUP, "main", "docs")
