@@ -22,6 +22,7 @@ from contracts.drill import (
     DrillTriggerInput,
 )
 from holdfast.backup.opening import snapshot_paths
+from holdfast.commands import CommandRun
 from holdfast.errors import SettingsError
 from holdfast.ids import BlobId, from_hex, sha256, to_hex
 from holdfast.repository.documents import encode, load
@@ -30,7 +31,7 @@ from holdfast.repository.snapshots import LATEST, StoredSnapshot, find_snapshot
 from holdfast.restore.request import RestoreOptions
 from holdfast.settings.drills import DrillProfile, parse_sample
 from holdfast.settings.requests import write_request
-from holdfast.verify.check_command import Checked, run_check
+from holdfast.verify.check_command import run_check
 from holdfast.verify.documents import VerifyOrder
 from holdfast.verify.sample import Sample, draw
 from holdfast.verify.scratch import make_scratch, remove_scratch, scratch_of
@@ -169,7 +170,7 @@ class DrillActivities:
             duration_ns=checked.duration_ns,
         )
 
-    def _keep_output(self, message: DrillCheckInput, checked: Checked) -> None:
+    def _keep_output(self, message: DrillCheckInput, checked: CommandRun) -> None:
         workspace = self._services.session(message.run.repository).workspace(message.run.run_id)
         workspace.put(_CHECK, encode(_CheckDocument(output=checked.output)))
 

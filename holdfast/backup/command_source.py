@@ -8,7 +8,6 @@ A command that fails never becomes a snapshot: half a dump under a whole one's n
 import asyncio
 import logging
 import os
-import signal
 import stat
 import tempfile
 import time
@@ -21,6 +20,7 @@ from typing import BinaryIO, Final
 from holdfast.backup.documents import Stored
 from holdfast.backup.sink import BlobSink
 from holdfast.chunker import MAX_CHUNK_BYTES
+from holdfast.commands import end_command, start_command, tail_of
 from holdfast.errors import SourceCommandError
 from holdfast.format.tree import Node
 from holdfast.ids import BlobId
@@ -72,14 +72,17 @@ class CommandReader:
             try:
                 content, size = await self._store(reading, on_bytes)
                 code = await process.wait()
-            except BaseException:
-                _kill(process)
-                await process.wait()
-                raise
             finally:
-                os.close(reading)
+                try:
+                    await end_command(process)
+                finally:
+                    os.close(reading)
             if code:
-                _LOG.warning("the command of a source failed with %d: %s", code, _tail(complaints))
+                _LOG.warning(
+                    "the command of a source failed with %d: %s",
+                    code,
+                    tail_of(complaints, _KEPT_OUTPUT_BYTES).strip(),
+                )
                 raise SourceCommandError(
                     f"the command of the source failed with exit code {code}; nothing was stored of it",
                     hint="The worker's log has what it said; run it by hand as the user that the worker runs as.",
@@ -88,13 +91,8 @@ class CommandReader:
 
     async def _start(self, writing: int, complaints: BinaryIO) -> Process:
         try:
-            return await asyncio.create_subprocess_exec(
-                *self._command,
-                stdin=DEVNULL,
-                stdout=writing,
-                stderr=complaints,
-                env=self._environ,
-                start_new_session=True,
+            return await start_command(
+                self._command, self._environ, stdin=DEVNULL, stdout=writing, stderr=complaints
             )
         except OSError as error:
             raise SourceCommandError(
@@ -139,21 +137,6 @@ def _fill(reading: int, buffer: memoryview) -> int:
             break
         filled += got
     return filled
-
-
-def _kill(process: Process) -> None:
-    """End the command and what it has started: they have a session of their own."""
-    if process.returncode is None:
-        try:
-            os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            return
-
-
-def _tail(complaints: BinaryIO) -> str:
-    end = complaints.seek(0, os.SEEK_END)
-    complaints.seek(max(0, end - _KEPT_OUTPUT_BYTES))
-    return complaints.read().decode(errors="backslashreplace").strip()
 
 
 def _node(name: bytes, content: Sequence[BlobId], size: int, begun_ns: int) -> Node:

@@ -2,16 +2,14 @@
 
 import asyncio
 import logging
-import os
-import signal
 import tempfile
 import time
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from typing import BinaryIO, Final
+from typing import Final
 
+from holdfast.commands import end_command, start_command, tail_of
 from holdfast.errors import RestoreCommandError, SnapshotNotFoundError
 from holdfast.format.index import BlobType
 from holdfast.format.tree import Node
@@ -56,14 +54,7 @@ async def restore_to_command(
     started_ns = time.time_ns()
     with tempfile.TemporaryFile() as printed:
         try:
-            process = await asyncio.create_subprocess_exec(
-                *command,
-                stdin=PIPE,
-                stdout=printed,
-                stderr=printed,
-                env=dict(environ or {}),
-                start_new_session=True,
-            )
+            process = await start_command(command, environ or {}, stdin=PIPE, stdout=printed, stderr=printed)
         except OSError as error:
             raise RestoreCommandError(
                 f"the restore command cannot be started: {error.strerror}",
@@ -79,11 +70,8 @@ async def restore_to_command(
                 hint="Give it more time, or look at what it waits for.",
             ) from error
         finally:
-            if process.returncode is None:
-                with suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
-                await process.wait()
-        output = _tail(printed)
+            await end_command(process)
+        output = tail_of(printed, _KEPT_OUTPUT_BYTES).strip()
     if code or given < node.size:
         _LOG.warning(
             "a restore command ended with %d after %d of %d bytes: %s", code, given, node.size, output
@@ -130,12 +118,6 @@ async def _feed(process: Process, loader: BlobLoader, node: Node, on_bytes: Call
     except (BrokenPipeError, ConnectionResetError):
         return given
     return given
-
-
-def _tail(printed: BinaryIO) -> str:
-    end = printed.seek(0, os.SEEK_END)
-    printed.seek(max(0, end - _KEPT_OUTPUT_BYTES))
-    return printed.read().decode(errors="backslashreplace").strip()
 
 
 def _no_file() -> SnapshotNotFoundError:
