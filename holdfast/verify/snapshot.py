@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+from holdfast.format.index import BlobType
 from holdfast.ids import BlobId, PackId, SnapshotId, from_hex, to_hex
 from holdfast.repository.documents import encode, load
 from holdfast.repository.index_map import PackInfo
@@ -20,8 +21,8 @@ from holdfast.repository.layout import DATA, pack_name
 from holdfast.repository.session import HeldRepository, RepositorySession
 from holdfast.repository.snapshots import find_snapshot
 from holdfast.repository.workspace import Workspace
-from holdfast.verify.affected import affected_paths
-from holdfast.verify.mend import diagnose_and_mark
+from holdfast.verify.lost import find_losses
+from holdfast.verify.mend import diagnose_and_mark, without_sound_copy
 from holdfast.verify.packs import check_packs
 from holdfast.verify.report import PACK_PROBLEMS, Level, Problem, ProblemKind, VerifyReport
 from holdfast.verify.structure import check_structure
@@ -62,7 +63,7 @@ async def verify_snapshot(
     """
     report = VerifyReport(level=level)
     async with session.holding() as held:
-        root, needed = await asyncio.to_thread(
+        needed = await asyncio.to_thread(
             _structure, held, snapshot, report, on_progress, known=knows_kept_trees
         )
         marked: set[PackId] = set()
@@ -72,7 +73,7 @@ async def verify_snapshot(
             chosen -= marked | _bad_packs(report)
             packs = [info for info in held.index.packs() if info.id in chosen]
             await _read_back(session, held, packs, report, run_id, on_progress)
-        await asyncio.to_thread(_treat, held, root, marked, report, on_progress)
+    await asyncio.to_thread(_treat, session, snapshot, marked, report, on_progress)
     return report
 
 
@@ -83,7 +84,7 @@ def _structure(
     on_progress: OnProgress,
     *,
     known: bool,
-) -> tuple[BlobId, set[PackId]]:
+) -> set[PackId]:
     held.refresh()
     root = BlobId(from_hex(find_snapshot(held.repository, to_hex(snapshot)).snapshot.tree))
     needed = check_structure(
@@ -102,30 +103,34 @@ def _structure(
             report.add(Problem(kind=ProblemKind.PACK_MISSING, what=to_hex(pack)))
         elif size != sizes[pack]:
             report.add(Problem(kind=ProblemKind.PACK_SIZE, what=to_hex(pack)))
-    return root, needed
+    return needed
 
 
 def _treat(
-    held: HeldRepository,
-    root: BlobId,
+    session: RepositorySession,
+    snapshot: SnapshotId,
     marked: Collection[PackId],
     report: VerifyReport,
     on_progress: OnProgress,
 ) -> None:
-    """Mark bad packs, look again at those that were marked before, and name the paths that are lost."""
+    """Mark bad packs, look again at those that were marked before, and name the paths that are lost with them."""
     found = _bad_packs(report)
     suspects = found.union(marked)
     if not suspects:
         return
-    diagnosis = diagnose_and_mark(held, suspects)
+    with session.hold() as held:
+        diagnosis = diagnose_and_mark(held, suspects)
     for damaged in diagnosis.damaged:
         if damaged.pack not in found:
             report.add(Problem(kind=ProblemKind.PACK_DAMAGED, what=to_hex(damaged.pack)))
-    lost = affected_paths(
-        held, root, _bad_packs(report), lambda: on_progress(report.blobs, report.bytes_read)
-    )
-    for path, blob in lost:
-        report.add(Problem(kind=ProblemKind.CONTENT_LOST, what=to_hex(blob), path=path))
+    with session.hold() as held:  # anew: the index is loaded with the new marks
+        lost = without_sound_copy(held, diagnosis.damaged)
+        stored = find_snapshot(held.repository, to_hex(snapshot))
+        losses = find_losses(held, [stored], lost, lambda: on_progress(report.blobs, report.bytes_read))
+    for path in losses.paths:
+        # Lost trees, and what is in no index, have been named by the walk.
+        if (BlobId(from_hex(path.blob)), BlobType.DATA) in lost:
+            report.add(Problem(kind=ProblemKind.CONTENT_LOST, what=path.blob, path=path.path))
 
 
 def _bad_packs(report: VerifyReport) -> set[PackId]:
