@@ -220,15 +220,16 @@ class _Merge:
         self.found.bytes_total += whole.bytes_total
 
     def _read(self, record: ReadOutcome) -> None:
+        has_content = self._index.has_content
         stored: list[Stored] = []
         for outcome, shard in zip(record.outcomes, record.shards, strict=True):
-            if not isinstance(outcome, Stored):
+            if type(outcome) is not Stored:
                 self.found.errors += 1
                 return
             stored.append(outcome)
-            if not self._index.has_content(outcome.node.content or ()):
+            if not has_content(outcome.node.content or ()):
                 self.found.missing_shards.add(shard)
-        node = join_segments(stored)
+        node = stored[0].node if len(stored) == 1 else join_segments(stored)
         self.found.files += 1
         self.found.bytes_total += node.size
         self._merger.add(node)
@@ -243,8 +244,6 @@ class _Merge:
 
 def join_segments(stored: list[Stored]) -> Node:
     """One node for a file that was read in segments: the metadata as last seen, all content, the size that was read."""
-    if len(stored) == 1:
-        return stored[0].node
     content = [blob for outcome in stored for blob in outcome.node.content_ids]
     return stored[-1].node.with_content(content, size=sum(outcome.size_bytes for outcome in stored))
 

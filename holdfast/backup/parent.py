@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from holdfast.backup.documents import OpenDirectory
 from holdfast.format.index import BlobType
-from holdfast.format.tree import Node
+from holdfast.format.tree import Node, names_of
 from holdfast.ids import BlobId
 from holdfast.repository.session import HeldRepository
 
@@ -95,7 +95,8 @@ class ParentView:
     def _frame(self, name: bytes, node: Node | None, parent_node: Node | None, tree: BlobId | None) -> Frame:
         nodes: Mapping[bytes, Node] = {}
         if tree is not None and self._held.index.has(tree, BlobType.TREE):
-            nodes = {child.name: child for child in self._held.loader.load_tree(tree)}
+            children = self._held.loader.load_tree(tree)
+            nodes = dict(zip(names_of(children), children, strict=True))
         else:
             tree = None
         return Frame(

@@ -16,17 +16,22 @@ def file_records(session: RepositorySession, key: RunKey, pages: int, shards: in
         CorruptFileError: a document cannot be read.
     """
     path: list[bytes] = []
+    prefix: bytes | None = None  # of the names in the innermost directory, once one is asked for
     reader = PlanReader(session.workspace(key.run_id), key, pages, shards)
     for record in reader.merged():
         match record:
+            case ReadOutcome():
+                if prefix is None:
+                    prefix = b"".join([b"/", *(name + b"/" for name in path)])
+                yield _of_file(prefix + record.plan.name, record)
             case Enter():
                 path.append(record.node.name)
+                prefix = None
             case Leave():
                 path.pop()
+                prefix = None
             case Unreadable():
                 yield FileRecord(path=record.path, action=FileAction.UNREADABLE, message=record.message)
-            case ReadOutcome():
-                yield _of_file(b"/" + b"/".join([*path, record.plan.name]), record)
             case Keep():
                 pass
             case _:
@@ -34,6 +39,10 @@ def file_records(session: RepositorySession, key: RunKey, pages: int, shards: in
 
 
 def _of_file(path: bytes, record: ReadOutcome) -> FileRecord:
+    action = FileAction.CHANGED if record.plan.known else FileAction.NEW
+    first = record.outcomes[0]
+    if len(record.outcomes) == 1 and type(first) is Stored and not first.warning:
+        return FileRecord(path=path, action=action, size_bytes=first.size_bytes)
     failures = [outcome.message for outcome in record.outcomes if isinstance(outcome, Failed)]
     if failures:
         return FileRecord(path=path, action=FileAction.UNREADABLE, message=failures[0])
@@ -42,6 +51,4 @@ def _of_file(path: bytes, record: ReadOutcome) -> FileRecord:
     size = sum(outcome.size_bytes for outcome in stored)
     if warnings:
         return FileRecord(path=path, action=FileAction.WARNING, size_bytes=size, message=warnings[0])
-    return FileRecord(
-        path=path, action=FileAction.CHANGED if record.plan.known else FileAction.NEW, size_bytes=size
-    )
+    return FileRecord(path=path, action=action, size_bytes=size)

@@ -61,6 +61,13 @@ def unquote_name(text: str) -> bytes:
     return b"".join(out)
 
 
+def is_before(one: str, other: str) -> bool:
+    """Whether the bytes of one name come before those of the other, given as the texts that stand for them."""
+    if "\\" in one or "\\" in other:
+        return unquote_name(one) < unquote_name(other)
+    return one < other  # UTF-8 sorts as its code points do
+
+
 def _quote(character: str) -> str:
     code = ord(character)
     known = _ESCAPES.get(code)

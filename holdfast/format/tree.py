@@ -5,15 +5,17 @@ Bytes are `{"nodes":[…]}` and a line feed, which is hashed too. Names ascend s
 Source: restic, internal/data/tree.go and node.go.
 """
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import msgspec
 
 from holdfast.errors import CorruptFileError
 from holdfast.format.modes import DIRECTORY
+from holdfast.format.names import is_before
 from holdfast.format.node import ExtendedAttribute, Node
-from holdfast.ids import is_hex_id
+from holdfast.ids import are_hex_ids
 
 __all__ = [
     "ExtendedAttribute",
@@ -23,6 +25,7 @@ __all__ = [
     "decode_tree",
     "encode_node",
     "encode_tree",
+    "names_of",
 ]
 
 _HEAD: Final = b'{"nodes":['
@@ -36,7 +39,9 @@ _GO_ESCAPES: Final = (
 )
 _NUMBER_BITS: Final = 64
 _OWNER_BITS: Final = 32
-_FORBIDDEN: Final = (b"", b".", b"..")
+_FORBIDDEN: Final = frozenset(("", ".", ".."))
+_UNUSUAL: Final = re.compile('["\\\\\n/\0\ud800-\udfff]')
+"""What a name may hold only in quotes, or not at all."""
 
 
 class _Tree(msgspec.Struct, frozen=True):
@@ -88,7 +93,7 @@ class TreeWriter:
 
     def __init__(self) -> None:
         self._nodes: list[bytes] = []
-        self._last = b""
+        self._last = ""
 
     def add(self, node: Node) -> None:
         """Append a node.
@@ -96,8 +101,8 @@ class TreeWriter:
         Raises:
             ValueError: its name does not come after the one before.
         """
-        name = node.name
-        if name <= self._last:
+        name = node.quoted_name
+        if not is_before(self._last, name):
             raise ValueError(f"tree entries out of order: {self._last!r} before {name!r}")
         self._last = name
         self._nodes.append(_ENCODER.encode(node))
@@ -122,15 +127,31 @@ def decode_tree(data: bytes) -> list[Node]:
         nodes = _TREE_DECODER.decode(data).nodes
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise CorruptFileError(f"a tree cannot be read: {error}") from error
-    last = b""
+    _check_names(nodes)
+    _check_ids(nodes)
     for node in nodes:
-        name = _checked_name(node)
-        if name <= last:
-            raise CorruptFileError("a tree holds names out of order or twice")
-        last = name
-        _check_ids(node)
         _check_numbers(node)
     return nodes
+
+
+def names_of(nodes: Sequence[Node]) -> list[bytes]:
+    """The file names of nodes; all at once, where none of them is quoted."""
+    joined = "\0".join([node.quoted_name for node in nodes])
+    if not nodes or "\\" in joined:
+        return [node.name for node in nodes]
+    return joined.encode().split(b"\0")
+
+
+def _check_names(nodes: Sequence[Node]) -> None:
+    """All at once where they stand for themselves: then text is in order just where its bytes in UTF-8 are."""
+    texts = [node.quoted_name for node in nodes]
+    if _UNUSUAL.search("".join(texts)):
+        texts = [_checked_name(node).decode("latin-1") for node in nodes]
+    distinct = set(texts)
+    if not distinct.isdisjoint(_FORBIDDEN):
+        raise CorruptFileError("a tree holds a name that no directory can hold")
+    if len(distinct) < len(texts) or texts != sorted(texts):
+        raise CorruptFileError("a tree holds names out of order or twice")
 
 
 def _checked_name(node: Node) -> bytes:
@@ -138,17 +159,18 @@ def _checked_name(node: Node) -> bytes:
         name = node.name
     except (ValueError, UnicodeEncodeError) as error:
         raise CorruptFileError(f"a tree holds a name that cannot be unquoted: {error}") from error
-    if name in _FORBIDDEN or b"/" in name or b"\0" in name:
+    if name.decode("latin-1") in _FORBIDDEN or b"/" in name or b"\0" in name:
         raise CorruptFileError("a tree holds a name that no directory can hold")
     return name
 
 
-def _check_ids(node: Node) -> None:
-    if node.subtree is not None and not is_hex_id(node.subtree):
+def _check_ids(nodes: Sequence[Node]) -> None:
+    subtrees = [node.subtree for node in nodes if node.subtree is not None]
+    if not are_hex_ids(subtrees):
         raise CorruptFileError("a tree names a subtree by something that is no id")
-    if node.kind == DIRECTORY and node.subtree is None:
+    if any(node.subtree is None and node.kind == DIRECTORY for node in nodes):
         raise CorruptFileError("a tree holds a directory without a subtree")
-    if node.content and not all(map(is_hex_id, node.content)):
+    if not are_hex_ids([text for node in nodes if node.content for text in node.content]):
         raise CorruptFileError("a tree names content by something that is no id")
 
 

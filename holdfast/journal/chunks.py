@@ -85,7 +85,7 @@ def decode_lines(compressed: bytes) -> Iterator[FileRecord]:
 
 
 def _line(file: FileRecord) -> _Line:
-    message = clean_text(file.message[:_MAX_MESSAGE])
+    message = clean_text(file.message[:_MAX_MESSAGE]) if file.message else ""
     try:
         path = file.path.decode()
     except UnicodeDecodeError:

@@ -37,6 +37,7 @@ class Filter:
         self._excludes = PatternList(rules.excludes)
         self._iexcludes = PatternList(rules.iexcludes, ignore_case=True)
         self.has_patterns = bool(self._excludes or self._iexcludes)
+        self.has_size_limit = rules.exclude_larger_than_bytes is not None
         self._limit_bytes = rules.exclude_larger_than_bytes
         self._markers = [_marker(text) for text in rules.exclude_if_present]
         if rules.exclude_caches:

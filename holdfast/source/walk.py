@@ -215,7 +215,7 @@ class Walker:
         pending = level.names
         names: list[bytes] = []
         stats: list[os.stat_result] = []
-        has_patterns = self._filter.has_patterns
+        has_patterns, has_limit = self._filter.has_patterns, self._filter.has_size_limit
         device = level.device if self._spec.one_file_system else None
         try:
             directory = self._descriptor(level)
@@ -225,7 +225,8 @@ class Walker:
                     stat = os.stat(name, dir_fd=directory, follow_symlinks=False)
                     if not modes.S_ISREG(stat.st_mode):
                         break
-                    if (device is None or stat.st_dev == device) and not self._filter.excludes_size(stat):
+                    is_here = device is None or stat.st_dev == device
+                    if is_here and not (has_limit and self._filter.excludes_size(stat)):
                         names.append(name)
                         stats.append(stat)
                 level.after = pending.pop()

@@ -7,7 +7,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from holdfast.format.names import quote_name, unquote_name
+from holdfast.errors import CorruptFileError
+from holdfast.format.names import is_before, quote_name, unquote_name
+from holdfast.format.tree import Node, decode_tree, encode_tree, names_of
 
 GO_SPELLINGS = [
     (b"plain", "plain"),
@@ -47,6 +49,34 @@ def test_every_name_comes_back(name: bytes) -> None:
     text = quote_name(name)
     assert unquote_name(text) == name
     assert unquote_name(json.loads(json.dumps(text))) == name
+
+
+NAMES = st.one_of(
+    st.binary(min_size=1),
+    st.text(alphabet=st.sampled_from('aé\\"\uffff\U0001f600 '), min_size=1).map(str.encode),
+).filter(lambda name: b"/" not in name and b"\0" not in name and name not in (b".", b".."))
+
+
+@given(NAMES, NAMES)
+@example("\uffff".encode(), "\U0001f600".encode())
+def test_texts_are_in_the_order_of_their_names(one: bytes, other: bytes) -> None:
+    assert is_before(quote_name(one), quote_name(other)) == (one < other)
+
+
+@given(st.sets(NAMES, max_size=6))
+def test_a_tree_has_its_names_in_order_and_comes_back(names: set[bytes]) -> None:
+    nodes = [_node(name) for name in sorted(names)]
+    assert names_of(decode_tree(encode_tree(nodes))) == sorted(names)
+    if len(nodes) > 1:
+        disordered = encode_tree(nodes).replace(b"[{", b"[" + encode_tree(nodes[-1:])[10:-3] + b",{", 1)
+        with pytest.raises(CorruptFileError, match="out of order or twice"):
+            decode_tree(disordered)
+
+
+def _node(name: bytes) -> Node:
+    return Node.create(
+        name=name, st_mode=0o100644, uid=0, gid=0, mtime_ns=0, atime_ns=0, ctime_ns=0, content=()
+    )
 
 
 @given(st.text())
