@@ -70,6 +70,7 @@ COPY_SLOTS: Final = 1
 _BUILD: Final = f"holdfast {__version__}"
 """What made a worker. Temporal's own way to tell is to hash the code of all modules, at every start."""
 _GC_THRESHOLD: Final = 50_000
+_REST_EVERY_S: Final = 5.0
 _RECONNECT_S: Final = 0.5
 _AFTER_GRACE_S: Final = 10
 _PR_SET_PDEATHSIG: Final = 1
@@ -151,8 +152,17 @@ async def _work(config: WorkerConfig, settings: Settings) -> None:
     )
     with ThreadPoolExecutor(_threads(config.queues), thread_name_prefix="activity") as executor:
         workers = build_workers(client, services, executor, settings.worker, config.queues)
+        resting = asyncio.create_task(_let_rest(services))
         await poll_until(stop, workers)
+        resting.cancel()
         await asyncio.to_thread(services.close)
+
+
+async def _let_rest(services: Services) -> None:
+    """Now and then give memory back that repositories hold which nobody uses any more."""
+    while True:
+        await asyncio.sleep(_REST_EVERY_S)
+        await asyncio.to_thread(services.let_rest)
 
 
 def _stop_soon(stop: asyncio.Event, settings: WorkerSettings) -> None:

@@ -1,15 +1,17 @@
 """What activities share in one worker process: settings, passwords, open repositories, the journal.
 
 Workflows name repositories and sources; here the names are resolved, by the settings or by a private request file.
-An open repository is kept, because deriving its key and loading its index are the costly part of a small activity.
+An open repository is kept, because deriving its key and loading its index are the costly part of a small activity; what
+those have loaded that were not used lately is let go.
 Before each use its config file is compared with the one that was opened: a repository that was deleted and created
 anew under the same location has another key, and nothing may be written into it with the old one.
 """
 
 import os
 import threading
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import msgspec
@@ -35,16 +37,25 @@ from holdfast.storage.contract import Storage
 from holdfast.storage.locations import open_storage
 from holdfast.verify.documents import VerifyOrder
 
+KEPT_AWAKE: Final = 1
+"""So many repositories keep index and trees when nobody uses them: some 60 MiB each after 46,000 small files."""
+UNUSED_S: Final = 600.0
+"""For how long they keep them when nothing happens: a schedule of hours has little of it."""
 _CONFIG_LIMIT_BYTES: Final = 1 << 20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class _Opened:
-    """A session, and the hash of the config file that its repository had when it was opened."""
+    """A session, and the hash of the config file that its repository had when it was opened.
+
+    awake: what it has loaded was not let go since. used_at: when it was last asked for, by the monotonic clock.
+    """
 
     session: RepositorySession
     profile: RepositoryProfile
     config_hash: bytes
+    awake: bool = True
+    used_at: float = field(default_factory=time.monotonic)
 
 
 class Services:
@@ -165,6 +176,7 @@ class Services:
         with self._lock:
             opened = self._opened.get(name)
             if opened is not None and opened.profile == profile and opened.config_hash == config_hash:
+                opened.awake, opened.used_at = True, time.monotonic()
                 return opened.session
             repository = self._open(storage, profile, config_hash)
             session = RepositorySession(
@@ -172,6 +184,26 @@ class Services:
             )
             self._opened[name] = _Opened(session=session, profile=profile, config_hash=config_hash)
             return session
+
+    def let_rest(self, unused_s: float = UNUSED_S) -> None:
+        """Have repositories that were not asked for so long, and all but a few, let go of what they have loaded.
+
+        Those that are in use are left alone, however old or many. To be called now and then.
+        """
+        long_ago = time.monotonic() - unused_s
+        with self._lock:
+            awake = [opened for opened in self._opened.values() if opened.awake]
+            awake.sort(key=lambda opened: opened.used_at, reverse=True)
+            tired = [
+                opened
+                for place, opened in enumerate(awake)
+                if place >= KEPT_AWAKE or opened.used_at < long_ago
+            ]
+            for opened in tired:
+                opened.awake = False
+        for opened in tired:
+            if not opened.session.rest():
+                opened.awake = True
 
     def _open(self, storage: Storage, profile: RepositoryProfile, config_hash: bytes) -> Repository:
         """With the key that the supervisor or another process has derived; else by the password, which takes half a

@@ -107,6 +107,12 @@ class LockLease:
                 self._idle_since = boot_time_s()
                 self._changed.notify_all()
 
+    @property
+    def is_held(self) -> bool:
+        """Whether the lock is there: somebody holds it, or has let it go only just now."""
+        with self._changed:
+            return self._held is not None
+
     def check(self, generation: int) -> None:
         """Go on only while the lock is held without a break.
 

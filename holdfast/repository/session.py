@@ -130,6 +130,16 @@ class RepositorySession:
             for loader in loaders:
                 loader.add_written(written, packs)
 
+    def rest(self) -> bool:
+        """Let go of the index and of the trees that were read, unless somebody holds the lock; whether that was so.
+
+        Who comes next loads what is needed anew.
+        """
+        with self._lock:
+            if not self.lease.is_held:
+                self._held = self._index_loader = None
+            return self._held is None
+
     def close(self) -> None:
         """Give up the lock now instead of after its linger."""
         self.lease.close()
