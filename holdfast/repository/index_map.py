@@ -14,10 +14,11 @@ an entry afterwards, and an entry is made visible only when all that it points t
 import threading
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from holdfast.crypto.sealing import OVERHEAD_BYTES
 from holdfast.format.index import BlobEntry, BlobType, IndexPack
 from holdfast.format.index_columns import PackColumns, columns_of
 from holdfast.ids import ID_BYTES, BlobId, PackId
@@ -83,6 +84,21 @@ class IndexMap:
         """Whether `has` would be true of every data blob of a node's content, which is in hex."""
         find = self._data.find
         return all(find(bytes.fromhex(text)) >= 0 for text in content)
+
+    def measure(self, content: Sequence[str], packs: set[PackId]) -> int | None:
+        """How many bytes a node's content has, which is in hex; None where `has` is not true of all its blobs.
+
+        packs: gets those that hold them.
+        """
+        data = self._data
+        size = 0
+        for text in content:
+            row = data.find(bytes.fromhex(text))
+            if row < 0:
+                return None
+            packs.add(self._numbers[data.pack_number(row)])
+            size += data.plain_lengths[row] or data.lengths[row] - OVERHEAD_BYTES
+        return size
 
     def lookup(self, blob: BlobId, blob_type: BlobType | None = None) -> BlobLocation | None:
         """Where a blob lies; without a type, data before trees."""
