@@ -4,7 +4,7 @@ Tree blobs are always compressed in version 2, data blobs unless compression is 
 empty, stays raw. Source: restic, doc/design.rst, "Pack Format"; internal/repository/repository.go, `saveAndEncrypt`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -183,6 +183,27 @@ class BlobDecoder:
             if sha256(plaintext) != entry.id:
                 return entry
         return None
+
+    def decode_in_place(
+        self, data: memoryview, entries: Sequence[BlobEntry], start: int
+    ) -> Iterator[tuple[BlobId, bytes | memoryview]]:
+        """The plaintexts of blobs in the memory of a read, which is overwritten; `start`: its place in the pack.
+
+        Raises:
+            CorruptFileError: one is not authentic, bounded, or what its id says.
+        """
+        if any(entry.length < OVERHEAD_BYTES for entry in entries):
+            raise CorruptFileError("a sealed blob is shorter than its own overhead")
+        opened = self._sealer.open_in_place(data, [(entry.offset - start, entry.length) for entry in entries])
+        for entry, (view, authentic) in zip(entries, opened, strict=True):
+            if not authentic:
+                raise CorruptFileError(
+                    f"blob {entry.id.hex()[:8]} is not authentic: damaged, or another key's"
+                )
+            plaintext = self._expand(view, entry) if entry.uncompressed_length else view
+            if sha256(plaintext) != entry.id:
+                raise CorruptFileError(f"blob {entry.id.hex()[:8]} does not hash to its id")
+            yield entry.id, plaintext
 
     def _expand(self, data: bytes | memoryview, entry: BlobEntry) -> bytes:
         """Expand one frame; restic leaves the content size out of some, and then the index's bounds it."""

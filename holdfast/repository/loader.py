@@ -9,13 +9,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from holdfast.buffers import BUFFERS
 from holdfast.errors import BlobMissingError, CorruptFileError
 from holdfast.format.index import BlobEntry, BlobType
 from holdfast.format.tree import Node, decode_tree
 from holdfast.ids import BlobId, PackId, short
-from holdfast.repository.index_map import IndexMap
+from holdfast.repository.index_map import BlobLocation, IndexMap
 from holdfast.repository.layout import pack_name
 from holdfast.repository.repository import Repository
+from holdfast.storage.contract import ReadsRangeInto
 
 MAX_RANGE_BYTES: Final = 8 * 1024 * 1024
 _MAX_GAP_BYTES: Final = 128 * 1024
@@ -51,9 +53,7 @@ class BlobLoader:
             StoredFileMissingError: its pack is gone.
             CorruptFileError: what is stored is not this blob; the message names blob and pack.
         """
-        location = self._index.lookup(blob, blob_type)
-        if location is None:
-            raise _missing(blob, blob_type)
+        location = self._location(blob, blob_type)
         entry = location.entry
         sealed = self._repository.storage.get_range(pack_name(location.pack), entry.offset, entry.length)
         return self._open(location.pack, entry, sealed)
@@ -82,11 +82,12 @@ class BlobLoader:
         Raises:
             BlobMissingError: one is in no index.
         """
+        return self.plan_located(self._location(blob, blob_type) for blob in dict.fromkeys(blobs))
+
+    def plan_located(self, locations: Iterable[BlobLocation]) -> list[PackRange]:
+        """The same for blobs that somebody has looked up already, each once."""
         by_pack: dict[PackId, list[BlobEntry]] = {}
-        for blob in dict.fromkeys(blobs):
-            location = self._index.lookup(blob, blob_type)
-            if location is None:
-                raise _missing(blob, blob_type)
+        for location in locations:
             by_pack.setdefault(location.pack, []).append(location.entry)
         planned: list[PackRange] = []
         for pack, entries in by_pack.items():
@@ -106,6 +107,22 @@ class BlobLoader:
             start = entry.offset - planned.offset
             yield entry.id, self._open(planned.pack, entry, sealed[start : start + entry.length])
 
+    def open_range(self, planned: PackRange) -> Iterator[tuple[BlobId, bytes | memoryview]]:
+        """As `read_range`, in memory that is used again: each plaintext is gone when the next one is asked for."""
+        storage = self._repository.storage
+        if planned.length > MAX_RANGE_BYTES or not isinstance(storage, ReadsRangeInto):
+            yield from self.read_range(planned)
+            return
+        name = pack_name(planned.pack)
+        buffer = BUFFERS.take(MAX_RANGE_BYTES)
+        data = buffer[: planned.length]
+        storage.get_range_into(name, planned.offset, data)
+        try:
+            yield from self._repository.decoder().decode_in_place(data, planned.entries, planned.offset)
+        except CorruptFileError as error:
+            raise _damaged(name, error) from error
+        BUFFERS.give_back(buffer)
+
     def load_many(
         self, blobs: Iterable[BlobId], blob_type: BlobType = BlobType.DATA
     ) -> Iterator[tuple[BlobId, bytes]]:
@@ -113,14 +130,17 @@ class BlobLoader:
         for planned in self.plan_reads(blobs, blob_type):
             yield from self.read_range(planned)
 
+    def _location(self, blob: BlobId, blob_type: BlobType) -> BlobLocation:
+        location = self._index.lookup(blob, blob_type)
+        if location is None:
+            raise _missing(blob, blob_type)
+        return location
+
     def _open(self, pack: PackId, entry: BlobEntry, sealed: bytes | memoryview) -> bytes:
         try:
             return self._repository.decoder().decode(sealed, entry)
         except CorruptFileError as error:
-            raise CorruptFileError(
-                f"blob {short(entry.id)} in {pack_name(pack)}: {error.message}",
-                hint="The pack is damaged; `restic check --read-data` finds all that are.",
-            ) from error
+            raise _damaged(f"blob {short(entry.id)} in {pack_name(pack)}", error) from error
 
 
 class _TreeCache:
@@ -174,6 +194,13 @@ def _ranges(pack: PackId, entries: list[BlobEntry]) -> Iterator[PackRange]:
 def _range(pack: PackId, group: list[BlobEntry]) -> PackRange:
     start = group[0].offset
     return PackRange(pack, start, group[-1].offset + group[-1].length - start, tuple(group))
+
+
+def _damaged(what: str, error: CorruptFileError) -> CorruptFileError:
+    return CorruptFileError(
+        f"{what}: {error.message}",
+        hint="The pack is damaged; `restic check --read-data` finds all that are.",
+    )
 
 
 def _missing(blob: BlobId, blob_type: BlobType) -> BlobMissingError:

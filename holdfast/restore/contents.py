@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from holdfast.errors import BlobMissingError
 from holdfast.format.index import BlobType
 from holdfast.ids import ID_BYTES, BlobId, short
-from holdfast.repository.index_map import IndexMap
+from holdfast.repository.index_map import BlobLocation, IndexMap
 from holdfast.restore.zeros import zero_blob_id
 from holdfast.safe_fs.sparse import is_hole
 
@@ -21,11 +21,12 @@ _STATUS_BLOCK_BYTES = 512
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A blob's place in a file."""
+    """A blob's place in a file, and where the repository has it."""
 
     blob: BlobId
     offset: int
     length: int
+    location: BlobLocation
 
 
 def pieces_of(index: IndexMap, content: bytes, start: int) -> list[Piece]:
@@ -42,7 +43,7 @@ def pieces_of(index: IndexMap, content: bytes, start: int) -> list[Piece]:
         if location is None:
             raise BlobMissingError(f"blob {short(blob)} is in no index of the repository")
         length = location.entry.plaintext_bytes
-        pieces.append(Piece(blob, offset, length))
+        pieces.append(Piece(blob, offset, length, location))
         offset += length
     return pieces
 

@@ -71,7 +71,7 @@ class Fetcher:
                     total += piece.length
         if not places:
             return
-        reads = self._loader.plan_reads(places)
+        reads = self._loader.plan_located(first[0][1].location for first in places.values())
         if self._pace is None and len(reads) > 1 and total >= LARGE_BLOB_BYTES * len(places):
             pool = self._pool = self._pool or ThreadPoolExecutor(THREADS, "restore")
             _wait_for_all([pool.submit(self._read, read, places) for read in reads])
@@ -85,7 +85,7 @@ class Fetcher:
             self._stop.wait(self._pace.spend(read.length))
         pending = {entry.id for entry in read.entries}
         try:
-            for blob, data in self._loader.read_range(read):
+            for blob, data in self._loader.open_range(read):
                 self._stop.check()
                 pending.discard(blob)
                 self._write(data, places[blob])
@@ -104,7 +104,7 @@ class Fetcher:
             return
         self._write(data, places)
 
-    def _write(self, data: bytes, places: list[tuple[Job, Piece]]) -> None:
+    def _write(self, data: bytes | memoryview, places: list[tuple[Job, Piece]]) -> None:
         for job, piece in places:
             if job.failure:
                 continue

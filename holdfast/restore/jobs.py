@@ -90,6 +90,7 @@ class Workbench:
         self._token = token.encode()
         self._repeated = repeated
         self._protected = protected
+        self._own_ids = (os.geteuid(), os.getegid())
 
     def prepare(self, job: Job) -> bool:
         """Decide what must be done, and begin it; False when the file on disk stays (the outcome says why).
@@ -158,7 +159,9 @@ class Workbench:
     def _begin(self, job: Job, parent: Directory) -> None:
         name = temporary_name(self._mark, job.plan.number, self._token)
         job.wanted = attributes_of(job.node)
-        job.fd = create(parent.fd, name, _creation_mode(job.wanted))
+        # The final permissions where the file has its final owner from the start; else nobody's but ours.
+        is_ours = (job.wanted.uid, job.wanted.gid) == self._own_ids
+        job.fd = create(parent.fd, name, job.wanted.mode & _PERMISSIONS if is_ours else _PRIVATE)
         job.temporary = name
         self.file_systems.touch(parent.fd, parent.device)
 
@@ -199,9 +202,3 @@ class Workbench:
         if job.temporary:
             discard(self.directories.open(job.directory).fd, job.temporary)
             job.temporary = b""
-
-
-def _creation_mode(wanted: Attributes) -> int:
-    """The final permissions where the file has its final owner from the start; else nobody's but ours."""
-    is_ours = (wanted.uid, wanted.gid) == (os.geteuid(), os.getegid())
-    return wanted.mode & _PERMISSIONS if is_ours else _PRIVATE

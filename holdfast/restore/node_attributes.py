@@ -10,6 +10,9 @@ from holdfast.safe_fs.attributes import Attributes
 _NO_ID: Final = 0xFFFF_FFFF
 """As an owner this means "leave as it is" to the kernel."""
 
+_PLAIN_MODE: Final = 0o777
+"""Up to here, Go's mode is POSIX's."""
+
 
 def attributes_of(node: Node) -> Attributes:
     """The attributes that the node's entry shall have on disk.
@@ -17,14 +20,14 @@ def attributes_of(node: Node) -> Attributes:
     Raises:
         CorruptFileError: they are none that a file can have.
     """
-    xattrs = node.xattrs
+    xattrs = node.xattrs if node.extended_attributes else ()
     if not (0 <= node.uid < _NO_ID and 0 <= node.gid < _NO_ID):
         raise CorruptFileError("the snapshot has an owner for it that is no user or group id")
-    if any(b"\0" in name or not name for name, _ in xattrs):
+    if xattrs and any(b"\0" in name or not name for name, _ in xattrs):
         raise CorruptFileError("the snapshot has an attribute for it that has no proper name")
     mtime_ns = mtime_of(node)
     return Attributes(
-        mode=stat.S_IMODE(node.st_mode),
+        mode=node.mode if 0 <= node.mode <= _PLAIN_MODE else stat.S_IMODE(node.st_mode),
         uid=node.uid,
         gid=node.gid,
         mtime_ns=mtime_ns,

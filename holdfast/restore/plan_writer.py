@@ -22,7 +22,7 @@ from holdfast.restore.documents import (
 )
 
 SHARD_BYTES: Final = 512 * 1024 * 1024
-SHARD_FILES: Final = 4_000
+SHARD_FILES: Final = 5_000
 SEGMENT_BLOBS: Final = 250_000
 
 

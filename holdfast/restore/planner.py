@@ -127,6 +127,8 @@ class Planner:
     def _enter_open_directories(self) -> bool:
         """Record the directories that lead here, from the outermost; False when one of them is impossible."""
         frames = self._walk.frames
+        if frames[-1].entered:
+            return True
         depth = len(frames)
         while not frames[depth - 1].entered:
             depth -= 1
@@ -171,11 +173,13 @@ class Planner:
         if not self._enter_open_directories():
             return
         frame, directory = self._walk.frames[-1], self._walk.path
-        try:
-            present = self._look(frame, directory, node.name)
-        except (OSError, HoldfastError) as error:
-            self.fail(join(directory, node.name), path_failure(error))
-            return
+        present = None
+        if frame.on_disk:
+            try:
+                present = self._look(frame, directory, node.name)
+            except (OSError, HoldfastError) as error:
+                self.fail(join(directory, node.name), path_failure(error))
+                return
         skipped = present is not None and not may_overwrite(self._overwrite, node, present)
         if node.is_file:
             self._tally.files += 1
@@ -193,17 +197,17 @@ class Planner:
             self.fail(join(directory, node.name), f"an entry of the unknown type {node.kind!r}")
 
     def _plan_file(self, node: Node, directory: bytes, present: os.stat_result | None) -> None:
-        path = join(directory, node.name)
         key = _link_key(node) if node.links > 1 else None
         if key is not None and key in self._links:
             first = self._links[key]
             self._writer.record(Link(node.name, self._number(), first.path, first.number, node.size))
             return
-        content = self._content(node, path)
+        content = self._content(node, directory)
         if content is None:
             return
         number = self._number()
         if key is not None:
+            path = join(directory, node.name)
             self._links[key] = KnownLink(key[0], key[1], key[2], path, number)
             self.new_links.append(self._links[key])
         bare = node.with_content((), size=node.size)
@@ -214,7 +218,7 @@ class Planner:
         else:
             self._plan_segments(bare, directory, number, content, expected)
 
-    def _content(self, node: Node, path: bytes) -> _Content | None:
+    def _content(self, node: Node, directory: bytes) -> _Content | None:
         """Look the blobs up; None, and a recorded failure, when one is missing."""
         ids = node.content_ids
         lengths: list[int] = []
@@ -222,6 +226,7 @@ class Planner:
         for blob in ids:
             location = self._index.lookup(blob, BlobType.DATA)
             if location is None:
+                path = join(directory, node.name)
                 self.fail(path, f"its content is lost: blob {short(blob)} is in no index of the repository")
                 return None
             length = location.entry.plaintext_bytes
@@ -231,7 +236,8 @@ class Planner:
         size = sum(lengths)
         if size != node.size:
             self.fail(
-                path, f"the snapshot says {node.size} bytes, its stored content has {size}: that is restored"
+                join(directory, node.name),
+                f"the snapshot says {node.size} bytes, its stored content has {size}: that is restored",
             )
         return _Content(ids, lengths, size, cost)
 

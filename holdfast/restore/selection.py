@@ -22,7 +22,7 @@ class Choice:
 
 
 _NOTHING = Choice(selected=False, descend=False)
-_ALL = Choice(selected=True, descend=True)
+EVERYTHING = Choice(selected=True, descend=True)
 _WHOLE = Choice(selected=True, descend=True, whole=True)
 
 
@@ -43,16 +43,21 @@ class Selection:
         self._limited = options.limits_selection
         self._filtered = self._limited or bool(options.excludes or options.iexcludes)
 
+    @property
+    def is_everything(self) -> bool:
+        """Whether nothing was left out: then nobody has to make up paths for `choose`."""
+        return not self._filtered
+
     def choose(self, path: bytes, *, whole: bool) -> Choice:
         """What to do with `path`; `whole`: it lies below an exact path."""
         if not self._filtered:
-            return _ALL
+            return EVERYTHING
         if any(patterns.matches(path) for patterns in self._excludes):
             return _NOTHING
         if whole or path in self._exact:
             return _WHOLE
         if not self._limited:
-            return _ALL
+            return EVERYTHING
         selected = False
         descend = path in self._leading
         for patterns in self._includes:

@@ -42,7 +42,7 @@ GROUP_BYTES: Final = 512 * 1024 * 1024
 """A blob that several files of a group have is fetched once; so a group may be all of a shard's large files."""
 PACED_GROUP_BYTES: Final = 64 * 1024 * 1024
 """With a limit on the reading, a group of this size is what a pause may cost."""
-FLUSH_FILES: Final = 512
+FLUSH_FILES: Final = 2_500
 FLUSH_BYTES: Final = 64 * 1024 * 1024
 BATCH_FILES: Final = 4_096
 BATCH_BYTES: Final = 256 * 1024 * 1024

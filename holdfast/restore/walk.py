@@ -14,7 +14,7 @@ from holdfast.format.modes import SOCKET
 from holdfast.format.tree import Node
 from holdfast.ids import BlobId
 from holdfast.restore.documents import OpenDirectory
-from holdfast.restore.selection import Selection
+from holdfast.restore.selection import EVERYTHING, Selection
 
 MAX_DEPTH = 100_000
 MAX_PATH_BYTES = 4 * 1024 * 1024
@@ -142,7 +142,10 @@ class SnapshotWalk:
         return b"/%b/%b" % (self.path, name) if self.path else b"/" + name
 
     def _visit(self, node: Node, frame: Frame) -> Step | None:
-        choice = self._selection.choose(self.location(node.name), whole=frame.whole)
+        if self._selection.is_everything:
+            choice = EVERYTHING
+        else:
+            choice = self._selection.choose(self.location(node.name), whole=frame.whole)
         if not node.is_directory:
             return Item(node) if choice.selected and node.kind != SOCKET else None
         if not choice.selected and not choice.descend:

@@ -63,6 +63,10 @@ class Directories:
         """Takes over `root`, a descriptor of the root directory, and closes it at the end."""
         self._root = Directory.of(root)
         self._open: OrderedDict[bytes, Directory] = OrderedDict()
+        self._is_superuser = os.geteuid() == 0
+        # What was asked for last is asked for again, file after file. It is the newest of _open.
+        self._last_path = b""
+        self._last = self._root
 
     def __enter__(self) -> Self:
         return self
@@ -80,6 +84,7 @@ class Directories:
         for directory in self._open.values():
             os.close(directory.fd)
         self._open.clear()
+        self._last_path, self._last = b"", self._root
 
     def open(self, path: bytes) -> Directory:
         """The directory at `path`.
@@ -89,6 +94,8 @@ class Directories:
             NotADirectoryError: something else is in the way, on the way or at the end.
             UnsafePathError: a link is in the way, or the path would lead out of the root.
         """
+        if path == self._last_path:
+            return self._last
         found = self._recall(path)
         if found is not None:
             return found
@@ -133,6 +140,8 @@ class Directories:
         directory = self._open.pop(path, None)
         if directory is not None:
             os.close(directory.fd)
+        if path == self._last_path:
+            self._last_path, self._last = b"", self._root
 
     def _recall(self, path: bytes) -> Directory | None:
         if not path:
@@ -140,11 +149,13 @@ class Directories:
         directory = self._open.get(path)
         if directory is not None:
             self._open.move_to_end(path)
+            self._last_path, self._last = path, directory
         return directory
 
     def _keep(self, path: bytes, fd: int) -> Directory:
         directory = Directory.of(fd)
         self._open[path] = directory
+        self._last_path, self._last = path, directory
         if len(self._open) > CAPACITY:
             _, oldest = self._open.popitem(last=False)
             os.close(oldest.fd)
@@ -176,7 +187,7 @@ class Directories:
 
     def _usable(self, directory: Directory) -> Directory:
         """Root may always write; anybody else may have taken the permission from himself (a restored 0500)."""
-        if os.geteuid() != 0:
+        if not self._is_superuser:
             status = os.fstat(directory.fd)
             missing = NEW_DIRECTORY_MODE & ~status.st_mode
             if missing and status.st_uid == os.geteuid():

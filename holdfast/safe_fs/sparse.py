@@ -27,7 +27,7 @@ def write_all(fd: int, data: bytes | memoryview, offset: int) -> None:
         written += os.pwrite(fd, rest[written:], offset + written)
 
 
-def write_sparse(fd: int, data: bytes, offset: int) -> int:
+def write_sparse(fd: int, data: bytes | memoryview, offset: int) -> int:
     """Write `data` at `offset` without its runs of zeros; returns the bytes that were written."""
     runs = data_runs(data, offset)
     if len(runs) == 1 and runs[0] == (0, len(data)):
@@ -39,7 +39,7 @@ def write_sparse(fd: int, data: bytes, offset: int) -> int:
     return sum(end - start for start, end in runs)
 
 
-def data_runs(data: bytes, offset: int) -> list[tuple[int, int]]:
+def data_runs(data: bytes | memoryview, offset: int) -> list[tuple[int, int]]:
     """The stretches of `data` (start, end) that are worth writing, when it goes to `offset` of a file of zeros.
 
     A hole is found if it covers a block of SHORTEST_HOLE_BYTES that is aligned in the file, and is then widened page
@@ -64,7 +64,7 @@ def data_runs(data: bytes, offset: int) -> list[tuple[int, int]]:
     return runs
 
 
-def _widen_left(data: bytes, start: int, hole: int) -> int:
+def _widen_left(data: bytes | memoryview, start: int, hole: int) -> int:
     while hole - PAGE_BYTES >= start and data[hole - PAGE_BYTES : hole] == _PAGE:
         hole -= PAGE_BYTES
     if 0 < hole - start < PAGE_BYTES and data[start:hole] == _PAGE[: hole - start]:
@@ -72,7 +72,7 @@ def _widen_left(data: bytes, start: int, hole: int) -> int:
     return hole
 
 
-def _zeros_end(data: bytes, position: int) -> int:
+def _zeros_end(data: bytes | memoryview, position: int) -> int:
     size = len(data)
     for step, zeros in ((SHORTEST_HOLE_BYTES, _RUN), (PAGE_BYTES, _PAGE)):
         while position < size and data[position : position + step] == zeros[: size - position]:

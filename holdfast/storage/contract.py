@@ -118,6 +118,15 @@ class ReadsInto(Protocol):
         ...
 
 
+@runtime_checkable
+class ReadsRangeInto(Protocol):
+    """The same for a part of a file."""
+
+    def get_range_into(self, name: str, offset: int, buffer: memoryview) -> None:
+        """Fill `buffer` with what begins at `offset`. Raises as `Storage.get_range`."""
+        ...
+
+
 def check_name(name: str) -> str:
     """The name itself, if it keeps the rules. Raises UsageError."""
     if not _NAME.fullmatch(name) or not _FORBIDDEN_PARTS.isdisjoint(name.split("/")):

@@ -145,6 +145,22 @@ class LocalStorage:
             finally:
                 os.close(descriptor)
 
+    def get_range_into(self, name: str, offset: int, buffer: memoryview) -> None:
+        """See ReadsRangeInto in the contract."""
+        path = self._path(name)
+        length = len(buffer)
+        with translated(path):
+            descriptor, size = _open_regular(path)
+            try:
+                have = 0
+                while have < length:
+                    count = os.preadv(descriptor, [buffer[have:]], offset + have)
+                    if not count:
+                        raise _too_short(path, size, offset + length)
+                    have += count
+            finally:
+                os.close(descriptor)
+
     def size(self, name: str) -> int:
         """See the contract."""
         path = self._path(name)
