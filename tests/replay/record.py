@@ -16,6 +16,9 @@ from typing import Final
 
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
 
+from contracts.verify import VERIFY_WORKFLOW, VerifyRequest
+from holdfast.settings.requests import write_request
+from holdfast.verify.documents import VerifyOrder
 from tests.support.comparison import MIB, plant
 from tests.support.runs import run_restore, start_backup, stored_bytes
 from tests.support.service import FAST, Installation, running_worker
@@ -26,6 +29,7 @@ HISTORIES: Final = Path(__file__).parent / "histories"
 _SHORT: Final = replace(FAST, pages_per_history=1, shards_per_history=1)
 _MANY_FILES: Final = 12_000
 _LARGE_BYTES: Final = 400 * MIB
+_VERIFIED_BYTES: Final = 150 * MIB
 # The identity of a process, which is in the names of sticky queues too.
 _PROCESS: Final = re.compile(r"\d+@" + re.escape(socket.gethostname()))
 
@@ -65,6 +69,25 @@ async def record_cancelled(client: Client, installation: Installation) -> None:
         await save(client, "backup-resumed", f"WorkflowId = '{resumed.id}'")
 
 
+async def record_verify(client: Client, installation: Installation) -> None:
+    """A verification of the whole repository in one history and in a chain, and one of a chosen snapshot."""
+    plant(installation.source, files=5, large_bytes=_VERIFIED_BYTES)
+    selection = write_request(installation.state_dir, VerifyOrder(snapshots=("latest",)))
+    with running_worker(installation.worker_config(), log=installation.log):
+        await (await start_backup(client, installation)).result()
+        for name, policy, chosen in (
+            ("", FAST, ""),
+            ("-continued", _SHORT, ""),
+            ("-snapshot", FAST, selection),
+        ):
+            request = VerifyRequest(repository=installation.repository_token, selection=chosen, policy=policy)
+            handle = await client.start_workflow(
+                VERIFY_WORKFLOW, request, id=f"verify{name}", task_queue=installation.queue
+            )
+            await handle.result()
+            await save(client, f"verify{name}", f"WorkflowId = '{handle.id}'")
+
+
 async def save(client: Client, name: str, query: str) -> None:
     """Write each history of a chain, oldest first, without the names of this machine."""
     chain = [run async for run in client.list_workflows(query)]
@@ -87,6 +110,7 @@ async def _record(folder: Path, address: str) -> None:
     client = await Client.connect(address)
     await record_long(client, Installation(folder=folder / "long", address=address))
     await record_cancelled(client, Installation(folder=folder / "cancelled", address=address))
+    await record_verify(client, Installation(folder=folder / "verify", address=address))
 
 
 def main() -> None:
