@@ -11,6 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import Final
 
+from holdfast import heap
 from holdfast.errors import CorruptFileError, StorageUnavailableError, StoredFileMissingError
 from holdfast.format.index import IndexPack, encode_index
 from holdfast.format.index_columns import PackColumns, decode_index_columns
@@ -26,6 +27,8 @@ MAX_BLOBS_PER_FILE: Final = 50_000
 INDEX_LIMIT_BYTES: Final = 512 * 1024 * 1024
 _READERS: Final = 4
 _READ_AHEAD: Final = 8
+_MANY_BLOBS: Final = 250_000
+"""What was read of so many has left enough free memory behind to be worth giving back."""
 _LISTINGS: Final = 3
 
 
@@ -90,8 +93,11 @@ class IndexLoader:
                 loaded.append(index_id)
 
         if wanted:
+            before = len(self.index)
             self.index.load(packs())
             self._loaded.update(loaded)
+            if len(self.index) - before >= _MANY_BLOBS:
+                heap.give_back()
         return missing
 
     def _decoded(self, wanted: Iterable[IndexId]) -> Iterator[list[PackColumns] | None]:

@@ -98,7 +98,7 @@ class TableBuilder:
     def build(self) -> IndexTable:
         """The merged table. The builder is used up."""
         bits = max(_PARTITION_BITS, min(_MAX_BITS, self._count.bit_length() - _BUCKET_BITS))
-        ids = bytearray()
+        ids = bytearray(self._count * ID_BYTES)  # grown bit by bit it would keep a tenth in reserve
         rows = array("I")
         starts = array("I")
         for partition in range(_PARTITIONS):
@@ -113,9 +113,10 @@ class TableBuilder:
             for bucket in range(partition * buckets, (partition + 1) * buckets):
                 boundary = (bucket << (_PREFIX_BITS - bits)).to_bytes(3, "big")
                 starts.append(base + bisect_left(keys, boundary))
-            ids += b"".join(keys)
+            ids[base * ID_BYTES : (base + len(keys)) * ID_BYTES] = b"".join(keys)
             rows.frombytes(b"".join([record[ID_BYTES:] for record in records]))
         starts.append(len(rows))
+        del ids[len(rows) * ID_BYTES :]
         if sys.byteorder == "little":
             rows.byteswap()
         return IndexTable(ids, rows, starts, bits)
