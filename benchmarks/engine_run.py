@@ -1,6 +1,6 @@
 """The engine as a library, in processes of its own and without Temporal: one verb, its cost as a line of JSON.
 
-`python -m benchmarks.engine_run backup|restore|verify REPOSITORY PATH PASSWORD_FILE PROCESSES`
+`python -m benchmarks.engine_run backup|restore|verify REPOSITORY PATH PASSWORD_FILE PROCESSES [without-checkpoints]`
 
 The steps and their order are the workflow's: this process plans, the shards of a page go to the others as soon as the
 page is there. They are forked once the key is derived, and before there is a thread.
@@ -23,12 +23,14 @@ import msgspec
 
 from benchmarks.contenders import Verb
 from benchmarks.measure import Measured
+from holdfast.backup.checkpoints import ShardCheckpoints
 from holdfast.backup.claims import ClaimTable
 from holdfast.backup.closing import close_run
 from holdfast.backup.commit import commit_run
 from holdfast.backup.documents import RunKey
 from holdfast.backup.opening import BackupOrder, open_run
 from holdfast.backup.select import select_page
+from holdfast.backup.shard_state import ShardState
 from holdfast.backup.store import store_shard
 from holdfast.repository.repository import Repository
 from holdfast.repository.session import RepositorySession
@@ -45,6 +47,7 @@ from holdfast.verify.finish import finish_verification
 from holdfast.verify.plan import check_trees, close_verification, plan_run, read_shard
 from holdfast.verify.share import Share
 
+WITHOUT_CHECKPOINTS: Final = "without-checkpoints"
 _RUN: Final = "benchmark"
 _HOST: Final = "benchmark"
 
@@ -209,5 +212,13 @@ def _cpu_s() -> float:
     return sum(usage.ru_utime + usage.ru_stime for usage in both)
 
 
+def _leave_out_checkpoints() -> None:
+    """Never one in the course of a shard, and no mark of how far it is being read; for benchmarks.checkpoints."""
+    for owner, method in ((ShardState, "checkpoint_if_due"), (ShardCheckpoints, "announce")):
+        setattr(owner, method, _nothing)
+
+
 if __name__ == "__main__":
+    if sys.argv[6:] == [WITHOUT_CHECKPOINTS]:
+        _leave_out_checkpoints()
     main(Verb(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4]), int(sys.argv[5]))
