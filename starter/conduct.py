@@ -49,9 +49,12 @@ async def carry_out(invocation: Invocation, order: Order) -> int:
     """
     settings = invocation.settings
     _reveal_paths(settings, order)
+    passwords = invocation.worker_passwords(order.repository)
+    location = order.repository.location
     need = Need(
         queue=base_queue(settings, order.request.repository),
-        passwords=invocation.worker_passwords(order.repository),
+        passwords=passwords,
+        openings={location: lambda: passwords.get(location) or invocation.password(order.repository)},
         launch=invocation.launch,
     )
     async with open_service(settings, need, invocation.environ) as service:

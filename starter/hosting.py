@@ -8,7 +8,7 @@ Cheap to import: workers and server load while this process loads Temporal's cli
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -62,15 +62,15 @@ class _Hiring:
             environ=environ,
             passwords=need.passwords,
         )
-        self._launch = need.launch
+        self._need = need
         self._stack = stack
         self._keys: asyncio.Task[dict[str, bytes]] | None = None
 
     async def begin(self) -> None:
         """Start them."""
-        self._keys = asyncio.create_task(asyncio.to_thread(_derive_keys, self._crew.passwords))
+        self._keys = asyncio.create_task(asyncio.to_thread(_derive_keys, self._need.openings))
         self._stack.callback(self._keys.cancel)
-        await self._stack.enter_async_context(running_workers(self._crew, self._launch))
+        await self._stack.enter_async_context(running_workers(self._crew, self._need.launch))
 
     async def tell(self, address: str) -> None:
         """Tell those that were started where to work.
@@ -82,14 +82,14 @@ class _Hiring:
             self._crew.place.set_result(Place(address=address, keys=await self._keys))
 
 
-def _derive_keys(passwords: Mapping[str, bytes]) -> dict[str, bytes]:
+def _derive_keys(openings: Mapping[str, Callable[[], bytes]]) -> dict[str, bytes]:
     """The keys of the repositories, by location."""
     from holdfast.repository.repository import Repository  # noqa: PLC0415 (see the module's docstring)
     from holdfast.storage.locations import open_storage  # noqa: PLC0415
 
     return {
-        location: Repository.open(open_storage(location), password).handed_key
-        for location, password in passwords.items()
+        location: Repository.open(open_storage(location), password()).handed_key
+        for location, password in openings.items()
     }
 
 

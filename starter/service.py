@@ -4,7 +4,7 @@ Cheap to import: Temporal's client, which takes a third of a second to load, com
 """
 
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -23,11 +23,13 @@ class Need:
     """What a command needs of the service.
 
     queue: the base task queue that must be polled; empty when the server alone is enough. passwords: by repository
-    location, for workers that the command starts itself. launch: of these, when it has begun.
+    location, for workers that the command starts itself. openings: how to read the passwords of those repositories
+    that the command opens for them, by location. launch: of these workers, when it has begun.
     """
 
     queue: str = ""
     passwords: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    openings: Mapping[str, Callable[[], bytes]] = field(default_factory=dict, repr=False)
     launch: "Launch | None" = None
 
 
