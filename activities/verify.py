@@ -11,7 +11,7 @@ from activities.calls import EngineCall, engine_call
 from activities.pacing import pace_of
 from activities.services import Services
 from contracts import names
-from contracts.common import CloseInput, ShardHeartbeat, Verdict, VerifyLevel
+from contracts.common import CloseInput, RunRef, ShardHeartbeat, Verdict, VerifyLevel
 from contracts.verify import (
     ShardVerified,
     TreesChecked,
@@ -83,17 +83,15 @@ class VerifyActivities:
 
     @activity.defn(name=names.LOG_VERIFY)
     async def log(self, message: VerifyLogInput) -> None:
-        """Write the run's record, its verdict, and the paths that are lost."""
+        """Write the run's record, its verdict, and the paths that are lost; remove the workspace at the end of all."""
         async with engine_call(self._executor) as call:
             await call.in_thread(lambda: self._log(message))
 
     @activity.defn(name=names.CLOSE_VERIFY)
     async def close(self, message: CloseInput) -> None:
-        """Remove the workspace."""
+        """Remove the workspace, for a run that began when this was a step of its own."""
         async with engine_call(self._executor) as call:
-            await call.in_thread(
-                lambda: close_verification(self._services.session(message.run.repository), message.run.run_id)
-            )
+            await call.in_thread(lambda: self._close(message.run))
 
     def _open(self, message: VerifyTriggerInput) -> VerifyOpened:
         request = message.request
@@ -105,7 +103,9 @@ class VerifyActivities:
                 order = self._services.verify_order(request.selection)
                 snapshots = tuple(to_hex(stored.id) for stored in choose_snapshots(session, order))
         self._services.journal.record(verify_records.begun(message, host=self._services.host))
-        return VerifyOpened(snapshots=snapshots, tell=self._services.tells_of(request.selection))
+        return VerifyOpened(
+            snapshots=snapshots, tell=self._services.tells_of(request.selection), fewer_steps=True
+        )
 
     def _check_trees(self, message: TreesInput, call: EngineCall) -> TreesChecked:
         result = check_trees(
@@ -174,17 +174,24 @@ class VerifyActivities:
         )
 
     def _log(self, message: VerifyLogInput) -> None:
-        journal = self._services.journal
-        journal.record(verify_records.ended(message, host=self._services.host))
-        if message.finished is None:
-            return
-        workspace = self._services.session(message.run.repository).workspace(message.run.run_id)
+        self._services.journal.record(verify_records.ended(message, host=self._services.host))
+        if message.finished is not None:
+            self._log_report(message.run, message.finished)
+        if message.close:
+            self._close(message.run)
+
+    def _log_report(self, run: RunRef, finished: VerifyFinished) -> None:
+        workspace = self._services.session(run.repository).workspace(run.run_id)
         report = load(workspace, REPORT, Report)
         if report is None:
             return  # closed already: an earlier attempt has written all of it
-        run_id = message.run.run_id
-        journal.set_verdict(run_id, verify_records.verdict(report, message.finished.verdict.level))
-        journal.add_files(run_id, verify_records.lost_files(report))
+        journal = self._services.journal
+        journal.set_verdict(run.run_id, verify_records.verdict(report, finished.verdict.level))
+        if report.lost:
+            journal.add_files(run.run_id, verify_records.lost_files(report))
+
+    def _close(self, run: RunRef) -> None:
+        close_verification(self._services.session(run.repository), run.run_id)
 
 
 def _ids(snapshots: Sequence[str]) -> list[SnapshotId]:

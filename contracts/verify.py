@@ -70,11 +70,13 @@ class VerifyTriggerInput:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifyOpened:
     """The run is open. snapshots: the ids that were meant; none for the whole repository. tell: somebody wants to know
-    how it ends.
+    how it ends. fewer_steps: the packs of a whole repository are chosen while its trees are walked, and the last record
+    closes the run; a run that began when each was a step of its own goes on like that.
     """
 
     snapshots: tuple[str, ...] = ()
     tell: bool = False
+    fewer_steps: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,7 +158,7 @@ class VerifyFinished:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifyLogInput:
-    """Asks for the journal's record of the run as it stands."""
+    """Asks for the journal's record of the run as it stands. close: and to remove its workspace then."""
 
     run: RunRef
     request: VerifyRequest
@@ -167,6 +169,7 @@ class VerifyLogInput:
     totals: VerifyTotals = field(default_factory=VerifyTotals)
     finished: VerifyFinished | None = None
     failure_kind: str = ""
+    close: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,9 +1,9 @@
 """The verify workflow: trigger, plan, read shards while the trees are walked, finish, log.
 
-Of a whole repository, the packs are read in a sliding window while one activity walks the trees. Of chosen snapshots,
-the walk comes first, because it says which packs they need. The last step knows what all of it comes to: it marks
-damaged blobs, follows them to snapshots and paths, and lets go of packs that a backup has mended. The workflow only
-counts; packs and paths lie in the run's workspace and in the journal.
+Of a whole repository, the packs are chosen, and read in a sliding window, while one activity walks the trees. Of
+chosen snapshots, the walk comes first, because it says which packs they need. The last step knows what all of it comes
+to: it marks damaged blobs, follows them to snapshots and paths, and lets go of packs that a backup has mended. The
+workflow only counts; packs and paths lie in the run's workspace and in the journal.
 """
 
 import asyncio
@@ -59,6 +59,7 @@ class VerifyWorkflow(SteeredWorkflow):
         self._phase = Phase.TRIGGER
         self._status = RunStatus.RUNNING
         self._walking = False
+        self._planning = False
         self._reading = 0
         self._finished: VerifyFinished | None = None
 
@@ -113,10 +114,13 @@ class VerifyWorkflow(SteeredWorkflow):
         self._enter(Phase.SELECT)
         if opened.snapshots:
             await self._check_trees(opened)
-        plan = await self._plan(opened)
-        self._enter(Phase.EXECUTE)
+        if opened.snapshots or not opened.fewer_steps:
+            await self._plan(opened)
+        if self._progress.plan is not None:
+            self._enter(Phase.EXECUTE)
         await run_window(self._next_work)
-        if self._progress.shards_done < plan.shards or self._progress.trees is None:
+        plan = self._progress.plan
+        if plan is None or self._progress.shards_done < plan.shards or self._progress.trees is None:
             self._continue_as_new()
         self._enter(Phase.VERIFY)
         self._finished = await self._calls.lasting(
@@ -127,15 +131,15 @@ class VerifyWorkflow(SteeredWorkflow):
         )
         ended_ns = workflow.time_ns()
         self._enter(Phase.LOG)
-        await self._calls.quick(
-            names.LOG_VERIFY, self._log_input(RunStatus.COMPLETE, ended_ns), type(None), "write the record"
-        )
-        await self._calls.quick(
-            names.CLOSE_VERIFY,
-            CloseInput(run=self._run_ref(), status=RunStatus.COMPLETE, ended_ns=ended_ns),
-            type(None),
-            "remove the workspace",
-        )
+        record = replace(self._log_input(RunStatus.COMPLETE, ended_ns), close=opened.fewer_steps)
+        await self._calls.quick(names.LOG_VERIFY, record, type(None), "write the record")
+        if not opened.fewer_steps:
+            await self._calls.quick(
+                names.CLOSE_VERIFY,
+                CloseInput(run=self._run_ref(), status=RunStatus.COMPLETE, ended_ns=ended_ns),
+                type(None),
+                "remove the workspace",
+            )
         self._status = RunStatus.COMPLETE
         self._control.is_over = True
         self._enter(Phase.DONE)
@@ -183,9 +187,9 @@ class VerifyWorkflow(SteeredWorkflow):
         self._progress = replace(self._progress, trees=checked)
         self._show()
 
-    async def _plan(self, opened: VerifyOpened) -> VerifyPlanned:
+    async def _plan(self, opened: VerifyOpened) -> None:
         if self._progress.plan is not None:
-            return self._progress.plan
+            return
         plan = await self._calls.quick(
             names.PLAN_VERIFY,
             VerifyPlanInput(
@@ -199,15 +203,20 @@ class VerifyWorkflow(SteeredWorkflow):
             "choose the packs",
         )
         self._progress = replace(self._progress, plan=plan)
-        return plan
+        self._enter(Phase.EXECUTE)
 
     def _next_work(self) -> Work | None:
         plan, opened = self._progress.plan, self._progress.opened
-        if plan is None or opened is None:
+        if opened is None:
             return None
         if self._progress.trees is None and not self._walking:
             self._walking = True
             return self._check_trees(opened)
+        if plan is None and not self._planning:
+            self._planning = True
+            return self._plan(opened)
+        if plan is None:
+            return None
         shard = self._progress.shards_started
         window = self._control.window or self._request.policy.window
         if self._pacing.is_long() or self._reading >= window or shard >= plan.shards:
