@@ -34,6 +34,11 @@ async def leave_a_workflow(client: Client) -> None:
     await client.start_workflow("Nothing", id=WORKFLOW, task_queue="nobody")
 
 
+def living_family(pid: int) -> list[psutil.Process]:
+    """Without what has ended and was not waited for yet, as the process that loads workers."""
+    return [process for process in psutil.Process(pid).children(recursive=True) if is_alive(process)]
+
+
 async def finds_it(service: Service) -> bool:
     return (await service.client.get_workflow_handle(WORKFLOW).describe()).id == WORKFLOW
 
@@ -69,7 +74,7 @@ async def test_a_command_survives_the_one_whose_server_it_uses(home: Home) -> No
 async def test_sigkill_of_a_command_leaves_no_process(home: Home) -> None:
     with home.one_shot() as command:
         await until(lambda: len(children(command.pid)["worker"]) == 2)
-        family = psutil.Process(command.pid).children(recursive=True)
+        family = living_family(command.pid)
         assert len(children(command.pid)["server"]) == 1
         assert not any(CANARY in f"{process.cmdline()} {process.environ()}" for process in family)
         command.send_signal(signal.SIGKILL)
@@ -95,7 +100,7 @@ async def test_commands_use_the_service_that_is_up(home: Home) -> None:
             f"a service is up already for {home.settings.state_dir} (process {service.pid})" in refused.stderr
         )
         await until(lambda: len(children(service.pid)["worker"]) == 2)
-        family = psutil.Process(service.pid).children(recursive=True)
+        family = living_family(service.pid)
         assert len(family) == 3
         service.send_signal(signal.SIGTERM)
         service.wait()
