@@ -29,7 +29,7 @@ CHANGED: Final = "changed"
 WIDE: Final = "wide"
 WIDE_REFERENCE: Final = "wide-reference"
 TINY: Final = "tiny"
-_VERSION: Final = "1"
+_VERSION: Final = "2"
 _BIG_FILES: Final = 6
 _SMALL_FILES: Final = 46_000
 _SMALL_FILES_PER_DIRECTORY: Final = 12
@@ -108,8 +108,9 @@ def _big(path: Path, half_bytes: int) -> None:
 
 
 def _write_random(path: Path, size_bytes: int, number: int) -> None:
-    """AES in counter mode: a gigabyte in a second."""
-    stream = Cipher(algorithms.AES(SEED.to_bytes(16)), modes.CTR(number.to_bytes(16))).encryptor()
+    """AES in counter mode: a gigabyte in a second. The counters of two files are so far apart that they never meet."""
+    counter = (number << 64).to_bytes(16)
+    stream = Cipher(algorithms.AES(SEED.to_bytes(16)), modes.CTR(counter)).encryptor()
     with path.open("wb") as file:
         for start in range(0, size_bytes, _BLOCK_BYTES):
             file.write(stream.update(bytes(min(_BLOCK_BYTES, size_bytes - start))))
