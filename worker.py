@@ -17,7 +17,6 @@ gc.disable()  # while modules load: they make hundreds of thousands of objects t
 
 import argparse
 import asyncio
-import contextlib
 import ctypes
 import logging
 import math
@@ -257,19 +256,28 @@ async def _connect(config: WorkerConfig, settings: Settings, stop: asyncio.Event
     """A client of the server, once it answers; None when told to stop before that."""
     credentials = read_credentials(settings.server, os.environ, config.passwords.get(ENCRYPTION_KEYS))
     runtime = Runtime(telemetry=TelemetryConfig())
+
+    async def attempt() -> Client:
+        client = await open_client(settings.server, config.address, credentials, runtime)
+        await ensure_search_attributes(client)
+        return client
+
     told = False
+    stopping = asyncio.create_task(stop.wait())
     while not stop.is_set():
+        # A call to a server that has gone is tried again for ten seconds: being told to stop does not wait for that.
+        connecting = asyncio.create_task(attempt())
+        await asyncio.wait((connecting, stopping), return_when=asyncio.FIRST_COMPLETED)
+        if not connecting.done():
+            connecting.cancel()
+            break
         try:
-            client = await open_client(settings.server, config.address, credentials, runtime)
-            await ensure_search_attributes(client)
+            return connecting.result()
         except (RPCError, RuntimeError, TimeoutError) as error:
             if not told:
                 _LOG.warning("the server at %s does not answer yet: %s", config.address, error)
                 told = True
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), _RECONNECT_S)
-        else:
-            return client
+            await asyncio.wait((stopping,), timeout=_RECONNECT_S)
     return None
 
 
