@@ -24,6 +24,9 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Place:
     (place.source / "canary-large").write_bytes(b"changed" + (place.source / "canary-large").read_bytes())
     for number in range(4):
         (place.source / f"canary-new-{number}").write_bytes(b"%d" % number * 2_000)
+    with (place.source / "canary-ends-in-a-hole").open("wb") as file:
+        file.write(b"data")
+        file.truncate(4 * MIB)
     backup(place.repository, place.source, run_id="later")
     place.repository.rename(place.folder / "whole")
     return place
