@@ -2,7 +2,7 @@
 
 Without means: none is written in the course of a shard, packs are never sent off early for one, and no mark says how
 far a shard is being read. What is left is what any backup must do: packs, index, results. The ratios go to
-benchmarks/results/checkpoints.json and to the terminal.
+benchmarks/results/checkpoints/ and to the terminal.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from benchmarks.measure import Measured
 from benchmarks.places import warm
 
 _WORK: Final = PROJECT / "bench-work"
-_RESULT: Final = PROJECT / "benchmarks" / "results" / "checkpoints.json"
+_RESULT: Final = PROJECT / "benchmarks" / "results" / "checkpoints" / "ratios.json"
 
 
 class _Without(Library):
@@ -53,6 +53,7 @@ def main() -> int:
             found[name] = _compared(Path(folder) / name, trees.tree(name), arguments.runs)
             print(name, json.dumps(found[name]), flush=True)
     if arguments.scale == 1:
+        _RESULT.parent.mkdir(parents=True, exist_ok=True)
         _RESULT.write_text(json.dumps(found, indent=1) + "\n")
     return 0
 

@@ -29,9 +29,13 @@ class Verb(StrEnum):
 
 
 class Contender(ABC):
-    """One way to back up. Everything it does is done with the home behind `homes.link`."""
+    """One way to back up. Everything it does is done with the home behind `homes.link`.
+
+    timed: the verbs that it is measured with.
+    """
 
     name: str
+    timed: frozenset[Verb] = frozenset(Verb)
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / self.name
@@ -143,6 +147,20 @@ class Restic(CommandContender):
         }[verb]
 
 
+class ResticFlushed(Restic):
+    """restic, whose restores last until their files are on the disk: what Holdfast's do before it names a file."""
+
+    name = "restic-flushed"
+    timed = frozenset((Verb.RESTORE,))
+
+    def command(self, verb: Verb, path: Path) -> list[str]:
+        """See the base class."""
+        command = super().command(verb, path)
+        if verb is not Verb.RESTORE:
+            return command
+        return ["sh", "-c", 'target="$1"; shift; "$@" && sync -f "$target"', "sh", str(path), *command]
+
+
 class Borg(CommandContender):
     """Borg 1."""
 
@@ -242,9 +260,9 @@ class Kopia(CommandContender):
         return ["kopia", "snapshot", "verify", "--verify-files-percent=100"]
 
 
-PEERS: Final[tuple[type[CommandContender], ...]] = (Restic, Borg, Rustic, Kopia)
+PEERS: Final[tuple[type[CommandContender], ...]] = (Restic, ResticFlushed, Borg, Rustic, Kopia)
 
 
 def installed(peer: type[Contender]) -> bool:
     """Whether its program is on PATH."""
-    return shutil.which(peer.name) is not None
+    return shutil.which(peer.name.partition("-")[0]) is not None

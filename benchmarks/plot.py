@@ -13,6 +13,7 @@ _LEFT: Final = 170
 _WIDTH: Final = 560
 _LIMIT: Final = 2.0
 _COLOURS: Final = {
+    "restic-flushed": "#999999",
     "borg": "#c9a227",
     "rustic": "#b5651d",
     "kopia": "#7a9e7e",

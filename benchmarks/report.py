@@ -15,6 +15,7 @@ SIZE_TOLERANCE: Final = 0.02
 OURS: Final = "holdfast-"
 _COLUMNS: Final = (
     "restic",
+    "restic-flushed",
     "borg",
     "rustic",
     "kopia",

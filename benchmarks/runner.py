@@ -44,8 +44,8 @@ class Bench:
 
     def run(self, job: Job) -> JobResults:
         """One job, all rounds."""
-        tree = self._prepare(job)
-        able = list(self.contenders)
+        able = [contender for contender in self.contenders if job.verb in contender.timed]
+        tree = self._prepare(job, able)
         timed: dict[str, list[Measured]] = {contender.name: [] for contender in able}
         if job.timed:
             self._round(job, tree, able, "warm-up", watch=False)
@@ -71,10 +71,10 @@ class Bench:
             contender.close()
         shutil.rmtree(self.folder)
 
-    def _prepare(self, job: Job) -> Path:
+    def _prepare(self, job: Job, contenders: Sequence[Contender]) -> Path:
         self.say(f"{job.name}: building the tree")
         tree = self.data.tree(job.tree)
-        for contender in self.contenders:
+        for contender in contenders:
             if contender.name not in self._empty:
                 self._empty[contender.name] = home = contender.homes.new()
                 contender.homes.use(home)
