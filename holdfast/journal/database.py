@@ -44,7 +44,7 @@ class Database:
     """The journal's database. Thread-safe; cheap to make, nothing is opened before the first use."""
 
     def __init__(
-        self, url: str, *, password: Password | None = None, busy_timeout_s: float = BUSY_TIMEOUT_S
+        self, url: str | URL, *, password: Password | None = None, busy_timeout_s: float = BUSY_TIMEOUT_S
     ) -> None:
         """url: as SQLAlchemy writes them; SQLite ones need the absolute path of a file.
 
@@ -175,7 +175,7 @@ def _reason(error: SQLAlchemyError | OSError) -> str:
     return type(error).__name__
 
 
-def _parse(url: str) -> URL:
+def _parse(url: str | URL) -> URL:
     try:
         parsed = make_url(url)
     except ArgumentError:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
-from sqlalchemy import delete, or_, select
+from sqlalchemy import URL, delete, or_, select
 
 from holdfast.errors import JournalUnavailableError
 from holdfast.journal.chunks import clean_text, decode_lines, encode_chunks
@@ -34,7 +34,7 @@ class Journal:
     """The log of runs in one database. Thread-safe; several processes may use one at once."""
 
     def __init__(
-        self, url: str, *, password: Password | None = None, busy_timeout_s: float = BUSY_TIMEOUT_S
+        self, url: str | URL, *, password: Password | None = None, busy_timeout_s: float = BUSY_TIMEOUT_S
     ) -> None:
         """url: of the database, "sqlite:////folder/journal.db" or "postgresql://user@host/database".
 
@@ -45,7 +45,9 @@ class Journal:
     @classmethod
     def at(cls, path: Path) -> "Journal":
         """The journal in the SQLite file `path` (absolute)."""
-        return cls(f"sqlite:///{path}")
+        return cls(
+            URL.create("sqlite", database=str(path))
+        )  # as text, a "?" in the path would begin the options
 
     def record(self, run: RunRecord) -> None:
         """Write the run's record in place of the one that it may have.

@@ -155,6 +155,13 @@ def test_a_server_that_is_not_there(tmp_path: Path) -> None:
         Journal(f"postgresql://me@/journal?host={tmp_path}").runs()
 
 
+def test_a_path_is_no_url(tmp_path: Path) -> None:
+    path = tmp_path / "why?" / "50%20 # journal.db"
+    Journal.at(path).record(RUN)
+    assert path.exists()
+    assert [run.run_id for run in Journal.at(path).runs()] == [RUN.run_id]
+
+
 @pytest.mark.parametrize("url", ["no url", "mysql://me@host/journal", "sqlite:///relative.db"])
 def test_what_is_no_journal_is_refused(url: str) -> None:
     with pytest.raises(JournalUnavailableError):
