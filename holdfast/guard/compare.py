@@ -32,7 +32,8 @@ from holdfast.repository.snapshots import StoredSnapshot, list_snapshots
 from holdfast.source.change import is_unchanged
 from holdfast.source.filters import Filter
 from holdfast.source.spec import SourceSpec
-from holdfast.source.walk import EnterDirectory, Entry, Files, LeaveDirectory, Unreadable, Walker, join
+from holdfast.source.walk import EnterDirectory, Entry, Files, LeaveDirectory, Unreadable, Walker
+from holdfast.source.ways import join
 from holdfast.storage.local import LocalStorage
 
 MAX_SAMPLES: Final = 2_000

@@ -18,7 +18,6 @@ import contextlib
 import os
 import queue
 import threading
-from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final, Self
 
@@ -36,10 +35,7 @@ _COINS: Final = 4096
 
 
 class Packer:
-    """Fills and stores packs of one blob type. Single producer; use as a context manager.
-
-    `on_stored` is called in the storing thread with each durable pack.
-    """
+    """Fills and stores packs of one blob type. Single producer; use as a context manager."""
 
     def __init__(
         self,
@@ -48,13 +44,11 @@ class Packer:
         *,
         compression: Compression,
         pack_size_bytes: int = DEFAULT_PACK_SIZE_BYTES,
-        on_stored: Callable[[IndexPack], None] | None = None,
     ) -> None:
         self._repository = repository
         self._type = blob_type
         self._encoder = BlobEncoder(repository.key, compression, repository.version)
         self._pack_size_bytes = pack_size_bytes
-        self._on_stored = on_stored
         self._free: queue.SimpleQueue[PackBuffer] = queue.SimpleQueue()
         self._to_make = _BUFFERS
         self._open: list[_OpenPack | None] = [None] * _OPEN_PACKS
@@ -159,8 +153,6 @@ class Packer:
             self._repository.storage.put(pack_name(finished.id), finished.data)
             with self._lock:
                 self._stored.append(finished.pack)
-            if self._on_stored is not None:
-                self._on_stored(finished.pack)
         finally:
             buffer.reset()
             self._free.put(buffer)

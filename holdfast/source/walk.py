@@ -26,6 +26,7 @@ from holdfast.source.metadata import MetadataReader
 from holdfast.source.roots import BELOW_FLAGS, SourceRoots
 from holdfast.source.spec import SourceSpec
 from holdfast.source.trouble import explain
+from holdfast.source.ways import Way, chain_of, join, ways
 
 MAX_OPEN_DIRECTORIES: Final = 32
 MAX_RUN_FILES: Final = 512
@@ -109,14 +110,6 @@ class _Level:
     after: bytes = b""
 
 
-@dataclass(slots=True)
-class _Way:
-    """The tree of directories above the roots. is_root: the walk begins here."""
-
-    children: dict[bytes, "_Way"]
-    is_root: bool = False
-
-
 class Walker:
     """Walks a source once. Iterate over it, at most once; `cursor` may be asked for after any event.
 
@@ -135,7 +128,7 @@ class Walker:
         self._metadata = MetadataReader(with_atime=spec.with_atime)
         self._roots = SourceRoots(spec.roots)
         self._skip = skip
-        self._way = _ways(spec.roots)
+        self._way = ways(spec.roots)
         self._start = cursor
         self._levels: list[_Level] = []
 
@@ -202,7 +195,7 @@ class Walker:
         name = level.names.pop()
         level.after = name
         path = join(level.path, name)
-        way = None if level.inside else self._lookup(path)
+        way = None if level.inside else self._way.lookup(path)
         if way is None and self._filter.excludes(path):
             return
         try:
@@ -235,7 +228,7 @@ class Walker:
         if names:
             yield Files(level.path, directory, names, stats)
 
-    def _visit(self, level: _Level, name: bytes, path: bytes, way: _Way | None) -> Iterator[WalkEvent]:
+    def _visit(self, level: _Level, name: bytes, path: bytes, way: Way | None) -> Iterator[WalkEvent]:
         if way is not None and not way.is_root:
             yield from self._enter_ancestor(way, name, path)
             return
@@ -251,15 +244,15 @@ class Walker:
             else:
                 yield Entry(level.path, name, stat, directory)
 
-    def _enter_ancestor(self, way: _Way, name: bytes, path: bytes) -> Iterator[WalkEvent]:
+    def _enter_ancestor(self, way: Way, name: bytes, path: bytes) -> Iterator[WalkEvent]:
         """A directory above a root: links on the way to a root are followed, as the system does."""
         stat = os.stat(path)
         node = self._metadata.directory_node(path, name, stat)
-        self._levels.append(_Level(path, _descending(way.children), stat.st_dev, inside=False))
+        self._levels.append(_Level(path, way.names(), stat.st_dev, inside=False))
         yield EnterDirectory(path, name, node)
 
     def _enter(
-        self, level: _Level, name: bytes, path: bytes, stat: os.stat_result, way: _Way | None
+        self, level: _Level, name: bytes, path: bytes, stat: os.stat_result, way: Way | None
     ) -> Iterator[WalkEvent]:
         if (stat.st_dev, stat.st_ino) in self._skip:
             return
@@ -276,10 +269,10 @@ class Walker:
         if problem is not None:
             yield problem
 
-    def _open_level(self, path: bytes, way: _Way | None, after: bytes) -> tuple[_Level, Unreadable | None]:
+    def _open_level(self, path: bytes, way: Way | None, after: bytes) -> tuple[_Level, Unreadable | None]:
         """A directory ready to be walked from the name after `after`; where it cannot be read, an empty one and why."""
         if way is not None and not way.is_root:
-            names = _descending(way.children)
+            names = way.names()
             return _Level(path, _remaining(names, after), 0, inside=False, after=after), None
         level = _Level(path, [], 0, inside=True, after=after)
         try:
@@ -301,12 +294,12 @@ class Walker:
             place = msgspec.msgpack.decode(cursor, type=_Cursor)
         except msgspec.MsgspecError as error:
             raise CorruptFileError(f"the walk's cursor cannot be read: {error}") from error
-        chain = _chain(place.directory)
+        chain = chain_of(place.directory)
         device = 0
         for depth, path in enumerate(chain):
             innermost = depth == len(chain) - 1
             after = place.after if innermost else chain[depth + 1].rpartition(b"/")[2]
-            level, problem = self._open_level(path, self._lookup(path), after)
+            level, problem = self._open_level(path, self._way.lookup(path), after)
             if self._is_root(path) or not device:
                 device = level.device
             level.device = device
@@ -349,16 +342,8 @@ class Walker:
                 _close(above)
         _close(left)
 
-    def _lookup(self, path: bytes) -> _Way | None:
-        """The place of a path on the way to the roots, or None below and beside them."""
-        way: _Way | None = self._way
-        for part in path.split(b"/"):
-            if part:
-                way = None if way is None or way.is_root else way.children.get(part)
-        return way
-
     def _is_root(self, path: bytes) -> bool:
-        way = self._lookup(path)
+        way = self._way.lookup(path)
         return way is not None and way.is_root
 
 
@@ -368,38 +353,6 @@ def _is_empty_directory(path: bytes) -> bool:
             return next(entries, None) is None
     except OSError:
         return False  # no directory, or one whose error the walk tells
-
-
-def join(directory: bytes, name: bytes) -> bytes:
-    """The absolute path of `name` in an absolute directory."""
-    return directory + name if directory.endswith(b"/") else directory + b"/" + name
-
-
-def _ways(roots: tuple[bytes, ...]) -> _Way:
-    """The tree of ways to the roots. A root inside another one is part of it."""
-    top = _Way({})
-    for root in sorted(roots, key=len):
-        way = top
-        for part in root.split(b"/"):
-            if part and not way.is_root:
-                way = way.children.setdefault(part, _Way({}))
-        if not way.is_root:
-            way.is_root = True
-            way.children.clear()
-    return top
-
-
-def _chain(path: bytes) -> list[bytes]:
-    """The root, and each directory down to `path`."""
-    chain = [b"/"]
-    for part in path.split(b"/"):
-        if part:
-            chain.append(join(chain[-1], part))
-    return chain
-
-
-def _descending(names: dict[bytes, _Way]) -> list[bytes]:
-    return sorted(names, reverse=True)
 
 
 def _remaining(names: list[bytes], after: bytes) -> list[bytes]:
