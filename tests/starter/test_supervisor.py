@@ -4,16 +4,19 @@ import asyncio
 import dataclasses
 import os
 import signal
+import socket
 from pathlib import Path
 
 import psutil
 import pytest
 
+from contracts.worker import WorkerConfig
 from starter.launching import expecting_run
 from starter.ownership import ServiceNote, registered_service
 from starter.processes import Backoff
 from starter.supervisor import Crew, at, running_workers
 from tests.support.commands import CANARY, Home, children, is_alive, until
+from tests.support.service import start_worker
 
 NOBODY = "127.0.0.1:9"
 
@@ -49,6 +52,19 @@ async def test_a_killed_loader_is_started_again(crew: Crew) -> None:
         await until(lambda: len(set(children()["worker"]) - {loader}) == 2)
         await until(lambda: not is_alive(loader))
     assert children()["worker"] == []
+
+
+def test_a_worker_that_is_told_to_stop_while_it_connects_ends_by_itself(tmp_path: Path) -> None:
+    """Its server takes the connection and says nothing. Ended by its alarm, it would have that signal's code."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        config = WorkerConfig(
+            address=f"127.0.0.1:{silent.getsockname()[1]}", state_dir=str(tmp_path), queues=("queue",)
+        )
+        worker = start_worker(config, log=tmp_path / "worker.log")
+        connection, _ = silent.accept()
+        with connection:
+            worker.send_signal(signal.SIGTERM)
+            assert worker.wait(60) == 0
 
 
 async def test_workers_that_are_not_needed_any_more_end(crew: Crew) -> None:
