@@ -5,8 +5,9 @@ Run by hand, `python worker.py --settings FILE` starts the supervisor with its w
 them and a --pids-fd, this process only loads the program, forks a worker for each, and ends (starter/forking.py).
 
 Each process polls, for each of its queues, twice: the queue itself, for workflows and light activities, and the copy
-queue beside it, for one byte-moving activity at a time. SIGTERM ends it gracefully: what runs is cancelled after the
-grace that the settings give, checkpoints stand, and others take over at once.
+queue beside it, for activities that move bytes, of which one computes at a time (activities/turns.py). SIGTERM ends it
+gracefully: what runs is cancelled after the grace that the settings give, checkpoints stand, and others take over at
+once.
 """
 
 # ruff: noqa: E402
@@ -34,7 +35,7 @@ from typing import Final
 from temporalio.client import Client
 from temporalio.runtime import Runtime, TelemetryConfig
 from temporalio.service import RPCError
-from temporalio.worker import Worker
+from temporalio.worker import FixedSizeSlotSupplier, Worker, WorkerTuner
 
 from activities.backup import BackupActivities
 from activities.drill import DrillActivities
@@ -46,6 +47,7 @@ from activities.recorder import Recorder
 from activities.restore import RestoreActivities
 from activities.services import Services
 from activities.system import SystemActivities
+from activities.turns import AT_ONCE, TurnContext, Turns
 from activities.verify import VerifyActivities
 from contracts.common import copy_queue
 from contracts.worker import ENCRYPTION_KEYS, WorkerConfig, WorkerConfigError
@@ -65,7 +67,6 @@ from workflows.catalogue import WORKFLOWS, workflow_runner
 from workflows.registration import ensure_search_attributes
 
 LIGHT_SLOTS: Final = 4
-COPY_SLOTS: Final = 1
 _BUILD: Final = f"holdfast {__version__}"
 """What made a worker. Temporal's own way to tell is to hash the code of all modules, at every start."""
 _GC_THRESHOLD: Final = 50_000
@@ -219,19 +220,31 @@ def build_workers(
             graceful_shutdown_timeout=grace,
             interceptors=[LogContext()],
         )
+        turns = Turns()
         copying = Worker(
             client,
             task_queue=copy_queue(queue),
             activities=[function for kind in kinds for function in kind.copying()],
             build_id=_BUILD,
-            max_concurrent_activities=COPY_SLOTS,
+            tuner=_copying_slots(turns),
             max_heartbeat_throttle_interval=throttle,
             default_heartbeat_throttle_interval=throttle,
             graceful_shutdown_timeout=grace,
-            interceptors=[LogContext()],
+            interceptors=[LogContext(), TurnContext(turns)],
         )
         workers += [light, copying]
     return workers
+
+
+def _copying_slots(turns: Turns) -> WorkerTuner:
+    """A tuner always has suppliers for all kinds of work; a copying worker polls for activities only."""
+    unused = FixedSizeSlotSupplier(1)
+    return WorkerTuner.create_composite(
+        workflow_supplier=unused,
+        activity_supplier=turns,
+        local_activity_supplier=unused,
+        nexus_supplier=unused,
+    )
 
 
 async def poll_until(stop: asyncio.Event, workers: Sequence[Worker]) -> None:
@@ -249,7 +262,7 @@ async def poll_until(stop: asyncio.Event, workers: Sequence[Worker]) -> None:
 
 
 def _threads(queues: Sequence[str]) -> int:
-    return (LIGHT_SLOTS + COPY_SLOTS) * len(queues)
+    return (LIGHT_SLOTS + AT_ONCE) * len(queues)
 
 
 async def _connect(config: WorkerConfig, settings: Settings, stop: asyncio.Event) -> Client | None:

@@ -27,6 +27,7 @@ def opened(opening: RunOpening, *, host: str, tell: bool) -> BackupOpened:
         finished_snapshot="" if opening.finished is None else to_hex(opening.finished),
         started_ns=opening.started_ns,
         tell=tell,
+        both_ends=True,
     )
 
 

@@ -11,6 +11,7 @@ from activities.calls import EngineCall, engine_call
 from activities.hooks import hook_refs
 from activities.pacing import pace_of
 from activities.services import Services
+from activities.turns import hand_on_turn
 from contracts import names
 from contracts.backup import (
     BackupOpened,
@@ -79,7 +80,14 @@ class BackupActivities:
 
             pace = pace_of(message.throttle)
             stored = await store_shard(
-                session, _key(message.run), spec, message.shard, report, pace, self._services.claims
+                session,
+                _key(message.run),
+                spec,
+                message.shard,
+                report,
+                pace=pace,
+                claims=self._services.claims,
+                on_read=hand_on_turn,
             )
             return answers.shard_stored(message.shard, stored)
 

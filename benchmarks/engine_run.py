@@ -23,7 +23,7 @@ import msgspec
 
 from benchmarks.contenders import Verb
 from benchmarks.measure import Measured
-from holdfast.backup.checkpoints import ShardCheckpoints
+from holdfast.backup.announcing import Announcer
 from holdfast.backup.claims import ClaimTable
 from holdfast.backup.closing import close_run
 from holdfast.backup.commit import commit_run
@@ -207,6 +207,10 @@ def _nothing(*_: object) -> None:
     """Nobody watches."""
 
 
+async def _nothing_to_wait_for(*_: object) -> None:
+    """Nobody is told."""
+
+
 def _cpu_s() -> float:
     both = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(usage.ru_utime + usage.ru_stime for usage in both)
@@ -214,8 +218,11 @@ def _cpu_s() -> float:
 
 def _leave_out_checkpoints() -> None:
     """Never one in the course of a shard, and no mark of how far it is being read; for benchmarks.checkpoints."""
-    for owner, method in ((ShardState, "checkpoint_if_due"), (ShardCheckpoints, "announce")):
-        setattr(owner, method, _nothing)
+    for owner, method, left_out in (
+        (ShardState, "checkpoint_if_due", _nothing),
+        (Announcer, "announce", _nothing_to_wait_for),
+    ):
+        setattr(owner, method, left_out)
 
 
 if __name__ == "__main__":

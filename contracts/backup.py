@@ -94,8 +94,8 @@ class BackupProgress:
     """What a backup carries over continue-as-new: small, and enough to go on.
 
     started_ns: the run's time, which its snapshot gets. begun_ns: when this workflow began; later than started_ns
-    when it resumes a run. hooks_begun, hooks_over: of the source's hooks, those before and those after; hooks: how
-    they ended.
+    when it resumes a run. shards_waiting: planned and not begun, see workflows/both_ends.py. hooks_begun, hooks_over:
+    of the source's hooks, those before and those after; hooks: how they ended.
     """
 
     run_id: str
@@ -107,6 +107,7 @@ class BackupProgress:
     selection_complete: bool = False
     shards_planned: int = 0
     shards_started: int = 0
+    shards_waiting: tuple[tuple[int, int], ...] = ()
     shards_done: int = 0
     selected: SelectionTotals = field(default_factory=SelectionTotals)
     stored: StoredTotals = field(default_factory=StoredTotals)
@@ -131,7 +132,8 @@ class BackupOpened:
 
     finished_snapshot: set when an earlier attempt of this very run already wrote its snapshot. started_ns: as decided
     when the run was opened first; 0 means the one that was asked for. tell: somebody wants to know how the run ends.
-    before, after: the source's hooks.
+    before, after: the source's hooks. both_ends: shards are taken from both ends of the plan; runs that began before
+    that was so take them in a row.
     """
 
     strategy: Strategy
@@ -144,6 +146,7 @@ class BackupOpened:
     tell: bool = False
     before: tuple[HookRef, ...] = ()
     after: tuple[HookRef, ...] = ()
+    both_ends: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -53,6 +53,7 @@ from contracts.common import (
 )
 from contracts.notify import NotifyInput
 from workflows.attributes import show_run
+from workflows.both_ends import take, with_page
 from workflows.control import RunControl, SteeredWorkflow
 from workflows.details import control_notes, pace_of, render
 from workflows.failures import failure_of
@@ -264,15 +265,27 @@ class BackupWorkflow(SteeredWorkflow):
         if not self._selecting and not self._progress.selection_complete:
             self._selecting = True
             return self._select_page()
-        if (
-            self._storing < (self._control.window or self._request.policy.window)
-            and self._progress.shards_started < self._progress.shards_planned
-        ):
-            shard = self._progress.shards_started
-            self._progress = replace(self._progress, shards_started=shard + 1)
-            self._storing += 1
-            return self._store_planned(shard)
-        return None
+        if self._storing >= (self._control.window or self._request.policy.window):
+            return None
+        shard = self._next_shard()
+        if shard is None:
+            return None
+        self._storing += 1
+        return self._store_planned(shard)
+
+    def _next_shard(self) -> int | None:
+        started, opened = self._progress.shards_started, self._progress.opened
+        if opened is not None and opened.both_ends:
+            taken = take(self._progress.shards_waiting, started)
+            if taken is None:
+                return None
+            shard, waiting = taken
+        elif started < self._progress.shards_planned:
+            shard, waiting = started, ()
+        else:
+            return None
+        self._progress = replace(self._progress, shards_started=started + 1, shards_waiting=waiting)
+        return shard
 
     async def _select_page(self) -> None:
         page = self._progress.pages_done
@@ -284,11 +297,13 @@ class BackupWorkflow(SteeredWorkflow):
             f"select page {page}",
         )
         self._selecting = False
+        planned = self._progress.shards_planned
         self._progress = replace(
             self._progress,
             pages_done=page + 1,
             selection_complete=selected.last,
-            shards_planned=self._progress.shards_planned + selected.shards,
+            shards_planned=planned + selected.shards,
+            shards_waiting=with_page(self._progress.shards_waiting, planned, selected.shards),
             selected=self._progress.selected.plus(selected.totals),
         )
         self._enter(Phase.EXECUTE if selected.last else Phase.SELECT)
@@ -362,6 +377,7 @@ class BackupWorkflow(SteeredWorkflow):
             selection_complete=False,
             shards_planned=0,
             shards_started=0,
+            shards_waiting=(),
             shards_done=0,
             selected=SelectionTotals(),
         )

@@ -5,22 +5,18 @@ Each attempt first claims an *epoch*, a number higher than that of every attempt
 when a cancelled run is resumed.
 
     1. claim an epoch, and go on from the newest checkpoint of the newest epoch;
-    2. before bytes are read, the mark says how far this attempt may read;
+    2. before bytes are read, the mark says how far this attempt may read (backup/announcing.py moves it ahead);
     3. after packs became durable, a checkpoint says where the next attempt may go on;
     4. an attempt that sees a mark of a later epoch has been replaced: it stops (FencedError) and deletes nothing.
 
 What an attempt read behind its last checkpoint is known only as "up to its mark", so `bytes_reread` is an upper
-bound, exact to MARK_BYTES.
+bound, exact to announcing.MARK_BYTES.
 """
-
-from typing import Final
 
 from holdfast.backup.documents import Checkpoint, Mark, RunKey
 from holdfast.errors import FencedError
 from holdfast.repository.documents import encode, load
 from holdfast.repository.workspace import Workspace
-
-MARK_BYTES: Final = 32 * 1024 * 1024
 
 
 class ShardCheckpoints:
@@ -42,26 +38,30 @@ class ShardCheckpoints:
         checkpoint = None if newest is None else load(self._workspace, newest, Checkpoint)
         self._start = self._marked = 0 if checkpoint is None else checkpoint.position
         epoch = max(self._epochs(), default=-1) + 1
-        while not self._workspace.put_new(self._mark_name(epoch), self._mark()):
+        while not self._workspace.put_new(self._mark_name(epoch), self._mark(self._marked)):
             epoch += 1
         self._epoch = epoch
         return checkpoint
 
     def reject(self) -> None:
         """The checkpoint named packs that are gone: this attempt begins at the start after all."""
-        self._start = self._marked = 0
-        self._workspace.put(self._mark_name(self._epoch), self._mark())
+        self._start = 0
+        self.mark(0)
 
     @property
     def is_first_attempt(self) -> bool:
         """Whether nobody has begun this shard before. Valid after `claim`."""
         return self._epoch == 0
 
-    def announce(self, position: int, end: int) -> None:
-        """Say, before reading up to `position`, that it may happen; in steps of MARK_BYTES, at most to `end`."""
-        if position > self._marked:
-            self._marked = max(position, min(position + MARK_BYTES, end))
-            self._workspace.put(self._mark_name(self._epoch), self._mark())
+    @property
+    def marked(self) -> int:
+        """Up to where the mark that stands says that this attempt may read."""
+        return self._marked
+
+    def mark(self, position: int) -> None:
+        """Say, before it happens, that this attempt may read up to `position`."""
+        self._workspace.put(self._mark_name(self._epoch), self._mark(position))
+        self._marked = position
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Make a checkpoint durable, then drop this attempt's earlier ones.
@@ -102,8 +102,8 @@ class ShardCheckpoints:
         for name in self._checkpoint_names():
             self._workspace.remove(name)
 
-    def _mark(self) -> bytes:
-        return encode(Mark(start=self._start, position=self._marked))
+    def _mark(self, position: int) -> bytes:
+        return encode(Mark(start=self._start, position=position))
 
     def _mark_name(self, epoch: int) -> str:
         return self._key.shard(self._shard, f"mark-{epoch:06d}")

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
+from holdfast.backup.announcing import Announcer
 from holdfast.backup.blocks import BlockStream
 from holdfast.backup.checkpoints import ShardCheckpoints
 from holdfast.backup.claims import ClaimTable
@@ -67,12 +68,15 @@ async def store_shard(
     spec: SourceSpec,
     shard: int,
     on_progress: OnProgress,
+    *,
     pace: Pace | None = None,
     claims: ClaimTable | None = None,
+    on_read: Callable[[], None] | None = None,
 ) -> ShardResult:
     """Store one shard; the result that stands.
 
     pace: how fast the source may be read, None for no limit. claims: what the shards under way tell each other.
+    on_read: called when all is read, and what is left is to wait until it is durable.
 
     Raises:
         RunStateError: the plan of the shard is gone.
@@ -87,7 +91,7 @@ async def store_shard(
     async with session.holding() as held:
         await asyncio.to_thread(held.refresh)
         attempt = ShardAttempt(held, key, spec, shard, plan, on_progress, pace, claims)
-        return await attempt.run()
+        return await attempt.run(on_read)
 
 
 def _load_plan(workspace: Workspace, key: RunKey, shard: int) -> ShardPlan:
@@ -122,12 +126,14 @@ class ShardAttempt:
         self._on_progress = on_progress
         self._pace = pace
         self._checkpoints = ShardCheckpoints(self._workspace, key, shard)
+        self._announcer = Announcer(self._checkpoints, plan.bytes_to_read)
         self._claims = None if claims is None else claims.of_shard(held.repository.id, key.run_id, shard)
         self._metadata = MetadataReader(with_atime=spec.with_atime)
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="shard")
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="read")
 
-    async def run(self) -> ShardResult:
+    async def run(self, on_read: Callable[[], None] | None) -> ShardResult:
+        """Store the shard; see `store_shard`."""
         repository = self._held.repository
         try:
             checkpoint = await self._compute(self._take_over)
@@ -146,20 +152,27 @@ class ShardAttempt:
                 state = ShardState(packer, self._checkpoints, checkpoint, sink.borrowed)
                 sink.knows({blob.id for pack in state.pending for blob in pack.blobs})
                 try:
-                    if self._spec.command:
-                        await self._read_command(state, sink)
-                    else:
-                        await self._read_all(state, sink, directories)
-                    await self._hold_back(
-                        0
-                    )  # the next shard begins anew: what the last piece is worth, it waits here
+                    await self._read(state, sink, directories)
                 except asyncio.CancelledError:
                     await self._stop(state)
                     raise
+                if on_read is not None:
+                    on_read()
                 return await self._compute(self._finish, state, packer)
         finally:
             self._executor.shutdown(wait=False)
             self._reader.shutdown(wait=False)
+
+    async def _read(self, state: ShardState, sink: BlobSink, directories: SourceDirectories) -> None:
+        try:
+            if self._spec.command:
+                await self._read_command(state, sink)
+            else:
+                await self._read_all(state, sink, directories)
+        finally:
+            await self._announcer.settle()
+        # The next shard begins anew: what the last piece is worth, it waits here.
+        await self._hold_back(0)
 
     async def _read_all(self, state: ShardState, sink: BlobSink, directories: SourceDirectories) -> None:
         small, stream = SmallFileReader(sink, self._metadata), BlockStream(self._reader)
@@ -170,7 +183,7 @@ class ShardAttempt:
             directories,
             stream,
             self._compute,
-            self._announce,
+            self._announcer.announce,
             self._hold_back,
         )
         files = self._plan.files
@@ -178,7 +191,7 @@ class ShardAttempt:
             batch = _batch(files, done, self._piece_bytes(BATCH_BYTES))
             if batch:
                 size = sum(file.size for file in batch)
-                await self._announce(state.position + size)
+                await self._announcer.announce(state.position + size)
                 await self._hold_back(size)
                 read_whole = await self._compute(self._read_batch, small, state, directories, batch)
                 if not read_whole:
@@ -223,9 +236,6 @@ class ShardAttempt:
 
     def _progressed(self, state: ShardState) -> Callable[[], None]:
         return lambda: self._on_progress(len(state.outcomes), state.position)
-
-    async def _announce(self, position: int) -> None:
-        await asyncio.to_thread(self._checkpoints.announce, position, self._plan.bytes_to_read)
 
     async def _hold_back(self, count: int) -> None:
         """Wait until so many bytes are due."""

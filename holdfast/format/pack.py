@@ -13,6 +13,7 @@ import zstandard
 from typing_extensions import Buffer
 
 from holdfast.buffers import BUFFERS
+from holdfast.chunker import MAX_CHUNK_BYTES
 from holdfast.crypto.sealing import OVERHEAD_BYTES, MasterKey, Sealer
 from holdfast.errors import CorruptFileError
 from holdfast.format.index import BlobEntry, BlobType, IndexPack
@@ -33,7 +34,8 @@ _VERSION_WITH_COMPRESSION: Final = 2
 _AUTO_LEVEL: Final = 2
 """What stores as much as restic's default does: docs/adr/0014-compression-levels.md."""
 _MAX_LEVEL: Final = 11
-_SPARE_BYTES: Final = 1024 * 1024
+_SPARE_BYTES: Final = MAX_CHUNK_BYTES + 1024 * 1024
+"""Room for the blob that fills a pack, and for the header. Memory that is never written to costs nothing."""
 
 
 Plaintext = bytes | bytearray | memoryview

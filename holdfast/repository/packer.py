@@ -1,8 +1,9 @@
 """The packer: takes blobs, fills packs, stores them behind the caller's back, and knows what is durable.
 
-One thread adds blobs; one other thread finishes and stores packs. Blobs get ascending sequence numbers. The
-*frontier* is the lowest number that is not yet durable: every blob below it lies in a stored pack. A checkpoint
-written for a position whose last blob is below the frontier speaks only of durable bytes (invariant 3).
+One thread adds blobs; others finish and store packs, which is hashing and waiting for the disk by turns. Blobs get
+ascending sequence numbers. The *frontier* is the lowest number that is not yet durable: every blob below it lies in a
+stored pack. A checkpoint written for a position whose last blob is below the frontier speaks only of durable bytes
+(invariant 3).
 
 Crash scenario, in the order of the steps:
     1. a blob is added to an open pack: it exists in memory only, the frontier stays below it;
@@ -29,7 +30,8 @@ from holdfast.repository.repository import Repository
 
 DEFAULT_PACK_SIZE_BYTES: Final = 16 * 1024 * 1024
 _OPEN_PACKS: Final = 2
-_BUFFERS: Final = _OPEN_PACKS + 2
+_WRITERS: Final = 2
+_BUFFERS: Final = _OPEN_PACKS + _WRITERS + 1
 _COINS: Final = 4096
 """Random bytes drawn at a time: a system call for each blob would cost more than its hash."""
 
@@ -52,7 +54,7 @@ class Packer:
         self._free: queue.SimpleQueue[PackBuffer] = queue.SimpleQueue()
         self._to_make = _BUFFERS
         self._open: list[_OpenPack | None] = [None] * _OPEN_PACKS
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="pack-writer")
+        self._pool = ThreadPoolExecutor(_WRITERS, thread_name_prefix="pack-writer")
         self._in_flight: list[tuple[int, Future[None]]] = []
         self._lock = threading.Lock()
         self._stored: list[IndexPack] = []

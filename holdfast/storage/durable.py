@@ -11,11 +11,16 @@ The order in which a file comes into being, with what a crash in between leaves:
 An fsync that fails may have dropped the dirty pages and cleared the error, so that a second one on the same file
 would succeed without the bytes being on the disk (Linux before 4.13, some file systems after). Therefore a failed
 fsync always leads to a new temporary file, whose bytes are written again.
+
+Large files go around the system's cache where the file system permits that: nobody reads them soon, what others read
+stays in the cache, and copying into it would cost more processor time than hashing. See
+docs/adr/0024-packs-past-the-cache.md.
 """
 
 import contextlib
 import ctypes
 import errno
+import fcntl
 import os
 import secrets
 from collections.abc import Sequence
@@ -24,6 +29,10 @@ from typing import Final
 TEMPORARY_PREFIX: Final = ".holdfast-tmp-"
 _FLUSH_NOT_SUPPORTED: Final = frozenset({errno.EINVAL, errno.ENOTSUP})
 _NO_HARD_LINKS: Final = frozenset({errno.EPERM, errno.ENOTSUP, errno.ENOSYS})
+_ALLOCATION_NOT_SUPPORTED: Final = frozenset({errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.ENODEV})
+_LARGE_BYTES: Final = 1024 * 1024
+_BLOCK_BYTES: Final = 4096
+"""A multiple of every disk's block size."""
 _AT_FDCWD: Final = -100
 _RENAME_NOREPLACE: Final = 1
 
@@ -34,8 +43,9 @@ def write_temporary(directory: str, parts: Sequence[memoryview], mode: int) -> s
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         try:
+            _allocate(descriptor, sum(part.nbytes for part in parts))
             for part in parts:
-                _write_all(descriptor, part)
+                _write(descriptor, part)
             _set_mode(descriptor, mode)
             _flush(descriptor)
         finally:
@@ -108,6 +118,47 @@ def _rename_no_replace(source: str, target: str) -> None:
     if result != 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number), target)
+
+
+def _allocate(descriptor: int, size: int) -> None:
+    """Have the file system choose the blocks of a large file at once, where it can."""
+    if size < _LARGE_BYTES:
+        return
+    try:
+        os.posix_fallocate(descriptor, 0, size)
+    except OSError as error:
+        if error.errno not in _ALLOCATION_NOT_SUPPORTED:
+            raise
+
+
+def _write(descriptor: int, part: memoryview) -> None:
+    """Write a part: what is large and fills blocks past the cache, the rest (or all, if that is refused) as usual."""
+    done = (
+        _write_directly(descriptor, part[: len(part) - len(part) % _BLOCK_BYTES])
+        if len(part) >= _LARGE_BYTES
+        else 0
+    )
+    _write_all(descriptor, part[done:])
+
+
+def _write_directly(descriptor: int, blocks: memoryview) -> int:
+    """Write whole blocks with O_DIRECT; how many bytes of them were written before it was refused.
+
+    It is refused by file systems that do not know it, for memory that does not begin at a block's boundary, and when
+    an earlier part has ended within a block.
+    """
+    flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
+    done = 0
+    try:
+        fcntl.fcntl(descriptor, fcntl.F_SETFL, flags | os.O_DIRECT)
+        while done < len(blocks):
+            done += os.write(descriptor, blocks[done:])
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+    finally:
+        fcntl.fcntl(descriptor, fcntl.F_SETFL, flags)
+    return done
 
 
 def _write_all(descriptor: int, part: memoryview) -> None:

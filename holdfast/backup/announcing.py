@@ -1,0 +1,52 @@
+"""Keeps the mark of a shard ahead of its reading, so that the reading hardly ever waits for it.
+
+                 read so far        announced                 mark
+    |-----------------|-----------------|----------------------|
+                                        └ less than half of MARK_BYTES: the next mark is being written
+
+The mark is durable before a byte behind it is read; it is moved while there is still room before it.
+"""
+
+import asyncio
+from typing import Final
+
+from holdfast.backup.checkpoints import ShardCheckpoints
+
+MARK_BYTES: Final = 32 * 1024 * 1024
+_ROOM_BYTES: Final = MARK_BYTES // 2
+
+
+class Announcer:
+    """Announces the reading of one attempt at one shard. One reader uses it, on the event loop."""
+
+    def __init__(self, checkpoints: ShardCheckpoints, end: int) -> None:
+        """end: how far the plan says that there is something to read."""
+        self._checkpoints = checkpoints
+        self._end = end
+        self._moving: asyncio.Future[None] | None = None
+
+    async def announce(self, position: int) -> None:
+        """Return once the mark allows to read up to `position`.
+
+        Raises:
+            StorageUnavailableError, StorageFullError, StorageDeniedError: the mark cannot be moved.
+        """
+        while position > self._checkpoints.marked:
+            await self._move(position)
+            await self.settle()
+        if self._checkpoints.marked < min(position + _ROOM_BYTES, self._end):
+            await self._move(position)
+
+    async def settle(self) -> None:
+        """Wait until nothing is under way."""
+        moving, self._moving = self._moving, None
+        if moving is not None:
+            await moving
+
+    async def _move(self, position: int) -> None:
+        """Begin to move the mark, unless that is under way."""
+        if self._moving is not None and self._moving.done():
+            await self.settle()
+        if self._moving is None:
+            ahead = max(position, min(position + MARK_BYTES, self._end))
+            self._moving = asyncio.ensure_future(asyncio.to_thread(self._checkpoints.mark, ahead))
