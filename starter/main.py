@@ -61,7 +61,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code. Without `argv` it is this process's, which ends here."""
     if argv is not None:
         return _run(argv)
-    gc.set_threshold(_GC_THRESHOLD)  # modules make hundreds of thousands of objects that stay
+    gc.disable()  # while modules load: they make hundreds of thousands of objects that stay
+    gc.set_threshold(_GC_THRESHOLD)
     code = _run(sys.argv[1:])
     if "temporalio" in sys.modules:
         from starter.processes import end_process  # noqa: PLC0415 - loaded by now
@@ -73,7 +74,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(argv: Sequence[str]) -> int:
     arguments = list(argv)
     try:
-        code = build(arguments)(arguments or ["--help"], prog_name="holdfast", standalone_mode=False)
+        application = build(arguments)
+        if not gc.isenabled():
+            gc.freeze()
+            gc.enable()
+        code = application(arguments or ["--help"], prog_name="holdfast", standalone_mode=False)
         return code if isinstance(code, int) else EXIT_COMPLETE
     except (HoldfastError, typer.TyperException, typer.Abort, KeyboardInterrupt, OSError) as error:
         if os.environ.get(_DEBUG_VARIABLE):
