@@ -18,7 +18,6 @@ gc.disable()  # while modules load: they make hundreds of thousands of objects t
 
 import argparse
 import asyncio
-import ctypes
 import logging
 import math
 import os
@@ -53,7 +52,7 @@ from contracts.common import copy_queue
 from contracts.worker import ENCRYPTION_KEYS, WorkerConfig, WorkerConfigError
 from holdfast import __version__
 from holdfast.backup.claims import ClaimTable
-from holdfast.errors import EXIT_FAILED, HoldfastError
+from holdfast.errors import EXIT_COMPLETE, EXIT_FAILED, HoldfastError
 from holdfast.repository.shared_keys import SharedKeys
 from holdfast.settings.load import load_settings
 from holdfast.settings.model import Settings, WorkerSettings
@@ -61,7 +60,7 @@ from holdfast.settings.passwords import PasswordBook
 from starter.forking import fork_workers
 from starter.journaling import open_journal
 from starter.logging import configure_logging
-from starter.processes import end_process
+from starter.processes import end_process, end_with
 from transport.client import open_client, read_credentials
 from workflows.catalogue import WORKFLOWS, workflow_runner
 from workflows.registration import ensure_search_attributes
@@ -73,7 +72,6 @@ _GC_THRESHOLD: Final = 50_000
 _REST_EVERY_S: Final = 5.0
 _RECONNECT_S: Final = 0.5
 _AFTER_GRACE_S: Final = 10
-_PR_SET_PDEATHSIG: Final = 1
 _LOG: Final = logging.getLogger("holdfast.worker")
 
 
@@ -90,9 +88,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if not arguments.config_fd:
             return _supervise(arguments.settings)
-        descriptor = _own_config(arguments.config_fd, arguments.log_fd, arguments.pids_fd)
-        config = None if descriptor is None else read_config(descriptor)
-        return 0 if config is None else run_worker_process(config)
+    except HoldfastError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    descriptor = _own_config(arguments.config_fd, arguments.log_fd, arguments.pids_fd)
+    return EXIT_COMPLETE if descriptor is None else work(descriptor)
+
+
+def work(descriptor: int) -> int:
+    """Be the worker process whose configuration comes through this pipe; returns the exit code."""
+    try:
+        config = read_config(descriptor)
+        return EXIT_COMPLETE if config is None else run_worker_process(config)
     except (HoldfastError, WorkerConfigError) as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code if isinstance(error, HoldfastError) else EXIT_FAILED
@@ -119,7 +126,8 @@ def read_config(descriptor: int) -> WorkerConfig | None:
 
 def run_worker_process(config: WorkerConfig) -> int:
     """Work until SIGTERM, or until the supervisor is gone."""
-    _end_with_parent(config.supervisor_pid)
+    if config.supervisor_pid:
+        end_with(config.supervisor_pid, signal.SIGTERM)
     signal.signal(
         signal.SIGINT, signal.SIG_IGN
     )  # Ctrl-C asks the run to stop, not the workers that carry it out
@@ -146,7 +154,6 @@ async def _work(config: WorkerConfig, settings: Settings) -> None:
         journal=journal,
         username=_username(),
         environ=os.environ,
-        keys=config.keys,
         claims=ClaimTable(config.claims_fd),
         shared_keys=SharedKeys(config.keys_fd),
     )
@@ -292,15 +299,6 @@ async def _connect(config: WorkerConfig, settings: Settings, stop: asyncio.Event
                 told = True
             await asyncio.wait((stopping,), timeout=_RECONNECT_S)
     return None
-
-
-def _end_with_parent(supervisor_pid: int) -> None:
-    """Have the kernel send SIGTERM to this process when its parent dies; leave at once if it is dead already."""
-    if not supervisor_pid:
-        return
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-    if os.getppid() != supervisor_pid:
-        raise SystemExit(EXIT_FAILED)
 
 
 def _username() -> str:

@@ -21,19 +21,15 @@ from activities.veil import VEIL
 from contracts.queues import is_token
 from contracts.veiled import REPOSITORY, STATE_DIR, TARGET
 from holdfast.backup.claims import ClaimTable
-from holdfast.errors import CorruptFileError, RepositoryNotFoundError, StoredFileMissingError
-from holdfast.ids import sha256
-from holdfast.repository.layout import CONFIG
-from holdfast.repository.repository import Repository
 from holdfast.repository.session import RepositorySession
 from holdfast.repository.shared_keys import SharedKeys
+from holdfast.repository.sharing import config_hash, open_sharing
 from holdfast.restore.request import RestoreOptions
 from holdfast.settings.commands import harmless
 from holdfast.settings.exclude_files import resolve
 from holdfast.settings.model import RepositoryProfile, Settings, SourceProfile
 from holdfast.settings.passwords import PasswordBook
 from holdfast.settings.requests import RepositoryOrder, SourceOrder, read_request, write_request
-from holdfast.storage.contract import Storage
 from holdfast.storage.locations import open_storage
 from holdfast.verify.documents import VerifyOrder
 
@@ -41,7 +37,6 @@ KEPT_AWAKE: Final = 1
 """So many repositories keep index and trees when nobody uses them: some 60 MiB each after 46,000 small files."""
 UNUSED_S: Final = 600.0
 """For how long they keep them when nothing happens: a schedule of hours has little of it."""
-_CONFIG_LIMIT_BYTES: Final = 1 << 20
 
 
 @dataclass(slots=True, kw_only=True)
@@ -69,14 +64,11 @@ class Services:
         journal: Recorder,
         username: str,
         environ: Mapping[str, str],
-        keys: Mapping[str, bytes] | None = None,
         claims: ClaimTable | None = None,
         shared_keys: SharedKeys | None = None,
     ) -> None:
-        """keys: of repositories that the supervisor has opened, by location (`Repository.handed_key`). claims: where
-        the processes of a host tell each other what they are storing, as they do with shared_keys what they have
-        opened; without them, this one is by itself."""
-        self._keys = dict(keys or {})
+        """claims: where the processes of a host tell each other what they are storing, as they do with shared_keys
+        what they have opened; without them, this one is by itself."""
         self._shared_keys = shared_keys or SharedKeys()
         self.claims = claims or ClaimTable()
         self.journal = journal
@@ -172,17 +164,18 @@ class Services:
         """
         profile = self.repository(name)
         storage = open_storage(profile.location)
-        config_hash = _config_hash(storage)
+        config = config_hash(storage)
         with self._lock:
             opened = self._opened.get(name)
-            if opened is not None and opened.profile == profile and opened.config_hash == config_hash:
+            if opened is not None and opened.profile == profile and opened.config_hash == config:
                 opened.awake, opened.used_at = True, time.monotonic()
                 return opened.session
-            repository = self._open(storage, profile, config_hash)
+            password = self._passwords.password_for(profile)
+            repository = open_sharing(storage, password, config, self._shared_keys)
             session = RepositorySession(
                 repository, compression=profile.compression, pack_size_bytes=profile.pack_size_bytes
             )
-            self._opened[name] = _Opened(session=session, profile=profile, config_hash=config_hash)
+            self._opened[name] = _Opened(session=session, profile=profile, config_hash=config)
             return session
 
     def let_rest(self, unused_s: float = UNUSED_S) -> None:
@@ -205,36 +198,9 @@ class Services:
             if not opened.session.rest():
                 opened.awake = True
 
-    def _open(self, storage: Storage, profile: RepositoryProfile, config_hash: bytes) -> Repository:
-        """With the key that the supervisor or another process has derived; else by the password, which takes half a
-        second."""
-        handed = self._keys.get(profile.location)
-        if handed is not None:
-            try:
-                return Repository.open_with_key(storage, handed)
-            except CorruptFileError:
-                pass  # another repository is there by now
-        password = self._passwords.password_for(profile)
-        shared = self._shared_keys.get(config_hash, password)
-        if shared is not None:
-            return Repository.open_with_key(storage, shared)
-        repository = Repository.open(storage, password)
-        self._shared_keys.put(config_hash, password, repository.handed_key)
-        return repository
-
     def close(self) -> None:
         """Give up all locks."""
         with self._lock:
             for opened in self._opened.values():
                 opened.session.close()
             self._opened.clear()
-
-
-def _config_hash(storage: Storage) -> bytes:
-    try:
-        return sha256(storage.get(CONFIG, limit_bytes=_CONFIG_LIMIT_BYTES))
-    except StoredFileMissingError:
-        raise RepositoryNotFoundError(
-            f"there is no repository at {storage.location}",
-            hint="Check the location, or create one with `holdfast init`.",
-        ) from None

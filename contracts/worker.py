@@ -1,6 +1,6 @@
 """The one document that a supervisor hands to a worker process, over a pipe.
 
-It carries passwords and keys, so it never stands in argv, in the environment or in a file: `worker.py --config-fd N`
+It carries passwords, so it never stands in argv, in the environment or in a file: `worker.py --config-fd N`
 reads it to its end from the inherited descriptor N and closes that.
 """
 
@@ -26,8 +26,7 @@ class WorkerConfig:
 
     settings: path of the settings file, empty when there is none. queues: base names; each stands for itself
     and for the copy queue beside it. process: number among its siblings, from 0. supervisor_pid: the worker ends
-    when this process, its parent, does; 0 when nobody supervises it. passwords: by repository location. keys: of
-    repositories that the supervisor has opened already, by location, so that not every process derives them again.
+    when this process, its parent, does; 0 when nobody supervises it. passwords: by repository location.
     claims_fd, keys_fd: inherited descriptors of the memory in which the processes tell each other what they are storing
     (holdfast/backup/claims.py) and share keys (holdfast/repository/shared_keys.py); -1 when there is none.
     """
@@ -42,7 +41,6 @@ class WorkerConfig:
     claims_fd: int = -1
     keys_fd: int = -1
     passwords: Mapping[str, bytes] = field(default_factory=dict, repr=False)
-    keys: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
     def to_json(self) -> bytes:
         """The document as bytes for the pipe."""
@@ -59,7 +57,6 @@ class WorkerConfig:
                 "claims_fd": self.claims_fd,
                 "keys_fd": self.keys_fd,
                 "passwords": _encoded(self.passwords),
-                "keys": _encoded(self.keys),
             }
         ).encode()
 
@@ -93,7 +90,6 @@ class WorkerConfig:
             claims_fd=_number(parsed, "claims_fd"),
             keys_fd=_number(parsed, "keys_fd"),
             passwords=_secrets(parsed, "passwords"),
-            keys=_secrets(parsed, "keys"),
         )
 
 

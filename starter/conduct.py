@@ -4,6 +4,7 @@ Cheap to import. What a command has to wait for, the server and the workers, is 
 takes a third of a second to load, and what builds on it come meanwhile.
 """
 
+import asyncio
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -41,22 +42,41 @@ class Order:
     lift_pause: bool = False
 
 
-async def carry_out(invocation: Invocation, order: Order) -> int:
+def run(invocation: Invocation, order: Order) -> int:
     """Run the order to its end; the exit code.
 
     Raises:
         HoldfastError: whatever stands in its way, or ended the run.
     """
-    settings = invocation.settings
-    _reveal_paths(settings, order)
+    need = _need(invocation, order)
+    if invocation.ahead is not None:
+        invocation.ahead.muster(need.openings)
+    return asyncio.run(_carry_out(invocation, order, need))
+
+
+async def carry_out(invocation: Invocation, order: Order) -> int:
+    """The same in a loop that runs already.
+
+    Raises:
+        HoldfastError: whatever stands in its way, or ended the run.
+    """
+    return await _carry_out(invocation, order, _need(invocation, order))
+
+
+def _need(invocation: Invocation, order: Order) -> Need:
     passwords = invocation.worker_passwords(order.repository)
     location = order.repository.location
-    need = Need(
-        queue=base_queue(settings, order.request.repository),
+    return Need(
+        queue=base_queue(invocation.settings, order.request.repository),
         passwords=passwords,
         openings={location: lambda: passwords.get(location) or invocation.password(order.repository)},
-        launch=invocation.launch,
+        ahead=invocation.ahead,
     )
+
+
+async def _carry_out(invocation: Invocation, order: Order, need: Need) -> int:
+    settings = invocation.settings
+    _reveal_paths(settings, order)
     async with open_service(settings, need, invocation.environ) as service:
         from starter import carrying  # noqa: PLC0415 (see the module's docstring)
 

@@ -8,16 +8,18 @@ Cheap to import: workers and server load while this process loads Temporal's cli
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from holdfast.errors import PasswordMissingError, ServerUnavailableError
 from holdfast.settings.model import Settings
+from starter.launching import Memory
 from starter.ownership import running_services
 from starter.service import Need, Service, base_queue
 from starter.supervisor import Crew, Place, running_workers
 from starter.temporal_server import EmbeddedServer
+from starter.unlocking import Unlocking, unlock
 
 if TYPE_CHECKING:
     from temporalio.client import Client
@@ -64,33 +66,30 @@ class _Hiring:
         )
         self._need = need
         self._stack = stack
-        self._keys: asyncio.Task[dict[str, bytes]] | None = None
+        self._apart: Unlocking | None = None
+        self._here: asyncio.Task[dict[str, bytes]] | None = None
 
     async def begin(self) -> None:
-        """Start them."""
-        self._keys = asyncio.create_task(asyncio.to_thread(_derive_keys, self._need.openings))
-        self._stack.callback(self._keys.cancel)
-        await self._stack.enter_async_context(running_workers(self._crew, self._need.launch))
+        """Start them, unless that has been done ahead."""
+        mustered = None if self._need.ahead is None else self._need.ahead.take()
+        memory = Memory.create() if mustered is None else mustered.memory
+        self._apart = None if mustered is None else mustered.unlocking
+        if self._apart is None:
+            self._here = asyncio.create_task(unlock(self._need.openings, memory.keys))
+        begun = None if mustered is None else mustered.workers
+        await self._stack.enter_async_context(running_workers(self._crew, memory, begun))
 
     async def tell(self, address: str) -> None:
-        """Tell those that were started where to work.
+        """Tell those that were started where to work, and wait until they can open their repositories.
 
         Raises:
             WrongPasswordError and the like: a repository cannot be opened; so they need not try.
         """
-        if self._keys is not None:
-            self._crew.place.set_result(Place(address=address, keys=await self._keys))
-
-
-def _derive_keys(openings: Mapping[str, Callable[[], bytes]]) -> dict[str, bytes]:
-    """The keys of the repositories, by location."""
-    from holdfast.repository.repository import Repository  # noqa: PLC0415 (see the module's docstring)
-    from holdfast.storage.locations import open_storage  # noqa: PLC0415
-
-    return {
-        location: Repository.open(open_storage(location), password()).handed_key
-        for location, password in openings.items()
-    }
+        if self._apart is not None:
+            self._crew.place.set_result(Place(address=address, passwords=await self._apart.passwords()))
+            await self._apart.done()
+        elif self._here is not None:
+            self._crew.place.set_result(Place(address=address, passwords=await self._here))
 
 
 async def _configured(settings: Settings, need: Need, address: str, hiring: _Hiring) -> _Place:
@@ -114,7 +113,7 @@ async def _embedded(
 ) -> _Place:
     """The server, which goes on as long as this command needs it to, whoever owns it now."""
     hire = bool(need.queue) and not _is_served(settings, need.queue)
-    server = EmbeddedServer(settings, environ)
+    server = EmbeddedServer(settings, environ) if need.ahead is None else need.ahead.server
     stack.push_async_callback(server.stop)
     if hire:
         _refuse_if_service_is_up(settings, need)

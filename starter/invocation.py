@@ -22,7 +22,7 @@ from holdfast.settings.model import PasswordSource, RepositoryProfile, Settings
 from holdfast.settings.passwords import resolve_password
 from holdfast.settings.paths import PathRules
 from holdfast.settings.text import decode_text_file, trim
-from starter.launching import Launch, expecting_run
+from starter.ahead import Ahead, expecting_run
 from starter.logging import configure_logging
 from starter.options import CommonOptions
 
@@ -31,12 +31,15 @@ _MAX_LOCATION_BYTES: Final = 64 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invocation:
-    """Settings, common options and environment of one command. launch: of workers for the run that it starts."""
+    """Settings, common options and environment of one command. ahead: what is begun for the run that it starts.
+
+    environ: a copy, because forked processes wipe theirs (forking.py).
+    """
 
     settings: Settings
     options: CommonOptions
     environ: Mapping[str, str] = field(repr=False)
-    launch: Launch | None = None
+    ahead: Ahead | None = None
 
     @classmethod
     def of(cls, options: CommonOptions) -> "Invocation":
@@ -48,19 +51,19 @@ class Invocation:
         """
         settings = load_settings(options.config, os.environ)
         configure_logging(settings.log, label="holdfast", level=logging.WARNING)
-        return cls(settings=settings, options=options, environ=os.environ)
+        return cls(settings=settings, options=options, environ=dict(os.environ))
 
     @classmethod
     @contextlib.contextmanager
     def for_run(cls, options: CommonOptions) -> Iterator["Invocation"]:
-        """The same of a command that starts a run. What that will have to wait for begins to load.
+        """The same of a command that starts a run. What that will have to wait for is begun.
 
         Raises:
             SettingsError, StorageDeniedError: as `of`.
         """
         invocation = cls.of(options)
-        with expecting_run(invocation.settings, invocation.environ) as launch:
-            yield replace(invocation, launch=launch)
+        with expecting_run(invocation.settings, invocation.environ) as ahead:
+            yield replace(invocation, ahead=ahead)
 
     @property
     def rules(self) -> PathRules:

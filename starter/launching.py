@@ -1,37 +1,43 @@
-"""Starts worker processes: one process loads what all of them need, forks them, and ends (ADR 0022).
+"""Starts worker processes: one process loads what all of them need, and forks them (ADR 0022).
 
-A worker's configuration, with the passwords, goes through a pipe once the process that forked it has ended: from then
-on this process is its parent, and the worker can ask to end with it. One whose pipe is closed before that ends by
-itself. Argv and environment hold no secret.
+A command that has loaded it forks them itself (`Forks`). A process that has threads starts one that loads, forks them,
+and ends (`Launch`). A worker's configuration, with the passwords, goes through a pipe once its parent is the process
+that it is to end with. One whose pipe is closed before that ends by itself. Argv and environment hold no secret.
 """
 
 import asyncio
 import contextlib
+import ctypes
 import os
 import signal
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from holdfast.backup.claims import ClaimTable
-from holdfast.errors import HoldfastError
 from holdfast.repository.shared_keys import SharedKeys
 from holdfast.settings.model import Settings
 from starter.children import ADOPTION, Child, spawn
-from starter.ownership import running_services
+from starter.forking import fork_apart
 from starter.processes import child_environment, ending, open_log
 
 _WORKER: Final = Path(__file__).parent.parent / "worker.py"
 _STDERR: Final = 2
-_MALLOC: Final = {
-    "MALLOC_ARENA_MAX": "2",
-    "MALLOC_MMAP_THRESHOLD_": str(4 << 20),
-    "MALLOC_TRIM_THRESHOLD_": str(32 << 20),
-}
+_ARENAS: Final = 2
+_MMAP_THRESHOLD_BYTES: Final = 4 << 20
+_TRIM_THRESHOLD_BYTES: Final = 32 << 20
 """Have glibc keep the memory of chunks that come and go, because touching fresh pages costs more than SHA-256 of them,
 but not a heap for each of the threads that come and go as well. Large buffers are pooled by holdfast/buffers.py."""
+_MALLOC_VARIABLES: Final = {
+    "MALLOC_ARENA_MAX": str(_ARENAS),
+    "MALLOC_MMAP_THRESHOLD_": str(_MMAP_THRESHOLD_BYTES),
+    "MALLOC_TRIM_THRESHOLD_": str(_TRIM_THRESHOLD_BYTES),
+}
+_MALLOC_PARAMETERS: Final = {-8: _ARENAS, -3: _MMAP_THRESHOLD_BYTES, -1: _TRIM_THRESHOLD_BYTES}
+"""The same for mallopt(3), in a process that runs already: M_ARENA_MAX, M_MMAP_THRESHOLD, M_TRIM_THRESHOLD."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +78,66 @@ class Recruit:
             pipe.write(document)
 
 
+class Starting(Protocol):
+    """Worker processes that have been begun."""
+
+    async def arrivals(self) -> list[Recruit]:
+        """The workers, in the order of their numbers, once they are there. To be called once.
+
+        Raises:
+            ChildProcessError: they could not be loaded, or were abandoned.
+        """
+
+    def abandon(self) -> None:
+        """They are not needed. What is there already ends by itself, because its pipe is closed."""
+
+
+class Forks:
+    """Worker processes that this process has forked. To be made where there is one thread (forking.py)."""
+
+    def __init__(
+        self, settings: Settings, environ: Mapping[str, str], *, numbers: Sequence[int], memory: Memory
+    ) -> None:
+        """Fork them. What they need should be loaded by now.
+
+        Raises:
+            OSError: no process can be had.
+            StorageDeniedError, StorageFullError: the state directory cannot be written.
+        """
+        self._workers: list[tuple[int, int]] = []
+        try:
+            for number in numbers:
+                self._fork(settings, child_environment(environ), number, memory)
+        except BaseException:
+            self.abandon()
+            raise
+
+    async def arrivals(self) -> list[Recruit]:
+        """See `Starting`."""
+        workers, self._workers = self._workers, []
+        return [Recruit(child=Child(pid), config=config) for pid, config in workers]
+
+    def abandon(self) -> None:
+        """See `Starting`."""
+        workers, self._workers = self._workers, []
+        for _, config in workers:
+            os.close(config)
+        for pid, _ in workers:
+            os.waitpid(pid, 0)
+
+    def _fork(self, settings: Settings, environment: Mapping[str, str], number: int, memory: Memory) -> None:
+        with contextlib.ExitStack() as ours, contextlib.ExitStack() as theirs:
+            reading, writing = _pipe(theirs, ours)
+            pid = fork_apart(
+                partial(_work, reading),
+                keep={reading, memory.claims, memory.keys},
+                stderr=_log(settings.state_dir, number, theirs),
+                environment=environment,
+            )
+            self._workers.append((pid, writing))
+            ours.pop_all()
+
+
 class Launch:
     """Worker processes that are being loaded."""
 
@@ -90,7 +156,6 @@ class Launch:
             OSError: no process can be started.
             StorageDeniedError, StorageFullError: the state directory cannot be written.
         """
-        self.memory = memory
         self._loader: Child | None = None
         with contextlib.ExitStack() as ours, contextlib.ExitStack() as theirs:
             pipes = [_pipe(theirs, ours) for _ in numbers]
@@ -99,24 +164,15 @@ class Launch:
             logs = [] if to_stderr else [_log(settings.state_dir, number, theirs) for number in numbers]
             self._pid = spawn(
                 _command(reading, logs, telling),
-                environment={**child_environment(environ), **_MALLOC},
+                environment={**child_environment(environ), **_MALLOC_VARIABLES},
                 stderr=logs[0] if logs else _STDERR,
                 descriptors=(*reading, *logs, telling, memory.claims, memory.keys),
             )
             ADOPTION.begin()
             ours.pop_all()
 
-    @property
-    def is_awaited(self) -> bool:
-        """Whether somebody has asked for the arrivals, and sees to what follows."""
-        return self._loader is not None
-
     async def arrivals(self) -> list[Recruit]:
-        """The workers, in the order of their numbers, once they are there. To be called once.
-
-        Raises:
-            ChildProcessError: they could not be loaded, or were abandoned.
-        """
+        """See `Starting`."""
         self._loader = Child(self._pid)
         ended = ending(await self._loader.wait())
         ADOPTION.end()
@@ -132,7 +188,7 @@ class Launch:
         raise ChildProcessError(f"the process that loads them ended {ended}")
 
     def abandon(self) -> None:
-        """Load no further. What was forked already ends by itself, because its pipe is closed."""
+        """See `Starting`."""
         if self._loader is not None:
             self._loader.kill()
             return
@@ -143,23 +199,14 @@ class Launch:
             os.close(descriptor)
 
 
-@contextlib.contextmanager
-def expecting_run(settings: Settings, environ: Mapping[str, str]) -> Iterator[Launch | None]:
-    """Begin to load workers for a run, where nobody serves any queue of this host and no other one might.
+def _work(config: int) -> int:
+    """Be a worker, in a process that a command has forked."""
+    from worker import work  # noqa: PLC0415 - loaded by then
 
-    So they load while the command finds out what is to be run. Gives None where they may not be needed.
-    """
-    launch = None
-    if settings.server.address is None and not running_services(settings.state_dir):
-        with contextlib.suppress(HoldfastError, OSError):  # who cannot go on without them meets that again
-            numbers = range(settings.worker.processes)
-            launch = Launch(settings, environ, numbers=numbers, memory=Memory.create())
-    try:
-        yield launch
-    finally:
-        if launch is not None and not launch.is_awaited:
-            launch.abandon()
-            launch.memory.close()
+    os.setsid()
+    for parameter, value in _MALLOC_PARAMETERS.items():
+        ctypes.CDLL(None).mallopt(parameter, value)
+    return work(config)
 
 
 def _pipe(reader: contextlib.ExitStack, writer: contextlib.ExitStack) -> tuple[int, int]:

@@ -4,32 +4,33 @@ Children end with their parent by the kernel's doing (PR_SET_PDEATHSIG), so that
 orphan. A worker asks for that itself; a foreign program is started through a tether, a tiny Python that asks for it
 and then becomes the program. That is neither `preexec_fn`, which may deadlock in a process with threads (and the
 Temporal client has many), nor `setpriv --pdeathsig`, which is not everywhere. The signal comes when the *thread*
-that forked ends: call this from an event loop in the main thread.
+that forked ends: call this in the main thread.
 
 Children have a session of their own: Ctrl-C in the terminal reaches the parent only, which then decides.
 """
 
 import asyncio
 import contextlib
+import ctypes
 import logging
 import os
 import signal
 import sys
 import time
-from asyncio.subprocess import Process
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Final, NoReturn
 
-from holdfast.errors import StorageDeniedError, StorageFullError
+from holdfast.errors import EXIT_FAILED, StorageDeniedError, StorageFullError
 from holdfast.settings.load import CONFIG_VARIABLE, STATE_VARIABLE
-from starter.children import Child
+from starter.children import Child, spawn
 
-# 1 is PR_SET_PDEATHSIG. The parent may have ended before the call: then somebody else is the parent by now.
+_PR_SET_PDEATHSIG: Final = 1
+# The parent may have ended before the call: then somebody else is the parent by now.
 _TETHER: Final = f"""
 import ctypes, os, sys
-ctypes.CDLL(None).prctl(1, {signal.SIGKILL.value}, 0, 0, 0)
+ctypes.CDLL(None).prctl({_PR_SET_PDEATHSIG}, {signal.SIGKILL.value}, 0, 0, 0)
 if os.getppid() != int(sys.argv[1]):
     sys.exit(1)
 os.umask(0o77)
@@ -74,59 +75,40 @@ def child_environment(environ: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-async def start_child(
-    command: Sequence[str],
-    *,
-    environment: Mapping[str, str],
-    log: IO[bytes] | None,
-    descriptors: Sequence[int] = (),
-) -> Process:
-    """Start a program that sees to its own end. log: for what it says, None for this process's stderr.
+def spawn_tethered(
+    command: Sequence[str], *, environment: Mapping[str, str], log: int, descriptors: Sequence[int] = ()
+) -> int:
+    """Start a program that SIGKILL ends with this process, and whose files are this user's only; its process number.
+
+    command: begins with an absolute path. log: the descriptor of the file for what it says.
 
     Raises:
         OSError: it cannot be started.
     """
-    return await asyncio.create_subprocess_exec(
-        *command,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=log,
-        env=environment,
-        pass_fds=descriptors,
-        start_new_session=True,
-    )
-
-
-async def start_tethered(
-    command: Sequence[str],
-    *,
-    environment: Mapping[str, str],
-    log: IO[bytes] | None,
-    descriptors: Sequence[int] = (),
-) -> Process:
-    """The same for any program: SIGKILL ends it with this process, and its files are this user's only.
-
-    command: begins with an absolute path.
-    """
     tether = [sys.executable, "-I", "-S", "-c", _TETHER, str(os.getpid())]
-    return await start_child([*tether, *command], environment=environment, log=log, descriptors=descriptors)
+    return spawn([*tether, *command], environment=environment, stderr=log, descriptors=descriptors)
 
 
-async def end_child(process: Process | Child, *, patience_s: float) -> None:
+async def end_child(child: Child, *, patience_s: float) -> None:
     """Ask it to end, and make it end when it does not within `patience_s`."""
-    with contextlib.suppress(ProcessLookupError):
-        process.terminate()
+    child.terminate()
     try:
-        await asyncio.wait_for(process.wait(), patience_s)
+        await asyncio.wait_for(child.wait(), patience_s)
     except TimeoutError:
-        await kill_child(process)
+        await kill_child(child)
 
 
-async def kill_child(process: Process | Child) -> None:
+async def kill_child(child: Child) -> None:
     """End it now."""
-    with contextlib.suppress(ProcessLookupError):
-        process.kill()
-    await process.wait()
+    child.kill()
+    await child.wait()
+
+
+def end_with(parent: int, number: signal.Signals) -> None:
+    """Have the kernel send this process the signal when its parent ends; end at once if it has ended already."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(EXIT_FAILED)
 
 
 def end_process(code: int) -> NoReturn:

@@ -15,7 +15,7 @@ from holdfast.settings.model import Settings
 if TYPE_CHECKING:
     from temporalio.client import Client
 
-    from starter.launching import Launch
+    from starter.ahead import Ahead
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,13 +24,13 @@ class Need:
 
     queue: the base task queue that must be polled; empty when the server alone is enough. passwords: by repository
     location, for workers that the command starts itself. openings: how to read the passwords of those repositories
-    that the command opens for them, by location. launch: of these workers, when it has begun.
+    that the command opens for them, by location. ahead: what of all this has been begun.
     """
 
     queue: str = ""
     passwords: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     openings: Mapping[str, Callable[[], bytes]] = field(default_factory=dict, repr=False)
-    launch: "Launch | None" = None
+    ahead: "Ahead | None" = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

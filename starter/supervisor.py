@@ -16,7 +16,7 @@ from contracts.worker import ENCRYPTION_KEYS, WorkerConfig
 from holdfast.errors import HoldfastError
 from holdfast.settings.model import Settings
 from starter.children import Child
-from starter.launching import Launch, Memory, Recruit
+from starter.launching import Launch, Memory, Recruit, Starting
 from starter.processes import Backoff, end_child, ending
 
 _AFTER_GRACE_S: Final = 15.0
@@ -26,10 +26,10 @@ _LOG: Final = logging.getLogger("holdfast.supervisor")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where workers work: the server's address, and the keys of repositories that are open already, by location."""
+    """Where workers work: the server's address, and passwords of repositories that are open already, by location."""
 
     address: str
-    keys: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    passwords: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,8 +60,11 @@ class Crew:
             supervisor_pid=os.getpid(),
             claims_fd=shared.claims,
             keys_fd=shared.keys,
-            passwords={**_passwords_of_variables(self.settings, self.environ), **self.passwords},
-            keys=place.keys,
+            passwords={
+                **_passwords_of_variables(self.settings, self.environ),
+                **self.passwords,
+                **place.passwords,
+            },
         )
 
 
@@ -73,14 +76,16 @@ def at(address: str) -> "asyncio.Future[Place]":
 
 
 @contextlib.asynccontextmanager
-async def running_workers(crew: Crew, launch: Launch | None = None) -> AsyncIterator[None]:
+async def running_workers(
+    crew: Crew, memory: Memory | None = None, begun: Starting | None = None
+) -> AsyncIterator[None]:
     """Worker processes, while the context lasts. Enter this in the main thread (see processes.py).
 
-    launch: of all of them, when it has begun already.
+    memory: what they share, which is closed at the end. begun: all of them, when they have been begun already.
     """
-    watch = _Watch(crew, Memory.create() if launch is None else launch.memory)
+    watch = _Watch(crew, memory or Memory.create())
     numbers = range(crew.settings.worker.processes)
-    first = asyncio.create_task(watch.start(numbers, launch))
+    first = asyncio.create_task(watch.start(numbers, begun))
     keepers = [asyncio.create_task(watch.keep(number, first)) for number in numbers]
     try:
         yield
@@ -117,23 +122,23 @@ class _Watch:
                 return
             starting = asyncio.create_task(self.start((number,)))
 
-    async def start(self, numbers: Sequence[int], launch: Launch | None = None) -> Mapping[int, Recruit]:
-        """Workers that have been loaded, by number. launch: theirs, when it has begun.
+    async def start(self, numbers: Sequence[int], begun: Starting | None = None) -> Mapping[int, Recruit]:
+        """Workers that have been loaded, by number. begun: these, when they have been.
 
         Raises:
             OSError: they cannot be started, or need not be any more.
             StorageDeniedError, StorageFullError: the state directory cannot be written.
         """
-        launch = launch or Launch(
+        starting = begun or Launch(
             self._crew.settings,
             self._crew.environ,
             numbers=numbers,
             memory=self.memory,
             to_stderr=self._crew.to_stderr,
         )
-        arriving = asyncio.create_task(launch.arrivals())
+        arriving = asyncio.create_task(starting.arrivals())
         if await self._stopped_before(arriving):
-            launch.abandon()
+            starting.abandon()
         return dict(zip(numbers, await arriving, strict=True))
 
     async def _tell(self, number: int, recruit: Recruit) -> None:

@@ -14,17 +14,18 @@ import logging
 import os
 import random
 import shutil
+import signal
 import socket
 import sys
-from asyncio.subprocess import Process
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from holdfast.errors import HoldfastError, ServerUnavailableError
 from holdfast.settings.model import Settings
+from starter.children import Child
 from starter.ownership import Claim, ServerNote, claim_server, read_server_note, write_server_note
-from starter.processes import Backoff, child_environment, ending, kill_child, open_log, start_tethered
+from starter.processes import Backoff, child_environment, ending, kill_child, open_log, spawn_tethered
 
 if TYPE_CHECKING:
     from temporalio.client import Client
@@ -50,7 +51,8 @@ class EmbeddedServer:
         self._environ = environ
         self._claim: Claim | None = None
         self._note: ServerNote | None = None
-        self._process: Process | None = None
+        self._begun: int | None = None
+        self._process: Child | None = None
 
     @property
     def address(self) -> str:
@@ -66,6 +68,25 @@ class EmbeddedServer:
     def owned(self) -> bool:
         """Whether the server is this process's child."""
         return self._claim is not None
+
+    def begin(self) -> None:
+        """Start the server, unless somebody else runs it, for a `join` that comes later. Needs no event loop.
+
+        Raises:
+            OSError: it cannot be started.
+            ServerUnavailableError, StorageDeniedError, StorageFullError: as `join`.
+        """
+        if self._claimed():
+            self._note = _usable(read_server_note(self._settings.state_dir))
+            self._begun = self._spawn(self._note)
+
+    def abandon(self) -> None:
+        """End what was begun and nobody has joined."""
+        if self._begun is not None:
+            os.kill(self._begun, signal.SIGKILL)
+            os.waitpid(self._begun, 0)
+            self._begun = None
+        self._release()
 
     async def join(self) -> "Client":
         """A client of the server, which is started if nobody runs it.
@@ -113,9 +134,7 @@ class EmbeddedServer:
         if self._process is not None:
             await kill_child(self._process)
             self._process = None
-        if self._claim is not None:
-            self._claim.release()
-            self._claim = None
+        self.abandon()
 
     async def _revive(self, backoff: Backoff) -> None:
         """Start the server as soon as nobody else owns it, however often that takes."""
@@ -139,7 +158,8 @@ class EmbeddedServer:
         """Nobody knows the ports yet, so they may change when others have taken them."""
         try:
             for _ in range(_START_TRIES):
-                self._note = _usable(read_server_note(self._settings.state_dir))
+                if self._begun is None:
+                    self._note = _usable(read_server_note(self._settings.state_dir))
                 client = await self._started()
                 if client is not None:
                     return client
@@ -154,23 +174,34 @@ class EmbeddedServer:
 
     async def _started(self) -> "Client | None":
         """Start the server and wait until it answers; None when it ends before that."""
-        if self._note is None or self._claim is None:
+        if self._note is None:
             raise RuntimeError("the server was not joined")
-        self._note = ServerNote(port=self._note.port, ui_port=self._note.ui_port, pid=os.getpid())
-        write_server_note(self._settings.state_dir, self._note)
-        with open_log(self._settings.state_dir, _LOG_NAME) as log:
-            self._process = await start_tethered(
-                self._command(self._note),
-                environment=child_environment(self._environ),
-                log=log,
-                descriptors=(self._claim.descriptor,),
-            )
+        self._process = Child(self._begun or self._spawn(self._note))
+        self._begun = None
         while self._process.returncode is None:
             client = await self._client()
             if client is not None:
                 return client
             await asyncio.sleep(_LOOK_AGAIN_S)
         return None
+
+    def _spawn(self, where: ServerNote) -> int:
+        if self._claim is None:
+            raise RuntimeError("somebody else may run the server")
+        self._note = ServerNote(port=where.port, ui_port=where.ui_port, pid=os.getpid())
+        write_server_note(self._settings.state_dir, self._note)
+        with open_log(self._settings.state_dir, _LOG_NAME) as log:
+            return spawn_tethered(
+                self._command(self._note),
+                environment=child_environment(self._environ),
+                log=log.fileno(),
+                descriptors=(self._claim.descriptor,),
+            )
+
+    def _release(self) -> None:
+        if self._claim is not None:
+            self._claim.release()
+            self._claim = None
 
     async def _client(self) -> "Client | None":
         """A client, if the server answers. Temporal's client is loaded while the server starts."""
@@ -183,6 +214,11 @@ class EmbeddedServer:
         command += ["--port", str(note.port), "--ui-port", str(note.ui_port), "--ui-disable-news-fetch"]
         command += ["--db-filename", str(self._settings.server_database_path)]
         command += ["--sqlite-pragma", "journal_mode=WAL", "--sqlite-pragma", "synchronous=NORMAL"]
+        for direction in (
+            "Read",
+            "Write",
+        ):  # of its four partitions for each queue, three would only have to be asked
+            command += ["--dynamic-config-value", f"matching.numTaskqueue{direction}Partitions=1"]
         command += ["--namespace", self._settings.server.namespace, "--log-level", "error"]
         return command
 

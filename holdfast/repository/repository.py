@@ -36,7 +36,7 @@ from holdfast.repository.layout import CONFIG, DATA, INDEX, KEYS, SNAPSHOTS, fil
 from holdfast.storage.contract import Storage
 
 _CHUNKER_PURPOSE: Final = b"holdfast chunker seed"
-_CONFIG_LIMIT_BYTES: Final = 64 * 1024
+CONFIG_LIMIT_BYTES: Final = 64 * 1024
 _KEY_LIMIT_BYTES: Final = 64 * 1024
 _HANDED_PARTS: Final = ((0, 32), (32, 64), (64, 80), (80, 96))
 _HANDED_BYTES: Final = 96
@@ -238,7 +238,7 @@ def created_ns(key: KeyFile) -> int:
 
 def _stored_config(storage: Storage) -> bytes:
     try:
-        return storage.get(CONFIG, limit_bytes=_CONFIG_LIMIT_BYTES)
+        return storage.get(CONFIG, limit_bytes=CONFIG_LIMIT_BYTES)
     except StoredFileMissingError as error:
         raise RepositoryNotFoundError(
             f"{storage.location}: there is no repository (no file `config`)",
@@ -306,7 +306,7 @@ def _open_any_key(storage: Storage, password: bytes) -> tuple[MasterKey, KeyId] 
 
 def _withdraw_key(storage: Storage, key: MasterKey, key_id: KeyId) -> None:
     """Remove the key file of an `init` that came second, if it is not the one that opens the winner's config."""
-    stored = storage.get(CONFIG, limit_bytes=_CONFIG_LIMIT_BYTES)
+    stored = storage.get(CONFIG, limit_bytes=CONFIG_LIMIT_BYTES)
     try:
         decode_config(stored, Sealer(key))
     except CorruptFileError:

@@ -1,6 +1,5 @@
 """`holdfast backup`: back up paths, or a source of the settings."""
 
-import asyncio
 from dataclasses import dataclass, replace
 from typing import Annotated
 
@@ -88,7 +87,7 @@ def _backup(invocation: Invocation, options: BackupOptions) -> int:
         detach=options.detach,
         list_files=options.verbose > 0,
     )
-    return asyncio.run(conduct.carry_out(invocation, order))
+    return conduct.run(invocation, order)
 
 
 def _strategy(options: BackupOptions) -> str:

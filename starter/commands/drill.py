@@ -1,6 +1,5 @@
 """`holdfast drill NAME`: try a restore, as a drill of the settings says, or of a source with nothing but its name."""
 
-import asyncio
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -63,7 +62,7 @@ def _drill(invocation: Invocation, options: DrillOptions) -> int:
         workflow_id=orders.workflow_id(orders.DRILL, settings, repository.name, drill_name or source),
         detach=options.detach,
     )
-    return asyncio.run(conduct.carry_out(invocation, order))
+    return conduct.run(invocation, order)
 
 
 def _meant(settings: Settings, options: DrillOptions) -> tuple[str, str]:

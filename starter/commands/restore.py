@@ -1,6 +1,5 @@
 """`holdfast restore`: bring a snapshot, or parts of it, back."""
 
-import asyncio
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -125,7 +124,7 @@ def _restore(invocation: Invocation, options: RestoreCommandOptions) -> int:
         detach=options.detach,
         list_files=options.dry_run or options.verbose > 0,
     )
-    return asyncio.run(conduct.carry_out(invocation, order))
+    return conduct.run(invocation, order)
 
 
 def wanted(options: RestoreCommandOptions) -> RestoreOptions:

@@ -1,6 +1,5 @@
 """`holdfast verify`: check a repository, or some of its snapshots, as a run of the service."""
 
-import asyncio
 from dataclasses import dataclass
 from typing import Annotated, Final
 
@@ -65,7 +64,7 @@ def _verify(invocation: Invocation, options: VerifyOptions, share: str) -> int:
         workflow_id=orders.workflow_id(orders.VERIFY, invocation.settings, name, selection or orders.WHOLE),
         detach=options.detach,
     )
-    return asyncio.run(conduct.carry_out(invocation, order))
+    return conduct.run(invocation, order)
 
 
 def _share(options: VerifyOptions) -> str:

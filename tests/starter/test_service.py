@@ -1,5 +1,6 @@
 """One server for all commands of a state directory, whoever of them is killed; and `holdfast up` beside them."""
 
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -79,6 +80,29 @@ async def test_sigkill_of_a_command_leaves_no_process(home: Home) -> None:
         assert not any(CANARY in f"{process.cmdline()} {process.environ()}" for process in family)
         command.send_signal(signal.SIGKILL)
         await until(lambda: not any(is_alive(process) for process in family))
+
+
+def test_workers_that_a_command_forked_have_nothing_of_it(home: Home) -> None:
+    with home.one_shot() as command:
+        workers = children(command.pid)["worker"]
+        assert [worker.cmdline()[0] for worker in workers] == 2 * ["holdfast worker.py"]
+        assert {os.getsid(worker.pid) for worker in workers} == {worker.pid for worker in workers}
+        own = {os.readlink(f"/proc/{command.pid}/fd/{number}") for number in (0, 1, 2)}
+        for worker in workers:
+            assert "=" not in "".join(worker.environ())
+            links = [os.readlink(path) for path in Path(f"/proc/{worker.pid}/fd").iterdir()]
+            assert not own & set(links)
+            assert not [link for link in links if link.endswith("server.lock")]
+        logs = {os.readlink(f"/proc/{worker.pid}/fd/2").rpartition("/")[2] for worker in workers}
+        assert logs == {"worker-0.log", "worker-1.log"}
+
+
+async def test_a_killed_worker_of_a_command_is_started_again(home: Home) -> None:
+    with home.one_shot() as command:
+        before = children(command.pid)["worker"]
+        before[0].send_signal(signal.SIGKILL)
+        await until(lambda: len(set(children(command.pid)["worker"]) - set(before)) == 1)
+        assert is_alive(before[1])
 
 
 async def test_commands_use_the_service_that_is_up(home: Home) -> None:

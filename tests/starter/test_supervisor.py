@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from contracts.worker import WorkerConfig
-from starter.launching import expecting_run
+from starter.ahead import expecting_run
 from starter.ownership import ServiceNote, registered_service
 from starter.processes import Backoff
 from starter.supervisor import Crew, at, running_workers
@@ -75,19 +75,30 @@ async def test_workers_that_are_not_needed_any_more_end(crew: Crew) -> None:
     assert not any(is_alive(worker) for worker in started)
 
 
-async def test_workers_for_an_expected_run_are_taken_over(crew: Crew) -> None:
-    with expecting_run(crew.settings, crew.environ) as launch:
+async def test_workers_that_were_begun_are_taken_over(crew: Crew) -> None:
+    """As one does that has threads, such as this process: another one loads them."""
+    with expecting_run(crew.settings, crew.environ) as ahead:
+        assert ahead is not None
+        ahead.muster({})
+        mustered = ahead.take()
+        assert mustered is not None
         (loader,) = children()["worker"]
-        async with running_workers(crew, launch):
+        async with running_workers(crew, mustered.memory, mustered.workers):
             await until(lambda: len(children()["worker"]) == 2)
             assert not is_alive(loader)
     assert children()["worker"] == []
 
 
-async def test_workers_for_a_run_that_does_not_come_are_not_loaded(crew: Crew) -> None:
-    with expecting_run(crew.settings, crew.environ):
+async def test_what_was_begun_for_a_run_that_does_not_come_ends(crew: Crew) -> None:
+    with expecting_run(crew.settings, crew.environ) as ahead:
+        assert ahead is not None
+        ahead.muster({})
+        await until(lambda: len(children()["server"]) == 1)
         assert len(children()["worker"]) == 1
-    assert children()["worker"] == []
+    assert children() == {"worker": [], "server": []}
+
+
+def test_nothing_is_begun_where_somebody_serves(crew: Crew) -> None:
     note = ServiceNote(pid=1, up=True, queues=())
     with (
         registered_service(crew.settings.state_dir, note),

@@ -27,17 +27,26 @@ _ONE_SHOT: Final = f"""
 import asyncio, os, sys
 from pathlib import Path
 from holdfast.settings.load import load_settings
+from starter.ahead import expecting_run
 from starter.service import Need, base_queue, open_service
 
-async def main():
-    settings = load_settings(Path(sys.argv[1]), os.environ)
-    location = str(Path(sys.argv[1]).parent / "repository")
-    need = Need(queue=base_queue(settings, "{TOKEN}"), passwords={{location: b"{CANARY}"}})
+async def keep_open(settings, need):
     async with open_service(settings, need, os.environ):
         print("open", flush=True)
         await asyncio.to_thread(sys.stdin.read)
 
-asyncio.run(main())
+settings = load_settings(Path(sys.argv[1]), os.environ)
+location = str(Path(sys.argv[1]).parent / "repository")
+with expecting_run(settings, os.environ) as ahead:
+    need = Need(
+        queue=base_queue(settings, "{TOKEN}"),
+        passwords={{location: b"{CANARY}"}},
+        openings={{location: lambda: b"{CANARY}"}},
+        ahead=ahead,
+    )
+    if ahead is not None:
+        ahead.muster(need.openings)
+    asyncio.run(keep_open(settings, need))
 """
 _UP: Final = """
 import sys

@@ -16,7 +16,6 @@ CONFIG = WorkerConfig(
     process=3,
     supervisor_pid=77,
     passwords={"/repo": b"\xff\x00secret", "/other": b""},
-    keys={"/repo": b"secret key"},
     claims_fd=9,
     keys_fd=10,
 )
@@ -41,7 +40,6 @@ def test_passwords_are_not_shown() -> None:
         ("supervisor_pid", "1"),
         ("claims_fd", "1"),
         ("keys_fd", None),
-        ("keys", []),
         ("passwords", []),
         ("passwords", {"/repo": 5}),
         ("passwords", {"/repo": "*"}),
