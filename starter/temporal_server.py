@@ -214,10 +214,8 @@ class EmbeddedServer:
         command += ["--port", str(note.port), "--ui-port", str(note.ui_port), "--ui-disable-news-fetch"]
         command += ["--db-filename", str(self._settings.server_database_path)]
         command += ["--sqlite-pragma", "journal_mode=WAL", "--sqlite-pragma", "synchronous=NORMAL"]
-        for direction in (
-            "Read",
-            "Write",
-        ):  # of its four partitions for each queue, three would only have to be asked
+        # Of the four partitions that a queue has by default, three would only be made and asked, in vain.
+        for direction in ("Read", "Write"):
             command += ["--dynamic-config-value", f"matching.numTaskqueue{direction}Partitions=1"]
         command += ["--namespace", self._settings.server.namespace, "--log-level", "error"]
         return command
