@@ -2,8 +2,8 @@
 
 Each blob is fetched once, however many places it goes to. Large blobs are read, opened and written by a few threads,
 because all of that releases the GIL; for small ones threads would only fight over it. In flight at most: one read and
-one blob for each thread. What was written of large ones is on its way to the disk at once, because the flush that comes
-before the names would wait for all of it otherwise.
+one blob for each thread. What was written of large ones is on its way to the disk at once, and flushed by and by,
+because the flush that comes before the names would wait for all of it otherwise.
 """
 
 import threading
@@ -29,7 +29,7 @@ LARGE_BLOB_BYTES: Final = 128 * 1024
 
 
 class Fetcher:
-    """Fetches for one group of jobs after the other."""
+    """Fetches for one group of jobs after the other. on_large: told what was written of large blobs, by any thread."""
 
     def __init__(
         self,
@@ -38,6 +38,7 @@ class Fetcher:
         sparse: bool,
         stop: Stop,
         on_bytes: Callable[[int], None],
+        on_large: Callable[[int], None],
         pace: Pace | None,
     ) -> None:
         self._pace = pace
@@ -45,6 +46,7 @@ class Fetcher:
         self._sparse = sparse
         self._stop = stop
         self._on_bytes = on_bytes
+        self._on_large = on_large
         self._lock = threading.Lock()
         self._pool: ThreadPoolExecutor | None = None
 
@@ -119,6 +121,7 @@ class Fetcher:
                     self._count(job, piece.length)
                 if piece.length >= LARGE_BLOB_BYTES:
                     start_writing_back(job.fd, piece.offset, piece.length)
+                    self._on_large(piece.length)
             except (OSError, HoldfastError) as error:
                 job.fail(path_failure(error))
             self._on_bytes(piece.length)

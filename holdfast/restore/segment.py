@@ -76,6 +76,7 @@ def _restore(
             job.outcome = Outcome.SEGMENT_MATCHES
             return
     parent = bench.directories.make(job.directory, bench.obstacles)
+    bench.file_systems.touch(parent.fd, parent.device)
     mark = run_mark(run.run_id)
     job.fd = open_large(run.workspace, parent, job.plan.number, job.plan.size, mark, attempt.token)
     if old >= 0:

@@ -124,9 +124,6 @@ class _ShardRestore:
         self._problems: list[Problem] = []
         self._bytes_written = self._bytes_kept = 0
         self._reported_bytes = 0
-        self._fetcher = Fetcher(
-            run.loader, sparse=run.options.sparse, stop=stop, on_bytes=self._on_bytes, pace=pace
-        )
         self._bench = Workbench(
             index=run.index,
             options=run.options,
@@ -138,6 +135,14 @@ class _ShardRestore:
             protected=protected_directories(run),
         )
         self._flusher = Flusher(self._bench.file_systems)
+        self._fetcher = Fetcher(
+            run.loader,
+            sparse=run.options.sparse,
+            stop=stop,
+            on_bytes=self._on_bytes,
+            on_large=self._flusher.written,
+            pace=pace,
+        )
 
     def result(self) -> ShardResult:
         """Restore everything and say what became of it."""
@@ -146,6 +151,7 @@ class _ShardRestore:
                 self._restore_segment()
             else:
                 self._restore_files()
+            self._flusher.wait()
             flush(self._bench.file_systems)
         finally:
             self._fetcher.close()
