@@ -11,7 +11,7 @@ from activities.calls import EngineCall, engine_call
 from activities.hooks import hook_refs
 from activities.pacing import pace_of
 from activities.services import Services
-from activities.turns import hand_on_turn
+from activities.turns import own_turn
 from contracts import names
 from contracts.backup import (
     BackupOpened,
@@ -87,7 +87,7 @@ class BackupActivities:
                 report,
                 pace=pace,
                 claims=self._services.claims,
-                on_read=hand_on_turn,
+                on_read=own_turn(),
             )
             return answers.shard_stored(message.shard, stored)
 

@@ -10,6 +10,7 @@ from activities import answers, records
 from activities.calls import EngineCall, engine_call
 from activities.pacing import pace_of
 from activities.services import Services
+from activities.turns import own_turn
 from contracts import names
 from contracts.common import CloseInput, RunRef, RunStatus, ShardHeartbeat, Verdict, VerifyInput
 from contracts.restore import (
@@ -92,7 +93,9 @@ class RestoreActivities:
             async with session.holding() as held:
                 run = RestoreRun.under(held, message.run.run_id, options)
                 pace = pace_of(message.throttle)
-                summary = await restore_shard(run, message.shard, _reporter(call, message.shard), pace)
+                summary = await restore_shard(
+                    run, message.shard, _reporter(call, message.shard), pace=pace, on_written=own_turn()
+                )
             return ShardRestored(shard=message.shard, totals=answers.restore_totals(summary.counts))
 
     @activity.defn(name=names.RESTORE_TO_COMMAND)

@@ -12,6 +12,7 @@ At most AT_ONCE activities are under way, so that a slow disk does not gather bu
 
 import asyncio
 import threading
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any, Final
 
@@ -118,11 +119,14 @@ class Turns(CustomSlotSupplier):
 _OWN: ContextVar[Turn | None] = ContextVar("_OWN", default=None)
 
 
-def hand_on_turn() -> None:
-    """To be called by an activity, or a thread of its, that has only to wait for the disk any more."""
+def own_turn() -> Callable[[], None]:
+    """For an activity: what to call, from any thread, when it has only to wait for the disk any more."""
     turn = _OWN.get()
-    if turn is not None:
-        turn.hand_on()
+    return _nothing if turn is None else turn.hand_on
+
+
+def _nothing() -> None:
+    """What is left to do where there are no turns."""
 
 
 class TurnContext(Interceptor):

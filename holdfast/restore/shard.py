@@ -9,7 +9,7 @@ A crash before 3 leaves only temporary files, which the finish sweeps up; after 
 and keeps them. A segment of a large file is written into its place and flushed; the finish names that file.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from holdfast.errors import HoldfastError, RunStateError
@@ -51,12 +51,22 @@ _PATH_BYTES: Final = 16 * 1024 * 1024
 _REPORT_BYTES: Final = 4 * 1024 * 1024
 
 
+def _nobody_waits() -> None:
+    """What there is to tell where nobody waits for it."""
+
+
 async def restore_shard(
-    run: RestoreRun, shard: int, progress: Progress, pace: Pace | None = None
+    run: RestoreRun,
+    shard: int,
+    progress: Progress,
+    *,
+    pace: Pace | None = None,
+    on_written: Callable[[], None] = _nobody_waits,
 ) -> ShardSummary:
     """Restore the files of one shard; what is already whole on disk is not written again.
 
-    pace: how fast the repository may be read, None for no limit.
+    pace: how fast the repository may be read, None for no limit. on_written: called, from a thread, when all is written
+    and what is left is to flush it and to give it its names.
 
     Cancelling the task stops the threads before it returns; nothing half-written has a final name.
 
@@ -66,20 +76,23 @@ async def restore_shard(
         RunStateError: the shard's plan is not there.
         LockLostError, StorageUnavailableError, StorageDeniedError: the repository cannot be read any more.
     """
-    return await run_stoppable(lambda stop: restore_shard_now(run, shard, progress, stop, pace))
+    return await run_stoppable(lambda stop: restore_shard_now(run, shard, progress, stop, pace, on_written))
 
 
 def restore_shard_now(
-    run: RestoreRun, shard: int, progress: Progress, stop: Stop, pace: Pace | None = None
+    run: RestoreRun,
+    shard: int,
+    progress: Progress,
+    stop: Stop,
+    pace: Pace | None = None,
+    on_written: Callable[[], None] = _nobody_waits,
 ) -> ShardSummary:
     """The same for callers without an event loop."""
     result = load(run.workspace, shard_name(shard, "result"), ShardResult)
     if result is None:
         plan = load_shard(run, shard)
         attempt = Attempt(run.workspace, f"shard-{shard:08d}")
-        result = _ShardRestore(run, plan, attempt, progress, stop, pace).result()
-        if pace is not None:
-            stop.wait(pace.spend(0))  # the next shard begins anew: what the last read is worth, it waits here
+        result = _ShardRestore(run, plan, attempt, progress, stop, pace, on_written).result()
         attempt.check()
         result = decide(run.workspace, shard_name(shard, "result"), result)
     return ShardSummary(shard=shard, counts=result.counts)
@@ -111,12 +124,15 @@ class _ShardRestore:
         progress: Progress,
         stop: Stop,
         pace: Pace | None,
+        on_written: Callable[[], None],
     ) -> None:
         self._run = run
         self._plan = plan
         self._attempt = attempt
         self._progress = progress
         self._stop = stop
+        self._pace = pace
+        self._on_written = on_written
         self._group_bytes = GROUP_BYTES if pace is None else PACED_GROUP_BYTES
         self._files_done = 0
         self._bytes_done = 0
@@ -176,6 +192,7 @@ class _ShardRestore:
         (job,) = self._jobs()
         restore_segment(self._run, self._bench, self._fetcher, job, self._attempt)
         self._settle(job)
+        self._hand_on()
 
     def _restore_files(self) -> None:
         written: list[Job] = []
@@ -192,12 +209,19 @@ class _ShardRestore:
                     self._name(flushing)
                     flushing, written, written_bytes = written, [], 0
                     self._flusher.begin()
+            self._hand_on()
             self._name(flushing)
             self._flusher.begin()
             self._name(written)
         except BaseException:
             self._abandon([*flushing, *written])
             raise
+
+    def _hand_on(self) -> None:
+        """All is written. The next shard begins anew: what the last read is worth, this one waits."""
+        if self._pace is not None:
+            self._stop.wait(self._pace.spend(0))
+        self._on_written()
 
     def _write(self, group: list[Job]) -> None:
         """Steps 1: everything that needs the files open."""
