@@ -20,6 +20,7 @@ from activities.recorder import Recorder
 from activities.veil import VEIL
 from contracts.queues import is_token
 from contracts.veiled import REPOSITORY, STATE_DIR, TARGET
+from holdfast import heap
 from holdfast.backup.claims import ClaimTable
 from holdfast.repository.session import RepositorySession
 from holdfast.repository.shared_keys import SharedKeys
@@ -78,6 +79,7 @@ class Services:
         self._environ = environ
         self._lock = threading.Lock()
         self._opened: dict[str, _Opened] = {}
+        self._has_worked = False
         VEIL.cover(str(settings.state_dir), STATE_DIR)
 
     @property
@@ -166,6 +168,7 @@ class Services:
         storage = open_storage(profile.location)
         config = config_hash(storage)
         with self._lock:
+            self._has_worked = True
             opened = self._opened.get(name)
             if opened is not None and opened.profile == profile and opened.config_hash == config:
                 opened.awake, opened.used_at = True, time.monotonic()
@@ -181,7 +184,9 @@ class Services:
     def let_rest(self, unused_s: float = UNUSED_S) -> None:
         """Have repositories that were not asked for so long, and all but a few, let go of what they have loaded.
 
-        Those that are in use are left alone, however old or many. To be called now and then.
+        Those that are in use are left alone, however old or many. What work has freed goes back to the system once
+        nothing is in use: runs differ in what they need, and one's holes are of little use to the next. To be called
+        now and then.
         """
         long_ago = time.monotonic() - unused_s
         with self._lock:
@@ -197,6 +202,11 @@ class Services:
         for opened in tired:
             if not opened.session.rest():
                 opened.awake = True
+        with self._lock:
+            is_over = self._has_worked and not any(one.session.lease.is_held for one in self._opened.values())
+            self._has_worked = self._has_worked and not is_over
+        if is_over:
+            heap.give_back()
 
     def close(self) -> None:
         """Give up all locks."""

@@ -2,7 +2,7 @@
 
 `python -m benchmarks.engine_run backup|restore|verify REPOSITORY PATH PASSWORD_FILE PROCESSES [without-checkpoints]`
 
-The steps and their order are the workflow's: this process plans, the shards of a page go to the others as soon as the
+The steps are the workflow's, shards in a row: this process plans, the shards of a page go to the others as soon as the
 page is there. They are forked once the key is derived, and before there is a thread.
 """
 

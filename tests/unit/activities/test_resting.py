@@ -8,6 +8,7 @@ import pytest
 
 from activities.recorder import Recorder
 from activities.services import KEPT_AWAKE, Services
+from holdfast import heap
 from holdfast.journal.journal import Journal
 from holdfast.repository.index_map import IndexMap
 from holdfast.repository.layout import LOCKS, list_ids
@@ -83,3 +84,20 @@ def test_what_was_not_used_for_long_rests_although_there_are_few(services: Servi
     assert is_awake(index)
     services.let_rest(unused_s=-1)
     assert not is_awake(index)
+
+
+def test_what_was_freed_goes_back_to_the_system_once_nothing_is_in_use(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given_back: list[str] = []
+    monkeypatch.setattr(heap, "give_back", lambda: given_back.append("all"))
+    session = services.session(NAMES[0])
+    with session.hold():
+        services.let_rest()
+        assert not given_back
+    session.close()
+
+    services.let_rest()
+    services.let_rest()
+
+    assert given_back == ["all"]
