@@ -38,6 +38,7 @@ KEPT_AWAKE: Final = 1
 """So many repositories keep index and trees when nobody uses them: some 60 MiB each after 46,000 small files."""
 UNUSED_S: Final = 600.0
 """For how long they keep them when nothing happens: a schedule of hours has little of it."""
+QUIET_S: Final = 60.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -79,7 +80,7 @@ class Services:
         self._environ = environ
         self._lock = threading.Lock()
         self._opened: dict[str, _Opened] = {}
-        self._has_worked = False
+        self._given_back_at = 0.0
         VEIL.cover(str(settings.state_dir), STATE_DIR)
 
     @property
@@ -168,7 +169,6 @@ class Services:
         storage = open_storage(profile.location)
         config = config_hash(storage)
         with self._lock:
-            self._has_worked = True
             opened = self._opened.get(name)
             if opened is not None and opened.profile == profile and opened.config_hash == config:
                 opened.awake, opened.used_at = True, time.monotonic()
@@ -181,12 +181,11 @@ class Services:
             self._opened[name] = _Opened(session=session, profile=profile, config_hash=config)
             return session
 
-    def let_rest(self, unused_s: float = UNUSED_S) -> None:
+    def let_rest(self, unused_s: float = UNUSED_S, quiet_s: float = QUIET_S) -> None:
         """Have repositories that were not asked for so long, and all but a few, let go of what they have loaded.
 
         Those that are in use are left alone, however old or many. What work has freed goes back to the system once
-        nothing is in use: runs differ in what they need, and one's holes are of little use to the next. To be called
-        now and then.
+        nothing was used for quiet_s: what comes soon would only ask for it again. To be called now and then.
         """
         long_ago = time.monotonic() - unused_s
         with self._lock:
@@ -203,9 +202,12 @@ class Services:
             if not opened.session.rest():
                 opened.awake = True
         with self._lock:
-            is_over = self._has_worked and not any(one.session.lease.is_held for one in self._opened.values())
-            self._has_worked = self._has_worked and not is_over
-        if is_over:
+            last = max((opened.used_at for opened in self._opened.values()), default=0.0)
+            is_held = any(opened.session.lease.is_held for opened in self._opened.values())
+            is_quiet = last > self._given_back_at and last <= time.monotonic() - quiet_s and not is_held
+            if is_quiet:
+                self._given_back_at = last
+        if is_quiet:
             heap.give_back()
 
     def close(self) -> None:
