@@ -45,8 +45,10 @@ class ReaderWatch:
 
 
 def workers(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
-    """Those that are worker processes."""
-    return [process for process in processes if "--config-fd" in _arguments(process)]
+    """Those that are worker processes: forked by the command, which names them so, or started as a program."""
+    return [
+        process for process in processes if any(part.endswith("worker.py") for part in _arguments(process))
+    ]
 
 
 def server(processes: Iterable[psutil.Process]) -> psutil.Process | None:
