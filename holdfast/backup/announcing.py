@@ -37,16 +37,29 @@ class Announcer:
         if self._checkpoints.marked < min(position + _ROOM_BYTES, self._end):
             await self._move(position)
 
+    @property
+    def is_moving(self) -> bool:
+        """Whether a mark is being written."""
+        return self._moving is not None and not self._moving.done()
+
     async def settle(self) -> None:
-        """Wait until nothing is under way."""
-        moving, self._moving = self._moving, None
-        if moving is not None:
-            await moving
+        """Wait until nothing is under way. A thread cannot be cancelled: who is, has to settle once more.
+
+        Raises:
+            StorageUnavailableError, StorageFullError, StorageDeniedError: the mark cannot be moved.
+        """
+        moving = self._moving
+        if moving is None:
+            return
+        try:
+            await asyncio.shield(moving)
+        finally:
+            if moving.done():
+                self._moving = None
 
     async def _move(self, position: int) -> None:
         """Begin to move the mark, unless that is under way."""
-        if self._moving is not None and self._moving.done():
+        if not self.is_moving:
             await self.settle()
-        if self._moving is None:
             ahead = max(position, min(position + MARK_BYTES, self._end))
             self._moving = asyncio.ensure_future(asyncio.to_thread(self._checkpoints.mark, ahead))

