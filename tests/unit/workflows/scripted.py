@@ -58,7 +58,7 @@ class ScriptedBackup:
     vanishing: list[set[int]] = field(default_factory=list)
     opened: BackupOpened = field(
         default_factory=lambda: BackupOpened(
-            strategy=Strategy.INCREMENTAL, reason="a parent exists", parent=PARENT_ID
+            strategy=Strategy.INCREMENTAL, reason="a parent exists", parent=PARENT_ID, both_ends=True
         )
     )
     verdict_ok: bool = True

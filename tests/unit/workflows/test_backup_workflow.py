@@ -326,8 +326,11 @@ async def test_cancelling_waits_for_the_work_to_stop_and_keeps_the_workspace(cli
     await replay(client, cast("WorkflowHandle[object, object]", handle))
 
 
-async def test_a_long_run_goes_on_in_new_histories(client: Client) -> None:
+@pytest.mark.parametrize("both_ends", [True, False])
+async def test_a_long_run_goes_on_in_new_histories(client: Client, *, both_ends: bool) -> None:
+    """What waits goes along. A run that began before shards came from both ends of the plan has none of that."""
     script = ScriptedBackup(shards_of_pages=(3, 4, 0, 5, 1), vanishing=[set(range(10))])
+    script.opened = replace(script.opened, both_ends=both_ends)
     policy = replace(FAST, pages_per_history=2, shards_per_history=4)
     async with workers(client, script) as queue:
         handle = await start(client, queue, replace(REQUEST, policy=policy))
