@@ -18,6 +18,8 @@ from typing import Final
 import msgspec
 import psutil
 
+from starter import forking
+
 _LOOK_S: Final = 0.02
 _KIB: Final = 1 << 10
 
@@ -84,7 +86,7 @@ def tree(pid: int) -> list[psutil.Process]:
 def is_worker(process: psutil.Process) -> bool:
     """Whether it is one of Holdfast's worker processes."""
     try:
-        return any(word.endswith("worker.py") for word in process.cmdline())
+        return forking.is_worker(process.cmdline())
     except psutil.Error:
         return False
 

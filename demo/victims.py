@@ -8,6 +8,8 @@ from typing import Final
 
 import psutil
 
+from starter.forking import is_worker
+
 _LEAP_BYTES: Final = 128 << 20
 """More than a worker reads between two looks."""
 
@@ -45,10 +47,8 @@ class ReaderWatch:
 
 
 def workers(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
-    """Those that are worker processes: forked by the command, which names them so, or started as a program."""
-    return [
-        process for process in processes if any(part.endswith("worker.py") for part in _arguments(process))
-    ]
+    """Those that are worker processes."""
+    return [process for process in processes if is_worker(_arguments(process))]
 
 
 def server(processes: Iterable[psutil.Process]) -> psutil.Process | None:

@@ -28,6 +28,11 @@ _ARGUMENTS_AND_ENVIRONMENT: Final = slice(45, 49)
 """arg_start, arg_end, env_start and env_end in /proc/self/stat, counted after the name (proc_pid_stat(5))."""
 
 
+def is_worker(arguments: Sequence[str]) -> bool:
+    """Whether a process with these arguments is a worker: forked by a command, or started as a program."""
+    return any(argument.endswith("worker.py") for argument in arguments)
+
+
 def is_alone() -> bool:
     """Whether this process has one thread, native ones counted."""
     return len(os.listdir(_THREADS)) == 1

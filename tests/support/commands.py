@@ -17,6 +17,7 @@ from holdfast.repository.repository import Repository
 from holdfast.settings.load import load_settings
 from holdfast.settings.model import Settings
 from holdfast.storage.local import LocalStorage
+from starter.forking import is_worker
 
 PROJECT: Final = Path(__file__).parent.parent.parent
 CANARY: Final = "canary-password-stable"
@@ -150,7 +151,7 @@ def children(parent: int | None = None) -> dict[str, list[psutil.Process]]:
     for child in psutil.Process(parent).children():
         with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
             command = child.cmdline()
-            if any(word.endswith("worker.py") for word in command):
+            if is_worker(command):
                 found["worker"].append(child)
             elif command[1:3] == ["server", "start-dev"]:
                 found["server"].append(child)
