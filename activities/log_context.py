@@ -11,7 +11,10 @@ from contracts.log_context import working_for
 class LogContext(Interceptor):
     """For a worker's `interceptors`."""
 
-    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002
+    def intercept_activity(
+        self,
+        next: ActivityInboundInterceptor,  # noqa: A002 - Temporal's name
+    ) -> ActivityInboundInterceptor:
         return _Inbound(super().intercept_activity(next))
 
 

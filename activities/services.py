@@ -39,6 +39,7 @@ KEPT_AWAKE: Final = 1
 UNUSED_S: Final = 600.0
 """For how long they keep them when nothing happens: a schedule of hours has little of it."""
 QUIET_S: Final = 60.0
+"""After so long without work, what it has freed goes back to the system."""
 
 
 @dataclass(slots=True, kw_only=True)

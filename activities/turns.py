@@ -93,11 +93,10 @@ class Turns(CustomSlotSupplier):
 
     def release_slot(self, ctx: Release) -> None:
         """The activity has ended, or there was none after all."""
-        with self._lock:
-            if not isinstance(ctx.permit, Turn):
-                return
-            self._taken.discard(ctx.permit)
-            self._pass(ctx.permit)
+        if isinstance(ctx.permit, Turn):
+            with self._lock:
+                self._taken.discard(ctx.permit)
+                self._pass(ctx.permit)
 
     def pass_from(self, turn: Turn) -> None:
         """Let the next activity begin, if the turn is still with this one."""
@@ -135,7 +134,10 @@ class TurnContext(Interceptor):
     def __init__(self, turns: Turns) -> None:
         self._turns = turns
 
-    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002
+    def intercept_activity(
+        self,
+        next: ActivityInboundInterceptor,  # noqa: A002 - Temporal's name
+    ) -> ActivityInboundInterceptor:
         return _Inbound(super().intercept_activity(next), self._turns)
 
 

@@ -22,7 +22,7 @@ from tests.support.faults import (
     torn,
 )
 
-BACKUP_CALLS = ("write", "fsync", "link", "rename", "unlink", "rmdir", "mkdir")
+BACKUP_CALLS = ("fallocate", "write", "fsync", "link", "rename", "unlink", "rmdir", "mkdir")
 RESTORE_CALLS = (
     *("pwrite64", "ftruncate", "fchown", "utimensat", "fsync", "syncfs", "renameat", "symlinkat", "mkdirat"),
     *("write", "link", "rename", "unlink", "unlinkat"),
