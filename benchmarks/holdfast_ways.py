@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
 import msgspec
 from temporalio.client import Client
@@ -42,6 +42,8 @@ _SETTLE_LIMIT_S: Final = 15.0
 class _Holdfast(CommandContender):
     """What the three have in common: a settings file with one repository, and the short commands."""
 
+    program: ClassVar[tuple[str, ...]] = ("-m", "starter")
+
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.settings_file = self.folder / "holdfast.toml"
@@ -65,7 +67,7 @@ class _Holdfast(CommandContender):
 
     def holdfast(self, *arguments: str) -> list[str]:
         """The command line of the command."""
-        return [sys.executable, "-m", "starter", "--repo", _PROFILE, *arguments]
+        return [sys.executable, *self.program, "--repo", _PROFILE, *arguments]
 
     def settle(self) -> None:
         """Workers keep their lock for a while; under it they may believe what they know of the repository."""

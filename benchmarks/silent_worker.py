@@ -1,0 +1,29 @@
+"""`python benchmarks/silent_worker.py up`: the service, but its activities send no heartbeats; benchmarks.checkpoints.
+
+The service starts this file again in the place of worker.py, and what it is told then is for a worker. An activity that
+takes longer than the timeout of its heartbeats would count as dead.
+"""
+
+import sys
+from pathlib import Path
+
+_PROJECT = Path(__file__).parent.parent
+sys.path[0] = str(_PROJECT)
+
+from activities.calls import EngineCall  # noqa: E402 - found once the path is set
+from starter import launching  # noqa: E402
+from starter.main import main as command  # noqa: E402
+from starter.processes import end_process  # noqa: E402
+from worker import main as worker  # noqa: E402
+
+
+async def _no_beat(_: EngineCall) -> None:
+    """Nobody is told."""
+
+
+if __name__ == "__main__":
+    setattr(EngineCall, "beat", _no_beat)  # noqa: B010 - a method may not be assigned to
+    if "--config-fd" in sys.argv:
+        end_process(worker())
+    setattr(launching, "_WORKER", Path(__file__))  # noqa: B010 - nor a constant
+    sys.exit(command())
