@@ -2,7 +2,7 @@
 
                  read so far        announced                 mark
     |-----------------|-----------------|----------------------|
-                                        └ less than half of MARK_BYTES: the next mark is being written
+                                        └ less than a quarter of MARK_BYTES: the next mark is being written
 
 The mark is durable before a byte behind it is read; it is moved while there is still room before it.
 """
@@ -12,8 +12,9 @@ from typing import Final
 
 from holdfast.backup.checkpoints import ShardCheckpoints
 
-MARK_BYTES: Final = 32 * 1024 * 1024
-_ROOM_BYTES: Final = MARK_BYTES // 2
+MARK_BYTES: Final = 64 * 1024 * 1024
+"""What lies between two checkpoints: the bytes read twice need not be known better than that."""
+_ROOM_BYTES: Final = MARK_BYTES // 4
 
 
 class Announcer:
