@@ -102,7 +102,7 @@ class RestoreWorkflow(SteeredWorkflow):
         totals = self._progress.totals
         opened = self._progress.opened
         rate, left = pace_of(
-            self._progress.started_ns,
+            workflow.time_ns() - self._progress.started_ns,
             done=totals.bytes_written,
             total=totals.bytes_to_write if self._progress.selection_complete else None,
         )

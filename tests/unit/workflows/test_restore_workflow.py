@@ -65,6 +65,21 @@ async def test_the_five_steps_run_in_order(client: Client) -> None:
     await replay(client, cast("WorkflowHandle[object, object]", handle))
 
 
+async def test_the_rate_is_of_the_time_that_the_run_has_taken(client: Client) -> None:
+    script = ScriptedRestore()
+
+    async def take_a_second(_shard: int) -> None:
+        await asyncio.sleep(1.1)
+
+    script.before[names.RESTORE_SHARD] = take_a_second
+    async with workers(client, script) as queue:
+        handle = await start(client, queue)
+        await handle.result()
+        progress = await handle.query(PROGRESS_QUERY, result_type=Progress)
+    assert 0 < progress.bytes_per_second <= 600
+    assert progress.seconds_left == 0
+
+
 async def test_a_dry_run_plans_and_writes_nothing(client: Client) -> None:
     script = ScriptedRestore(opened=RestoreOpened(snapshot_id=SNAPSHOT_ID, dry_run=True))
     async with workers(client, script) as queue:
