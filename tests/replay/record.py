@@ -12,7 +12,7 @@ import socket
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
 
@@ -97,8 +97,15 @@ async def save(client: Client, name: str, query: str) -> None:
         handle = client.get_workflow_handle(run.id, run_id=run.run_id)
         history = (await handle.fetch_history()).to_json_dict()
         history["workflowId"] = run.id
-        text = _PROCESS.sub("worker", json.dumps(history, indent=1, sort_keys=True))
+        text = _PROCESS.sub("worker", json.dumps(_untraced(history), indent=1, sort_keys=True))
         (HISTORIES / f"{name}-{number}.json").write_text(text + "\n")
+
+
+def _untraced(value: Any) -> Any:
+    """A history without the stack traces of its failures, which name the places where the code lay."""
+    if isinstance(value, dict):
+        return {key: _untraced(item) for key, item in value.items() if key != "stackTrace"}
+    return [_untraced(item) for item in value] if isinstance(value, list) else value
 
 
 def _touch_all(source: Path) -> None:

@@ -1,6 +1,6 @@
 """Workflows replay the histories of runs that were made with them before, as a running one would after an upgrade.
 
-`python -m tests.replay.record` records them.
+`python -m tests.replay.record` and `python -m tests.replay.record_ends` record them.
 """
 
 import base64
@@ -56,10 +56,11 @@ def test_all_kinds_of_ends_are_among_them() -> None:
     ends = {json.loads(path.read_text())["events"][-1]["eventType"] for path in HISTORIES}
     assert ends == {
         "EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED",
+        "EVENT_TYPE_WORKFLOW_EXECUTION_FAILED",
         "EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED",
         "EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW",
     }
-    assert {path.stem.partition("-")[0] for path in HISTORIES} == {"backup", "restore", "verify"}
+    assert {path.stem.partition("-")[0] for path in HISTORIES} == {"backup", "restore", "verify", "drill"}
 
 
 def strings(value: Any) -> Iterator[str]:
