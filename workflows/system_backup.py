@@ -30,7 +30,8 @@ from contracts.system import (
 )
 from workflows.children import child_failure, start_run
 from workflows.hooks import HookCalls, failed_before
-from workflows.system import MemberAwayError, SystemWorkflow
+from workflows.members import MemberAwayError
+from workflows.system import SystemWorkflow
 
 _FIRST_WAIT_S: Final = 2.0
 _LONGEST_WAIT_S: Final = 30.0

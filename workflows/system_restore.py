@@ -31,7 +31,8 @@ from contracts.system import (
 )
 from workflows.children import child_failure, start_run
 from workflows.control import is_task_cancelled
-from workflows.system import MemberAwayError, SystemWorkflow
+from workflows.members import MemberAwayError
+from workflows.system import SystemWorkflow
 
 _ID_LENGTH: Final = 13  # as the command line cuts tokens for ids
 
