@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Final
 
-from contracts.common import Progress, RunStatus
+from contracts.common import Progress, RunStatus, Verdict
 from contracts.control import NORMAL_PRIORITY, Asked, ControlState
 
 _NS_PER_S: Final = 10**9
@@ -60,6 +60,13 @@ def control_notes(state: ControlState) -> list[str]:
     if state.cancel is not None:
         notes.append(f"Cancelled{_by(state.cancel)}")
     return notes
+
+
+def verdict_notes(verdict: Verdict | None) -> list[str]:
+    """What the last step found, if it was taken."""
+    if verdict is None:
+        return []
+    return [f"Verified ({verdict.level.value}): {'good' if verdict.ok else 'PROBLEMS'}"]
 
 
 def _by(asked: Asked) -> str:

@@ -4,11 +4,10 @@ The restore is a run of its own, as the child of this one, and so is the verific
 damage: that one marks what the next full backup mends. What a drill proves is worked out here, from counts and times.
 """
 
-import asyncio
 from typing import Final, TypeVar
 
 from temporalio import workflow
-from temporalio.exceptions import ApplicationError, ChildWorkflowError, FailureError, is_cancelled_exception
+from temporalio.exceptions import ApplicationError, ChildWorkflowError, is_cancelled_exception
 
 from contracts import names
 from contracts.common import (
@@ -34,14 +33,13 @@ from contracts.drill import (
     DrillResult,
     DrillTriggerInput,
 )
-from contracts.notify import NotifyInput
 from contracts.restore import RestoreRequest, RestoreResult
 from contracts.verify import VERIFY_WORKFLOW, VerifyFinished, VerifyRequest, VerifyResult
 from workflows.attributes import show_run
 from workflows.details import format_duration
 from workflows.failures import Failure, failure_of
-from workflows.notices import tell_end
 from workflows.policies import ActivityCalls
+from workflows.run_frame import Ending, FramedRun
 from workflows.run_id import run_id_of
 
 ResultT = TypeVar("ResultT")
@@ -51,17 +49,17 @@ _NS_PER_S: Final = 10**9
 
 
 @workflow.defn(name=DRILL_WORKFLOW)
-class DrillWorkflow:
+class DrillWorkflow(FramedRun[DrillResult]):
     """One trial restore of one source."""
+
+    _kind = "drill"
 
     @workflow.init
     def __init__(self, request: DrillRequest) -> None:
+        super().__init__(ActivityCalls(policy=request.policy))
         self._request = request
-        self._calls = ActivityCalls(policy=request.policy)
         self._run_id = run_id_of("")
-        self._started_ns = workflow.time_ns()
-        self._phase = Phase.TRIGGER
-        self._status = RunStatus.RUNNING
+        self._begun_ns = workflow.time_ns()
         self._opened: DrillOpened | None = None
         self._restored: RestoreResult | None = None
         self._restore_failure: Failure | None = None
@@ -72,15 +70,7 @@ class DrillWorkflow:
     @workflow.run
     async def run(self, _request: DrillRequest) -> DrillResult:
         """Run to the end; a restore that fails is a finding. Fails with the error of whatever kept it from trying."""
-        try:
-            return await self._drill()
-        except (FailureError, asyncio.CancelledError) as error:
-            # Cancellation is delivered once per run, so what follows it here is not cancelled in its turn.
-            cancelled = is_cancelled_exception(error)
-            await self._end_early(RunStatus.CANCELLED if cancelled else RunStatus.FAILED, error)
-            if cancelled:
-                raise
-            raise failure_of(error).as_workflow_failure() from error
+        return await self._framed(self._drill())
 
     @workflow.query(name=PROGRESS_QUERY)
     def progress(self) -> Progress:
@@ -125,21 +115,16 @@ class DrillWorkflow:
         elif not came_back:
             await self._verify(opened)
         self._findings = self._judge(opened, came_back=came_back)
-        ended_ns = workflow.time_ns()
+        ending = Ending(status=RunStatus.COMPLETE, ended_ns=workflow.time_ns())
         self._enter(Phase.LOG)
-        await self._calls.quick(
-            names.LOG_DRILL, self._log_input(RunStatus.COMPLETE, ended_ns), type(None), "write the record"
-        )
+        await self._calls.quick(names.LOG_DRILL, self._record(ending), type(None), "write the record")
         await self._calls.lasting(
             names.CLEAN_DRILL, DrillCleanInput(run=self._run_ref()), type(None), "empty the scratch place"
         )
-        self._status = RunStatus.COMPLETE
-        self._enter(Phase.DONE)
-        show_run(status=RunStatus.COMPLETE)
-        await self._tell(RunStatus.COMPLETE, ended_ns)
+        await self._end_well(ending)
         return DrillResult(
             run_id=self._run_id,
-            status=RunStatus.COMPLETE,
+            status=ending.status,
             findings=self._findings,
             opened=opened,
             restored=self._restored,
@@ -147,7 +132,7 @@ class DrillWorkflow:
             checked=self._checked,
             verified=self._verified,
             started_ns=self._started_ns,
-            ended_ns=ended_ns,
+            ended_ns=ending.ended_ns,
         )
 
     async def _restore(self, opened: DrillOpened) -> bool:
@@ -228,54 +213,27 @@ class DrillWorkflow:
             rpo_met=rpo_met,
         )
 
-    async def _end_early(self, status: RunStatus, error: BaseException) -> None:
-        """Leave nothing behind but a record that says how it ended; whatever of that is possible."""
-        self._status = status
-        show_run(status=status)
-        ended_ns = workflow.time_ns()
-        kind = "" if status is RunStatus.CANCELLED else failure_of(error).kind
-        try:
-            await self._calls.last_words(
-                names.LOG_DRILL, self._log_input(status, ended_ns, kind), f"record: {status.value}"
-            )
-            await self._calls.last_words(
-                names.CLEAN_DRILL, DrillCleanInput(run=self._run_ref()), "empty the scratch place"
-            )
-        except FailureError as second:
-            workflow.logger.warning("the end of the run could not be recorded: %s", failure_of(second).kind)
-        self._show()
-        await self._tell(status, ended_ns, kind)
-
-    async def _tell(self, status: RunStatus, ended_ns: int, failure_kind: str = "") -> None:
-        opened = self._opened
-        message = NotifyInput(
-            run=self._run_ref(),
-            kind="drill",
-            status=status,
-            started_ns=self._started_ns,
-            ended_ns=ended_ns,
-            failure_kind=failure_kind,
-        )
-        await tell_end(
-            message,
-            wanted=None if opened is None else opened.tell,
-            heartbeat_timeout_s=self._request.policy.heartbeat_timeout_s,
+    async def _last_words(self, ending: Ending) -> None:
+        """Leave nothing behind but a record that says how it ended."""
+        await self._calls.last_words(names.LOG_DRILL, self._record(ending), f"record: {ending.status.value}")
+        await self._calls.last_words(
+            names.CLEAN_DRILL, DrillCleanInput(run=self._run_ref()), "empty the scratch place"
         )
 
-    def _log_input(self, status: RunStatus, ended_ns: int, failure_kind: str = "") -> DrillLogInput:
+    def _record(self, ending: Ending) -> DrillLogInput:
         return DrillLogInput(
             run=self._run_ref(),
             request=self._request,
-            status=status,
+            status=ending.status,
             started_ns=self._started_ns,
-            ended_ns=ended_ns,
+            ended_ns=ending.ended_ns,
             opened=self._opened,
             restored=self._restored,
             restore_failure=self._restore_failure_text(),
             checked=self._checked,
             verified=self._verified,
             findings=self._findings,
-            failure_kind=failure_kind,
+            failure_kind=ending.failure_kind,
         )
 
     def _restore_failure_text(self) -> str:
@@ -288,9 +246,13 @@ class DrillWorkflow:
         source = self._request.source if self._opened is None else self._opened.source
         return RunRef(run_id=self._run_id, repository=self._request.repository, source=source)
 
-    def _enter(self, phase: Phase) -> None:
-        self._phase = phase
-        self._show()
+    @property
+    def _started_ns(self) -> int:
+        return self._begun_ns
+
+    @property
+    def _tells(self) -> bool | None:
+        return None if self._opened is None else self._opened.tell
 
     def _show(self) -> None:
         workflow.set_current_details("\n\n".join(self._lines()))

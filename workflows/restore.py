@@ -7,11 +7,9 @@ A dry run writes nothing; its last step only counts what would be deleted. As wi
 counts: the plan and what is done of it lie in the run's workspace.
 """
 
-import asyncio
 from dataclasses import replace
 
 from temporalio import workflow
-from temporalio.exceptions import FailureError, is_cancelled_exception
 
 from contracts import names
 from contracts.common import (
@@ -30,7 +28,6 @@ from contracts.common import (
     VerifyInput,
     VerifyLevel,
 )
-from contracts.notify import NotifyInput
 from contracts.restore import (
     Finished,
     FinishInput,
@@ -48,19 +45,20 @@ from contracts.restore import (
     ToCommandInput,
 )
 from workflows.attributes import show_run
-from workflows.control import RunControl, SteeredWorkflow
-from workflows.details import control_notes, pace_of, render
-from workflows.failures import failure_of
-from workflows.notices import tell_end
-from workflows.pacing import Pacing
+from workflows.details import control_notes, verdict_notes
 from workflows.policies import ActivityCalls
+from workflows.restore_answers import counts_of, errors_of, plan_of, record_of, result_of
+from workflows.run_frame import Ending, SteeredRun
 from workflows.run_id import run_id_of
 from workflows.window import Work, run_window
 
 
 @workflow.defn(name=RESTORE_WORKFLOW)
-class RestoreWorkflow(SteeredWorkflow):
+class RestoreWorkflow(SteeredRun[RestoreResult]):
     """One restore of one selection from one repository."""
+
+    _kind = "restore"
+    _progress: RestoreProgress
 
     @workflow.init
     def __init__(self, request: RestoreRequest) -> None:
@@ -68,14 +66,10 @@ class RestoreWorkflow(SteeredWorkflow):
         self._progress = request.progress or RestoreProgress(
             run_id=run_id_of(request.resume_run), started_ns=workflow.time_ns()
         )
-        self._control = RunControl(self._progress.control)
-        self._calls = ActivityCalls(policy=request.policy, control=self._control)
-        self._pacing = Pacing(request.policy)
-        self._phase = Phase.TRIGGER
-        self._status = RunStatus.RUNNING
         self._restoring = 0
         self._selecting = False
         self._verdict: Verdict | None = None
+        super().__init__(request.policy, self._progress.control)
 
     @workflow.run
     async def run(self, request: RestoreRequest) -> RestoreResult:
@@ -83,70 +77,27 @@ class RestoreWorkflow(SteeredWorkflow):
 
         A run that was cancelled through the update or signal ends with a result that says so.
         """
-        self._steerable()
-        try:
-            return await self._restore(request)
-        except (FailureError, asyncio.CancelledError) as error:
-            # Cancellation is delivered once per run, so what follows it here is not cancelled in its turn.
-            cancelled = is_cancelled_exception(error)
-            await self._end_early(RunStatus.CANCELLED if cancelled else RunStatus.FAILED, error)
-            if cancelled and self._control.state.cancel is not None:
-                return self._result(RunStatus.CANCELLED, workflow.time_ns())
-            if cancelled:
-                raise
-            raise failure_of(error).as_workflow_failure() from error
+        return await self._framed(self._restore(request))
 
     @workflow.query(name=PROGRESS_QUERY)
     def progress(self) -> Progress:
         """Where the run stands; bytes of shards that are not finished are in their heartbeats."""
         totals = self._progress.totals
-        opened = self._progress.opened
-        rate, left = pace_of(
-            workflow.time_ns() - self._progress.started_ns,
-            done=totals.bytes_written,
-            total=totals.bytes_to_write if self._progress.selection_complete else None,
-        )
-        return Progress(
-            run_id=self._progress.run_id,
-            phase=self._phase,
-            status=self._status,
-            selection_complete=self._progress.selection_complete,
-            files_total=totals.files,
-            files_done=min(totals.files, totals.files_written + totals.files_kept + totals.files_skipped),
-            bytes_total=totals.bytes_to_write,
-            bytes_done=min(totals.bytes_to_write, totals.bytes_written),
-            shards_total=self._progress.shards_planned,
-            shards_done=self._progress.shards_done,
-            errors=totals.errors,
-            snapshot_id=opened.snapshot_id if opened is not None else "",
-            paused=self._control.state.pause is not None,
-            started_ns=self._progress.started_ns,
-            bytes_per_second=rate,
-            seconds_left=left,
+        return self._standing(
+            counts_of(self._progress, self._phase),
+            moved=totals.bytes_written,
+            to_move=totals.bytes_to_write if self._progress.selection_complete else None,
         )
 
     @workflow.query(name=PLAN_QUERY)
     def plan(self) -> Plan:
         """What the run has decided to do so far."""
-        opened, totals = self._progress.opened, self._progress.totals
-        return Plan(
-            snapshot_id="" if opened is None else opened.snapshot_id,
-            selection_complete=self._progress.selection_complete,
-            pages=self._progress.pages_done,
-            shards=self._progress.shards_planned,
-            files=totals.files,
-            files_to_move=max(0, totals.files - totals.files_skipped),
-            bytes_to_move=totals.bytes_to_write,
-            dry_run=opened is not None and opened.dry_run,
-        )
+        return plan_of(self._progress)
 
     @workflow.query(name=ERRORS_QUERY)
     def errors(self) -> Errors:
         """What went wrong so far, counted; what could not be planned counts with what could not be written."""
-        return Errors(
-            moving=self._progress.totals.errors,
-            problems=0 if self._verdict is None else self._verdict.problems,
-        )
+        return errors_of(self._progress, self._verdict)
 
     async def _restore(self, request: RestoreRequest) -> RestoreResult:
         opened = await self._trigger()
@@ -158,37 +109,19 @@ class RestoreWorkflow(SteeredWorkflow):
             if not opened.dry_run:
                 await self._write()
             status = await self._finish()
-        ended_ns = workflow.time_ns()
+        ending = Ending(status=status, ended_ns=workflow.time_ns())
         self._enter(Phase.LOG)
-        await self._calls.quick(
-            names.LOG_RESTORE, self._log_input(status, ended_ns), type(None), "write the record"
-        )
+        await self._calls.quick(names.LOG_RESTORE, self._record(ending), type(None), "write the record")
         if not opened.dry_run and not request.to_command:
             await self._verify(request.verify, opened.snapshot_id)
         await self._calls.quick(
             names.CLOSE_RESTORE,
-            CloseInput(run=self._run_ref(), status=status, ended_ns=ended_ns, verdict=self._verdict),
+            CloseInput(run=self._run_ref(), status=status, ended_ns=ending.ended_ns, verdict=self._verdict),
             type(None),
             "remove the workspace",
         )
-        self._status = status
-        self._control.is_over = True
-        self._enter(Phase.DONE)
-        show_run(status=status)
-        await self._tell(status, ended_ns)
-        return self._result(status, ended_ns)
-
-    def _result(self, status: RunStatus, ended_ns: int) -> RestoreResult:
-        opened = self._progress.opened
-        return RestoreResult(
-            run_id=self._progress.run_id,
-            status=status,
-            snapshot_id="" if opened is None else opened.snapshot_id,
-            started_ns=self._progress.started_ns,
-            ended_ns=ended_ns,
-            totals=self._progress.totals,
-            verdict=self._verdict,
-        )
+        await self._end_well(ending)
+        return result_of(self._progress, self._verdict, ending)
 
     async def _trigger(self) -> RestoreOpened:
         if self._progress.opened is not None:
@@ -287,7 +220,7 @@ class RestoreWorkflow(SteeredWorkflow):
         if not self._selecting and not self._progress.selection_complete:
             self._selecting = True
             return self._select_page()
-        if self._restoring >= (self._control.window or self._request.policy.window):
+        if self._restoring >= self._window:
             return None
         shard = self._progress.shards_started
         if shard >= self._progress.shards_planned:
@@ -331,57 +264,25 @@ class RestoreWorkflow(SteeredWorkflow):
             f"verify: {level.value}",
         )
 
-    async def _end_early(self, status: RunStatus, error: BaseException) -> None:
-        """Leave a run that can be resumed, and a record that says how it ended; whatever of that is
-        possible."""
-        self._status = status
-        self._control.is_over = True
-        show_run(status=status)
-        ended_ns = workflow.time_ns()
-        kind = "" if status is RunStatus.CANCELLED else failure_of(error).kind
-        try:
-            await self._calls.last_words(
-                names.LOG_RESTORE, self._log_input(status, ended_ns, kind), f"record: {status.value}"
-            )
-            await self._calls.last_words(
-                names.CLOSE_RESTORE,
-                CloseInput(run=self._run_ref(), status=status, ended_ns=ended_ns, keep_workspace=True),
-                "keep the workspace",
-            )
-        except FailureError as second:
-            workflow.logger.warning("the end of the run could not be recorded: %s", failure_of(second).kind)
-        self._show()
-        await self._tell(status, ended_ns, kind)
-
-    async def _tell(self, status: RunStatus, ended_ns: int, failure_kind: str = "") -> None:
-        opened = self._progress.opened
-        message = NotifyInput(
-            run=self._run_ref(),
-            kind="restore",
-            status=status,
-            started_ns=self._progress.started_ns,
-            ended_ns=ended_ns,
-            failure_kind=failure_kind,
+    async def _last_words(self, ending: Ending) -> None:
+        """Leave a run that can be resumed, and a record that says how it ended."""
+        await self._calls.last_words(
+            names.LOG_RESTORE, self._record(ending), f"record: {ending.status.value}"
         )
-        await tell_end(
-            message,
-            wanted=None if opened is None else opened.tell,
-            heartbeat_timeout_s=self._request.policy.heartbeat_timeout_s,
+        await self._calls.last_words(
+            names.CLOSE_RESTORE,
+            CloseInput(
+                run=self._run_ref(), status=ending.status, ended_ns=ending.ended_ns, keep_workspace=True
+            ),
+            "keep the workspace",
         )
 
-    def _log_input(self, status: RunStatus, ended_ns: int, failure_kind: str = "") -> RestoreLogInput:
-        return RestoreLogInput(
-            run=self._run_ref(),
-            request=replace(self._request, progress=None),
-            status=status,
-            started_ns=self._progress.started_ns,
-            ended_ns=ended_ns,
-            pages=self._progress.pages_done,
-            shards=self._progress.shards_planned,
-            opened=self._progress.opened,
-            totals=self._progress.totals,
-            failure_kind=failure_kind,
-        )
+    def _record(self, ending: Ending) -> RestoreLogInput:
+        return record_of(self._run_ref(), self._request, self._progress, ending)
+
+    def _cancelled_result(self) -> RestoreResult:
+        ending = Ending(status=RunStatus.CANCELLED, ended_ns=workflow.time_ns())
+        return result_of(self._progress, self._verdict, ending)
 
     def _run_ref(self) -> RunRef:
         return RunRef(
@@ -393,22 +294,5 @@ class RestoreWorkflow(SteeredWorkflow):
         progress = replace(self._progress, control=self._control.state)
         workflow.continue_as_new(replace(self._request, progress=progress))
 
-    def _on_control(self) -> None:
-        show_run(status=self._status, paused=self._control.state.pause is not None)
-        self._show()
-
-    def _enter(self, phase: Phase) -> None:
-        self._phase = phase
-        self._show()
-
-    def _show(self) -> None:
-        elapsed_ns = workflow.time_ns() - self._progress.started_ns
-        workflow.set_current_details(render(self.progress(), elapsed_ns=elapsed_ns, notes=self._notes()))
-
     def _notes(self) -> list[str]:
-        notes = control_notes(self._control.state)
-        if self._verdict is not None:
-            notes.append(
-                f"Verified ({self._verdict.level.value}): {'good' if self._verdict.ok else 'PROBLEMS'}"
-            )
-        return notes
+        return [*control_notes(self._control.state), *verdict_notes(self._verdict)]

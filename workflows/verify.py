@@ -6,15 +6,12 @@ to: it marks damaged blobs, follows them to snapshots and paths, and lets go of 
 workflow only counts; packs and paths lie in the run's workspace and in the journal.
 """
 
-import asyncio
 from dataclasses import replace
 
 from temporalio import workflow
-from temporalio.exceptions import FailureError, is_cancelled_exception
 
 from contracts import names
 from contracts.common import PROGRESS_QUERY, CloseInput, Phase, Progress, RunRef, RunStatus
-from contracts.notify import NotifyInput
 from contracts.verify import (
     VERIFY_WORKFLOW,
     ShardVerified,
@@ -33,19 +30,18 @@ from contracts.verify import (
     VerifyTriggerInput,
 )
 from workflows.attributes import show_run
-from workflows.control import RunControl, SteeredWorkflow
-from workflows.details import control_notes, pace_of, render
-from workflows.failures import failure_of
-from workflows.notices import tell_end
-from workflows.pacing import Pacing
-from workflows.policies import ActivityCalls
+from workflows.details import control_notes
+from workflows.run_frame import Ending, SteeredRun
 from workflows.run_id import run_id_of
 from workflows.window import Work, run_window
 
 
 @workflow.defn(name=VERIFY_WORKFLOW)
-class VerifyWorkflow(SteeredWorkflow):
+class VerifyWorkflow(SteeredRun[VerifyResult]):
     """One verification of one repository, or of some of its snapshots."""
+
+    _kind = "verify"
+    _progress: VerifyProgress
 
     @workflow.init
     def __init__(self, request: VerifyRequest) -> None:
@@ -53,15 +49,11 @@ class VerifyWorkflow(SteeredWorkflow):
         self._progress = request.progress or VerifyProgress(
             run_id=run_id_of(request.resume_run), started_ns=workflow.time_ns()
         )
-        self._control = RunControl(self._progress.control)
-        self._calls = ActivityCalls(policy=request.policy, control=self._control)
-        self._pacing = Pacing(request.policy)
-        self._phase = Phase.TRIGGER
-        self._status = RunStatus.RUNNING
         self._walking = False
         self._planning = False
         self._reading = 0
         self._finished: VerifyFinished | None = None
+        super().__init__(request.policy, self._progress.control)
 
     @workflow.run
     async def run(self, _request: VerifyRequest) -> VerifyResult:
@@ -69,32 +61,15 @@ class VerifyWorkflow(SteeredWorkflow):
 
         A run that was cancelled through the update or signal ends with a result that says so.
         """
-        self._steerable()
-        try:
-            return await self._verify()
-        except (FailureError, asyncio.CancelledError) as error:
-            # Cancellation is delivered once per run, so what follows it here is not cancelled in its turn.
-            cancelled = is_cancelled_exception(error)
-            await self._end_early(RunStatus.CANCELLED if cancelled else RunStatus.FAILED, error)
-            if cancelled and self._control.state.cancel is not None:
-                return self._result(RunStatus.CANCELLED, workflow.time_ns())
-            if cancelled:
-                raise
-            raise failure_of(error).as_workflow_failure() from error
+        return await self._framed(self._verify())
 
     @workflow.query(name=PROGRESS_QUERY)
     def progress(self) -> Progress:
         """Where the run stands; its files are the repository's pack files."""
         plan, totals = self._progress.plan, self._progress.totals
-        rate, left = pace_of(
-            workflow.time_ns() - self._progress.started_ns,
-            done=totals.bytes_read,
-            total=None if plan is None else plan.bytes_total,
-        )
-        return Progress(
+        counts = Progress(
             run_id=self._progress.run_id,
             phase=self._phase,
-            status=self._status,
             selection_complete=plan is not None,
             files_total=0 if plan is None else plan.packs,
             files_done=totals.packs,
@@ -103,10 +78,9 @@ class VerifyWorkflow(SteeredWorkflow):
             shards_total=0 if plan is None else plan.shards,
             shards_done=self._progress.shards_done,
             errors=totals.damaged_packs,
-            paused=self._control.state.pause is not None,
-            started_ns=self._progress.started_ns,
-            bytes_per_second=rate,
-            seconds_left=left,
+        )
+        return self._standing(
+            counts, moved=totals.bytes_read, to_move=None if plan is None else plan.bytes_total
         )
 
     async def _verify(self) -> VerifyResult:
@@ -129,32 +103,31 @@ class VerifyWorkflow(SteeredWorkflow):
             VerifyFinished,
             "diagnose, mark, mend",
         )
-        ended_ns = workflow.time_ns()
+        ending = Ending(status=RunStatus.COMPLETE, ended_ns=workflow.time_ns())
         self._enter(Phase.LOG)
-        record = replace(self._log_input(RunStatus.COMPLETE, ended_ns), close=opened.fewer_steps)
+        record = replace(self._record(ending), close=opened.fewer_steps)
         await self._calls.quick(names.LOG_VERIFY, record, type(None), "write the record")
         if not opened.fewer_steps:
             await self._calls.quick(
                 names.CLOSE_VERIFY,
-                CloseInput(run=self._run_ref(), status=RunStatus.COMPLETE, ended_ns=ended_ns),
+                CloseInput(run=self._run_ref(), status=ending.status, ended_ns=ending.ended_ns),
                 type(None),
                 "remove the workspace",
             )
-        self._status = RunStatus.COMPLETE
-        self._control.is_over = True
-        self._enter(Phase.DONE)
-        show_run(status=RunStatus.COMPLETE)
-        await self._tell(RunStatus.COMPLETE, ended_ns)
-        return self._result(RunStatus.COMPLETE, ended_ns)
+        await self._end_well(ending)
+        return self._result(ending)
 
-    def _result(self, status: RunStatus, ended_ns: int) -> VerifyResult:
+    def _cancelled_result(self) -> VerifyResult:
+        return self._result(Ending(status=RunStatus.CANCELLED, ended_ns=workflow.time_ns()))
+
+    def _result(self, ending: Ending) -> VerifyResult:
         plan = self._progress.plan
         return VerifyResult(
             run_id=self._progress.run_id,
-            status=status,
+            status=ending.status,
             finished=self._finished,
             started_ns=self._progress.started_ns,
-            ended_ns=ended_ns,
+            ended_ns=ending.ended_ns,
             share=self._request.share,
             packs_of_repository=0 if plan is None else plan.packs_of_repository,
         )
@@ -218,8 +191,7 @@ class VerifyWorkflow(SteeredWorkflow):
         if plan is None:
             return None
         shard = self._progress.shards_started
-        window = self._control.window or self._request.policy.window
-        if self._pacing.is_long() or self._reading >= window or shard >= plan.shards:
+        if self._pacing.is_long() or self._reading >= self._window or shard >= plan.shards:
             return None
         self._progress = replace(self._progress, shards_started=shard + 1)
         self._reading += 1
@@ -241,49 +213,21 @@ class VerifyWorkflow(SteeredWorkflow):
         )
         self._show()
 
-    async def _end_early(self, status: RunStatus, error: BaseException) -> None:
-        """Leave a run that can be resumed, and a record that says how it ended; whatever of that is possible."""
-        self._status = status
-        self._control.is_over = True
-        show_run(status=status)
-        ended_ns = workflow.time_ns()
-        kind = "" if status is RunStatus.CANCELLED else failure_of(error).kind
-        try:
-            await self._calls.last_words(
-                names.LOG_VERIFY, self._log_input(status, ended_ns, kind), f"record: {status.value}"
-            )
-        except FailureError as second:
-            workflow.logger.warning("the end of the run could not be recorded: %s", failure_of(second).kind)
-        self._show()
-        await self._tell(status, ended_ns, kind)
+    async def _last_words(self, ending: Ending) -> None:
+        """A record that says how it ended. What it has read is in its workspace, which a resumed run goes on from."""
+        await self._calls.last_words(names.LOG_VERIFY, self._record(ending), f"record: {ending.status.value}")
 
-    async def _tell(self, status: RunStatus, ended_ns: int, failure_kind: str = "") -> None:
-        opened = self._progress.opened
-        message = NotifyInput(
-            run=self._run_ref(),
-            kind="verify",
-            status=status,
-            started_ns=self._progress.started_ns,
-            ended_ns=ended_ns,
-            failure_kind=failure_kind,
-        )
-        await tell_end(
-            message,
-            wanted=None if opened is None else opened.tell,
-            heartbeat_timeout_s=self._request.policy.heartbeat_timeout_s,
-        )
-
-    def _log_input(self, status: RunStatus, ended_ns: int, failure_kind: str = "") -> VerifyLogInput:
+    def _record(self, ending: Ending) -> VerifyLogInput:
         return VerifyLogInput(
             run=self._run_ref(),
             request=replace(self._request, progress=None),
-            status=status,
+            status=ending.status,
             started_ns=self._progress.started_ns,
-            ended_ns=ended_ns,
+            ended_ns=ending.ended_ns,
             plan=self._progress.plan,
             totals=self._progress.totals,
             finished=self._finished,
-            failure_kind=failure_kind,
+            failure_kind=ending.failure_kind,
         )
 
     def _run_ref(self) -> RunRef:
@@ -295,18 +239,6 @@ class VerifyWorkflow(SteeredWorkflow):
         """Go on in a new history; the window is drained, so every shard that was started is done."""
         progress = replace(self._progress, control=self._control.state)
         workflow.continue_as_new(replace(self._request, progress=progress))
-
-    def _on_control(self) -> None:
-        show_run(status=self._status, paused=self._control.state.pause is not None)
-        self._show()
-
-    def _enter(self, phase: Phase) -> None:
-        self._phase = phase
-        self._show()
-
-    def _show(self) -> None:
-        elapsed_ns = workflow.time_ns() - self._progress.started_ns
-        workflow.set_current_details(render(self.progress(), elapsed_ns=elapsed_ns, notes=self._notes()))
 
     def _notes(self) -> list[str]:
         notes = control_notes(self._control.state)

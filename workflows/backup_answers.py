@@ -1,0 +1,123 @@
+"""What a backup says of itself, out of what it carries: its counts, its plan, its errors, its record, its result."""
+
+from dataclasses import replace
+
+from contracts.backup import BackupOpened, BackupProgress, BackupRequest, BackupResult, Committed, LogInput
+from contracts.common import Errors, Phase, Plan, Progress, RunRef, RunStatus, Verdict
+from workflows.run_frame import Ending
+
+
+def counts_of(progress: BackupProgress, committed: Committed | None, phase: Phase) -> Progress:
+    """How far it has come."""
+    selected, stored = progress.selected, progress.stored
+    known = selected.bytes_total - selected.bytes_to_read
+    return Progress(
+        run_id=progress.run_id,
+        phase=phase,
+        selection_complete=progress.selection_complete,
+        files_total=selected.files_new + selected.files_changed + selected.files_unmodified,
+        files_done=selected.files_unmodified + stored.files,
+        bytes_total=selected.bytes_total,
+        bytes_done=min(selected.bytes_total, known + stored.bytes_read - stored.bytes_reread),
+        shards_total=progress.shards_planned,
+        shards_done=progress.shards_done,
+        errors=selected.errors + stored.errors,
+        snapshot_id="" if committed is None else committed.snapshot_id,
+    )
+
+
+def plan_of(progress: BackupProgress) -> Plan:
+    """What it has decided to do so far."""
+    opened, selected = progress.opened, progress.selected
+    return Plan(
+        strategy="" if opened is None else opened.strategy.value,
+        reason="" if opened is None else opened.reason,
+        parent="" if opened is None else opened.parent,
+        selection_complete=progress.selection_complete,
+        pages=progress.pages_done,
+        shards=progress.shards_planned,
+        files=selected.files_new + selected.files_changed + selected.files_unmodified,
+        files_to_move=selected.files_to_read,
+        bytes_to_move=selected.bytes_to_read,
+    )
+
+
+def errors_of(progress: BackupProgress, verdict: Verdict | None) -> Errors:
+    """What went wrong so far, counted."""
+    return Errors(
+        selecting=progress.selected.errors,
+        moving=progress.stored.errors,
+        warnings=progress.stored.warnings,
+        problems=0 if verdict is None else verdict.problems,
+    )
+
+
+def record_of(
+    run: RunRef,
+    request: BackupRequest,
+    progress: BackupProgress,
+    committed: Committed | None,
+    ending: Ending,
+) -> LogInput:
+    """What the journal gets."""
+    return LogInput(
+        run=run,
+        request=replace(request, progress=None),
+        status=ending.status,
+        started_ns=progress.started_ns,
+        ended_ns=ending.ended_ns,
+        pages=progress.pages_done,
+        shards=progress.shards_planned,
+        opened=progress.opened,
+        selected=progress.selected,
+        stored=progress.stored,
+        committed=committed,
+        failure_kind=ending.failure_kind,
+    )
+
+
+def result_of(
+    opened: BackupOpened,
+    progress: BackupProgress,
+    committed: Committed,
+    verdict: Verdict | None,
+    ended_ns: int,
+) -> BackupResult:
+    """The result of a backup that has its snapshot."""
+    return BackupResult(
+        run_id=progress.run_id,
+        status=committed.status,
+        snapshot_id=committed.snapshot_id,
+        parent=opened.parent,
+        strategy=opened.strategy,
+        reason=opened.reason,
+        started_ns=progress.started_ns,
+        ended_ns=ended_ns,
+        selected=progress.selected,
+        stored=progress.stored,
+        tree_blobs=committed.tree_blobs,
+        data_added=progress.stored.data_added + committed.data_added,
+        data_added_packed=progress.stored.data_added_packed + committed.data_added_packed,
+        files=committed.files,
+        bytes_total=committed.bytes_total,
+        errors=committed.errors,
+        verdict=verdict,
+        hooks=progress.hooks,
+    )
+
+
+def cancelled_result_of(request: BackupRequest, progress: BackupProgress, ended_ns: int) -> BackupResult:
+    """The result of one that was cancelled."""
+    opened = progress.opened
+    return BackupResult(
+        run_id=progress.run_id,
+        status=RunStatus.CANCELLED,
+        parent="" if opened is None else opened.parent,
+        strategy=request.strategy if opened is None else opened.strategy,
+        reason="" if opened is None else opened.reason,
+        started_ns=progress.started_ns,
+        ended_ns=ended_ns,
+        selected=progress.selected,
+        stored=progress.stored,
+        hooks=progress.hooks,
+    )

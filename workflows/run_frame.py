@@ -1,0 +1,230 @@
+"""The frame around the steps of a run: where it stands, and how it ends.
+
+A run whose steps are all taken has nothing left but to say so. One that ends early, because it failed or was
+cancelled, is over from that moment: it leaves a record, and what lets it be resumed, and has its end told, as far as
+that is possible, and then ends with the error that ended its steps. Cancellation is delivered once per run, so what
+follows it is not cancelled in its turn.
+
+    FramedRun      the ends, for every kind of run
+      SteeredRun   with what can be asked of it, and what it carries over continue-as-new
+"""
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Coroutine
+from dataclasses import dataclass, replace
+from typing import ClassVar, Generic, Protocol, TypeVar
+
+from temporalio import workflow
+from temporalio.exceptions import FailureError, is_cancelled_exception
+
+from contracts.common import Phase, Progress, RunPolicy, RunRef, RunStatus
+from contracts.control import ControlState
+from contracts.notify import NotifyInput
+from workflows.attributes import show_run
+from workflows.control import RunControl, SteeredWorkflow
+from workflows.details import pace_of, render
+from workflows.failures import failure_of
+from workflows.notices import tell_end
+from workflows.pacing import Pacing
+from workflows.policies import ActivityCalls
+
+ResultT = TypeVar("ResultT")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How a run ended, and when. failure_kind: the class name of the error that made it fail, else empty."""
+
+    status: RunStatus
+    ended_ns: int
+    failure_kind: str = ""
+
+
+class FramedRun(ABC, Generic[ResultT]):
+    """A run and its ends. A workflow adds the steps, and what the frame has to know of them."""
+
+    _kind: ClassVar[str]
+    """As notices name it."""
+
+    def __init__(self, calls: ActivityCalls) -> None:
+        self._calls = calls
+        self._phase = Phase.TRIGGER
+        self._status = RunStatus.RUNNING
+
+    @abstractmethod
+    def _run_ref(self) -> RunRef:
+        """Names the run for its activities."""
+
+    @property
+    @abstractmethod
+    def _started_ns(self) -> int:
+        """When the run began, by the workflow's clock."""
+
+    @property
+    @abstractmethod
+    def _tells(self) -> bool | None:
+        """Whether somebody wants to know how it ends; None before a worker was asked."""
+
+    @abstractmethod
+    async def _last_words(self, ending: Ending) -> None:
+        """Record an early end, and leave what it leaves; by activities that give up soon."""
+
+    @abstractmethod
+    def _show(self) -> None:
+        """Show in the Web UI how the run stands."""
+
+    def _result_of_stopped(self) -> ResultT | None:
+        """The result of a run that was cancelled; None for one that ends as cancelled, without a result."""
+        return None
+
+    async def _framed(self, steps: Coroutine[object, object, ResultT]) -> ResultT:
+        """What the steps answer, or an early end.
+
+        Raises:
+            ApplicationError: the run failed; with the type and message of the error that no retry can help.
+            FailureError, CancelledError: it was cancelled, and has no result.
+        """
+        try:
+            return await steps
+        except (FailureError, asyncio.CancelledError) as error:
+            if not is_cancelled_exception(error):
+                failure = failure_of(error)
+                await self._end_early(RunStatus.FAILED, failure.kind)
+                raise failure.as_workflow_failure() from error
+            await self._end_early(RunStatus.CANCELLED)
+            result = self._result_of_stopped()
+            if result is None:
+                raise
+            return result
+
+    async def _end_well(self, ending: Ending) -> None:
+        """Say that the run is over. The last step: all else is done, and recorded."""
+        self._over(ending.status)
+        self._enter(Phase.DONE)
+        show_run(status=ending.status)
+        await self._tell(ending)
+
+    async def _end_early(self, status: RunStatus, failure_kind: str = "") -> None:
+        self._over(status)
+        show_run(status=status)
+        ending = Ending(status=status, ended_ns=workflow.time_ns(), failure_kind=failure_kind)
+        try:
+            await self._last_words(ending)
+        except FailureError as error:
+            workflow.logger.warning("the end of the run could not be recorded: %s", failure_of(error).kind)
+        self._show()
+        await self._tell(ending)
+
+    def _over(self, status: RunStatus) -> None:
+        self._status = status
+
+    async def _tell(self, ending: Ending) -> None:
+        message = NotifyInput(
+            run=self._run_ref(),
+            kind=self._kind,
+            status=ending.status,
+            started_ns=self._started_ns,
+            ended_ns=ending.ended_ns,
+            failure_kind=ending.failure_kind,
+        )
+        await tell_end(
+            message, wanted=self._tells, heartbeat_timeout_s=self._calls.policy.heartbeat_timeout_s
+        )
+
+    def _enter(self, phase: Phase) -> None:
+        self._phase = phase
+        self._show()
+
+
+class Opened(Protocol):
+    """What the worker said when it opened the run, as far as the frame asks."""
+
+    @property
+    def tell(self) -> bool:
+        """Somebody wants to know how the run ends."""
+
+
+class Carried(Protocol):
+    """What a run carries over continue-as-new, as far as the frame asks."""
+
+    @property
+    def started_ns(self) -> int:
+        """When the run began."""
+
+    @property
+    def opened(self) -> Opened | None:
+        """None before it was opened."""
+
+
+class SteeredRun(FramedRun[ResultT], SteeredWorkflow):
+    """A run of which something can be asked. A workflow sets `_progress` in its `@workflow.init`."""
+
+    _progress: Carried
+
+    def __init__(self, policy: RunPolicy, control: ControlState) -> None:
+        self._control = RunControl(control)
+        self._pacing = Pacing(policy)
+        super().__init__(ActivityCalls(policy=policy, control=self._control))
+
+    @abstractmethod
+    def progress(self) -> Progress:
+        """The answer to the progress query."""
+
+    @abstractmethod
+    def _notes(self) -> list[str]:
+        """What the Web UI shows below the counts, a line each."""
+
+    @abstractmethod
+    def _cancelled_result(self) -> ResultT:
+        """The result of a run that was cancelled through the update or signal."""
+
+    @property
+    def _started_ns(self) -> int:
+        return self._progress.started_ns
+
+    @property
+    def _tells(self) -> bool | None:
+        opened = self._progress.opened
+        return None if opened is None else opened.tell
+
+    @property
+    def _elapsed_ns(self) -> int:
+        """For how long the run has gone on."""
+        return workflow.time_ns() - self._started_ns
+
+    @property
+    def _window(self) -> int:
+        """How many activities may move bytes at one time."""
+        return self._control.window or self._calls.policy.window
+
+    def _standing(self, counts: Progress, *, moved: int, to_move: int | None) -> Progress:
+        """The counts with how the run stands and how fast it goes, by its bytes; to_move: None while not known."""
+        rate, left = pace_of(self._elapsed_ns, done=moved, total=to_move)
+        return replace(
+            counts,
+            status=self._status,
+            paused=self._control.state.pause is not None,
+            started_ns=self._started_ns,
+            bytes_per_second=rate,
+            seconds_left=left,
+        )
+
+    async def _framed(self, steps: Coroutine[object, object, ResultT]) -> ResultT:
+        self._steerable()
+        return await super()._framed(steps)
+
+    def _result_of_stopped(self) -> ResultT | None:
+        return None if self._control.state.cancel is None else self._cancelled_result()
+
+    def _over(self, status: RunStatus) -> None:
+        super()._over(status)
+        self._control.is_over = True
+
+    def _on_control(self) -> None:
+        show_run(status=self._status, paused=self._control.state.pause is not None)
+        self._show()
+
+    def _show(self) -> None:
+        notes = self._notes()
+        workflow.set_current_details(render(self.progress(), elapsed_ns=self._elapsed_ns, notes=notes))
