@@ -3,7 +3,6 @@
 This brings Temporal's client; `conduct`, which starts what needs time first, imports it late.
 """
 
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,18 +14,17 @@ from contracts.backup import BackupRequest
 from contracts.drill import DrillRequest
 from contracts.restore import RestoreRequest
 from contracts.verify import VerifyRequest
-from holdfast.errors import JournalUnavailableError, UsageError
+from holdfast.errors import JournalUnavailableError
 from holdfast.journal.glance import ended_well
 from holdfast.journal.records import RunKind, RunRecord
 from holdfast.settings.model import Settings
 from starter import runs
+from starter.attending import attend
 from starter.conduct import Order
 from starter.continuing import to_continue
-from starter.display import Display, display_for
-from starter.follow import Following, Interrupts
+from starter.display import Display
 from starter.invocation import Invocation
 from starter.journaling import open_journal
-from starter.output import say, say_json
 from starter.reports import Report
 from starter.service import Service
 
@@ -41,28 +39,11 @@ _SUBJECTS: Final[Mapping[RunKind, str]] = {
 
 async def served(invocation: Invocation, order: Order, service: Service, queue: str) -> runs.Result | None:
     """Start or find the run and follow it; None when it was left to the service."""
-    if order.detach and service.owned:
-        raise UsageError(
-            "no service is up that could go on with the run",
-            hint="Start `holdfast up` (or leave out --detach).",
-        )
-    kind = runs.kind_of(order.request)
-    display = _display(invocation, kind)
-    try:
-        with runs.server_errors(), Interrupts() as interrupts:
-            handle = await _begin(service, invocation.settings, order, queue, display)
-            url = service.run_url(order.workflow_id)
-            if order.detach:
-                _tell_detached(invocation, order, url)
-                return None
-            if url is not None:
-                display.link(url)
-            following = Following(
-                service.client, handle, display, interrupts, service_stays=not service.owned
-            )
-            return await following.to_the_end()
-    finally:
-        display.close()
+
+    async def begin(display: Display) -> runs.Handle:
+        return await _begin(service, invocation.settings, order, queue, display)
+
+    return await attend(invocation, service, runs.kind_of(order.request), begin, detach=order.detach)
 
 
 def tell(invocation: Invocation, order: Order, result: runs.Result) -> int:
@@ -118,15 +99,3 @@ async def _as_asked_before(client: Client, order: Order, request: _Resumable) ->
     if asked is None or isinstance(asked, DrillRequest):
         return request
     return replace(asked, resume_run=request.resume_run, policy=request.policy, progress=None)
-
-
-def _display(invocation: Invocation, kind: RunKind) -> Display:
-    options = invocation.options
-    return display_for(kind, as_json=options.json, quiet=options.quiet, terminal=sys.stdout.isatty())
-
-
-def _tell_detached(invocation: Invocation, order: Order, url: str | None) -> None:
-    if invocation.options.json:
-        say_json({"message_type": "started", "workflow_id": order.workflow_id, "url": url})
-        return
-    say(f"the run is under way: `holdfast status` shows it{'' if url is None else f', and {url}'}")

@@ -1,6 +1,5 @@
 """Carries a backup or a recovery of a system from its request to its report."""
 
-import sys
 from dataclasses import dataclass
 
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
@@ -12,13 +11,12 @@ from contracts.system import (
     SystemRestoreRequest,
     SystemResult,
 )
-from holdfast.errors import EXIT_COMPLETE, UsageError
+from holdfast.errors import EXIT_COMPLETE
 from holdfast.journal.records import RunKind
 from starter import orders, runs
-from starter.display import Display, display_for
-from starter.follow import Following, Interrupts
+from starter.attending import attend
+from starter.display import Display
 from starter.invocation import Invocation
-from starter.output import say, say_json
 from starter.reports import Report
 from starter.service import Need, Service, base_queue, open_service
 
@@ -50,38 +48,15 @@ async def carry_out(invocation: Invocation, order: SystemOrder) -> int:
     settings = invocation.settings
     need = Need(queue=base_queue(settings, ""))
     async with open_service(settings, need, invocation.environ) as service:
-        result = await _served(invocation, order, service, need.queue)
+
+        async def begin(display: Display) -> runs.Handle:
+            return await _begin(service, settings.host, order, need.queue, display)
+
+        result = await attend(invocation, service, order.kind, begin, detach=order.detach)
     if result is None:
         return EXIT_COMPLETE
     options = invocation.options
     return Report(settings, as_json=options.json, quiet=options.quiet).tell(result)
-
-
-async def _served(
-    invocation: Invocation, order: SystemOrder, service: Service, queue: str
-) -> runs.Result | None:
-    if order.detach and service.owned:
-        raise UsageError(
-            "no service is up that could go on with the run",
-            hint="Start `holdfast up` (or leave out --detach).",
-        )
-    options = invocation.options
-    display = display_for(order.kind, as_json=options.json, quiet=options.quiet, terminal=sys.stdout.isatty())
-    try:
-        with runs.server_errors(), Interrupts() as interrupts:
-            handle = await _begin(service, invocation.settings.host, order, queue, display)
-            url = service.run_url(handle.id)
-            if order.detach:
-                _tell_detached(invocation, handle.id, url)
-                return None
-            if url is not None:
-                display.link(url)
-            following = Following(
-                service.client, handle, display, interrupts, service_stays=not service.owned
-            )
-            return await following.to_the_end()
-    finally:
-        display.close()
 
 
 async def _begin(
@@ -102,10 +77,3 @@ async def _begin(
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         static_summary=f"{order.kind.value} of {order.request.system}",
     )
-
-
-def _tell_detached(invocation: Invocation, workflow_id: str, url: str | None) -> None:
-    if invocation.options.json:
-        say_json({"message_type": "started", "workflow_id": workflow_id, "url": url})
-        return
-    say(f"the run is under way: `holdfast status` shows it{'' if url is None else f', and {url}'}")
