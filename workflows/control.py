@@ -28,6 +28,7 @@ from contracts.control import (
     ThrottleRequest,
     check_throttle,
 )
+from workflows.settling import settled
 
 ResultT = TypeVar("ResultT")
 REFUSED: Final = "Refused"
@@ -85,10 +86,9 @@ def is_task_cancelled() -> bool:
 async def _stop(handle: "workflow.ActivityHandle[ResultT]") -> None:
     """Cancel an activity and wait until it has really stopped."""
     handle.cancel()
-    try:
-        await handle
-    except (ActivityError, asyncio.CancelledError):
-        return
+    await settled([handle])
+    if not handle.cancelled():
+        handle.exception()  # or asyncio reports it as never retrieved
 
 
 class SteeredWorkflow:

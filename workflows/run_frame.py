@@ -2,8 +2,8 @@
 
 A run whose steps are all taken has nothing left but to say so. One that ends early, because it failed or was
 cancelled, is over from that moment: it leaves a record, and what lets it be resumed, and has its end told, as far as
-that is possible, and then ends with the error that ended its steps. Cancellation is delivered once per run, so what
-follows it is not cancelled in its turn.
+that is possible, and then ends with the error that ended its steps. A cancellation that comes meanwhile changes
+nothing.
 
     FramedRun      the ends, for every kind of run
       SteeredRun   with what can be asked of it, and what it carries over continue-as-new
@@ -28,6 +28,7 @@ from workflows.failures import failure_of
 from workflows.notices import tell_end
 from workflows.pacing import Pacing
 from workflows.policies import ActivityCalls
+from workflows.settling import settled
 
 ResultT = TypeVar("ResultT")
 
@@ -109,8 +110,10 @@ class FramedRun(ABC, Generic[ResultT]):
         self._over(status)
         show_run(status=status)
         ending = Ending(status=status, ended_ns=workflow.time_ns(), failure_kind=failure_kind)
+        last_words = asyncio.create_task(self._last_words(ending))
+        await settled([last_words])
         try:
-            await self._last_words(ending)
+            last_words.result()
         except FailureError as error:
             workflow.logger.warning("the end of the run could not be recorded: %s", failure_of(error).kind)
         self._show()

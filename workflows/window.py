@@ -5,6 +5,8 @@ from collections.abc import Callable, Coroutine
 
 from temporalio import workflow
 
+from workflows.settling import settled
+
 Work = Coroutine[object, object, None]
 
 
@@ -41,8 +43,7 @@ def _raise_first_failure(done: list[asyncio.Task[None]]) -> None:
 async def _stop(running: list[asyncio.Task[None]]) -> None:
     for task in running:
         task.cancel()
-    if running:
-        await workflow.wait(running)
+    await settled(running)
     for task in running:
         _failure(task)
 

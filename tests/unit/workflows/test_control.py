@@ -4,6 +4,7 @@ import asyncio
 from typing import cast
 
 import pytest
+from temporalio import activity
 from temporalio.client import Client, WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
@@ -232,3 +233,66 @@ async def test_a_cancellation_is_not_lost_while_a_pause_still_stops_the_work(cli
         release.set()
         result = await ended(client, handle)
     assert result.status is RunStatus.CANCELLED
+
+
+@pytest.mark.parametrize("last_words", [names.LOG_BACKUP, names.CLOSE_RUN])
+async def test_a_second_cancellation_leaves_the_end_of_the_first_alone(
+    client: Client, last_words: str
+) -> None:
+    ending = asyncio.Event()
+    script = ScriptedBackup(shards_of_pages=(1,))
+    held = Held(script)
+
+    async def wait_for_the_second(_number: int) -> None:
+        ending.set()
+        for _ in range(20):
+            activity.heartbeat()
+            await asyncio.sleep(0.05)
+
+    script.before[last_words] = wait_for_the_second
+    async with workers(client, script) as queue:
+        handle = await start(client, queue)
+        await held.began.wait()
+        await handle.execute_update(CANCEL, ANNA)
+        await ending.wait()
+        await handle.cancel()
+        result = await ended(client, handle)
+    assert result.status is RunStatus.CANCELLED
+    assert script.logs[-1].status is RunStatus.CANCELLED
+    assert script.closes[-1].keep_workspace
+
+
+@pytest.mark.parametrize("cached_workflows", [0, 100])
+async def test_a_second_cancellation_does_not_end_the_run_before_its_work_has_stopped(
+    client: Client, cached_workflows: int
+) -> None:
+    began, stopping, release = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    stopped: list[bool] = []
+
+    async def slow_to_stop(_shard: int) -> None:
+        began.set()
+        try:
+            await heartbeat_until_cancelled()
+        except asyncio.CancelledError:
+            stopping.set()
+            await release.wait()
+            stopped.append(True)
+            raise
+
+    async def look(_number: int) -> None:
+        assert stopped == [True]
+
+    script = ScriptedBackup(shards_of_pages=(1,))
+    script.before[names.STORE_SHARD] = slow_to_stop
+    script.before[names.LOG_BACKUP] = look
+    async with workers(client, script, cached_workflows=cached_workflows) as queue:
+        handle = await start(client, queue)
+        await began.wait()
+        await handle.cancel()
+        await stopping.wait()
+        await handle.execute_update(CANCEL, ANNA)
+        await asyncio.sleep(0.3)
+        release.set()
+        result = await ended(client, handle)
+    assert result.status is RunStatus.CANCELLED
+    assert script.count(names.LOG_BACKUP) == 1
