@@ -11,6 +11,7 @@ import pytest
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
 
 from contracts.common import RunStatus
+from contracts.control import THROTTLE, Throttle, ThrottleRequest
 from holdfast.journal.journal import Journal
 from holdfast.journal.records import RunOutcome
 from tests.support.comparison import MIB, plant, restic, same
@@ -87,8 +88,10 @@ async def test_a_cancelled_run_is_resumed_from_where_it_was(
     client: Client, installation: Installation
 ) -> None:
     plant(installation.source, files=10, large_bytes=LARGE_BYTES)
+    handle = await start_backup(client, installation)
+    # Or it may be at its end before the cancellation has come to it.
+    await handle.signal(THROTTLE, ThrottleRequest(throttle=Throttle(bytes_per_second=100 * MIB)))
     with running_worker(installation.worker_config(), log=installation.log):
-        handle = await start_backup(client, installation)
         await stored_bytes(installation.repository, LARGE_BYTES // 2)
         await handle.cancel()
         with pytest.raises(WorkflowFailureError):
