@@ -7,6 +7,7 @@ Before each use its config file is compared with the one that was opened: a repo
 anew under the same location has another key, and nothing may be written into it with the old one.
 """
 
+import gc
 import os
 import threading
 import time
@@ -22,6 +23,7 @@ from contracts.queues import is_token
 from contracts.veiled import REPOSITORY, STATE_DIR, TARGET
 from holdfast import heap
 from holdfast.backup.claims import ClaimTable
+from holdfast.buffers import BUFFERS
 from holdfast.repository.session import RepositorySession
 from holdfast.repository.shared_keys import SharedKeys
 from holdfast.repository.sharing import config_hash, open_sharing
@@ -39,7 +41,7 @@ KEPT_AWAKE: Final = 1
 UNUSED_S: Final = 600.0
 """For how long they keep them when nothing happens: a schedule of hours has little of it."""
 QUIET_S: Final = 60.0
-"""After so long without work, what it has freed goes back to the system."""
+"""After so long without work, what it has freed goes back to the system, and buffers that waited for more work."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -209,6 +211,8 @@ class Services:
             if is_quiet:
                 self._given_back_at = last
         if is_quiet:
+            BUFFERS.let_go()
+            gc.collect()  # what failed may lie in cycles, and by itself the collector hardly ever looks at all of them
             heap.give_back()
 
     def close(self) -> None:

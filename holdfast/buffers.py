@@ -7,36 +7,52 @@ so it is left to the garbage collector, and the next piece of work gets another 
 import contextlib
 import mmap
 import threading
+from bisect import bisect_left, insort
 from typing import Final
 
-_MAX_IDLE_BYTES: Final = 128 * 1024 * 1024
+_MAX_IDLE_BYTES: Final = 96 * 1024 * 1024
+_MOST_SPARE: Final = 2
+"""An idle buffer serves for less than its size down to this part of it: else each kind of work kept its own."""
 _HUGE_PAGE_BYTES: Final = 2 * 1024 * 1024
 
 
 class BufferPool:
-    """Idle buffers by size, up to a sum. Thread-safe."""
+    """Idle buffers, up to a sum. Thread-safe."""
 
     def __init__(self, max_idle_bytes: int = _MAX_IDLE_BYTES) -> None:
+        self._max_idle_bytes = max_idle_bytes
         self._lock = threading.Lock()
-        self._idle: dict[int, list[memoryview]] = {}
-        self._left_bytes = max_idle_bytes
+        self._idle: list[memoryview] = []
+        self._idle_bytes = 0
+
+    @property
+    def idle_bytes(self) -> int:
+        """What is kept for later."""
+        return self._idle_bytes
 
     def take(self, size: int) -> memoryview:
-        """A buffer of `size` bytes, with anything in it."""
+        """A buffer of `size` bytes, with anything in it: the smallest idle one that is large enough, or a new one."""
         with self._lock:
-            idle = self._idle.get(size)
-            if idle:
-                self._left_bytes += size
-                return idle.pop()
+            at = bisect_left(self._idle, size, key=len)
+            if at < len(self._idle) and len(self._idle[at]) <= _MOST_SPARE * size:
+                whole = self._idle.pop(at)
+                self._idle_bytes -= len(whole)
+                return whole[:size]
         return _fresh(size)
 
     def give_back(self, buffer: memoryview) -> None:
         """Let others have a buffer that nobody will touch any more."""
-        size = len(buffer)
+        whole = memoryview(buffer.obj)
         with self._lock:
-            if size <= self._left_bytes:
-                self._left_bytes -= size
-                self._idle.setdefault(size, []).append(buffer)
+            if self._idle_bytes + len(whole) <= self._max_idle_bytes:
+                self._idle_bytes += len(whole)
+                insort(self._idle, whole, key=len)
+
+    def let_go(self) -> None:
+        """Keep nothing: no work is expected soon."""
+        with self._lock:
+            self._idle.clear()
+            self._idle_bytes = 0
 
 
 def _fresh(size: int) -> memoryview:

@@ -29,6 +29,7 @@ from holdfast.format.times import format_time
 from holdfast.format.tree import Node
 from holdfast.ids import BlobId, sha256, to_hex
 from holdfast.repository.documents import decide, load
+from holdfast.repository.index_map import IndexMap
 from holdfast.repository.packer import Packer
 from holdfast.repository.session import HeldRepository, RepositorySession
 from holdfast.repository.snapshots import save_sealed
@@ -172,9 +173,7 @@ class _Merge:
     def __init__(self, held: HeldRepository, packer: Packer) -> None:
         self._held = held
         self._index = held.index
-        self._packer = packer
-        self._own_trees: set[BlobId] = set()
-        self._merger = TreeMerger(self._save_tree)
+        self._merger = TreeMerger(_NewTrees(held.index, packer).save)
         self.found = _Merged()
 
     def run(self, reader: PlanReader) -> None:
@@ -234,11 +233,25 @@ class _Merge:
         self.found.bytes_total += node.size
         self._merger.add(node)
 
-    def _save_tree(self, tree: bytes) -> BlobId:
+
+class _NewTrees:
+    """Stores the trees that the repository does not have.
+
+    Apart from the pass: with the merger, that would be a circle of references, in which index and cached trees outlive
+    the session that let go of them until the collector of cycles looks, which is seldom.
+    """
+
+    def __init__(self, index: IndexMap, packer: Packer) -> None:
+        self._index = index
+        self._packer = packer
+        self._own: set[BlobId] = set()
+
+    def save(self, tree: bytes) -> BlobId:
+        """Store one, unless it is there; its id."""
         blob = BlobId(sha256(tree))
-        if blob not in self._own_trees and not self._index.has(blob, BlobType.TREE):
+        if blob not in self._own and not self._index.has(blob, BlobType.TREE):
             self._packer.add(blob, tree)
-            self._own_trees.add(blob)
+            self._own.add(blob)
         return blob
 
 

@@ -129,17 +129,14 @@ class _ShardRestore:
         self._run = run
         self._plan = plan
         self._attempt = attempt
-        self._progress = progress
+        self._progress = _Reported(progress)
         self._stop = stop
         self._pace = pace
         self._on_written = on_written
         self._group_bytes = GROUP_BYTES if pace is None else PACED_GROUP_BYTES
-        self._files_done = 0
-        self._bytes_done = 0
         self._outcomes = bytearray(len(plan.files))
         self._problems: list[Problem] = []
         self._bytes_written = self._bytes_kept = 0
-        self._reported_bytes = 0
         self._bench = Workbench(
             index=run.index,
             options=run.options,
@@ -155,7 +152,7 @@ class _ShardRestore:
             run.loader,
             sparse=run.options.sparse,
             stop=stop,
-            on_bytes=self._on_bytes,
+            on_bytes=self._progress.add_bytes,
             on_large=self._flusher.written,
             pace=pace,
         )
@@ -239,9 +236,8 @@ class _ShardRestore:
                 except (OSError, HoldfastError) as error:
                     job.fail(path_failure(error))
             self._bench.close(job)
-        self._files_done += len(group)
         self._run.check_lock()
-        self._report()
+        self._progress.add_files(len(group))
 
     def _name(self, batch: list[Job]) -> None:
         """Steps 2 and 3."""
@@ -298,11 +294,31 @@ class _ShardRestore:
                 position += 1
             yield Job(index=index, plan=plan, directory=path, name=plan.node.name)
 
-    def _on_bytes(self, count: int) -> None:
-        self._bytes_done += count
-        if self._bytes_done - self._reported_bytes >= _REPORT_BYTES:
-            self._reported_bytes = self._bytes_done
-            self._report()
 
-    def _report(self) -> None:
-        self._progress(ShardProgress(files_done=self._files_done, bytes_done=self._bytes_done))
+class _Reported:
+    """How far a shard is, told now and then.
+
+    Apart from the attempt, so that what fetches for it does not lead back to it: in such a circle index and trees would
+    outlive the repository's session until the collector of cycles looks, and where little is made it hardly ever does.
+    """
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._files = 0
+        self._bytes = 0
+        self._told_bytes = 0
+
+    def add_files(self, count: int) -> None:
+        """These are done."""
+        self._files += count
+        self._tell()
+
+    def add_bytes(self, count: int) -> None:
+        """These are fetched; from any thread."""
+        self._bytes += count
+        if self._bytes - self._told_bytes >= _REPORT_BYTES:
+            self._tell()
+
+    def _tell(self) -> None:
+        self._told_bytes = self._bytes
+        self._progress(ShardProgress(files_done=self._files, bytes_done=self._bytes))
