@@ -146,8 +146,8 @@ class PackBuffer:
         self._used = 0
 
     def _grow(self, size: int) -> None:
-        """Make room for `size` bytes in all. A new array, because views of the old one may still be about."""
-        grown = memoryview(bytearray(size + _SPARE_BYTES))
+        """Make room for `size` bytes in all, elsewhere: views of what there is may still be about."""
+        grown = BUFFERS.take(size + _SPARE_BYTES)
         grown[: self._used] = self._view[: self._used]
         self._view = grown
 
