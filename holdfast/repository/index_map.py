@@ -18,6 +18,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
+
 from holdfast.crypto.sealing import OVERHEAD_BYTES
 from holdfast.format.index import BlobEntry, BlobType, IndexPack
 from holdfast.format.index_columns import PackColumns, columns_of
@@ -30,8 +32,7 @@ _MERGE_SHARE: Final = 4
 """The dictionary is merged at this many entries, or at a quarter of the table's, whichever is more."""
 
 
-@dataclass(frozen=True, slots=True)
-class BlobLocation:
+class BlobLocation(msgspec.Struct, frozen=True, gc=False):
     """A blob's pack, and where in it."""
 
     pack: PackId

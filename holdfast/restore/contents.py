@@ -6,7 +6,8 @@ Holes are not read: what the file system knows to be empty is compared by the ha
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from holdfast.errors import BlobMissingError
 from holdfast.format.index import BlobType
@@ -19,8 +20,7 @@ BUFFER_BYTES = 8 * 1024 * 1024
 _STATUS_BLOCK_BYTES = 512
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(msgspec.Struct, frozen=True, gc=False):
     """A blob's place in a file, and where the repository has it."""
 
     blob: BlobId

@@ -8,8 +8,9 @@ belong to somebody else.
 import os
 import stat
 from collections.abc import Container
-from dataclasses import dataclass, field
 from typing import Final
+
+import msgspec
 
 from holdfast.format.tree import Node
 from holdfast.repository.index_map import IndexMap
@@ -37,8 +38,7 @@ _PRIVATE: Final = 0o600
 _CAREFUL_RULES: Final = frozenset((Overwrite.NEVER, Overwrite.IF_NEWER))
 
 
-@dataclass(slots=True)
-class Job:
+class Job(msgspec.Struct):
     """A file and how far it is. missing: the pieces that must be fetched into `fd`; outcome: empty while it is open."""
 
     index: int
@@ -47,13 +47,13 @@ class Job:
     name: bytes
     fd: int = -1
     temporary: bytes = b""
-    missing: list[Piece] = field(default_factory=list)
+    missing: list[Piece] = []
     outcome: bytes = b""
     kept_bytes: int = 0
     written_bytes: int = 0
     wanted: Attributes | None = None
     failure: str = ""
-    warnings: list[str] = field(default_factory=list)
+    warnings: list[str] = []
 
     @property
     def node(self) -> Node:

@@ -11,16 +11,16 @@ import errno
 import os
 import stat
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 SET_ID_BITS: Final = stat.S_ISUID | stat.S_ISGID
 _KERNEL_KEPT: Final = frozenset((b"security.selinux", b"security.ima", b"security.evm"))
 _UNSUPPORTED: Final = {errno.EOPNOTSUPP, errno.ENOSYS}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attributes:
+class Attributes(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What an entry shall look like. mode: the twelve permission bits."""
 
     mode: int
