@@ -14,7 +14,7 @@ from typing_extensions import Buffer
 ID_BYTES: Final = 32
 HEX_LENGTH: Final = 2 * ID_BYTES
 _HEX_ID: Final = re.compile(rf"[0-9a-f]{{{HEX_LENGTH}}}", re.ASCII)
-_HEX_IDS: Final = re.compile(rf"(?:[0-9a-f]{{{HEX_LENGTH}}}\n)*", re.ASCII)
+_HEX_DIGITS: Final = b"0123456789abcdef"
 SHORT_HEX_LENGTH: Final = 8
 
 BlobId = NewType("BlobId", bytes)
@@ -63,8 +63,11 @@ def from_hex(text: str) -> bytes:
 
 
 def are_hex_ids(texts: Sequence[str]) -> bool:
-    """Whether all of them are. Looking at a thousand at once costs a quarter of looking at each."""
-    return not texts or _HEX_IDS.fullmatch("\n".join(texts) + "\n") is not None
+    """Whether all of them are. Looking at a thousand at once costs a fraction of looking at each."""
+    if not set(map(len, texts)) <= {HEX_LENGTH}:
+        return False
+    joined = "".join(texts)
+    return joined.isascii() and not joined.encode().translate(None, _HEX_DIGITS)
 
 
 def is_hex_id(text: str) -> bool:

@@ -77,9 +77,11 @@ class ParentView:
         frame.children += 1
         frame.same = frame.same and same
 
-    def saw_same(self, count: int) -> None:
-        """Some more entries of the innermost directory, all the same as the parent's."""
-        self.frames[-1].children += count
+    def saw_files(self, count: int, *, same: bool) -> None:
+        """Some more entries of the innermost directory, all of them the same as the parent's or not."""
+        frame = self.frames[-1]
+        frame.children += count
+        frame.same = frame.same and same
 
     def differs(self) -> None:
         """An entry that was counted as the same is not quite."""

@@ -83,7 +83,7 @@ class Planner:
 
     def totals(self) -> Totals:
         """The counts so far."""
-        return Totals(**self._counts)
+        return Totals(**(self._counts | {"bytes_to_read": self.bytes_to_read}))
 
     def open_directories(self) -> tuple[OpenDirectory, ...]:
         """The directories that the walk is inside of."""
@@ -126,12 +126,12 @@ class Planner:
         self._parent.saw(same=node == self._parent.lookup(event.name))
 
     def _files(self, event: Files) -> None:
-        """A run of files: those that are as the parent has them in as few steps as it takes."""
+        """A run of files, each in as few steps as it takes."""
         spec = self._spec
         looks_closer = spec.ignore_ctime or spec.with_atime
         parent_nodes = self._parent.frames[-1].parent_nodes
         records = self._records
-        kept = kept_bytes = 0
+        kept = kept_bytes = new = 0
         for name, stat in zip(event.names, event.stats, strict=True):
             before = parent_nodes.get(name)
             if (
@@ -139,7 +139,8 @@ class Planner:
                 or not is_unchanged(stat, before, spec)
                 or (self._distrusts_parent and not self._index.has_content(before.content or ()))
             ):
-                self._new_or_changed(Entry(event.directory, name, stat, event.directory_fd), before)
+                new += before is None
+                self._read_file(event, name, stat, known=before is not None)
                 continue
             kept += 1
             kept_bytes += stat.st_size
@@ -148,15 +149,11 @@ class Planner:
             else:
                 # The change time is the same, so nothing of its metadata has changed either.
                 records.append(Keep(before, from_parent=True))
-        self._parent.saw_same(kept)
-        self._counts["files_unmodified"] += kept
         self._counts["bytes_total"] += kept_bytes
-
-    def _new_or_changed(self, entry: Entry, before: Node | None) -> None:
-        self._counts["bytes_total"] += entry.stat.st_size
-        self._count("files_new" if before is None else "files_changed")
-        self._parent.saw(same=False)
-        self._read_file(entry, known=before is not None)
+        self._counts["files_unmodified"] += kept
+        self._counts["files_new"] += new
+        self._counts["files_changed"] += len(event.names) - kept - new
+        self._parent.saw_files(len(event.names), same=kept == len(event.names))
 
     def _keep_content(self, entry: Entry, before: Node) -> None:
         """Keep what a file holds, and read its metadata anew."""
@@ -169,43 +166,31 @@ class Planner:
         if node != before:
             self._parent.differs()
 
-    def _read_file(self, event: Entry, *, known: bool) -> None:
-        segments = self._segments(event)
+    def _read_file(self, event: Files, name: bytes, stat: os.stat_result, *, known: bool) -> None:
+        size, inode = stat.st_size, stat.st_ino
+        self._counts["bytes_total"] += size
+        self._counts["files_to_read"] += 1
+        if size < SEGMENT_BYTES:
+            self.bytes_to_read += size
+            self.to_read.append(Planned(event.directory, name, size, inode, known, size))
+            self._records.append(Read(name, 1, known))
+            return
+        segments = _segments(event.directory_fd, name, stat)
         for segment in segments:
+            self.bytes_to_read += segment.bytes_to_read
             self.to_read.append(
                 Planned(
-                    directory=event.directory,
-                    name=event.name,
-                    size=event.stat.st_size,
-                    inode=event.stat.st_ino,
-                    known=known,
-                    bytes_to_read=segment.bytes_to_read,
-                    start=segment.start,
-                    end=segment.end,
+                    event.directory,
+                    name,
+                    size,
+                    inode,
+                    known,
+                    segment.bytes_to_read,
+                    segment.start,
+                    segment.end,
                 )
             )
-            self.bytes_to_read += segment.bytes_to_read
-            self._counts["bytes_to_read"] += segment.bytes_to_read
-        self._count("files_to_read")
-        self._records.append(Read(event.name, len(segments), known))
-
-    def _segments(self, event: Entry) -> list[Segment]:
-        size = event.stat.st_size
-        if size < SEGMENT_BYTES:
-            return [Segment(start=0, end=-1, bytes_to_read=size)]
-        try:
-            fd = open_regular_at(event.directory_fd, event.name)
-        except OSError:
-            return [Segment(start=0, end=-1, bytes_to_read=size)]
-        try:
-            # A dense file is one open-ended extent: give it the length that it has now.
-            found = [
-                extent if extent.length >= 0 else type(extent)(extent.offset, size)
-                for extent in extents(fd, event.stat, 0, -1)
-            ]
-            return cut_segments(found)
-        finally:
-            os.close(fd)
+        self._records.append(Read(name, len(segments), known))
 
     def _unreadable(self, event: UnreadableEvent) -> None:
         self._count("errors")
@@ -214,6 +199,24 @@ class Planner:
 
     def _count(self, name: str) -> None:
         self._counts[name] += 1
+
+
+def _segments(directory: int, name: bytes, stat: os.stat_result) -> list[Segment]:
+    """The segments of a large file of an open directory."""
+    size = stat.st_size
+    try:
+        fd = open_regular_at(directory, name)
+    except OSError:
+        return [Segment(start=0, end=-1, bytes_to_read=size)]
+    try:
+        # A dense file is one open-ended extent: give it the length that it has now.
+        found = [
+            extent if extent.length >= 0 else type(extent)(extent.offset, size)
+            for extent in extents(fd, stat, 0, -1)
+        ]
+        return cut_segments(found)
+    finally:
+        os.close(fd)
 
 
 def _is_on_device(before: Node, stat: os.stat_result) -> bool:

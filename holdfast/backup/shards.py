@@ -21,7 +21,7 @@ MAX_SHARD_FILES: Final = 10_000
 SHARDS_PER_PAGE: Final = 8
 
 
-class Planned(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Planned(msgspec.Struct, frozen=True, gc=False):
     """A file or segment that must be read. bytes_to_read: its data without holes."""
 
     directory: bytes
@@ -63,7 +63,7 @@ def cut_segments(extents: Iterable[Extent]) -> list[Segment]:
 
 def cut_shards(files: Sequence[Planned]) -> Iterator[ShardPlan]:
     """Shards of these files, in order."""
-    total = sum(file.bytes_to_read for file in files)
+    total = sum([file.bytes_to_read for file in files])
     target = min(max(total // SHARDS_PER_PAGE, MIN_SHARD_BYTES), MAX_SHARD_BYTES)
     batch: list[Planned] = []
     size = 0
@@ -79,20 +79,23 @@ def cut_shards(files: Sequence[Planned]) -> Iterator[ShardPlan]:
 
 def _shard(files: Sequence[Planned]) -> ShardPlan:
     directories: dict[bytes, int] = {}
+    number = directories.setdefault
     to_read = tuple(
-        FileToRead(
-            directory=directories.setdefault(file.directory, len(directories)),
-            name=file.name,
-            size=file.size,
-            inode=file.inode,
-            start=file.start,
-            end=file.end,
-            known=file.known,
-        )
-        for file in files
+        [
+            FileToRead(
+                number(file.directory, len(directories)),
+                file.name,
+                file.size,
+                file.inode,
+                file.start,
+                file.end,
+                file.known,
+            )
+            for file in files
+        ]
     )
     return ShardPlan(
         directories=tuple(directories),
         files=to_read,
-        bytes_to_read=sum(file.bytes_to_read for file in files),
+        bytes_to_read=sum([file.bytes_to_read for file in files]),
     )

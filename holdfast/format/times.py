@@ -16,6 +16,7 @@ _EPOCH_ORDINAL: Final = date(1970, 1, 1).toordinal()
 _FIRST_NS: Final = (1 - _EPOCH_ORDINAL - 366) * _DAY_S * _SECOND_NS
 _LAST_NS: Final = (date.max.toordinal() + 1 - _EPOCH_ORDINAL) * _DAY_S * _SECOND_NS - 1
 
+_FULL_LENGTH: Final = len("1970-01-01T00:00:00.123456789Z")
 _RFC3339: Final = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,9})\d*)?(?:Z|([+-])(\d\d):(\d\d))", re.ASCII
 )
@@ -29,6 +30,21 @@ def format_time(ns: int) -> str:
     if not fraction:
         return _second(seconds) + "Z"
     return f"{_second(seconds)}.{fraction:09d}".rstrip("0") + "Z"
+
+
+def is_time(ns: int, text: str) -> bool:
+    """Whether an RFC 3339 time says this time, clamped as `format_time` does.
+
+    Writing a time is quicker than reading one, and mostly the same text comes out; restic writes with the local offset.
+
+    Raises:
+        ValueError: `text` is no such time.
+    """
+    # The last nine digits are those of the fraction: cutting them off is quicker than formatting them.
+    is_usual = len(text) == _FULL_LENGTH and _SECOND_NS <= ns <= _LAST_NS
+    if is_usual and text == f"{_second(ns // _SECOND_NS)}.{str(ns)[-9:]}Z":
+        return True
+    return format_time(ns) == text or (not text.endswith("Z") and parse_time(text) == ns)
 
 
 def parse_time(text: str) -> int:

@@ -30,6 +30,7 @@ from holdfast.source.ways import Way, chain_of, join, ways
 
 MAX_OPEN_DIRECTORIES: Final = 32
 MAX_RUN_FILES: Final = 512
+_TYPE_BITS: Final = 0o170000
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,7 @@ class _Level:
     """One open directory of the walk.
 
     names: what is still to come, the next one last. inside: at or below a root. identity: device and inode.
+    seen: the status of the next name, where that is known.
     """
 
     path: bytes
@@ -108,6 +110,7 @@ class _Level:
     identity: tuple[int, int] = (0, 0)
     fd: int = -1
     after: bytes = b""
+    seen: os.stat_result | None = None
 
 
 class Walker:
@@ -208,18 +211,18 @@ class Walker:
         pending = level.names
         names: list[bytes] = []
         stats: list[os.stat_result] = []
-        has_patterns, has_limit = self._filter.has_patterns, self._filter.has_size_limit
-        device = level.device if self._spec.one_file_system else None
+        leaves_out = self._filter.has_patterns or self._filter.has_size_limit or self._spec.one_file_system
+        status = os.stat
         try:
             directory = self._descriptor(level)
             while pending and len(names) < MAX_RUN_FILES:
                 name = pending[-1]
-                if not has_patterns or not self._filter.excludes(join(level.path, name)):
-                    stat = os.stat(name, dir_fd=directory, follow_symlinks=False)
-                    if not modes.S_ISREG(stat.st_mode):
+                if not leaves_out or not self._filter.excludes(join(level.path, name)):
+                    stat = status(name, dir_fd=directory, follow_symlinks=False)
+                    if stat.st_mode & _TYPE_BITS != modes.S_IFREG:
+                        level.seen = stat
                         break
-                    is_here = device is None or stat.st_dev == device
-                    if is_here and not (has_limit and self._filter.excludes_size(stat)):
+                    if not leaves_out or self._wants(level, stat):
                         names.append(name)
                         stats.append(stat)
                 level.after = pending.pop()
@@ -228,12 +231,19 @@ class Walker:
         if names:
             yield Files(level.path, directory, names, stats)
 
+    def _wants(self, level: _Level, stat: os.stat_result) -> bool:
+        """Whether a file is neither too large nor on another device than its directory may be."""
+        is_here = not self._spec.one_file_system or stat.st_dev == level.device
+        return is_here and not self._filter.excludes_size(stat)
+
     def _visit(self, level: _Level, name: bytes, path: bytes, way: Way | None) -> Iterator[WalkEvent]:
         if way is not None and not way.is_root:
             yield from self._enter_ancestor(way, name, path)
             return
         directory = self._descriptor(level)
-        stat = os.stat(name, dir_fd=directory, follow_symlinks=False)
+        stat, level.seen = level.seen, None
+        if stat is None:
+            stat = os.stat(name, dir_fd=directory, follow_symlinks=False)
         if modes.S_ISDIR(stat.st_mode):
             yield from self._enter(level, name, path, stat, way)
         elif not modes.S_ISSOCK(stat.st_mode) and not self._filter.excludes_size(stat):

@@ -19,7 +19,7 @@ from holdfast.format.pack import parse_pack
 from holdfast.format.pack_header import encode_header, encode_length
 from holdfast.format.sealed import decode_file, encode_file
 from holdfast.format.snapshot import decode_snapshot
-from holdfast.format.times import format_time, parse_time
+from holdfast.format.times import format_time, is_time, parse_time
 from holdfast.format.tree import decode_tree, encode_tree
 from holdfast.ids import BlobId, PackId
 
@@ -69,6 +69,13 @@ PARSERS: list[Callable[[bytes], object]] = [
 @given(TIMES)
 def test_times_come_back_to_the_nanosecond(moment: int) -> None:
     assert parse_time(format_time(moment)) == moment
+
+
+@given(TIMES, st.integers(min_value=-1, max_value=1))
+def test_a_time_is_recognised_however_it_was_written(moment: int, off_ns: int) -> None:
+    text = format_time(moment)
+    assert is_time(moment + off_ns, text) == (off_ns == 0 or format_time(moment + off_ns) == text)
+    assert is_time(moment + off_ns, text.replace("Z", "+00:00")) == (off_ns == 0)
 
 
 @given(st.dictionaries(NAMES, NODES, max_size=6))
