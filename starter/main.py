@@ -15,6 +15,7 @@ import typer
 
 from holdfast import __version__
 from holdfast.errors import EXIT_COMPLETE, EXIT_FAILED, EXIT_INTERRUPTED, HoldfastError
+from starter.compiled import kept_methods
 from starter.output import say, tell_error
 from starter.registration import add_command, add_common_options
 
@@ -63,7 +64,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _run(argv)
     gc.disable()  # while modules load: they make hundreds of thousands of objects that stay
     gc.set_threshold(_GC_THRESHOLD)
-    code = _run(sys.argv[1:])
+    with kept_methods():
+        code = _run(sys.argv[1:])
     if "temporalio" in sys.modules:
         from starter.processes import end_process  # noqa: PLC0415 - loaded by now
 
