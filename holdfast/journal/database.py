@@ -21,11 +21,10 @@ from sqlalchemy.dialects import sqlite  # noqa: F401 - or each forked worker wou
 from sqlalchemy.engine import make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
-from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 from holdfast.errors import HoldfastError, JournalUnavailableError
-from holdfast.journal.tables import SCHEMA_VERSION, SchemaRow, Table
+from holdfast.journal.tables import SCHEMA, SCHEMA_VERSION, TABLES
 
 Password = Callable[[], bytes]
 """Reads the password of a server's role when a connection is made, so that a changed one counts at once."""
@@ -64,31 +63,31 @@ class Database:
             )
 
     @contextmanager
-    def reading(self) -> Iterator[Session]:
+    def reading(self) -> Iterator[Connection]:
         """A transaction that sees one state of the journal.
 
         Raises:
             JournalUnavailableError: the journal cannot be opened or read.
         """
-        with self._translated(), self._connected(writes=False) as session:
-            yield session
+        with self._translated(), self._connected(writes=False) as connection:
+            yield connection
 
     @contextmanager
-    def writing(self) -> Iterator[Session]:
+    def writing(self) -> Iterator[Connection]:
         """A transaction that is alone in writing; committed at its end. Keep it short.
 
         Raises:
             JournalUnavailableError: the journal cannot be opened or written.
         """
-        with self._translated(), self._connected(writes=True) as session:
-            yield session
+        with self._translated(), self._connected(writes=True) as connection:
+            yield connection
 
     @contextmanager
-    def _connected(self, *, writes: bool) -> Iterator[Session]:
+    def _connected(self, *, writes: bool) -> Iterator[Connection]:
         self._prepare()
         engine = self._engine.execution_options(**{_WRITES: writes})
-        with Session(engine) as session, session.begin():
-            yield session
+        with engine.begin() as connection:
+            yield connection
 
     def _prepare(self) -> None:
         """Make file and tables where they are missing.
@@ -130,19 +129,19 @@ class Database:
         """The version of the layout that is there; this program's own where there was none."""
         with self._engine.execution_options(**{_WRITES: False}).connect() as connection:
             there = set(inspect(connection).get_table_names())
-            if SchemaRow.__tablename__ in there:
-                found: int | None = connection.scalar(select(SchemaRow.version))
+            if SCHEMA.name in there:
+                found: int | None = connection.scalar(select(SCHEMA.c.version))
                 # Tables may have been added within one version of the layout.
-                if found is not None and (found != SCHEMA_VERSION or there >= Table.metadata.tables.keys()):
+                if found is not None and (found != SCHEMA_VERSION or there >= TABLES.tables.keys()):
                     return found
         if self._path is not None:
             with self._engine.connect() as connection:
                 _use_wal(connection)
         with self._engine.execution_options(**{_WRITES: True}).begin() as connection:
-            Table.metadata.create_all(connection)
-            found = connection.scalar(select(SchemaRow.version))
+            TABLES.create_all(connection)
+            found = connection.scalar(select(SCHEMA.c.version))
             if found is None:
-                connection.execute(insert(SchemaRow).values(version=SCHEMA_VERSION))
+                connection.execute(insert(SCHEMA).values(version=SCHEMA_VERSION))
             return SCHEMA_VERSION if found is None else found
 
     @contextmanager

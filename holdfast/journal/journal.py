@@ -6,10 +6,10 @@ Writes are idempotent, because activities are: recording a run twice, or its fil
 from collections.abc import Collection, Iterable, Iterator
 from itertools import chain
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
-from sqlalchemy import URL, delete, or_, select
+from sqlalchemy import URL, Connection, Row, Table, and_, delete, insert, or_, select, update
 
 from holdfast.errors import JournalUnavailableError
 from holdfast.journal.chunks import clean_text, decode_lines, encode_chunks
@@ -23,7 +23,7 @@ from holdfast.journal.records import (
     RunRecord,
     VerdictRecord,
 )
-from holdfast.journal.tables import FileChunkRow, OutputRow, RunRow
+from holdfast.journal.tables import FILE_CHUNKS, OUTPUTS, RUNS
 
 _FINISHED: Final = frozenset((RunOutcome.COMPLETE, RunOutcome.PARTIAL))
 _COUNTERS: Final = msgspec.json.Decoder(dict[str, int])
@@ -55,21 +55,22 @@ class Journal:
         A verdict is kept when the new record has none. A run that has its snapshot is never put back to running:
         the attempt that says so woke up late.
         """
-        with self._database.writing() as session:
-            standing = session.get(RunRow, run.run_id)
+        row = _row(run)
+        with self._database.writing() as connection:
+            standing = _run_row(connection, clean_text(run.run_id))
             if standing is not None and _comes_late(run, standing):
                 return
-            row = _row(run)
-            if row.verdict is None and standing is not None:
-                row.verdict = standing.verdict
-            session.merge(row)
+            if row["verdict"] is None and standing is not None:
+                row["verdict"] = standing.verdict
+            _put(connection, RUNS, row)
 
     def set_verdict(self, run_id: str, verdict: VerdictRecord) -> None:
         """Add to the run's record what verifying it found; nothing happens when the journal has no such run."""
-        with self._database.writing() as session:
-            row = session.get(RunRow, clean_text(run_id))
-            if row is not None:
-                row.verdict = _verdict_json(verdict)
+        change = (
+            update(RUNS).where(RUNS.c.run_id == clean_text(run_id)).values(verdict=_verdict_json(verdict))
+        )
+        with self._database.writing() as connection:
+            connection.execute(change)
 
     def add_files(self, run_id: str, files: Iterable[FileRecord]) -> int:
         """Write the run's files in place of those that it may have; returns how many.
@@ -79,46 +80,46 @@ class Journal:
         """
         key, total, chunks = clean_text(run_id), 0, 0
         for chunk in encode_chunks(files):
-            row = FileChunkRow(
-                run_id=key,
-                number=chunk.number,
-                records=chunk.records,
-                actions=_searchable(chunk.actions),
-                lines=chunk.lines,
-            )
-            with self._database.writing() as session:
-                session.merge(row)
+            row = {
+                "run_id": key,
+                "number": chunk.number,
+                "records": chunk.records,
+                "actions": _searchable(chunk.actions),
+                "lines": chunk.lines,
+            }
+            with self._database.writing() as connection:
+                _put(connection, FILE_CHUNKS, row)
             total += chunk.records
             chunks = chunk.number + 1
-        with self._database.writing() as session:
-            session.execute(
-                delete(FileChunkRow).where(FileChunkRow.run_id == key, FileChunkRow.number >= chunks)
+        with self._database.writing() as connection:
+            connection.execute(
+                delete(FILE_CHUNKS).where(FILE_CHUNKS.c.run_id == key, FILE_CHUNKS.c.number >= chunks)
             )
         return total
 
     def add_output(self, run_id: str, output: OutputRecord) -> None:
         """Write what a hook of the run printed, in place of what an earlier attempt of it did."""
-        row = OutputRow(
-            run_id=clean_text(run_id),
-            moment=output.moment,
-            hook=clean_text(output.hook),
-            exit_code=output.exit_code,
-            timed_out=output.timed_out,
-            started_ns=output.started_ns,
-            ended_ns=output.ended_ns,
-            output=clean_text(output.output),
-        )
-        with self._database.writing() as session:
-            session.merge(row)
+        row = {
+            "run_id": clean_text(run_id),
+            "moment": output.moment,
+            "hook": clean_text(output.hook),
+            "exit_code": output.exit_code,
+            "timed_out": output.timed_out,
+            "started_ns": output.started_ns,
+            "ended_ns": output.ended_ns,
+            "output": clean_text(output.output),
+        }
+        with self._database.writing() as connection:
+            _put(connection, OUTPUTS, row)
 
     def outputs(self, run_id: str) -> list[OutputRecord]:
         """What the hooks of the run printed, in the order in which they ran."""
         query = (
-            select(OutputRow)
-            .where(OutputRow.run_id == clean_text(run_id))
-            .order_by(OutputRow.started_ns, OutputRow.hook)
+            select(OUTPUTS)
+            .where(OUTPUTS.c.run_id == clean_text(run_id))
+            .order_by(OUTPUTS.c.started_ns, OUTPUTS.c.hook)
         )
-        with self._database.reading() as session:
+        with self._database.reading() as connection:
             return [
                 OutputRecord(
                     hook=row.hook,
@@ -129,13 +130,13 @@ class Journal:
                     ended_ns=row.ended_ns,
                     output=row.output,
                 )
-                for row in session.scalars(query)
+                for row in connection.execute(query)
             ]
 
     def run(self, run_id: str) -> RunRecord | None:
         """The run's record, or None."""
-        with self._database.reading() as session:
-            row = session.get(RunRow, clean_text(run_id))
+        with self._database.reading() as connection:
+            row = _run_row(connection, clean_text(run_id))
             return None if row is None else _record(row)
 
     def runs(
@@ -154,60 +155,71 @@ class Journal:
 
         repositories, statuses: any of these. since_ns, before_ns: only those that started then or later, and earlier.
         """
-        query = select(RunRow).order_by(RunRow.started_ns.desc(), RunRow.run_id).limit(limit)
+        query = select(RUNS).order_by(RUNS.c.started_ns.desc(), RUNS.c.run_id).limit(limit)
         if source is not None:
-            query = query.where(RunRow.source == clean_text(source))
+            query = query.where(RUNS.c.source == clean_text(source))
         if repositories:
-            query = query.where(RunRow.repository.in_([clean_text(name) for name in repositories]))
+            query = query.where(RUNS.c.repository.in_([clean_text(name) for name in repositories]))
         if host is not None:
-            query = query.where(RunRow.host == clean_text(host))
+            query = query.where(RUNS.c.host == clean_text(host))
         if kind is not None:
-            query = query.where(RunRow.kind == kind.value)
+            query = query.where(RUNS.c.kind == kind.value)
         if statuses:
-            query = query.where(RunRow.status.in_([status.value for status in statuses]))
+            query = query.where(RUNS.c.status.in_([status.value for status in statuses]))
         if since_ns is not None:
-            query = query.where(RunRow.started_ns >= since_ns)
+            query = query.where(RUNS.c.started_ns >= since_ns)
         if before_ns is not None:
-            query = query.where(RunRow.started_ns < before_ns)
-        with self._database.reading() as session:
-            return [_record(row) for row in session.scalars(query)]
+            query = query.where(RUNS.c.started_ns < before_ns)
+        with self._database.reading() as connection:
+            return [_record(row) for row in connection.execute(query)]
 
     def repositories(self) -> list[str]:
         """The repositories that any run named."""
-        with self._database.reading() as session:
-            return sorted(session.scalars(select(RunRow.repository).distinct()))
+        with self._database.reading() as connection:
+            return sorted(connection.scalars(select(RUNS.c.repository).distinct()))
 
     def ending_with(self, digits: str) -> list[str]:
         """The ids of the runs that end with `digits`, newest first."""
         query = (
-            select(RunRow.run_id)
-            .where(RunRow.run_id.endswith(clean_text(digits), autoescape=True))
-            .order_by(RunRow.started_ns.desc(), RunRow.run_id)
+            select(RUNS.c.run_id)
+            .where(RUNS.c.run_id.endswith(clean_text(digits), autoescape=True))
+            .order_by(RUNS.c.started_ns.desc(), RUNS.c.run_id)
         )
-        with self._database.reading() as session:
-            return list(session.scalars(query))
+        with self._database.reading() as connection:
+            return list(connection.scalars(query))
 
     def files(self, run_id: str, actions: Collection[FileAction] = ()) -> Iterator[FileRecord]:
         """The run's files in the order in which they were told; with `actions`, only those. Bounded memory."""
         wanted, key, number = frozenset(actions), clean_text(run_id), -1
         while True:
             query = (
-                select(FileChunkRow.number, FileChunkRow.lines)
-                .where(FileChunkRow.run_id == key, FileChunkRow.number > number)
-                .order_by(FileChunkRow.number)
+                select(FILE_CHUNKS.c.number, FILE_CHUNKS.c.lines)
+                .where(FILE_CHUNKS.c.run_id == key, FILE_CHUNKS.c.number > number)
+                .order_by(FILE_CHUNKS.c.number)
                 .limit(1)
             )
             if wanted:
-                query = query.where(or_(*(FileChunkRow.actions.contains(f" {a.value} ") for a in wanted)))
-            with self._database.reading() as session:
-                found = session.execute(query).one_or_none()
+                query = query.where(or_(*(FILE_CHUNKS.c.actions.contains(f" {a.value} ") for a in wanted)))
+            with self._database.reading() as connection:
+                found = connection.execute(query).one_or_none()
             if found is None:
                 return
             number = found.number
             yield from (file for file in decode_lines(found.lines) if not wanted or file.action in wanted)
 
 
-def _comes_late(run: RunRecord, standing: RunRow) -> bool:
+def _put(connection: Connection, table: Table, row: dict[str, object]) -> None:
+    """Write the row in place of the one that has its key. The writer is alone, so nobody comes in between."""
+    same = and_(*(column == row[column.name] for column in table.primary_key))
+    connection.execute(delete(table).where(same))
+    connection.execute(insert(table).values(row))
+
+
+def _run_row(connection: Connection, run_id: str) -> Row[Any] | None:
+    return connection.execute(select(RUNS).where(RUNS.c.run_id == run_id)).one_or_none()
+
+
+def _comes_late(run: RunRecord, standing: Row[Any]) -> bool:
     return run.status is RunOutcome.RUNNING and standing.status in _FINISHED
 
 
@@ -220,30 +232,30 @@ def _verdict_json(verdict: VerdictRecord) -> str:
     return msgspec.json.encode(msgspec.structs.replace(verdict, problems=problems)).decode()
 
 
-def _row(run: RunRecord) -> RunRow:
-    return RunRow(
-        run_id=clean_text(run.run_id),
-        kind=run.kind.value,
-        status=run.status.value,
-        repository=clean_text(run.repository),
-        source=clean_text(run.source),
-        host=clean_text(run.host),
-        trigger_kind=clean_text(run.trigger_kind),
-        trigger_by=clean_text(run.trigger_by),
-        trigger_evidence=clean_text(run.trigger_evidence),
-        strategy=clean_text(run.strategy),
-        reason=clean_text(run.reason),
-        parent=run.parent,
-        snapshot_id=run.snapshot_id,
-        started_ns=run.started_ns,
-        ended_ns=run.ended_ns,
-        counters=msgspec.json.encode(dict(run.counters)).decode(),
-        failure_kind=run.failure_kind,
-        verdict=None if run.verdict is None else _verdict_json(run.verdict),
-    )
+def _row(run: RunRecord) -> dict[str, object]:
+    return {
+        "run_id": clean_text(run.run_id),
+        "kind": run.kind.value,
+        "status": run.status.value,
+        "repository": clean_text(run.repository),
+        "source": clean_text(run.source),
+        "host": clean_text(run.host),
+        "trigger_kind": clean_text(run.trigger_kind),
+        "trigger_by": clean_text(run.trigger_by),
+        "trigger_evidence": clean_text(run.trigger_evidence),
+        "strategy": clean_text(run.strategy),
+        "reason": clean_text(run.reason),
+        "parent": run.parent,
+        "snapshot_id": run.snapshot_id,
+        "started_ns": run.started_ns,
+        "ended_ns": run.ended_ns,
+        "counters": msgspec.json.encode(dict(run.counters)).decode(),
+        "failure_kind": run.failure_kind,
+        "verdict": None if run.verdict is None else _verdict_json(run.verdict),
+    }
 
 
-def _record(row: RunRow) -> RunRecord:
+def _record(row: Row[Any]) -> RunRecord:
     try:
         return RunRecord(
             run_id=row.run_id,

@@ -1,79 +1,72 @@
-"""The journal's tables. Their version is stored, so that no program writes into a layout that it does not know."""
+"""The journal's tables. Their version is stored, so that no program writes into a layout that it does not know.
+
+Plain tables: the mapping of rows to objects takes a command another tenth of a second to load.
+"""
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Index, LargeBinary, Text
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, Table, Text
 
 SCHEMA_VERSION: Final = 1
+TABLES: Final = MetaData()
 
+SCHEMA: Final = Table(
+    "schema_version",
+    TABLES,
+    Column("version", Integer, primary_key=True, autoincrement=False),
+)
+"""One row: the version of the layout that this database has."""
 
-class Table(DeclarativeBase):
-    """The base of all tables."""
+RUNS: Final = Table(
+    "runs",
+    TABLES,
+    Column("run_id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("repository", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("trigger_kind", Text, nullable=False),
+    Column("trigger_by", Text, nullable=False),
+    Column("trigger_evidence", Text, nullable=False),
+    Column("strategy", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("parent", Text, nullable=False),
+    Column("snapshot_id", Text, nullable=False),
+    Column("started_ns", BigInteger, nullable=False),
+    Column("ended_ns", BigInteger, nullable=False),
+    Column("counters", Text, nullable=False),
+    Column("failure_kind", Text, nullable=False),
+    Column("verdict", Text),
+    Index("runs_by_start", "started_ns"),
+    Index("runs_by_source", "source", "started_ns"),
+)
+"""One row for each run; `counters` and `verdict` are JSON."""
 
+FILE_CHUNKS: Final = Table(
+    "run_files",
+    TABLES,
+    Column("run_id", Text, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("records", Integer, nullable=False),
+    Column("actions", Text, nullable=False),
+    Column("lines", LargeBinary, nullable=False),
+)
+"""Some thousand file records of one run, in their order: `lines` is zstd-compressed JSON lines.
 
-class SchemaRow(Table):
-    """One row: the version of the layout that this database has."""
+actions: which kinds of records are inside, as " new warning ", so that a search can pass over the others.
+"""
 
-    __tablename__ = "schema_version"
-
-    version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-
-
-class RunRow(Table):
-    """One run; `counters` and `verdict` are JSON."""
-
-    __tablename__ = "runs"
-    __table_args__ = (
-        Index("runs_by_start", "started_ns"),
-        Index("runs_by_source", "source", "started_ns"),
-    )
-
-    run_id: Mapped[str] = mapped_column(Text, primary_key=True)
-    kind: Mapped[str] = mapped_column(Text)
-    status: Mapped[str] = mapped_column(Text)
-    repository: Mapped[str] = mapped_column(Text)
-    source: Mapped[str] = mapped_column(Text)
-    host: Mapped[str] = mapped_column(Text)
-    trigger_kind: Mapped[str] = mapped_column(Text)
-    trigger_by: Mapped[str] = mapped_column(Text)
-    trigger_evidence: Mapped[str] = mapped_column(Text)
-    strategy: Mapped[str] = mapped_column(Text)
-    reason: Mapped[str] = mapped_column(Text)
-    parent: Mapped[str] = mapped_column(Text)
-    snapshot_id: Mapped[str] = mapped_column(Text)
-    started_ns: Mapped[int] = mapped_column(BigInteger)
-    ended_ns: Mapped[int] = mapped_column(BigInteger)
-    counters: Mapped[str] = mapped_column(Text)
-    failure_kind: Mapped[str] = mapped_column(Text)
-    verdict: Mapped[str | None] = mapped_column(Text)
-
-
-class FileChunkRow(Table):
-    """Some thousand file records of one run, in their order: `lines` is zstd-compressed JSON lines.
-
-    actions: which kinds of records are inside, as " new warning ", so that a search can pass over the others.
-    """
-
-    __tablename__ = "run_files"
-
-    run_id: Mapped[str] = mapped_column(Text, primary_key=True)
-    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    records: Mapped[int]
-    actions: Mapped[str] = mapped_column(Text)
-    lines: Mapped[bytes] = mapped_column(LargeBinary)
-
-
-class OutputRow(Table):
-    """What a hook of one run printed, and how it ended."""
-
-    __tablename__ = "outputs"
-
-    run_id: Mapped[str] = mapped_column(Text, primary_key=True)
-    moment: Mapped[str] = mapped_column(Text, primary_key=True)
-    hook: Mapped[str] = mapped_column(Text, primary_key=True)
-    exit_code: Mapped[int]
-    timed_out: Mapped[bool]
-    started_ns: Mapped[int] = mapped_column(BigInteger)
-    ended_ns: Mapped[int] = mapped_column(BigInteger)
-    output: Mapped[str] = mapped_column(Text)
+OUTPUTS: Final = Table(
+    "outputs",
+    TABLES,
+    Column("run_id", Text, primary_key=True),
+    Column("moment", Text, primary_key=True),
+    Column("hook", Text, primary_key=True),
+    Column("exit_code", Integer, nullable=False),
+    Column("timed_out", Boolean, nullable=False),
+    Column("started_ns", BigInteger, nullable=False),
+    Column("ended_ns", BigInteger, nullable=False),
+    Column("output", Text, nullable=False),
+)
+"""What a hook of one run printed, and how it ended."""

@@ -54,12 +54,18 @@ def settings_file(tmp_path: Path) -> Path:
 
 def loaded_modules(arguments: list[str], cwd: Path) -> set[str]:
     """What a command has imported when it is done."""
-    code = f"import sys; from starter.main import main; main({arguments!r}); print(*sys.modules, file=sys.stderr)"
+    modules = modules_after(f"from starter.main import main; main({arguments!r})", cwd)
+    return {module.partition(".")[0] for module in modules}
+
+
+def modules_after(statements: str, cwd: Path) -> set[str]:
+    """What a new process has imported after these statements."""
+    code = f"import sys; {statements}; print(*sys.modules, file=sys.stderr)"
     environment = os.environ | {"PYTHONPATH": str(PROJECT)}
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=cwd, env=environment, capture_output=True, text=True, check=True
     )
-    return {module.partition(".")[0] for module in done.stderr.split()}
+    return set(done.stderr.split())
 
 
 def test_help_names_every_command_and_loads_nothing_heavy(
@@ -79,6 +85,13 @@ def test_listing_snapshots_loads_neither_client_nor_journal(
     loaded = loaded_modules(["snapshots", "-r", "repo"], tmp_path)
     assert "cryptography" in loaded
     assert not loaded & {"temporalio", "rich", "sqlalchemy"}
+
+
+def test_workers_do_without_what_they_do_not_need(tmp_path: Path) -> None:
+    """They share what the command has loaded, so each of these would make every run wait."""
+    loaded = modules_after("import worker", tmp_path)
+    assert {"sqlalchemy.dialects.sqlite.base", "temporalio.worker"} <= loaded
+    assert not loaded & {"sqlalchemy.orm", "typer", "rich"}
 
 
 @pytest.mark.parametrize("name", COMMANDS)
