@@ -38,7 +38,7 @@ class Ahead:
     """What was begun for one run of this command. server: somebody else's, or begun; to be joined."""
 
     def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
-        self.server = EmbeddedServer(settings, environ)
+        self.server = EmbeddedServer(settings, environ, for_one=True)
         self._settings = settings
         self._environ = environ
         self._mustered: Mustered | None = None

@@ -46,7 +46,9 @@ _LOG: Final = logging.getLogger("holdfast.server")
 class EmbeddedServer:
     """This process's view of the server: its owner, or one who stands by."""
 
-    def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
+    def __init__(self, settings: Settings, environ: Mapping[str, str], *, for_one: bool = False) -> None:
+        """for_one: one command starts it, for its own run."""
+        self._for_one = for_one
         self._settings = settings
         self._environ = environ
         self._claim: Claim | None = None
@@ -193,10 +195,17 @@ class EmbeddedServer:
         with open_log(self._settings.state_dir, _LOG_NAME) as log:
             return spawn_tethered(
                 self._command(self._note),
-                environment=child_environment(self._environ),
+                environment=self._environment(),
                 log=log.fileno(),
                 descriptors=(self._claim.descriptor,),
             )
+
+    def _environment(self) -> dict[str, str]:
+        environment = child_environment(self._environ)
+        if self._for_one:
+            # One run asks for little at a time, and threads that look for work take a tenth of a second from it.
+            environment["GOMAXPROCS"] = "1"
+        return environment
 
     def _release(self) -> None:
         if self._claim is not None:
