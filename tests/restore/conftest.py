@@ -17,7 +17,7 @@ FILES = {
     "readme": b"read me",
     "docs/guide": b"guide" * 100,
     "docs/deep/notes": b"notes",
-    "docs/deep/picture": Random(5).randbytes(4 << 20),
+    "docs/deep/picture": Random(5).randbytes(9 << 20),  # more than the largest chunk
     "bin/tool": b"#!tool",
 }
 
