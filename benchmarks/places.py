@@ -1,8 +1,8 @@
 """Where contenders work: each has one path for its repository, behind which a fresh copy is put for each run.
 
 A home holds a repository and what belongs to it (a cache). The path stays the same, so that settings and caches that
-remember it hold; it is a symbolic link to the home of the run. Copies share large files by hard links: no program
-here changes a stored file of that size in place.
+remember it hold; it is a symbolic link to the home of the run. Copies share large files of the repository by hard
+links: no program here changes a stored file of that size in place, as some do with what they cache.
 """
 
 import os
@@ -54,7 +54,9 @@ class Homes:
     def copy(self, template: Path) -> Path:
         """A fresh copy of a home."""
         home = self._next()
-        shutil.copytree(template, home, copy_function=_share_or_copy, symlinks=True)
+        shutil.copytree(template / _CACHE, home / _CACHE, symlinks=True)
+        if (template / _REPOSITORY).exists():
+            shutil.copytree(template / _REPOSITORY, home / _REPOSITORY, copy_function=_share_or_copy)
         return home
 
     def _next(self) -> Path:
