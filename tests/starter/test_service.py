@@ -1,5 +1,6 @@
 """One server for all commands of a state directory, whoever of them is killed; and `holdfast up` beside them."""
 
+import contextlib
 import os
 import signal
 from collections.abc import Iterator
@@ -82,6 +83,15 @@ async def test_sigkill_of_a_command_leaves_no_process(home: Home) -> None:
         await until(lambda: not any(is_alive(process) for process in family))
 
 
+def links_of(pid: int) -> list[str]:
+    """What the descriptors of a process that goes on working are of, but for those that it closes meanwhile."""
+    links = []
+    for path in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            links.append(os.readlink(path))
+    return links
+
+
 def test_workers_that_a_command_forked_have_nothing_of_it(home: Home) -> None:
     with home.one_shot() as command:
         workers = children(command.pid)["worker"]
@@ -90,7 +100,7 @@ def test_workers_that_a_command_forked_have_nothing_of_it(home: Home) -> None:
         own = {os.readlink(f"/proc/{command.pid}/fd/{number}") for number in (0, 1, 2)}
         for worker in workers:
             assert "=" not in "".join(worker.environ())
-            links = [os.readlink(path) for path in Path(f"/proc/{worker.pid}/fd").iterdir()]
+            links = links_of(worker.pid)
             assert not own & set(links)
             assert not [link for link in links if link.endswith("server.lock")]
         logs = {os.readlink(f"/proc/{worker.pid}/fd/2").rpartition("/")[2] for worker in workers}
