@@ -14,11 +14,14 @@ import marshal
 import os
 import sys
 import tempfile
+import zlib
 from collections.abc import Iterator, Mapping
 from types import CodeType
 from typing import Any, Final
 
-_MAGIC: Final = b"methods 1" + importlib.util.MAGIC_NUMBER
+_MAGIC: Final = b"methods 2" + importlib.util.MAGIC_NUMBER
+_SUM_BYTES: Final = 4
+"""After the magic, a checksum: a file that a power failure has left half written is not to be executed."""
 _KEPT: Final = importlib.util.cache_from_source(__file__).removesuffix(".pyc") + ".methods"
 _MOST: Final = 10_000
 """Above this, what this process has not asked for is left out: former releases made it."""
@@ -66,21 +69,28 @@ def _read(path: str) -> Mapping[str, CodeType]:
     try:
         with open(path, "rb") as file:
             content = file.read()
-        if not content.startswith(_MAGIC):
+        rest = content.removeprefix(_MAGIC)
+        methods = rest[_SUM_BYTES:]
+        if rest == content or rest[:_SUM_BYTES] != _checksum(methods):
             return {}
-        kept: dict[str, CodeType] = marshal.loads(content[len(_MAGIC) :])  # noqa: S302 - as Python its bytecode
+        kept: dict[str, CodeType] = marshal.loads(methods)  # noqa: S302 - as Python its bytecode
     except (OSError, EOFError, ValueError, TypeError):
         return {}
     return kept
 
 
+def _checksum(methods: bytes) -> bytes:
+    return zlib.crc32(methods).to_bytes(_SUM_BYTES, "big")
+
+
 def _write(path: str, methods: dict[str, CodeType]) -> None:
     """In one step, because others may be reading: those who may read this module."""
+    content = marshal.dumps(methods)
     descriptor, beside = tempfile.mkstemp(dir=os.path.dirname(path))
     try:
         with open(descriptor, "wb") as file:
             os.fchmod(descriptor, os.stat(__file__).st_mode & 0o666)
-            file.write(_MAGIC + marshal.dumps(methods))
+            file.write(_MAGIC + _checksum(content) + content)
         os.replace(beside, path)
     except BaseException:
         os.unlink(beside)
