@@ -11,9 +11,10 @@ import asyncio
 from typing import Final
 
 from holdfast.backup.checkpoints import ShardCheckpoints
+from holdfast.backup.shard_state import CHECKPOINT_BYTES
 
-MARK_BYTES: Final = 64 * 1024 * 1024
-"""What lies between two checkpoints: the bytes read twice need not be known better than that."""
+MARK_BYTES: Final = CHECKPOINT_BYTES
+"""The bytes that are read twice need not be known better than that."""
 _ROOM_BYTES: Final = MARK_BYTES // 4
 
 

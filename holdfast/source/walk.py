@@ -30,7 +30,6 @@ from holdfast.source.ways import Way, chain_of, join, ways
 
 MAX_OPEN_DIRECTORIES: Final = 32
 MAX_RUN_FILES: Final = 512
-_TYPE_BITS: Final = 0o170000
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,14 +211,13 @@ class Walker:
         names: list[bytes] = []
         stats: list[os.stat_result] = []
         leaves_out = self._filter.has_patterns or self._filter.has_size_limit or self._spec.one_file_system
-        status = os.stat
         try:
             directory = self._descriptor(level)
             while pending and len(names) < MAX_RUN_FILES:
                 name = pending[-1]
                 if not leaves_out or not self._filter.excludes(join(level.path, name)):
-                    stat = status(name, dir_fd=directory, follow_symlinks=False)
-                    if stat.st_mode & _TYPE_BITS != modes.S_IFREG:
+                    stat = os.stat(name, dir_fd=directory, follow_symlinks=False)
+                    if not modes.S_ISREG(stat.st_mode):
                         level.seen = stat
                         break
                     if not leaves_out or self._wants(level, stat):
