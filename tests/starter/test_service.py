@@ -77,7 +77,8 @@ async def test_sigkill_of_a_command_leaves_no_process(home: Home) -> None:
     with home.one_shot() as command:
         await until(lambda: len(children(command.pid)["worker"]) == 2)
         family = living_family(command.pid)
-        assert len(children(command.pid)["server"]) == 1
+        (server,) = children(command.pid)["server"]
+        assert server.environ()["GOMAXPROCS"] == "1"
         assert not any(CANARY in f"{process.cmdline()} {process.environ()}" for process in family)
         command.send_signal(signal.SIGKILL)
         await until(lambda: not any(is_alive(process) for process in family))
@@ -118,6 +119,8 @@ async def test_a_killed_worker_of_a_command_is_started_again(home: Home) -> None
 async def test_commands_use_the_service_that_is_up(home: Home) -> None:
     with home.up() as service:
         assert [note.pid for note in running_services(home.settings.state_dir)] == [service.pid]
+        (server,) = children(service.pid)["server"]
+        assert "GOMAXPROCS" not in server.environ(), "many runs at once ask for more than one thread"
         need = Need(queue=base_queue(home.settings, "main"))
         async with open_service(home.settings, need, home.environ) as used:
             assert not used.owned
