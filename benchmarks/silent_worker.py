@@ -11,10 +11,10 @@ _PROJECT = Path(__file__).parent.parent
 sys.path[0] = str(_PROJECT)
 
 from activities.calls import EngineCall  # noqa: E402 - found once the path is set
-from starter import launching  # noqa: E402
-from starter.main import main as command  # noqa: E402
-from starter.processes import end_process  # noqa: E402
-from worker import main as worker  # noqa: E402
+from starter import launching  # noqa: E402 - as above
+from starter.main import main as command  # noqa: E402 - as above
+from starter.processes import end_process  # noqa: E402 - as above
+from worker import main as worker  # noqa: E402 - as above
 
 
 async def _no_beat(_: EngineCall) -> None:
