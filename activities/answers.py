@@ -28,6 +28,7 @@ def opened(opening: RunOpening, *, host: str, tell: bool) -> BackupOpened:
         started_ns=opening.started_ns,
         tell=tell,
         both_ends=True,
+        lists_apart=True,
     )
 
 

@@ -1,5 +1,6 @@
 """The activities of a backup. Each is one engine operation, safe to run twice, at once, or late."""
 
+import contextlib
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Executor
 from dataclasses import replace
@@ -18,6 +19,7 @@ from contracts.backup import (
     BackupRequest,
     CommitInput,
     Committed,
+    ListInput,
     LogInput,
     PageSelected,
     SelectInput,
@@ -30,6 +32,7 @@ from holdfast.backup.closing import close_run
 from holdfast.backup.commit import commit_run
 from holdfast.backup.documents import RunKey
 from holdfast.backup.opening import BackupOrder, open_run
+from holdfast.backup.plan_reader import MissingShardError
 from holdfast.backup.report import file_records
 from holdfast.backup.select import select_page
 from holdfast.backup.store import store_shard
@@ -54,7 +57,7 @@ class BackupActivities:
 
     def copying(self) -> list[Callable[..., object]]:
         """For the copy queue beside it."""
-        return [self.store]
+        return [self.store, self.commit, self.list_files]
 
     @activity.defn(name=names.TRIGGER_BACKUP)
     async def trigger(self, message: TriggerInput) -> BackupOpened:
@@ -97,9 +100,15 @@ class BackupActivities:
         async with engine_call(self._executor) as call:
             return await call.in_thread(lambda: self._commit(message))
 
+    @activity.defn(name=names.LIST_FILES)
+    async def list_files(self, message: ListInput) -> None:
+        """Write what became of each file into the journal, while the snapshot is written."""
+        async with engine_call(self._executor) as call:
+            await call.in_thread(lambda: self._list_files(message, call))
+
     @activity.defn(name=names.LOG_BACKUP)
     async def log(self, message: LogInput) -> None:
-        """Write the run's record, and what became of each file once there is a snapshot."""
+        """Write the run's record. Only a run that has its snapshot keeps a list of files."""
         async with engine_call(self._executor) as call:
             await call.in_thread(lambda: self._log(message, call))
 
@@ -171,14 +180,26 @@ class BackupActivities:
         outcome = commit_run(session, _key(message.run), order, message.pages, message.shards)
         return answers.committed(outcome)
 
+    def _list_files(self, message: ListInput, call: EngineCall) -> None:
+        # The commit finds the same shard missing, has it stored again, and this list is written anew.
+        with contextlib.suppress(MissingShardError):
+            self._write_files(message, call)
+
+    def _write_files(self, message: ListInput, call: EngineCall) -> None:
+        session = self._services.session(message.run.repository)
+        files = file_records(session, _key(message.run), message.pages, message.shards)
+        self._services.journal.add_files(message.run.run_id, _until_stopped(files, call))
+
     def _log(self, message: LogInput, call: EngineCall) -> None:
         journal = self._services.journal
         journal.record(records.backup_ended(message, host=self._services.host))
-        if message.committed is None or not message.pages:
+        if not message.pages:
             return
-        session = self._services.session(message.run.repository)
-        files = file_records(session, _key(message.run), message.pages, message.shards)
-        journal.add_files(message.run.run_id, _until_stopped(files, call))
+        listed = message.opened is not None and message.opened.lists_apart
+        if message.committed is None:
+            journal.add_files(message.run.run_id, ())
+        elif not listed:
+            self._write_files(ListInput(run=message.run, pages=message.pages, shards=message.shards), call)
 
     def _written(self, message: VerifyInput) -> Collection[PackId]:
         if message.level is not VerifyLevel.WRITTEN or not message.pages:

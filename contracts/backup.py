@@ -133,7 +133,8 @@ class BackupOpened:
     finished_snapshot: set when an earlier attempt of this very run already wrote its snapshot. started_ns: as decided
     when the run was opened first; 0 means the one that was asked for. tell: somebody wants to know how the run ends.
     before, after: the source's hooks. both_ends: shards are taken from both ends of the plan; runs that began before
-    that was so take them in a row.
+    that was so take them in a row. lists_apart: the journal's list of files is written beside the snapshot; in runs
+    that began before that was so, after it.
     """
 
     strategy: Strategy
@@ -147,6 +148,7 @@ class BackupOpened:
     before: tuple[HookRef, ...] = ()
     after: tuple[HookRef, ...] = ()
     both_ends: bool = False
+    lists_apart: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,6 +217,15 @@ class Committed:
     errors: int = 0
     missing_shards: tuple[int, ...] = ()
     rescan: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListInput:
+    """Asks for the journal's list of the run's files."""
+
+    run: RunRef
+    pages: int
+    shards: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,6 +24,7 @@ from contracts.backup import (
     BackupResult,
     CommitInput,
     Committed,
+    ListInput,
     PageSelected,
     SelectInput,
     SelectionTotals,
@@ -59,7 +60,7 @@ class BackupExecution(SteeredRun[BackupResult]):
             if not opened.finished_snapshot:
                 await self._select_and_store()
             self._enter(Phase.EXECUTE)
-            committed = await self._commit(opened)
+            committed = await self._commit_and_list(opened)
             if committed.rescan:
                 self._begin_generation()
             elif committed.missing_shards:
@@ -170,20 +171,33 @@ class BackupExecution(SteeredRun[BackupResult]):
         if left:
             self._continue_as_new()
 
-    async def _commit(self, opened: BackupOpened) -> Committed:
-        return await self._calls.lasting(
-            names.COMMIT_SNAPSHOT,
-            CommitInput(
-                run=self._run_ref(),
-                request=replace(self._request, progress=None),
-                opened=opened,
-                started_ns=self._progress.started_ns,
-                pages=self._progress.pages_done,
-                shards=self._progress.shards_planned,
-            ),
-            Committed,
-            "write the snapshot",
+    async def _commit_and_list(self, opened: BackupOpened) -> Committed:
+        """Both at once, each in a process of its own where there are two: the copy queue sees to that."""
+        message = CommitInput(
+            run=self._run_ref(),
+            request=replace(self._request, progress=None),
+            opened=opened,
+            started_ns=self._progress.started_ns,
+            pages=self._progress.pages_done,
+            shards=self._progress.shards_planned,
         )
+        summary = "write the snapshot"
+        if not opened.lists_apart or not message.pages:
+            return await self._calls.lasting(names.COMMIT_SNAPSHOT, message, Committed, summary)
+        answers: list[Committed] = []
+
+        async def commit() -> None:
+            answers.append(
+                await self._calls.copying(names.COMMIT_SNAPSHOT, lambda: message, Committed, summary)
+            )
+
+        async def list_files() -> None:
+            listing = ListInput(run=message.run, pages=message.pages, shards=message.shards)
+            await self._calls.copying(names.LIST_FILES, lambda: listing, type(None), "list the files")
+
+        work = iter((commit, list_files))
+        await run_window(lambda: None if (begin := next(work, None)) is None else begin())
+        return answers[0]
 
     def _begin_generation(self) -> None:
         generation = self._progress.generation + 1

@@ -31,9 +31,9 @@ LAST_WORDS_ATTEMPTS: Final = 5
 class ActivityCalls:
     """Calls activities as one run's policy says. control: lets each but the last words be paused and started again.
 
-    quick: bounded work (a page, a record). lasting: may take hours, on the light queue (commit, verify).
-    copying: moves bytes, on the copy queue. last_words: as quick, but gives up soon, so that a run that has
-    failed ends.
+    quick: bounded work (a page, a record). lasting: may take hours, on the light queue (verify).
+    copying: moves bytes, or computes as long (commit), on the copy queue. last_words: as quick, but gives up soon, so
+    that a run that has failed ends.
     """
 
     policy: RunPolicy
@@ -50,7 +50,7 @@ class ActivityCalls:
     async def copying(
         self, name: str, message: Callable[[], object], result: type[ResultT], summary: str
     ) -> ResultT:
-        """Run a byte-moving activity on the copy queue; `message` is asked for anew each time it is started."""
+        """Run an activity on the copy queue; `message` is asked for anew each time it is started."""
         return await self._call(
             name,
             message,

@@ -17,6 +17,7 @@ from contracts.backup import (
     BackupOpened,
     CommitInput,
     Committed,
+    ListInput,
     LogInput,
     PageSelected,
     SelectInput,
@@ -58,13 +59,18 @@ class ScriptedBackup:
     vanishing: list[set[int]] = field(default_factory=list)
     opened: BackupOpened = field(
         default_factory=lambda: BackupOpened(
-            strategy=Strategy.INCREMENTAL, reason="a parent exists", parent=PARENT_ID, both_ends=True
+            strategy=Strategy.INCREMENTAL,
+            reason="a parent exists",
+            parent=PARENT_ID,
+            both_ends=True,
+            lists_apart=True,
         )
     )
     verdict_ok: bool = True
 
     calls: list[tuple[str, int]] = field(default_factory=list)
     triggers: list[TriggerInput] = field(default_factory=list)
+    lists: list[ListInput] = field(default_factory=list)
     logs: list[LogInput] = field(default_factory=list)
     closes: list[CloseInput] = field(default_factory=list)
     told: list[NotifyInput] = field(default_factory=list)
@@ -140,6 +146,11 @@ class ScriptedBackup:
             bytes_total=SHARD_BYTES * message.shards,
         )
 
+    @activity.defn(name=names.LIST_FILES)
+    async def list_files(self, message: ListInput) -> None:
+        await self._begin(names.LIST_FILES, message.run.generation)
+        self.lists.append(message)
+
     @activity.defn(name=names.LOG_BACKUP)
     async def log(self, message: LogInput) -> None:
         await self._begin(names.LOG_BACKUP)
@@ -167,7 +178,7 @@ class ScriptedBackup:
 
     def copying(self) -> list[Callable[..., object]]:
         """The activities of the copy queue."""
-        return [self.store]
+        return [self.store, self.commit, self.list_files]
 
 
 async def heartbeat_until_cancelled() -> None:

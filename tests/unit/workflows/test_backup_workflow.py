@@ -25,7 +25,13 @@ from contracts.common import (
     VerifyLevel,
 )
 from tests.unit.workflows.running import FAST, replay, workers
-from tests.unit.workflows.scripted import PARENT_ID, SNAPSHOT_ID, ScriptedBackup, heartbeat_until_cancelled
+from tests.unit.workflows.scripted import (
+    PARENT_ID,
+    SNAPSHOT_ID,
+    Hook,
+    ScriptedBackup,
+    heartbeat_until_cancelled,
+)
 from workflows.attributes import SNAPSHOT, SOURCE, STATUS, STRATEGY
 
 REQUEST = BackupRequest(repository="vault", source="home", policy=FAST)
@@ -60,7 +66,8 @@ async def test_the_five_steps_run_in_order(client: Client) -> None:
 
     called = [name for name, _ in script.calls]
     assert called[0] == names.TRIGGER_BACKUP
-    assert called[-4:] == [names.COMMIT_SNAPSHOT, names.LOG_BACKUP, names.VERIFY_BACKUP, names.CLOSE_RUN]
+    assert set(called[-5:-3]) == {names.COMMIT_SNAPSHOT, names.LIST_FILES}
+    assert called[-3:] == [names.LOG_BACKUP, names.VERIFY_BACKUP, names.CLOSE_RUN]
     assert sorted(script.stored) == [(0, shard) for shard in range(5)]
     assert set(script.stored.values()) == {1}
     assert result == BackupResult(
@@ -112,6 +119,7 @@ async def test_steps_are_summed_up_for_the_web_ui(client: Client) -> None:
         '"select page 0"',
         '"shard 0"',
         '"write the snapshot"',
+        '"list the files"',
         '"write the record"',
         '"verify: structure"',
         '"remove the workspace"',
@@ -264,11 +272,67 @@ async def test_a_run_that_cannot_even_record_its_failure_still_says_why(client: 
     assert (cause.type, cause.message) == ("WrongPasswordError", "no key opens")
 
 
+async def test_files_are_listed_while_the_snapshot_is_written(client: Client) -> None:
+    begun = {name: asyncio.Event() for name in (names.COMMIT_SNAPSHOT, names.LIST_FILES)}
+    script = ScriptedBackup(shards_of_pages=(1,))
+
+    def once_both_have_begun(name: str) -> Hook:
+        async def wait(_number: int) -> None:
+            begun[name].set()
+            await asyncio.gather(*(event.wait() for event in begun.values()))
+
+        return wait
+
+    script.before |= {name: once_both_have_begun(name) for name in begun}
+    await run(client, script)
+    assert [(listing.pages, listing.shards) for listing in script.lists] == [(1, 1)]
+
+
+async def test_a_run_that_began_before_lists_were_apart_goes_on_as_it_began(client: Client) -> None:
+    script = ScriptedBackup(shards_of_pages=(1,))
+    script.opened = replace(script.opened, lists_apart=False)
+    result = await run(client, script)
+    assert result.status is RunStatus.COMPLETE
+    assert script.lists == []
+
+
+async def test_a_commit_that_fails_stops_the_listing_first(client: Client) -> None:
+    listing, stopped = asyncio.Event(), asyncio.Event()
+
+    async def list_until_cancelled(_number: int) -> None:
+        listing.set()
+        try:
+            await heartbeat_until_cancelled()
+        except asyncio.CancelledError:
+            stopped.set()
+            raise
+
+    async def fail_meanwhile(_number: int) -> None:
+        await listing.wait()
+        raise ApplicationError("no room", type="StorageDeniedError", non_retryable=True)
+
+    async def after_the_listing(_number: int) -> None:
+        assert stopped.is_set()
+
+    script = ScriptedBackup(
+        shards_of_pages=(1,),
+        before={
+            names.LIST_FILES: list_until_cancelled,
+            names.COMMIT_SNAPSHOT: fail_meanwhile,
+            names.LOG_BACKUP: after_the_listing,
+        },
+    )
+    with pytest.raises(WorkflowFailureError):
+        await run(client, script)
+    (log,) = script.logs
+    assert (log.status, log.committed, log.failure_kind) == (RunStatus.FAILED, None, "StorageDeniedError")
+
+
 async def test_shards_whose_blobs_vanished_are_stored_again(client: Client) -> None:
     script = ScriptedBackup(shards_of_pages=(4,), vanishing=[{1, 3}, {3}])
     result = await run(client, script)
     assert script.stored == {(0, 0): 1, (0, 1): 2, (0, 2): 1, (0, 3): 3}
-    assert script.count(names.COMMIT_SNAPSHOT) == 3
+    assert script.count(names.COMMIT_SNAPSHOT) == script.count(names.LIST_FILES) == 3
     assert result.snapshot_id == SNAPSHOT_ID
 
 

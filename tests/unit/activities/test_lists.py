@@ -1,0 +1,104 @@
+"""The journal's list of a backup's files: of runs that have a snapshot, whenever it is written."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from temporalio.testing import ActivityEnvironment
+
+from activities.backup import BackupActivities
+from activities.recorder import Recorder
+from activities.services import Services
+from contracts.backup import BackupOpened, BackupRequest, Committed, ListInput, LogInput, Strategy
+from contracts.common import RunRef, RunStatus
+from holdfast.journal.journal import Journal
+from holdfast.settings.load import load_settings
+from holdfast.settings.passwords import PasswordBook
+from tests.support.engine import PASSWORD, EngineRun, new_session
+
+RUN = RunRef(run_id="run", repository="vault", source="home")
+OPENED = BackupOpened(strategy=Strategy.FULL, reason="the first one", lists_apart=True)
+
+
+@pytest.fixture
+def services(tmp_path: Path) -> Services:
+    (tmp_path / "holdfast.toml").write_text(
+        f'state_dir = "{tmp_path}/state"\n[repositories.vault]\nlocation = "{tmp_path}/vault"\n'
+    )
+    settings = load_settings(tmp_path / "holdfast.toml", {})
+    return Services(
+        settings=settings,
+        passwords=PasswordBook(given={f"{tmp_path}/vault": PASSWORD}, environ={}),
+        journal=Recorder(Journal.at(settings.journal_path)),
+        username="somebody",
+        environ={},
+    )
+
+
+@pytest.fixture
+def shards(tmp_path: Path) -> int:
+    """A run of three files that is stored and not committed: how many shards it has."""
+    source = tmp_path / "source"
+    source.mkdir()
+    for name in (b"a", b"b\xff", b"c"):
+        (source / os.fsdecode(name)).write_bytes(name)
+    with new_session(tmp_path / "vault") as session:
+        run = EngineRun.of(session, source)
+        run.open()
+        planned = sum(page.shards for page in run.select())
+        for shard in range(planned):
+            run.store(shard)
+    return planned
+
+
+def listed(services: Services) -> list[bytes]:
+    return [
+        Path(os.fsdecode(file.path)).name.encode("utf-8", "surrogateescape")
+        for file in services.journal.journal.files("run")
+    ]
+
+
+async def list_files(services: Services, shards: int) -> None:
+    activities = BackupActivities(services, ThreadPoolExecutor(1))
+    await ActivityEnvironment().run(activities.list_files, ListInput(run=RUN, pages=1, shards=shards))
+
+
+async def log(
+    services: Services, shards: int, committed: Committed | None, opened: BackupOpened = OPENED
+) -> None:
+    message = LogInput(
+        run=RUN,
+        request=BackupRequest(repository="vault", source="home"),
+        status=RunStatus.FAILED if committed is None else RunStatus.COMPLETE,
+        started_ns=1,
+        ended_ns=2,
+        pages=1,
+        shards=shards,
+        opened=opened,
+        committed=committed,
+    )
+    await ActivityEnvironment().run(BackupActivities(services, ThreadPoolExecutor(1)).log, message)
+
+
+async def test_the_list_stays_with_a_snapshot_and_goes_without_one(services: Services, shards: int) -> None:
+    await list_files(services, shards)
+    assert listed(services) == [b"a", b"b\xff", b"c"]
+    await log(services, shards, Committed(snapshot_id="5" * 64))
+    assert listed(services) == [b"a", b"b\xff", b"c"]
+    await log(services, shards, None)
+    assert listed(services) == []
+
+
+async def test_a_run_of_the_past_has_its_list_from_its_log(services: Services, shards: int) -> None:
+    await log(services, shards, Committed(snapshot_id="5" * 64), replace(OPENED, lists_apart=False))
+    assert listed(services) == [b"a", b"b\xff", b"c"]
+
+
+async def test_a_shard_without_a_result_is_left_to_the_commit(services: Services, shards: int) -> None:
+    session = services.session("vault")
+    for document in list(session.workspace("run").list()):
+        if document.endswith("/result"):
+            session.workspace("run").remove(document)
+    await list_files(services, shards)
