@@ -99,7 +99,6 @@ class _Level:
     """One open directory of the walk.
 
     names: what is still to come, the next one last. inside: at or below a root. identity: device and inode.
-    seen: the status of the next name, where that is known.
     """
 
     path: bytes
@@ -109,7 +108,6 @@ class _Level:
     identity: tuple[int, int] = (0, 0)
     fd: int = -1
     after: bytes = b""
-    seen: os.stat_result | None = None
 
 
 class Walker:
@@ -218,7 +216,6 @@ class Walker:
                 if not leaves_out or not self._filter.excludes(join(level.path, name)):
                     stat = os.stat(name, dir_fd=directory, follow_symlinks=False)
                     if not modes.S_ISREG(stat.st_mode):
-                        level.seen = stat
                         break
                     if not leaves_out or self._wants(level, stat):
                         names.append(name)
@@ -239,9 +236,7 @@ class Walker:
             yield from self._enter_ancestor(way, name, path)
             return
         directory = self._descriptor(level)
-        stat, level.seen = level.seen, None
-        if stat is None:
-            stat = os.stat(name, dir_fd=directory, follow_symlinks=False)
+        stat = os.stat(name, dir_fd=directory, follow_symlinks=False)
         if modes.S_ISDIR(stat.st_mode):
             yield from self._enter(level, name, path, stat, way)
         elif not modes.S_ISSOCK(stat.st_mode) and not self._filter.excludes_size(stat):
