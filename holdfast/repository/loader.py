@@ -74,6 +74,16 @@ class BlobLoader:
             self._trees.put(tree, nodes)
         return nodes
 
+    def known_trees(self) -> list[tuple[BlobId, list[Node]]]:
+        """The trees that are in the cache, those used last at the end."""
+        return self._trees.items()
+
+    def keep_trees(self, trees: Iterable[tuple[BlobId, list[Node]]]) -> None:
+        """Take over what another loader of the repository knows, as far as this one's index has it."""
+        for tree, nodes in trees:
+            if self._index.has(tree, BlobType.TREE):
+                self._trees.put(tree, nodes)
+
     def plan_reads(self, blobs: Iterable[BlobId], blob_type: BlobType = BlobType.DATA) -> list[PackRange]:
         """The reads that bring these blobs, each once, pack by pack; at most 8 MiB each unless one blob is larger.
 
@@ -157,6 +167,11 @@ class _TreeCache:
             if nodes is not None:
                 self._trees.move_to_end(tree)
             return nodes
+
+    def items(self) -> list[tuple[BlobId, list[Node]]]:
+        """All of them; those used last at the end."""
+        with self._lock:
+            return list(self._trees.items())
 
     def put(self, tree: BlobId, nodes: list[Node]) -> None:
         if len(nodes) > _CACHED_TREE_NODES:

@@ -3,8 +3,9 @@
 The index may be believed only as long as the lock has been held without a break since it was loaded: somebody's
 prune may run in between. So whenever the lease had to take the lock again, the session looks whether all index files
 that it has read still stand (who removes packs replaces the index files that name them first), and loads everything
-anew if not. `refresh` adds what other processes have written since. Marks of damage are looked at whenever somebody
-begins to use the repository: when they have changed, the index is loaded anew for those who come from then on.
+anew if not. Only trees stay that were read before, as far as the new index has them: their ids vouch for them.
+`refresh` adds what other processes have written since. Marks of damage are looked at whenever somebody begins to use
+the repository: when they have changed, the index is loaded anew for those who come from then on.
 """
 
 import asyncio
@@ -168,4 +169,6 @@ class RepositorySession:
         else:
             blobs = held.loader
         loader.refresh()
+        if held is not None and blobs is not held.loader:
+            blobs.keep_trees(held.loader.known_trees())
         return HeldRepository(self, loader, blobs, generation)
