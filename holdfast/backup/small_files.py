@@ -11,7 +11,6 @@ from holdfast.backup.documents import FileToRead, Outcome, Stored
 from holdfast.backup.reading import CHANGED_WARNING, MAX_READINGS, Identity, failed, is_same
 from holdfast.backup.sink import BlobSink
 from holdfast.buffers import BUFFERS
-from holdfast.format.tree import Node
 from holdfast.ids import BlobId
 from holdfast.source.metadata import MetadataReader
 from holdfast.source.open_file import open_regular_with_status_at
@@ -63,7 +62,9 @@ class SmallFileReader:
             try:
                 linked = self._content_of_link(before)
                 if linked is not None:
-                    return Stored(self._node(fd, file.name, before, linked, before.st_size), before.st_size)
+                    size = before.st_size
+                    node = self._metadata.file_node(fd, file.name, before, content=linked, size=size)
+                    return Stored(node, size)
                 view = self._fill(fd, before.st_size)
                 steady = len(view) == before.st_size and is_same(before, os.fstat(fd))
                 if not steady and reading < MAX_READINGS:
@@ -72,8 +73,9 @@ class SmallFileReader:
                 self._sink.save_chunks(view, content, final=True)
                 if steady and before.st_nlink > 1:
                     self._links[before.st_dev, before.st_ino] = (Identity.of(before), content)
-                node = self._node(fd, file.name, before, content, len(view))
-                return Stored(node, len(view), "" if steady else CHANGED_WARNING)
+                size = len(view)
+                node = self._metadata.file_node(fd, file.name, before, content=content, size=size)
+                return Stored(node, size, "" if steady else CHANGED_WARNING)
             finally:
                 os.close(fd)
         raise OutgrownError
@@ -98,6 +100,3 @@ class SmallFileReader:
         if known is None or known[0] != Identity.of(stat):
             return None
         return known[1]
-
-    def _node(self, fd: int, name: bytes, stat: os.stat_result, content: list[BlobId], size: int) -> Node:
-        return self._metadata.file_node(fd, name, stat, content=content, size=size)

@@ -24,12 +24,21 @@ class MetadataReader:
     def file_node(
         self, fd: int, name: bytes, stat: os.stat_result, *, content: Sequence[BlobId], size: int
     ) -> Node:
-        """The node of an open file with this content, of which `size` bytes were read.
+        """The node of an open regular file with this content, of which `size` bytes were read.
 
         Raises:
             OSError: an extended attribute cannot be read.
         """
-        return self._node(name, stat, xattrs=_xattrs(fd), content=content, size=size)
+        return Node.of_file(
+            name,
+            stat,
+            atime_ns=stat.st_atime_ns if self._with_atime else stat.st_mtime_ns,
+            user=_user(stat.st_uid),
+            group=_group(stat.st_gid),
+            xattrs=_xattrs(fd),
+            content=content,
+            size=size,
+        )
 
     def entry_node(self, directory: int, name: bytes, stat: os.stat_result) -> Node:
         """The node of an entry of an open directory; a file's has no content yet.
@@ -57,7 +66,6 @@ class MetadataReader:
         xattrs: Sequence[tuple[bytes, bytes]],
         size: int,
         target: bytes = b"",
-        content: Sequence[BlobId] | None = None,
     ) -> Node:
         is_device = modes.S_ISBLK(stat.st_mode) or modes.S_ISCHR(stat.st_mode)
         return Node.create(
@@ -77,7 +85,6 @@ class MetadataReader:
             device=stat.st_rdev if is_device else 0,
             target=target,
             xattrs=xattrs,
-            content=content,
         )
 
 

@@ -1,5 +1,6 @@
 """Stored files: what was written is read back; anything else raises the typed error and nothing else."""
 
+import os
 from collections.abc import Callable
 
 import msgspec
@@ -105,6 +106,25 @@ def packs(draw: st.DrawFn) -> IndexPack:
         blobs.append(entry)
         offset += length
     return IndexPack(id=PackId(draw(IDS)), blobs=tuple(blobs))
+
+
+@given(NODES)
+def test_the_short_way_to_the_node_of_a_file_makes_the_same(node: Node) -> None:
+    device = node.device_id if node.links > 1 else 7
+    status = os.stat_result(
+        (node.st_mode, node.inode, device, node.links, node.uid, node.gid, node.size, 0, 0, 0),
+        {"st_mtime_ns": node.mtime_ns, "st_ctime_ns": node.ctime_ns},
+    )
+    assert node == Node.of_file(
+        node.name,
+        status,
+        atime_ns=node.atime_ns,
+        user=node.user,
+        group=node.group,
+        xattrs=node.xattrs,
+        content=node.content_ids,
+        size=node.size,
+    )
 
 
 @given(st.lists(packs(), max_size=4))
