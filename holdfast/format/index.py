@@ -67,7 +67,7 @@ class IndexPack:
         return sum(blob.length for blob in self.blobs) + header + HEADER_LENGTH_BYTES
 
 
-class WireBlob(msgspec.Struct, frozen=True, omit_defaults=True):
+class WireBlob(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """A blob as the JSON spells it."""
 
     id: str
@@ -77,7 +77,7 @@ class WireBlob(msgspec.Struct, frozen=True, omit_defaults=True):
     uncompressed_length: int = 0
 
 
-class WirePack(msgspec.Struct, frozen=True):
+class WirePack(msgspec.Struct, frozen=True, gc=False):
     """A pack as the JSON spells it."""
 
     id: str
