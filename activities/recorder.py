@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from holdfast.errors import JournalUnavailableError
+from holdfast.journal.chunks import Chunk
 from holdfast.journal.journal import Journal
 from holdfast.journal.records import WRONG_ACTIONS, FileRecord, OutputRecord, RunRecord, VerdictRecord
 
@@ -37,6 +38,10 @@ class Recorder:
     def add_files(self, run_id: str, files: Iterable[FileRecord]) -> None:
         """Write what became of each file; errors of the iterable itself are raised."""
         self._attempt("the list of files", lambda: self._journal.add_files(run_id, files))
+
+    def add_chunks(self, run_id: str, chunks: Iterable[Chunk]) -> None:
+        """The same for files that are encoded already."""
+        self._attempt("the list of files", lambda: self._journal.add_chunks(run_id, chunks))
 
     def wrong_files(self, run_id: str) -> Iterator[FileRecord]:
         """What went wrong with paths of a run; nothing when that cannot be read."""

@@ -29,12 +29,13 @@ from contracts.restore import (
 )
 from holdfast.errors import RunStateError, SettingsError
 from holdfast.ids import BlobId, SnapshotId, from_hex
-from holdfast.journal.records import FileRecord, OutputRecord
+from holdfast.journal.chunks import Chunk
+from holdfast.journal.records import OutputRecord
 from holdfast.repository.snapshots import load_snapshot
 from holdfast.restore.closing import close_restore
 from holdfast.restore.finish import finish
 from holdfast.restore.opening import trigger_restore
-from holdfast.restore.report import file_records
+from holdfast.restore.report import file_chunks
 from holdfast.restore.run import Progress, RestoreRun, ShardProgress
 from holdfast.restore.select import select_page
 from holdfast.restore.shard import restore_shard
@@ -211,8 +212,7 @@ class RestoreActivities:
         if message.status not in (RunStatus.COMPLETE, RunStatus.PARTIAL) or message.request.to_command:
             return
         with self._running(message.run) as run:
-            files = _journalled(run, message, call)
-            journal.add_files(message.run.run_id, files)
+            journal.add_chunks(message.run.run_id, _until_stopped(run, message, call))
 
     def _close(self, ref: RunRef) -> None:
         with self._running(ref) as run:
@@ -246,7 +246,7 @@ def _output(outcome: CommandOutcome) -> OutputRecord:
     )
 
 
-def _journalled(run: RestoreRun, message: RestoreLogInput, call: EngineCall) -> Iterator[FileRecord]:
-    for record in file_records(run, message.pages, message.shards):
+def _until_stopped(run: RestoreRun, message: RestoreLogInput, call: EngineCall) -> Iterator[Chunk]:
+    for chunk in file_chunks(run, message.pages, message.shards):
         call.check()
-        yield record
+        yield chunk

@@ -7,7 +7,6 @@ and nothing is lost. What is decoded is bounded: the database is a file like any
 import base64
 import binascii
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -35,11 +34,9 @@ _LINE_ENCODER: Final = msgspec.json.Encoder()
 _LINE_DECODER: Final = msgspec.json.Decoder(_Line)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chunk:
+class Chunk(msgspec.Struct, frozen=True, kw_only=True):
     """Consecutive records of a run, ready to be stored."""
 
-    number: int
     records: int
     actions: frozenset[FileAction]
     lines: bytes
@@ -48,21 +45,17 @@ class Chunk:
 def encode_chunks(files: Iterable[FileRecord]) -> Iterator[Chunk]:
     """Cut `files` into chunks of at most MAX_RECORDS records and about MAX_LINES_BYTES bytes of lines."""
     compressor = zstandard.ZstdCompressor(level=_LEVEL)
-    number, records, actions, lines = 0, 0, set[FileAction](), bytearray()
+    records, actions, lines = 0, set[FileAction](), bytearray()
     for file in files:
         lines += _LINE_ENCODER.encode(_line(file))
         lines += b"\n"
         records += 1
         actions.add(file.action)
         if records == MAX_RECORDS or len(lines) >= MAX_LINES_BYTES:
-            yield Chunk(
-                number=number, records=records, actions=frozenset(actions), lines=compressor.compress(lines)
-            )
-            number, records, actions, lines = number + 1, 0, set(), bytearray()
+            yield Chunk(records=records, actions=frozenset(actions), lines=compressor.compress(lines))
+            records, actions, lines = 0, set(), bytearray()
     if records:
-        yield Chunk(
-            number=number, records=records, actions=frozenset(actions), lines=compressor.compress(lines)
-        )
+        yield Chunk(records=records, actions=frozenset(actions), lines=compressor.compress(lines))
 
 
 def decode_lines(compressed: bytes) -> Iterator[FileRecord]:

@@ -12,7 +12,7 @@ import msgspec
 from sqlalchemy import URL, Connection, Row, Table, and_, delete, insert, or_, select, update
 
 from holdfast.errors import JournalUnavailableError
-from holdfast.journal.chunks import clean_text, decode_lines, encode_chunks
+from holdfast.journal.chunks import Chunk, clean_text, decode_lines, encode_chunks
 from holdfast.journal.database import BUSY_TIMEOUT_S, Database, Password
 from holdfast.journal.records import (
     FileAction,
@@ -73,16 +73,20 @@ class Journal:
             connection.execute(change)
 
     def add_files(self, run_id: str, files: Iterable[FileRecord]) -> int:
-        """Write the run's files in place of those that it may have; returns how many.
+        """Write the run's files in place of those that it may have; returns how many. `files` may be long."""
+        return self.add_chunks(run_id, encode_chunks(files))
 
-        `files` may be long and slow to come: each chunk is a short transaction of its own, and its number says which
-        one it replaces, so that two attempts at once that tell the same leave it there once.
+    def add_chunks(self, run_id: str, chunks: Iterable[Chunk]) -> int:
+        """The same for files that are encoded already.
+
+        `chunks` may be slow to come: each is a short transaction of its own, and its place says which one it
+        replaces, so that two attempts at once that tell the same leave it there once.
         """
-        key, total, chunks = clean_text(run_id), 0, 0
-        for chunk in encode_chunks(files):
+        key, total, count = clean_text(run_id), 0, 0
+        for number, chunk in enumerate(chunks):
             row = {
                 "run_id": key,
-                "number": chunk.number,
+                "number": number,
                 "records": chunk.records,
                 "actions": _searchable(chunk.actions),
                 "lines": chunk.lines,
@@ -90,10 +94,10 @@ class Journal:
             with self._database.writing() as connection:
                 _put(connection, FILE_CHUNKS, row)
             total += chunk.records
-            chunks = chunk.number + 1
+            count = number + 1
         with self._database.writing() as connection:
             connection.execute(
-                delete(FILE_CHUNKS).where(FILE_CHUNKS.c.run_id == key, FILE_CHUNKS.c.number >= chunks)
+                delete(FILE_CHUNKS).where(FILE_CHUNKS.c.run_id == key, FILE_CHUNKS.c.number >= count)
             )
         return total
 

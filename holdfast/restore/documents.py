@@ -20,6 +20,7 @@ from typing import Final
 import msgspec
 
 from holdfast.format.tree import Node
+from holdfast.journal.chunks import Chunk
 from holdfast.journal.records import FileAction
 from holdfast.restore.run import RestoreCounts
 
@@ -215,11 +216,15 @@ class Problem(msgspec.Struct, frozen=True, array_like=True):
 
 
 class ShardResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of a shard's files: one letter of `outcomes` for each, in plan order (see Outcome)."""
+    """What became of a shard's files: one letter of `outcomes` for each, in plan order (see Outcome).
+
+    log: the same as the journal gets it.
+    """
 
     outcomes: bytes
     counts: RestoreCounts
     problems: tuple[Problem, ...] = ()
+    log: tuple[Chunk, ...] = ()
 
 
 class LargeFile(msgspec.Struct, frozen=True, kw_only=True):

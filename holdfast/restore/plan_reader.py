@@ -7,19 +7,17 @@ from holdfast.errors import RunStateError
 from holdfast.repository.documents import load
 from holdfast.restore.documents import (
     Enter,
-    FilePlan,
     Leave,
     PlanPart,
     PlanRecord,
-    Problem,
     ShardResult,
     part_name,
     shard_name,
 )
-from holdfast.restore.plan_writer import front_decode
 from holdfast.restore.run import RestoreRun
 from holdfast.restore.select import load_page
 from holdfast.restore.shard import load_shard
+from holdfast.restore.shard_files import PlannedFile, files_of
 from holdfast.safe_fs.directories import join
 
 
@@ -29,16 +27,6 @@ class PlacedRecord:
 
     directory: bytes
     record: PlanRecord
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedFile:
-    """A file of a shard. outcome: a letter of Outcome, empty where the shard has not run (a dry run)."""
-
-    path: bytes
-    plan: FilePlan
-    outcome: bytes
-    problems: tuple[Problem, ...]
 
 
 def placed_records(run: RestoreRun, pages: int) -> Iterator[PlacedRecord]:
@@ -92,19 +80,7 @@ def planned_files(run: RestoreRun, shard: int, *, done: bool = True) -> Iterator
         RunStateError: its plan is not there, or its result where it should be.
     """
     plan = load_shard(run, shard)
-    result = load_result(run, shard) if done else None
-    problems: dict[int, list[Problem]] = {}
-    for problem in () if result is None else result.problems:
-        problems.setdefault(problem.index, []).append(problem)
-    paths = front_decode(plan.directories)
-    directory, position = b"", -1
-    for index, file in enumerate(plan.files):
-        while position < file.directory:
-            directory = next(paths)
-            position += 1
-        yield PlannedFile(
-            path=join(directory, file.node.name),
-            plan=file,
-            outcome=b"" if result is None else result.outcomes[index : index + 1],
-            problems=tuple(problems.get(index, ())),
-        )
+    if not done:
+        return files_of(plan, b"", ())
+    result = load_result(run, shard)
+    return files_of(plan, result.outcomes, result.problems)

@@ -1,24 +1,26 @@
 """The files of a restore for the journal, and the list of actions of a dry run."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 
+from holdfast.journal.chunks import Chunk, encode_chunks
 from holdfast.journal.records import FileAction, FileRecord
 from holdfast.restore.documents import (
     Failed,
     Large,
     Link,
-    Outcome,
     Skipped,
     Special,
 )
 from holdfast.restore.finish import finish_records
-from holdfast.restore.outcomes import ACTIONS, EXPECTED
-from holdfast.restore.plan_reader import PlacedRecord, PlannedFile, placed_records, planned_files
+from holdfast.restore.outcomes import EXPECTED
+from holdfast.restore.plan_reader import PlacedRecord, load_result, placed_records, planned_files
 from holdfast.restore.run import RestoreRun
+from holdfast.restore.shard_files import PlannedFile
 from holdfast.safe_fs.directories import join
 
 
-def file_records(run: RestoreRun, pages: int, shards: int) -> Iterator[FileRecord]:
+def file_chunks(run: RestoreRun, pages: int, shards: int) -> Iterator[Chunk]:
     """Every file of the run with what became of it (or would, in a dry run); paths begin with "/" at the target.
 
     First what the plan says, then the shards' files, then what the finish did. Files that were equal are left out
@@ -27,17 +29,23 @@ def file_records(run: RestoreRun, pages: int, shards: int) -> Iterator[FileRecor
     Raises:
         RunStateError: a document of the plan is gone, or a shard has not been restored.
     """
-    dry_run = run.options.dry_run
-    for placed in placed_records(run, pages):
-        yield from _of_record(placed, dry_run=dry_run)
+    yield from encode_chunks(
+        chain.from_iterable(_of_record(run, placed) for placed in placed_records(run, pages))
+    )
     for shard in range(shards):
-        for file in planned_files(run, shard, done=not dry_run):
-            yield from _of_dry_file(file) if dry_run else _of_file(file)
-    yield from _of_finish(run)
+        yield from _of_shard(run, shard)
+    yield from encode_chunks(_of_finish(run))
 
 
-def _of_record(placed: PlacedRecord, *, dry_run: bool) -> Iterator[FileRecord]:
-    record = placed.record
+def _of_shard(run: RestoreRun, shard: int) -> Iterable[Chunk]:
+    """What it has encoded itself; in a dry run there is only its plan."""
+    if not run.options.dry_run:
+        return load_result(run, shard).log
+    return encode_chunks(chain.from_iterable(map(_of_dry_file, planned_files(run, shard, done=False))))
+
+
+def _of_record(run: RestoreRun, placed: PlacedRecord) -> Iterator[FileRecord]:
+    record, dry_run = placed.record, run.options.dry_run
     match record:
         case Failed():
             yield FileRecord(path=b"/" + record.path, action=FileAction.FAILED, message=record.message)
@@ -61,15 +69,6 @@ def _of_dry_file(file: PlannedFile) -> Iterator[FileRecord]:
     if file.plan.segments == 1:
         action = EXPECTED[file.plan.expected]
         yield FileRecord(path=b"/" + file.path, action=action, size_bytes=file.plan.size)
-
-
-def _of_file(file: PlannedFile) -> Iterator[FileRecord]:
-    path = b"/" + file.path
-    for problem in file.problems:
-        action = FileAction.WARNING if problem.warning else FileAction.FAILED
-        yield FileRecord(path=path, action=action, size_bytes=file.plan.size, message=problem.message)
-    if file.outcome in (Outcome.RESTORED, Outcome.UPDATED, Outcome.SKIPPED):
-        yield FileRecord(path=path, action=ACTIONS[file.outcome], size_bytes=file.plan.size)
 
 
 def _of_finish(run: RestoreRun) -> Iterator[FileRecord]:

@@ -10,9 +10,11 @@ and keeps them. A segment of a large file is written into its place and flushed;
 """
 
 from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import Final
 
 from holdfast.errors import HoldfastError, RunStateError
+from holdfast.journal.chunks import encode_chunks
 from holdfast.pace import Pace
 from holdfast.repository.documents import decide, load
 from holdfast.restore.attempts import Attempt
@@ -33,6 +35,7 @@ from holdfast.restore.plan_writer import front_decode
 from holdfast.restore.run import Progress, RestoreCounts, RestoreRun, ShardProgress, ShardSummary
 from holdfast.restore.segment import restore_segment
 from holdfast.restore.select import load_opening
+from holdfast.restore.shard_files import files_of, log_of
 from holdfast.restore.target import make_target, protected_directories
 from holdfast.restore.threads import Stop, run_stoppable
 from holdfast.safe_fs.temporary import run_mark
@@ -171,8 +174,10 @@ class _ShardRestore:
             self._flusher.close()
             self._bench.file_systems.close()
             self._bench.directories.close()
+        outcomes, problems = bytes(self._outcomes), tuple(self._problems)
+        files = chain.from_iterable(map(log_of, files_of(self._plan, outcomes, problems)))
         return ShardResult(
-            outcomes=bytes(self._outcomes), counts=self._counts(), problems=tuple(self._problems)
+            outcomes=outcomes, counts=self._counts(), problems=problems, log=tuple(encode_chunks(files))
         )
 
     def _counts(self) -> RestoreCounts:

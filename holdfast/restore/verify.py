@@ -21,9 +21,10 @@ from holdfast.restore.contents import ContentReader, pieces_of
 from holdfast.restore.documents import Enter, Large, Link, Outcome, Special
 from holdfast.restore.finish import finish_records
 from holdfast.restore.node_attributes import attributes_of
-from holdfast.restore.plan_reader import PlannedFile, placed_records, planned_files
+from holdfast.restore.plan_reader import placed_records, planned_files
 from holdfast.restore.run import Progress, RestoreRun, ShardProgress, VerifyReport
 from holdfast.restore.select import load_opening, load_page
+from holdfast.restore.shard_files import PlannedFile
 from holdfast.restore.target import look, open_target
 from holdfast.restore.threads import Stop, run_stoppable
 from holdfast.safe_fs.attributes import SET_ID_BITS, Attributes, differences, read_xattrs

@@ -6,12 +6,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from holdfast.journal.chunks import decode_lines
 from holdfast.journal.records import FileRecord
 from holdfast.repository.session import RepositorySession
 from holdfast.restore.closing import close_restore
 from holdfast.restore.finish import finish
 from holdfast.restore.opening import trigger_restore
-from holdfast.restore.report import file_records
+from holdfast.restore.report import file_chunks
 from holdfast.restore.request import RestoreOptions
 from holdfast.restore.run import Finished, PageSummary, RestoreCounts, RestoreRun, ShardProgress, VerifyReport
 from holdfast.restore.select import select_page
@@ -84,7 +85,11 @@ class EngineRestore:
         with self.held() as run:
             if not self.options.dry_run:
                 verified = asyncio.run(verify_restored(run, len(pages), silent))
-            records = tuple(file_records(run, len(pages), shards))
+            records = tuple(
+                record
+                for chunk in file_chunks(run, len(pages), shards)
+                for record in decode_lines(chunk.lines)
+            )
             close_restore(run, keep=False)
         return Restored(
             finished=finished, counts=counts.plus(finished.counts), records=records, verified=verified
