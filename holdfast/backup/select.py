@@ -32,7 +32,7 @@ from holdfast.backup.documents import (
 from holdfast.backup.opening import parent_tree
 from holdfast.backup.parent import ParentView
 from holdfast.backup.planner import Planner
-from holdfast.backup.shards import cut_shards
+from holdfast.backup.shards import cut_shards, take_full_shard
 from holdfast.errors import RunStateError
 from holdfast.repository.documents import decide, encode, load
 from holdfast.repository.session import HeldRepository, RepositorySession
@@ -101,12 +101,11 @@ def _plan_page(
     walker = Walker(spec, cursor=None if before is None else before.cursor, skip=_own_directory(held))
     parent = ParentView.resumed(held, root, open_directories)
     planner = Planner(held.index, parent, spec, walker.node, parts.write, distrusts_parent=key.generation > 0)
-    cursor = _walk(walker, planner, page, on_entries)
+    shards = _ShardWriter(workspace, key, page, token, first_shard)
+    cursor = _walk(walker, planner, shards, page, on_entries)
     planner.finish()
-    shards = 0
     for plan in cut_shards(planner.to_read):
-        workspace.put(key.plan_shard(page, token, first_shard + shards), encode(plan))
-        shards += 1
+        shards.write(plan)
     return decide(
         workspace,
         key.page(page),
@@ -116,7 +115,7 @@ def _plan_page(
             last=cursor is None,
             parts=parts.count,
             first_shard=first_shard,
-            shards=shards,
+            shards=shards.count,
             totals=planner.totals(),
             open_directories=planner.open_directories(),
         ),
@@ -146,7 +145,9 @@ def _plan_command(workspace: Workspace, key: RunKey, spec: SourceSpec, page: int
     )
 
 
-def _walk(walker: Walker, planner: Planner, page: int, on_entries: OnEntries) -> bytes | None:
+def _walk(
+    walker: Walker, planner: Planner, shards: "_ShardWriter", page: int, on_entries: OnEntries
+) -> bytes | None:
     """Feed the planner until the page is full; the cursor to go on from, or None at the end of the walk."""
     limit = min(FIRST_PAGE_ENTRIES * PAGE_GROWTH ** min(page, 8), MAX_PAGE_ENTRIES)
     deadline = time.monotonic() + MAX_PAGE_S
@@ -157,6 +158,7 @@ def _walk(walker: Walker, planner: Planner, page: int, on_entries: OnEntries) ->
         if seen - told >= _PROGRESS_ENTRIES:
             told = seen
             on_entries(seen)
+            shards.write_full(planner)
             if time.monotonic() > deadline:
                 return walker.cursor()
         if seen >= limit or planner.bytes_to_read >= MAX_PAGE_BYTES:
@@ -197,3 +199,27 @@ class _PartWriter:
             name = self._key.plan_part(self._page, self._token, self.count)
             self._workspace.put(name, encode(records[start : start + PLAN_PART_RECORDS]))
             self.count += 1
+
+
+class _ShardWriter:
+    """Writes the plans of shards, those of very small files while the walk goes on: a page may have 20 MiB of names."""
+
+    def __init__(self, workspace: Workspace, key: RunKey, page: int, token: str, first: int) -> None:
+        self._workspace = workspace
+        self._key = key
+        self._page = page
+        self._token = token
+        self._first = first
+        self._bytes = 0
+        self.count = 0
+
+    def write(self, plan: ShardPlan) -> None:
+        name = self._key.plan_shard(self._page, self._token, self._first + self.count)
+        self._workspace.put(name, encode(plan))
+        self._bytes += plan.bytes_to_read
+        self.count += 1
+
+    def write_full(self, planner: Planner) -> None:
+        """Write the shards that will not become larger."""
+        while plan := take_full_shard(planner.to_read, planner.bytes_to_read - self._bytes):
+            self.write(plan)

@@ -17,7 +17,8 @@ from holdfast.backup.documents import Extent, FileToRead, ShardPlan
 SEGMENT_BYTES: Final = 512 * 1024 * 1024
 MIN_SHARD_BYTES: Final = 32 * 1024 * 1024
 MAX_SHARD_BYTES: Final = 1024 * 1024 * 1024
-MAX_SHARD_FILES: Final = 10_000
+MAX_SHARD_FILES: Final = 4_096
+"""A worker has some 2 KiB for each at hand, twice while one shard ends beside the next one's beginning."""
 SHARDS_PER_PAGE: Final = 8
 
 
@@ -75,6 +76,15 @@ def cut_shards(files: Sequence[Planned]) -> Iterator[ShardPlan]:
         size += file.bytes_to_read
     if batch:
         yield _shard(batch)
+
+
+def take_full_shard(files: list[Planned], bytes_to_read: int) -> ShardPlan | None:
+    """Take the first shard off these files, if it is the same whatever comes after them. bytes_to_read: theirs."""
+    if len(files) < MAX_SHARD_FILES or bytes_to_read > MIN_SHARD_BYTES:
+        return None
+    plan = _shard(files[:MAX_SHARD_FILES])
+    del files[:MAX_SHARD_FILES]
+    return plan
 
 
 def _shard(files: Sequence[Planned]) -> ShardPlan:

@@ -9,6 +9,7 @@ from holdfast.backup.shards import (
     Planned,
     cut_segments,
     cut_shards,
+    take_full_shard,
 )
 
 GIB = 1024**3
@@ -73,3 +74,20 @@ def test_directories_are_named_once() -> None:
 
 def test_nothing_to_read_makes_no_shard() -> None:
     assert list(cut_shards([])) == []
+
+
+def test_shards_of_very_small_files_are_cut_while_the_walk_goes_on() -> None:
+    files = [planned(1, b"/%d" % (n // 1_000)) for n in range(2 * MAX_SHARD_FILES + 1)]
+    cut = list(cut_shards(files))
+
+    taken = [take_full_shard(files, len(files)) for _ in range(3)]
+
+    assert taken == [*cut[:2], None]
+    assert list(cut_shards(files)) == cut[2:]
+
+
+def test_no_shard_is_cut_early_that_could_become_larger() -> None:
+    files = [planned(MIN_SHARD_BYTES // MAX_SHARD_FILES + 1)] * MAX_SHARD_FILES
+
+    assert take_full_shard(files, sum(file.bytes_to_read for file in files)) is None
+    assert take_full_shard([planned(1)] * (MAX_SHARD_FILES - 1), 1) is None
