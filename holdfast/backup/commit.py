@@ -36,6 +36,9 @@ from holdfast.repository.snapshots import save_sealed
 
 PARTIAL: Final = "partial"
 COMPLETE: Final = "complete"
+_TREE_PACK_BYTES: Final = 4 * 1024 * 1024
+_TREE_BUFFERS: Final = 3
+"""Packs of restic's smallest size, and one more than are filled: a commit has much else at hand."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,7 +160,8 @@ def _merge(held: HeldRepository, reader: PlanReader) -> _Merged:
         held.repository,
         BlobType.TREE,
         compression=held.compression,
-        pack_size_bytes=held.pack_size_bytes,
+        pack_size_bytes=min(held.pack_size_bytes, _TREE_PACK_BYTES),
+        buffers=_TREE_BUFFERS,
     ) as packer:
         merge = _Merge(held, packer)
         merge.run(reader)

@@ -99,11 +99,15 @@ class PlanReader:
 
     def _outcomes(self) -> Iterator[tuple[int, Outcome]]:
         for shard in range(self._shards):
-            result = self.result(shard)
-            self.stored = added(self.stored, result.totals)
-            for outcome in result.outcomes:
-                yield shard, outcome
+            yield from self._of_shard(shard)
         raise RunStateError("the plan names more files than its shards have read")
+
+    def _of_shard(self, shard: int) -> Iterator[tuple[int, Outcome]]:
+        """Apart, so that one shard's outcomes are gone when the next one's are loaded."""
+        result = self.result(shard)
+        self.stored = added(self.stored, result.totals)
+        for outcome in result.outcomes:
+            yield shard, outcome
 
     def _part(self, name: str) -> list[PlanRecord]:
         data = self._workspace.get(name)

@@ -12,7 +12,7 @@ Crash scenario, in the order of the steps:
        which no index names and the next prune removes.
 
 Blobs are spread at random over two open packs, as restic does since 0.18, so that pack sizes do not betray chunk
-sizes. Memory is bounded by `_BUFFERS` reused pack buffers: `add` blocks while all of them wait for the storage.
+sizes. Memory is bounded by a few reused pack buffers: `add` blocks while all of them wait for the storage.
 """
 
 import contextlib
@@ -46,13 +46,15 @@ class Packer:
         *,
         compression: Compression,
         pack_size_bytes: int = DEFAULT_PACK_SIZE_BYTES,
+        buffers: int = _BUFFERS,
     ) -> None:
+        """buffers: how many packs there are at a time, being filled or stored; more than are filled."""
         self._repository = repository
         self._type = blob_type
         self._encoder = BlobEncoder(repository.key, compression, repository.version)
         self._pack_size_bytes = pack_size_bytes
         self._free: queue.SimpleQueue[PackBuffer] = queue.SimpleQueue()
-        self._to_make = _BUFFERS
+        self._to_make = buffers
         self._open: list[_OpenPack | None] = [None] * _OPEN_PACKS
         self._pool = ThreadPoolExecutor(_WRITERS, thread_name_prefix="pack-writer")
         self._in_flight: list[tuple[int, Future[None]]] = []
