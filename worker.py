@@ -53,6 +53,7 @@ from contracts.worker import ENCRYPTION_KEYS, WorkerConfig, WorkerConfigError
 from holdfast import __version__
 from holdfast.backup.claims import ClaimTable
 from holdfast.errors import EXIT_COMPLETE, EXIT_FAILED, HoldfastError
+from holdfast.repository.shared_index import SharedIndex
 from holdfast.repository.shared_keys import SharedKeys
 from holdfast.settings.load import load_settings
 from holdfast.settings.model import Settings, WorkerSettings
@@ -156,6 +157,7 @@ async def _work(config: WorkerConfig, settings: Settings) -> None:
         environ=os.environ,
         claims=ClaimTable(config.claims_fd),
         shared_keys=SharedKeys(config.keys_fd),
+        shared_index=SharedIndex(config.index_fd) if config.index_fd >= 0 else None,
     )
     with ThreadPoolExecutor(_threads(config.queues), thread_name_prefix="activity") as executor:
         workers = build_workers(client, services, executor, settings.worker, config.queues)

@@ -25,6 +25,7 @@ from holdfast import heap
 from holdfast.backup.claims import ClaimTable
 from holdfast.buffers import BUFFERS
 from holdfast.repository.session import RepositorySession
+from holdfast.repository.shared_index import SharedIndex
 from holdfast.repository.shared_keys import SharedKeys
 from holdfast.repository.sharing import config_hash, open_sharing
 from holdfast.restore.request import RestoreOptions
@@ -71,9 +72,11 @@ class Services:
         environ: Mapping[str, str],
         claims: ClaimTable | None = None,
         shared_keys: SharedKeys | None = None,
+        shared_index: SharedIndex | None = None,
     ) -> None:
         """claims: where the processes of a host tell each other what they are storing, as they do with shared_keys
-        what they have opened; without them, this one is by itself."""
+        what they have opened, and with shared_index what that holds; without them, this one is by itself."""
+        self._shared_index = shared_index
         self._shared_keys = shared_keys or SharedKeys()
         self.claims = claims or ClaimTable()
         self.journal = journal
@@ -179,7 +182,10 @@ class Services:
             password = self._passwords.password_for(profile)
             repository = open_sharing(storage, password, config, self._shared_keys)
             session = RepositorySession(
-                repository, compression=profile.compression, pack_size_bytes=profile.pack_size_bytes
+                repository,
+                compression=profile.compression,
+                pack_size_bytes=profile.pack_size_bytes,
+                shared_index=self._shared_index,
             )
             self._opened[name] = _Opened(session=session, profile=profile, config_hash=config)
             return session

@@ -34,6 +34,7 @@ from holdfast.backup.shard_state import ShardState
 from holdfast.backup.store import store_shard
 from holdfast.repository.repository import Repository
 from holdfast.repository.session import RepositorySession
+from holdfast.repository.shared_index import SharedIndex
 from holdfast.restore.closing import close_restore
 from holdfast.restore.finish import finish
 from holdfast.restore.opening import trigger_restore
@@ -166,13 +167,17 @@ _NO_ORDER: Final = BackupOrder(spec=SourceSpec(roots=(b"/",)), host=_HOST, strat
 _current: list[Run] = []
 _CLAIMS: Final = ClaimTable()
 """Mapped before the processes are forked, so that they share it."""
+_INDEX: Final = SharedIndex(SharedIndex.create_file())
 
 
 def _run_of(
     repository: Repository, key: RunKey, order: BackupOrder, options: RestoreOptions | None = None
 ) -> Callable[[], Run]:
     return lambda: Run(
-        session=RepositorySession(repository), key=key, order=order, restore=options or RestoreOptions()
+        session=RepositorySession(repository, shared_index=_INDEX),
+        key=key,
+        order=order,
+        restore=options or RestoreOptions(),
     )
 
 

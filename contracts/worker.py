@@ -27,8 +27,9 @@ class WorkerConfig:
     settings: path of the settings file, empty when there is none. queues: base names; each stands for itself
     and for the copy queue beside it. process: number among its siblings, from 0. supervisor_pid: the worker ends
     when this process, its parent, does; 0 when nobody supervises it. passwords: by repository location.
-    claims_fd, keys_fd: inherited descriptors of the memory in which the processes tell each other what they are storing
-    (holdfast/backup/claims.py) and share keys (holdfast/repository/shared_keys.py); -1 when there is none.
+    claims_fd, keys_fd, index_fd: inherited descriptors of the memory in which the processes tell each other what they
+    are storing (holdfast/backup/claims.py), share keys (holdfast/repository/shared_keys.py) and what indexes say
+    (holdfast/repository/shared_index.py); -1 when there is none.
     """
 
     address: str
@@ -40,6 +41,7 @@ class WorkerConfig:
     supervisor_pid: int = 0
     claims_fd: int = -1
     keys_fd: int = -1
+    index_fd: int = -1
     passwords: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
     def to_json(self) -> bytes:
@@ -56,6 +58,7 @@ class WorkerConfig:
                 "supervisor_pid": self.supervisor_pid,
                 "claims_fd": self.claims_fd,
                 "keys_fd": self.keys_fd,
+                "index_fd": self.index_fd,
                 "passwords": _encoded(self.passwords),
             }
         ).encode()
@@ -89,6 +92,7 @@ class WorkerConfig:
             supervisor_pid=_number(parsed, "supervisor_pid"),
             claims_fd=_number(parsed, "claims_fd"),
             keys_fd=_number(parsed, "keys_fd"),
+            index_fd=_number(parsed, "index_fd"),
             passwords=_secrets(parsed, "passwords"),
         )
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from holdfast.backup.claims import ClaimTable
+from holdfast.repository.shared_index import SharedIndex
 from holdfast.repository.shared_keys import SharedKeys
 from holdfast.settings.model import Settings
 from starter.children import ADOPTION, Child, spawn
@@ -46,16 +47,24 @@ class Memory:
 
     claims: int
     keys: int
+    index: int
 
     @classmethod
     def create(cls) -> "Memory":
         """Empty."""
-        return cls(claims=ClaimTable.create_file(), keys=SharedKeys.create_file())
+        return cls(
+            claims=ClaimTable.create_file(), keys=SharedKeys.create_file(), index=SharedIndex.create_file()
+        )
+
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """All of them."""
+        return (self.claims, self.keys, self.index)
 
     def close(self) -> None:
         """Let go of it here."""
-        os.close(self.claims)
-        os.close(self.keys)
+        for descriptor in self.descriptors:
+            os.close(descriptor)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +139,7 @@ class Forks:
             reading, writing = _pipe(theirs, ours)
             pid = fork_apart(
                 partial(_work, reading),
-                keep={reading, memory.claims, memory.keys},
+                keep={reading, *memory.descriptors},
                 stderr=_log(settings.state_dir, number, theirs),
                 environment=environment,
             )
@@ -166,7 +175,7 @@ class Launch:
                 _command(reading, logs, telling),
                 environment={**child_environment(environ), **_MALLOC_VARIABLES},
                 stderr=logs[0] if logs else _STDERR,
-                descriptors=(*reading, *logs, telling, memory.claims, memory.keys),
+                descriptors=(*reading, *logs, telling, *memory.descriptors),
             )
             ADOPTION.begin()
             ours.pop_all()

@@ -49,7 +49,7 @@ class Crew:
 
     def config(self, number: int, place: Place, memory: Memory | None = None) -> WorkerConfig:
         """What worker `number` is told. memory: what it shares with the others, if it does."""
-        shared = memory or Memory(claims=-1, keys=-1)
+        shared = memory or Memory(claims=-1, keys=-1, index=-1)
         return WorkerConfig(
             address=place.address,
             namespace=self.settings.server.namespace,
@@ -60,6 +60,7 @@ class Crew:
             supervisor_pid=os.getpid(),
             claims_fd=shared.claims,
             keys_fd=shared.keys,
+            index_fd=shared.index,
             passwords={
                 **_passwords_of_variables(self.settings, self.environ),
                 **self.passwords,

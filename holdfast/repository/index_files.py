@@ -14,12 +14,13 @@ from typing import Final
 from holdfast import heap
 from holdfast.errors import CorruptFileError, StorageUnavailableError, StoredFileMissingError
 from holdfast.format.index import IndexPack, encode_index
-from holdfast.format.index_columns import PackColumns, decode_index_columns
+from holdfast.format.index_columns import PackColumns, columns_of, decode_index_columns
 from holdfast.ids import IndexId
 from holdfast.repository.damage import DamageMarks
 from holdfast.repository.index_map import IndexMap
 from holdfast.repository.layout import INDEX, file_name, list_ids
 from holdfast.repository.repository import Repository
+from holdfast.repository.shared_index import SharedIndex
 from holdfast.repository.whole_trees import WholeTrees
 
 MAX_BLOBS_PER_FILE: Final = 50_000
@@ -35,14 +36,30 @@ _LISTINGS: Final = 3
 class IndexLoader:
     """A map, and which index files and which marks of damage are in it. Thread-safe."""
 
-    def __init__(self, repository: Repository) -> None:
+    def __init__(self, repository: Repository, shared: SharedIndex | None = None) -> None:
+        """shared: where the processes of a host keep what they have read."""
         self._marks = DamageMarks(repository)
         self._marks_seen = self._marks.seen()
-        self.index = IndexMap(self._marks.load() if self._marks_seen else {})
+        log = None if shared is None else shared.join(bytes.fromhex(repository.id))
+        self.index = IndexMap(self._marks.load() if self._marks_seen else {}, log)
         self.whole_trees = WholeTrees()
         self._repository = repository
         self._loaded: set[IndexId] = set()
         self._lock = threading.Lock()
+
+    @classmethod
+    def loaded(cls, repository: Repository, shared: SharedIndex | None = None) -> "IndexLoader":
+        """A map of all that is there now. Where the shared log is mostly of files that are gone, another is begun.
+
+        Raises:
+            CorruptFileError, StorageUnavailableError: as `refresh`.
+        """
+        loader = cls(repository, shared)
+        loader.refresh()
+        if loader.index.close_waste():
+            loader = cls(repository, shared)
+            loader.refresh()
+        return loader
 
     def refresh(self) -> None:
         """Read the index files that were not read yet.
@@ -72,32 +89,28 @@ class IndexLoader:
         """Whether the marks of damage are those that were read."""
         return self._marks.seen() == self._marks_seen
 
-    def add_written(self, written: Iterable[IndexId], packs: Iterable[IndexPack]) -> None:
-        """Add packs whose index files this process has just written, without reading them back."""
+    def add_written(self, written: Sequence[IndexId], packs: Sequence[IndexPack]) -> None:
+        """Add packs that this process has just written (`write_index`), without reading them back."""
         with self._lock:
-            self.index.add_many(packs)
-            self._loaded.update(written)
+            for index_id, group in zip(written, _groups(packs, MAX_BLOBS_PER_FILE), strict=True):
+                self.index.load(index_id, [columns_of(pack) for pack in group])
+                self._loaded.add(index_id)
 
     def _read(self, wanted: Sequence[IndexId]) -> bool:
         """Read files into the map; whether one of them was missing."""
-        loaded: list[IndexId] = []
+        recalled = {index_id for index_id in wanted if self.index.recall(index_id)}
+        self._loaded |= recalled
+        wanted = [index_id for index_id in wanted if index_id not in recalled]
         missing = False
-
-        def packs() -> Iterator[PackColumns]:
-            nonlocal missing
-            for index_id, found in zip(wanted, self._decoded(wanted), strict=True):
-                if found is None:
-                    missing = True
-                    continue
-                yield from found
-                loaded.append(index_id)
-
-        if wanted:
-            before = len(self.index)
-            self.index.load(packs())
-            self._loaded.update(loaded)
-            if len(self.index) - before >= _MANY_BLOBS:
-                heap.give_back()
+        before = len(self.index)
+        for index_id, found in zip(wanted, self._decoded(wanted), strict=True):
+            if found is None:
+                missing = True
+                continue
+            self.index.load(index_id, found)
+            self._loaded.add(index_id)
+        if len(self.index) - before >= _MANY_BLOBS:
+            heap.give_back()
         return missing
 
     def _decoded(self, wanted: Iterable[IndexId]) -> Iterator[list[PackColumns] | None]:
@@ -123,9 +136,7 @@ class IndexLoader:
 
 def load_index(repository: Repository) -> IndexMap:
     """A map of all blobs of the repository. Raises as `IndexLoader.refresh` does."""
-    loader = IndexLoader(repository)
-    loader.refresh()
-    return loader.index
+    return IndexLoader.loaded(repository).index
 
 
 def write_index(repository: Repository, packs: Sequence[IndexPack]) -> list[IndexId]:

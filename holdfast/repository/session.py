@@ -20,6 +20,7 @@ from holdfast.repository.loader import BlobLoader
 from holdfast.repository.locking import LockLease
 from holdfast.repository.packer import DEFAULT_PACK_SIZE_BYTES
 from holdfast.repository.repository import Repository
+from holdfast.repository.shared_index import SharedIndex
 from holdfast.repository.workspace import Workspace
 
 
@@ -79,11 +80,14 @@ class RepositorySession:
         *,
         compression: Compression = Compression.AUTO,
         pack_size_bytes: int = DEFAULT_PACK_SIZE_BYTES,
+        shared_index: SharedIndex | None = None,
     ) -> None:
+        """shared_index: where the processes of a host keep the indexes of repositories; else this one has its own."""
         self.repository = repository
         self.compression = compression
         self.pack_size_bytes = pack_size_bytes
         self.lease = LockLease(repository)
+        self._shared_index = shared_index
         self._lock = threading.Lock()
         self._index_loader: IndexLoader | None = None
         self._held: HeldRepository | None = None
@@ -164,11 +168,11 @@ class RepositorySession:
     def _load(self, generation: int) -> HeldRepository:
         loader, held = self._index_loader, self._held
         if loader is None or held is None or not (loader.knows_damage() and loader.still_stands()):
-            loader = self._index_loader = IndexLoader(self.repository)
+            loader = self._index_loader = IndexLoader.loaded(self.repository, self._shared_index)
             blobs = BlobLoader(self.repository, loader.index)
+            if held is not None:
+                blobs.keep_trees(held.loader.known_trees())
         else:
             blobs = held.loader
-        loader.refresh()
-        if held is not None and blobs is not held.loader:
-            blobs.keep_trees(held.loader.known_trees())
+            loader.refresh()
         return HeldRepository(self, loader, blobs, generation)
