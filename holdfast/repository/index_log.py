@@ -6,7 +6,7 @@
 An index file never changes, because its name is the hash of its content; so what it says may be read by everybody and
 for ever, whatever becomes of the file. Whom to believe is decided elsewhere (index_map.py): by the number of the pack.
 
-A segment that is full is followed by one of twice its size (up to a limit), so nothing is ever moved or rebuilt, and
+A segment that is full is followed by one of four times its size (up to a limit), so nothing is ever moved or rebuilt, and
 who reads needs no lock: a row is complete before a chain leads to it, and every chain leads to lower rows only.
 Appending needs one (`SharedIndex`). A file is in the log once `used` has passed all of its rows. Who dies before that
 leaves the segment's mark "being written"; whoever appends next leaves that segment as it is, and begins another.
@@ -29,8 +29,9 @@ PACK_NUMBERS: Final = (1 << TYPE_BIT) - 1
 """A row's pack is a number from 1; its highest bit is the blob's type."""
 _ROW: Final = struct.Struct("=32s5I")
 _WORD_BYTES: Final = 4
-_FIRST_ROWS: Final = 1 << 16
+_FIRST_ROWS: Final = 1 << 18
 _MOST_ROWS: Final = 1 << 24
+_GROWTH: Final = 4
 
 HEADER_BYTES: Final = mmap.PAGESIZE
 _OWNER: Final = slice(0, ID_BYTES)
@@ -182,7 +183,7 @@ class IndexLog:
             if used + rows <= capacity and not self._entry(last, _BEING_WRITTEN):
                 return last
             offset = self._entry(last, _OFFSET) + Segment.size_bytes(capacity)
-            size = min(2 * capacity, _MOST_ROWS)
+            size = min(_GROWTH * capacity, _MOST_ROWS)
         if last + 1 == _MOST_SEGMENTS:
             return None
         while size < rows + 1:
