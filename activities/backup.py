@@ -28,6 +28,7 @@ from contracts.backup import (
     TriggerInput,
 )
 from contracts.common import CloseInput, RunRef, ShardHeartbeat, Verdict, VerifyInput, VerifyLevel
+from holdfast import heap
 from holdfast.backup.closing import close_run
 from holdfast.backup.commit import commit_run
 from holdfast.backup.documents import RunKey
@@ -177,6 +178,7 @@ class BackupActivities:
         if finished:
             return answers.committed_before(finished, find_snapshot(session.repository, finished).snapshot)
         order = self._order(message.request, message.started_ns)
+        heap.give_back()  # the holes that the shards left: what follows has much at hand
         outcome = commit_run(session, _key(message.run), order, message.pages, message.shards)
         return answers.committed(outcome)
 
@@ -187,6 +189,7 @@ class BackupActivities:
 
     def _write_files(self, message: ListInput, call: EngineCall) -> None:
         session = self._services.session(message.run.repository)
+        heap.give_back()  # as for the commit
         files = file_records(session, _key(message.run), message.pages, message.shards)
         self._services.journal.add_files(message.run.run_id, _until_stopped(files, call))
 

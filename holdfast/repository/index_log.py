@@ -6,8 +6,8 @@
 An index file never changes, because its name is the hash of its content; so what it says may be read by everybody and
 for ever, whatever becomes of the file. Whom to believe is decided elsewhere (index_map.py): by the number of the pack.
 
-A segment that is full is followed by one of four times its size (up to a limit), so nothing is ever moved or rebuilt, and
-who reads needs no lock: a row is complete before a chain leads to it, and every chain leads to lower rows only.
+A segment that is full is followed by one of four times its size (up to a limit), so nothing is ever moved or rebuilt,
+and who reads needs no lock: a row is complete before a chain leads to it, and every chain leads to lower rows only.
 Appending needs one (`SharedIndex`). A file is in the log once `used` has passed all of its rows. Who dies before that
 leaves the segment's mark "being written"; whoever appends next leaves that segment as it is, and begins another.
 """
