@@ -27,7 +27,7 @@ from contracts.backup import (
     StoreInput,
     TriggerInput,
 )
-from contracts.common import CloseInput, RunRef, ShardHeartbeat, Verdict, VerifyInput, VerifyLevel
+from contracts.common import CloseInput, RunRef, RunStatus, ShardHeartbeat, Verdict, VerifyInput, VerifyLevel
 from holdfast import heap
 from holdfast.backup.closing import close_run
 from holdfast.backup.commit import commit_run
@@ -201,7 +201,7 @@ class BackupActivities:
         listed = message.opened is not None and message.opened.lists_apart
         if message.committed is None:
             journal.add_files(message.run.run_id, ())
-        elif not listed:
+        elif not listed or message.status in (RunStatus.FAILED, RunStatus.CANCELLED):
             self._write_files(ListInput(run=message.run, pages=message.pages, shards=message.shards), call)
 
     def _written(self, message: VerifyInput) -> Collection[PackId]:

@@ -13,7 +13,7 @@ from typing import Final
 ENCRYPTION_KEYS: Final = "[encryption]"
 """Among the passwords: the keys of payload encryption, where the settings name a variable for them."""
 
-_VERSION: Final = 1
+_VERSION: Final = 2
 
 
 class WorkerConfigError(ValueError):

@@ -59,7 +59,7 @@ class Memory:
     @property
     def descriptors(self) -> tuple[int, ...]:
         """All of them."""
-        return (self.claims, self.keys, self.index)
+        return tuple(descriptor for descriptor in (self.claims, self.keys, self.index) if descriptor >= 0)
 
     def close(self) -> None:
         """Let go of it here."""

@@ -187,9 +187,10 @@ class BackupExecution(SteeredRun[BackupResult]):
         answers: list[Committed] = []
 
         async def commit() -> None:
-            answers.append(
-                await self._calls.copying(names.COMMIT_SNAPSHOT, lambda: message, Committed, summary)
-            )
+            committed = await self._calls.copying(names.COMMIT_SNAPSHOT, lambda: message, Committed, summary)
+            answers.append(committed)
+            if committed.snapshot_id:
+                self._committed = committed  # also for the record of a run that ends before its list does
 
         async def list_files() -> None:
             listing = ListInput(run=message.run, pages=message.pages, shards=message.shards)

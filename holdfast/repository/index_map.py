@@ -84,6 +84,8 @@ class IndexMap:
         self._packs: dict[PackId, PackInfo] = {}
         self._conflicts: list[PackId] = []
         self._blobs = 0
+        self._rows = 0
+        """Of the files that were loaded."""
 
     def __len__(self) -> int:
         """How many blobs there are; one that several packs hold counts as often."""
@@ -148,18 +150,21 @@ class IndexMap:
         """Add the packs of an index file."""
         with self._lock:
             for view in self._views:
-                if view.log.add(index_id, packs):
+                if self._add_to(view, index_id, packs):
                     self._believe(view, index_id)
                     return
 
     def recall(self, index_id: IndexId) -> bool:
         """Add the packs of an index file, if somebody has put it into the shared log; whether that was so."""
         with self._lock:
-            return self._shared is not None and self._believe(self._views[0], index_id)
+            try:
+                return self._shared is not None and self._believe(self._views[0], index_id)
+            except OSError:  # no memory to map what others have appended: then the file is read
+                return False
 
     def close_waste(self) -> bool:
         """Close the shared log if most of it is of files that this map was not told to load; whether that was so."""
-        if self._shared is None or self._shared.row_count <= _WASTE_ROWS + 2 * self._blobs:
+        if self._shared is None or self._shared.row_count <= _WASTE_ROWS + 2 * self._rows:
             return False
         self._shared.close()
         return True
@@ -204,10 +209,19 @@ class IndexMap:
     def _is_damaged(self, view: "_View", number: int, blob: bytes, kind: int) -> bool:
         return self.damage[view.packs[number]].covers(BlobId(blob), BlobType(kind))
 
+    def _add_to(self, view: "_View", index_id: IndexId, packs: Sequence[PackColumns]) -> bool:
+        try:
+            return view.log.add(index_id, packs)
+        except OSError:
+            if view is self._views[-1]:  # this process's own: there is no other way
+                raise
+            return False
+
     def _believe(self, view: "_View", index_id: IndexId) -> bool:
         """Believe a file, if it is in the view's log."""
         packs = view.log.packs(index_id)
         for pack in packs or ():
+            self._rows += 1 + pack.end - pack.first
             info = _info(pack)
             known = self._packs.setdefault(pack.id, info)
             if known is info:

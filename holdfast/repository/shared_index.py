@@ -3,14 +3,15 @@
 What each of them would keep by itself is there once, and what one has read or written need not be read by the others.
 There are a few *places*, each for one repository at a time. A process that uses one holds a lock on it, which the
 kernel takes back when the process dies; the last one that leaves gives the memory back to the system. None of it is
-needed: who finds no place, or waits too long for its turn to append (somebody was stopped in the middle of it), keeps
-what it knows to itself.
+needed: who finds no place, cannot map it, or waits too long for its turn to append (somebody was stopped in the middle
+of it), keeps what it knows to itself.
 
 Processes inherit the descriptor, so the memory is as secret as their own. Locks belong to an open file, so that each
 process, and each `SharedIndex`, opens the memory anew.
 """
 
 import contextlib
+import errno
 import fcntl
 import mmap
 import os
@@ -21,8 +22,10 @@ import weakref
 from collections import deque
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 from typing import Final
 
+from holdfast.ids import sha256
 from holdfast.repository.index_log import HEADER_BYTES, IndexLog
 
 PLACES: Final = 4
@@ -34,6 +37,12 @@ _CHOOSING: Final = PLACES * _PLACE_BYTES
 _FLOCK: Final = struct.Struct("hhqqi4x")
 _WAIT_S: Final = 2.0
 _LOOK_AGAIN_S: Final = 0.002
+_IMPATIENT_S: Final = 60.0
+"""For so long nobody waits again, once a wait was in vain."""
+_LAYOUT: Final = b"holdfast index log 1"
+"""Workers of different releases may meet in one memory: to be changed whenever the rows, header or chains are."""
+_OVERCOMMIT: Final = Path("/proc/sys/vm/overcommit_memory")
+_STRICT: Final = "2"
 
 
 class SharedIndex:
@@ -46,50 +55,82 @@ class SharedIndex:
         self._lock = threading.Lock()
         self._uses = [0] * PLACES
         self._left: deque[int] = deque()
+        self._impatient_until = 0.0
 
     @staticmethod
     def create_file() -> int:
-        """The descriptor of empty memory without a name, for children to inherit. Taken as it fills."""
-        descriptor = os.memfd_create("holdfast-index")
-        os.ftruncate(descriptor, PLACES * _PLACE_BYTES)
-        return descriptor
+        """The descriptor of empty memory without a name, for children to inherit. Taken as it fills.
+
+        -1 where it cannot be had, or where the kernel counts memory strictly: then there would be signals, not errors.
+        """
+        with contextlib.suppress(OSError):
+            if _OVERCOMMIT.read_text().strip() == _STRICT:
+                return -1
+            descriptor = os.memfd_create("holdfast-index")
+            try:
+                os.ftruncate(descriptor, PLACES * _PLACE_BYTES)
+            except OSError:
+                os.close(descriptor)
+                raise
+            return descriptor
+        return -1
 
     def join(self, owner: bytes) -> IndexLog | None:
         """The log of an owner, which is a repository's id: 32 bytes. It is left when nobody refers to it any more.
 
-        None where there is no place, or no `/proc`.
+        None where there is no place, or the system has no such files or locks.
         """
-        place = None
-        with self._lock, contextlib.suppress(FileNotFoundError):
+        place, owner = None, sha256(_LAYOUT + owner)
+        with self._lock, contextlib.suppress(OSError):
             if self._opened < 0:
                 self._opened = os.open(f"/proc/self/fd/{self._inherited}", os.O_RDWR | os.O_CLOEXEC)
-            with self._locked(_CHOOSING) as locked:
+            with self._locked(_CHOOSING, _WAIT_S) as locked:
                 place = self._choose(owner) if locked else None
                 if place is not None:
                     self._uses[place] += 1
         self._settle()
         if place is None:
             return None
-        log = IndexLog(partial(self._map, place), partial(self._appending, place))
+        try:
+            log = IndexLog(partial(self._map, place), partial(self._appending, place))
+        except OSError:
+            self._leave(place)
+            return None
         weakref.finalize(log, self._leave, place).atexit = False
         return log
 
     def _choose(self, owner: bytes) -> int | None:
-        """A place that is the owner's, or that nobody uses and that is the owner's from now on; locked as used."""
+        """A place that is the owner's, or that nobody uses and that is the owner's from now on; locked as used.
+
+        The other places that nobody uses are emptied: who used them may have been killed.
+        """
         for place in range(PLACES):
-            stored = os.pread(
-                self._opened, HEADER_BYTES, place * _PLACE_BYTES
-            )  # mapping it would take a page
-            if IndexLog.is_open_for(owner, stored) and self._try(place, _USING, fcntl.F_RDLCK):
-                return place
+            if self._is_open_for(owner, place) and self._try(place, _USING, fcntl.F_RDLCK):
+                if self._is_open_for(owner, place):
+                    return place
+                self._try(place, _USING, fcntl.F_UNLCK)  # the last one that used it has just left
+        chosen = None
         for place in range(PLACES):
-            if not self._uses[place] and self._try(place, _USING, fcntl.F_WRLCK):
-                self._empty(place)
-                with self._map(place, 0, HEADER_BYTES) as header:
-                    IndexLog.begin(owner, header)
+            if self._uses[place] or not self._try(place, _USING, fcntl.F_WRLCK):
+                continue
+            if self._empty(place) and chosen is None and self._begin(owner, place):
                 self._try(place, _USING, fcntl.F_RDLCK)
-                return place
-        return None
+                chosen = place
+            else:
+                self._try(place, _USING, fcntl.F_UNLCK)
+        return chosen
+
+    def _begin(self, owner: bytes, place: int) -> bool:
+        try:
+            with self._map(place, 0, HEADER_BYTES) as header:
+                IndexLog.begin(owner, header)
+        except OSError:
+            return False
+        return True
+
+    def _is_open_for(self, owner: bytes, place: int) -> bool:
+        header = os.pread(self._opened, HEADER_BYTES, place * _PLACE_BYTES)  # mapping it would take a page
+        return IndexLog.is_open_for(owner, header)
 
     def _leave(self, place: int) -> None:
         """One use less. May come at any time, also in a thread that is at work here: then that one sees to it."""
@@ -112,28 +153,37 @@ class SharedIndex:
             finally:
                 self._lock.release()
 
-    def _empty(self, place: int) -> None:
-        """Give the memory of a place that nobody uses back, whatever is in it: who began that may have been killed."""
+    def _empty(self, place: int) -> bool:
+        """Give the memory of a place that nobody uses back, whatever is in it: who began that may have been killed.
+
+        Whether nothing is left. If something is, the place is not to be used: old rows would bear new packs' numbers.
+        """
         at, end = place * _PLACE_BYTES, (place + 1) * _PLACE_BYTES
-        with contextlib.suppress(OSError):  # there is nothing more
+        try:
             while (data := os.lseek(self._opened, at, os.SEEK_DATA)) < end:
                 at = min(os.lseek(self._opened, data, os.SEEK_HOLE), end)
                 with mmap.mmap(self._opened, at - data, offset=data) as memory:
                     memory.madvise(mmap.MADV_REMOVE)
+        except OSError as error:
+            return error.errno == errno.ENXIO  # no data up to the end of the file
+        return True
 
     def _map(self, place: int, offset: int, size: int) -> mmap.mmap:
         return mmap.mmap(self._opened, size, offset=place * _PLACE_BYTES + offset)
 
     @contextlib.contextmanager
     def _appending(self, place: int) -> Iterator[bool]:
-        with self._lock, self._locked(place * _PLACE_BYTES + _APPENDING) as locked:
+        wait_s = _WAIT_S if time.monotonic() >= self._impatient_until else 0.0
+        with self._lock, self._locked(place * _PLACE_BYTES + _APPENDING, wait_s) as locked:
+            if not locked and wait_s:
+                self._impatient_until = time.monotonic() + _IMPATIENT_S
             yield locked
         self._settle()
 
     @contextlib.contextmanager
-    def _locked(self, byte: int) -> Iterator[bool]:
+    def _locked(self, byte: int, wait_s: float) -> Iterator[bool]:
         """Lock for as long as the context lasts; false where others have had it for too long."""
-        until = time.monotonic() + _WAIT_S
+        until = time.monotonic() + wait_s
         while not (locked := self._set_lock(byte, fcntl.F_WRLCK)) and time.monotonic() < until:
             time.sleep(_LOOK_AGAIN_S)
         try:

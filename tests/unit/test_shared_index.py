@@ -1,5 +1,7 @@
 """What processes of a host know of an index is there once; who dies or stops while it is told does no harm."""
 
+import errno
+import mmap
 import os
 import signal
 import subprocess
@@ -177,6 +179,70 @@ def test_nobody_waits_long_for_one_that_was_stopped_while_it_appended(
         assert time.monotonic() - begun < 1
     assert knows(index, "a")
     assert not IndexMap(shared=joined(memory)).recall(index_id("first"))
+
+
+def test_who_has_waited_in_vain_does_not_wait_for_each_file(
+    memory: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared_index, "_WAIT_S", 0.2)
+    stopped, index = joined(memory), IndexMap(shared=joined(memory))
+    with stopped.appending() as alone:
+        assert alone
+        begun = time.monotonic()
+        for number in range(50):
+            index.load(index_id(str(number)), [pack_of(str(number))])
+        assert time.monotonic() - begun < 5
+
+
+def test_a_place_that_cannot_be_emptied_is_given_to_nobody(
+    memory: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pid = os.fork()
+    if not pid:  # it leaves its place full
+        index = IndexMap(shared=joined(memory))
+        index.load(index_id("first"), [pack_of("a", 40)])
+        os._exit(0)
+    assert os.waitpid(pid, 0)[1] == 0
+    whole, maps = mmap.mmap, iter((True, False))
+
+    def map_once(*arguments: int, **more: int) -> mmap.mmap:
+        if not next(maps, True):
+            raise OSError(errno.EMFILE, "too many open files")
+        return whole(*arguments, **more)
+
+    monkeypatch.setattr(mmap, "mmap", map_once)
+    other = IndexMap(shared=joined(memory, sha256(b"another repository")))
+    monkeypatch.undo()
+    other.load(index_id("second"), [pack_of("b", 3)])
+    assert knows(other, "b", 3)
+    assert not any(other.has(blob, BlobType.DATA) for blob in blobs_of("a", 40))
+
+
+def test_places_of_the_dead_are_emptied(memory: int) -> None:
+    pid = os.fork()
+    if not pid:
+        index = IndexMap(shared=joined(memory))
+        index.load(index_id("first"), [pack_of("a", 1000)])
+        os._exit(0)
+    assert os.waitpid(pid, 0)[1] == 0
+    left = held_bytes(memory)
+    kept = [joined(memory, sha256(b"another repository")), joined(memory, sha256(b"a third one"))]
+    assert held_bytes(memory) < left / 2
+    assert len(kept) == 2
+
+
+def test_who_cannot_map_what_is_shared_keeps_it_to_itself(
+    memory: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = IndexMap(shared=joined(memory))
+
+    def fail(*_arguments: int, **_more: int) -> mmap.mmap:
+        raise OSError(errno.ENOMEM, "no memory")
+
+    monkeypatch.setattr(shared_index.SharedIndex, "_map", fail)
+    assert SharedIndex(memory).join(OWNER) is None
+    index.load(index_id("first"), [pack_of("a")])
+    assert knows(index, "a")
 
 
 def test_of_a_log_that_is_mostly_waste_another_is_begun(memory: int) -> None:

@@ -32,7 +32,7 @@ def test_passwords_are_not_shown() -> None:
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("version", 2),
+        ("version", 1),
         ("address", None),
         ("queues", "one"),
         ("queues", [1]),

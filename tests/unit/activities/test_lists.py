@@ -66,12 +66,16 @@ async def list_files(services: Services, shards: int) -> None:
 
 
 async def log(
-    services: Services, shards: int, committed: Committed | None, opened: BackupOpened = OPENED
+    services: Services,
+    shards: int,
+    committed: Committed | None,
+    opened: BackupOpened = OPENED,
+    status: RunStatus = RunStatus.COMPLETE,
 ) -> None:
     message = LogInput(
         run=RUN,
         request=BackupRequest(repository="vault", source="home"),
-        status=RunStatus.FAILED if committed is None else RunStatus.COMPLETE,
+        status=status,
         started_ns=1,
         ended_ns=2,
         pages=1,
@@ -87,8 +91,15 @@ async def test_the_list_stays_with_a_snapshot_and_goes_without_one(services: Ser
     assert listed(services) == [b"a", b"b\xff", b"c"]
     await log(services, shards, Committed(snapshot_id="5" * 64))
     assert listed(services) == [b"a", b"b\xff", b"c"]
-    await log(services, shards, None)
+    await log(services, shards, None, status=RunStatus.FAILED)
     assert listed(services) == []
+
+
+async def test_a_run_that_ended_before_its_list_was_whole_has_it_from_its_log(
+    services: Services, shards: int
+) -> None:
+    await log(services, shards, Committed(snapshot_id="5" * 64), status=RunStatus.CANCELLED)
+    assert listed(services) == [b"a", b"b\xff", b"c"]
 
 
 async def test_a_run_of_the_past_has_its_list_from_its_log(services: Services, shards: int) -> None:

@@ -328,6 +328,22 @@ async def test_a_commit_that_fails_stops_the_listing_first(client: Client) -> No
     assert (log.status, log.committed, log.failure_kind) == (RunStatus.FAILED, None, "StorageDeniedError")
 
 
+async def test_a_list_that_fails_leaves_a_record_of_the_snapshot(client: Client) -> None:
+    async def fail_after_the_commit(_number: int) -> None:
+        while script.count(names.COMMIT_SNAPSHOT) == 0:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.3)
+        raise ApplicationError("damaged", type="CorruptFileError", non_retryable=True)
+
+    script = ScriptedBackup(shards_of_pages=(1,), before={names.LIST_FILES: fail_after_the_commit})
+    with pytest.raises(WorkflowFailureError):
+        await run(client, script)
+    (log,) = script.logs
+    assert log.status is RunStatus.FAILED
+    assert log.committed is not None
+    assert log.committed.snapshot_id == SNAPSHOT_ID
+
+
 async def test_shards_whose_blobs_vanished_are_stored_again(client: Client) -> None:
     script = ScriptedBackup(shards_of_pages=(4,), vanishing=[{1, 3}, {3}])
     result = await run(client, script)
