@@ -26,8 +26,8 @@ from holdfast.repository.whole_trees import WholeTrees
 MAX_BLOBS_PER_FILE: Final = 50_000
 """restic's number (internal/repository/index/index.go, `indexMaxBlobs`)."""
 INDEX_LIMIT_BYTES: Final = 512 * 1024 * 1024
-_READERS: Final = 4
-_READ_AHEAD: Final = 8
+_READERS: Final = 3
+_READ_AHEAD: Final = 3
 _MANY_BLOBS: Final = 250_000
 """What was read of so many has left enough free memory behind to be worth giving back."""
 _LISTINGS: Final = 3

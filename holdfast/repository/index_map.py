@@ -1,4 +1,4 @@
-"""Where each blob lies: from a blob's id to its pack, offset and lengths, in 54 to 58 bytes per blob.
+"""Where each blob lies: from a blob's id to its pack, offset and lengths, in 53 to 60 bytes per blob.
 
 The rows lie in logs (index_log.py): one that the processes of a host share, where there is one, and one of this process
 for what does not find room there. A log holds what any index file has ever said; this map believes those files that it
