@@ -201,6 +201,7 @@ class BackupActivities:
         listed = message.opened is not None and message.opened.lists_apart
         if message.committed is None:
             journal.add_files(message.run.run_id, ())
+        # A run that ended early may have ended before its list was whole.
         elif not listed or message.status in (RunStatus.FAILED, RunStatus.CANCELLED):
             self._write_files(ListInput(run=message.run, pages=message.pages, shards=message.shards), call)
 

@@ -144,9 +144,8 @@ class SharedIndex:
                     place = self._left.popleft()
                     self._uses[place] -= 1
                     if not self._uses[place]:
-                        self._try(
-                            place, _USING, fcntl.F_UNLCK
-                        )  # two that leave at once: else both would be in the way
+                        # Let go first: of two that leave at once each would be in the other's way.
+                        self._try(place, _USING, fcntl.F_UNLCK)
                         if self._try(place, _USING, fcntl.F_WRLCK):
                             self._empty(place)
                             self._try(place, _USING, fcntl.F_UNLCK)
