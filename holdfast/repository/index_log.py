@@ -142,12 +142,15 @@ class IndexLog:
                 at = end
             self._read[number] = at
 
-    def packs(self, index_id: IndexId) -> Iterator[LoggedPack] | None:
-        """The packs of an index file, or None where it is not in the log."""
+    def packs(self, index_id: IndexId) -> list[LoggedPack] | None:
+        """The packs of an index file, or None where it is not in the log, or not to be seen whole yet."""
         if index_id not in self._files:
             self.catch_up()
         found = self._files.get(index_id)
-        return None if found is None else _packs(*found)
+        packs = None if found is None else list(_packs(*found))
+        if packs is not None and not all(pack.number for pack in packs):
+            return None  # seen before it was written: rows whose number is still 0 must not be believed
+        return packs
 
     def add(self, index_id: IndexId, packs: Sequence[PackColumns]) -> bool:
         """Have a file in the log; false where there is no room, or somebody else is appending all the time."""

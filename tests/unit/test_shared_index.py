@@ -17,7 +17,7 @@ from holdfast.format.index_columns import PackColumns
 from holdfast.ids import BlobId, IndexId, PackId, sha256
 from holdfast.repository import shared_index
 from holdfast.repository.damage import DamagedPack
-from holdfast.repository.index_log import IndexLog
+from holdfast.repository.index_log import PACK, ROW_WORDS, IndexLog
 from holdfast.repository.index_map import IndexMap
 from holdfast.repository.shared_index import PLACES, SharedIndex
 
@@ -243,6 +243,19 @@ def test_who_cannot_map_what_is_shared_keeps_it_to_itself(
     assert SharedIndex(memory).join(OWNER) is None
     index.load(index_id("first"), [pack_of("a")])
     assert knows(index, "a")
+
+
+def test_a_file_whose_packs_are_not_to_be_seen_yet_is_not_believed(memory: int) -> None:
+    log = joined(memory)
+    IndexMap(shared=log).load(index_id("first"), [pack_of("a")])
+    packs = log.packs(index_id("first"))
+    assert packs is not None
+    (pack,) = packs
+    log.segments[0].words[(pack.first - 1) * ROW_WORDS + PACK] = 0
+    other = IndexMap(shared=joined(memory))
+    assert not other.recall(index_id("first"))
+    assert not knows(other, "a")
+    assert list(other.packs()) == []
 
 
 def test_of_a_log_that_is_mostly_waste_another_is_begun(memory: int) -> None:
