@@ -93,6 +93,7 @@ class DrillActivities:
         seed = sha256(message.run.run_id.encode())
         with session.hold() as held:
             stored = self._snapshot(session, profile, request.snapshot)
+            held.refresh()
             size = parse_sample(profile.sample)
             root = BlobId(from_hex(stored.snapshot.tree))
             sample = None if size.is_all else draw(held.loader, root, size, seed, call.check)

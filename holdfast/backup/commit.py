@@ -94,7 +94,6 @@ def commit_run(
     if opening is None:
         raise FencedError("the run's workspace is gone: it was closed, or never opened")
     with session.hold() as held:
-        held.refresh()
         reader = PlanReader(workspace, key, pages, shards)
         try:
             merged = _merge(held, reader)

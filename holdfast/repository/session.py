@@ -4,8 +4,10 @@ The index may be believed only as long as the lock has been held without a break
 prune may run in between. So whenever the lease had to take the lock again, the session looks whether all index files
 that it has read still stand (who removes packs replaces the index files that name them first), and loads everything
 anew if not. Only trees stay that were read before, as far as the new index has them: their ids vouch for them.
-`refresh` adds what other processes have written since. Marks of damage are looked at whenever somebody begins to use
-the repository: when they have changed, the index is loaded anew for those who come from then on.
+
+Whoever begins to use the repository finds in the index all that index files said at that moment, those of other
+processes too. What has come since, `refresh` adds: a snapshot may need it that was only found then. Marks of damage are
+looked at at the same time: when they have changed, the index is loaded anew for those who come from then on.
 """
 
 import asyncio
@@ -58,7 +60,7 @@ class HeldRepository:
         self._session.lease.check(self.generation)
 
     def refresh(self) -> None:
-        """Add to the index what other processes have written since it was loaded."""
+        """Add to the index what other processes have written since `hold`: snapshots found since may need it."""
         self._files.refresh()
 
     def write_index(self, packs: Sequence[IndexPack]) -> None:
@@ -98,7 +100,7 @@ class RepositorySession:
 
     @contextmanager
     def hold(self) -> Iterator[HeldRepository]:
-        """Hold the shared lock and the index that goes with it.
+        """Hold the shared lock and the index that goes with it, in which is all that was written before this call.
 
         Raises:
             RepositoryLockedError: somebody has the exclusive lock.
@@ -158,9 +160,12 @@ class RepositorySession:
         try:
             with self._lock:
                 held = self._held
-                if held is None or held.generation != generation or not held.knows_damage():
+                is_old = held is not None and held.generation == generation and held.knows_damage()
+                if held is None or not is_old:
                     held = self._held = self._load(generation)
-                return held
+            if is_old:
+                held.refresh()
+            return held
         except BaseException:
             self.lease.release(generation)
             raise

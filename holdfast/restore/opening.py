@@ -51,6 +51,7 @@ def _decide(run: RestoreRun) -> Opening:
         paths=[os.fsdecode(path) for path in options.paths],
         tags=options.tags,
     )
+    run.refresh()
     tree, root = _find_subfolder(run, stored.snapshot, options.subfolder)
     summary = stored.snapshot.summary
     keeps_own_attributes = options.target is not None and state != "absent"

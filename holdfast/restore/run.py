@@ -23,6 +23,7 @@ class Held(Protocol):
     @property
     def loader(self) -> BlobLoader: ...
     def check_lock(self) -> None: ...
+    def refresh(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +37,7 @@ class RestoreRun:
     run_id: str
     options: RestoreOptions
     check_lock: Callable[[], None]
+    refresh: Callable[[], None]
 
     @classmethod
     def under(cls, held: Held, run_id: str, options: RestoreOptions) -> "RestoreRun":
@@ -48,6 +50,7 @@ class RestoreRun:
             run_id=run_id,
             options=options,
             check_lock=held.check_lock,
+            refresh=held.refresh,
         )
 
 

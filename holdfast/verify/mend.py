@@ -71,7 +71,6 @@ def diagnose_and_mark(held: HeldRepository, suspects: Collection[PackId]) -> Dia
         StorageUnavailableError: the storage does not answer.
         LockLostError: before anything is marked.
     """
-    held.refresh()
     diagnosis = diagnose(held, suspects)
     held.check_lock()
     marks = DamageMarks(held.repository)

@@ -96,7 +96,6 @@ def plan_run(
     if standing is not None:
         return standing
     with session.hold() as held:
-        held.refresh()
         everything = [pack for pack in held.index.packs() if pack.id not in held.index.damage]
         needed = _needed(session, run_id) if snapshots else None
         candidates = [pack for pack in everything if needed is None or pack.id in needed]

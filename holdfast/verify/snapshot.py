@@ -85,7 +85,6 @@ def _structure(
     *,
     known: bool,
 ) -> set[PackId]:
-    held.refresh()
     root = BlobId(from_hex(find_snapshot(held.repository, to_hex(snapshot)).snapshot.tree))
     needed = check_structure(
         held,

@@ -52,6 +52,7 @@ def ls(options: LsOptions) -> int:
         stored = find_snapshot(
             session.repository, options.snapshot, hosts=options.host, paths=options.path, tags=options.tag
         )
+        held.refresh()
         wanted = Wanted(options.directories, recursive=options.recursive)
         entries = walk(held.loader.load_tree, BlobId(from_hex(stored.snapshot.tree)), wanted)
         if options.json:

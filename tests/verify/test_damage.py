@@ -173,6 +173,17 @@ def test_a_missing_pack_of_trees_is_mended_too(tmp_path: Path, source: Path) -> 
     assert "no errors were found" in restic(repository, PASSWORD, "check", "--read-data")
 
 
+def test_a_pack_that_another_process_stored_is_found_to_be_damaged(tmp_path: Path, source: Path) -> None:
+    repository = tmp_path / "repository"
+    with new_session(repository) as session, session.hold():  # its index is from before
+        with open_session(repository) as other:
+            EngineRun.of(other, source, run_id="first").run()
+            flip(repository, *pack_of(other, SMALL))
+            plan = plan_run(other, "verify", parse_share("all"), (), now_ns=0, shards_wanted=1)
+        assert plan.shards == 1
+        assert read_shard(session, "verify", 0, lambda _packs, _bytes: None).damaged
+
+
 def test_a_damaged_header_costs_nothing(tmp_path: Path, source: Path) -> None:
     repository = tmp_path / "repository"
     with new_session(repository) as session:
