@@ -34,6 +34,12 @@ _VERSION_WITH_COMPRESSION: Final = 2
 _AUTO_LEVEL: Final = 2
 """What stores as much as restic's default does: docs/adr/0014-compression-levels.md."""
 _MAX_LEVEL: Final = 11
+_SAMPLED_BYTES: Final = range(256 * 1024, MAX_CHUNK_BYTES // 2)
+"""Sizes of blobs that are sampled: a chunk comes to be larger where data repeats itself, which samples do not show."""
+_SAMPLES: Final = 8
+_SAMPLE_BYTES: Final = 4096
+_TRIED_ANYWAY: Final = 8
+"""Of large blobs in a row that do not shrink, every eighth is compressed whatever its samples say."""
 _SPARE_BYTES: Final = MAX_CHUNK_BYTES + 1024 * 1024
 """Room for the blob that fills a pack, and for the header. Memory that is never written to costs nothing."""
 
@@ -51,12 +57,17 @@ class Compression(StrEnum):
 
 
 class BlobEncoder:
-    """Compresses and seals blobs. One thread at a time; compressor and cipher are kept."""
+    """Compresses and seals blobs. One thread at a time; compressor and cipher are kept.
+
+    After a large blob that did not shrink, samples of the next one are compressed first, and all of it only if one of
+    them shrinks. What no sample shows is missed in seven large blobs in a row at most: docs/adr/0028-samples-first.md.
+    """
 
     def __init__(self, key: MasterKey, compression: Compression, version: int) -> None:
         self._sealer = Sealer(key)
         level = _MAX_LEVEL if compression is Compression.MAX else _AUTO_LEVEL
         self._compressor = zstandard.ZstdCompressor(level=level)
+        self._in_vain = 0
         has_compression = version >= _VERSION_WITH_COMPRESSION
         self._compresses = {
             BlobType.TREE: has_compression,
@@ -66,11 +77,22 @@ class BlobEncoder:
     def prepare(self, blob_type: BlobType, plaintext: Plaintext) -> tuple[Plaintext, int]:
         """What will be sealed, and the plain length where that is compressed (else 0)."""
         size = len(plaintext)
-        if size and self._compresses[blob_type]:
+        is_sampled = size in _SAMPLED_BYTES
+        if size and self._compresses[blob_type] and not (is_sampled and self._is_hopeless(plaintext)):
             compressed = self._compressor.compress(plaintext)
             if len(compressed) < size:
+                self._in_vain = 0
                 return compressed, size
+        self._in_vain += is_sampled
         return plaintext, 0
+
+    def _is_hopeless(self, plaintext: Plaintext) -> bool:
+        """Whether a large blob comes after one that did not shrink, and none of its samples does either."""
+        if self._in_vain % _TRIED_ANYWAY == 0:
+            return False
+        last = len(plaintext) - _SAMPLE_BYTES
+        samples = (plaintext[at : at + _SAMPLE_BYTES] for at in range(0, last, last // _SAMPLES))
+        return all(len(self._compressor.compress(sample)) >= _SAMPLE_BYTES for sample in samples)
 
     def seal_into(self, data: Plaintext, out: memoryview) -> int:
         """See `Sealer.seal_into`."""
