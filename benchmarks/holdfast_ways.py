@@ -23,9 +23,10 @@ from benchmarks.places import size_of
 from contracts.common import RunStatus, VerifyLevel
 from contracts.verify import VerifyResult
 from holdfast import __version__
+from holdfast.cores import usable_cores
 from holdfast.restore.request import RestoreOptions
 from holdfast.settings.load import load_settings
-from holdfast.settings.model import Settings, usable_cores
+from holdfast.settings.model import Settings
 from holdfast.settings.requests import SourceOrder
 from holdfast.source.spec import SourceSpec
 from starter import orders, runs

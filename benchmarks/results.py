@@ -10,7 +10,7 @@ import msgspec
 import psutil
 
 from benchmarks.measure import Measured
-from holdfast.settings.model import usable_cores
+from holdfast.cores import usable_cores
 
 MEASURE: Final = "restic"
 """Whose time is 1."""

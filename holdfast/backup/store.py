@@ -7,8 +7,9 @@ Safe to run twice, at once, or late:
     4. the packs are written to an index file, then the result is created if absent, then checkpoints are dropped.
 A crash between any two steps leaves durable packs and a checkpoint that names them, or orphan packs that nobody needs.
 
-The event loop belongs to heartbeats and cancellation. Small files are read, and everything is computed, in one thread;
-large files are read ahead in another by aiofiles; finished packs are stored by the packer's thread.
+The event loop belongs to heartbeats and cancellation. Small files are read, and everything is computed, in one thread,
+which another one helps with the chunks of large files while a core is idle; large files are read ahead in a third by
+aiofiles; finished packs are stored by the packer's threads.
 """
 
 import asyncio
@@ -130,6 +131,7 @@ class ShardAttempt:
         self._claims = None if claims is None else claims.of_shard(held.repository.id, key.run_id, shard)
         self._metadata = MetadataReader(with_atime=spec.with_atime)
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="shard")
+        self._helper = ThreadPoolExecutor(1, thread_name_prefix="help")
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="read")
 
     async def run(self, on_read: Callable[[], None] | None) -> ShardResult:
@@ -148,7 +150,9 @@ class ShardAttempt:
             ):
                 # What was promised to an earlier attempt may be what was not kept: later ones rely on nobody.
                 claims = self._claims if self._checkpoints.is_first_attempt else None
-                sink = BlobSink(self._held.index, packer, Chunker(repository.chunker_seed), claims)
+                sink = BlobSink(
+                    self._held.index, packer, Chunker(repository.chunker_seed), self._helper, claims
+                )
                 state = ShardState(packer, self._checkpoints, checkpoint, sink.borrowed)
                 sink.knows({blob.id for pack in state.pending for blob in pack.blobs})
                 try:
@@ -161,6 +165,7 @@ class ShardAttempt:
                 return await self._compute(self._finish, state, packer)
         finally:
             self._executor.shutdown(wait=False)
+            self._helper.shutdown(wait=False)
             self._reader.shutdown(wait=False)
 
     async def _read(self, state: ShardState, sink: BlobSink, directories: SourceDirectories) -> None:

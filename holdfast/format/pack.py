@@ -7,7 +7,7 @@ empty, stays raw. Source: restic, doc/design.rst, "Pack Format"; internal/reposi
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 import zstandard
 from typing_extensions import Buffer
@@ -21,8 +21,9 @@ from holdfast.format.pack_header import encode_header, encode_length, header_siz
 from holdfast.ids import BlobId, PackId, sha256
 
 __all__ = [
+    "BlobCompressor",
     "BlobDecoder",
-    "BlobEncoder",
+    "Compressed",
     "Compression",
     "FinishedPack",
     "PackBuffer",
@@ -56,35 +57,39 @@ class Compression(StrEnum):
     MAX = "max"
 
 
-class BlobEncoder:
-    """Compresses and seals blobs. One thread at a time; compressor and cipher are kept.
+class Compressed(NamedTuple):
+    """A blob as it will be sealed: `data`, which expands to `plain_bytes`, or is as it was where that is 0."""
+
+    data: Plaintext
+    plain_bytes: int
+
+
+class BlobCompressor:
+    """Compresses blobs of one type. One thread at a time; what zstd needs is kept.
 
     After a large blob that did not shrink, samples of the next one are compressed first, and all of it only if one of
     them shrinks. What no sample shows is missed in seven large blobs in a row at most: docs/adr/0028-samples-first.md.
     """
 
-    def __init__(self, key: MasterKey, compression: Compression, version: int) -> None:
-        self._sealer = Sealer(key)
+    def __init__(self, blob_type: BlobType, compression: Compression, version: int) -> None:
         level = _MAX_LEVEL if compression is Compression.MAX else _AUTO_LEVEL
         self._compressor = zstandard.ZstdCompressor(level=level)
         self._in_vain = 0
-        has_compression = version >= _VERSION_WITH_COMPRESSION
-        self._compresses = {
-            BlobType.TREE: has_compression,
-            BlobType.DATA: has_compression and compression is not Compression.OFF,
-        }
+        self._compresses = version >= _VERSION_WITH_COMPRESSION and (
+            blob_type is BlobType.TREE or compression is not Compression.OFF
+        )
 
-    def prepare(self, blob_type: BlobType, plaintext: Plaintext) -> tuple[Plaintext, int]:
-        """What will be sealed, and the plain length where that is compressed (else 0)."""
+    def compress(self, plaintext: Plaintext) -> Compressed:
+        """A blob, or its own bytes where it does not shrink."""
         size = len(plaintext)
         is_sampled = size in _SAMPLED_BYTES
-        if size and self._compresses[blob_type] and not (is_sampled and self._is_hopeless(plaintext)):
+        if size and self._compresses and not (is_sampled and self._is_hopeless(plaintext)):
             compressed = self._compressor.compress(plaintext)
             if len(compressed) < size:
                 self._in_vain = 0
-                return compressed, size
+                return Compressed(compressed, size)
         self._in_vain += is_sampled
-        return plaintext, 0
+        return Compressed(plaintext, 0)
 
     def _is_hopeless(self, plaintext: Plaintext) -> bool:
         """Whether a large blob comes after one that did not shrink, and none of its samples does either."""
@@ -93,10 +98,6 @@ class BlobEncoder:
         last = len(plaintext) - _SAMPLE_BYTES
         samples = (plaintext[at : at + _SAMPLE_BYTES] for at in range(0, last, last // _SAMPLES))
         return all(len(self._compressor.compress(sample)) >= _SAMPLE_BYTES for sample in samples)
-
-    def seal_into(self, data: Plaintext, out: memoryview) -> int:
-        """See `Sealer.seal_into`."""
-        return self._sealer.seal_into(data, out)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,14 +128,14 @@ class PackBuffer:
         """Blobs so far."""
         return len(self._blobs)
 
-    def add(self, encoder: BlobEncoder, blob_id: BlobId, plaintext: Plaintext) -> None:
-        """Compress, seal and append one blob."""
-        data, plain_bytes = encoder.prepare(self._type, plaintext)
+    def add(self, sealer: Sealer, blob_id: BlobId, blob: Compressed) -> None:
+        """Seal and append one blob."""
+        data, plain_bytes = blob
         used = self._used
         end = used + len(data) + OVERHEAD_BYTES
         if end > len(self._view):
             self._grow(end)
-        length = encoder.seal_into(data, self._view[used:end])
+        length = sealer.seal_into(data, self._view[used:end])
         self._blobs.append(
             BlobEntry(
                 id=blob_id, type=self._type, offset=used, length=length, uncompressed_length=plain_bytes

@@ -22,8 +22,9 @@ import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final, Self
 
+from holdfast.crypto.sealing import Sealer
 from holdfast.format.index import BlobType, IndexPack
-from holdfast.format.pack import BlobEncoder, Compression, PackBuffer, Plaintext
+from holdfast.format.pack import BlobCompressor, Compressed, Compression, PackBuffer, Plaintext
 from holdfast.ids import BlobId
 from holdfast.repository.layout import pack_name
 from holdfast.repository.repository import Repository
@@ -51,7 +52,9 @@ class Packer:
         """buffers: how many packs there are at a time, being filled or stored; more than are filled."""
         self._repository = repository
         self._type = blob_type
-        self._encoder = BlobEncoder(repository.key, compression, repository.version)
+        self._compression = compression
+        self._compressor = self.compressor()
+        self._sealer = Sealer(repository.key)
         self._pack_size_bytes = pack_size_bytes
         self._free: queue.SimpleQueue[PackBuffer] = queue.SimpleQueue()
         self._to_make = buffers
@@ -78,8 +81,16 @@ class Packer:
         """The number that the next blob gets; one past the last."""
         return self._next
 
+    def compressor(self) -> BlobCompressor:
+        """One more, for a thread that helps the one which adds."""
+        return BlobCompressor(self._type, self._compression, self._repository.version)
+
     def add(self, blob_id: BlobId, plaintext: Plaintext) -> None:
-        """Put one blob into an open pack; stores packs as they fill.
+        """Compress one blob and put it into an open pack. Raises what `add_compressed` does."""
+        self.add_compressed(blob_id, self._compressor.compress(plaintext))
+
+    def add_compressed(self, blob_id: BlobId, blob: Compressed) -> None:
+        """Put one blob that a `compressor` was at into an open pack; stores packs as they fill.
 
         Raises:
             StorageUnavailableError, StorageFullError, StorageDeniedError: an earlier pack could not be stored.
@@ -90,7 +101,7 @@ class Packer:
         pack = self._open[slot]
         if pack is None:
             pack = self._open[slot] = _OpenPack(self._free_buffer(), self._next)
-        pack.buffer.add(self._encoder, blob_id, plaintext)
+        pack.buffer.add(self._sealer, blob_id, blob)
         self._next += 1
         if pack.buffer.size_bytes >= self._pack_size_bytes:
             self._send(slot)

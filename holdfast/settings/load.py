@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from holdfast.cores import usable_cores
 from holdfast.errors import SettingsError
 from holdfast.settings import logbook, profiles, values
 from holdfast.settings.document import (
@@ -30,7 +31,6 @@ from holdfast.settings.model import (
     Settings,
     TlsSettings,
     WorkerSettings,
-    usable_cores,
 )
 from holdfast.settings.paths import PathRules
 from holdfast.settings.schedules import top_schedules

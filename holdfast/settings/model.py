@@ -1,11 +1,11 @@
 """The settings as values: parsed, checked and complete, with every default filled in and every path absolute."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeVar
 
+from holdfast.cores import usable_cores
 from holdfast.errors import SettingsError, UsageError
 from holdfast.format.pack import Compression
 from holdfast.settings.drills import DrillProfile
@@ -125,11 +125,6 @@ class ServerSettings:
     api_key_file: Path | None = None
     encryption: PasswordSource | None = None
     ui_url: str | None = None
-
-
-def usable_cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
