@@ -182,15 +182,15 @@ class _Merge:
     def run(self, reader: PlanReader) -> None:
         for record in reader.merged():
             match record:
+                case ReadOutcome():
+                    self._read(record)
+                case Keep():
+                    self._keep(record.node)
                 case Enter():
                     self._merger.enter(record.node)
                     self.found.directories += 1
                 case Leave():
                     self._merger.leave()
-                case Keep():
-                    self._keep(record.node)
-                case ReadOutcome():
-                    self._read(record)
                 case Unreadable():
                     self.found.errors += 1
                 case _:

@@ -23,7 +23,7 @@ from holdfast.repository.workspace import Workspace
 _RECORDS: Final = msgspec.msgpack.Decoder(list[PlanRecord])
 
 
-class ReadOutcome(msgspec.Struct, frozen=True):
+class ReadOutcome(msgspec.Struct, frozen=True, gc=False):
     """A planned file with what its shards made of it. shards: the number of the shard of each segment."""
 
     plan: Read
@@ -76,7 +76,7 @@ class PlanReader:
         """
         outcomes = self._outcomes()
         for record in self.records():
-            if isinstance(record, Read):
+            if type(record) is Read:
                 if record.segments == 1:
                     shard, outcome = next(outcomes)
                     yield ReadOutcome(record, (outcome,), (shard,))

@@ -4,8 +4,10 @@ Names are bytes. Bytes that are not UTF-8 become `\xNN`; what Go does not consid
 else stands for itself. Source: restic, internal/restic/node.go (`MarshalJSON`), and the Go library's strconv.
 """
 
+import operator
 import re
 import unicodedata
+from collections.abc import Sequence
 from typing import Final
 
 _SIMPLE: Final = re.compile(rb"[ !#-\[\]-~]*")
@@ -61,11 +63,12 @@ def unquote_name(text: str) -> bytes:
     return b"".join(out)
 
 
-def is_before(one: str, other: str) -> bool:
-    """Whether the bytes of one name come before those of the other, given as the texts that stand for them."""
-    if "\\" in one or "\\" in other:
-        return unquote_name(one) < unquote_name(other)
-    return one < other  # UTF-8 sorts as its code points do
+def ascend(names: Sequence[str]) -> bool:
+    """Whether the bytes of each name come before those of the next, given as the texts that stand for them."""
+    if "\\" in "".join(names):
+        raw = [unquote_name(name) for name in names]
+        return all(map(operator.lt, raw, raw[1:]))
+    return all(map(operator.lt, names, names[1:]))  # UTF-8 sorts as its code points do
 
 
 def _quote(character: str) -> str:

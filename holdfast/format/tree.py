@@ -13,7 +13,7 @@ import msgspec
 
 from holdfast.errors import CorruptFileError
 from holdfast.format.modes import DIRECTORY
-from holdfast.format.names import is_before
+from holdfast.format.names import ascend
 from holdfast.format.node import ExtendedAttribute, Node
 from holdfast.ids import are_hex_ids
 
@@ -30,13 +30,14 @@ __all__ = [
 
 _HEAD: Final = b'{"nodes":['
 _TAIL: Final = b"]}\n"
+_GO_ESCAPES_ASCII: Final = ((b"<", rb"\u003c"), (b">", rb"\u003e"), (b"&", rb"\u0026"))
 _GO_ESCAPES: Final = (
-    (b"<", rb"\u003c"),
-    (b">", rb"\u003e"),
-    (b"&", rb"\u0026"),
+    *_GO_ESCAPES_ASCII,
     ("\u2028".encode(), rb"\u2028"),
     ("\u2029".encode(), rb"\u2029"),
 )
+_NODES_AT_ONCE: Final = 256
+"""What one call encodes: of a directory with a million files, no more nodes are at hand."""
 _NUMBER_BITS: Final = 64
 _OWNER_BITS: Final = 32
 _FORBIDDEN: Final = frozenset(("", ".", ".."))
@@ -55,11 +56,7 @@ _TREE_DECODER: Final = msgspec.json.Decoder(_Tree)
 
 def encode_node(node: Node) -> bytes:
     """The JSON of one node as it stands in a tree."""
-    encoded = _ENCODER.encode(node)
-    for plain, escaped in _GO_ESCAPES:
-        if plain in encoded:
-            encoded = encoded.replace(plain, escaped)
-    return encoded
+    return _escaped(_ENCODER.encode(node))
 
 
 def decode_node(data: bytes) -> Node:
@@ -89,31 +86,44 @@ def encode_tree(nodes: Iterable[Node]) -> bytes:
 
 
 class TreeWriter:
-    """Writes a tree node by node; holds its encoded bytes only."""
+    """Writes a tree node by node; holds its encoded bytes, and the nodes that are encoded next, all at once."""
 
     def __init__(self) -> None:
-        self._nodes: list[bytes] = []
+        self._encoded: list[bytes] = []
+        self._nodes: list[Node] = []
         self._last = ""
 
     def add(self, node: Node) -> None:
-        """Append a node.
-
-        Raises:
-            ValueError: its name does not come after the one before.
-        """
-        name = node.quoted_name
-        if not is_before(self._last, name):
-            raise ValueError(f"tree entries out of order: {self._last!r} before {name!r}")
-        self._last = name
-        self._nodes.append(_ENCODER.encode(node))
+        """Append a node. Raises as `finish`."""
+        self._nodes.append(node)
+        if len(self._nodes) == _NODES_AT_ONCE:
+            self._encode()
 
     def finish(self) -> bytes:
-        """The bytes of the tree."""
-        encoded = _HEAD + b",".join(self._nodes) + _TAIL
-        for plain, escaped in _GO_ESCAPES:
-            if plain in encoded:
-                encoded = encoded.replace(plain, escaped)
-        return encoded
+        """The bytes of the tree.
+
+        Raises:
+            ValueError: a name does not come after the one before.
+        """
+        if self._nodes:
+            self._encode()
+        return _escaped(_HEAD + b",".join(self._encoded) + _TAIL)
+
+    def _encode(self) -> None:
+        names = [self._last, *[node.quoted_name for node in self._nodes]]
+        if not ascend(names):
+            raise ValueError("tree entries out of order, or two of one name")
+        self._last = names[-1]
+        self._encoded.append(_ENCODER.encode(self._nodes)[1:-1])
+        self._nodes.clear()
+
+
+def _escaped(encoded: bytes) -> bytes:
+    """With Go's escapes."""
+    for plain, escaped in _GO_ESCAPES_ASCII if encoded.isascii() else _GO_ESCAPES:
+        if plain in encoded:
+            encoded = encoded.replace(plain, escaped)
+    return encoded
 
 
 def decode_tree(data: bytes) -> list[Node]:

@@ -8,8 +8,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from holdfast.errors import CorruptFileError
-from holdfast.format.names import is_before, quote_name, unquote_name
-from holdfast.format.tree import Node, decode_tree, encode_tree, names_of
+from holdfast.format.names import ascend, quote_name, unquote_name
+from holdfast.format.tree import Node, decode_tree, encode_node, encode_tree, names_of
 
 GO_SPELLINGS = [
     (b"plain", "plain"),
@@ -60,7 +60,7 @@ NAMES = st.one_of(
 @given(NAMES, NAMES)
 @example("\uffff".encode(), "\U0001f600".encode())
 def test_texts_are_in_the_order_of_their_names(one: bytes, other: bytes) -> None:
-    assert is_before(quote_name(one), quote_name(other)) == (one < other)
+    assert ascend([quote_name(one), quote_name(other)]) == (one < other)
 
 
 @given(st.sets(NAMES, max_size=6))
@@ -71,6 +71,15 @@ def test_a_tree_has_its_names_in_order_and_comes_back(names: set[bytes]) -> None
         disordered = encode_tree(nodes).replace(b"[{", b"[" + encode_tree(nodes[-1:])[10:-3] + b",{", 1)
         with pytest.raises(CorruptFileError, match="out of order or twice"):
             decode_tree(disordered)
+
+
+@pytest.mark.parametrize("place", [0, 254, 255, 256, 598])
+def test_a_tree_of_many_nodes_is_encoded_whole_and_refused_out_of_order(place: int) -> None:
+    nodes = [_node(b"%03d <\\>" % number if number % 2 else b"%03d &" % number) for number in range(600)]
+    assert encode_tree(nodes) == b'{"nodes":[' + b",".join(map(encode_node, nodes)) + b"]}\n"
+    nodes[place] = nodes[place + 1]
+    with pytest.raises(ValueError, match="out of order"):
+        encode_tree(nodes)
 
 
 def _node(name: bytes) -> Node:
