@@ -64,17 +64,17 @@ class EngineCall:
             raise
 
     async def beat(self) -> None:
-        """Heartbeat until cancelled."""
+        """Heartbeat until cancelled. What ends before the first one is due costs the server none."""
         timeout = activity.info().heartbeat_timeout
         pause_s = _MAX_PAUSE_S
         if timeout is not None:
             pause_s = min(pause_s, timeout.total_seconds() / _BEATS_PER_TIMEOUT)
         while True:
+            await asyncio.sleep(pause_s)
             if self._details is None:
                 activity.heartbeat()
             else:
                 activity.heartbeat(self._details)
-            await asyncio.sleep(pause_s)
 
 
 @asynccontextmanager

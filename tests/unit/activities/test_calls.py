@@ -59,6 +59,21 @@ async def test_heartbeats_go_on_while_a_thread_is_busy(
     assert beats[-1] == (ShardHeartbeat(shard=3, bytes_done=9),)
 
 
+async def test_what_ends_at_once_sends_no_heartbeat(
+    environment: ActivityEnvironment, executor: ThreadPoolExecutor
+) -> None:
+    environment.info = replace(environment.info, heartbeat_timeout=timedelta(seconds=60))
+    beats: list[object] = []
+    environment.on_heartbeat = lambda *details: beats.append(details)
+
+    async def body() -> str:
+        async with engine_call(executor) as call:
+            return await call.in_thread(lambda: "done")
+
+    assert await environment.run(body) == "done"
+    assert beats == []
+
+
 async def test_cancellation_ends_the_thread_first(
     environment: ActivityEnvironment, executor: ThreadPoolExecutor
 ) -> None:
