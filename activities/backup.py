@@ -40,7 +40,9 @@ from holdfast.backup.store import store_shard
 from holdfast.backup.written import written_packs
 from holdfast.ids import PackId, SnapshotId, from_hex
 from holdfast.journal.records import FileRecord
+from holdfast.repository.session import RepositorySession
 from holdfast.repository.snapshots import find_snapshot
+from holdfast.source.spec import SourceSpec
 from holdfast.verify.report import Level
 from holdfast.verify.snapshot import verify_snapshot
 
@@ -76,8 +78,7 @@ class BackupActivities:
     async def store(self, message: StoreInput) -> ShardStored:
         """Store one shard."""
         async with engine_call(self._executor) as call:
-            session = await call.in_thread(lambda: self._services.session(message.run.repository))
-            spec = await call.in_thread(lambda: self._services.source(message.run.source).spec)
+            session, spec = await call.in_thread(lambda: self._resolved(message.run))
 
             def report(files: int, read_bytes: int) -> None:
                 call.report(ShardHeartbeat(shard=message.shard, files_done=files, bytes_done=read_bytes))
@@ -204,6 +205,9 @@ class BackupActivities:
         # A run that ended early may have ended before its list was whole.
         elif not listed or message.status in (RunStatus.FAILED, RunStatus.CANCELLED):
             self._write_files(ListInput(run=message.run, pages=message.pages, shards=message.shards), call)
+
+    def _resolved(self, run: RunRef) -> tuple[RepositorySession, SourceSpec]:
+        return self._services.session(run.repository), self._services.source(run.source).spec
 
     def _written(self, message: VerifyInput) -> Collection[PackId]:
         if message.level is not VerifyLevel.WRITTEN or not message.pages:

@@ -84,18 +84,18 @@ async def store_shard(
         FencedError: a newer attempt has taken over.
         StorageUnavailableError, StorageFullError, StorageDeniedError, LockLostError: from the repository.
     """
-    workspace = session.workspace(key.run_id)
-    standing = await asyncio.to_thread(load, workspace, key.shard(shard, "result"), ShardResult)
-    if standing is not None:
-        return standing
-    plan = await asyncio.to_thread(_load_plan, workspace, key, shard)
+    planned = await asyncio.to_thread(_result_or_plan, session.workspace(key.run_id), key, shard)
+    if isinstance(planned, ShardResult):
+        return planned
     async with session.holding() as held:
-        await asyncio.to_thread(held.refresh)
-        attempt = ShardAttempt(held, key, spec, shard, plan, on_progress, pace, claims)
+        attempt = ShardAttempt(held, key, spec, shard, planned, on_progress, pace, claims)
         return await attempt.run(on_read)
 
 
-def _load_plan(workspace: Workspace, key: RunKey, shard: int) -> ShardPlan:
+def _result_or_plan(workspace: Workspace, key: RunKey, shard: int) -> ShardResult | ShardPlan:
+    standing = load(workspace, key.shard(shard, "result"), ShardResult)
+    if standing is not None:
+        return standing
     origin = load(workspace, key.shard(shard, "origin"), ShardOrigin)
     plan = None
     if origin is not None:
@@ -198,12 +198,9 @@ class ShardAttempt:
                 size = sum(file.size for file in batch)
                 await self._announcer.announce(state.position + size)
                 await self._hold_back(size)
-                read_whole = await self._compute(self._read_batch, small, state, directories, batch)
-                if not read_whole:
-                    await large.read(files[len(state.outcomes)], self._progressed(state))
-            else:
-                await large.read(files[done], self._progressed(state))
-            await self._compute(state.checkpoint_if_due)
+            if not batch or not await self._compute(self._read_batch, small, state, directories, batch):
+                await large.read(files[len(state.outcomes)], self._progressed(state))
+                await self._compute(state.checkpoint_if_due)
             self._progressed(state)()
         small.release()
         stream.release()
@@ -237,6 +234,7 @@ class ShardAttempt:
                 whole = False
                 break
         state.end_files(outcomes, small.take_bytes_read())
+        state.checkpoint_if_due()
         return whole
 
     def _progressed(self, state: ShardState) -> Callable[[], None]:

@@ -83,6 +83,20 @@ def test_a_process_reads_each_index_file_once(tmp_path: Path) -> None:
     assert {name for name in read if name.startswith("index/")} == index_files  # its own it knows
 
 
+def test_a_shard_lists_the_index_files_once(tmp_path: Path) -> None:
+    source = _planted(tmp_path, FEW)
+    with new_session(tmp_path / "repository"):
+        pass
+    with _counted_session(tmp_path / "repository") as (session, storage):
+        run = EngineRun.of(session, source)
+        run.open()
+        run.select()
+        with session.hold():
+            before = storage.calls["list", "index"]
+            run.store(0)
+            assert storage.calls["list", "index"] == before + 1
+
+
 def test_activities_do_not_grow_with_the_files(tmp_path: Path) -> None:
     with running_server() as address:
         few, many = (_activities(tmp_path / str(files), address, files) for files in (FEW, MANY))
