@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from holdfast.errors import HoldfastError, ServerUnavailableError
-from holdfast.settings.model import Settings
+from holdfast.settings.model import Settings, usable_cores
 from starter.children import Child
 from starter.ownership import Claim, ServerNote, claim_server, read_server_note, write_server_note
 from starter.processes import Backoff, child_environment, ending, kill_child, open_log, spawn_tethered
@@ -201,11 +201,9 @@ class EmbeddedServer:
             )
 
     def _environment(self) -> dict[str, str]:
-        environment = child_environment(self._environ)
-        if self._for_one:
-            # One run asks for little at a time, and threads that look for work take a tenth of a second from it.
-            environment["GOMAXPROCS"] = "1"
-        return environment
+        # A run asks for little at a time, and threads of the server that look for work take time from its workers.
+        cores = 1 if self._for_one else max(1, usable_cores() // 2)
+        return {**child_environment(self._environ), "GOMAXPROCS": str(cores)}
 
     def _release(self) -> None:
         if self._claim is not None:

@@ -11,6 +11,7 @@ import pytest
 from temporalio.client import Client
 
 from holdfast.errors import PasswordMissingError, ServerUnavailableError
+from holdfast.settings.model import usable_cores
 from starter.ownership import read_server_note, running_services
 from starter.service import Need, Service, base_queue, open_service
 from starter.temporal_server import temporal_binary
@@ -120,7 +121,8 @@ async def test_commands_use_the_service_that_is_up(home: Home) -> None:
     with home.up() as service:
         assert [note.pid for note in running_services(home.settings.state_dir)] == [service.pid]
         (server,) = children(service.pid)["server"]
-        assert "GOMAXPROCS" not in server.environ(), "many runs at once ask for more than one thread"
+        half = str(max(1, usable_cores() // 2))
+        assert server.environ()["GOMAXPROCS"] == half, "many runs at once ask for more than one thread"
         need = Need(queue=base_queue(home.settings, "main"))
         async with open_service(home.settings, need, home.environ) as used:
             assert not used.owned
