@@ -15,7 +15,8 @@ import msgspec
 from holdfast.backup.documents import Extent, FileToRead, ShardPlan
 
 SEGMENT_BYTES: Final = 512 * 1024 * 1024
-MIN_SHARD_BYTES: Final = 32 * 1024 * 1024
+MIN_SHARD_BYTES: Final = 64 * 1024 * 1024
+"""Some 20 to 30 ms of processor time go into a shard, whatever is in it: an activity, documents, an index file."""
 MAX_SHARD_BYTES: Final = 1024 * 1024 * 1024
 MAX_SHARD_FILES: Final = 4_096
 """A worker has some 2 KiB for each at hand, twice while one shard ends beside the next one's beginning."""
