@@ -21,8 +21,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from holdfast.cores import usable_cores
 from holdfast.errors import HoldfastError, ServerUnavailableError
-from holdfast.settings.model import Settings, usable_cores
+from holdfast.settings.model import Settings
 from starter.children import Child
 from starter.ownership import Claim, ServerNote, claim_server, read_server_note, write_server_note
 from starter.processes import Backoff, child_environment, ending, kill_child, open_log, spawn_tethered

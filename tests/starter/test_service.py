@@ -10,8 +10,8 @@ import psutil
 import pytest
 from temporalio.client import Client
 
+from holdfast.cores import usable_cores
 from holdfast.errors import PasswordMissingError, ServerUnavailableError
-from holdfast.settings.model import usable_cores
 from starter.ownership import read_server_note, running_services
 from starter.service import Need, Service, base_queue, open_service
 from starter.temporal_server import temporal_binary
