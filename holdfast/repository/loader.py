@@ -22,6 +22,10 @@ from holdfast.storage.contract import ReadsRangeInto
 MAX_RANGE_BYTES: Final = 8 * 1024 * 1024
 _MAX_GAP_BYTES: Final = 128 * 1024
 """Reading over so much that nobody wants costs less than one more request."""
+_BLOCK_BYTES: Final = 256 * 1024
+_KEPT_BLOCKS: Final = 8
+"""Packs of trees are read in such blocks: who walks a snapshot wants the trees of neighbouring directories, which a
+backup has stored side by side."""
 _CACHED_NODES: Final = 60_000
 _CACHED_TREE_NODES: Final = 20_000
 """A tree larger than that is not worth pushing hundreds of others out of the cache."""
@@ -44,6 +48,7 @@ class BlobLoader:
         self._repository = repository
         self._index = index
         self._trees = _TreeCache()
+        self._blocks = _PackBlocks(repository, index)
 
     def load(self, blob: BlobId, blob_type: BlobType) -> bytes:
         """One blob.
@@ -66,13 +71,21 @@ class BlobLoader:
         """
         nodes = self._trees.get(tree)
         if nodes is None:
-            data = self.load(tree, BlobType.TREE)
+            data = self._load_by_block(tree)
             try:
                 nodes = decode_tree(data)
             except CorruptFileError as error:
                 raise CorruptFileError(f"tree {short(tree)}: {error.message}", hint=error.hint) from error
             self._trees.put(tree, nodes)
         return nodes
+
+    def _load_by_block(self, tree: BlobId) -> bytes:
+        """A tree out of its pack's block. Where a pack is damaged or cut off, only its own bytes tell about it."""
+        location = self._location(tree, BlobType.TREE)
+        try:
+            return self._open(location.pack, location.entry, self._blocks.read(location))
+        except CorruptFileError:
+            return self.load(tree, BlobType.TREE)
 
     def known_trees(self) -> list[tuple[BlobId, list[Node]]]:
         """The trees that are in the cache, those used last at the end."""
@@ -151,6 +164,47 @@ class BlobLoader:
             return self._repository.decoder().decode(sealed, entry)
         except CorruptFileError as error:
             raise _damaged(f"blob {short(entry.id)} in {pack_name(pack)}", error) from error
+
+
+class _PackBlocks:
+    """The blocks of packs that were read last. Thread-safe; nothing is held while reading."""
+
+    def __init__(self, repository: Repository, index: IndexMap) -> None:
+        self._repository = repository
+        self._index = index
+        self._blocks: OrderedDict[tuple[PackId, int], bytes] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def read(self, location: BlobLocation) -> bytes:
+        """The sealed bytes of a blob; those that reach from one block into the next are read by themselves.
+
+        Raises:
+            StoredFileMissingError: the pack is gone.
+            CorruptFileError: the pack, which is read to the end of the block, is shorter than the index says.
+        """
+        entry = location.entry
+        start = entry.offset % _BLOCK_BYTES
+        first, end = entry.offset - start, start + entry.length
+        info = self._index.pack(location.pack)
+        length = 0 if info is None else min(_BLOCK_BYTES, info.size_bytes - first)
+        if end > length:
+            name = pack_name(location.pack)
+            return self._repository.storage.get_range(name, entry.offset, entry.length)
+        return self._block(location.pack, first, length)[start:end]
+
+    def _block(self, pack: PackId, first: int, length: int) -> bytes:
+        key = (pack, first)
+        with self._lock:
+            block = self._blocks.get(key)
+            if block is not None:
+                self._blocks.move_to_end(key)
+                return block
+        block = self._repository.storage.get_range(pack_name(pack), first, length)
+        with self._lock:
+            self._blocks[key] = block
+            if len(self._blocks) > _KEPT_BLOCKS:
+                self._blocks.popitem(last=False)
+        return block
 
 
 class _TreeCache:

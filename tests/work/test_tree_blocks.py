@@ -1,0 +1,81 @@
+"""Trees are read in blocks of their packs: neighbours cost one read, and a damaged pack costs only its own trees."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from holdfast.errors import CorruptFileError
+from holdfast.format.index import BlobType
+from holdfast.ids import BlobId, from_hex
+from holdfast.repository.layout import pack_name
+from holdfast.repository.loader import BlobLoader
+from holdfast.repository.repository import Repository
+from holdfast.repository.session import HeldRepository, RepositorySession
+from holdfast.repository.snapshots import list_snapshots
+from tests.support.counting import CountingStorage
+from tests.support.engine import PASSWORD, EngineRun, new_session
+
+_DIRECTORIES = 200
+
+
+def test_neighbours_are_read_at_once(tmp_path: Path) -> None:
+    with _stored(tmp_path) as (held, storage, root):
+        storage.calls.clear()
+        assert _walk(held.loader, root) > _DIRECTORIES
+        assert storage.calls["get", "data"] <= 2
+
+
+def test_a_pack_that_is_cut_off_costs_only_what_it_lacks(tmp_path: Path) -> None:
+    with _stored(tmp_path) as (held, _, root):
+        last = held.index.lookup(root, BlobType.TREE)
+        assert last is not None
+        pack = tmp_path / "repository" / pack_name(last.pack)
+        pack.chmod(0o600)
+        with pack.open("r+b") as file:
+            file.truncate(last.entry.offset + last.entry.length)  # its header is gone, its blobs are whole
+        assert _walk(held.loader, root) > _DIRECTORIES
+
+
+def test_a_damaged_tree_is_told_and_its_neighbours_are_read(tmp_path: Path) -> None:
+    with _stored(tmp_path) as (held, _, root):
+        inner = next(node.subtree_id for node in held.loader.load_tree(root) if node.subtree_id is not None)
+        location = held.index.lookup(inner, BlobType.TREE)
+        assert location is not None
+        pack = tmp_path / "repository" / pack_name(location.pack)
+        whole = pack.read_bytes()
+        pack.chmod(0o600)
+        at = location.entry.offset + location.entry.length // 2
+        pack.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        loader = BlobLoader(held.repository, held.index)
+        assert loader.load_tree(root)
+        with pytest.raises(CorruptFileError, match=pack_name(location.pack)):
+            loader.load_tree(inner)
+        pack.write_bytes(whole)
+        assert loader.load_tree(inner), "what was damaged may have been mended since its block was read"
+
+
+def _walk(loader: BlobLoader, tree: BlobId) -> int:
+    """How many trees there are at and below a tree, each of which is read."""
+    subtrees = [node.subtree_id for node in loader.load_tree(tree)]
+    return 1 + sum(_walk(loader, subtree) for subtree in subtrees if subtree is not None)
+
+
+@contextmanager
+def _stored(folder: Path) -> Iterator[tuple[HeldRepository, CountingStorage, BlobId]]:
+    """A repository opened anew, in which a tree of many small directories is stored; its root."""
+    source, path = folder / "source", folder / "repository"
+    for number in range(_DIRECTORIES):
+        (source / f"{number:04d}").mkdir(parents=True)
+        (source / f"{number:04d}" / f"file-{number}").write_bytes(b"%d" % number)
+    with new_session(path) as session:
+        EngineRun.of(session, source).run()
+    storage = CountingStorage(path)
+    session = RepositorySession(Repository.open(storage, PASSWORD))
+    try:
+        (stored,) = list_snapshots(session.repository)
+        with session.hold() as held:
+            yield held, storage, BlobId(from_hex(stored.snapshot.tree))
+    finally:
+        session.close()
