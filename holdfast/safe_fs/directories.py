@@ -113,6 +113,13 @@ class Directories:
         Raises:
             NotADirectoryError, UnsafePathError: as in `open`.
         """
+        known = self._last if path == self._last_path else self._recall(path)
+        if known is not None:
+            return self._usable(known)
+        parent, name = split(path)
+        start = self._recall(parent)
+        if start is not None:
+            return self._make_child(start, name, path, replaceable)
         try:
             return self._usable(self.open(path))
         except FileNotFoundError:
@@ -120,10 +127,6 @@ class Directories:
         except (NotADirectoryError, UnsafePathError):
             if replaceable is _NOWHERE:
                 raise
-        parent, name = split(path)
-        start = self._recall(parent)
-        if start is not None:
-            return self._make_child(start, name, path, replaceable)
         position = 0
         current = self._root
         while position <= len(path):
