@@ -34,7 +34,7 @@ from holdfast.restore.selection import Selection
 from holdfast.restore.target import open_target
 from holdfast.restore.walk import SnapshotWalk
 
-FIRST_PAGE_ENTRIES: Final = 10_000
+FIRST_PAGE_ENTRIES: Final = 3_000
 PAGE_ENTRIES: Final = 20_000
 MAX_PAGE_S: Final = 20.0
 _PROGRESS_ENTRIES: Final = 512
