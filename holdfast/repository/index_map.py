@@ -47,6 +47,7 @@ from holdfast.repository.index_log import (
 _BELIEVED, _DAMAGED = 1, 2
 """What a map thinks of a pack of a log; 0: nothing."""
 _ROW_BYTES: Final = 4 * ROW_WORDS
+_ALL_KINDS: Final = tuple(BlobType)
 _WASTE_ROWS: Final = 1 << 16
 """So many rows of no use are none worth loading everything anew."""
 
@@ -122,18 +123,26 @@ class IndexMap:
             if found is None:
                 return None
             packs.add(found.pack)
-            size += found.number(PLAIN_LENGTH) or found.number(LENGTH) - OVERHEAD_BYTES
+            size += found.plaintext_bytes
         return size
 
     def lookup(self, blob: BlobId, blob_type: BlobType | None = None) -> BlobLocation | None:
         """Where a blob lies; without a type, data before trees."""
-        kinds = tuple(BlobType) if blob_type is None else (blob_type,)
+        kinds = _ALL_KINDS if blob_type is None else (blob_type,)
         for kind in kinds:
             found = self._find(blob, kind)
             if found is not None:
                 return found.location(blob, kind)
         damaged = (self._damaged.get((blob, kind)) for kind in kinds)
         return next((location for location in damaged if location is not None), None)
+
+    def data_bytes(self, blob: BlobId) -> int | None:
+        """How long a data blob is; None where `lookup` finds none."""
+        found = self._find(blob, BlobType.DATA)
+        if found is not None:
+            return found.plaintext_bytes
+        location = self._damaged.get((blob, BlobType.DATA))
+        return None if location is None else location.entry.plaintext_bytes
 
     def describes(self, pack: PackId, entry: BlobEntry) -> bool:
         """Whether the index has a blob of a pack where the pack itself says it lies (or has it from another pack)."""
@@ -257,14 +266,21 @@ class _Found:
         """One of its numbers."""
         return self._words[self._at + word]
 
+    @property
+    def plaintext_bytes(self) -> int:
+        """The length of the blob itself."""
+        words, at = self._words, self._at
+        return words[at + PLAIN_LENGTH] or words[at + LENGTH] - OVERHEAD_BYTES
+
     def location(self, blob: BlobId, kind: BlobType) -> BlobLocation:
         """Where the blob lies."""
+        words, at = self._words, self._at
         entry = BlobEntry(
             id=blob,
             type=kind,
-            offset=self.number(OFFSET),
-            length=self.number(LENGTH),
-            uncompressed_length=self.number(PLAIN_LENGTH),
+            offset=words[at + OFFSET],
+            length=words[at + LENGTH],
+            uncompressed_length=words[at + PLAIN_LENGTH],
         )
         return BlobLocation(self.pack, entry)
 

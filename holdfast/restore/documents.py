@@ -170,7 +170,7 @@ class PlanPart(msgspec.Struct, frozen=True, kw_only=True):
     records: tuple[PlanRecord, ...]
 
 
-class FilePlan(msgspec.Struct, frozen=True, array_like=True):
+class FilePlan(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One file, or one segment of a large file.
 
     node: without content. content: the ids, 32 bytes each, of what begins at byte `start`. size: of the whole file,

@@ -38,7 +38,7 @@ _PRIVATE: Final = 0o600
 _CAREFUL_RULES: Final = frozenset((Overwrite.NEVER, Overwrite.IF_NEWER))
 
 
-class Job(msgspec.Struct):
+class Job(msgspec.Struct, gc=False):
     """A file and how far it is. missing: the pieces that must be fetched into `fd`; outcome: empty while it is open."""
 
     index: int

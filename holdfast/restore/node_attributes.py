@@ -25,28 +25,12 @@ def attributes_of(node: Node) -> Attributes:
         raise CorruptFileError("the snapshot has an owner for it that is no user or group id")
     if xattrs and any(b"\0" in name or not name for name, _ in xattrs):
         raise CorruptFileError("the snapshot has an attribute for it that has no proper name")
-    mtime_ns = mtime_of(node)
+    mtime_ns = node.mtime_ns
     return Attributes(
         mode=node.mode if 0 <= node.mode <= _PLAIN_MODE else stat.S_IMODE(node.st_mode),
         uid=node.uid,
         gid=node.gid,
         mtime_ns=mtime_ns,
-        atime_ns=mtime_ns if node.atime == node.mtime else _time(node, "atime_ns"),
+        atime_ns=mtime_ns if node.atime == node.mtime else node.atime_ns,
         xattrs=xattrs,
     )
-
-
-def mtime_of(node: Node) -> int:
-    """The modification time in nanoseconds.
-
-    Raises:
-        CorruptFileError: the stored text is no time.
-    """
-    return _time(node, "mtime_ns")
-
-
-def _time(node: Node, which: str) -> int:
-    try:
-        return int(getattr(node, which))
-    except ValueError as error:
-        raise CorruptFileError("the snapshot has a time for it that is none") from error

@@ -11,8 +11,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
+
 from holdfast.errors import HoldfastError
-from holdfast.format.index import BlobType
 from holdfast.format.modes import BLOCK_DEVICE, CHARACTER_DEVICE, FIFO, SYMLINK
 from holdfast.format.tree import Node
 from holdfast.ids import BlobId, short
@@ -52,8 +53,7 @@ class _Tally:
     errors: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Content:
+class _Content(msgspec.Struct, frozen=True, gc=False):
     """A file's blobs: ids, plaintext lengths, their sum, and what of it will be written."""
 
     ids: tuple[BlobId, ...]
@@ -224,12 +224,11 @@ class Planner:
         lengths: list[int] = []
         cost = 0
         for blob in ids:
-            location = self._index.lookup(blob, BlobType.DATA)
-            if location is None:
+            length = self._index.data_bytes(blob)
+            if length is None:
                 path = join(directory, node.name)
                 self.fail(path, f"its content is lost: blob {short(blob)} is in no index of the repository")
                 return None
-            length = location.entry.plaintext_bytes
             lengths.append(length)
             if not is_zero_block(blob, length):
                 cost += length

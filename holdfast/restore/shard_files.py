@@ -5,7 +5,8 @@ once more for all of them when the run does nothing else.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from holdfast.journal.records import FileAction, FileRecord
 from holdfast.restore.documents import FilePlan, Outcome, Problem, ShardPlan
@@ -14,8 +15,7 @@ from holdfast.restore.plan_writer import front_decode
 from holdfast.safe_fs.directories import join
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedFile:
+class PlannedFile(msgspec.Struct, frozen=True, gc=False):
     """A file of a shard. outcome: a letter of Outcome, empty where the shard has not run (a dry run)."""
 
     path: bytes

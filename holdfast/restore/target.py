@@ -5,7 +5,6 @@ import stat
 
 from holdfast.errors import TargetError
 from holdfast.format.tree import Node
-from holdfast.restore.node_attributes import mtime_of
 from holdfast.restore.request import Overwrite
 from holdfast.restore.run import RestoreRun
 from holdfast.safe_fs.directories import DIRECTORY_FLAGS, Directories
@@ -91,7 +90,7 @@ def may_overwrite(rule: Overwrite, node: Node, present: os.stat_result) -> bool:
     if rule is Overwrite.NEVER:
         return False
     if rule is Overwrite.IF_NEWER:
-        return mtime_of(node) > present.st_mtime_ns
+        return node.mtime_ns > present.st_mtime_ns
     return True
 
 
@@ -100,5 +99,5 @@ def looks_equal(node: Node, present: os.stat_result) -> bool:
     return (
         stat.S_ISREG(present.st_mode)
         and present.st_size == node.size
-        and present.st_mtime_ns == mtime_of(node)
+        and present.st_mtime_ns == node.mtime_ns
     )

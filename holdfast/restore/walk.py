@@ -9,6 +9,8 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from holdfast.errors import CorruptFileError, IntegrityError, RunStateError
 from holdfast.format.modes import SOCKET
 from holdfast.format.tree import Node
@@ -40,8 +42,7 @@ class Frame:
     obstacle: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(msgspec.Struct, frozen=True, gc=False):
     """A selected entry that is no directory."""
 
     node: Node

@@ -19,6 +19,7 @@ from typing import Final
 
 PREFIX: Final = b".holdfast-"
 _RUN_DIGITS: Final = 8
+_CREATE_FLAGS: Final = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def run_mark(run_id: str) -> bytes:
@@ -41,8 +42,7 @@ def create(parent: int, name: bytes, mode: int = 0o600) -> int:
 
     mode: the permissions that it may have from the start (less the umask); by default nobody else can read it.
     """
-    flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
-    return os.open(name, flags, mode, dir_fd=parent)
+    return os.open(name, _CREATE_FLAGS, mode, dir_fd=parent)
 
 
 def open_existing(parent: int, name: bytes, flags: int = os.O_RDONLY) -> int:
