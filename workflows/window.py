@@ -26,6 +26,8 @@ async def run_window(next_work: Callable[[], Work | None]) -> None:
                 return
             done, running = await workflow.wait(running, return_when=asyncio.FIRST_COMPLETED)
             _raise_first_failure(done)
+    except GeneratorExit:
+        raise  # a worker forgets the run: there is nothing left to wait with
     except BaseException:
         await _stop(running)
         raise

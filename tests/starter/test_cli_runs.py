@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.comparison import restic
+
 PROJECT = Path(__file__).parent.parent.parent
 PASSWORD = "canary-password-horse"
 UNREADABLE = Path("/proc/sys/vm/compact_memory")
@@ -94,10 +96,7 @@ class Host:
         return [json.loads(line) for line in done.stdout.splitlines()]
 
     def restic(self, *arguments: str) -> str:
-        environment = self.environment | {"RESTIC_PASSWORD": PASSWORD}
-        command = ["restic", "--no-cache", "-r", str(self.repository), *arguments]
-        done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
-        return done.stdout
+        return restic(self.repository, PASSWORD.encode(), *arguments)
 
     def differences(self, restored: Path) -> str:
         """What rsync would change to make `restored` like the source; nothing when they are identical."""
