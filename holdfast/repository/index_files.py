@@ -6,9 +6,8 @@ Read order: files of one listing. A file that vanishes between listing and readi
 
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
 from typing import Final
 
 from holdfast import heap
@@ -26,8 +25,10 @@ from holdfast.repository.whole_trees import WholeTrees
 MAX_BLOBS_PER_FILE: Final = 50_000
 """restic's number (internal/repository/index/index.go, `indexMaxBlobs`)."""
 INDEX_LIMIT_BYTES: Final = 512 * 1024 * 1024
-_READERS: Final = 3
-_READ_AHEAD: Final = 3
+_READERS: Final = 8
+_READ_AHEAD_BYTES: Final = 4 * 1024 * 1024
+"""As stored. Two of the largest files that restic writes, or as many small ones as there are readers: what each thread
+has held of a large file stays behind in its part of the heap."""
 _MANY_BLOBS: Final = 250_000
 """What was read of so many has left enough free memory behind to be worth giving back."""
 _LISTINGS: Final = 3
@@ -70,8 +71,9 @@ class IndexLoader:
         """
         with self._lock:
             for _ in range(_LISTINGS):
-                listed = sorted(IndexId(raw) for raw, _ in list_ids(self._repository.storage, INDEX))
-                missing = self._read([index_id for index_id in listed if index_id not in self._loaded])
+                listed = sorted(list_ids(self._repository.storage, INDEX))
+                new = [(IndexId(raw), size) for raw, size in listed if raw not in self._loaded]
+                missing = self._read(new)
                 if not missing:
                     return
         raise StorageUnavailableError(
@@ -96,14 +98,13 @@ class IndexLoader:
                 self.index.load(index_id, [columns_of(pack) for pack in group])
                 self._loaded.add(index_id)
 
-    def _read(self, wanted: Sequence[IndexId]) -> bool:
-        """Read files into the map; whether one of them was missing."""
-        recalled = {index_id for index_id in wanted if self.index.recall(index_id)}
+    def _read(self, wanted: Sequence[tuple[IndexId, int]]) -> bool:
+        """Read files into the map, with the size of each; whether one of them was missing."""
+        recalled = {index_id for index_id, _ in wanted if self.index.recall(index_id)}
         self._loaded |= recalled
-        wanted = [index_id for index_id in wanted if index_id not in recalled]
         missing = False
         before = len(self.index)
-        for index_id, found in zip(wanted, self._decoded(wanted), strict=True):
+        for index_id, found in self._decoded([file for file in wanted if file[0] not in recalled]):
             if found is None:
                 missing = True
                 continue
@@ -113,25 +114,35 @@ class IndexLoader:
             heap.give_back()
         return missing
 
-    def _decoded(self, wanted: Iterable[IndexId]) -> Iterator[list[PackColumns] | None]:
-        """The files' packs in order, read ahead in threads; None for a file that is missing."""
-        remaining = iter(wanted)
+    def _decoded(
+        self, wanted: Sequence[tuple[IndexId, int]]
+    ) -> Iterator[tuple[IndexId, list[PackColumns] | None]]:
+        """The files' packs in order, read ahead in threads; None for a file that is missing.
+
+        Decoding holds the interpreter, so threads would not make it faster; and what it leaves behind of small objects
+        is least where it is done for one file after the other.
+        """
+        remaining = deque(wanted)
+        ahead: deque[tuple[IndexId, int, Future[bytes | None]]] = deque()
         with ThreadPoolExecutor(_READERS, thread_name_prefix="index") as pool:
-            ahead: deque[Future[list[PackColumns] | None]] = deque(
-                pool.submit(_decode_or_none, self._repository, index_id)
-                for index_id in islice(remaining, _READ_AHEAD)
-            )
+
+            def read_on() -> None:
+                room = _READ_AHEAD_BYTES - sum(size for _, size, _ in ahead)
+                while remaining and len(ahead) < _READERS and (not ahead or remaining[0][1] <= room):
+                    index_id, size = remaining.popleft()
+                    ahead.append((index_id, size, pool.submit(_json_or_none, self._repository, index_id)))
+                    room -= size
+
             try:
+                read_on()
                 while ahead:
-                    found = ahead.popleft().result()
-                    ahead.extend(
-                        pool.submit(_decode_or_none, self._repository, index_id)
-                        for index_id in islice(remaining, 1)
-                    )
-                    yield found
+                    index_id, _, reading = ahead.popleft()
+                    json = reading.result()
+                    read_on()
+                    yield index_id, None if json is None else _decode(index_id, json)
             finally:
-                for future in ahead:
-                    future.cancel()
+                for _, _, reading in ahead:
+                    reading.cancel()
 
 
 def load_index(repository: Repository) -> IndexMap:
@@ -163,11 +174,14 @@ def _groups(packs: Sequence[IndexPack], limit: int) -> Iterator[list[IndexPack]]
         yield group
 
 
-def _decode_or_none(repository: Repository, index_id: IndexId) -> list[PackColumns] | None:
+def _json_or_none(repository: Repository, index_id: IndexId) -> bytes | None:
     try:
-        json = repository.load_file(INDEX, index_id, limit_bytes=INDEX_LIMIT_BYTES)
+        return repository.load_file(INDEX, index_id, limit_bytes=INDEX_LIMIT_BYTES)
     except StoredFileMissingError:
         return None
+
+
+def _decode(index_id: IndexId, json: bytes) -> list[PackColumns]:
     try:
         return decode_index_columns(json)
     except CorruptFileError as error:

@@ -49,14 +49,14 @@ Appending = Callable[[], AbstractContextManager[bool]]
 
 
 class Segment:
-    """Rows, and the heads of a quarter as many chains, mapped into this process; `rows` is a power of two."""
+    """Rows, and the heads of half as many chains, mapped into this process; `rows` is a power of two."""
 
     __slots__ = ("heads", "mask", "rows", "words")
 
     def __init__(self, memory: mmap.mmap, rows: int) -> None:
-        self.mask = rows // 4 - 1
+        self.mask = rows // 2 - 1
         view = memoryview(memory)
-        heads_bytes = rows // 4 * _WORD_BYTES
+        heads_bytes = rows // 2 * _WORD_BYTES
         self.heads = view[:heads_bytes].cast("I")
         self.rows = view[heads_bytes:]
         self.words = self.rows.cast("I")
@@ -64,7 +64,7 @@ class Segment:
     @staticmethod
     def size_bytes(rows: int) -> int:
         """What a segment takes, in whole pages."""
-        size = rows // 4 * _WORD_BYTES + rows * _ROW.size
+        size = rows // 2 * _WORD_BYTES + rows * _ROW.size
         return -(-size // mmap.PAGESIZE) * mmap.PAGESIZE
 
     def id(self, row: int) -> bytes:
