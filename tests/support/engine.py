@@ -19,6 +19,7 @@ from holdfast.repository.repository import Repository
 from holdfast.repository.session import RepositorySession
 from holdfast.source.spec import SourceSpec
 from holdfast.storage.local import LocalStorage
+from tests.support.counting import CountingStorage
 
 PASSWORD = b"correct horse"
 
@@ -46,6 +47,17 @@ def open_session(path: Path, password: bytes = PASSWORD) -> Iterator[RepositoryS
     session = RepositorySession(Repository.open(LocalStorage(path), password))
     try:
         yield session
+    finally:
+        session.close()
+
+
+@contextmanager
+def counted_session(path: Path) -> Iterator[tuple[RepositorySession, CountingStorage]]:
+    """The same, with the storage that counts its calls."""
+    storage = CountingStorage(path)
+    session = RepositorySession(Repository.open(storage, PASSWORD))
+    try:
+        yield session, storage
     finally:
         session.close()
 

@@ -7,8 +7,6 @@ is read once by each process; a small file costs little memory while it is under
 import asyncio
 import tracemalloc
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 
@@ -16,10 +14,8 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client
 
 from contracts.names import STORE_SHARD
-from holdfast.repository.repository import Repository
-from holdfast.repository.session import RepositorySession
-from tests.support.counting import CountingStorage, FileWork, traced
-from tests.support.engine import PASSWORD, EngineRun, new_session
+from tests.support.counting import FileWork, traced
+from tests.support.engine import EngineRun, counted_session, new_session
 from tests.support.runs import start_backup
 from tests.support.service import Installation, running_worker
 from tests.support.temporal_server import running_server
@@ -58,7 +54,7 @@ def test_storage_calls_do_not_grow_with_the_files(tmp_path: Path) -> None:
         source = _planted(folder, files)
         with new_session(folder / "repository"):
             pass
-        with _counted_session(folder / "repository") as (session, storage):
+        with counted_session(folder / "repository") as (session, storage):
             EngineRun.of(session, source).run()
         calls.append(storage.calls)
     few, many = calls
@@ -74,7 +70,7 @@ def test_a_process_reads_each_index_file_once(tmp_path: Path) -> None:
     with new_session(repository) as session:
         EngineRun.of(session, source, run_id="first").run()
     index_files = {f"index/{path.name}" for path in (repository / "index").iterdir()}
-    with _counted_session(repository) as (session, storage):
+    with counted_session(repository) as (session, storage):
         for run_id in ("second", "third"):
             (source / "directory-0" / "file-0").write_bytes(run_id.encode())
             EngineRun.of(session, source, run_id=run_id).run()
@@ -87,7 +83,7 @@ def test_a_shard_lists_the_index_files_once(tmp_path: Path) -> None:
     source = _planted(tmp_path, FEW)
     with new_session(tmp_path / "repository"):
         pass
-    with _counted_session(tmp_path / "repository") as (session, storage):
+    with counted_session(tmp_path / "repository") as (session, storage):
         run = EngineRun.of(session, source)
         run.open()
         run.select()
@@ -127,16 +123,6 @@ def _traced_backup(folder: Path, source: Path, run_id: str) -> FileWork:
             pass
     module = "tests.support.engine_process"
     return traced(source, folder / f"strace-{run_id}", module, "backup", repository, source, run_id)
-
-
-@contextmanager
-def _counted_session(repository: Path) -> Iterator[tuple[RepositorySession, CountingStorage]]:
-    storage = CountingStorage(repository)
-    session = RepositorySession(Repository.open(storage, PASSWORD))
-    try:
-        yield session, storage
-    finally:
-        session.close()
 
 
 async def _run_backup(installation: Installation) -> Counter[str]:

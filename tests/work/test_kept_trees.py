@@ -10,11 +10,10 @@ from holdfast.errors import BlobMissingError
 from holdfast.ids import BlobId, IndexId, from_hex
 from holdfast.repository.index_files import INDEX_LIMIT_BYTES
 from holdfast.repository.layout import INDEX, file_name, list_ids
-from holdfast.repository.repository import Repository
 from holdfast.repository.session import RepositorySession
 from holdfast.repository.snapshots import list_snapshots
 from tests.support.counting import CountingStorage
-from tests.support.engine import PASSWORD, EngineRun, new_session
+from tests.support.engine import EngineRun, counted_session, new_session
 
 
 def test_trees_outlive_index_files_that_are_replaced(tmp_path: Path) -> None:
@@ -51,14 +50,10 @@ def _tree_was_read(folder: Path) -> Iterator[tuple[RepositorySession, CountingSt
     (source / "file").write_bytes(b"content")
     with new_session(path) as session:
         EngineRun.of(session, source).run()
-    storage = CountingStorage(path)
-    session = RepositorySession(Repository.open(storage, PASSWORD))
-    try:
+    with counted_session(path) as (session, storage):
         (stored,) = list_snapshots(session.repository)
         tree = BlobId(from_hex(stored.snapshot.tree))
         with session.hold() as held:
             held.loader.load_tree(tree)
         session.lease.close()
         yield session, storage, tree
-    finally:
-        session.close()

@@ -11,11 +11,10 @@ from holdfast.format.index import BlobType
 from holdfast.ids import BlobId, from_hex
 from holdfast.repository.layout import pack_name
 from holdfast.repository.loader import BlobLoader
-from holdfast.repository.repository import Repository
-from holdfast.repository.session import HeldRepository, RepositorySession
+from holdfast.repository.session import HeldRepository
 from holdfast.repository.snapshots import list_snapshots
 from tests.support.counting import CountingStorage
-from tests.support.engine import PASSWORD, EngineRun, new_session
+from tests.support.engine import EngineRun, counted_session, new_session
 
 _DIRECTORIES = 200
 
@@ -71,11 +70,7 @@ def _stored(folder: Path) -> Iterator[tuple[HeldRepository, CountingStorage, Blo
         (source / f"{number:04d}" / f"file-{number}").write_bytes(b"%d" % number)
     with new_session(path) as session:
         EngineRun.of(session, source).run()
-    storage = CountingStorage(path)
-    session = RepositorySession(Repository.open(storage, PASSWORD))
-    try:
+    with counted_session(path) as (session, storage):
         (stored,) = list_snapshots(session.repository)
         with session.hold() as held:
             yield held, storage, BlobId(from_hex(stored.snapshot.tree))
-    finally:
-        session.close()
