@@ -20,7 +20,4 @@ def has_idle_core() -> bool:
             runnable = int(file.read().split()[_RUNNABLE].partition(b"/")[0])
     except (OSError, ValueError, IndexError):
         return False
-    return runnable < _CORES
-
-
-_CORES: Final = usable_cores()
+    return runnable < usable_cores()

@@ -99,7 +99,7 @@ class IndexLoader:
                 self._loaded.add(index_id)
 
     def _read(self, wanted: Sequence[tuple[IndexId, int]]) -> bool:
-        """Read files into the map, with the size of each; whether one of them was missing."""
+        """Read files (id, size in bytes) into the map; whether one of them was missing."""
         recalled = {index_id for index_id, _ in wanted if self.index.recall(index_id)}
         self._loaded |= recalled
         missing = False

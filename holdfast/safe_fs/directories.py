@@ -94,11 +94,9 @@ class Directories:
             NotADirectoryError: something else is in the way, on the way or at the end.
             UnsafePathError: a link is in the way, or the path would lead out of the root.
         """
-        if path == self._last_path:
-            return self._last
-        found = self._recall(path)
-        if found is not None:
-            return found
+        known = self._recall(path)
+        if known is not None:
+            return known
         parent, name = split(path)
         start = self._recall(parent)
         if start is None:
@@ -113,7 +111,7 @@ class Directories:
         Raises:
             NotADirectoryError, UnsafePathError: as in `open`.
         """
-        known = self._last if path == self._last_path else self._recall(path)
+        known = self._recall(path)
         if known is not None:
             return self._usable(known)
         parent, name = split(path)
@@ -147,6 +145,9 @@ class Directories:
             self._last_path, self._last = b"", self._root
 
     def _recall(self, path: bytes) -> Directory | None:
+        """The directory, if it is open."""
+        if path == self._last_path:
+            return self._last
         if not path:
             return self._root
         directory = self._open.get(path)
