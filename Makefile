@@ -17,12 +17,14 @@ PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check
 # `rm` takes trees that are deeper than Python's own removal can go.
 PYTEST := scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && $(BIN)/python -m pytest --basetemp="$$scratch/tests"
 
-# Programs that the tests call, each with the Debian package that brings it.
-TEST_PROGRAMS := restic:restic rsync:rsync strace:strace setfacl:acl setfattr:attr pg_ctlcluster:postgresql faketime:faketime
+# Installs the Debian packages of programs that are missing: all that the tests call, or those that are named. Where it
+# may not, it says what would bring them, and what needs them is skipped; with HOLDFAST_TESTS_SKIP_NOTHING, it fails.
+BRING = missing=$$($(BIN)/python tests/support/programs.py $(1)) && \
+	{ .ci/install $$missing || test -z "$$HOLDFAST_TESTS_SKIP_NOTHING"; }
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install dev check format test faults heavy bench profile demo needs missing pins clean
+.PHONY: help install dev check format test faults heavy bench profile demo python programs restic pins clean
 
 help:  ## list the tasks
 	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do \
@@ -32,13 +34,16 @@ install: $(RUN)  ## make .venv with the holdfast command
 
 dev: $(DEV)  ## make .venv with the tools for tests and checks
 
-$(RUN): requirements/build.txt requirements/run.txt pyproject.toml
+# A Python that makes virtual environments. Debian has the package for that under the name of each Python.
+python:
+	@test -x $(BIN)/pip || $(or $(PYTHON),false) -c 'import ensurepip' 2>/dev/null || \
+		.ci/install $(notdir $(or $(PYTHON),python3)) $(notdir $(or $(PYTHON),python3))-venv
+
+$(RUN): requirements/build.txt requirements/run.txt pyproject.toml | python
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo 'Holdfast needs Python 3.11 or later; name one: make PYTHON=/path/to/python3.11'; exit 1; }
-	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
-		{ echo 'This Python cannot make virtual environments. On Debian: apt-get install python3-venv'; exit 1; }
 	@echo 'Installing the pinned versions into $(VENV) …'
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
 	@$(PIP_INSTALL) --require-hashes -r requirements/build.txt -r requirements/run.txt
 	@$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
@@ -58,30 +63,28 @@ format: $(DEV)  ## format the code and mend what ruff can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-needs:  ## tell which programs the tests miss, and how to install them
-	@missing=$$($(MAKE) --silent missing); if [ -n "$$missing" ]; then \
-		echo "The tests need programs that are not installed. On Debian: apt-get install" $$missing; exit 1; fi
+programs: $(DEV)
+	@$(call BRING)
 
-# The Debian packages of what is missing, for people by `needs` and for .ci/run.
-missing:
-	@for pair in $(TEST_PROGRAMS); do command -v "$${pair%%:*}" >/dev/null || echo "$${pair##*:}"; done
+restic: $(RUN)
+	@$(call BRING,restic)
 
-test: $(DEV) needs  ## run the tests, without faults and heavy ones
+test: $(DEV) programs  ## run the tests, without faults and heavy ones
 	$(PYTEST) -n $(PYTEST_WORKERS) --dist worksteal -m 'not faults and not heavy'
 
-faults: $(DEV) needs  ## run the tests that kill, freeze and fill disks
+faults: $(DEV) programs  ## run the tests that kill, freeze and fill disks
 	$(PYTEST) -m faults --timeout 1200
 
-heavy: $(DEV) needs  ## run the tests of bounds that take minutes or gigabytes, and show what they measured
+heavy: $(DEV) programs  ## run the tests of bounds that take minutes or gigabytes, and show what they measured
 	$(PYTEST) -m heavy --timeout 3600 -rP
 
-bench: $(DEV) needs  ## measure beside restic and other peers; JOBS=… RUNS=… SCALE=… for a part of it
+bench: $(DEV) programs  ## measure beside restic and other peers; JOBS=… RUNS=… SCALE=… for a part of it
 	$(BIN)/python -m benchmarks $(if $(JOBS),--jobs $(JOBS)) --runs $(or $(RUNS),5) --scale $(or $(SCALE),1)
 
-profile: $(DEV) needs  ## where the time goes: py-spy over the engine's jobs; JOBS=… SCALE=…
+profile: $(DEV) programs  ## where the time goes: py-spy over the engine's jobs; JOBS=… SCALE=…
 	$(BIN)/python -m benchmarks.profile $(if $(JOBS),--jobs $(JOBS)) --scale $(or $(SCALE),1)
 
-demo: $(RUN)  ## see a backup and a restore survive kills; KEEP=1 leaves what it made for a look around
+demo: $(RUN) restic  ## see a backup and a restore survive kills; KEEP=1 leaves what it made for a look around
 	@$(BIN)/python -m demo $(if $(KEEP),--keep)
 
 pins:  ## compile requirements/*.txt anew (needs pip-compile, from pip-tools)

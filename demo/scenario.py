@@ -231,7 +231,7 @@ class Scenario:
         if program is None:
             self._seen.restic = "not installed (Debian: apt-get install restic), left out"
             self._screen.step(
-                "restic is not installed; its check is left out (Debian: apt-get install restic)"
+                "restic is not installed, so its check is left out (Debian: apt-get install restic)"
             )
             return
         self._screen.step("Stock restic reads all of it", "restic check --read-data")

@@ -10,9 +10,11 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Final
+
+import msgspec
 
 from holdfast.errors import IntegrityError, UnsafePathError
 from holdfast.format.tree import Node
@@ -234,4 +236,6 @@ def _attainable(wanted: Attributes, status: os.stat_result) -> Attributes:
     """Who is not root cannot give files away, and then lends nobody the set-id bits (safe_fs/attributes.py)."""
     if os.geteuid() == 0 or (status.st_uid, status.st_gid) == (wanted.uid, wanted.gid):
         return wanted
-    return replace(wanted, uid=status.st_uid, gid=status.st_gid, mode=wanted.mode & ~SET_ID_BITS)
+    return msgspec.structs.replace(
+        wanted, uid=status.st_uid, gid=status.st_gid, mode=wanted.mode & ~SET_ID_BITS
+    )

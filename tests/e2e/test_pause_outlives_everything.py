@@ -1,6 +1,7 @@
 """A pause in the middle of a file outlives workers and server, and an hour: the run goes on from its checkpoint."""
 
 import asyncio
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,12 +21,7 @@ from tests.support.service import FAST, running_worker
 
 LARGE_BYTES: Final = 96 * MIB
 CHECKPOINT_BYTES: Final = 64 * MIB
-LATER: Final = {
-    "LD_PRELOAD": "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1",
-    "FAKETIME": "+3600s",
-    "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-}
-"""The clock of workers that come an hour later, where libfaketime is installed; else they come at once."""
+LIBRARIES: Final = Path("/usr/lib")
 
 
 @pytest.fixture
@@ -37,6 +33,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
 async def test_a_paused_file_goes_on_an_hour_after_everything_was_killed(
     tmp_path: Path, server: Server
 ) -> None:
+    an_hour_later = later()
     await server.start()
     hosts = Hosts(folder=tmp_path, address=server.address)
     host = hosts.one
@@ -62,7 +59,7 @@ async def test_a_paused_file_goes_on_an_hour_after_everything_was_killed(
         host.kill(workers)
     server.kill()
     await server.start()
-    with running_worker(host.worker_config, log=host.folder / "later.log", **later()):
+    with running_worker(host.worker_config, log=host.folder / "later.log", **an_hour_later):
         shown = await asyncio.to_thread(host.answer, "status", "docs")
         assert (shown["status"], shown["control"]["pause_reason"]) == ("paused", "lunch")
         assert shown["control"]["bytes_per_second"] == 12 * MIB
@@ -80,8 +77,15 @@ async def test_a_paused_file_goes_on_an_hour_after_everything_was_killed(
 
 
 def later() -> dict[str, str]:
-    """An hour on the clock of those who are started with this."""
-    return LATER if Path(LATER["LD_PRELOAD"]).exists() else {}
+    """The clock of workers that come an hour later."""
+    libraries = sorted(LIBRARIES.glob("*/faketime/libfaketimeMT.so.1"))
+    if not libraries:
+        raise FileNotFoundError(errno.ENOENT, "libfaketime is not installed", "faketime")
+    return {
+        "LD_PRELOAD": str(libraries[0]),
+        "FAKETIME": "+3600s",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
 
 
 async def until_nothing_runs(client: Client, workflow_id: str) -> None:

@@ -3,7 +3,6 @@
 import contextlib
 import fcntl
 import os
-import shutil
 import struct
 import subprocess
 from collections.abc import Iterator
@@ -11,6 +10,8 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+
+from tests.support.programs import found
 
 _EXT4_SHUTDOWN: Final = 0x8004587D
 """_IOR('X', 125, u32)"""
@@ -70,8 +71,7 @@ def ext4(folder: Path, *, size: str = "64M") -> Iterator[Disk]:
     """A new file system, mounted at `folder` while the block lasts."""
     image = folder.with_suffix(".img")
     subprocess.run(["truncate", "--size", size, str(image)], check=True)
-    administrators = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
-    program = shutil.which("mkfs.ext4", path=administrators) or "mkfs.ext4"
+    program = found("mkfs.ext4") or "mkfs.ext4"
     subprocess.run([program, "-q", "-E", "lazy_itable_init=0", str(image)], check=True)
     folder.mkdir()
     disk = Disk(folder, image)

@@ -4,19 +4,20 @@ The server refuses to run as root, so root's tests run it as `postgres`, the use
 """
 
 import contextlib
+import errno
 import os
 import pwd
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.programs import found
+
 PASSWORD = "canary-postgres-password"
 _ROLE = "keeper"
 _DATABASE = "postgres"
-_PACKAGES = Path("/usr/lib/postgresql")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,13 +84,10 @@ def running_postgres() -> Iterator[Cluster]:
 
 def _programs() -> Path:
     """The newest version's folder; PATH has none of initdb and pg_ctl on Debian."""
-    found = sorted(_PACKAGES.glob("*/bin/initdb"), key=lambda program: int(program.parts[-3]))
-    beside = shutil.which("initdb")
-    if found:
-        return found[-1].parent
-    if beside is not None:
-        return Path(beside).parent
-    raise FileNotFoundError("PostgreSQL's server is not installed (Debian: apt-get install postgresql)")
+    initdb = found("initdb")
+    if initdb is None:
+        raise FileNotFoundError(errno.ENOENT, "PostgreSQL's server is not installed", "initdb")
+    return Path(initdb).parent
 
 
 def _unprivileged(*paths: Path) -> int | None:

@@ -1,0 +1,45 @@
+"""For all tests: what a missing program means, and a word at the end about what was skipped for want of one."""
+
+import os
+import re
+from collections import Counter
+from collections.abc import Generator
+
+import pytest
+
+from tests.support.programs import SKIP_NOTHING, lacking
+
+_REASON = re.compile(r"(?P<program>\S+) is not installed \(Debian: (?P<cure>[^)]*)\)")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup() -> Generator[None]:
+    yield from _skipping()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Generator[None]:
+    yield from _skipping()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What was not tested for want of a program, and what brings it."""
+    skipped: Counter[tuple[str, str]] = Counter()
+    for report in terminalreporter.getreports("skipped"):
+        found = _REASON.search(str(report.longrepr))
+        if found is not None:
+            skipped[found["program"], found["cure"]] += 1
+    if skipped:
+        terminalreporter.section("not tested, for want of a program")
+        for (program, cure), count in sorted(skipped.items()):
+            terminalreporter.write_line(f"{count} tests call {program}: {cure}")
+
+
+def _skipping() -> Generator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        why = lacking(error)
+        if why is None or os.environ.get(SKIP_NOTHING):
+            raise
+        pytest.skip(why)
