@@ -172,7 +172,12 @@ class Services:
             StorageUnavailableError, StorageDeniedError, SettingsError.
         """
         profile = self.repository(name)
-        storage = open_storage(profile.location)
+        with self._lock:
+            opened = self._opened.get(name)
+        if opened is not None and opened.profile == profile:
+            storage = opened.session.repository.storage
+        else:
+            storage = open_storage(profile.location)
         config = config_hash(storage)
         with self._lock:
             opened = self._opened.get(name)

@@ -155,7 +155,14 @@ class ServerUnavailableError(TemporaryError):
 
 
 class StorageUnavailableError(TemporaryError):
-    """The storage did not answer, or answered with an error of its own."""
+    """The storage did not answer, or answered with an error of its own.
+
+    medium_failed: it is what the bytes lie on that failed (a bad sector), so other files may be sound.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", medium_failed: bool = False) -> None:
+        super().__init__(message, hint=hint)
+        self.medium_failed = medium_failed
 
 
 class StorageFullError(TemporaryError):

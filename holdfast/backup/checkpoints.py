@@ -74,8 +74,7 @@ class ShardCheckpoints:
         self._sequence += 1
         self._workspace.put(name, encode(checkpoint))
         superseded, self._own = self._own, [name]
-        for old in superseded:
-            self._workspace.remove(old)
+        self._workspace.remove_many(superseded)
 
     def check_fence(self) -> None:
         """Raises FencedError when an attempt with a later epoch exists."""
@@ -99,8 +98,7 @@ class ShardCheckpoints:
 
     def clear(self) -> None:
         """Drop all checkpoints of the shard: its result stands, or its packs are gone."""
-        for name in self._checkpoint_names():
-            self._workspace.remove(name)
+        self._workspace.remove_many(self._checkpoint_names())
 
     def _mark(self, position: int) -> bytes:
         return encode(Mark(start=self._start, position=position))

@@ -142,14 +142,11 @@ def _decide_snapshot(session: RepositorySession, key: RunKey, sealed: bytes) -> 
     """
     workspace = session.workspace(key.run_id)
     name = key.name("snapshot")
-    if workspace.put_new(name, sealed):
-        if load_opening(session, key) is None:
+    standing = sealed if workspace.put_new(name, sealed) else workspace.get(name)
+    if standing is None or load_opening(session, key) is None:
+        if standing == sealed:
             workspace.remove(name)
-            raise FencedError("the run was closed before this attempt could commit it")
-        return sealed
-    standing = workspace.get(name)
-    if standing is None:
-        raise FencedError("the run was closed while this attempt committed it")
+        raise FencedError("the run was closed before this attempt could commit it")
     return standing
 
 

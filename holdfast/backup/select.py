@@ -39,7 +39,7 @@ from holdfast.repository.session import HeldRepository, RepositorySession
 from holdfast.repository.workspace import Workspace
 from holdfast.source.spec import SourceSpec
 from holdfast.source.walk import Files, Walker
-from holdfast.storage.local import LocalStorage
+from holdfast.storage.locations import own_directory
 
 FIRST_PAGE_ENTRIES: Final = 4_096
 PAGE_GROWTH: Final = 4
@@ -98,7 +98,9 @@ def _plan_page(
     open_directories = () if before is None else before.open_directories
     token = secrets.token_hex(8)
     parts = _PartWriter(workspace, key, page, token)
-    walker = Walker(spec, cursor=None if before is None else before.cursor, skip=_own_directory(held))
+    walker = Walker(
+        spec, cursor=None if before is None else before.cursor, skip=own_directory(held.repository.storage)
+    )
     parent = ParentView.resumed(held, root, open_directories)
     planner = Planner(held.index, parent, spec, walker.node, parts.write, distrusts_parent=key.generation > 0)
     shards = _ShardWriter(workspace, key, page, token, first_shard)
@@ -173,15 +175,6 @@ def _page_before(workspace: Workspace, key: RunKey, page: int) -> Page | None:
     if before is None:
         raise RunStateError(f"page {page - 1} of the run's plan is gone")
     return before
-
-
-def _own_directory(held: HeldRepository) -> frozenset[tuple[int, int]]:
-    """Device and inode of a local repository, which must not back up itself."""
-    storage = held.repository.storage
-    if not isinstance(storage, LocalStorage):
-        return frozenset()
-    stat = storage.path.stat()
-    return frozenset({(stat.st_dev, stat.st_ino)})
 
 
 class _PartWriter:

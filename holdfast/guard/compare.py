@@ -34,7 +34,7 @@ from holdfast.source.filters import Filter
 from holdfast.source.spec import SourceSpec
 from holdfast.source.walk import EnterDirectory, Entry, Files, LeaveDirectory, Unreadable, Walker
 from holdfast.source.ways import join
-from holdfast.storage.local import LocalStorage
+from holdfast.storage.locations import own_directory
 
 MAX_SAMPLES: Final = 2_000
 _DAY_NS: Final = 86_400 * 10**9
@@ -119,7 +119,7 @@ class _Comparer:
 
     def walk(self, tree: BlobId) -> None:
         frames = [_Frame(b"/", _by_name(self._held.loader.load_tree(tree)))]
-        for event in Walker(self._spec, skip=_own_directory(self._held)):
+        for event in Walker(self._spec, skip=own_directory(self._held.repository.storage)):
             self._check()
             match event:
                 case EnterDirectory(path=path, name=name):
@@ -243,15 +243,6 @@ def _as_listed(root: bytes) -> str:
         return root.decode()
     except UnicodeDecodeError:
         return quote_name(root)
-
-
-def _own_directory(held: HeldRepository) -> frozenset[tuple[int, int]]:
-    """Device and inode of a local repository: its packs are noise, and in no snapshot."""
-    storage = held.repository.storage
-    if not isinstance(storage, LocalStorage):
-        return frozenset()
-    stat = storage.path.stat()
-    return frozenset({(stat.st_dev, stat.st_ino)})
 
 
 def _by_name(nodes: Sequence[Node]) -> dict[bytes, Node]:

@@ -25,7 +25,6 @@ from holdfast.repository.whole_trees import WholeTrees
 MAX_BLOBS_PER_FILE: Final = 50_000
 """restic's number (internal/repository/index/index.go, `indexMaxBlobs`)."""
 INDEX_LIMIT_BYTES: Final = 512 * 1024 * 1024
-_READERS: Final = 8
 _READ_AHEAD_BYTES: Final = 4 * 1024 * 1024
 """As stored. Two of the largest files that restic writes, or as many small ones as there are readers: what each thread
 has held of a large file stays behind in its part of the heap."""
@@ -124,11 +123,12 @@ class IndexLoader:
         """
         remaining = deque(wanted)
         ahead: deque[tuple[IndexId, int, Future[bytes | None]]] = deque()
-        with ThreadPoolExecutor(_READERS, thread_name_prefix="index") as pool:
+        readers = self._repository.storage.traits.requests
+        with ThreadPoolExecutor(readers, thread_name_prefix="index") as pool:
 
             def read_on() -> None:
                 room = _READ_AHEAD_BYTES - sum(size for _, size, _ in ahead)
-                while remaining and len(ahead) < _READERS and (not ahead or remaining[0][1] <= room):
+                while remaining and len(ahead) < readers and (not ahead or remaining[0][1] <= room):
                     index_id, size = remaining.popleft()
                     ahead.append((index_id, size, pool.submit(_json_or_none, self._repository, index_id)))
                     room -= size

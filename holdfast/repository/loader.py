@@ -17,11 +17,8 @@ from holdfast.ids import BlobId, PackId, short
 from holdfast.repository.index_map import BlobLocation, IndexMap
 from holdfast.repository.layout import pack_name
 from holdfast.repository.repository import Repository
-from holdfast.storage.contract import ReadsRangeInto
+from holdfast.storage.contract import Traits
 
-MAX_RANGE_BYTES: Final = 8 * 1024 * 1024
-_MAX_GAP_BYTES: Final = 128 * 1024
-"""Reading over so much that nobody wants costs less than one more request."""
 _BLOCK_BYTES: Final = 256 * 1024
 _KEPT_BLOCKS: Final = 8
 """Packs of trees are read in such blocks: who walks a snapshot wants the trees of neighbouring directories, which a
@@ -49,6 +46,11 @@ class BlobLoader:
         self._index = index
         self._trees = _TreeCache()
         self._blocks = _PackBlocks(repository, index)
+
+    @property
+    def transfers(self) -> int:
+        """How many reads at once bring the most."""
+        return self._repository.storage.traits.transfers
 
     def load(self, blob: BlobId, blob_type: BlobType) -> bytes:
         """One blob.
@@ -98,7 +100,8 @@ class BlobLoader:
                 self._trees.put(tree, nodes)
 
     def plan_reads(self, blobs: Iterable[BlobId], blob_type: BlobType = BlobType.DATA) -> list[PackRange]:
-        """The reads that bring these blobs, each once, pack by pack; at most 8 MiB each unless one blob is larger.
+        """The reads that bring these blobs, each once, pack by pack; none longer than is best for the
+        storage (`Traits.range_bytes`) unless one blob is.
 
         Packs come in the order in which the blobs first ask for them, so that what is wanted first comes first.
 
@@ -112,9 +115,10 @@ class BlobLoader:
         by_pack: dict[PackId, list[BlobEntry]] = {}
         for location in locations:
             by_pack.setdefault(location.pack, []).append(location.entry)
+        traits = self._repository.storage.traits
         planned: list[PackRange] = []
         for pack, entries in by_pack.items():
-            planned.extend(_ranges(pack, sorted(entries, key=lambda entry: entry.offset)))
+            planned.extend(_ranges(pack, sorted(entries, key=lambda entry: entry.offset), traits))
         return planned
 
     def read_range(self, planned: PackRange) -> Iterator[tuple[BlobId, bytes]]:
@@ -133,11 +137,12 @@ class BlobLoader:
     def open_range(self, planned: PackRange) -> Iterator[tuple[BlobId, bytes | memoryview]]:
         """As `read_range`, in memory that is used again: each plaintext is gone when the next one is asked for."""
         storage = self._repository.storage
-        if planned.length > MAX_RANGE_BYTES or not isinstance(storage, ReadsRangeInto):
+        range_bytes = storage.traits.range_bytes
+        if planned.length > range_bytes:
             yield from self.read_range(planned)
             return
         name = pack_name(planned.pack)
-        buffer = BUFFERS.take(MAX_RANGE_BYTES)
+        buffer = BUFFERS.take(range_bytes)
         data = buffer[: planned.length]
         storage.get_range_into(name, planned.offset, data)
         try:
@@ -245,14 +250,14 @@ def _weight(nodes: list[Node]) -> int:
     return len(nodes) + 1
 
 
-def _ranges(pack: PackId, entries: list[BlobEntry]) -> Iterator[PackRange]:
-    """Cut sorted entries into reads: close neighbours together, none longer than the maximum."""
+def _ranges(pack: PackId, entries: list[BlobEntry], traits: Traits) -> Iterator[PackRange]:
+    """Cut sorted entries into reads: close neighbours together, none longer than what is best for the storage."""
     group: list[BlobEntry] = []
     for entry in entries:
         if group:
             end = group[-1].offset + group[-1].length
-            too_far = entry.offset - end > _MAX_GAP_BYTES
-            if too_far or entry.offset + entry.length - group[0].offset > MAX_RANGE_BYTES:
+            too_far = entry.offset - end > traits.gap_bytes
+            if too_far or entry.offset + entry.length - group[0].offset > traits.range_bytes:
                 yield _range(pack, group)
                 group = []
         group.append(entry)

@@ -31,8 +31,6 @@ from holdfast.repository.repository import Repository
 
 DEFAULT_PACK_SIZE_BYTES: Final = 16 * 1024 * 1024
 _OPEN_PACKS: Final = 2
-_WRITERS: Final = 2
-_BUFFERS: Final = _OPEN_PACKS + _WRITERS + 1
 _COINS: Final = 4096
 """Random bytes drawn at a time: a system call for each blob would cost more than its hash."""
 
@@ -47,9 +45,10 @@ class Packer:
         *,
         compression: Compression,
         pack_size_bytes: int = DEFAULT_PACK_SIZE_BYTES,
-        buffers: int = _BUFFERS,
+        buffers: int | None = None,
     ) -> None:
-        """buffers: how many packs there are at a time, being filled or stored; more than are filled."""
+        """buffers: how many packs there are at a time, being filled or stored; more than are filled. By default as
+        many as keep the storage busy."""
         self._repository = repository
         self._type = blob_type
         self._compression = compression
@@ -57,9 +56,10 @@ class Packer:
         self._sealer = Sealer(repository.key)
         self._pack_size_bytes = pack_size_bytes
         self._free: queue.SimpleQueue[PackBuffer] = queue.SimpleQueue()
-        self._to_make = buffers
+        writers = repository.storage.traits.transfers
+        self._to_make = buffers or _OPEN_PACKS + writers + 1
         self._open: list[_OpenPack | None] = [None] * _OPEN_PACKS
-        self._pool = ThreadPoolExecutor(_WRITERS, thread_name_prefix="pack-writer")
+        self._pool = ThreadPoolExecutor(writers, thread_name_prefix="pack-writer")
         self._in_flight: list[tuple[int, Future[None]]] = []
         self._lock = threading.Lock()
         self._stored: list[IndexPack] = []

@@ -5,8 +5,9 @@ The order of `init`, with what a crash in between leaves:
     1. refuse where there is a config, or anything else that a repository holds beside keys;
     2. write a key file (or take the master key of one that an earlier, interrupted `init` wrote with this password);
     3. create the folders;
-    4. create the config, if there is none: only now is there a repository. Of two at once, one wins; the other removes
-       its key file, unless the winner has found and used it in step 2.
+    4. create the config, if there is none: only now is there a repository. Whether this call did it is known from the
+       config that stands, because the storage's answer can be lost. Of two at once, one wins; the other removes its key
+       file, unless the winner has found and used it in step 2.
 
 A crash before 4 leaves at worst a key file, which the next `init` with the same password goes on from.
 """
@@ -83,7 +84,8 @@ class Repository:
         else:
             key, key_id = unfinished
         storage.make_folders(folders())
-        if not storage.put_new(CONFIG, encode_config(config, Sealer(key))):
+        stored = encode_config(config, Sealer(key))
+        if not storage.put_new(CONFIG, stored) and _stored_config(storage) != stored:
             _withdraw_key(storage, key, key_id)
             raise _exists(storage)
         return cls(storage, config, key, key_id)

@@ -8,7 +8,7 @@ The name is in there so that nobody without the key can hand out one document in
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import ClassVar, Final
 
 import zstandard
@@ -78,6 +78,10 @@ class SealedFolder:
     def remove(self, name: str) -> None:
         """Remove a document; one that is not there is fine."""
         self._repository.storage.delete(self._path(name))
+
+    def remove_many(self, names: Iterable[str]) -> None:
+        """Remove documents; those that are not there are fine."""
+        self._repository.storage.delete_many(self._path(name) for name in names)
 
     def delete(self) -> None:
         """Remove all documents of the folder."""

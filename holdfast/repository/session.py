@@ -148,8 +148,9 @@ class RepositorySession:
             return self._held is None
 
     def close(self) -> None:
-        """Give up the lock now instead of after its linger."""
+        """Give up the lock now instead of after its linger, and the storage's connections."""
         self.lease.close()
+        self.repository.storage.close()
 
     def _give_back(self, acquired: "asyncio.Future[HeldRepository]") -> None:
         if not acquired.cancelled() and acquired.exception() is None:

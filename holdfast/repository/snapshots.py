@@ -23,7 +23,6 @@ from holdfast.repository.repository import Repository
 LATEST: Final = "latest"
 _SNAPSHOT_LIMIT_BYTES: Final = 64 * 1024 * 1024
 """Snapshots list their paths, and restic's `--files-from` makes these lists long."""
-_READERS: Final = 4
 _SHOWN_IDS: Final = 5
 
 
@@ -57,7 +56,8 @@ def list_snapshots(
         except CorruptFileError as error:
             return error
 
-    with ThreadPoolExecutor(_READERS, thread_name_prefix="snapshots") as pool:
+    readers = repository.storage.traits.requests
+    with ThreadPoolExecutor(readers, thread_name_prefix="snapshots") as pool:
         for snapshot_id, result in zip(ids, pool.map(read, ids), strict=True):
             if isinstance(result, StoredSnapshot):
                 found.append(result)

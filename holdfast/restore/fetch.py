@@ -24,7 +24,6 @@ from holdfast.restore.zeros import is_zero_block
 from holdfast.safe_fs.durable import start_writing_back
 from holdfast.safe_fs.sparse import write_all, write_sparse
 
-THREADS: Final = 2
 LARGE_BLOB_BYTES: Final = 128 * 1024
 
 
@@ -75,7 +74,7 @@ class Fetcher:
             return
         reads = self._loader.plan_located(first[0][1].location for first in places.values())
         if self._pace is None and len(reads) > 1 and total >= LARGE_BLOB_BYTES * len(places):
-            pool = self._pool = self._pool or ThreadPoolExecutor(THREADS, "restore")
+            pool = self._pool = self._pool or ThreadPoolExecutor(self._loader.transfers, "restore")
             _wait_for_all([pool.submit(self._read, read, places) for read in reads])
             return
         for read in reads:

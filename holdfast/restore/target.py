@@ -8,7 +8,7 @@ from holdfast.format.tree import Node
 from holdfast.restore.request import Overwrite
 from holdfast.restore.run import RestoreRun
 from holdfast.safe_fs.directories import DIRECTORY_FLAGS, Directories
-from holdfast.storage.local import LocalStorage
+from holdfast.storage.locations import own_directory
 
 ROOT_FLAGS = DIRECTORY_FLAGS & ~os.O_NOFOLLOW
 
@@ -70,11 +70,7 @@ def make_target(target: bytes) -> Directories:
 
 def protected_directories(run: RestoreRun) -> frozenset[tuple[int, int]]:
     """Device and inode of what `delete` must never remove: the repository that we restore from."""
-    storage = run.repository.storage
-    if not isinstance(storage, LocalStorage):
-        return frozenset()
-    status = storage.path.stat()
-    return frozenset({(status.st_dev, status.st_ino)})
+    return own_directory(run.repository.storage)
 
 
 def look(directories: Directories, directory: bytes, name: bytes) -> os.stat_result | None:

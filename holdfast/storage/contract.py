@@ -1,21 +1,34 @@
 """The contract of a storage: what the repository may rely on, whatever holds the bytes.
 
-Rules for every implementation, held by one conformance suite (tests/storage):
+Rules for every implementation, held by one conformance suite (tests/storage/conformance.py):
 
 - Names are relative, of ASCII letters, digits, `.`, `_` and `-`, with `/` between folders; no part is `.` or `..`.
 - `put` and `put_new` are atomic and durable when they return: no reader ever sees half a file under its name, and a
-  power cut afterwards does not take it away. Of several `put_new` for one name exactly one returns True, and one
-  that returns False promises that the file it lost against is durable.
+  power cut afterwards does not take it away.
+- What was written is read and listed at once, by every process on every host. A place that cannot promise this is no
+  storage: its implementation refuses it when it is made.
+- What was deleted is not read any more; a listing may still show it for `settle_s`.
+- Of several `put_new` for one name *at most* one returns True, and one that returns False promises that the file
+  which has the name is durable. It may be the caller's own: the answer to a request that was carried out can be lost,
+  and the same request sent again finds its own file. So a caller that got False reads what stands and goes by that.
+- A method that raises may have done its work all the same, for the same reason. Each may be called again with the
+  same arguments: done twice is done once.
 - What an interrupted write leaves behind is never listed, and `remove_leftovers` takes it away.
 - Every method may be called from several threads and several processes at once.
+- Making a storage reads nothing, connects to nothing and begins no thread. It is used only by the process that used
+  it first: whoever forks makes its storages afterwards, or hands over one that nobody has used yet.
 - Only errors of `holdfast.errors` come out: StorageDeniedError, StorageFullError, StorageUnavailableError,
   StoredFileMissingError, CorruptFileError; UsageError for a name that breaks the rules above.
+
+What differs between places without being right or wrong stands in `Traits`. docs/adr/0042-storage-contract.md has the
+reasons.
 """
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol, TypeAlias, runtime_checkable
+from pathlib import Path
+from typing import Final, Protocol, TypeAlias
 
 from typing_extensions import Buffer
 
@@ -30,10 +43,44 @@ _FORBIDDEN_PARTS: Final = frozenset({".", ".."})
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """One file as a listing shows it; `name` is relative to the storage, not to the listed folder."""
+    """One file as a listing shows it; `name` is relative to the storage, not to the listed folder.
+
+    modified_ns: when it was written, since 1970, by the storage's own clock.
+    """
 
     name: str
     size_bytes: int
+    modified_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traits:
+    """How a storage is used best, and what it can do. The defaults are those of a directory on a local disk.
+
+    requests: how many small requests of one process at once bring the most. transfers: the same for packs and parts
+    of packs, for each piece of work (a process has several). range_bytes: beyond this, one read is no faster than
+    two. gap_bytes: reading over so much that nobody wants costs less than one more request. latency_s: about how
+    long one small request takes.
+
+    creates_only: `put_new` decides between callers. replaces: `put` may take the place of a file. any_name: all names
+    that keep the rules are allowed, not only those of restic's layout. directory: where the files lie, if they lie in
+    a directory of this host: no backup takes it in, and no restore may delete it.
+    """
+
+    requests: int = 8
+    transfers: int = 2
+    range_bytes: int = 8 * 1024 * 1024
+    gap_bytes: int = 128 * 1024
+    latency_s: float = 0.0
+    creates_only: bool = True
+    replaces: bool = True
+    any_name: bool = True
+    directory: Path | None = None
+
+    @property
+    def keeps_documents(self) -> bool:
+        """Whether documents of runs can lie here: they have names of our own, are decided once, and replaced."""
+        return self.creates_only and self.replaces and self.any_name
 
 
 class Storage(Protocol):
@@ -46,7 +93,12 @@ class Storage(Protocol):
 
     @property
     def settle_s(self) -> float:
-        """For how long a listing may miss what was just written, in seconds; 0 where it never does."""
+        """For how long a listing may still show what was deleted, in seconds; 0 where it never does."""
+        ...
+
+    @property
+    def traits(self) -> Traits:
+        """How to use this one. Always the same; asking costs nothing."""
         ...
 
     def put(self, name: str, data: Content) -> None:
@@ -54,7 +106,7 @@ class Storage(Protocol):
         ...
 
     def put_new(self, name: str, data: Content) -> bool:
-        """Store a file if there is none of that name; whether this call did it."""
+        """Store a file if there is none of that name. True: this call did it. False: read what stands, see above."""
         ...
 
     def get(self, name: str, *, limit_bytes: int) -> bytes:
@@ -75,6 +127,19 @@ class Storage(Protocol):
         """
         ...
 
+    def get_into(self, name: str, buffer: memoryview) -> int:
+        """Read the whole file to the beginning of `buffer`; its size. Memory that is there already is the faster one.
+
+        Raises:
+            StoredFileMissingError: there is none.
+            CorruptFileError: it is larger than the buffer.
+        """
+        ...
+
+    def get_range_into(self, name: str, offset: int, buffer: memoryview) -> None:
+        """Fill `buffer` with what begins at `offset`. Raises as `get_range`."""
+        ...
+
     def size(self, name: str) -> int:
         """The file's size in bytes. Raises StoredFileMissingError when there is none."""
         ...
@@ -91,6 +156,10 @@ class Storage(Protocol):
         """Remove a file, durably; one that is not there is fine."""
         ...
 
+    def delete_many(self, names: Iterable[str]) -> None:
+        """Remove files, durably, in as few requests as can be; in any order, and of some only when it fails."""
+        ...
+
     def delete_folder(self, folder: str) -> None:
         """Remove all files under a folder, and the folder; one that is not there is fine."""
         ...
@@ -103,27 +172,8 @@ class Storage(Protocol):
         """Remove what interrupted writes have left and what is older than that; how many there were."""
         ...
 
-
-@runtime_checkable
-class ReadsInto(Protocol):
-    """What a storage may offer besides: reading a file into memory that is there already. Fresh memory is slow."""
-
-    def get_into(self, name: str, buffer: memoryview) -> int:
-        """Read the whole file to the beginning of `buffer`; its size.
-
-        Raises:
-            StoredFileMissingError: there is none.
-            CorruptFileError: it is larger than the buffer.
-        """
-        ...
-
-
-@runtime_checkable
-class ReadsRangeInto(Protocol):
-    """The same for a part of a file."""
-
-    def get_range_into(self, name: str, offset: int, buffer: memoryview) -> None:
-        """Fill `buffer` with what begins at `offset`. Raises as `Storage.get_range`."""
+    def close(self) -> None:
+        """Give connections back. A later use opens them again."""
         ...
 
 

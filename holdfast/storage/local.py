@@ -18,7 +18,7 @@ from holdfast.errors import (
     StorageUnavailableError,
     StoredFileMissingError,
 )
-from holdfast.storage.contract import Content, StoredFile, check_name, parts_of
+from holdfast.storage.contract import Content, StoredFile, Traits, check_name, parts_of
 from holdfast.storage.durable import (
     TEMPORARY_PREFIX,
     discard,
@@ -30,8 +30,6 @@ from holdfast.storage.durable import (
 from holdfast.storage.os_errors import translate, translated
 
 _READ_FLAGS: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
-_WRITE_TRIES: Final = 2
-"""A write that fails (fsync with EIO) is begun once more, with a new temporary file."""
 _FOLDER_TRIES: Final = 10
 """How often a directory may vanish under a write, or fill up again under a removal."""
 _MODES: Final = (0o700, 0o400)
@@ -49,6 +47,7 @@ class LocalStorage:
         self._root = os.fspath(self.path)
         self._hard_links = hard_links
         self._modes: tuple[int, int] | None = None
+        self._traits = Traits(directory=self.path)
 
     @property
     def location(self) -> str:
@@ -59,6 +58,11 @@ class LocalStorage:
     def settle_s(self) -> float:
         """See the contract."""
         return 0.0
+
+    @property
+    def traits(self) -> Traits:
+        """See the contract."""
+        return self._traits
 
     def put(self, name: str, data: Content) -> None:
         """See the contract."""
@@ -114,7 +118,7 @@ class LocalStorage:
                 os.close(descriptor)
 
     def get_into(self, name: str, buffer: memoryview) -> int:
-        """See ReadsInto in the contract."""
+        """See the contract."""
         path = self._path(name)
         with translated(path):
             descriptor, size = _open_regular(path)
@@ -146,7 +150,7 @@ class LocalStorage:
                 os.close(descriptor)
 
     def get_range_into(self, name: str, offset: int, buffer: memoryview) -> None:
-        """See ReadsRangeInto in the contract."""
+        """See the contract."""
         path = self._path(name)
         length = len(buffer)
         with translated(path):
@@ -187,17 +191,25 @@ class LocalStorage:
                 if stat.S_ISDIR(status.st_mode):
                     pending.append(name)
                 elif stat.S_ISREG(status.st_mode) and not entry.name.startswith(TEMPORARY_PREFIX):
-                    yield StoredFile(name, status.st_size)
+                    yield StoredFile(name, status.st_size, status.st_mtime_ns)
 
     def delete(self, name: str) -> None:
         """See the contract."""
-        path = self._path(name)
-        with translated(path):
-            try:
-                os.unlink(path)
-            except FileNotFoundError:
-                return
-            flush_directory(os.path.dirname(path))
+        self.delete_many([name])
+
+    def delete_many(self, names: Iterable[str]) -> None:
+        """See the contract. Each directory is flushed once, also when one of the files cannot be removed."""
+        changed: set[str] = set()
+        try:
+            for name in names:
+                path = self._path(name)
+                with translated(path), contextlib.suppress(FileNotFoundError):
+                    os.unlink(path)
+                    changed.add(os.path.dirname(path))
+        finally:
+            for directory in changed:
+                with translated(directory), contextlib.suppress(FileNotFoundError):
+                    flush_directory(directory)
 
     def delete_folder(self, folder: str) -> None:
         """See the contract. Symbolic links below the folder are removed, never followed."""
@@ -233,22 +245,21 @@ class LocalStorage:
                     removed += 1
         return removed
 
+    def close(self) -> None:
+        """Nothing is held open."""
+
     def _path(self, name: str) -> str:
         return os.path.join(self._root, check_name(name))
 
     def _writing(self, path: str, write: Callable[[], ResultT]) -> ResultT:
-        """Run a write; again, as a new file, where a retry can help. A directory that is not there is made."""
-        failures = 0
+        """Run a write. A directory that is not there is made."""
         for _ in range(_FOLDER_TRIES):
             try:
                 return write()
             except FileNotFoundError:
                 self._make_parent(path)
             except OSError as error:
-                failure = translate(error, path)
-                failures += 1
-                if failures == _WRITE_TRIES or not isinstance(failure, StorageUnavailableError):
-                    raise failure from error
+                raise translate(error, path) from error
         raise StorageUnavailableError(f"{path}: its directory disappears again and again while it is written")
 
     def _make_parent(self, path: str) -> None:

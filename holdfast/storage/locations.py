@@ -1,4 +1,4 @@
-"""From a location as people write it to a storage.
+"""From a location as people write it to a storage with its layers.
 
 The spelling is restic's: a path, or a kind, a colon and what the kind needs (`local:/srv/backup`).
 """
@@ -9,7 +9,9 @@ from typing import Final
 
 from holdfast.errors import UsageError
 from holdfast.storage.contract import Storage
+from holdfast.storage.layers.retry import Retrying
 from holdfast.storage.local import LocalStorage
+from holdfast.storage.os_errors import translated
 
 _LOCAL: Final = "local:"
 _KINDS_ELSEWHERE: Final = frozenset({"sftp", "rest", "s3", "swift", "b2", "azure", "gs", "rclone"})
@@ -36,10 +38,20 @@ def open_storage(location: str) -> Storage:
     return _local(location)
 
 
+def own_directory(storage: Storage) -> frozenset[tuple[int, int]]:
+    """Device and inode of the directory in which a storage's files lie; nothing when that is not on this host."""
+    directory = storage.traits.directory
+    if directory is None:
+        return frozenset()
+    with translated(str(directory)):
+        status = directory.stat()
+    return frozenset({(status.st_dev, status.st_ino)})
+
+
 def _local(path: str) -> Storage:
     if not path or "\0" in path:
         raise UsageError(
             "the location of the repository is empty or no path",
             hint="Name a directory, for example /srv/backup.",
         )
-    return LocalStorage(Path(path))
+    return Retrying(LocalStorage(Path(path)))

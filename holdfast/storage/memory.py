@@ -1,10 +1,11 @@
 """Memory as storage: for programs that use the engine as a library, and for tests of what lies above."""
 
 import threading
+import time
 from collections.abc import Iterable, Iterator
 
 from holdfast.errors import CorruptFileError, StoredFileMissingError
-from holdfast.storage.contract import Content, StoredFile, check_name, parts_of
+from holdfast.storage.contract import Content, StoredFile, Traits, check_name, parts_of
 
 
 class MemoryStorage:
@@ -13,6 +14,8 @@ class MemoryStorage:
     def __init__(self, label: str = "memory") -> None:
         self._label = label
         self._files: dict[str, bytes] = {}
+        self._written_ns: dict[str, int] = {}
+        self._traits = Traits()
         self._lock = threading.Lock()
 
     @property
@@ -25,17 +28,27 @@ class MemoryStorage:
         """See the contract."""
         return 0.0
 
+    @property
+    def traits(self) -> Traits:
+        """See the contract."""
+        return self._traits
+
     def put(self, name: str, data: Content) -> None:
         """See the contract."""
         content = b"".join(parts_of(data))
         with self._lock:
             self._files[check_name(name)] = content
+            self._written_ns[name] = time.time_ns()
 
     def put_new(self, name: str, data: Content) -> bool:
         """See the contract."""
         content = b"".join(parts_of(data))
         with self._lock:
-            return self._files.setdefault(check_name(name), content) is content
+            if check_name(name) in self._files:
+                return False
+            self._files[name] = content
+            self._written_ns[name] = time.time_ns()
+            return True
 
     def get(self, name: str, *, limit_bytes: int) -> bytes:
         """See the contract."""
@@ -53,6 +66,16 @@ class MemoryStorage:
             raise CorruptFileError(f"{name}: ends at {len(content)} bytes where {offset + length} are needed")
         return content[offset : offset + length]
 
+    def get_into(self, name: str, buffer: memoryview) -> int:
+        """See the contract."""
+        content = self.get(name, limit_bytes=len(buffer))
+        buffer[: len(content)] = content
+        return len(content)
+
+    def get_range_into(self, name: str, offset: int, buffer: memoryview) -> None:
+        """See the contract."""
+        buffer[:] = self.get_range(name, offset, len(buffer))
+
     def size(self, name: str) -> int:
         """See the contract."""
         return len(self._content(name))
@@ -68,21 +91,27 @@ class MemoryStorage:
         prefix = check_name(folder) + "/"
         with self._lock:
             found = [
-                StoredFile(name, len(data)) for name, data in self._files.items() if name.startswith(prefix)
+                StoredFile(name, len(data), self._written_ns[name])
+                for name, data in self._files.items()
+                if name.startswith(prefix)
             ]
         yield from found
 
     def delete(self, name: str) -> None:
         """See the contract."""
-        with self._lock:
-            self._files.pop(check_name(name), None)
+        self.delete_many([name])
+
+    def delete_many(self, names: Iterable[str]) -> None:
+        """See the contract."""
+        for name in names:
+            check_name(name)
+            with self._lock:
+                self._files.pop(name, None)
+                self._written_ns.pop(name, None)
 
     def delete_folder(self, folder: str) -> None:
         """See the contract."""
-        prefix = check_name(folder) + "/"
-        with self._lock:
-            for name in [name for name in self._files if name.startswith(prefix)]:
-                del self._files[name]
+        self.delete_many([stored.name for stored in self.list(folder)])
 
     def make_folders(self, folders: Iterable[str]) -> None:
         """See the contract."""
@@ -92,6 +121,9 @@ class MemoryStorage:
     def remove_leftovers(self, *, older_than_s: float) -> int:  # noqa: ARG002 -- the contract's
         """Nothing is ever left over."""
         return 0
+
+    def close(self) -> None:
+        """Nothing is held open."""
 
     def _content(self, name: str) -> bytes:
         with self._lock:

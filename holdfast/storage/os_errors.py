@@ -58,4 +58,6 @@ def translate(error: OSError, path: str) -> HoldfastError:
         return StorageDeniedError(message, hint=_DENIED[number])
     if number in _FULL:
         return StorageFullError(message, hint=_FULL[number])
-    return StorageUnavailableError(message, hint=_UNAVAILABLE.get(number, _UNAVAILABLE_HINT))
+    return StorageUnavailableError(
+        message, hint=_UNAVAILABLE.get(number, _UNAVAILABLE_HINT), medium_failed=error.errno == errno.EIO
+    )

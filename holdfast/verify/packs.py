@@ -9,7 +9,6 @@ Speed: the pack is read into memory that is used again, by a thread of its own w
 opened where it lies.
 """
 
-import errno
 from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -22,7 +21,6 @@ from holdfast.ids import PackId, to_hex
 from holdfast.repository.index_map import IndexMap, PackInfo
 from holdfast.repository.layout import CONFIG, pack_name
 from holdfast.repository.repository import Repository
-from holdfast.storage.contract import ReadsInto
 from holdfast.verify.report import Problem, ProblemKind
 
 _BUFFERS: Final = 2
@@ -103,14 +101,8 @@ def _check_content(
 
 def _read(repository: Repository, pack: PackInfo, buffer: memoryview) -> ProblemKind | None:
     """Read a pack to the beginning of a buffer that is large enough; what is wrong with it, seen from outside."""
-    storage, name = repository.storage, pack_name(pack.id)
     try:
-        if isinstance(storage, ReadsInto):
-            size = storage.get_into(name, buffer)
-        else:
-            data = storage.get(name, limit_bytes=len(buffer))
-            size = len(data)
-            buffer[:size] = data
+        size = repository.storage.get_into(pack_name(pack.id), buffer)
     except StoredFileMissingError:
         return ProblemKind.PACK_MISSING
     except CorruptFileError:
@@ -128,8 +120,7 @@ def is_bad_sector(repository: Repository, error: StorageUnavailableError) -> boo
     Raises:
         StorageUnavailableError: it reads no others either.
     """
-    cause = error.__cause__
-    if not isinstance(cause, OSError) or cause.errno != errno.EIO:
+    if not error.medium_failed:
         return False
     repository.storage.get(CONFIG, limit_bytes=_CONFIG_LIMIT_BYTES)
     return True

@@ -21,7 +21,6 @@ from watchfiles import Change, awatch
 from contracts.watch import Changes, WatchStatus
 from holdfast.settings.model import Settings, SourceProfile
 from holdfast.source.filters import Filter
-from holdfast.storage.local import LocalStorage
 from holdfast.storage.locations import open_storage
 from starter.watching.reporting import report
 
@@ -182,9 +181,9 @@ async def watching(
 def _hidden(settings: Settings, source: SourceProfile) -> tuple[bytes, ...]:
     """What changes because of us: the repository, and the state directory with journal and server."""
     hidden = [bytes(settings.state_dir)]
-    storage = open_storage(settings.repository(source.repository).location)
-    if isinstance(storage, LocalStorage):
-        hidden.append(bytes(storage.path))
+    directory = open_storage(settings.repository(source.repository).location).traits.directory
+    if directory is not None:
+        hidden.append(bytes(directory))
     return tuple(hidden)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from holdfast.storage.contract import Content, StoredFile
+from holdfast.storage.layers.layer import Layer
 from holdfast.storage.local import LocalStorage
 
 PROJECT: Final = Path(__file__).parent.parent.parent
@@ -19,81 +20,63 @@ _OPENS: Final = ("openat", "openat2")
 _CALL: Final = re.compile(r"(?P<call>\w+)\(\d+<(?P<path>[^>]*)>.* = (?P<result>\d+)(?:<(?P<opened>[^>]*)>)?")
 
 
-class CountingStorage:
+class CountingStorage(Layer):
     """A local storage that counts its calls, by method and by the first folder of the name."""
 
     def __init__(self, path: Path) -> None:
-        self._storage = LocalStorage(path)
+        super().__init__(LocalStorage(path))
         self.calls: Counter[tuple[str, str]] = Counter()
         self.names: Counter[tuple[str, str]] = Counter()
 
-    @property
-    def location(self) -> str:
-        """See the contract."""
-        return self._storage.location
-
-    @property
-    def settle_s(self) -> float:
-        """See the contract."""
-        return self._storage.settle_s
-
     def put(self, name: str, data: Content) -> None:
-        """See the contract."""
         self._count("put", name)
-        self._storage.put(name, data)
+        super().put(name, data)
 
     def put_new(self, name: str, data: Content) -> bool:
-        """See the contract."""
         self._count("put", name)
-        return self._storage.put_new(name, data)
+        return super().put_new(name, data)
 
     def get(self, name: str, *, limit_bytes: int) -> bytes:
-        """See the contract."""
         self._count("get", name)
-        return self._storage.get(name, limit_bytes=limit_bytes)
-
-    def get_into(self, name: str, buffer: memoryview) -> int:
-        """See the contract."""
-        self._count("get", name)
-        return self._storage.get_into(name, buffer)
+        return super().get(name, limit_bytes=limit_bytes)
 
     def get_range(self, name: str, offset: int, length: int) -> bytes:
-        """See the contract."""
         self._count("get", name)
-        return self._storage.get_range(name, offset, length)
+        return super().get_range(name, offset, length)
+
+    def get_into(self, name: str, buffer: memoryview) -> int:
+        self._count("get", name)
+        return super().get_into(name, buffer)
+
+    def get_range_into(self, name: str, offset: int, buffer: memoryview) -> None:
+        self._count("get", name)
+        super().get_range_into(name, offset, buffer)
 
     def size(self, name: str) -> int:
-        """See the contract."""
         self._count("size", name)
-        return self._storage.size(name)
+        return super().size(name)
 
     def size_or_none(self, name: str) -> int | None:
-        """See the contract."""
         self._count("size", name)
-        return self._storage.size_or_none(name)
+        return super().size_or_none(name)
 
     def list(self, folder: str) -> Iterator[StoredFile]:
-        """See the contract."""
         self._count("list", folder)
-        return self._storage.list(folder)
+        return super().list(folder)
 
     def delete(self, name: str) -> None:
-        """See the contract."""
         self._count("delete", name)
-        self._storage.delete(name)
+        super().delete(name)
+
+    def delete_many(self, names: Iterable[str]) -> None:
+        wanted = list(names)
+        for name in wanted:
+            self._count("delete", name)
+        super().delete_many(wanted)
 
     def delete_folder(self, folder: str) -> None:
-        """See the contract."""
         self._count("delete", folder)
-        self._storage.delete_folder(folder)
-
-    def make_folders(self, folders: Iterable[str]) -> None:
-        """See the contract."""
-        self._storage.make_folders(folders)
-
-    def remove_leftovers(self, *, older_than_s: float) -> int:
-        """See the contract."""
-        return self._storage.remove_leftovers(older_than_s=older_than_s)
+        super().delete_folder(folder)
 
     def _count(self, method: str, name: str) -> None:
         self.calls[method, name.partition("/")[0]] += 1

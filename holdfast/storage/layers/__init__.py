@@ -1,0 +1,1 @@
+"""Storages around storages: each adds one concern, and keeps the contract."""
