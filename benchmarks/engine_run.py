@@ -43,7 +43,7 @@ from holdfast.restore.run import RestoreRun
 from holdfast.restore.select import select_page as select_restore_page
 from holdfast.restore.shard import restore_shard
 from holdfast.source.spec import SourceSpec
-from holdfast.storage.local import LocalStorage
+from holdfast.storage.locations import open_storage
 from holdfast.verify.finish import finish_verification
 from holdfast.verify.plan import check_trees, close_verification, plan_run, read_shard
 from holdfast.verify.share import Share
@@ -66,7 +66,7 @@ class Run:
 def main(verb: Verb, repository: Path, path: Path, password_file: Path, processes: int) -> None:
     """See the module."""
     begun, cpu = time.monotonic(), _cpu_s()
-    opened = Repository.open(LocalStorage(repository), password_file.read_bytes())
+    opened = Repository.open(open_storage(str(repository)), password_file.read_bytes())
     work = {Verb.BACKUP: _backup, Verb.RESTORE: _restore, Verb.VERIFY: _verify}[verb]
     whole = work(opened, path, processes)
     if not whole:

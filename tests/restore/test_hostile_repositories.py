@@ -15,7 +15,6 @@ from holdfast.format.sealed import decompress
 from holdfast.ids import sha256
 from holdfast.repository.repository import Repository
 from holdfast.restore.request import Overwrite
-from holdfast.storage.local import LocalStorage
 from tests.restore.forged import EMPTY_TREE, SETUID_ROOT, Forger, node
 from tests.support.engine import PASSWORD, new_session
 from tests.support.restore import Restored, restore
@@ -210,13 +209,14 @@ def test_a_chain_of_shared_trees_is_not_multiplied_in_memory(scene: Scene) -> No
 )
 def test_huge_scrypt_numbers_are_refused_before_they_cost(scene: Scene, n: int, r: int, p: int) -> None:
     storage = scene.forger.session.repository.storage
-    assert isinstance(storage, LocalStorage)
-    (honest,) = (storage.path / "keys").iterdir()
+    folder = storage.traits.directory
+    assert folder is not None
+    (honest,) = (folder / "keys").iterdir()
     forged = msgspec.json.encode({**msgspec.json.decode(honest.read_bytes()), "N": n, "r": r, "p": p})
     with pytest.raises(CorruptFileError):
         decode_key(forged)
     honest.unlink()
-    (storage.path / "keys" / sha256(forged).hex()).write_bytes(forged)
+    (folder / "keys" / sha256(forged).hex()).write_bytes(forged)
     with pytest.raises(WrongPasswordError):
         Repository.open(storage, PASSWORD)
 

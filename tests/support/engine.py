@@ -18,7 +18,7 @@ from holdfast.crypto.kdf import ScryptParameters
 from holdfast.repository.repository import Repository
 from holdfast.repository.session import RepositorySession
 from holdfast.source.spec import SourceSpec
-from holdfast.storage.local import LocalStorage
+from holdfast.storage.locations import open_storage
 from tests.support.counting import CountingStorage
 
 PASSWORD = b"correct horse"
@@ -32,7 +32,7 @@ def nothing(*_: object) -> None:
 def new_session(path: Path, *, version: int = 2) -> Iterator[RepositorySession]:
     """A session of a new repository at `path`, whose password is PASSWORD."""
     repository = Repository.init(
-        LocalStorage(path), PASSWORD, version=version, kdf=ScryptParameters.for_tests()
+        open_storage(str(path)), PASSWORD, version=version, kdf=ScryptParameters.for_tests()
     )
     session = RepositorySession(repository)
     try:
@@ -44,7 +44,7 @@ def new_session(path: Path, *, version: int = 2) -> Iterator[RepositorySession]:
 @contextmanager
 def open_session(path: Path, password: bytes = PASSWORD) -> Iterator[RepositorySession]:
     """A session of an existing repository, as another process would open it."""
-    session = RepositorySession(Repository.open(LocalStorage(path), password))
+    session = RepositorySession(Repository.open(open_storage(str(path)), password))
     try:
         yield session
     finally:
