@@ -31,11 +31,15 @@ _Note = TypeVar("_Note", bound=msgspec.Struct)
 
 
 class ServerNote(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the embedded server listens; pid is that of the process that owns it."""
+    """Where the embedded server listens; pid is that of the process that owns it.
+
+    starts: how often a server was started on its database since that was new (server_database.py).
+    """
 
     port: int
     ui_port: int
     pid: int
+    starts: int = 0
 
 
 class ServiceNote(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,6 +4,8 @@ Who holds the lock of the state directory runs the server as a child. Others con
 its owner ends, however that happens, one of them takes the lock and starts the server again on the same database
 and ports, and runs go on. The same happens when the server alone dies.
 
+A database that cannot be used is set aside (server_database.py): what runs have stored, and the journal, are elsewhere.
+
 The server is ended with SIGKILL. It is made for that (what it has acknowledged is in its database, and WAL mode
 survives a kill), its owner may die by it at any moment anyway, and an orderly end takes a second.
 """
@@ -17,9 +19,12 @@ import shutil
 import signal
 import socket
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from holdfast.cores import usable_cores
 from holdfast.errors import HoldfastError, ServerUnavailableError
@@ -27,6 +32,7 @@ from holdfast.settings.model import Settings
 from starter.children import Child
 from starter.ownership import Claim, ServerNote, claim_server, read_server_note, write_server_note
 from starter.processes import Backoff, child_environment, ending, kill_child, open_log, spawn_tethered
+from starter.server_database import complains, examine, is_damaged, put_back, set_aside
 
 if TYPE_CHECKING:
     from temporalio.client import Client
@@ -34,6 +40,8 @@ if TYPE_CHECKING:
 HOST: Final = "127.0.0.1"
 _LOG_NAME: Final = "server"
 _START_LIMIT_S: Final = 60.0
+_WORD_AFTER_S: Final = 5.0
+_LISTEN_EVERY_S: Final = 5.0
 _LOOK_AGAIN_S: Final = 0.05
 _STAND_BY_S: Final = 0.2
 _RESTART_S: Final = 0.1
@@ -48,7 +56,10 @@ class EmbeddedServer:
     """This process's view of the server: its owner, or one who stands by."""
 
     def __init__(self, settings: Settings, environ: Mapping[str, str], *, for_one: bool = False) -> None:
-        """for_one: one command starts it, for its own run."""
+        """for_one: one command starts it, for its own run.
+
+        has_forgotten: its database is new, or older than this state directory knows it; valid after `join`, if owned.
+        """
         self._for_one = for_one
         self._settings = settings
         self._environ = environ
@@ -56,6 +67,11 @@ class EmbeddedServer:
         self._note: ServerNote | None = None
         self._begun: int | None = None
         self._process: Child | None = None
+        self._told_of_waiting = False
+        self._silent = False
+        self._thorough = False
+        self._heard = 0
+        self.has_forgotten = False
 
     @property
     def address(self) -> str:
@@ -100,10 +116,12 @@ class EmbeddedServer:
         """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_START_LIMIT_S):
+                begun = time.monotonic()
                 while not self._claimed():
                     client = await self.find()
                     if client is not None:
                         return client
+                    self._tell_of_waiting(begun, "the server, which another process runs, does not answer")
                     await asyncio.sleep(_LOOK_AGAIN_S)
         if not self.owned:
             owner = read_server_note(self._settings.state_dir)
@@ -126,7 +144,7 @@ class EmbeddedServer:
         backoff.started()
         while True:
             if self._process is not None:
-                code = await self._process.wait()
+                code = await self._end_of(self._process)
                 _LOG.info("the server ended %s; it is started again", ending(code))
                 await asyncio.sleep(backoff.pause_s())
             await self._revive(backoff)
@@ -139,14 +157,31 @@ class EmbeddedServer:
             self._process = None
         self.abandon()
 
+    async def _end_of(self, process: Child) -> int:
+        """Wait for the server's end; end it when it says that its database is damaged."""
+        log = self._settings.state_dir / "logs" / f"{_LOG_NAME}.log"
+        ended = asyncio.ensure_future(process.wait())
+        while not (await asyncio.wait({ended}, timeout=_LISTEN_EVERY_S))[0]:
+            self._thorough, self._heard = complains(log, self._heard)
+            if self._thorough:
+                _LOG.warning(
+                    "the server says that its database is damaged; it is ended, and the database checked"
+                )
+                await kill_child(process)
+        return await ended
+
     async def _revive(self, backoff: Backoff) -> None:
         """Start the server as soon as nobody else owns it, however often that takes."""
+        failures = 0
         while True:
             try:
                 if not self._claimed():
                     await asyncio.sleep(_STAND_BY_S)  # a lock of a file wakes nobody
                     continue
                 if await self._started():
+                    return
+                failures += 1
+                if failures == _START_TRIES and await self._started_on_new_database():
                     return
             except (HoldfastError, OSError) as error:  # a full disk, no more processes: that passes
                 _LOG.info("the server cannot be started: %s", error)
@@ -166,40 +201,98 @@ class EmbeddedServer:
                 client = await self._started()
                 if client is not None:
                     return client
+                if self._silent:
+                    break  # it waits for something, and would again
+            client = await self._started_on_new_database()
+            if client is not None:
+                return client
         except BaseException:
             await self.stop()
             raise
         await self.stop()
         raise ServerUnavailableError(
-            "the embedded Temporal server ends as soon as it is started",
+            f"the embedded Temporal server {'does not come to answer' if self._silent else 'ends at once'}",
             hint=f"{self._settings.state_dir / 'logs' / _LOG_NAME}.log says why.",
         )
 
     async def _started(self) -> "Client | None":
-        """Start the server and wait until it answers; None when it ends before that."""
+        """Start the server and wait until it answers; None when it ends before that, or does not come to answer."""
         if self._note is None:
             raise RuntimeError("the server was not joined")
         self._process = Child(self._begun or self._spawn(self._note))
         self._begun = None
+        begun = time.monotonic()
         while self._process.returncode is None:
             client = await self._client()
             if client is not None:
                 return client
+            self._tell_of_waiting(begun, "the server was started and does not answer yet")
+            if time.monotonic() - begun > _START_LIMIT_S:
+                _LOG.warning("the server did not answer within %.0f s; it is ended", _START_LIMIT_S)
+                self._silent = True
+                await kill_child(self._process)
+                return None
             await asyncio.sleep(_LOOK_AGAIN_S)
+        self._silent = False
         return None
+
+    async def _started_on_new_database(self) -> "Client | None":
+        """The last resort: whether the database is to blame shows when a server starts on a new one."""
+        path = self._settings.server_database_path
+        if self._note is None or not self._note.starts or not path.exists():
+            return None  # it is a new one
+        damaged = await asyncio.to_thread(is_damaged, path)
+        aside, note = set_aside(path), self._note
+        self._note = msgspec.structs.replace(note, starts=0)
+        client = await self._started()
+        if client is None:
+            put_back(aside, path)
+            self._note = note
+            write_server_note(self._settings.state_dir, note)
+            return None
+        self._tell_set_aside(aside, "it is damaged" if damaged else "no server starts on it")
+        return client
 
     def _spawn(self, where: ServerNote) -> int:
         if self._claim is None:
             raise RuntimeError("somebody else may run the server")
-        self._note = ServerNote(port=where.port, ui_port=where.ui_port, pid=os.getpid())
+        number = self._next_start(where.starts)
+        self._note = ServerNote(port=where.port, ui_port=where.ui_port, pid=os.getpid(), starts=number)
         write_server_note(self._settings.state_dir, self._note)
         with open_log(self._settings.state_dir, _LOG_NAME) as log:
+            self._thorough, self._heard = False, os.fstat(log.fileno()).st_size
             return spawn_tethered(
                 self._command(self._note),
                 environment=self._environment(),
                 log=log.fileno(),
                 descriptors=(self._claim.descriptor,),
             )
+
+    def _next_start(self, last: int) -> int:
+        """The number of the start that comes; 0 on a new database, which is begun in place of one that is of no use."""
+        path = self._settings.server_database_path
+        found = examine(path, last, thorough=self._thorough)
+        if found.unusable:
+            self._tell_set_aside(set_aside(path, unfinished=found.unfinished), found.unusable)
+            return 0
+        if found.behind:
+            self.has_forgotten = True
+            _LOG.warning("the server's database %s", found.behind)
+        return found.number
+
+    def _tell_set_aside(self, aside: Path, reason: str) -> None:
+        self.has_forgotten = True
+        _LOG.warning(
+            "the server's database could not be used, because %s. It is called %s now, and a new one is begun. "
+            "No backup and nothing of the journal is in it",
+            reason,
+            aside.name,
+        )
+
+    def _tell_of_waiting(self, begun: float, what: str) -> None:
+        if not self._told_of_waiting and time.monotonic() - begun > _WORD_AFTER_S:
+            self._told_of_waiting = True
+            _LOG.warning("%s; waiting for it, up to %.0f s", what, _START_LIMIT_S)
 
     def _environment(self) -> dict[str, str]:
         # A run asks for little at a time, and threads of the server that look for work take time from its workers.
@@ -250,7 +343,7 @@ def _usable(note: ServerNote | None) -> ServerNote:
     if note is not None and _is_free(note.port) and _is_free(note.ui_port):
         return note
     port, ui_port = _free_ports()
-    return ServerNote(port=port, ui_port=ui_port, pid=os.getpid())
+    return ServerNote(port=port, ui_port=ui_port, pid=os.getpid(), starts=0 if note is None else note.starts)
 
 
 def _free_ports() -> tuple[int, int]:

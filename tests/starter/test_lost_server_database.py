@@ -1,0 +1,226 @@
+"""The server's database is lost in one of many ways: the next command says so, and goes on with a new one."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from holdfast.errors import ServerUnavailableError
+from starter.hosting import kept
+from starter.ownership import read_server_note
+from starter.server_database import KEPT_ASIDE, examine, set_aside
+from starter.temporal_server import EmbeddedServer
+from tests.support.commands import Home, until
+
+WORKFLOW = "a/workflow"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home.create(tmp_path)
+
+
+@contextlib.asynccontextmanager
+async def serving(home: Home) -> AsyncIterator[tuple[EmbeddedServer, Client]]:
+    """A server that answers, and is killed at the end."""
+    server = EmbeddedServer(home.settings, home.environ)
+    try:
+        yield server, await server.join()
+    finally:
+        await server.stop()
+
+
+async def with_a_workflow(home: Home) -> Path:
+    """The database of a server that was killed and knew a workflow that nobody executes; all of it in the file."""
+    async with serving(home) as (_, client):
+        await client.start_workflow("Nothing", id=WORKFLOW, task_queue="nobody")
+    path = home.settings.server_database_path
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return path
+
+
+async def knows_it(client: Client) -> bool:
+    try:
+        return (await client.get_workflow_handle(WORKFLOW).describe()).id == WORKFLOW
+    except RPCError:
+        return False
+
+
+def aside(path: Path) -> list[str]:
+    """What was set aside, without what lies beside it."""
+    return [p.name for p in path.parent.glob(f"{path.name}.*") if not p.name.endswith(("-wal", "-shm"))]
+
+
+@pytest.mark.parametrize("delay_ms", (0, 25, 50, 75, 100))
+async def test_a_server_killed_while_it_makes_its_database(home: Home, delay_ms: int) -> None:
+    killed = EmbeddedServer(home.settings, home.environ)
+    killed.begin()
+    path = home.settings.server_database_path
+    while not path.exists():
+        await asyncio.sleep(0.001)
+    await asyncio.sleep(delay_ms / 1000)
+    killed.abandon()
+    async with serving(home) as (server, client):
+        assert server.owned
+        assert not await knows_it(client)
+
+
+def emptied(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def garbage(path: Path) -> None:
+    path.write_bytes(os.urandom(path.stat().st_size))
+
+
+def half(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 8192 * 4096)
+
+
+def a_page(path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        found = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'executions'").fetchone()
+    with path.open("r+b") as file:
+        file.seek((found[0] - 1) * 4096)
+        file.write(os.urandom(4096))
+
+
+def a_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.parametrize("harm", [emptied, garbage, half, a_page, a_folder])
+async def test_a_damaged_one_is_set_aside_with_a_word(
+    home: Home, harm: Callable[[Path], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    path = await with_a_workflow(home)
+    harm(path)
+    async with serving(home) as (server, client):
+        assert server.has_forgotten
+        assert not await knows_it(client)
+        assert len(aside(path)) == 1
+    assert "could not be used, because" in caplog.text
+    assert aside(path)[0] in caplog.text
+    async with serving(home) as (server, _):
+        assert not server.has_forgotten
+    assert len(aside(path)) == 1
+
+
+async def test_a_large_one_is_set_aside_when_the_server_complains(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server goes on with it, and lets requests wait."""
+    monkeypatch.setattr("starter.server_database._CHECKED_BYTES", 0)
+    monkeypatch.setattr("starter.temporal_server._LISTEN_EVERY_S", 0.1)
+    path = await with_a_workflow(home)
+    a_page(path)
+    async with serving(home) as (server, _), kept(server):
+        await until(lambda: server.has_forgotten)
+        while (again := await server.find()) is None:
+            await asyncio.sleep(0.05)
+        await again.start_workflow("Nothing", id="another", task_queue="nobody")
+    assert len(aside(path)) == 1
+
+
+async def test_an_older_one_is_used_and_told_of(home: Home, caplog: pytest.LogCaptureFixture) -> None:
+    path = await with_a_workflow(home)
+    async with serving(home):
+        pass
+    older = path.with_name("older")
+    shutil.copy(path, older)
+    async with serving(home) as (server, _):
+        assert not server.has_forgotten
+    for name in ("-wal", "-shm"):
+        path.with_name(path.name + name).unlink(missing_ok=True)
+    older.replace(path)
+    note = read_server_note(home.settings.state_dir)
+    async with serving(home) as (server, client):
+        assert server.has_forgotten
+        assert await knows_it(client)
+    again = read_server_note(home.settings.state_dir)
+    assert note is not None
+    assert again is not None
+    assert again.starts == note.starts + 1
+    assert "is older than the last one here" in caplog.text
+
+
+async def test_one_that_is_gone(home: Home, caplog: pytest.LogCaptureFixture) -> None:
+    path = await with_a_workflow(home)
+    async with serving(home):
+        pass
+    path.unlink()
+    async with serving(home) as (server, client):
+        assert server.has_forgotten
+        assert not await knows_it(client)
+    assert "is gone" in caplog.text
+
+
+async def test_one_that_another_program_has_locked_is_left_alone(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("starter.server_database._LOCK_PATIENCE_S", 0.2)
+    path = await with_a_workflow(home)
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(ServerUnavailableError, match="locked by another program"):
+            async with serving(home):
+                pass
+    async with serving(home) as (server, client):
+        assert not server.has_forgotten
+        assert await knows_it(client)
+
+
+async def test_a_server_that_never_answers_is_given_up(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever its database, it does not start: that is no reason to set the database aside."""
+    path = await with_a_workflow(home)
+    async with serving(home):
+        pass
+    fake = home.folder / "bin"
+    fake.mkdir()
+    (fake / "temporal").write_text("#!/bin/sh\nexec sleep 60\n")
+    (fake / "temporal").chmod(0o755)
+    monkeypatch.setattr("starter.temporal_server.temporal_binary", lambda _: str(fake / "temporal"))
+    monkeypatch.setattr("starter.temporal_server._START_LIMIT_S", 0.3)
+    with pytest.raises(ServerUnavailableError, match="does not come to answer"):
+        async with serving(home):
+            pass
+    assert aside(path) == []
+    monkeypatch.undo()
+    async with serving(home) as (server, client):
+        assert not server.has_forgotten
+        assert await knows_it(client)
+
+
+def test_a_bounded_number_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "temporal.db"
+    for number in range(KEPT_ASIDE + 3):
+        path.write_text(str(number))
+        path.with_name("temporal.db-wal").write_text(str(number))
+        set_aside(path)
+    kept = sorted(name for name in aside(path))
+    assert [(tmp_path / name).read_text() for name in kept] == ["3", "4", "5", "6", "7"]
+    assert (tmp_path / f"{kept[-1]}-wal").read_text() == "7"
+    assert len(list(tmp_path.iterdir())) == 2 * KEPT_ASIDE
+
+
+def test_a_crash_between_the_two_numbers_means_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "temporal.db"
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE namespaces (name TEXT)")
+        connection.execute("INSERT INTO namespaces VALUES ('default')")
+        connection.commit()
+    assert examine(path, 0).number == 1
+    assert examine(path, 0).number == 2
+    assert examine(path, 1).behind == ""
+    assert examine(path, 3).behind == ""
+    assert "older" in examine(path, 9).behind
+    assert examine(path, 10).behind == ""
