@@ -59,7 +59,7 @@ def aside(path: Path) -> list[str]:
     return [p.name for p in path.parent.glob(f"{path.name}.*") if not p.name.endswith(("-wal", "-shm"))]
 
 
-@pytest.mark.parametrize("delay_ms", (0, 25, 50, 75, 100))
+@pytest.mark.parametrize("delay_ms", [0, 25, 50, 75, 100])
 async def test_a_server_killed_while_it_makes_its_database(home: Home, delay_ms: int) -> None:
     killed = EmbeddedServer(home.settings, home.environ)
     killed.begin()
