@@ -33,6 +33,12 @@ class SealedFolder:
     hint: ClassVar[str] = "The document is damaged: remove it if nothing else helps."
 
     def __init__(self, repository: Repository, folder: str) -> None:
+        """Raises UsageError where the storage cannot keep documents (`Traits.keeps_documents`)."""
+        if not repository.storage.traits.keeps_documents:
+            raise UsageError(
+                f"{repository.storage.location}: documents of runs cannot be kept there",
+                hint="Use a storage that takes any name, replaces files, and creates a file only if there is none.",
+            )
         self._repository = repository
         self._folder = folder
 
