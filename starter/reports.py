@@ -174,7 +174,9 @@ def backup_lines(result: BackupResult) -> list[str]:
         )
     lines.append(f"snapshot {result.snapshot_id[:8]} saved{_verified(result)}")
     if result.status is RunStatus.PARTIAL:
-        lines.append(f"Warning: {result.errors:,} paths could not be read; the snapshot is partial")
+        lines.append(
+            f"Warning: {result.errors:,} paths could not be read, or not all of them; the snapshot is partial"
+        )
     return lines
 
 

@@ -15,7 +15,17 @@ from typing import Final
 
 from holdfast import __version__
 from holdfast.backup.checkpoints import ShardCheckpoints
-from holdfast.backup.documents import CommitResult, Enter, Keep, Leave, Opening, RunKey, Stored, Unreadable
+from holdfast.backup.documents import (
+    CommitResult,
+    Enter,
+    Keep,
+    Leave,
+    Opening,
+    Remark,
+    RunKey,
+    Stored,
+    Unreadable,
+)
 from holdfast.backup.kept_trees import look_through
 from holdfast.backup.merge import TreeMerger
 from holdfast.backup.opening import BackupOrder, load_opening, run_tag, snapshot_paths
@@ -190,6 +200,8 @@ class _Merge:
                     self._merger.leave()
                 case Unreadable():
                     self.found.errors += 1
+                case Remark():
+                    self.found.errors += record.lost
                 case _:
                     raise RunStateError("the plan of this run holds a record of an unknown kind")
         self.found.tree = self._merger.finish()
@@ -228,6 +240,8 @@ class _Merge:
             stored.append(outcome)
             if not has_content(outcome.node.content or ()):
                 self.found.missing_shards.add(shard)
+        if any(outcome.lost for outcome in stored):
+            self.found.errors += 1
         node = stored[0].node if len(stored) == 1 else join_segments(stored)
         self.found.files += 1
         self.found.bytes_total += node.size

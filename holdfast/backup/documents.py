@@ -135,7 +135,15 @@ class Unreadable(msgspec.Struct, frozen=True, array_like=True, tag="u", gc=False
     message: str
 
 
-PlanRecord = Enter | Leave | Keep | Read | Unreadable
+class Remark(msgspec.Struct, frozen=True, array_like=True, tag="m", gc=False):
+    """Something to be told of an entry that is stored all the same. lost: something of it is not stored."""
+
+    path: bytes
+    message: str
+    lost: bool
+
+
+PlanRecord = Enter | Leave | Keep | Read | Unreadable | Remark
 
 
 class Extent(msgspec.Struct, frozen=True, array_like=True):
@@ -184,12 +192,14 @@ class ShardOrigin(msgspec.Struct, frozen=True, kw_only=True):
 class Stored(msgspec.Struct, frozen=True, array_like=True, tag="s", gc=False):
     """A file (or segment) is stored. `node` carries metadata and content; size_bytes is what was read, holes included.
 
-    warning: not empty when the file changed while it was read, time and again.
+    warning: what is to be told of it, as that it changed while it was read, time and again. lost: that something of
+    it is not stored, though its content is.
     """
 
     node: Node
     size_bytes: int
     warning: str = ""
+    lost: bool = False
 
 
 class Failed(msgspec.Struct, frozen=True, array_like=True, tag="f", gc=False):

@@ -11,13 +11,13 @@ from typing import Final, Protocol, TypeVar
 
 from holdfast.backup.blocks import BlockStream
 from holdfast.backup.documents import Extent, Failed, FileToRead, OpenFile, Outcome, Stored
-from holdfast.backup.reading import CHANGED_WARNING, MAX_READINGS, Identity, failed
+from holdfast.backup.reading import CHANGED_WARNING, MAX_READINGS, Identity, failed, incomplete
 from holdfast.backup.shard_state import OpenFileState, ShardState
 from holdfast.backup.sink import BlobSink
 from holdfast.backup.source_directories import SourceDirectories
 from holdfast.ids import BlobId
 from holdfast.source.extents import data_extents
-from holdfast.source.metadata import MetadataReader
+from holdfast.source.metadata import IncompleteNodeError, MetadataReader
 from holdfast.source.open_file import open_regular_at
 
 MIN_HOLE_BYTES: Final = 1024 * 1024
@@ -60,6 +60,8 @@ class LargeFileReader:
         """Store one file or segment and report its outcome to the state."""
         try:
             outcome = await self._read_until_steady(file, progressed)
+        except IncompleteNodeError as error:
+            outcome = incomplete(error)
         except OSError as error:
             outcome = failed(error)
         self._state.end_files([outcome], 0)

@@ -5,7 +5,7 @@ its first record is still at hand; so an unchanged tree of millions of files mak
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from holdfast.backup.documents import (
@@ -15,6 +15,7 @@ from holdfast.backup.documents import (
     OpenDirectory,
     PlanRecord,
     Read,
+    Remark,
     Totals,
     Unreadable,
 )
@@ -25,10 +26,11 @@ from holdfast.backup.shards import SEGMENT_BYTES, Planned, Segment, cut_segments
 from holdfast.format.tree import Node
 from holdfast.repository.index_map import IndexMap
 from holdfast.source.change import is_unchanged
+from holdfast.source.events import EnterDirectory, Entry, Files, LeaveDirectory, Trouble, WalkEvent
+from holdfast.source.events import Unreadable as UnreadableEvent
+from holdfast.source.metadata import IncompleteNodeError
 from holdfast.source.open_file import open_regular_at
 from holdfast.source.spec import SourceSpec
-from holdfast.source.walk import EnterDirectory, Entry, Files, LeaveDirectory, WalkEvent
-from holdfast.source.walk import Unreadable as UnreadableEvent
 
 MAX_RECORDS_AT_HAND: Final = 40_000
 
@@ -57,6 +59,8 @@ class Planner:
         self._counts: dict[str, int] = dict.fromkeys(Totals.__struct_fields__, 0)
         self.to_read: list[Planned] = []
         self.bytes_to_read = 0
+        self.trouble: Unreadable | None = None
+        """The last one of what could not be read."""
 
     def take(self, event: WalkEvent) -> None:
         """One event of the walk."""
@@ -69,8 +73,10 @@ class Planner:
                 self._enter(event)
             case LeaveDirectory():
                 self._leave()
-            case UnreadableEvent():
-                self._unreadable(event)
+            case _:
+                self._tell((event,))
+        if event.troubles:
+            self._tell(event.troubles)
         if len(self._records) >= MAX_RECORDS_AT_HAND:
             self.finish()
 
@@ -120,7 +126,11 @@ class Planner:
             self._unreadable(UnreadableEvent(event.path, failed(error).message))
 
     def _entry(self, event: Entry) -> None:
-        node = self._node_of(event)
+        try:
+            node = self._node_of(event)
+        except IncompleteNodeError as error:
+            node = error.node
+            self._lose(event.path, error.message)
         self._count("others")
         self._records.append(Keep(node))
         self._parent.saw(same=node == self._parent.lookup(event.name))
@@ -158,10 +168,14 @@ class Planner:
     def _keep_content(self, entry: Entry, before: Node) -> None:
         """Keep what a file holds, and read its metadata anew."""
         try:
-            node = self._node_of(entry).with_content(before.content_ids, size=before.size)
+            node = self._node_of(entry)
+        except IncompleteNodeError as error:
+            node = error.node
+            self._lose(entry.path, error.message)
         except OSError as error:
             self._unreadable(UnreadableEvent(entry.path, failed(error).message))
             return
+        node = node.with_content(before.content_ids, size=before.size)
         self._records.append(Keep(node, from_parent=True))
         if node != before:
             self._parent.differs()
@@ -195,7 +209,24 @@ class Planner:
     def _unreadable(self, event: UnreadableEvent) -> None:
         self._count("errors")
         self._parent.saw(same=False)
-        self._records.append(Unreadable(event.path, event.message))
+        self.trouble = Unreadable(event.path, event.message)
+        self._records.append(self.trouble)
+
+    def _tell(self, troubles: Sequence[Trouble]) -> None:
+        """What goes along with an event. A directory of which something is told does not collapse."""
+        for trouble in troubles:
+            if isinstance(trouble, UnreadableEvent):
+                self._unreadable(trouble)
+            else:
+                self._remark(trouble.path, trouble.message, lost=trouble.lost)
+
+    def _remark(self, path: bytes, message: str, *, lost: bool) -> None:
+        self._counts["errors"] += lost
+        self._parent.differs()
+        self._records.append(Remark(path, message, lost))
+
+    def _lose(self, path: bytes, message: str) -> None:
+        self._remark(path, message, lost=True)
 
     def _count(self, name: str) -> None:
         self._counts[name] += 1

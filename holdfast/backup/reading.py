@@ -4,7 +4,8 @@ import os
 from dataclasses import dataclass
 from typing import Final
 
-from holdfast.backup.documents import Failed
+from holdfast.backup.documents import Failed, Stored
+from holdfast.source.metadata import IncompleteNodeError
 from holdfast.source.trouble import explain
 
 MAX_READINGS: Final = 3
@@ -45,3 +46,8 @@ def failed(error: OSError) -> Failed:
         TemporaryError: this process lacks descriptors or memory, which says nothing about the file.
     """
     return Failed(explain(error))
+
+
+def incomplete(error: IncompleteNodeError) -> Stored:
+    """The outcome for a file whose content is stored, and some of its attributes are not."""
+    return Stored(error.node, error.node.size, error.message, lost=True)

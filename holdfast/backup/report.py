@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from holdfast.backup.documents import Enter, Failed, Keep, Leave, RunKey, Stored, Unreadable
+from holdfast.backup.documents import Enter, Failed, Keep, Leave, Remark, RunKey, Stored, Unreadable
 from holdfast.backup.plan_reader import PlanReader, ReadOutcome
 from holdfast.journal.records import FileAction, FileRecord
 from holdfast.repository.session import RepositorySession
@@ -32,6 +32,8 @@ def file_records(session: RepositorySession, key: RunKey, pages: int, shards: in
                 prefix = None
             case Unreadable():
                 yield FileRecord(path=record.path, action=FileAction.UNREADABLE, message=record.message)
+            case Remark():
+                yield FileRecord(path=record.path, action=FileAction.WARNING, message=record.message)
             case Keep():
                 pass
             case _:

@@ -11,6 +11,7 @@ Pages grow: the first is small, so that storing starts at once; later ones are l
 files takes few activities.
 """
 
+import os
 import secrets
 import time
 from collections.abc import Callable
@@ -28,17 +29,19 @@ from holdfast.backup.documents import (
     ShardOrigin,
     ShardPlan,
     Totals,
+    Unreadable,
 )
 from holdfast.backup.opening import parent_tree
 from holdfast.backup.parent import ParentView
 from holdfast.backup.planner import Planner
 from holdfast.backup.shards import cut_shards, take_full_shard
-from holdfast.errors import RunStateError
+from holdfast.errors import RunStateError, SourceMissingError
 from holdfast.repository.documents import decide, encode, load
 from holdfast.repository.session import HeldRepository, RepositorySession
 from holdfast.repository.workspace import Workspace
+from holdfast.source.events import Files
 from holdfast.source.spec import SourceSpec
-from holdfast.source.walk import Files, Walker
+from holdfast.source.walk import Walker
 from holdfast.storage.locations import own_directory
 
 FIRST_PAGE_ENTRIES: Final = 4_096
@@ -64,7 +67,7 @@ def select_page(
 
     Raises:
         RunStateError: the run was not opened, or the page before is gone.
-        SourceMissingError: no root of the source exists.
+        SourceMissingError: no root of the source exists, or none gave anything but directories.
         StorageUnavailableError, StorageFullError, LockLostError, CorruptFileError: from the repository.
     """
     workspace = session.workspace(key.run_id)
@@ -165,7 +168,18 @@ def _walk(
                 return walker.cursor()
         if seen >= limit or planner.bytes_to_read >= MAX_PAGE_BYTES:
             return walker.cursor()
+    if not walker.entries and not walker.allows_empty:
+        _refuse_emptiness(planner.trouble)
     return None
+
+
+def _refuse_emptiness(trouble: Unreadable | None) -> None:
+    """A snapshot without any file would be taken for a backup."""
+    why = "" if trouble is None else f"{trouble.message}: {os.fsdecode(trouble.path)}"
+    raise SourceMissingError(
+        f"nothing to back up: {why or 'there are only directories'}",
+        hint="Check paths, rights, mounts and filters; with allow_empty (--allow-empty) directories alone will do.",
+    )
 
 
 def _page_before(workspace: Workspace, key: RunKey, page: int) -> Page | None:

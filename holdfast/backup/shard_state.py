@@ -187,4 +187,6 @@ class ShardState:
                 self._errors += 1
             else:
                 self._files += 1
-                self._warnings += bool(outcome.warning)
+                if outcome.warning:
+                    self._warnings += 1
+                    self._errors += outcome.lost

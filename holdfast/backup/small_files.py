@@ -8,11 +8,11 @@ import os
 from typing import Final
 
 from holdfast.backup.documents import FileToRead, Outcome, Stored
-from holdfast.backup.reading import CHANGED_WARNING, MAX_READINGS, Identity, failed, is_same
+from holdfast.backup.reading import CHANGED_WARNING, MAX_READINGS, Identity, failed, incomplete, is_same
 from holdfast.backup.sink import BlobSink
 from holdfast.buffers import BUFFERS
 from holdfast.ids import BlobId
-from holdfast.source.metadata import MetadataReader
+from holdfast.source.metadata import IncompleteNodeError, MetadataReader
 from holdfast.source.open_file import open_regular_with_status_at
 
 SMALL_FILE_BYTES: Final = 8 * 1024 * 1024
@@ -48,6 +48,8 @@ class SmallFileReader:
         """
         try:
             return self._read_until_steady(directory_fd, file)
+        except IncompleteNodeError as error:
+            return incomplete(error)
         except OSError as error:
             return failed(error)
 

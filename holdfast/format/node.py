@@ -211,6 +211,10 @@ class Node(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fal
         """The same file with this content, `size` bytes long."""
         return msgspec.structs.replace(self, content=tuple(to_hex(blob) for blob in content), size=size)
 
+    def with_ctime(self, ctime_ns: int) -> "Node":
+        """The same with this time of change."""
+        return msgspec.structs.replace(self, ctime=format_time(ctime_ns))
+
 
 def _attribute(pair: tuple[bytes, bytes]) -> ExtendedAttribute:
     return ExtendedAttribute(pair[0].decode("utf-8", "replace"), pair[1])

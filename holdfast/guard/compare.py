@@ -30,9 +30,10 @@ from holdfast.repository.repository import Repository
 from holdfast.repository.session import HeldRepository
 from holdfast.repository.snapshots import StoredSnapshot, list_snapshots
 from holdfast.source.change import is_unchanged
+from holdfast.source.events import EnterDirectory, Entry, Files, LeaveDirectory, Trouble, Unreadable
 from holdfast.source.filters import Filter
 from holdfast.source.spec import SourceSpec
-from holdfast.source.walk import EnterDirectory, Entry, Files, LeaveDirectory, Unreadable, Walker
+from holdfast.source.walk import Walker
 from holdfast.source.ways import join
 from holdfast.storage.locations import own_directory
 
@@ -95,7 +96,7 @@ class _Comparer:
         self.found = Comparison()
         self._held = held
         self._spec = spec
-        self._filter = Filter(spec.filters)
+        self._filter = Filter(spec)
         self._thresholds = thresholds
         self._check = check
         self._emptied: set[bytes] = set()
@@ -126,6 +127,7 @@ class _Comparer:
                     frames[-1].seen.add(name)
                     node = frames[-1].nodes.get(name)
                     frames.append(_Frame(path, {} if node is None else self._nodes(node)))
+                    self._unreadable(event.troubles)
                 case LeaveDirectory():
                     self._leave(frames.pop())
                 case Files():
@@ -135,6 +137,9 @@ class _Comparer:
                 case Unreadable(path=path):
                     self.found.unreadable += 1
                     frames[-1].seen.add(path.rpartition(b"/")[2])
+
+    def _unreadable(self, troubles: Sequence[Trouble]) -> None:
+        self.found.unreadable += sum(isinstance(trouble, Unreadable) for trouble in troubles)
 
     def _files(self, frame: _Frame, run: Files) -> None:
         for name, stat in zip(run.names, run.stats, strict=True):

@@ -3,13 +3,14 @@ r"""Patterns as restic's users know them.
 A pattern is a path whose components are shell patterns (`*`, `?`, `[a-z]`, `[^a-z]`, `\` quotes), `**` stands for any
 number of directories, none included. A pattern without a leading slash matches anywhere in a path; every pattern also
 matches what lies below a match. `!` takes back what earlier patterns matched. `*` and `?` never match a slash.
+A backup's patterns count below its roots only: what is named is meant, whatever the way to it is called (ADR 0039).
 Source: restic, internal/filter/filter.go, and Go's path/filepath, `Match`.
 """
 
 import os
 import posixpath
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -19,6 +20,8 @@ from holdfast.errors import UsageError
 _ANY_NAME: Final = "[^/]*"
 _NOT_EMPTY: Final = "(?=[^/])"
 _DOUBLE: Final = "**"
+_ANY_ENTRY: Final = "[^/]+"
+_ANY_DEPTH: Final = frozenset((_DOUBLE, "*"))
 _NEGATION: Final = "!"
 
 
@@ -47,6 +50,23 @@ class Pattern:
             _component(part, text)
         return pattern
 
+    @property
+    def ending(self) -> str:
+        """A regular expression that finds the pattern at the end of a path: it matches the entry and nothing above it.
+
+        "Everything below" (`tmp/**`, `tmp/**/*`) means the entries of `tmp`: with those, what is below them is meant.
+        """
+        tail = len(self.parts)
+        while tail and self.parts[tail - 1] in _ANY_DEPTH:
+            tail -= 1
+        body, rest = self.parts[:tail], self.parts[tail:]
+        end = "".join(map(self._piece, rest))
+        if _DOUBLE in rest:
+            names = sum(part != _DOUBLE for part in rest)
+            end = ("/" + _ANY_ENTRY) * names or f"(?:/{_ANY_ENTRY})?"
+        start = "\\A" if self.absolute else ""
+        return start + "".join(map(self._piece, body)) + end + "\\Z"
+
     @cached_property
     def expression(self) -> str:
         """A regular expression that finds the pattern in a path with a leading slash."""
@@ -55,10 +75,10 @@ class Pattern:
             return "\\A/" if self.absolute else "(?!)"
         if all(part == _DOUBLE for part in self.parts):
             return start + "/" + ("" if self.absolute else _NOT_EMPTY)
-        pieces = [
-            "(?:/[^/]+)*" if part == _DOUBLE else "/" + _component(part, self.text) for part in self.parts
-        ]
-        return start + "".join(pieces) + "(?=/|\\Z)"
+        return start + "".join(map(self._piece, self.parts)) + "(?=/|\\Z)"
+
+    def _piece(self, part: str) -> str:
+        return f"(?:/{_ANY_ENTRY})*" if part == _DOUBLE else "/" + _component(part, self.text)
 
     def may_match_below(self, names: Sequence[str]) -> bool:
         """Whether something below the directory with these path components could match."""
@@ -75,10 +95,8 @@ class PatternList:
 
     def __init__(self, patterns: Sequence[str] | Sequence[bytes], *, ignore_case: bool = False) -> None:
         self._ignore_case = ignore_case
-        decoded = map(os.fsdecode, patterns)
-        texts = (text.lower() if ignore_case else text for text in decoded)
-        self._patterns = [Pattern.parse(text) for text in texts if text]
-        self._runs = _runs(self._patterns)
+        self._patterns = [Pattern.parse(_text(pattern, ignore_case)) for pattern in patterns if pattern]
+        self._runs = _runs([(pattern.negated, pattern.expression) for pattern in self._patterns])
 
     def __bool__(self) -> bool:
         return bool(self._patterns)
@@ -87,7 +105,7 @@ class PatternList:
         """Whether an absolute path matches."""
         if not self._runs:
             return False
-        text = self._text(path)
+        text = _text(path, self._ignore_case)
         matched = False
         for negated, expression in self._runs:
             # A run of negations can only take back, any other run can only add.
@@ -99,27 +117,69 @@ class PatternList:
         """Whether a path matches, and whether something below it might."""
         if not self._patterns:
             return False, False
-        names = [name for name in self._text(path).split("/") if name]
+        text = _text(path, self._ignore_case)
+        names = [name for name in text.split("/") if name]
         below = False
         for pattern in self._patterns:
             if not pattern.negated:
                 below = below or pattern.may_match_below(names)
-            elif re.search(pattern.expression, self._text(path)):
+            elif re.search(pattern.expression, text):
                 below = False
         return self.matches(path), below
 
-    def _text(self, path: bytes) -> str:
-        text = os.fsdecode(path)
-        return text.lower() if self._ignore_case else text
+
+class PatternsBelow:
+    """Patterns that leave out what is below roots, but never a root, whatever the way to it is called.
+
+    For a walk from the roots downwards: `matches` asks for an entry of a directory that is not left out itself.
+    """
+
+    def __init__(self, patterns: Sequence[str], roots: Sequence[bytes], *, ignore_case: bool = False) -> None:
+        self._ignore_case = ignore_case
+        self._roots = sorted((_text(root, ignore_case) for root in roots), key=len, reverse=True)
+        parsed = [Pattern.parse(_text(text, ignore_case)) for text in patterns if text]
+        self._runs = _runs([(pattern.negated, pattern.ending) for pattern in parsed])
+
+    def __bool__(self) -> bool:
+        return bool(self._runs)
+
+    def matches(self, path: bytes) -> bool:
+        """Whether an entry below a root is left out.
+
+        Only what ends with the entry's own name is looked for: what matches above it was asked for there. What takes
+        back, however, takes back all that is below its match.
+        """
+        text = _text(path, self._ignore_case)
+        matched = False
+        for negated, expression in self._runs:
+            if negated == matched and (
+                self._is_below_match(expression, text) if negated else expression.search(text)
+            ):
+                matched = not negated
+        return matched
+
+    def _is_below_match(self, expression: re.Pattern[str], text: str) -> bool:
+        """Whether the entry, or a directory above it and below its root, matches."""
+        inside = next((len(root) for root in self._roots if text.startswith(root.rstrip("/") + "/")), 0)
+        end = len(text)
+        while end > inside:
+            if expression.search(text, 0, end):
+                return True
+            end = text.rfind("/", 0, end)
+        return False
 
 
-def _runs(patterns: Sequence[Pattern]) -> list[tuple[bool, re.Pattern[str]]]:
-    """Neighbouring patterns of one kind as one expression each."""
+def _text(text: str | bytes, ignore_case: bool) -> str:  # noqa: FBT001 -- the one thing that it is asked
+    return os.fsdecode(text).lower() if ignore_case else os.fsdecode(text)
+
+
+def _runs(expressions: Iterable[tuple[bool, str]]) -> list[tuple[bool, re.Pattern[str]]]:
+    """Neighbours of one kind (negated or not) as one expression each."""
     runs: list[tuple[bool, list[str]]] = []
-    for pattern in patterns:
-        if not runs or runs[-1][0] != pattern.negated:
-            runs.append((pattern.negated, []))
-        runs[-1][1].append(pattern.expression)
+    for negated, expression in expressions:
+        if not runs or runs[-1][0] != negated:
+            runs.append((negated, []))
+        runs[-1][1].append(expression)
     return [(negated, re.compile("|".join(found), re.DOTALL)) for negated, found in runs]
 
 

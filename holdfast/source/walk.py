@@ -8,21 +8,32 @@ Regular files, of which there are most, come as runs of neighbours: one event fo
 
 No recursion, and only the innermost directories stay open, so that ten thousand levels are no special case. In memory
 is one list of names for each level. The directories above the roots are reported too (a snapshot's tree begins at
-"/"), but only the way to the roots is followed in them.
+"/"), but only the way to the roots is followed in them. So it is with what a filter or a mount point hides inside of
+a root, if another root lies there: a root that is named is walked.
 """
 
+import errno
 import os
 import stat as modes
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
-import msgspec
-
-from holdfast.errors import CorruptFileError, SourceMissingError
+from holdfast.errors import SourceMissingError
 from holdfast.format.tree import Node
+from holdfast.source.events import (
+    EnterDirectory,
+    Entry,
+    Files,
+    LeaveDirectory,
+    Remark,
+    Trouble,
+    Unreadable,
+    WalkEvent,
+)
 from holdfast.source.filters import Filter
-from holdfast.source.metadata import MetadataReader
+from holdfast.source.levels import Cursor, Level
+from holdfast.source.metadata import IncompleteNodeError, MetadataReader
 from holdfast.source.roots import BELOW_FLAGS, SourceRoots
 from holdfast.source.spec import SourceSpec
 from holdfast.source.trouble import explain
@@ -30,84 +41,14 @@ from holdfast.source.ways import Way, chain_of, join, ways
 
 MAX_OPEN_DIRECTORIES: Final = 32
 MAX_RUN_FILES: Final = 512
-
-
-@dataclass(frozen=True, slots=True)
-class EnterDirectory:
-    """A directory begins. node: its metadata, without a subtree."""
-
-    path: bytes
-    name: bytes
-    node: Node
-
-
-@dataclass(frozen=True, slots=True)
-class LeaveDirectory:
-    """The innermost open directory ends."""
-
-    path: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Files:
-    """Regular files that follow each other in one directory, at most MAX_RUN_FILES, each name with its status.
-
-    directory_fd: the open directory, valid until the walk goes on.
-    """
-
-    directory: bytes
-    directory_fd: int
-    names: list[bytes]
-    stats: list[os.stat_result]
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One entry that is no directory. directory_fd: its open directory, valid until the walk goes on."""
-
-    directory: bytes
-    name: bytes
-    stat: os.stat_result
-    directory_fd: int
-
-    @property
-    def path(self) -> bytes:
-        return join(self.directory, self.name)
-
-
-@dataclass(frozen=True, slots=True)
-class Unreadable:
-    """Something that could not be read, and why, in the system's words."""
-
-    path: bytes
-    message: str
-
-
-WalkEvent = EnterDirectory | LeaveDirectory | Files | Entry | Unreadable
-
-
-class _Cursor(msgspec.Struct, frozen=True, array_like=True):
-    """directory: the innermost open one. after: the last name seen in it, empty for none. done: nothing left in it."""
-
-    directory: bytes
-    after: bytes
-    done: bool
-
-
-@dataclass(slots=True)
-class _Level:
-    """One open directory of the walk.
-
-    names: what is still to come, the next one last. inside: at or below a root. identity: device and inode.
-    """
-
-    path: bytes
-    names: list[bytes]
-    device: int
-    inside: bool
-    identity: tuple[int, int] = (0, 0)
-    fd: int = -1
-    after: bytes = b""
+_TWICE: Final = "its directory lists this name twice; stored once"
+_EMPTY_ROOT: Final = "nothing in it was stored: it is empty, or all of it is left out"
+_OWN_REPOSITORY: Final = "this is the repository, which does not back up itself"
+_SOCKET: Final = "sockets are not backed up"
+_LINKED_WAY: Final = (
+    "a symbolic link inside of another root is on its way; name the place that the link leads to"
+)
+_LINK: Final = "a symbolic link: the link was stored, and not what it leads to"
 
 
 class Walker:
@@ -124,18 +65,20 @@ class Walker:
         skip: frozenset[tuple[int, int]] = frozenset(),
     ) -> None:
         self._spec = spec
-        self._filter = Filter(spec.filters)
+        self._filter = Filter(spec)
         self._metadata = MetadataReader(with_atime=spec.with_atime)
         self._roots = SourceRoots(spec.roots)
         self._skip = skip
         self._way = ways(spec.roots)
         self._start = cursor
-        self._levels: list[_Level] = []
+        self._levels: list[Level] = []
+        self.entries = 0
+        """How many entries were given so far, directories not counted."""
+        self.allows_empty = spec.allow_empty
 
     def cursor(self) -> bytes:
         """Where the walk stands after the last event: what a new Walker goes on from."""
-        level = self._levels[-1]
-        return msgspec.msgpack.encode(_Cursor(level.path, level.after, not level.names))
+        return Cursor.of(self._levels, self.entries)
 
     def __iter__(self) -> Iterator[WalkEvent]:
         """The events.
@@ -146,20 +89,22 @@ class Walker:
         try:
             if self._start is None:
                 self._check_roots()
-                yield from self._begin()
+                self._levels.append(Level(b"/", [], 0, inside=self._way.is_root, way=self._way))
+                yield from self._open_level(self._levels[0], b"")
             else:
                 yield from self._resume(self._start)
             while self._levels:
                 yield from self._step()
         finally:
             for level in self._levels:
-                _close(level)
+                level.close()
 
     def node(self, entry: Entry) -> Node:
         """The node of an entry; a file's has no content yet.
 
         Raises:
-            OSError: its metadata cannot be read.
+            IncompleteNodeError: attributes of it cannot be read.
+            OSError: it cannot be read.
         """
         return self._metadata.entry_node(entry.directory_fd, entry.name, entry.stat)
 
@@ -176,12 +121,6 @@ class Walker:
                 hint="Check that it is mounted; if it may be empty, set allow_empty (or give --allow-empty).",
             )
 
-    def _begin(self) -> Iterator[WalkEvent]:
-        level, problem = self._open_level(b"/", self._way, after=b"")
-        self._levels.append(level)
-        if problem is not None:
-            yield problem
-
     def _step(self) -> Iterator[WalkEvent]:
         """Handle a run of files or one other name of the innermost directory, or leave it."""
         level = self._levels[-1]
@@ -190,29 +129,35 @@ class Walker:
         if not level.names:
             self._leave(self._levels.pop())
             if self._levels:
-                yield LeaveDirectory(level.path)
+                yield LeaveDirectory(level.path, self._troubles_of_root(level))
             return
         name = level.names.pop()
         level.after = name
         path = join(level.path, name)
-        way = None if level.inside else self._way.lookup(path)
-        if way is None and self._filter.excludes(path):
-            return
+        way = None if level.way is None else level.way.children.get(name)
         try:
             yield from self._visit(level, name, path, way)
         except OSError as error:
             yield Unreadable(path, explain(error))
 
-    def _files(self, level: _Level) -> Iterator[Files]:
+    def _files(self, level: Level) -> Iterator[Files]:
         """The files that come next in a directory; what is something else, or fails, is left for `_visit`."""
         pending = level.names
         names: list[bytes] = []
         stats: list[os.stat_result] = []
-        leaves_out = self._filter.has_patterns or self._filter.has_size_limit or self._spec.one_file_system
+        nested = {} if level.way is None else level.way.children
+        leaves_out = (
+            self._filter.has_patterns
+            or self._filter.has_size_limit
+            or self._spec.one_file_system
+            or bool(nested)
+        )
         try:
             directory = self._descriptor(level)
             while pending and len(names) < MAX_RUN_FILES:
                 name = pending[-1]
+                if leaves_out and name in nested:
+                    break
                 if not leaves_out or not self._filter.excludes(join(level.path, name)):
                     stat = os.stat(name, dir_fd=directory, follow_symlinks=False)
                     if not modes.S_ISREG(stat.st_mode):
@@ -224,105 +169,161 @@ class Walker:
         except OSError:
             directory = level.fd
         if names:
+            self.entries += len(names)
             yield Files(level.path, directory, names, stats)
 
-    def _wants(self, level: _Level, stat: os.stat_result) -> bool:
-        """Whether a file is neither too large nor on another device than its directory may be."""
+    def _wants(self, level: Level, stat: os.stat_result) -> bool:
+        """Whether an entry is neither too large nor on another device than its directory may be."""
         is_here = not self._spec.one_file_system or stat.st_dev == level.device
         return is_here and not self._filter.excludes_size(stat)
 
-    def _visit(self, level: _Level, name: bytes, path: bytes, way: Way | None) -> Iterator[WalkEvent]:
-        if way is not None and not way.is_root:
-            yield from self._enter_ancestor(way, name, path)
+    def _visit(self, level: Level, name: bytes, path: bytes, way: Way | None) -> Iterator[WalkEvent]:
+        is_root = way is not None and way.is_root
+        if not is_root and ((way is not None and not level.inside) or self._filter.excludes(path)):
+            if way is not None:
+                yield from self._enter_ancestor(way, name, path)
             return
         directory = self._descriptor(level)
         stat = os.stat(name, dir_fd=directory, follow_symlinks=False)
         if modes.S_ISDIR(stat.st_mode):
             yield from self._enter(level, name, path, stat, way)
-        elif not modes.S_ISSOCK(stat.st_mode) and not self._filter.excludes_size(stat):
-            if self._spec.one_file_system and way is None and stat.st_dev != level.device:
-                return
+            return
+        troubles: tuple[Trouble, ...] = () if way is None else self._roots_behind(path)
+        if modes.S_ISSOCK(stat.st_mode):
+            if is_root:
+                yield Unreadable(path, _SOCKET)
+        elif is_root or self._wants(level, stat):
+            self.entries += 1
             if modes.S_ISREG(stat.st_mode):
-                yield Files(level.path, directory, [name], [stat])
+                yield Files(level.path, directory, [name], [stat], troubles)
             else:
-                yield Entry(level.path, name, stat, directory)
+                if is_root and modes.S_ISLNK(stat.st_mode):
+                    troubles = (Remark(path, _LINK, lost=False), *troubles)
+                yield Entry(level.path, name, stat, directory, troubles)
+
+    def _roots_behind(self, path: bytes) -> tuple[Unreadable, ...]:
+        """The roots that cannot be walked, because something on their way is stored and is no directory."""
+        below = join(path, b"")
+        return tuple(Unreadable(root, _LINKED_WAY) for root in self._spec.roots if root.startswith(below))
 
     def _enter_ancestor(self, way: Way, name: bytes, path: bytes) -> Iterator[WalkEvent]:
-        """A directory above a root: links on the way to a root are followed, as the system does."""
+        """A directory that only leads to a root: links on the way are followed, as the system does."""
         stat = os.stat(path)
-        node = self._metadata.directory_node(path, name, stat)
-        self._levels.append(_Level(path, way.names(), stat.st_dev, inside=False))
+        if not modes.S_ISDIR(stat.st_mode):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        try:
+            node = self._metadata.directory_node(path, name, stat)
+        except IncompleteNodeError as error:
+            node = error.node  # it is no part of the source
+        self._levels.append(Level(path, way.names(), stat.st_dev, inside=False, way=way))
         yield EnterDirectory(path, name, node)
 
     def _enter(
-        self, level: _Level, name: bytes, path: bytes, stat: os.stat_result, way: Way | None
+        self, level: Level, name: bytes, path: bytes, stat: os.stat_result, way: Way | None
     ) -> Iterator[WalkEvent]:
+        below = Level(path, [], level.device, inside=True, way=way)
         if (stat.st_dev, stat.st_ino) in self._skip:
+            if below.is_root:
+                yield Unreadable(path, _OWN_REPOSITORY)
             return
-        node = self._metadata.entry_node(self._descriptor(level), name, stat)
-        is_root = way is not None and way.is_root
-        device = stat.st_dev if is_root else level.device
-        if self._spec.one_file_system and stat.st_dev != device:
-            self._levels.append(_Level(path, [], device, inside=True))
-            yield EnterDirectory(path, name, node)
-            return
-        below, problem = self._open_level(path, way, after=b"")
+        troubles: tuple[Trouble, ...] = ()
+        try:
+            node = self._metadata.entry_node(self._descriptor(level), name, stat)
+        except IncompleteNodeError as error:
+            node = error.node
+            troubles = (Remark(path, error.message, lost=True),)
+        if below.is_root:
+            below.device = stat.st_dev
+            below.entries_before = self.entries
+        if self._spec.one_file_system and stat.st_dev != below.device:
+            below.inside = False
+            below.names = [] if way is None else way.names()
+        else:
+            troubles += self._open_level(below, b"")
         self._levels.append(below)
-        yield EnterDirectory(path, name, node)
-        if problem is not None:
-            yield problem
+        yield EnterDirectory(path, name, node, troubles)
 
-    def _open_level(self, path: bytes, way: Way | None, after: bytes) -> tuple[_Level, Unreadable | None]:
-        """A directory ready to be walked from the name after `after`; where it cannot be read, an empty one and why."""
-        if way is not None and not way.is_root:
-            names = way.names()
-            return _Level(path, _remaining(names, after), 0, inside=False, after=after), None
-        level = _Level(path, [], 0, inside=True, after=after)
+    def _open_level(self, level: Level, after: bytes) -> tuple[Trouble, ...]:
+        """Make a directory ready to be walked from the name after `after`; what cannot be read of it, and why.
+
+        Of one that cannot be read at all, what leads to roots is left.
+        """
+        leads = [] if level.way is None else level.way.names()
+        if not level.inside:
+            level.skip_to(leads, after)
+            return ()
         try:
             descriptor = self._descriptor(level)
             stat = os.fstat(descriptor)
             level.device, level.identity = stat.st_dev, (stat.st_dev, stat.st_ino)
             # Asked by a path in bytes, the names come in bytes: thousands of conversions less.
             listed = os.listdir(b"/proc/self/fd/%d" % descriptor)
-            names = self._filter.select_names(descriptor, listed)
+            names = set(listed)
+            marks = self._filter.marks(descriptor, names)
         except OSError as error:
-            _close(level)
-            return level, Unreadable(path, explain(error))
-        level.names = _remaining(names, after)
-        return level, None
+            level.close()
+            level.inside = False
+            level.skip_to(leads, after)
+            return (Unreadable(level.path, explain(error)),)
+        troubles: tuple[Trouble, ...] = ()
+        if len(names) < len(listed):
+            twice = sorted(name for name, count in Counter(listed).items() if count > 1 and name > after)
+            troubles = tuple(Remark(join(level.path, name), _TWICE, lost=True) for name in twice)
+        if marks:
+            level.inside = False
+            names = {*marks, *leads}
+        elif leads:
+            names.update(leads)
+        level.skip_to(sorted(names, reverse=True), after)
+        return troubles
+
+    def _troubles_of_root(self, level: Level) -> tuple[Trouble, ...]:
+        """What is to be said of a root as a whole: that it gave nothing."""
+        if level.entries_before != self.entries or self._spec.allow_empty:
+            return ()
+        return (Unreadable(level.path, _EMPTY_ROOT),)
 
     def _resume(self, cursor: bytes) -> Iterator[WalkEvent]:
         """Open the directories that were open, and forget of each what was seen."""
-        try:
-            place = msgspec.msgpack.decode(cursor, type=_Cursor)
-        except msgspec.MsgspecError as error:
-            raise CorruptFileError(f"the walk's cursor cannot be read: {error}") from error
+        place = Cursor.parse(cursor)
+        self.entries = place.entries
         chain = chain_of(place.directory)
-        device = 0
+        found: list[Trouble] = []
+        above: Level | None = None
         for depth, path in enumerate(chain):
             innermost = depth == len(chain) - 1
             after = place.after if innermost else chain[depth + 1].rpartition(b"/")[2]
-            level, problem = self._open_level(path, self._way.lookup(path), after)
-            if self._is_root(path) or not device:
-                device = level.device
-            level.device = device
+            level = Level(path, [], 0, inside=True, way=self._way.lookup(path))
+            if not level.is_root:
+                level.inside = above is not None and above.inside and not self._filter.excludes(path)
+            device = 0 if above is None else above.device
+            troubles = self._open_level(level, after)
+            if not level.is_root and level.inside and self._spec.one_file_system and level.device != device:
+                level.close()
+                level.inside = False
+                troubles = self._open_level(level, after)
             if innermost and place.done:
                 level.names = []
-            self._levels.append(level)
-            if problem is not None:
+            else:
                 # Deeper levels are gone with this one, but their leave events must come.
-                yield problem
+                found += troubles
+            self._levels.append(level)
+            above = level
+        roots = [level for level in self._levels if level.is_root]
+        for level in roots[len(roots) - place.empty_roots :]:
+            level.entries_before = self.entries
+        yield from found
 
-    def _descriptor(self, level: _Level) -> int:
+    def _descriptor(self, level: Level) -> int:
         """The level's open directory; opened again where it was closed to save descriptors."""
         if level.fd < 0:
             level.fd = self._open(level)
             distant = len(self._levels) - MAX_OPEN_DIRECTORIES
             if distant >= 0:
-                _close(self._levels[distant])
+                self._levels[distant].close()
         return level.fd
 
-    def _open(self, level: _Level) -> int:
+    def _open(self, level: Level) -> int:
         """By its name in the directory above where that is open: a full path costs the more the deeper it leads."""
         last = len(self._levels) - 1
         if last >= 0 and self._levels[last] is level:
@@ -332,7 +333,7 @@ class Walker:
             return self._roots.open_directory(level.path)
         return os.open(level.path.rpartition(b"/")[2], BELOW_FLAGS, dir_fd=above.fd)
 
-    def _leave(self, left: _Level) -> None:
+    def _leave(self, left: Level) -> None:
         """Close a directory; from it, open again the one above if that was closed, and still is the same."""
         above = self._levels[-1] if self._levels else None
         if above is not None and above.inside and above.fd < 0 <= left.fd:
@@ -340,14 +341,10 @@ class Walker:
                 above.fd = os.open(b"..", BELOW_FLAGS, dir_fd=left.fd)
                 stat = os.fstat(above.fd)
                 if (stat.st_dev, stat.st_ino) != above.identity:
-                    _close(above)
+                    above.close()
             except OSError:
-                _close(above)
-        _close(left)
-
-    def _is_root(self, path: bytes) -> bool:
-        way = self._way.lookup(path)
-        return way is not None and way.is_root
+                above.close()
+        left.close()
 
 
 def _is_empty_directory(path: bytes) -> bool:
@@ -356,16 +353,3 @@ def _is_empty_directory(path: bytes) -> bool:
             return next(entries, None) is None
     except OSError:
         return False  # no directory, or one whose error the walk tells
-
-
-def _remaining(names: list[bytes], after: bytes) -> list[bytes]:
-    """The names, descending, that come after `after`."""
-    if not after:
-        return names
-    return [name for name in names if name > after]
-
-
-def _close(level: _Level) -> None:
-    if level.fd >= 0:
-        os.close(level.fd)
-        level.fd = -1

@@ -1,11 +1,12 @@
 """The ways from "/" to the roots of a source, and paths put together and taken apart. Pure."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 
 @dataclass(slots=True)
 class Way:
-    """A directory above the roots, with those below it that lead to one. is_root: the walk begins here."""
+    """A place on the way to roots, with the names below it that lead on to one. is_root: it is a root itself."""
 
     children: dict[bytes, "Way"] = field(default_factory=dict)
     is_root: bool = False
@@ -15,25 +16,30 @@ class Way:
         return sorted(self.children, reverse=True)
 
     def lookup(self, path: bytes) -> "Way | None":
-        """The place of a path on the way to the roots, or None below and beside them."""
+        """The place of a path, or None beside the ways and behind the last root of one."""
         way: Way | None = self
         for part in path.split(b"/"):
             if part:
-                way = None if way is None or way.is_root else way.children.get(part)
+                way = None if way is None else way.children.get(part)
         return way
+
+    def roots(self, path: bytes) -> Iterator[bytes]:
+        """The roots at and below this place, whose path is given."""
+        if self.is_root:
+            yield path
+        for name, way in self.children.items():
+            yield from way.roots(join(path, name))
 
 
 def ways(roots: tuple[bytes, ...]) -> Way:
-    """The tree of ways to the roots. A root inside another one is part of it."""
+    """The tree of ways to the roots, also to those inside of others: filters do not hide what is named."""
     top = Way()
-    for root in sorted(roots, key=len):
+    for root in roots:
         way = top
         for part in root.split(b"/"):
-            if part and not way.is_root:
+            if part:
                 way = way.children.setdefault(part, Way())
-        if not way.is_root:
-            way.is_root = True
-            way.children.clear()
+        way.is_root = True
     return top
 
 

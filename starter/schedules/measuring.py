@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from holdfast.journal.records import RunOutcome, RunRecord
+from holdfast.source.events import Files
 from holdfast.source.spec import SourceSpec
-from holdfast.source.walk import Files, Walker
+from holdfast.source.walk import Walker
 from starter.schedules.advice import DAY_S, Facts
 
 _NS: Final = 10**9

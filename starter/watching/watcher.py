@@ -65,7 +65,7 @@ class SourceWatcher:
     def __init__(self, settings: Settings, source: SourceProfile) -> None:
         self._settings = settings
         self._source = source
-        self._filter = Filter(source.spec.filters)
+        self._filter = Filter(source.spec)
         self._hidden = _hidden(settings, source)
         self._seen: set[bytes] = set()
         self._tally = Tally()

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from holdfast.source.events import EnterDirectory, Entry, Files, LeaveDirectory, Unreadable, WalkEvent
 from holdfast.source.spec import FilterRules, SourceSpec
-from holdfast.source.walk import EnterDirectory, Entry, Files, LeaveDirectory, Unreadable, Walker, WalkEvent
+from holdfast.source.walk import Walker
 
 NAMES = st.sampled_from(["a", "b", "a-b", "c", "-", "é", "z" * 200, ".hidden", "skip", "file"])
 TREES = st.recursive(
@@ -112,3 +113,5 @@ def _told(event: WalkEvent) -> Iterator[Told]:
             yield "other", event.path
         case Unreadable():
             yield "unreadable", event.path
+    for trouble in event.troubles:
+        yield type(trouble).__name__, trouble.path
