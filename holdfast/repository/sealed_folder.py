@@ -75,6 +75,10 @@ class SealedFolder:
                 hint=self.hint,
             ) from error
 
+    def has(self, name: str) -> bool:
+        """Whether there is a document of that name."""
+        return self._repository.storage.size_or_none(self._path(name)) is not None
+
     def list(self, folder: str = "") -> Iterator[str]:
         """The names of the documents under a folder (all without one), in any order."""
         start = len(self._folder) + 1
