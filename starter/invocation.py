@@ -11,12 +11,13 @@ import getpass
 import logging
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
 from holdfast.errors import PasswordMissingError, SettingsError, UsageError
+from holdfast.format.names import quote_path
 from holdfast.settings.load import load_settings
 from holdfast.settings.model import PasswordSource, RepositoryProfile, Settings
 from holdfast.settings.passwords import resolve_password
@@ -69,6 +70,17 @@ class Invocation:
     def rules(self) -> PathRules:
         """How paths of the command line become absolute."""
         return PathRules.of(Path.cwd(), self.environ)
+
+    def listed(self, paths: Sequence[str]) -> tuple[str, ...]:
+        """Paths of the command line as snapshots list them, absolute.
+
+        Raises:
+            UsageError: one is none.
+        """
+        try:
+            return tuple(quote_path(os.fsencode(self.rules.text(path))) for path in paths)
+        except ValueError as error:
+            raise UsageError(f"--path: {error}", hint="Write the path as it was backed up.") from None
 
     def repository(self, fallback: str = "") -> RepositoryProfile:
         """The repository that is meant. fallback: the profile of the source.

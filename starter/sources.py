@@ -8,10 +8,13 @@ from typing import Annotated, Final
 import typer
 
 from holdfast.errors import SourceMissingError, UsageError
+from holdfast.settings.exclude_files import named_variables, resolve
 from holdfast.settings.model import SourceProfile
+from holdfast.settings.paths import without_variables
 from holdfast.settings.requests import SourceOrder
 from holdfast.settings.suggestions import one_of
 from holdfast.settings.units import SIZE_EXAMPLES, parse_size
+from holdfast.source.filters import check_marker
 from holdfast.source.patterns import Pattern
 from holdfast.source.spec import FilterRules, SourceSpec
 from starter.invocation import Invocation
@@ -24,9 +27,12 @@ class SourceOptions(CommonOptions):
 
     paths: Annotated[
         tuple[str, ...],
-        typer.Argument(metavar="PATHS", help="What to back up; or one source's name.", show_default=False),
+        typer.Argument(metavar="PATHS", help="What to back up; or the names of sources.", show_default=False),
     ] = ()
     source: Annotated[str, typer.Option(metavar="NAME", help="A source of the settings.")] = ""
+    all: Annotated[bool, typer.Option("--all", help="Each source of the settings, one after the other.")] = (
+        False
+    )
     exclude: Annotated[
         tuple[str, ...], typer.Option("--exclude", "-e", metavar="PATTERN", help="Leave out; repeatable.")
     ] = ()
@@ -68,7 +74,7 @@ class SourceOptions(CommonOptions):
 _SPEC_OPTIONS: Final = tuple(
     field.name
     for field in fields(SourceOptions)
-    if field.name not in {"paths", "source", *(common.name for common in fields(CommonOptions))}
+    if field.name not in {"paths", "source", "all", *(common.name for common in fields(CommonOptions))}
 )
 
 
@@ -83,36 +89,53 @@ class ChosenSource:
     verify: str = "structure"
 
 
-def chosen_source(invocation: Invocation, options: SourceOptions) -> ChosenSource:
-    """The source that is meant.
+def chosen_sources(invocation: Invocation, options: SourceOptions) -> list[ChosenSource]:
+    """The sources that are meant. An argument that is the name of a source means that; `./NAME` is the folder.
 
     Raises:
         SourceMissingError: a path is not there.
         UsageError: nothing, or something contradictory, is named.
         SettingsError: there is no source of that name.
     """
-    profile = _named_profile(invocation, options)
-    if profile is not None:
+    profiles = _named_profiles(invocation, options)
+    for profile in profiles:
         _refuse_spec_options(options, profile.name)
-        return ChosenSource(
-            name=profile.name,
-            repository=profile.repository,
-            strategy=profile.strategy,
-            verify=profile.verify,
-        )
+    if profiles:
+        return [
+            ChosenSource(
+                name=profile.name,
+                repository=profile.repository,
+                strategy=profile.strategy,
+                verify=profile.verify,
+            )
+            for profile in profiles
+        ]
     if not options.paths:
         raise UsageError("nothing is named to back up", hint="Name paths, or a source of the settings.")
-    return ChosenSource(order=_order(invocation, options))
+    return [ChosenSource(order=_order(invocation, options))]
 
 
-def _named_profile(invocation: Invocation, options: SourceOptions) -> SourceProfile | None:
+def _named_profiles(invocation: Invocation, options: SourceOptions) -> list[SourceProfile]:
+    settings = invocation.settings
+    if options.all:
+        if options.source or options.paths:
+            raise UsageError("--all goes with no source and no path", hint="Leave out the one or the other.")
+        if not settings.sources:
+            raise UsageError("the settings have no source", hint="Add a table [sources.NAME], or name paths.")
+        return list(settings.sources.values())
     if options.source:
         if options.paths:
             raise UsageError("--source and paths exclude each other", hint="Give one of them.")
-        return invocation.settings.source(options.source)
-    if len(options.paths) == 1 and not os.path.lexists(os.fsencode(options.paths[0])):
-        return invocation.settings.sources.get(options.paths[0])
-    return None
+        return [settings.source(options.source)]
+    named = dict.fromkeys(path for path in options.paths if path in settings.sources)
+    paths = [path for path in options.paths if path not in named]
+    if named and paths:
+        name = next(iter(named))
+        raise UsageError(
+            f"{name} is a source of the settings, and {paths[0]} is not",
+            hint=f"Name sources or paths; ./{name} is the path.",
+        )
+    return [settings.sources[name] for name in named]
 
 
 def _refuse_spec_options(options: SourceOptions, name: str) -> None:
@@ -125,13 +148,13 @@ def _refuse_spec_options(options: SourceOptions, name: str) -> None:
 
 
 def _order(invocation: Invocation, options: SourceOptions) -> SourceOrder:
-    for pattern in (*options.exclude, *options.iexclude):
-        Pattern.parse(pattern)
+    for marker in options.exclude_if_present:
+        check_marker(marker)
     spec = SourceSpec(
         roots=_roots(invocation, options),
         filters=FilterRules(
-            excludes=options.exclude,
-            iexcludes=options.iexclude,
+            excludes=_patterns(invocation, options.exclude),
+            iexcludes=_patterns(invocation, options.iexclude),
             exclude_if_present=options.exclude_if_present,
             exclude_caches=options.exclude_caches,
             exclude_larger_than_bytes=_size_bytes(options.exclude_larger_than),
@@ -142,22 +165,36 @@ def _order(invocation: Invocation, options: SourceOptions) -> SourceOrder:
         ignore_ctime=options.ignore_ctime,
         allow_empty=options.allow_empty,
     )
-    return SourceOrder(
+    exclude_files = _files(invocation, options.exclude_file)
+    iexclude_files = _files(invocation, options.iexclude_file)
+    order = SourceOrder(
         spec=spec,
-        exclude_files=_files(invocation, options.exclude_file),
-        iexclude_files=_files(invocation, options.iexclude_file),
+        exclude_files=exclude_files,
+        iexclude_files=iexclude_files,
+        variables=named_variables((*exclude_files, *iexclude_files), invocation.environ),
     )
+    resolve(order.profile(""), invocation.environ)  # what is wrong with the files is told before a run begins
+    return order
+
+
+def _patterns(invocation: Invocation, given: tuple[str, ...]) -> tuple[str, ...]:
+    patterns = []
+    for text in given:
+        try:
+            patterns.append(invocation.rules.pattern(without_variables(text)))
+        except ValueError as error:
+            raise UsageError(
+                f"the pattern {text!r} cannot be used: {error}", hint="Let the shell replace variables."
+            ) from None
+        Pattern.parse(patterns[-1])
+    return tuple(patterns)
 
 
 def _roots(invocation: Invocation, options: SourceOptions) -> tuple[bytes, ...]:
     paths = options.paths
     roots: list[bytes] = []
     for path in paths:
-        if not path:
-            raise UsageError(
-                "an empty path cannot be backed up", hint="Check the command's quotes and variables."
-            )
-        root = os.path.normpath(os.path.join(bytes(Path.cwd()), os.fsencode(path)))
+        root = _root(invocation, path)
         if not os.path.lexists(root):
             raise SourceMissingError(
                 f"{os.fsdecode(root)}: there is no such path",
@@ -172,10 +209,20 @@ def _roots(invocation: Invocation, options: SourceOptions) -> tuple[bytes, ...]:
     return tuple(dict.fromkeys(roots))
 
 
+def _root(invocation: Invocation, path: str) -> bytes:
+    """A path as it is named; a name that begins with "~", as editors' and offices' files do, is a name."""
+    if not path:
+        raise UsageError(
+            "an empty path cannot be backed up", hint="Check the command's quotes and variables."
+        )
+    is_name = path.startswith("~") and path != "~" and not path.startswith("~/")
+    return os.fsencode(invocation.rules.text(f"./{path}" if is_name else path))
+
+
 def _is_empty(root: bytes) -> bool:
     try:
         with os.scandir(root) as entries:
-            return next(entries, None) is None
+            return next(entries, None) is None and not os.path.islink(root)
     except OSError:
         return False  # no directory, or none that we may read: the run will tell
 

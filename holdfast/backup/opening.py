@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from holdfast.backup.documents import OPENING, Opening, RunKey
 from holdfast.backup.strategy import RUN_TAG, Candidate, Choice, choose, choose_named
-from holdfast.format.names import quote_name
+from holdfast.format.names import quote_path
 from holdfast.ids import BlobId, SnapshotId, from_hex
 from holdfast.repository.documents import decide, load
 from holdfast.repository.session import RepositorySession
@@ -54,14 +54,6 @@ def run_tag(run_id: str) -> str:
 def snapshot_paths(spec: SourceSpec) -> list[str]:
     """The source's roots as a snapshot lists them."""
     return [quote_path(root) for root in spec.roots]
-
-
-def quote_path(path: bytes) -> str:
-    """A path as text: UTF-8 as it is, other bytes as Go quotes them (what restic shows for such a path)."""
-    try:
-        return path.decode()
-    except UnicodeDecodeError:
-        return quote_name(path)
 
 
 def open_run(session: RepositorySession, key: RunKey, order: BackupOrder) -> RunOpening:

@@ -38,6 +38,14 @@ def quote_name(name: bytes) -> str:
     return "".join(map(_quote, name.decode("utf-8", "surrogateescape")))
 
 
+def quote_path(path: bytes) -> str:
+    """A path as snapshots list it: UTF-8 as it is, other bytes as Go quotes them, which is what restic shows."""
+    try:
+        return path.decode()
+    except UnicodeDecodeError:
+        return quote_name(path)
+
+
 def unquote_name(text: str) -> bytes:
     """The name that a tree's text stands for.
 

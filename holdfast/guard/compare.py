@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from holdfast.errors import IntegrityError, SnapshotNotFoundError, SourceMissingError
-from holdfast.format.names import quote_name
+from holdfast.format.names import quote_path
 from holdfast.format.times import parse_time
 from holdfast.format.tree import Node
 from holdfast.guard.contents import first_piece, first_piece_before, is_equal
@@ -57,7 +57,7 @@ def newest_snapshot(repository: Repository, spec: SourceSpec, host: str) -> Stor
     Raises:
         SnapshotNotFoundError: there is none.
     """
-    wanted = sorted(_as_listed(root) for root in spec.roots)
+    wanted = sorted(quote_path(root) for root in spec.roots)
     own = [
         stored
         for stored in list_snapshots(repository)
@@ -240,14 +240,6 @@ class _Comparer:
                 return None
             nodes = self._nodes(found)
         return found
-
-
-def _as_listed(root: bytes) -> str:
-    """A root as snapshots list it."""
-    try:
-        return root.decode()
-    except UnicodeDecodeError:
-        return quote_name(root)
 
 
 def _by_name(nodes: Sequence[Node]) -> dict[bytes, Node]:

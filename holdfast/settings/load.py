@@ -74,7 +74,7 @@ def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
     if file is None:
         return _settings({}, Place(file=FILE_NAME), None, rules, environ)
     document = _parse(file)
-    rules = PathRules(base=file.parent, home=rules.home)
+    rules = PathRules.of(file.parent, environ, in_file=True)
     return _settings(document, Place(file=str(file)), file, rules, environ)
 
 
@@ -174,7 +174,7 @@ def _state_dir(top: TopTable, place: Place, rules: PathRules, environ: Mapping[s
     """From the environment, else from the file, else where the XDG base directories put state."""
     named = environ.get(STATE_VARIABLE, "")
     if named:
-        here = PathRules(base=Path.cwd(), home=rules.home)
+        here = PathRules.of(Path.cwd(), environ)
         return values.path(Place(file="environment"), STATE_VARIABLE, named, here)
     if top.state_dir:
         return values.path(place, "state_dir", top.state_dir, rules)

@@ -77,7 +77,8 @@ class RepositoryProfile:
 class SourceProfile:
     """One source by name. `spec` is complete but for the exclude files: `exclude_files.resolve` reads those.
 
-    exclude_files, iexclude_files: absolute paths of files of patterns. host: as the snapshot shall say; empty means
+    exclude_files, iexclude_files: absolute paths of files of patterns. variables: those that they name, of the shell
+    that a command was typed into. host: as the snapshot shall say; empty means
     the settings' host. max_age_s: of the newest good backup, before the source is overdue. ping_url: told of each end.
     restore_command: what takes the one file of a command's output back. before, after: hooks around each backup.
     """
@@ -87,6 +88,7 @@ class SourceProfile:
     spec: SourceSpec
     exclude_files: tuple[Path, ...] = ()
     iexclude_files: tuple[Path, ...] = ()
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     schedules: tuple[ScheduleSettings, ...] = ()
     watch: WatchSettings | None = None
     guard: GuardSettings = field(default_factory=GuardSettings)

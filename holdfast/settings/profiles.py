@@ -29,10 +29,11 @@ from holdfast.settings.model import (
     SourceProfile,
 )
 from holdfast.settings.passwords import split_command
-from holdfast.settings.paths import PathRules
+from holdfast.settings.paths import PathRules, without_variables
 from holdfast.settings.schedules import source_schedules
 from holdfast.settings.suggestions import one_of
 from holdfast.settings.watch import watch_settings
+from holdfast.source.filters import check_marker
 from holdfast.source.patterns import Pattern
 from holdfast.source.spec import FilterRules, SourceSpec
 
@@ -169,9 +170,7 @@ def _source(
             one_of(table.repository, known, "repositories") if known else "Add a table [repositories.NAME]."
         )
         place.refuse("repository", "the settings have no repository of this name", hint)
-    spec = (
-        _spec(table, place, _roots(table, place, rules)) if table.command is None else _output(table, place)
-    )
+    spec = _spec(table, place, rules) if table.command is None else _output(table, place)
     return SourceProfile(
         name=name,
         repository=table.repository,
@@ -202,11 +201,7 @@ def _roots(table: SourceTable, place: Place, rules: PathRules) -> tuple[bytes, .
         place.refuse("paths", "a source needs at least one path", 'Write paths = ["/home/me"], or a command.')
     if table.file is not None:
         place.refuse("file", "it is the name of a command's output", "Add command, or remove this key.")
-    roots = tuple(bytes(path) for path in values.paths(place, "paths", table.paths, rules))
-    for number, root in enumerate(roots):
-        if root in roots[:number]:
-            place.refuse(f"paths[{number}]", "this path stands there twice", "Remove it.")
-    return roots
+    return tuple(dict.fromkeys(map(bytes, values.paths(place, "paths", table.paths, rules))))
 
 
 def _output(table: SourceTable, place: Place) -> SourceSpec:
@@ -229,14 +224,14 @@ def _restore_command(table: SourceTable, place: Place) -> tuple[str, ...]:
     return command_words(place, "restore_command", table.restore_command)
 
 
-def _spec(table: SourceTable, place: Place, roots: tuple[bytes, ...]) -> SourceSpec:
+def _spec(table: SourceTable, place: Place, rules: PathRules) -> SourceSpec:
     larger = table.exclude_larger_than
     return SourceSpec(
-        roots=roots,
+        roots=_roots(table, place, rules),
         filters=FilterRules(
-            excludes=_patterns(place, "exclude", table.exclude),
-            iexcludes=_patterns(place, "iexclude", table.iexclude),
-            exclude_if_present=values.texts(place, "exclude_if_present", table.exclude_if_present),
+            excludes=_patterns(place, "exclude", table.exclude, rules),
+            iexcludes=_patterns(place, "iexclude", table.iexclude, rules),
+            exclude_if_present=_markers(place, table.exclude_if_present),
             exclude_caches=table.exclude_caches,
             exclude_larger_than_bytes=(
                 None if larger is None else values.size_bytes(place, "exclude_larger_than", larger)
@@ -250,12 +245,27 @@ def _spec(table: SourceTable, place: Place, roots: tuple[bytes, ...]) -> SourceS
     )
 
 
-def _patterns(place: Place, key: str, written: Sequence[str]) -> tuple[str, ...]:
-    for number, pattern in enumerate(values.texts(place, key, written)):
+def _patterns(place: Place, key: str, written: Sequence[str], rules: PathRules) -> tuple[str, ...]:
+    found = []
+    for number, text in enumerate(values.texts(place, key, written)):
         try:
-            Pattern.parse(pattern)
+            found.append(rules.pattern(without_variables(text)))
+            Pattern.parse(found[-1])
+        except ValueError as error:
+            place.refuse(
+                f"{key}[{number}]", str(error), 'Write an absolute path, or one that begins with "~/".'
+            )
         except UsageError as error:
             place.refuse(f"{key}[{number}]", error.message, error.hint)
+    return tuple(found)
+
+
+def _markers(place: Place, written: Sequence[str]) -> tuple[str, ...]:
+    for number, text in enumerate(values.texts(place, "exclude_if_present", written)):
+        try:
+            check_marker(text)
+        except UsageError as error:
+            place.refuse(f"exclude_if_present[{number}]", error.message, error.hint)
     return tuple(written)
 
 

@@ -62,11 +62,15 @@ class RepositoryOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
 
 class SourceOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A source that was given by its paths. exclude_files, iexclude_files: absolute; the worker reads them."""
+    """A source that was given by its paths.
+
+    exclude_files, iexclude_files: absolute; the worker reads them. variables: those that they name.
+    """
 
     spec: SourceSpec
     exclude_files: tuple[Path, ...] = ()
     iexclude_files: tuple[Path, ...] = ()
+    variables: dict[str, str] = {}
 
     def profile(self, token: str, repository: str = "") -> SourceProfile:
         """The same as a profile, whose name is the token."""
@@ -76,6 +80,7 @@ class SourceOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             spec=self.spec,
             exclude_files=self.exclude_files,
             iexclude_files=self.iexclude_files,
+            variables=self.variables,
         )
 
 

@@ -350,6 +350,6 @@ class Walker:
 def _is_empty_directory(path: bytes) -> bool:
     try:
         with os.scandir(path) as entries:
-            return next(entries, None) is None
+            return next(entries, None) is None and not os.path.islink(path)
     except OSError:
         return False  # no directory, or one whose error the walk tells

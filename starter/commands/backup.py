@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from holdfast.errors import UsageError
+from holdfast.errors import EXIT_COMPLETE, EXIT_INTERRUPTED, EXIT_PARTIAL, HoldfastError, UsageError
 from holdfast.format.pack import Compression
 from holdfast.settings.model import (
     MAX_PACK_SIZE_BYTES,
@@ -16,7 +16,8 @@ from holdfast.settings.model import (
 )
 from holdfast.settings.suggestions import one_of
 from starter.invocation import Invocation
-from starter.sources import SourceOptions, chosen_source
+from starter.output import say, say_json, tell_error
+from starter.sources import ChosenSource, SourceOptions, chosen_sources
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,15 +55,35 @@ class BackupOptions(SourceOptions):
 
 
 def backup(options: BackupOptions) -> int:
-    """Back up PATHS, or a source of the settings by its name."""
+    """Back up PATHS, or sources of the settings by their names."""
     with Invocation.for_run(options) as invocation:
-        return _backup(invocation, options)
+        first, *others = chosen_sources(invocation, options)
+        if not others:
+            return _backup(invocation, options, first)
+        codes = [_one_of_several(invocation, options, first)]
+    for source in others:
+        if EXIT_INTERRUPTED not in codes:
+            with Invocation.for_run(options) as invocation:
+                codes.append(_one_of_several(invocation, options, source))
+    return next((code for code in codes if code not in (EXIT_COMPLETE, EXIT_PARTIAL)), max(codes))
 
 
-def _backup(invocation: Invocation, options: BackupOptions) -> int:
+def _one_of_several(invocation: Invocation, options: BackupOptions, source: ChosenSource) -> int:
+    """One source of several: what is wrong with it keeps none of the others from being backed up."""
+    if options.json:
+        say_json({"message_type": "note", "message": f"source {source.name}"})
+    elif not options.quiet:
+        say(f"source {source.name}:")
+    try:
+        return _backup(invocation, options, source)
+    except HoldfastError as error:
+        tell_error(error, as_json=options.json)
+        return error.exit_code
+
+
+def _backup(invocation: Invocation, options: BackupOptions, source: ChosenSource) -> int:
     from starter import conduct, orders  # noqa: PLC0415 - meanwhile workers load
 
-    source = chosen_source(invocation, options)
     repository = _repository(invocation, options, source.repository)
     strategy = _choice("--strategy", _strategy(options), STRATEGIES) or source.strategy
     verify = _choice("--verify", options.verify, VERIFY_LEVELS) or source.verify

@@ -48,9 +48,14 @@ class Entry:
 
 def ls(options: LsOptions) -> int:
     """List the files of a snapshot."""
-    with repository_session(Invocation.of(options)) as session, session.hold() as held:
+    invocation = Invocation.of(options)
+    with repository_session(invocation) as session, session.hold() as held:
         stored = find_snapshot(
-            session.repository, options.snapshot, hosts=options.host, paths=options.path, tags=options.tag
+            session.repository,
+            options.snapshot,
+            hosts=options.host,
+            paths=invocation.listed(options.path),
+            tags=options.tag,
         )
         held.refresh()
         wanted = Wanted(options.directories, recursive=options.recursive)

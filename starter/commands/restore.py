@@ -11,6 +11,7 @@ import typer
 from holdfast.errors import UsageError
 from holdfast.restore.request import Overwrite, RestoreOptions
 from holdfast.settings.model import SourceProfile
+from holdfast.settings.paths import plain
 from holdfast.settings.suggestions import one_of
 from holdfast.settings.text import decode_text_file, trim
 from starter.invocation import Invocation
@@ -239,4 +240,4 @@ def _raw(texts: tuple[str, ...]) -> tuple[bytes, ...]:
 
 
 def _absolute(path: str) -> bytes:
-    return os.path.normpath(os.path.join(bytes(Path.cwd()), os.fsencode(path)))
+    return plain(os.path.join(bytes(Path.cwd()), os.fsencode(path)))

@@ -34,7 +34,8 @@ class SnapshotsOptions(SnapshotFilterOptions):
 
 def snapshots(options: SnapshotsOptions) -> int:
     """List the snapshots of a repository."""
-    repository = open_repository(Invocation.of(options))
+    invocation = Invocation.of(options)
+    repository, paths = open_repository(invocation), invocation.listed(options.path)
 
     def unreadable(snapshot_id: SnapshotId, error: HoldfastError) -> None:
         warn(f"snapshot {short(snapshot_id)} cannot be read: {error.message}")
@@ -42,7 +43,7 @@ def snapshots(options: SnapshotsOptions) -> int:
     found = [
         stored
         for stored in list_snapshots(repository, on_unreadable=unreadable)
-        if matches(stored.snapshot, hosts=options.host, paths=options.path, tags=options.tag)
+        if matches(stored.snapshot, hosts=options.host, paths=paths, tags=options.tag)
         and _is_named(stored, options.ids)
     ]
     if options.latest > 0:

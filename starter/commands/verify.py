@@ -55,7 +55,10 @@ def _verify(invocation: Invocation, options: VerifyOptions, share: str) -> int:
     orders.check_repository(repository)
     name = orders.repository_name(invocation, repository)
     wanted = VerifyOrder(
-        snapshots=options.snapshots, hosts=options.host, paths=options.path, tags=options.tag
+        snapshots=options.snapshots,
+        hosts=options.host,
+        paths=invocation.listed(options.path),
+        tags=options.tag,
     )
     selection = "" if wanted == VerifyOrder() else orders.store(invocation.settings, wanted)
     order = conduct.Order(

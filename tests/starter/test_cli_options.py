@@ -19,7 +19,7 @@ from starter.commands.snapshots import SnapshotsOptions
 from starter.invocation import Invocation
 from starter.main import COMMANDS, main
 from starter.options import CommonOptions
-from starter.sources import chosen_source
+from starter.sources import ChosenSource, SourceOptions, chosen_sources
 
 PROJECT = Path(__file__).parent.parent.parent
 
@@ -210,30 +210,39 @@ def test_workers_are_told_only_what_they_cannot_read_themselves(
     assert "typed" not in repr(invocation)
 
 
-def test_a_source_is_named_where_no_such_path_is(
+def _chosen(invocation: Invocation, options: SourceOptions) -> ChosenSource:
+    """The one source that is meant."""
+    (source,) = chosen_sources(invocation, options)
+    return source
+
+
+def test_a_name_means_the_source_and_a_path_the_folder(
     settings_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     invocation = Invocation.of(CommonOptions(config=settings_file))
-    assert chosen_source(invocation, BackupOptions(paths=("home",))).name == "home"
+    assert _chosen(invocation, BackupOptions(paths=("home",))).name == "home"
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "file").touch()
-    typed = chosen_source(invocation, BackupOptions(paths=("home",))).order
+    assert _chosen(invocation, BackupOptions(paths=("home",))).name == "home"
+    typed = _chosen(invocation, BackupOptions(paths=("./home",))).order
     assert typed is not None
     assert typed.spec.roots == (bytes(tmp_path / "home"),)
-    assert chosen_source(invocation, BackupOptions(source="home")).name == "home"
+    assert _chosen(invocation, BackupOptions(source="home")).name == "home"
     with pytest.raises(SettingsError):
-        chosen_source(invocation, BackupOptions(source="hme"))
+        _chosen(invocation, BackupOptions(source="hme"))
+    with pytest.raises(UsageError, match="is a source of the settings"):
+        _chosen(invocation, BackupOptions(paths=("home", str(tmp_path))))
     with pytest.raises(UsageError, match="exclude"):
-        chosen_source(invocation, BackupOptions(source="home", exclude=("*.o",)))
+        _chosen(invocation, BackupOptions(source="home", exclude=("*.o",)))
 
 
 def test_an_empty_directory_is_taken_for_a_mount_that_is_missing(tmp_path: Path) -> None:
     (tmp_path / "mnt").mkdir()
     invocation = Invocation.of(CommonOptions())
     with pytest.raises(SourceMissingError, match="holds nothing"):
-        chosen_source(invocation, BackupOptions(paths=(str(tmp_path / "mnt"),)))
-    allowed = chosen_source(invocation, BackupOptions(paths=(str(tmp_path / "mnt"),), allow_empty=True)).order
+        _chosen(invocation, BackupOptions(paths=(str(tmp_path / "mnt"),)))
+    allowed = _chosen(invocation, BackupOptions(paths=(str(tmp_path / "mnt"),), allow_empty=True)).order
     assert allowed is not None
     assert allowed.spec.allow_empty
 
@@ -242,7 +251,7 @@ def test_workflow_ids_name_profiles_and_never_a_path(settings_file: Path, tmp_pa
     (tmp_path / "canary-folder").mkdir()
     (tmp_path / "canary-folder" / "file").touch()
     invocation = Invocation.of(CommonOptions(config=settings_file, repo=str(tmp_path / "canary-repo")))
-    source = chosen_source(invocation, BackupOptions(paths=(str(tmp_path / "canary-folder"),)))
+    source = _chosen(invocation, BackupOptions(paths=(str(tmp_path / "canary-folder"),)))
     assert source.order is not None
 
     def identify() -> str:
