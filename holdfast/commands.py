@@ -6,6 +6,7 @@ A command and all that it starts are one process group, and are ended as one.
 import asyncio
 import contextlib
 import os
+import shlex
 import signal
 import subprocess
 import tempfile
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from typing import IO, BinaryIO, Final
 
 _POLL_S: Final = 0.05
+_SHELLS: Final = frozenset(("sh", "bash", "dash", "ash", "ksh", "mksh", "zsh", "ssh"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +110,22 @@ async def end_command(process: Process) -> None:
     if process.returncode is None:
         _kill_group(process.pid)
         await process.wait()
+
+
+def is_blind_pipeline(command: Sequence[str]) -> bool:
+    """Whether a shell, here or behind ssh, runs a pipeline of whose parts only the last one's failure shows."""
+    if not any(os.path.basename(word) in _SHELLS for word in command) or any(
+        "pipefail" in w for w in command
+    ):
+        return False
+    for script in command:
+        try:
+            words = list(shlex.shlex(script, posix=True, punctuation_chars=True))
+        except ValueError:
+            continue
+        if "|" in words or "|&" in words:
+            return True
+    return False
 
 
 def tail_of(printed: BinaryIO, kept_bytes: int) -> str:

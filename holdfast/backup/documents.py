@@ -193,7 +193,7 @@ class Stored(msgspec.Struct, frozen=True, array_like=True, tag="s", gc=False):
     """A file (or segment) is stored. `node` carries metadata and content; size_bytes is what was read, holes included.
 
     warning: what is to be told of it, as that it changed while it was read, time and again. lost: that something of
-    it is not stored, though its content is.
+    it may not be stored, though its content is, or most of it.
     """
 
     node: Node

@@ -211,7 +211,13 @@ class ShardAttempt:
             return
         environ = dict(self._spec.command_environ)
         command = CommandReader(
-            self._spec.command, environ, sink, self._reader, self._compute, self._hold_back
+            self._spec.command,
+            environ,
+            sink,
+            self._reader,
+            self._compute,
+            self._hold_back,
+            allow_empty=self._spec.allow_empty,
         )
         stored = await command.read(self._plan.files[0].name, lambda count: self._on_progress(0, count))
         state.end_files([stored], stored.size_bytes)

@@ -16,6 +16,8 @@ from holdfast.format.tree import Node
 from holdfast.ids import BlobId
 from holdfast.repository.loader import BlobLoader
 
+GRACE_S: Final = 10.0
+_LOOK_EVERY_S: Final = 0.2
 _KEPT_OUTPUT_BYTES: Final = 64 * 1024
 _LOG: Final = logging.getLogger(__name__)
 
@@ -62,7 +64,7 @@ async def restore_to_command(
             ) from error
         try:
             async with asyncio.timeout(timeout_s):
-                given = await _feed(process, loader, node, on_bytes)
+                given = await _feed_while_it_runs(process, loader, node, on_bytes)
                 code = await process.wait()
         except TimeoutError as error:
             raise RestoreCommandError(
@@ -99,6 +101,34 @@ def find_file(loader: BlobLoader, tree: BlobId, path: bytes) -> Node:
     if node is None or not node.is_file:
         raise _no_file()
     return node
+
+
+async def _feed_while_it_runs(
+    process: Process, loader: BlobLoader, node: Node, on_bytes: Callable[[int], None]
+) -> int:
+    """Feed it; the bytes that it took. A child that it leaves behind with its input open, and that reads nothing, would
+    hold this up for as long as it lives: the feeding ends GRACE_S after the command."""
+    taken = 0
+
+    def count(given: int) -> None:
+        nonlocal taken
+        taken = given
+        on_bytes(given)
+
+    feeding = asyncio.create_task(_feed(process, loader, node, count))
+    ended_at = None
+    try:
+        # `process.wait` would not do: it waits for the input to be closed as well.
+        while not (await asyncio.wait((feeding,), timeout=_LOOK_EVERY_S))[0]:
+            if process.returncode is None:
+                continue
+            ended_at = ended_at or time.monotonic()
+            if time.monotonic() - ended_at >= GRACE_S and process.stdin is not None:
+                process.stdin.transport.abort()
+                return taken
+        return feeding.result()
+    finally:
+        feeding.cancel()
 
 
 async def _feed(process: Process, loader: BlobLoader, node: Node, on_bytes: Callable[[int], None]) -> int:

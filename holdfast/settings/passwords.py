@@ -6,20 +6,27 @@ a byte order mark), so that a file serves both programs. A variable's value is t
 """
 
 import contextlib
+import logging
 import os
+import selectors
 import shlex
 import signal
 import subprocess
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import IO, Final, cast
 
 from holdfast.errors import PasswordMissingError, SettingsError
 from holdfast.settings.model import PasswordSource, RepositoryProfile
 from holdfast.settings.text import decode_text_file, trim
 
 COMMAND_TIMEOUT_S: Final = 60.0
+GRACE_S: Final = 1.0
+"""How long after its end a command's output may stay silent, before it is taken for whole."""
+_LOOK_EVERY_S: Final = 0.1
+_LOG: Final = logging.getLogger(__name__)
 _MAX_PASSWORD_BYTES: Final = 1 << 20
 _SHOWN_STDERR: Final = 200
 
@@ -132,21 +139,56 @@ def _run(command: str, environ: Mapping[str, str], timeout_s: float) -> bytes:
             hint="Give its full path; it is run without a shell.",
         ) from error
     with process:
-        try:
-            printed, complaint = process.communicate(timeout=timeout_s)
-        except subprocess.TimeoutExpired:
+        printed, complaint, ended = _listen(process, timeout_s)
+        if not ended:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             raise PasswordMissingError(
                 f"the password command {words[0]!r} did not end within {timeout_s:g} s",
                 hint="It must not ask anybody: it runs without a terminal.",
-            ) from None
+            )
     if process.returncode:
         raise PasswordMissingError(
             f"the password command {words[0]!r} failed{_ending(process.returncode)}{_last_line(complaint)}",
             hint="Run it by hand as the user that the worker runs as.",
         )
     return trim(printed.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+
+
+def _listen(process: "subprocess.Popen[bytes]", timeout_s: float) -> tuple[bytes, bytes, bool]:
+    """What it prints, to both streams, and whether it has ended in time.
+
+    An agent that it starts may keep the streams open for as long as it lives. So they are read until they end, or until
+    the command has, and nothing came for GRACE_S.
+    """
+    streams = [stream for stream in (process.stdout, process.stderr) if stream is not None]
+    read = dict.fromkeys(streams, b"")
+    give_up_at = time.monotonic() + timeout_s
+    ended_at: float | None = None
+    with selectors.DefaultSelector() as waiting:
+        for stream in streams:
+            waiting.register(stream, selectors.EVENT_READ)
+        while waiting.get_map():
+            ready = waiting.select(_LOOK_EVERY_S)
+            now = time.monotonic()
+            if ended_at is None or ready:
+                ended_at = None if process.poll() is None else now
+            for key, _ in ready:
+                stream = cast("IO[bytes]", key.fileobj)
+                block = os.read(stream.fileno(), _MAX_PASSWORD_BYTES)
+                read[stream] = (read[stream] + block)[:_MAX_PASSWORD_BYTES]
+                if not block:
+                    waiting.unregister(stream)
+            if ended_at is not None and now - ended_at >= GRACE_S:
+                _LOG.warning("a password command left a process behind that has its output open")
+                break
+            if ended_at is None and now >= give_up_at:
+                return b"", b"", False
+    try:
+        process.wait(max(0.0, give_up_at - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        return b"", b"", False
+    return read[streams[0]], read[streams[1]], True
 
 
 def _ending(code: int) -> str:

@@ -213,7 +213,11 @@ def _output(table: SourceTable, place: Place) -> SourceSpec:
     name = os.fsencode(table.file)
     if b"/" in name or b"\0" in name or name in {b".", b".."} or len(name) > _LONGEST_NAME_BYTES:
         place.refuse("file", "the name of a file is expected", 'Write it without "/", "shop.dump" say.')
-    return SourceSpec(roots=(b"/" + name,), command=command_words(place, "command", table.command or ""))
+    return SourceSpec(
+        roots=(b"/" + name,),
+        command=command_words(place, "command", table.command or ""),
+        allow_empty=table.allow_empty,
+    )
 
 
 def _restore_command(table: SourceTable, place: Place) -> tuple[str, ...]:
