@@ -13,6 +13,7 @@ from holdfast.backup.strategy import RUN_TAG, Candidate, Choice, choose, choose_
 from holdfast.format.names import quote_path
 from holdfast.ids import BlobId, SnapshotId, from_hex
 from holdfast.repository.documents import decide, load
+from holdfast.repository.janitor import enter
 from holdfast.repository.session import RepositorySession
 from holdfast.repository.snapshots import list_snapshots
 from holdfast.source.spec import SourceSpec
@@ -65,6 +66,7 @@ def open_run(session: RepositorySession, key: RunKey, order: BackupOrder) -> Run
     """
     workspace = session.workspace(key.run_id)
     with session.hold():
+        enter(workspace, key.run_id)
         candidates = [
             Candidate(id=stored.id, snapshot=stored.snapshot) for stored in list_snapshots(session.repository)
         ]

@@ -10,9 +10,8 @@ from typing import ClassVar, Final
 from holdfast.repository.layout import RUNS
 from holdfast.repository.repository import Repository
 from holdfast.repository.sealed_folder import MAX_DOCUMENT_BYTES, SealedFolder
-from holdfast.storage.contract import check_name
 
-__all__ = ["MAX_DOCUMENT_BYTES", "StoredRun", "Workspace", "list_runs", "remove_run", "run_name"]
+__all__ = ["MAX_DOCUMENT_BYTES", "StoredRun", "Workspace", "list_runs", "run_name"]
 
 _RUN_PURPOSE: Final = b"holdfast run\0"
 _RUN_NAME_LENGTH: Final = 32
@@ -20,11 +19,12 @@ _RUN_NAME_LENGTH: Final = 32
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredRun:
-    """A run that has documents. name: the keyed hash of its id."""
+    """A run that has documents. name: the keyed hash of its id. newest_ns: when the last of them was written."""
 
     name: str
     documents: int
     size_bytes: int
+    newest_ns: int
 
 
 class Workspace(SealedFolder):
@@ -34,6 +34,13 @@ class Workspace(SealedFolder):
 
     def __init__(self, repository: Repository, run_id: str) -> None:
         super().__init__(repository, f"{RUNS}/{run_name(repository, run_id)}")
+
+    @classmethod
+    def of_name(cls, repository: Repository, name: str) -> "Workspace":
+        """The workspace that a listing shows under this name."""
+        workspace = cls.__new__(cls)
+        SealedFolder.__init__(workspace, repository, f"{RUNS}/{name}")
+        return workspace
 
 
 def run_name(repository: Repository, run_id: str) -> str:
@@ -45,15 +52,13 @@ def list_runs(repository: Repository) -> list[StoredRun]:
     """All runs that have documents."""
     documents: Counter[str] = Counter()
     sizes: Counter[str] = Counter()
+    newest: dict[str, int] = {}
     for stored in repository.storage.list(RUNS):
         name = stored.name.removeprefix(f"{RUNS}/").partition("/")[0]
         documents[name] += 1
         sizes[name] += stored.size_bytes
+        newest[name] = max(newest.get(name, 0), stored.modified_ns)
     return [
-        StoredRun(name=name, documents=documents[name], size_bytes=sizes[name]) for name in sorted(documents)
+        StoredRun(name=name, documents=count, size_bytes=sizes[name], newest_ns=newest[name])
+        for name, count in sorted(documents.items())
     ]
-
-
-def remove_run(repository: Repository, name: str) -> None:
-    """Remove the documents of a run by its folder name."""
-    repository.storage.delete_folder(check_name(f"{RUNS}/{name}"))

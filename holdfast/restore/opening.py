@@ -7,6 +7,7 @@ from holdfast.format.snapshot import Snapshot
 from holdfast.format.tree import Node
 from holdfast.ids import BlobId, from_hex, to_hex
 from holdfast.repository.documents import decide, load
+from holdfast.repository.janitor import enter
 from holdfast.repository.snapshots import find_snapshot
 from holdfast.restore.documents import OPENING, Opening
 from holdfast.restore.run import RestoreOpened, RestoreRun
@@ -23,6 +24,7 @@ def trigger_restore(run: RestoreRun) -> RestoreOpened:
         TargetError: the target cannot be used as asked.
         SnapshotNotFoundError: no snapshot, or no such subfolder in it.
     """
+    enter(run.workspace, run.run_id)
     standing = load(run.workspace, OPENING, Opening)
     opening = standing or decide(run.workspace, OPENING, _decide(run))
     return RestoreOpened(

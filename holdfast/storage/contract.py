@@ -168,8 +168,11 @@ class Storage(Protocol):
         """Create folders where the storage knows such things; elsewhere nothing happens."""
         ...
 
-    def remove_leftovers(self, *, older_than_s: float) -> int:
-        """Remove what interrupted writes have left and what is older than that; how many there were."""
+    def remove_leftovers(self, *, older_than_s: float, dry_run: bool = False) -> int:
+        """Remove what interrupted writes have left and what is older than that; how many there were.
+
+        dry_run: only count them.
+        """
         ...
 
     def close(self) -> None:

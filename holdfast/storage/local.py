@@ -228,10 +228,10 @@ class LocalStorage:
             with translated(path):
                 make_directories(path, self._directory_mode())
 
-    def remove_leftovers(self, *, older_than_s: float) -> int:
+    def remove_leftovers(self, *, older_than_s: float, dry_run: bool = False) -> int:
         """See the contract. A writer that is alive after all notices, and writes its file again."""
         horizon_ns = time.time_ns() - int(older_than_s * 1e9)
-        removed = 0
+        found = 0
         pending = [self._root]
         while pending:
             for entry in _entries(pending.pop()):
@@ -241,9 +241,10 @@ class LocalStorage:
                 if stat.S_ISDIR(status.st_mode):
                     pending.append(entry.path)
                 elif entry.name.startswith(TEMPORARY_PREFIX) and status.st_mtime_ns <= horizon_ns:
-                    discard(entry.path)
-                    removed += 1
-        return removed
+                    found += 1
+                    if not dry_run:
+                        discard(entry.path)
+        return found
 
     def close(self) -> None:
         """Nothing is held open."""

@@ -118,7 +118,7 @@ class MemoryStorage:
         for folder in folders:
             check_name(folder)
 
-    def remove_leftovers(self, *, older_than_s: float) -> int:  # noqa: ARG002 -- the contract's
+    def remove_leftovers(self, *, older_than_s: float, dry_run: bool = False) -> int:  # noqa: ARG002 -- the contract's
         """Nothing is ever left over."""
         return 0
 

@@ -17,6 +17,7 @@ from holdfast.ids import ID_BYTES, BlobId, KeyId, PackId, SnapshotId, from_hex, 
 from holdfast.pace import Pace
 from holdfast.repository.documents import DocumentT, decide, encode, load
 from holdfast.repository.index_map import PackInfo
+from holdfast.repository.janitor import enter
 from holdfast.repository.layout import DATA, KEYS, list_ids, pack_name
 from holdfast.repository.repository import read_key
 from holdfast.repository.session import HeldRepository, RepositorySession
@@ -128,10 +129,11 @@ def check_trees(
         SnapshotNotFoundError: a chosen one is gone.
     """
     workspace = session.workspace(run_id)
-    standing = load(workspace, STRUCTURE, StructureResult)
-    if standing is not None:
-        return standing
     with session.hold() as held:
+        enter(workspace, run_id)
+        standing = load(workspace, STRUCTURE, StructureResult)
+        if standing is not None:
+            return standing
         report, needed = walk_structure(held, snapshots, on_progress)
     result = StructureResult(
         blobs=report.blobs,

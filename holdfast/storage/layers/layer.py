@@ -78,9 +78,9 @@ class Layer:
         """See the contract."""
         self.below.make_folders(folders)
 
-    def remove_leftovers(self, *, older_than_s: float) -> int:
+    def remove_leftovers(self, *, older_than_s: float, dry_run: bool = False) -> int:
         """See the contract."""
-        return self.below.remove_leftovers(older_than_s=older_than_s)
+        return self.below.remove_leftovers(older_than_s=older_than_s, dry_run=dry_run)
 
     def close(self) -> None:
         """See the contract."""
