@@ -28,6 +28,7 @@ from collections.abc import Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -46,25 +47,28 @@ from activities.recorder import Recorder
 from activities.restore import RestoreActivities
 from activities.services import Services
 from activities.system import SystemActivities
+from activities.trust import AdmissionActivities, TrustedCalls
 from activities.turns import AT_ONCE, TurnContext, Turns
 from activities.verify import VerifyActivities
 from contracts.common import copy_queue
-from contracts.worker import ENCRYPTION_KEYS, WorkerConfig, WorkerConfigError
+from contracts.worker import ENCRYPTION_KEYS, SIGNING_KEYS, WorkerConfig, WorkerConfigError
 from holdfast import __version__
 from holdfast.backup.claims import ClaimTable
 from holdfast.errors import EXIT_COMPLETE, EXIT_FAILED, HoldfastError
 from holdfast.repository.shared_index import SharedIndex
 from holdfast.repository.shared_keys import SharedKeys
-from holdfast.settings.load import load_settings
+from holdfast.settings.admission import Admissions
+from holdfast.settings.load import SIGNING_KEY, load_settings
 from holdfast.settings.model import Settings, WorkerSettings
 from holdfast.settings.passwords import PasswordBook
 from starter.forking import fork_workers
 from starter.journaling import open_journal
 from starter.logging import configure_logging
 from starter.processes import end_process, end_with
-from transport.client import open_client, read_credentials
-from workflows.catalogue import WORKFLOWS, workflow_runner
+from transport.client import Credentials, GivenKeys, open_client, read_credentials
+from workflows.catalogue import INPUT_ERRORS, WORKFLOWS, workflow_runner
 from workflows.registration import ensure_search_attributes
+from workflows.trust import Trust
 
 LIGHT_SLOTS: Final = 4
 _BUILD: Final = f"holdfast {__version__}"
@@ -144,7 +148,8 @@ def run_worker_process(config: WorkerConfig) -> int:
 async def _work(config: WorkerConfig, settings: Settings) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, _stop_soon, stop, settings.worker)
-    client = await _connect(config, settings, stop)
+    credentials = await asyncio.to_thread(_credentials, config, settings)
+    client = await _connect(config, settings, credentials, stop)
     if client is None:
         return
     journal = Recorder(open_journal(settings, os.environ, config.passwords))
@@ -160,7 +165,9 @@ async def _work(config: WorkerConfig, settings: Settings) -> None:
         shared_index=SharedIndex(config.index_fd) if config.index_fd >= 0 else None,
     )
     with ThreadPoolExecutor(_threads(config.queues), thread_name_prefix="activity") as executor:
-        workers = build_workers(client, services, executor, settings.worker, config.queues)
+        workers = build_workers(
+            client, services, executor, settings.worker, config.queues, enforced=credentials.enforces
+        )
         resting = asyncio.create_task(_let_rest(services))
         await poll_until(stop, workers)
         resting.cancel()
@@ -187,8 +194,10 @@ def settings_of(config: WorkerConfig) -> Settings:
         SettingsError: the file is wrong.
     """
     settings = load_settings(Path(config.settings) if config.settings else None, os.environ)
-    server = replace(settings.server, namespace=config.namespace)
-    return replace(settings, state_dir=Path(config.state_dir), server=server)
+    state_dir = Path(config.state_dir)
+    own_key = None if settings.server.own_key is None else state_dir / SIGNING_KEY
+    server = replace(settings.server, namespace=config.namespace, own_key=own_key)
+    return replace(settings, state_dir=state_dir, server=server)
 
 
 def build_workers(
@@ -197,8 +206,14 @@ def build_workers(
     executor: Executor,
     settings: WorkerSettings,
     queues: Sequence[str],
+    *,
+    enforced: bool = False,
 ) -> list[Worker]:
-    """A light and a copying worker for each queue."""
+    """A light and a copying worker for each queue. enforced: what is not signed is refused."""
+    admission = AdmissionActivities(
+        Admissions(services.settings.state_dir), partial(_declares, services.settings)
+    )
+    calls = TrustedCalls(enforced=enforced)
     kinds = [
         kind(services, executor)
         for kind in (
@@ -220,14 +235,15 @@ def build_workers(
             client,
             task_queue=queue,
             workflows=WORKFLOWS,
-            activities=[function for kind in kinds for function in kind.light()],
+            activities=[*admission.light(), *(function for kind in kinds for function in kind.light())],
             workflow_runner=workflow_runner(),
+            workflow_failure_exception_types=INPUT_ERRORS,
             build_id=_BUILD,
             max_concurrent_activities=LIGHT_SLOTS,
             max_heartbeat_throttle_interval=throttle,
             default_heartbeat_throttle_interval=throttle,
             graceful_shutdown_timeout=grace,
-            interceptors=[LogContext()],
+            interceptors=[Trust(enforced=enforced), calls, LogContext()],
         )
         turns = Turns()
         copying = Worker(
@@ -239,10 +255,17 @@ def build_workers(
             max_heartbeat_throttle_interval=throttle,
             default_heartbeat_throttle_interval=throttle,
             graceful_shutdown_timeout=grace,
-            interceptors=[LogContext(), TurnContext(turns)],
+            interceptors=[calls, LogContext(), TurnContext(turns)],
         )
         workers += [light, copying]
     return workers
+
+
+def _declares(settings: Settings, workflow_id: str, starts: str) -> bool:
+    # Imported here: it brings what builds requests, which a worker process has no other use for.
+    from starter.schedules.declared import declares  # noqa: PLC0415
+
+    return declares(settings, workflow_id, starts)
 
 
 def _copying_slots(turns: Turns) -> WorkerTuner:
@@ -274,9 +297,17 @@ def _threads(queues: Sequence[str]) -> int:
     return (LIGHT_SLOTS + AT_ONCE) * len(queues)
 
 
-async def _connect(config: WorkerConfig, settings: Settings, stop: asyncio.Event) -> Client | None:
+def _credentials(config: WorkerConfig, settings: Settings) -> Credentials:
+    given = GivenKeys(
+        encryption=config.passwords.get(ENCRYPTION_KEYS), signing=config.passwords.get(SIGNING_KEYS)
+    )
+    return read_credentials(settings.server, os.environ, given)
+
+
+async def _connect(
+    config: WorkerConfig, settings: Settings, credentials: Credentials, stop: asyncio.Event
+) -> Client | None:
     """A client of the server, once it answers; None when told to stop before that."""
-    credentials = read_credentials(settings.server, os.environ, config.passwords.get(ENCRYPTION_KEYS))
     runtime = Runtime(telemetry=TelemetryConfig())
 
     async def attempt() -> Client:

@@ -6,6 +6,7 @@ from enum import StrEnum
 from contracts.common import RunPolicy, RunRef, RunStatus, Trigger, Verdict, VerifyLevel
 from contracts.control import ControlState, Throttle
 from contracts.hooks import HookDone, HookRef
+from contracts.warrant import Warranted
 
 
 class Strategy(StrEnum):
@@ -18,7 +19,7 @@ class Strategy(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BackupRequest:
+class BackupRequest(Warranted):
     """Input of the backup workflow.
 
     repository, source: profile names, or "@token" of a private request file. host: recorded in the snapshot; empty
@@ -247,7 +248,7 @@ class LogInput:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BackupResult:
+class BackupResult(Warranted):
     """Output of the backup workflow."""
 
     run_id: str

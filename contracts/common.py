@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from contracts.warrant import Warranted
+
 BACKUP_WORKFLOW: Final = "Backup"
 RESTORE_WORKFLOW: Final = "Restore"
 PROGRESS_QUERY: Final = "progress"
@@ -138,7 +140,7 @@ class CloseInput:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
+class Progress(Warranted):
     """What the progress query answers, and what the command line draws. Totals grow while selection goes on.
 
     bytes_per_second: the average since the run began, pauses included, as of the workflow's last step;

@@ -8,6 +8,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Final
 
+from contracts.warrant import Warranted
+
 PAUSE: Final = "pause"
 RESUME: Final = "resume"
 THROTTLE: Final = "throttle"
@@ -24,7 +26,7 @@ _MAX_WINDOWS: Final = 48
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class Asked(Warranted):
     """Who asks, and why; both are shown and recorded."""
 
     by: str = ""
@@ -57,7 +59,7 @@ class Throttle:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ThrottleRequest:
+class ThrottleRequest(Warranted):
     """A new throttle in place of the one before."""
 
     throttle: Throttle = field(default_factory=Throttle)
@@ -65,7 +67,7 @@ class ThrottleRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PriorityRequest:
+class PriorityRequest(Warranted):
     """A new priority for the activities that are started from now on: 1 is the highest, 5 the lowest."""
 
     priority: int = NORMAL_PRIORITY
@@ -73,7 +75,7 @@ class PriorityRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ControlState:
+class ControlState(Warranted):
     """What was asked of a run so far. It goes along when the run continues as new.
 
     pause: who paused it and why, None while it is not paused. paused_ns: since when.

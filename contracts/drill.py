@@ -6,12 +6,13 @@ from typing import Final
 from contracts.common import RunPolicy, RunRef, RunStatus, Trigger, Verdict
 from contracts.restore import RestoreResult
 from contracts.verify import VerifyFinished
+from contracts.warrant import Warranted
 
 DRILL_WORKFLOW: Final = "Drill"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DrillRequest:
+class DrillRequest(Warranted):
     """Input of the drill workflow.
 
     repository: the profile's name. drill: a drill of the worker's settings, which says all the rest; empty for a plain
@@ -130,7 +131,7 @@ class DrillCleanInput:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DrillResult:
+class DrillResult(Warranted):
     """Output of the drill workflow. status: whether it ran to its end; `findings` say what it proved."""
 
     run_id: str

@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import Final
 
 from contracts.common import RunPolicy, RunRef, RunStatus, Trigger
+from contracts.warrant import Warranted
 
 GUARD_WORKFLOW: Final = "Guard"
 APPROVE_UPDATE: Final = "approve"
@@ -16,7 +17,7 @@ MAX_REASON: Final = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GuardRequest:
+class GuardRequest(Warranted):
     """Input of the workflow. The policy is the source's, in the worker's settings; what is set here overrides it.
 
     restore_prefix: what the ids of its restores begin with ("restore:HOST:REPOSITORY"). approval_s: 0 means the
@@ -78,7 +79,7 @@ class Part(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Approval:
+class Approval(Warranted):
     """Input of the update: who decides, and why. grant: False refuses the restore."""
 
     by: str
@@ -88,7 +89,7 @@ class Approval:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GuardStatus:
+class GuardStatus(Warranted):
     """Answer of the update and of the query. waiting: the parts that wait for approval, until expires_ns."""
 
     run_id: str
@@ -122,7 +123,7 @@ class GuardLogInput:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GuardResult:
+class GuardResult(Warranted):
     """Output of the workflow. status: complete when nothing is wrong any more, else partial."""
 
     run_id: str

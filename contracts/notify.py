@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from contracts.common import RunPolicy, RunRef, RunStatus
+from contracts.warrant import Warranted
 
 WATCHDOG_WORKFLOW: Final = "Watchdog"
 NOTIFY: Final = "notify"
@@ -35,7 +36,7 @@ class Notified:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WatchState:
+class WatchState(Warranted):
     """What the watchdog remembers from one look to the next: each look's result, and the next one's input.
 
     seen, told: by source, when it was looked at first, and when it was last told of as overdue. missed: by schedule,
@@ -48,7 +49,7 @@ class WatchState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WatchdogRequest:
+class WatchdogRequest(Warranted):
     """Input of the watchdog workflow, which a schedule starts every few minutes."""
 
     policy: RunPolicy = field(default_factory=RunPolicy)

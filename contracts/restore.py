@@ -4,10 +4,11 @@ from dataclasses import dataclass, field
 
 from contracts.common import RunPolicy, RunRef, RunStatus, Trigger, Verdict, VerifyLevel
 from contracts.control import ControlState, Throttle
+from contracts.warrant import Warranted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RestoreRequest:
+class RestoreRequest(Warranted):
     """Input of the restore workflow.
 
     repository: a profile's name, or "@token". selection: "@token" of the private request file that says what is
@@ -179,7 +180,7 @@ class RestoreLogInput:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RestoreResult:
+class RestoreResult(Warranted):
     """Output of the restore workflow."""
 
     run_id: str

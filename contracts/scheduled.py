@@ -10,6 +10,7 @@ from contracts.guard import GuardRequest
 from contracts.restore import RestoreRequest
 from contracts.system import SystemBackupRequest
 from contracts.verify import VerifyRequest
+from contracts.warrant import Warranted
 
 SCHEDULED_RUN_WORKFLOW: Final = "ScheduledRun"
 
@@ -26,7 +27,7 @@ class Busy(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ScheduledRun:
+class ScheduledRun(Warranted):
     """One time of a schedule. workflow_id: of the run that it asks for, the same that a person's command would use.
 
     Exactly one of backup, restore, verify, drill, guard and system is set.
@@ -51,7 +52,7 @@ class ScheduledOutcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ScheduledResult:
+class ScheduledResult(Warranted):
     """Output of a scheduled run: the run has its own result, in its own history and in the journal."""
 
     outcome: ScheduledOutcome

@@ -11,6 +11,7 @@ from contracts.backup import Strategy
 from contracts.common import RunPolicy, RunRef, RunStatus, Trigger, Verdict, VerifyLevel
 from contracts.control import ControlState
 from contracts.hooks import HookDone, HookRef
+from contracts.warrant import Warranted
 
 SYSTEM_BACKUP_WORKFLOW: Final = "SystemBackup"
 SYSTEM_RESTORE_WORKFLOW: Final = "SystemRestore"
@@ -23,7 +24,7 @@ RESOLVE_TIMEOUT_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SystemBackupRequest:
+class SystemBackupRequest(Warranted):
     """Input of the backup of a system. strategy: auto leaves it to each source's settings.
 
     resolve_timeout_s: how long a host's workers may take to answer before its members count as out of reach.
@@ -46,7 +47,7 @@ class MemberHost:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SystemRestoreRequest:
+class SystemRestoreRequest(Warranted):
     """Input of the recovery of a system.
 
     as_of_ns: the moment whose state is wanted; 0 for the newest. target: "@token" of a private request file with the
@@ -210,7 +211,7 @@ class LogSystemInput:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SystemResult:
+class SystemResult(Warranted):
     """Output of both workflows.
 
     complete: every member is recoverable (was restored) as a whole. partial: some are. failed: none is.

@@ -5,12 +5,13 @@ from typing import Final
 
 from contracts.common import RunPolicy, RunRef, RunStatus, Trigger, Verdict
 from contracts.control import ControlState, Throttle
+from contracts.warrant import Warranted
 
 VERIFY_WORKFLOW: Final = "Verify"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VerifyRequest:
+class VerifyRequest(Warranted):
     """Input of the verify workflow.
 
     repository: a profile's name, or "@token". selection: "@token" of the private request file that names snapshots;
@@ -173,7 +174,7 @@ class VerifyLogInput:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VerifyResult:
+class VerifyResult(Warranted):
     """Output of the verify workflow. status: whether it ran to its end; `verdict`: what it found, if it did."""
 
     run_id: str

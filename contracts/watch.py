@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from contracts.backup import BackupRequest
+from contracts.warrant import Warranted
 
 SOURCE_WATCH_WORKFLOW: Final = "SourceWatch"
 CHANGES_UPDATE: Final = "changes"
@@ -29,7 +30,7 @@ class WatchConditions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Changes:
+class Changes(Warranted):
     """Input of the update: how many files changed, their sizes together, the largest; who says so. Never a name.
 
     evidence: a few words for the record, such as an event's id.
@@ -113,7 +114,7 @@ class WatchState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WatchOrder:
+class WatchOrder(Warranted):
     """Input of the workflow. workflow_id: of the backup, the same that a person's command would use."""
 
     request: BackupRequest
@@ -123,7 +124,7 @@ class WatchOrder:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WatchStatus:
+class WatchStatus(Warranted):
     """Answer of the update and of the query. due_in_s: None while nothing is pending."""
 
     pending_files: int

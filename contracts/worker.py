@@ -12,6 +12,8 @@ from typing import Final
 
 ENCRYPTION_KEYS: Final = "[encryption]"
 """Among the passwords: the keys of payload encryption, where the settings name a variable for them."""
+SIGNING_KEYS: Final = "[signing]"
+"""The same for the keys that sign."""
 
 _VERSION: Final = 2
 

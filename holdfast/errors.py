@@ -15,6 +15,7 @@
     │   ├── StorageDeniedError           the storage refuses us: permissions, credentials, read-only
     │   ├── RestoreCommandError          the command that takes a restored file has failed
     │   ├── HookFailedError              a hook that must succeed before a backup did not
+    │   ├── UntrustedError               what came from the server does not bear this installation's signature
     │   ├── UnsafePathError              a name or link would lead out of the restore target
     │   └── IntegrityError               stored bytes are not what they claim to be
     │       ├── CorruptFileError             a stored file fails authentication, its hash or its grammar
@@ -128,6 +129,10 @@ class RestoreCommandError(PermanentError):
 
 class HookFailedError(PermanentError):
     """A hook that must succeed before a backup did not, so there is none."""
+
+
+class UntrustedError(PermanentError):
+    """What came from the server was made by nobody with this installation's key, or for another use."""
 
 
 class UnsafePathError(PermanentError):

@@ -4,8 +4,11 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
+from temporalio.api.failure.v1 import Failure
 from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.client import Client, WorkflowQueryFailedError, WorkflowQueryRejectedError
+from temporalio.converter import ActivitySerializationContext, DataConverter
+from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
 from contracts import names
@@ -56,23 +59,41 @@ async def look(client: Client, handle: Handle, before: RunView) -> RunView:
     if progress is None:
         progress = before.progress
     else:
-        progress = _with_heartbeats(progress, [await _heartbeat(client, activity) for activity in pending])
+        progress = _with_heartbeats(progress, [await _heartbeat(client, handle.id, step) for step in pending])
     paused = description.typed_search_attributes.get(STATUS) == PAUSED
-    return RunView(progress=progress, trouble=_trouble(pending), paused=paused)
+    return RunView(progress=progress, trouble=await _trouble(client, handle.id, pending), paused=paused)
 
 
 async def _progress(handle: Handle) -> Progress | None:
     try:
         answer: Progress = await handle.query(PROGRESS_QUERY, result_type=Progress, rpc_timeout=_TIMEOUT)
-    except (RPCError, WorkflowQueryFailedError, WorkflowQueryRejectedError):
-        return None
+    except (RPCError, WorkflowQueryFailedError, WorkflowQueryRejectedError, ApplicationError):
+        return None  # the last: an answer that is not believed
     return answer
 
 
-async def _heartbeat(client: Client, activity: PendingActivityInfo) -> ShardHeartbeat | None:
-    if activity.activity_type.name not in _COPYING or not activity.heartbeat_details.payloads:
+def _converter(client: Client, workflow_id: str, activity: PendingActivityInfo) -> DataConverter:
+    """For what was said by this step, and by no other."""
+    return client.data_converter.with_context(
+        ActivitySerializationContext(
+            namespace=client.namespace,
+            workflow_id=workflow_id,
+            workflow_type=None,
+            activity_type=activity.activity_type.name,
+            activity_id=activity.activity_id,
+            activity_task_queue=None,
+            is_local=False,
+        )
+    )
+
+
+async def _heartbeat(
+    client: Client, workflow_id: str, activity: PendingActivityInfo
+) -> ShardHeartbeat | None:
+    if activity.activity_type.name not in _COPYING or len(activity.heartbeat_details.payloads) != 1:
         return None
-    values = await client.data_converter.decode(activity.heartbeat_details.payloads, [ShardHeartbeat])
+    converter = _converter(client, workflow_id, activity)
+    values = await converter.decode(activity.heartbeat_details.payloads, [ShardHeartbeat])
     return values[0] if values and isinstance(values[0], ShardHeartbeat) else None
 
 
@@ -86,17 +107,15 @@ def _with_heartbeats(progress: Progress, heartbeats: list[ShardHeartbeat | None]
     )
 
 
-def _trouble(pending: list[PendingActivityInfo]) -> Trouble | None:
+async def _trouble(client: Client, workflow_id: str, pending: list[PendingActivityInfo]) -> Trouble | None:
     """The error of the step that has been tried most often; a worker that died is not one."""
-    found: Trouble | None = None
-    for activity in pending:
-        failure = activity.last_failure
-        if not failure.HasField("application_failure_info"):
-            continue
-        if found is None or activity.attempt > found.attempt:
-            found = Trouble(
-                kind=failure.application_failure_info.type,
-                message=revealed(failure.message),
-                attempt=activity.attempt,
-            )
-    return found
+    failed = [step for step in pending if step.last_failure.HasField("application_failure_info")]
+    if not failed:
+        return None
+    step = max(failed, key=lambda step: step.attempt)
+    failure = Failure()
+    failure.CopyFrom(step.last_failure)
+    error = await _converter(client, workflow_id, step).decode_failure(failure)
+    if not isinstance(error, ApplicationError):
+        return None
+    return Trouble(kind=error.type or "", message=revealed(error.message), attempt=step.attempt)

@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from temporalio.client import (
     Client,
@@ -14,6 +14,7 @@ from temporalio.client import (
     WorkflowHandle,
 )
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.converter import WorkflowSerializationContext
 from temporalio.exceptions import ApplicationError, CancelledError, FailureError
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -25,13 +26,16 @@ from contracts.drill import DRILL_WORKFLOW, DrillRequest, DrillResult
 from contracts.restore import RestoreRequest, RestoreResult
 from contracts.system import SYSTEM_BACKUP_WORKFLOW, SYSTEM_RESTORE_WORKFLOW, SystemResult
 from contracts.verify import VERIFY_WORKFLOW, VerifyRequest, VerifyResult
-from holdfast.errors import HoldfastError, ServerUnavailableError, UsageError
+from contracts.warrant import ANSWER, RESULT, Warranted, purpose
+from holdfast.errors import HoldfastError, ServerUnavailableError, UntrustedError, UsageError
 from holdfast.journal.records import RunKind
 from starter.output import revealed
 
 Request = BackupRequest | RestoreRequest | VerifyRequest | DrillRequest
 Result = BackupResult | RestoreResult | VerifyResult | DrillResult | SystemResult
 Handle = WorkflowHandle[Any, Result]
+
+ResultT = TypeVar("ResultT")
 
 RPC_TIMEOUT: Final = timedelta(seconds=10)
 _PAUSE_S: Final = 0.5
@@ -105,6 +109,7 @@ def server_errors() -> Iterator[None]:
 
     Raises:
         ServerUnavailableError: it refuses, or is away for longer than a call may take.
+        UntrustedError: it answers what no worker of ours has said.
     """
     try:
         yield
@@ -113,6 +118,8 @@ def server_errors() -> Iterator[None]:
             f"the server does not answer as it should: {error.message or error.status.name.lower()}",
             hint="Repeat the command; `holdfast resume` goes on with a run that was begun.",
         ) from error
+    except ApplicationError as refusal:
+        raise unbelieved(refusal) from None
 
 
 async def is_open(client: Client, workflow_id: str) -> bool:
@@ -164,11 +171,15 @@ async def request_of(client: Client, workflow_id: str, kind: RunKind) -> Request
         history = client.get_workflow_handle(workflow_id).fetch_history_events(page_size=1)
         async for event in history:
             started = event.workflow_execution_started_event_attributes
-            values = await client.data_converter.decode(started.input.payloads, [_REQUESTS[kind]])
+            place = WorkflowSerializationContext(namespace=client.namespace, workflow_id=workflow_id)
+            converter = client.data_converter.with_context(place)
+            values = await converter.decode(started.input.payloads, [_REQUESTS[kind]])
             return values[0] if values and isinstance(values[0], Request) else None
     except RPCError as error:
         if error.status is not RPCStatusCode.NOT_FOUND:
             raise
+    except ApplicationError:  # it was not asked by us, or not with a key that is here
+        return None
     return None
 
 
@@ -193,11 +204,15 @@ async def result_of(handle: Handle, on_away: Callable[[], None]) -> Result:
         HoldfastError: the error that ended the run, as its activity raised it.
         RunCancelledError: it was asked to stop, and did.
     """
+    run = ""
     while True:
         try:
-            return _not_cancelled(await handle.result())
+            run = run or await first_run(handle)
+            return _not_cancelled(of_run(await handle.result(), run))
         except WorkflowFailureError as failure:
             raise _error_of(failure) from None
+        except ApplicationError as refusal:
+            raise unbelieved(refusal) from None
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND:
                 raise _lost() from None
@@ -205,6 +220,50 @@ async def result_of(handle: Handle, on_away: Callable[[], None]) -> Result:
                 raise
             on_away()
             await asyncio.sleep(_PAUSE_S)
+
+
+async def first_run(handle: Handle) -> str:
+    """The first run of the chain that the newest run of a workflow id belongs to."""
+    description = await handle.describe(rpc_timeout=RPC_TIMEOUT)
+    return description.raw_description.workflow_execution_info.first_run_id or description.run_id
+
+
+def of_run(result: ResultT, run: str) -> ResultT:
+    """A result, if it is of this run. Where nothing is signed it does not say so.
+
+    Raises:
+        UntrustedError: it is of another one.
+    """
+    warrant = result.warrant if isinstance(result, Warranted) else None
+    if warrant is not None and (RESULT not in warrant.purposes or warrant.run != run):
+        raise UntrustedError(
+            "the answer is not believed: it is that of another run",
+            hint="Somebody has given it who is none of your workers; see to who may reach the server.",
+        )
+    return result
+
+
+def to_update(answer: ResultT, update_id: str) -> ResultT:
+    """The answer to an update, if it is that; where nothing is signed it does not say so.
+
+    Raises:
+        UntrustedError: it is that to another one.
+    """
+    warrant = answer.warrant if isinstance(answer, Warranted) else None
+    if warrant is not None and purpose(ANSWER, update_id) not in warrant.purposes:
+        raise UntrustedError(
+            "the answer is not believed: it is that to another request",
+            hint="Somebody has given it who is none of your workers; see to who may reach the server.",
+        )
+    return answer
+
+
+def unbelieved(refusal: ApplicationError) -> HoldfastError:
+    """What to say of an answer that was refused."""
+    return UntrustedError(
+        f"the answer is not believed: {refusal.message}",
+        hint="It did not come from a worker with this installation's key; the log of the workers may say more.",
+    )
 
 
 def error_by_name(kind: str, message: str) -> HoldfastError:

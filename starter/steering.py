@@ -5,6 +5,7 @@ run whose workers are away.
 """
 
 import getpass
+import uuid
 from dataclasses import dataclass
 
 from temporalio.client import (
@@ -85,9 +86,10 @@ async def ask(handle: runs.Handle, run: listing.ListedRun, what: str, message: o
         raise UsageError(
             f"a run of the kind {run.kind.value} can only be cancelled", hint="`holdfast cancel` does that."
         )
+    update_id = str(uuid.uuid4())
     try:
         state: ControlState = await handle.execute_update(
-            what, message, result_type=ControlState, rpc_timeout=runs.RPC_TIMEOUT
+            what, message, id=update_id, result_type=ControlState, rpc_timeout=runs.RPC_TIMEOUT
         )
     except WorkflowUpdateFailedError as error:
         cause = error.cause
@@ -102,7 +104,7 @@ async def ask(handle: runs.Handle, run: listing.ListedRun, what: str, message: o
         if error.status is not RPCStatusCode.NOT_FOUND:
             raise
         raise UsageError(f"run {run.short_id} has just ended") from None
-    return state
+    return runs.to_update(state, update_id)
 
 
 async def cancel_run(handle: runs.Handle, run: listing.ListedRun, reason: str = "") -> None:

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from contracts.worker import ENCRYPTION_KEYS, WorkerConfig
+from contracts.worker import ENCRYPTION_KEYS, SIGNING_KEYS, WorkerConfig
 from holdfast.errors import HoldfastError
 from holdfast.settings.model import Settings
 from starter.children import Child
@@ -170,6 +170,7 @@ def _passwords_of_variables(settings: Settings, environ: Mapping[str, str]) -> d
     if settings.journal.url is not None:
         places[settings.journal.url] = settings.journal.password
     places[ENCRYPTION_KEYS] = settings.server.encryption
+    places[SIGNING_KEYS] = settings.server.signing
     return {
         location: os.fsencode(environ[source.env])
         for location, source in places.items()

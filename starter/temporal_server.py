@@ -33,6 +33,7 @@ from starter.children import Child
 from starter.ownership import Claim, ServerNote, claim_server, read_server_note, write_server_note
 from starter.processes import Backoff, child_environment, ending, kill_child, open_log, spawn_tethered
 from starter.server_database import complains, examine, is_damaged, put_back, set_aside
+from transport.own_key import ensure_key
 
 if TYPE_CHECKING:
     from temporalio.client import Client
@@ -134,8 +135,9 @@ class EmbeddedServer:
     async def find(self) -> "Client | None":
         """A client of the server that somebody else runs, or None."""
         self._note = read_server_note(self._settings.state_dir)
-        if self._note is None:
-            return None
+        own_key = self._settings.server.own_key
+        if self._note is None or (own_key is not None and not own_key.exists()):
+            return None  # a server that is ours has made its key before it noted where it listens
         return await self._client()
 
     async def keep(self) -> None:
@@ -190,6 +192,8 @@ class EmbeddedServer:
     def _claimed(self) -> bool:
         if self._claim is None:
             self._claim = claim_server(self._settings.state_dir)
+            if self._claim is not None and self._settings.server.own_key is not None:
+                ensure_key(self._settings.server.own_key)
         return self._claim is not None
 
     async def _first_start(self) -> "Client":

@@ -1,10 +1,9 @@
-"""The one place that connects to the Temporal server: TLS, API key and encryption as the settings say.
+"""The one place that connects to the Temporal server: TLS, API key, signatures and encryption as the settings say.
 
 Files and commands are read once for a process: an attempt to connect is repeated often. Whoever changes a
 certificate, an API key or an encryption key starts the processes again, as after any change of the settings.
 """
 
-import dataclasses
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,16 +11,30 @@ from pathlib import Path
 from typing import Final
 
 from temporalio.client import Client, TLSConfig
-from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes
+from temporalio.converter import DataConverter, DefaultFailureConverter
 from temporalio.runtime import Runtime
 
 from holdfast.errors import PasswordMissingError, SettingsError
 from holdfast.settings.model import PasswordSource, ServerSettings, TlsSettings
 from holdfast.settings.passwords import resolve_password
-from transport.codec import EncryptionCodec
+from transport.codec import Protection, TrustCodec
+from transport.converter import CheckedConverter, TolerantDataConverter
+from transport.failures import failure_converter
 from transport.keyring import Keyring
+from transport.own_key import read_key
+from transport.sealing import Sealer
+from transport.signing import Signer
+from transport.stamping import Stamping
 
 _MAX_FILE_BYTES: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GivenKeys:
+    """Keys that a parent had to read, because it has the variables that they stand in."""
+
+    encryption: bytes | None = field(default=None, repr=False)
+    signing: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,46 +43,69 @@ class Credentials:
 
     tls: TLSConfig | None = field(default=None, repr=False)
     api_key: str | None = field(default=None, repr=False)
-    converter: DataConverter = DataConverter.default
+    converter: DataConverter = field(default_factory=lambda: protecting(None))
+
+    @property
+    def signs(self) -> bool:
+        """Whether values are signed or sealed."""
+        return self.converter.payload_codec is not None
+
+    @property
+    def enforces(self) -> bool:
+        """Whether those that are not are refused."""
+        codec = self.converter.payload_codec
+        return isinstance(codec, TrustCodec) and not codec.accept_unsigned
 
 
 def read_credentials(
-    server: ServerSettings, environ: Mapping[str, str], given_keys: bytes | None = None
+    server: ServerSettings, environ: Mapping[str, str], given: GivenKeys | None = None
 ) -> Credentials:
-    """Read them. Blocks: a command may ask a key service. given_keys: of encryption, when a parent had to read them.
+    """Read them. Blocks: a command may ask a key service.
 
     Raises:
         SettingsError: a file cannot be read, or holds something else.
     """
-    codec = encryption_codec(server, environ, given_keys)
     return Credentials(
         tls=_tls_config(server.tls),
         api_key=None if server.api_key_file is None else _api_key(server.api_key_file),
-        converter=DataConverter.default if codec is None else encrypting(codec),
+        converter=protecting(trust_codec(server, environ, given)),
     )
 
 
-def encrypting(codec: EncryptionCodec) -> DataConverter:
-    """The converter that seals values, and with them messages and stack traces of failures."""
-    return dataclasses.replace(
-        DataConverter.default,
-        payload_codec=codec,
-        failure_converter_class=DefaultFailureConverterWithEncodedAttributes,
+def protecting(codec: TrustCodec | None) -> DataConverter:
+    """The converter of all clients and workers; codec: None for a server where nothing is signed."""
+    if codec is None:
+        failures: type[DefaultFailureConverter] = DefaultFailureConverter
+    else:
+        failures = failure_converter(hides=codec.protection.hides, lenient=codec.accept_unsigned)
+    return TolerantDataConverter(
+        payload_converter_class=CheckedConverter, payload_codec=codec, failure_converter_class=failures
     )
 
 
-def encryption_codec(
-    server: ServerSettings, environ: Mapping[str, str], given_keys: bytes | None = None
-) -> EncryptionCodec | None:
-    """The codec that the settings ask for; None when they do not.
+def trust_codec(
+    server: ServerSettings, environ: Mapping[str, str], given: GivenKeys | None = None
+) -> TrustCodec | None:
+    """The codec that the settings ask for; None where nothing is signed: on a server of others, without keys.
 
     Raises:
         SettingsError: the keys cannot be had, or are none.
     """
-    if server.encryption is None:
+    protection = _protection(server, environ, given or GivenKeys())
+    if protection is None:
         return None
-    text = _keys(server.encryption, environ) if given_keys is None else given_keys
-    return EncryptionCodec(keyring=Keyring.parse(text), namespace=server.namespace)
+    return TrustCodec(
+        protection=protection, namespace=server.namespace, accept_unsigned=server.accept_unsigned
+    )
+
+
+def _protection(server: ServerSettings, environ: Mapping[str, str], given: GivenKeys) -> Protection | None:
+    if server.encryption is not None:
+        text = given.encryption or _keys("encryption keys", server.encryption, environ)
+        return Sealer(keyring=Keyring.parse(text))
+    if server.signing is not None:
+        return Signer.parse(given.signing or _keys("signing keys", server.signing, environ))
+    return None if server.own_key is None else Signer.parse(read_key(server.own_key))
 
 
 async def open_client(
@@ -86,15 +122,16 @@ async def open_client(
         tls=credentials.tls or False,
         api_key=credentials.api_key,
         data_converter=credentials.converter,
+        interceptors=[Stamping()] if credentials.signs else [],
         runtime=runtime,
     )
 
 
-def _keys(source: PasswordSource, environ: Mapping[str, str]) -> bytes:
+def _keys(what: str, source: PasswordSource, environ: Mapping[str, str]) -> bytes:
     try:
         return resolve_password(source, environ)
     except PasswordMissingError as error:
-        raise SettingsError(f"encryption keys: {error.message}", hint=error.hint) from error
+        raise SettingsError(f"{what}: {error.message}", hint=error.hint) from error
 
 
 def _tls_config(tls: TlsSettings | None) -> TLSConfig | None:

@@ -1,74 +1,83 @@
-"""Encryption of payloads: everything that this program hands to the server as a value is sealed before it leaves.
+"""The codec: what leaves this process is signed or sealed for its place, and what comes in is believed for its place.
 
-A sealed payload is a Temporal payload whose data is the whole original one, metadata included. Its own metadata says
-that it is sealed, how, and by which key; key id and namespace are authenticated with it, so that a payload cannot be
-moved to another namespace or be said to be of another key. Workflow and run are not: the codec server of the Web UI
-is not told them. Payloads that are not sealed pass through, so that runs that began before encryption go on.
+Temporal tells it the place of each value (transport/places.py). It never raises for what it does not believe: see
+transport/refusals.py.
+
+During a migration (`accept_unsigned` in the settings) what bears no signature is taken as it is, with a warning; so is
+what is signed for another place, because runs that began unsigned do not know the place of their steps.
 """
 
+import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field, replace
+from typing import Final, Protocol
 
-from google.protobuf.message import DecodeError
 from temporalio.api.common.v1 import Payload
-from temporalio.converter import PayloadCodec
+from temporalio.converter import PayloadCodec, SerializationContext, WithSerializationContext
 
-from holdfast.errors import CorruptFileError
-from transport.keyring import Keyring
+from transport.places import Place, nowhere, place_of
+from transport.refusals import RefusedError, refused
 
-ENCODING: Final = b"binary/encrypted"
-CIPHER: Final = b"AES-256-GCM"
-_ENCODING_KEY: Final = "encoding"
-_CIPHER_KEY: Final = "encryption-cipher"
-_KEY_ID_KEY: Final = "encryption-key-id"
-_LABEL: Final = "holdfast payload 1"
+_LOG: Final = logging.getLogger("holdfast.trust")
+
+
+class Protection(Protocol):
+    """`Signer` or `Sealer`. hides: nothing can be read without the key."""
+
+    @property
+    def hides(self) -> bool:
+        """Nothing can be read without the key."""
+
+    def close(self, payload: Payload, place: Place) -> Payload:
+        """Protect it for this place."""
+
+    def open(self, payload: Payload, place: Place) -> Payload:
+        """The payload that was protected for this place, or RefusedError."""
+
+    def is_closed(self, payload: Payload) -> bool:
+        """Whether it claims to be protected."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EncryptionCodec(PayloadCodec):
-    """Seals and opens the payloads of one namespace."""
+class TrustCodec(PayloadCodec, WithSerializationContext):
+    """Protects and opens the payloads of one place."""
 
-    keyring: Keyring
+    protection: Protection
     namespace: str
+    accept_unsigned: bool = False
+    place: Place = field(default=())
+
+    def with_context(self, context: SerializationContext) -> "TrustCodec":
+        """The same for another place."""
+        return replace(self, place=place_of(context, self.namespace))
 
     async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        """Each payload sealed by the current key."""
-        return [self.seal(payload) for payload in payloads]
+        """Each payload protected."""
+        return [self.close(payload) for payload in payloads]
 
     async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        """Each payload as it was; those that are not sealed as they are.
-
-        Raises:
-            SettingsError, CorruptFileError: as `Keyring.open`.
-        """
+        """Each payload as it was, or one that says why it is not accepted."""
         return [self.open(payload) for payload in payloads]
 
-    def seal(self, payload: Payload) -> Payload:
-        """One payload sealed."""
-        key_id = self.keyring.current
-        return Payload(
-            metadata={_ENCODING_KEY: ENCODING, _CIPHER_KEY: CIPHER, _KEY_ID_KEY: key_id.encode()},
-            data=self.keyring.seal(payload.SerializeToString(), self._associated(key_id)),
-        )
+    def close(self, payload: Payload) -> Payload:
+        """One payload protected."""
+        return self.protection.close(payload, self._here)
 
     def open(self, payload: Payload) -> Payload:
-        """One payload opened.
-
-        Raises:
-            SettingsError, CorruptFileError: as `Keyring.open`.
-        """
-        if payload.metadata.get(_ENCODING_KEY) != ENCODING:
-            return payload
-        cipher = payload.metadata.get(_CIPHER_KEY, b"")
-        if cipher != CIPHER:
-            raise CorruptFileError("a payload is encrypted by something else than this program")
-        key_id = payload.metadata.get(_KEY_ID_KEY, b"").decode("utf-8", "replace")
-        plain = self.keyring.open(key_id, payload.data, self._associated(key_id))
+        """One payload opened, or refused."""
         try:
-            return Payload.FromString(plain)
-        except DecodeError:
-            raise CorruptFileError("an encrypted payload holds no payload") from None
+            return self.protection.open(payload, self._here)
+        except RefusedError as refusal:
+            if self.accept_unsigned and not (self.protection.hides and self.protection.is_closed(payload)):
+                _LOG.warning("accepted because of server.accept_unsigned, for %s: %s", self._words, refusal)
+                return payload
+            _LOG.warning("a value for %s was refused: %s", self._words, refusal)
+            return refused(str(refusal))
 
-    def _associated(self, key_id: str) -> bytes:
-        return f"{_LABEL}\0{self.namespace}\0{key_id}".encode()
+    @property
+    def _here(self) -> Place:
+        return self.place or nowhere(self.namespace)
+
+    @property
+    def _words(self) -> str:
+        return " ".join(repr(part[:200]) if part else "-" for part in self._here)

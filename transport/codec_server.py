@@ -1,29 +1,50 @@
-"""The codec server: opens payloads for Temporal's Web UI and command line, which have no keys themselves.
+"""The codec server: opens, signs and seals payloads for who has no keys: the Web UI, `temporal`, other languages.
 
-It speaks Temporal's protocol for remote codecs: POST /decode and /encode with `{"payloads": […]}`. Whoever can reach
-it reads in clear text what the server stores sealed; so it listens on the loopback interface unless told otherwise,
-answers scripts of the named web pages only (a page of any other origin is refused, not merely kept from reading the
-answer, and with it what a rebound host name would serve), and asks for a token where one is set.
+It speaks Temporal's protocol for remote codecs: POST …/decode and …/encode with `{"payloads": […]}`. What stands before
+that says what a value is for and where it belongs:
+
+    /start/TYPE/WORKFLOW                     starts a run of this id
+    /signal/NAME/WORKFLOW[/RUN]              asks something of it; RUN: of this run and no later one of the id
+    /update/NAME/WORKFLOW[/RUN]
+    /query/NAME/WORKFLOW
+    /update-with-start/NAME/TYPE/WORKFLOW    what starts it, and what is then asked of it
+
+What is encoded there counts once, for ten minutes, and for nothing else; what is decoded there is checked. /decode
+alone opens what is sealed, to be shown; /encode alone does not know what for, and refuses.
+
+Whoever can reach it reads in clear text what the server stores sealed; so it listens on the loopback interface unless
+told otherwise, answers scripts of the named web pages only (a page of any other origin is refused, not merely kept from
+reading the answer, and with it what a rebound host name would serve), and asks for a token where one is set. It encodes
+for nobody without a token: whoever gets a value signed may do what a command may do.
 """
 
 import hmac
 import http.server
 import logging
+import urllib.parse
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
 from typing import Final
 
 from google.protobuf.json_format import MessageToJson, Parse, ParseError
-from temporalio.api.common.v1 import Payloads
+from temporalio.api.common.v1 import Payload, Payloads
 
-from holdfast.errors import HoldfastError
-from transport.codec import EncryptionCodec
+from contracts.warrant import PROMPT_S, QUERY, SIGNAL, START, UPDATE, purpose
+from transport.codec import TrustCodec
+from transport.converter import WARRANT
+from transport.places import workflow_place
+from transport.refusals import RefusedError
+from transport.sealing import Sealer
+from transport.stamping import fresh_warrant
 
 _MAX_BODY_BYTES: Final = 64 << 20
 """More than an answer of the server with a page of history (4 MB in gRPC) becomes as JSON."""
 _SILENCE_S: Final = 30.0
 _PREFLIGHT_AGE_S: Final = 600
 _ALLOWED_HEADERS: Final = "Authorization, Content-Type, X-Namespace"
+_SAYING: Final = "/start/TYPE/WORKFLOW, /signal/NAME/WORKFLOW, /update/NAME/WORKFLOW and the like"
 _LOG: Final = logging.getLogger("holdfast.codec_server")
 
 
@@ -46,7 +67,7 @@ class CodecServer(http.server.ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, address: tuple[str, int], codec: EncryptionCodec, access: Access) -> None:
+    def __init__(self, address: tuple[str, int], codec: TrustCodec, access: Access) -> None:
         super().__init__(address, _Handler)
         self.codec = codec
         self.access = access
@@ -126,9 +147,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _converted(self, body: bytes) -> bytes:
         codec = self.server.codec
-        convert = {"/decode": codec.open, "/encode": codec.seal}.get(self.path)
-        if convert is None:
-            raise _RefusedError(HTTPStatus.NOT_FOUND, "there are /decode and /encode")
+        convert = self._conversion()
         namespace = self.headers.get("X-Namespace", codec.namespace)
         if namespace != codec.namespace:
             raise _RefusedError(
@@ -140,9 +159,33 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             raise _RefusedError(HTTPStatus.BAD_REQUEST, "payloads as JSON are expected") from None
         try:
             converted = Payloads(payloads=[convert(payload) for payload in payloads.payloads])
-        except HoldfastError as error:
-            raise _RefusedError(HTTPStatus.BAD_REQUEST, error.message) from error
+        except RefusedError as error:
+            raise _RefusedError(HTTPStatus.BAD_REQUEST, f"a value is not believed: {error}") from error
         return MessageToJson(converted, indent=None).encode()
+
+    def _conversion(self) -> Callable[[Payload], Payload]:
+        """What the path asks for."""
+        *what, verb = [urllib.parse.unquote(part) for part in self.path.removeprefix("/").split("/")]
+        if verb not in {"decode", "encode"}:
+            raise _RefusedError(HTTPStatus.NOT_FOUND, "a path ends with /decode or /encode")
+        if verb == "encode" and self.server.access.token is None:
+            raise _RefusedError(HTTPStatus.FORBIDDEN, "without a token nothing is signed; give --token-file")
+        if not what:
+            if verb == "encode":
+                raise _RefusedError(HTTPStatus.BAD_REQUEST, f"say what for: {_SAYING}")
+            return partial(_shown, self.server.codec)
+        purposes, workflow_id, run = _asked(what)
+        codec = self.server.codec
+        place = workflow_place(codec.namespace, workflow_id)
+        if verb == "decode":
+            return lambda payload: codec.protection.open(payload, place)
+
+        def encode(payload: Payload) -> Payload:
+            warrant = fresh_warrant(purposes, lasts_s=PROMPT_S, run=run)
+            stamped = Payload(metadata={**payload.metadata, WARRANT: warrant.to_json()}, data=payload.data)
+            return codec.protection.close(stamped, place)
+
+        return encode
 
     def _refuse(self, refusal: _RefusedError) -> None:
         self._answer(refusal.status, f"{refusal}\n".encode(), "text/plain")
@@ -165,3 +208,26 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if origin in self.server.access.origins:
             self.send_header("Access-Control-Allow-Origin", origin)
         self.send_header("Vary", "Origin")
+
+
+def _asked(what: Sequence[str]) -> tuple[tuple[str, ...], str, str]:
+    """Purposes, workflow id and run (or nothing) of a path."""
+    match what:
+        case ["start", workflow, workflow_id]:
+            return (purpose(START, workflow),), workflow_id, ""
+        case [("signal" | "update") as word, name, workflow_id, *rest] if len(rest) <= 1:
+            asked = purpose(SIGNAL if word == "signal" else UPDATE, name)
+            return (asked,), workflow_id, rest[0] if rest else ""
+        case ["query", name, workflow_id]:
+            return (purpose(QUERY, name),), workflow_id, ""
+        case ["update-with-start", name, workflow, workflow_id]:
+            return (purpose(START, workflow), purpose(UPDATE, name)), workflow_id, ""
+    raise _RefusedError(HTTPStatus.NOT_FOUND, f"there are {_SAYING}")
+
+
+def _shown(codec: TrustCodec, payload: Payload) -> Payload:
+    """A payload to be read by a person: opened if it is sealed."""
+    protection = codec.protection
+    if isinstance(protection, Sealer) and protection.is_closed(payload):
+        return protection.open_anywhere(payload)
+    return payload

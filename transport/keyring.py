@@ -1,8 +1,8 @@
-"""The keys of payload encryption: a few lines of text, of which the first encrypts and all decrypt.
+"""The keys of signatures and of encryption: a few lines of text, of which the first is used and all are believed.
 
 Each line is `id:base64` of 32 bytes; empty lines and lines that begin with "#" do not count. To rotate, a new key is
 put last on every host, so that all can read it; then first, so that it is used; an old one is dropped once the server
-keeps no run that was encrypted with it.
+keeps no run that was signed or encrypted with it.
 
 AES-256-GCM with a random nonce is safe for 2^32 payloads of one key (NIST SP 800-38D, 8.3): a backup sends some dozens.
 """
@@ -42,20 +42,7 @@ class Keyring:
         Raises:
             SettingsError: a line is not a key, an id comes twice, or there is none.
         """
-        keys: dict[str, AESGCM] = {}
-        for number, line in enumerate(text.decode("utf-8", "replace").splitlines(), 1):
-            stripped = line.strip()
-            if not stripped or stripped.startswith("#"):
-                continue
-            key_id, key = _parse_line(stripped, number)
-            if key_id in keys:
-                raise SettingsError(
-                    f"encryption keys: line {number}: the id {key_id} stands there twice", hint=_HINT
-                )
-            keys[key_id] = AESGCM(key)
-        if not keys:
-            raise SettingsError("encryption keys: there is no key", hint=_HINT)
-        return cls(keys=keys)
+        return cls(keys={key_id: AESGCM(key) for key_id, key in parse_keys(text, "encryption keys").items()})
 
     @property
     def current(self) -> str:
@@ -91,6 +78,26 @@ class Keyring:
             ) from None
 
 
+def parse_keys(text: bytes, what: str) -> dict[str, bytes]:
+    """The keys in `text` by id, in the order of their lines. what: how messages call them.
+
+    Raises:
+        SettingsError: a line is not a key, an id comes twice, or there is none.
+    """
+    keys: dict[str, bytes] = {}
+    for number, line in enumerate(text.decode("utf-8", "replace").splitlines(), 1):
+        stripped = line.strip()
+        if not stripped or stripped.startswith("#"):
+            continue
+        key_id, key = _parse_line(stripped, number, what)
+        if key_id in keys:
+            raise SettingsError(f"{what}: line {number}: the id {key_id} stands there twice", hint=_HINT)
+        keys[key_id] = key
+    if not keys:
+        raise SettingsError(f"{what}: there is no key", hint=_HINT)
+    return keys
+
+
 def new_key_line(key_id: str = "") -> str:
     """A line with a new key; without an id, one of the day's date and chance.
 
@@ -105,7 +112,7 @@ def new_key_line(key_id: str = "") -> str:
     return f"{chosen}:{base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()}"
 
 
-def _parse_line(line: str, number: int) -> tuple[str, bytes]:
+def _parse_line(line: str, number: int, what: str) -> tuple[str, bytes]:
     key_id, colon, encoded = line.partition(":")
     try:
         key = base64.b64decode(encoded.strip(), validate=True)
@@ -113,7 +120,7 @@ def _parse_line(line: str, number: int) -> tuple[str, bytes]:
         key = b""
     if not colon or _ID.fullmatch(key_id) is None or len(key) != KEY_BYTES:
         raise SettingsError(
-            f"encryption keys: line {number}: an id, a colon and {KEY_BYTES} bytes in base64 are expected",
+            f"{what}: line {number}: an id, a colon and {KEY_BYTES} bytes in base64 are expected",
             hint=_HINT,
         )
     return key_id, key

@@ -27,6 +27,9 @@ WORKFLOWS: Final[Sequence[type]] = (
     SystemRestoreWorkflow,
     WatchdogWorkflow,
 )
+INPUT_ERRORS: Final[Sequence[type[BaseException]]] = (TypeError, ValueError)
+"""What an input that makes no sense can cause before the run begins, such as too many arguments: it fails the workflow.
+Otherwise it would fail its task, again and again, and the run would stay open under its id."""
 
 
 class _Runner(SandboxedWorkflowRunner):

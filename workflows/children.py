@@ -7,17 +7,20 @@ here that is an answer, not an error. What is started goes on when its starter i
 from typing import TypeVar
 
 from temporalio import workflow
-from temporalio.common import WorkflowIDReusePolicy
+from temporalio.common import RawValue, WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError, ChildWorkflowError, WorkflowAlreadyStartedError
 
+from workflows.answers import answer_of, check_run
 from workflows.failures import failure_of
 
 ResultT = TypeVar("ResultT")
+Child = workflow.ChildWorkflowHandle[object, RawValue | None]
+"""A run that was started; `result_of` waits for its end."""
 
 
 async def start_run(
-    name: str, request: object, workflow_id: str, result: type[ResultT], *, task_queue: str | None = None
-) -> "workflow.ChildWorkflowHandle[object, ResultT] | None":
+    name: str, request: object, workflow_id: str, *, task_queue: str | None = None
+) -> "Child | None":
     """Start a run; None when one of this id is under way. task_queue: None for the starter's own."""
     try:
         return await workflow.start_child_workflow(
@@ -25,7 +28,7 @@ async def start_run(
             request,
             id=workflow_id,
             task_queue=task_queue,
-            result_type=result,
+            result_type=RawValue,
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
             parent_close_policy=workflow.ParentClosePolicy.ABANDON,
             cancellation_type=workflow.ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
@@ -34,7 +37,19 @@ async def start_run(
         return None
 
 
-def child_failure(error: ChildWorkflowError) -> ApplicationError:
+async def result_of(child: Child, result: type[ResultT]) -> ResultT:
+    """The result of a run.
+
+    Raises:
+        ChildWorkflowError: it failed, or was cancelled.
+        ApplicationError: its result is not believed.
+    """
+    answer = await answer_of(child, result)
+    check_run(answer, child.first_execution_run_id)
+    return answer
+
+
+def child_failure(error: ChildWorkflowError | ApplicationError) -> ApplicationError:
     """The error that ended the run, without Temporal's wrapper."""
-    cause = error.cause
+    cause = error.cause if isinstance(error, ChildWorkflowError) else None
     return failure_of(error if cause is None else cause).as_workflow_failure()

@@ -7,6 +7,7 @@ damage: that one marks what the next full backup mends. What a drill proves is w
 from typing import Final, TypeVar
 
 from temporalio import workflow
+from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError, ChildWorkflowError, is_cancelled_exception
 
 from contracts import names
@@ -36,6 +37,7 @@ from contracts.drill import (
 from contracts.restore import RestoreRequest, RestoreResult
 from contracts.verify import VERIFY_WORKFLOW, VerifyFinished, VerifyRequest, VerifyResult
 from workflows.attributes import show_run
+from workflows.children import Child, result_of
 from workflows.details import format_duration
 from workflows.failures import Failure, failure_of
 from workflows.policies import ActivityCalls
@@ -170,25 +172,25 @@ class DrillWorkflow(FramedRun[DrillResult]):
         )
         try:
             verified = await self._child(VERIFY_WORKFLOW, request, VerifyResult, "verify")
-        except ChildWorkflowError as error:
+        except (ChildWorkflowError, ApplicationError) as error:
             if is_cancelled_exception(error):
                 raise
             workflow.logger.warning(
-                "the verification after the drill failed: %s", failure_of(error.cause or error).kind
+                "the verification after the drill failed: %s", failure_of(error.__cause__ or error).kind
             )
             return
         self._verified = verified.finished
 
     async def _child(self, name: str, request: object, result: type[ResultT], what: str) -> ResultT:
-        answer: ResultT = await workflow.execute_child_workflow(
+        child: Child = await workflow.start_child_workflow(
             name,
             request,
             id=f"{workflow.info().workflow_id}:{what}",
-            result_type=result,
+            result_type=RawValue,
             parent_close_policy=workflow.ParentClosePolicy.REQUEST_CANCEL,
             cancellation_type=workflow.ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
         )
-        return answer
+        return await result_of(child, result)
 
     def _judge(self, opened: DrillOpened, *, came_back: bool) -> DrillFindings:
         restored, checked = self._restored, self._checked

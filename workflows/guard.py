@@ -36,7 +36,7 @@ from contracts.guard import (
 )
 from contracts.restore import RestoreRequest, RestoreResult
 from workflows.attributes import show_run
-from workflows.children import start_run
+from workflows.children import result_of, start_run
 from workflows.failures import failure_of
 from workflows.policies import ActivityCalls
 from workflows.run_id import run_id_of
@@ -193,13 +193,13 @@ class GuardWorkflow:
             policy=self._request.policy,
         )
         workflow_id = f"{self._request.restore_prefix}:{selection[:_TOKEN_SHOWN]}"
-        handle = await start_run(RESTORE_WORKFLOW, request, workflow_id, RestoreResult)
-        while handle is None:
+        child = await start_run(RESTORE_WORKFLOW, request, workflow_id)
+        while child is None:
             await workflow.sleep(timedelta(seconds=_BUSY_S))
-            handle = await start_run(RESTORE_WORKFLOW, request, workflow_id, RestoreResult)
+            child = await start_run(RESTORE_WORKFLOW, request, workflow_id)
         try:
-            result = await handle
-        except ChildWorkflowError as error:
+            result = await result_of(child, RestoreResult)
+        except (ChildWorkflowError, ApplicationError) as error:
             if is_cancelled_exception(error):
                 raise
             self._decisions.append(Decision(part=part, outcome="failed", by=by, reason=reason))

@@ -6,12 +6,13 @@ from datetime import timedelta
 from typing import Final
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy
+from temporalio.common import RawValue, RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 from contracts import names
 from contracts.common import RunRef, RunStatus
 from contracts.hooks import HookDone, HookInput, HookMoment, HookRef
+from workflows.answers import answer_of
 from workflows.failures import failure_of
 
 HOOK_FAILED: Final = "HookFailedError"
@@ -46,10 +47,10 @@ class HookCalls:
             run=self.run, hook=hook, moment=moment, source=self.source, system=self.system, status=status
         )
         try:
-            done: HookDone = await workflow.execute_activity(
+            handle = workflow.start_activity(
                 names.RUN_HOOK,
                 message,
-                result_type=HookDone,
+                result_type=RawValue,
                 start_to_close_timeout=timedelta(seconds=hook.timeout_s + _MARGIN_S),
                 heartbeat_timeout=timedelta(seconds=self.heartbeat_timeout_s),
                 retry_policy=RetryPolicy(
@@ -58,7 +59,8 @@ class HookCalls:
                 cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
                 summary=f"{moment.value}: {hook.name}",
             )
-        except ActivityError as error:
+            return await answer_of(handle, HookDone)
+        except (ActivityError, ApplicationError) as error:
             if is_cancelled_exception(error):
                 raise
             return HookDone(
@@ -68,7 +70,6 @@ class HookCalls:
                 must_succeed=hook.must_succeed,
                 failure=failure_of(error).kind,
             )
-        return done
 
 
 def failed_before(hooks: Sequence[HookDone]) -> HookDone | None:

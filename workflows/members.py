@@ -5,12 +5,13 @@ from datetime import timedelta
 from typing import Final, TypeVar
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError, is_cancelled_exception
+from temporalio.common import RawValue, RetryPolicy
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 from temporalio.exceptions import TimeoutError as StepTimeoutError
 
 from contracts.common import RunPolicy
 from contracts.system import Member
+from workflows.answers import answer_of
 from workflows.failures import failure_of
 
 ResultT = TypeVar("ResultT")
@@ -35,11 +36,11 @@ class MemberCalls:
             MemberAwayError: there is none, or it cannot say.
         """
         try:
-            answer: ResultT = await workflow.execute_activity(
+            handle: workflow.ActivityHandle[RawValue | None] = workflow.start_activity(
                 name,
                 message,
                 task_queue=member.queue,
-                result_type=result,
+                result_type=RawValue,
                 schedule_to_start_timeout=timedelta(seconds=self.answer_s),
                 start_to_close_timeout=timedelta(seconds=self.policy.light_timeout_s),
                 heartbeat_timeout=timedelta(seconds=self.policy.heartbeat_timeout_s),
@@ -48,11 +49,11 @@ class MemberCalls:
                 ),
                 summary=member.label,
             )
-        except ActivityError as error:
+            return await answer_of(handle, result)
+        except (ActivityError, ApplicationError) as error:
             if is_cancelled_exception(error):
                 raise
-            if isinstance(error.cause, StepTimeoutError):
+            if isinstance(error.__cause__, StepTimeoutError):
                 host = member.target_host or member.host
                 raise MemberAwayError(f"no worker of {host} answers") from error
             raise MemberAwayError(failure_of(error).message.partition("\n")[0]) from error
-        return answer

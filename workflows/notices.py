@@ -5,11 +5,12 @@ from datetime import timedelta
 from typing import Final
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy
+from temporalio.common import RawValue, RetryPolicy
 from temporalio.exceptions import FailureError
 
 from contracts.common import RunStatus
 from contracts.notify import NOTIFY, Notified, NotifyInput
+from workflows.answers import answer_of
 
 _ATTEMPTS: Final = 3
 _TIMEOUT: Final = timedelta(minutes=10)
@@ -26,10 +27,10 @@ async def tell_end(message: NotifyInput, *, wanted: bool | None, heartbeat_timeo
     if not (workflow.patched(_UNOPENED_PATCH) if wanted is None else wanted):
         return
     try:
-        await workflow.execute_activity(
+        handle = workflow.start_activity(
             NOTIFY,
             message,
-            result_type=Notified,
+            result_type=RawValue,
             start_to_close_timeout=_TIMEOUT,
             heartbeat_timeout=timedelta(seconds=heartbeat_timeout_s),
             retry_policy=RetryPolicy(
@@ -37,5 +38,6 @@ async def tell_end(message: NotifyInput, *, wanted: bool | None, heartbeat_timeo
             ),
             summary=f"tell: {message.status.value}",
         )
+        await answer_of(handle, Notified)
     except (FailureError, asyncio.CancelledError):
         workflow.logger.warning("the end of the run could not be told to those who want to know")

@@ -15,10 +15,11 @@ from datetime import timedelta
 from typing import Final, TypeVar
 
 from temporalio import workflow
-from temporalio.common import Priority, RetryPolicy
+from temporalio.common import Priority, RawValue, RetryPolicy
 
 from contracts.common import RunPolicy, copy_queue
 from contracts.control import NORMAL_PRIORITY
+from workflows.answers import answer_of
 from workflows.control import RunControl
 
 ResultT = TypeVar("ResultT")
@@ -62,26 +63,22 @@ class ActivityCalls:
 
     async def copying_once(self, name: str, message: object, result: type[ResultT], summary: str) -> ResultT:
         """Run a byte-moving activity that must not be run twice; no pause stops it."""
-        return await self._start(
+        handle = self._start(
             name,
             message,
-            result,
             summary,
             timeout_s=self.policy.shard_timeout_s,
             queue=copy_queue(workflow.info().task_queue),
             attempts=1,
         )
+        return await answer_of(handle, result)
 
     async def last_words(self, name: str, message: object, summary: str) -> None:
         """Run a bounded activity at the end of a run that failed or was cancelled."""
-        await self._start(
-            name,
-            message,
-            type(None),
-            summary,
-            timeout_s=self.policy.light_timeout_s,
-            attempts=LAST_WORDS_ATTEMPTS,
+        handle = self._start(
+            name, message, summary, timeout_s=self.policy.light_timeout_s, attempts=LAST_WORDS_ATTEMPTS
         )
+        await answer_of(handle, type(None))
 
     async def _call(
         self,
@@ -93,28 +90,27 @@ class ActivityCalls:
         timeout_s: float,
         queue: str | None = None,
     ) -> ResultT:
-        def start() -> "workflow.ActivityHandle[ResultT]":
+        def start() -> "workflow.ActivityHandle[RawValue | None]":
             asked = message() if callable(message) else message
-            return self._start(name, asked, result, summary, timeout_s=timeout_s, queue=queue)
+            return self._start(name, asked, summary, timeout_s=timeout_s, queue=queue)
 
-        return await (start() if self.control is None else self.control.steered(start))
+        return await answer_of(start() if self.control is None else self.control.steered(start), result)
 
     def _start(
         self,
         name: str,
         message: object,
-        result: type[ResultT],
         summary: str,
         *,
         timeout_s: float,
         queue: str | None = None,
         attempts: int | None = None,
-    ) -> "workflow.ActivityHandle[ResultT]":
-        handle: workflow.ActivityHandle[ResultT] = workflow.start_activity(
+    ) -> "workflow.ActivityHandle[RawValue | None]":
+        handle: workflow.ActivityHandle[RawValue | None] = workflow.start_activity(
             name,
             message,
             task_queue=queue,
-            result_type=result,
+            result_type=RawValue,
             start_to_close_timeout=timedelta(seconds=timeout_s),
             heartbeat_timeout=timedelta(seconds=self.policy.heartbeat_timeout_s),
             retry_policy=RetryPolicy(

@@ -28,7 +28,8 @@ from contracts.scheduled import (
 )
 from contracts.system import SYSTEM_BACKUP_WORKFLOW, SystemResult
 from contracts.verify import VERIFY_WORKFLOW, VerifyResult
-from workflows.children import child_failure, start_run
+from contracts.warrant import MALFORMED
+from workflows.children import child_failure, result_of, start_run
 
 _DUE: Final = SearchAttributeKey.for_datetime("TemporalScheduledStartTime")
 _SYSTEM_FAILED: Final = "SystemFailed"
@@ -65,12 +66,12 @@ class ScheduledRunWorkflow:
     async def _run(self, order: ScheduledRun, workflow_id: str) -> bool:
         """Whether the run could be started; when it could, it has ended."""
         name, request, result = _child(order)
-        handle = await start_run(name, request, workflow_id, result)
-        if handle is None:
+        child = await start_run(name, request, workflow_id)
+        if child is None:
             return False
         try:
-            ended = await handle
-        except ChildWorkflowError as error:
+            ended = await result_of(child, result)
+        except (ChildWorkflowError, ApplicationError) as error:
             if not is_cancelled_exception(error):
                 raise child_failure(error) from error
             if workflow.cancellation_reason() is not None:
@@ -96,7 +97,7 @@ def _child(order: ScheduledRun) -> tuple[str, object, type[object]]:
         return GUARD_WORKFLOW, replace(order.guard, trigger=trigger), GuardResult
     if order.system is not None:
         return SYSTEM_BACKUP_WORKFLOW, replace(order.system, trigger=trigger), SystemResult
-    raise ValueError("the schedule says nothing to run")
+    raise ApplicationError("the schedule says nothing to run", type=MALFORMED, non_retryable=True)
 
 
 def _system_failure(ended: SystemResult) -> ApplicationError:

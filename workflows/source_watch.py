@@ -27,7 +27,7 @@ from contracts.watch import (
     due_ns,
 )
 from workflows.attributes import show_run
-from workflows.children import start_run
+from workflows.children import result_of, start_run
 
 _NS: Final = 10**9
 _MOST_UPDATES: Final = 1_000
@@ -124,8 +124,8 @@ class SourceWatchWorkflow:
     async def _back_up(self) -> None:
         pending = self._state.pending
         request = replace(self._order.request, trigger=_trigger(pending))
-        handle = await start_run(BACKUP_WORKFLOW, request, self._order.workflow_id, BackupResult)
-        if handle is None:
+        child = await start_run(BACKUP_WORKFLOW, request, self._order.workflow_id)
+        if child is None:
             # What changed may have come too late for the backup that is under way: it gets one of its own.
             await workflow.sleep(timedelta(seconds=_LOOK_AGAIN_S))
             return
@@ -133,8 +133,8 @@ class SourceWatchWorkflow:
         self._running = True
         failed = False
         try:
-            await handle
-        except ChildWorkflowError as error:
+            await result_of(child, BackupResult)
+        except (ChildWorkflowError, ApplicationError) as error:
             if is_cancelled_exception(error) and workflow.cancellation_reason() is not None:
                 raise
             failed = not is_cancelled_exception(error)

@@ -40,6 +40,7 @@ from contracts.system import (
     SystemResult,
 )
 from workflows.attributes import show_run
+from workflows.children import Child
 from workflows.control import RunControl, SteeredWorkflow
 from workflows.details import control_notes, format_duration
 from workflows.failures import failure_of
@@ -66,7 +67,7 @@ class SystemWorkflow(SteeredWorkflow):
         self._outcomes: dict[str, MemberOutcome] = {}
         self._hooks: tuple[HookDone, ...] = ()
         self._system_run = ""
-        self._runs: dict[str, workflow.ChildWorkflowHandle[object, object]] = {}
+        self._runs: dict[str, Child] = {}
         self._passing_on: set[asyncio.Task[None]] = set()
 
     @workflow.query(name=PROGRESS_QUERY)
@@ -193,7 +194,7 @@ class SystemWorkflow(SteeredWorkflow):
         host = member.target_host or member.host
         self._settle(MemberOutcome(label=member.label, host=host, status=status, reason=reason))
 
-    def _follow(self, member: Member, handle: "workflow.ChildWorkflowHandle[object, object]") -> None:
+    def _follow(self, member: Member, handle: Child) -> None:
         """Let what is asked of this run reach that of a member, what was asked before too."""
         self._runs[member.label] = handle
         state = self._control.state
@@ -226,7 +227,7 @@ class SystemWorkflow(SteeredWorkflow):
         self,
         name: str,
         message: object,
-        handles: "Sequence[workflow.ChildWorkflowHandle[object, object]]",
+        handles: Sequence[Child],
     ) -> None:
         for handle in handles:
             task = asyncio.create_task(_signal(handle, name, message))
@@ -266,7 +267,7 @@ class SystemWorkflow(SteeredWorkflow):
         workflow.set_current_details("\n".join([*lines, *(f"\n{note}" for note in notes)]))
 
 
-async def _signal(handle: "workflow.ChildWorkflowHandle[object, object]", name: str, message: object) -> None:
+async def _signal(handle: Child, name: str, message: object) -> None:
     try:
         await handle.signal(name, message)
     except FailureError:

@@ -10,7 +10,12 @@ from datetime import timedelta
 from typing import Final
 
 from temporalio import workflow
-from temporalio.exceptions import ChildWorkflowError, FailureError, is_cancelled_exception
+from temporalio.exceptions import (
+    ApplicationError,
+    ChildWorkflowError,
+    FailureError,
+    is_cancelled_exception,
+)
 
 from contracts import names
 from contracts.backup import BackupRequest, BackupResult, Strategy
@@ -28,7 +33,7 @@ from contracts.system import (
     SystemOpened,
     SystemResult,
 )
-from workflows.children import child_failure, start_run
+from workflows.children import Child, child_failure, result_of, start_run
 from workflows.hooks import HookCalls, failed_before
 from workflows.members import MemberAwayError
 from workflows.system import SystemWorkflow
@@ -96,8 +101,8 @@ class SystemBackupWorkflow(SystemWorkflow):
             return
         self._follow(member, handle)
         try:
-            result = await handle
-        except ChildWorkflowError as error:
+            result = await result_of(handle, BackupResult)
+        except (ChildWorkflowError, ApplicationError) as error:
             if is_cancelled_exception(error):
                 self._failed(member, "not backed up: its backup was cancelled", RunStatus.CANCELLED)
             else:
@@ -105,9 +110,7 @@ class SystemBackupWorkflow(SystemWorkflow):
             return
         self._settle(_outcome(member, resolved, workflow_id, result))
 
-    async def _start(
-        self, member: Member, resolved: Resolved, workflow_id: str
-    ) -> "workflow.ChildWorkflowHandle[object, BackupResult] | None":
+    async def _start(self, member: Member, resolved: Resolved, workflow_id: str) -> Child | None:
         """Start it, after one that is under way has ended; None when that takes too long."""
         opened = self._opened
         give_up_ns = workflow.time_ns() + round((0 if opened is None else opened.busy_wait_s) * 10**9)
@@ -118,7 +121,6 @@ class SystemBackupWorkflow(SystemWorkflow):
                 BACKUP_WORKFLOW,
                 self._order(member, resolved),
                 workflow_id,
-                BackupResult,
                 task_queue=member.queue,
             )
             if handle is not None or workflow.time_ns() >= give_up_ns:

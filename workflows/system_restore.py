@@ -11,7 +11,12 @@ from dataclasses import replace
 from typing import Final
 
 from temporalio import workflow
-from temporalio.exceptions import ChildWorkflowError, FailureError, is_cancelled_exception
+from temporalio.exceptions import (
+    ApplicationError,
+    ChildWorkflowError,
+    FailureError,
+    is_cancelled_exception,
+)
 
 from contracts import names
 from contracts.common import RESTORE_WORKFLOW, Phase, RunStatus
@@ -29,7 +34,7 @@ from contracts.system import (
     SystemRestoreRequest,
     SystemResult,
 )
-from workflows.children import child_failure, start_run
+from workflows.children import child_failure, result_of, start_run
 from workflows.control import is_task_cancelled
 from workflows.members import MemberAwayError
 from workflows.system import SystemWorkflow
@@ -96,7 +101,6 @@ class SystemRestoreWorkflow(SystemWorkflow):
             RESTORE_WORKFLOW,
             self._order(found, prepared),
             workflow_id,
-            RestoreResult,
             task_queue=member.queue,
         )
         if handle is None:
@@ -104,8 +108,8 @@ class SystemRestoreWorkflow(SystemWorkflow):
             return
         self._follow(member, handle)
         try:
-            result = await handle
-        except ChildWorkflowError as error:
+            result = await result_of(handle, RestoreResult)
+        except (ChildWorkflowError, ApplicationError) as error:
             if is_cancelled_exception(error):
                 self._failed(member, "not restored: its restore was cancelled", RunStatus.CANCELLED)
                 if is_task_cancelled():  # this run is to end, and not the member's alone

@@ -4,13 +4,16 @@ What it has told already is its result, and Temporal hands a schedule's next run
 timer, no state beside the server's, and nothing to keep alive.
 """
 
+import contextlib
 from datetime import timedelta
 from typing import Final
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy
+from temporalio.common import RawValue, RetryPolicy
+from temporalio.exceptions import ApplicationError
 
 from contracts.notify import WATCH, WATCHDOG_WORKFLOW, WatchdogRequest, WatchInput, WatchState
+from workflows.answers import answer_of
 
 _ATTEMPTS: Final = 5
 
@@ -24,15 +27,18 @@ class WatchdogWorkflow:
         """Look, and remember what was told."""
         state = WatchState()
         if workflow.has_last_completion_result():
-            state = workflow.get_last_completion_result(WatchState) or state
+            with contextlib.suppress(
+                ApplicationError
+            ):  # what cannot be believed is forgotten: it is told again
+                state = workflow.get_last_completion_result(WatchState) or state
         policy = request.policy
-        found: WatchState = await workflow.execute_activity(
+        handle = workflow.start_activity(
             WATCH,
             WatchInput(state=state, now_ns=workflow.time_ns()),
-            result_type=WatchState,
+            result_type=RawValue,
             start_to_close_timeout=timedelta(seconds=policy.light_timeout_s),
             heartbeat_timeout=timedelta(seconds=policy.heartbeat_timeout_s),
             retry_policy=RetryPolicy(maximum_attempts=_ATTEMPTS),
             summary="look for overdue sources and missed schedules",
         )
-        return found
+        return await answer_of(handle, WatchState)

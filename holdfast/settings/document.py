@@ -104,6 +104,7 @@ class ServerTable(msgspec.Struct, kw_only=True, frozen=True):
     tls_key_file: str | None = None
     tls_server_name: str | None = None
     api_key_file: str | None = None
+    accept_unsigned: bool = False
     ui_url: str | None = None
 
 

@@ -24,9 +24,10 @@ from holdfast.settings.document import (
     convert_table,
 )
 from holdfast.settings.drills import drills
-from holdfast.settings.encryption import encryption
+from holdfast.settings.encryption import keys
 from holdfast.settings.hooks import hooks
 from holdfast.settings.model import (
+    PasswordSource,
     ServerSettings,
     Settings,
     TlsSettings,
@@ -40,6 +41,8 @@ from holdfast.settings.systems import systems
 CONFIG_VARIABLE: Final = "HOLDFAST_CONFIG"
 STATE_VARIABLE: Final = "HOLDFAST_STATE_DIR"
 FILE_NAME: Final = "holdfast.toml"
+SIGNING_KEY: Final = "signing.key"
+"""In the state directory: what signs all that passes the embedded server."""
 _SYSTEM_FILE: Final = Path("/etc/holdfast") / FILE_NAME
 _MAX_FILE_BYTES: Final = 16 << 20
 _TABLES: Final = (
@@ -51,6 +54,7 @@ _TABLES: Final = (
     "systems",
     "server",
     "encryption",
+    "signing",
     "worker",
     "journal",
     "log",
@@ -132,9 +136,10 @@ def _settings(
     known_systems = systems(
         document.get("systems", {}), place.below("systems"), sources, repositories, known_hooks
     )
+    state_dir = _state_dir(top, place, rules, environ)
     return Settings(
         path=file,
-        state_dir=_state_dir(top, place, rules, environ),
+        state_dir=state_dir,
         host=top.host or socket.gethostname(),
         repositories=repositories,
         sources=sources,
@@ -149,9 +154,11 @@ def _settings(
         drills=drills(document.get("drills", {}), place.below("drills"), sources),
         hooks=known_hooks,
         systems=known_systems,
-        server=replace(
+        server=_protected(
             _server(document.get("server", {}), place.below("server"), rules),
-            encryption=encryption(document.get("encryption"), place.below("encryption"), rules),
+            encryption=keys(document.get("encryption"), place.below("encryption"), rules),
+            signing=keys(document.get("signing"), place.below("signing"), rules),
+            state_dir=state_dir,
         ),
         worker=_worker(document.get("worker", {}), place.below("worker"), rules),
         journal=logbook.journal(document.get("journal", {}), place.below("journal"), rules),
@@ -204,7 +211,25 @@ def _server(value: object, place: Place, rules: PathRules) -> ServerSettings:
         namespace=table.namespace,
         tls=tls,
         api_key_file=_optional_path(place, "api_key_file", table.api_key_file, rules),
+        accept_unsigned=table.accept_unsigned,
         ui_url=None if table.ui_url is None else table.ui_url.rstrip("/"),
+    )
+
+
+def _protected(
+    server: ServerSettings,
+    *,
+    encryption: PasswordSource | None,
+    signing: PasswordSource | None,
+    state_dir: Path,
+) -> ServerSettings:
+    """With the keys that protect what is sent. The embedded server's are made with the state directory."""
+    own = server.address is None and encryption is None and signing is None
+    return replace(
+        server,
+        encryption=encryption,
+        signing=signing,
+        own_key=state_dir / SIGNING_KEY if own else None,
     )
 
 

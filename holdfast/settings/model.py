@@ -118,7 +118,9 @@ class ServerSettings:
     """The Temporal server, and how one talks to it.
 
     address: "host:port", None for the embedded one. api_key_file: holds what the server knows us by. encryption: where
-    the keys are read from that seal what is sent; None for clear text. ui_url: without a "/" at its end.
+    the keys are read from that seal what is sent; None for clear text. signing: where those are read from that sign
+    it; None for the key of the state directory, own_key, or for none where neither is there. accept_unsigned: believe
+    what is not signed, or not sealed. ui_url: without a "/" at its end.
     """
 
     address: str | None = None
@@ -126,7 +128,15 @@ class ServerSettings:
     tls: TlsSettings | None = None
     api_key_file: Path | None = None
     encryption: PasswordSource | None = None
+    signing: PasswordSource | None = None
+    own_key: Path | None = None
+    accept_unsigned: bool = False
     ui_url: str | None = None
+
+    @property
+    def has_door(self) -> bool:
+        """Whether a server of others asks its clients who they are."""
+        return self.api_key_file is not None or (self.tls is not None and self.tls.cert_file is not None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,7 @@
 """`holdfast approve`: decide about a restore that a guard has asked for."""
 
 import asyncio
+import uuid
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -14,7 +15,7 @@ from starter import orders
 from starter.commands.guard import follow
 from starter.invocation import Invocation
 from starter.options import CommonOptions
-from starter.runs import is_open, server_errors
+from starter.runs import is_open, server_errors, to_update
 from starter.schedules.declaration import GUARD
 from starter.service import Need, base_queue, open_service
 
@@ -61,7 +62,11 @@ async def _approve(invocation: Invocation, options: ApproveOptions) -> int:
                 name, result_type=GuardResult
             )
             try:
-                await handle.execute_update(APPROVE_UPDATE, approval, result_type=GuardStatus)
+                update_id = str(uuid.uuid4())
+                status = await handle.execute_update(
+                    APPROVE_UPDATE, approval, id=update_id, result_type=GuardStatus
+                )
+                to_update(status, update_id)
             except WorkflowUpdateFailedError as error:
                 raise UsageError(
                     str(error.cause), hint=f"`holdfast guard {source.name}` says what waits."

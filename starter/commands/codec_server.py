@@ -1,4 +1,4 @@
-"""`holdfast codec-server`: lets Temporal's Web UI show payloads that are encrypted."""
+"""`holdfast codec-server`: signs for `temporal` and other languages, and lets the Web UI show what is encrypted."""
 
 import ipaddress
 import logging
@@ -44,19 +44,19 @@ class CodecServerOptions(CommonOptions):
 
 
 def codec_server(options: CodecServerOptions) -> int:
-    """Open encrypted payloads for the Web UI and the `temporal` command, until Ctrl-C.
+    """Sign, seal and open values for the Web UI, `temporal` and other programs, until Ctrl-C.
 
-    Whoever can reach it sees them in clear text: name the Web UI's origin, and a token where others use the host.
+    Whoever can reach it sees what is encrypted, so name the Web UI's origin. It signs only with a token.
     """
-    from transport.client import encryption_codec  # noqa: PLC0415 (brings Temporal's client)
+    from transport.client import trust_codec  # noqa: PLC0415 (brings Temporal's client)
     from transport.codec_server import Access, CodecServer  # noqa: PLC0415
 
     settings = Invocation.of(options).settings
-    codec = encryption_codec(settings.server, os.environ)
+    codec = trust_codec(settings.server, os.environ)
     if codec is None:
         raise SettingsError(
-            "the settings name no keys, so there is nothing to decode",
-            hint="Add [encryption] with key_file to holdfast.toml.",
+            "the settings name no keys, so nothing is signed or encrypted",
+            hint="Add [signing] or [encryption] with key_file to holdfast.toml.",
         )
     access = Access(origins=frozenset(map(_origin, options.origin)), token=_token(options))
     configure_logging(settings.log, label="holdfast", level=logging.INFO, names=False)

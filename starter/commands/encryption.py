@@ -46,16 +46,18 @@ def new_key(options: NewKeyOptions) -> int:
 
 def list_keys(options: CommonOptions) -> int:
     """List the ids of the keys in the settings; a star marks the one that encrypts."""
-    from transport.client import encryption_codec  # noqa: PLC0415 (brings Temporal's client)
+    from transport.client import trust_codec  # noqa: PLC0415 (brings Temporal's client)
+    from transport.sealing import Sealer  # noqa: PLC0415
 
-    codec = encryption_codec(Invocation.of(options).settings.server, os.environ)
-    if codec is None:
+    codec = trust_codec(Invocation.of(options).settings.server, os.environ)
+    keyring = codec.protection.keyring if codec is not None and isinstance(codec.protection, Sealer) else None
+    if keyring is None:
         raise SettingsError(
             "the settings name no keys: what is sent to the server is clear text",
             hint="Add [encryption] with key_file to holdfast.toml.",
         )
-    for key_id in codec.keyring.keys:
-        is_current = key_id == codec.keyring.current
+    for key_id in keyring.keys:
+        is_current = key_id == keyring.current
         if options.json:
             say_json({"id": key_id, "current": is_current})
         else:

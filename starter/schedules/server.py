@@ -26,6 +26,8 @@ from temporalio.client import (
     ScheduleUpdate,
     ScheduleUpdateInput,
 )
+from temporalio.converter import WorkflowSerializationContext
+from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from contracts.scheduled import SCHEDULED_RUN_WORKFLOW
@@ -78,10 +80,12 @@ async def entry_of(client: Client, description: ScheduleDescription) -> dict[str
     action = description.schedule.action
     if not isinstance(action, ScheduleActionStartWorkflow) or not action.memo or ENTRY not in action.memo:
         return None
-    values = await client.data_converter.decode([action.memo[ENTRY]], [str])
+    place = WorkflowSerializationContext(namespace=client.namespace, workflow_id=action.id)
+    converter = client.data_converter.with_context(place)
     try:
-        entry: object = json.loads(values[0])
-    except ValueError:
+        [written] = await converter.decode([action.memo[ENTRY]], [str])
+        entry: object = json.loads(written)
+    except (ApplicationError, ValueError):
         return {}
     return entry if isinstance(entry, dict) else {}
 

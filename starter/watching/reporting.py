@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import uuid
 from dataclasses import replace
 from datetime import timedelta
 from typing import Final
@@ -22,6 +23,7 @@ from contracts.watch import (
 from holdfast.settings.model import Settings, SourceProfile
 from holdfast.settings.watch import WatchSettings
 from starter import orders
+from starter.runs import to_update
 from starter.service import base_queue
 
 WATCH: Final = "watch"
@@ -88,11 +90,13 @@ async def _report(client: Client, settings: Settings, source: SourceProfile, cha
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         static_summary=f"changes of {source.name}",
     )
+    update_id = str(uuid.uuid4())
     status: WatchStatus = await client.execute_update_with_start_workflow(
         CHANGES_UPDATE,
         changes,
         start_workflow_operation=start,
+        id=update_id,
         result_type=WatchStatus,
         rpc_timeout=_ANSWER_WITHIN,
     )
-    return status
+    return to_update(status, update_id)

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,19 +21,26 @@ from temporalio.api.common.v1 import Payload, Payloads
 from temporalio.client import Client
 from temporalio.runtime import Runtime
 
+from contracts.warrant import Warrant
 from holdfast.errors import UsageError
 from holdfast.settings.load import load_settings
 from starter.commands.codec_server import CodecServerOptions, codec_server
 from tests.support.temporal_server import temporal_binary
 from transport.client import open_client, read_credentials
-from transport.codec import EncryptionCodec
+from transport.codec import Protection, TrustCodec
 from transport.codec_server import Access, CodecServer
+from transport.converter import WARRANT
 from transport.keyring import Keyring, new_key_line
+from transport.places import workflow_place
+from transport.sealing import Sealer
+from transport.signing import Signer
 
 PROJECT: Final = Path(__file__).parents[2]
 PAGE: Final = "http://localhost:8233"
-CODEC: Final = EncryptionCodec(keyring=Keyring.parse(new_key_line("one").encode()), namespace="default")
-OTHER: Final = EncryptionCodec(keyring=Keyring.parse(new_key_line("two").encode()), namespace="default")
+SEALER: Final = Sealer(keyring=Keyring.parse(new_key_line("one").encode()))
+OTHER: Final = Sealer(keyring=Keyring.parse(new_key_line("two").encode()))
+SIGNER: Final = Signer.parse(new_key_line("three").encode())
+HERE: Final = workflow_place("default", "backup:h:r:s")
 PLAIN: Final = Payload(metadata={"encoding": b"json/plain"}, data=b'"canary"')
 
 
@@ -40,12 +48,21 @@ PLAIN: Final = Payload(metadata={"encoding": b"json/plain"}, data=b'"canary"')
 def port(request: pytest.FixtureRequest) -> Iterator[int]:
     """Of a server whose token is the fixture's parameter, if it has one."""
     access = Access(origins=frozenset({PAGE}), token=getattr(request, "param", None))
-    with CodecServer(("127.0.0.1", 0), CODEC, access) as server:
+    with answering(SEALER, access) as port:
+        yield port
+
+
+@contextlib.contextmanager
+def answering(protection: Protection, access: Access) -> Iterator[int]:
+    codec = TrustCodec(protection=protection, namespace="default")
+    with CodecServer(("127.0.0.1", 0), codec, access) as server:
         serving = threading.Thread(target=server.serve_forever)
         serving.start()
-        yield server.server_port
-        server.shutdown()
-        serving.join()
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+            serving.join()
 
 
 def ask(
@@ -64,17 +81,67 @@ def payloads(*items: Payload) -> bytes:
     return MessageToJson(Payloads(payloads=items)).encode()
 
 
-def test_it_decodes_and_encodes_for_its_page(port: int) -> None:
+def test_it_decodes_for_its_page(port: int) -> None:
     asked = {"Origin": PAGE, "X-Namespace": "default", "Content-Type": "application/json"}
-    answer, body = ask(port, "POST", "/decode", payloads(CODEC.seal(PLAIN), PLAIN), asked)
+    answer, body = ask(port, "POST", "/decode", payloads(SEALER.close(PLAIN, HERE), PLAIN), asked)
     assert answer.status == 200
     assert answer.headers["Access-Control-Allow-Origin"] == PAGE
     assert answer.headers["Cache-Control"] == "no-store"
     assert list(Parse(body, Payloads()).payloads) == [PLAIN, PLAIN]
-    answer, body = ask(port, "POST", "/encode", payloads(PLAIN), asked)
-    (sealed,) = Parse(body, Payloads()).payloads
-    assert b"canary" not in sealed.data
-    assert CODEC.open(sealed) == PLAIN
+
+
+@pytest.mark.parametrize("protection", [SEALER, SIGNER], ids=["seals", "signs"])
+@pytest.mark.parametrize(
+    ("path", "purposes", "run"),
+    [
+        ("/start/Backup/backup:h:r:s", ["start Backup"], ""),
+        ("/start/Backup/backup%3Ah%3Ar%3As", ["start Backup"], ""),
+        ("/signal/pause/backup:h:r:s", ["signal pause"], ""),
+        ("/update/pause/backup:h:r:s/the-run", ["update pause"], "the-run"),
+        ("/update-with-start/changes/SourceWatch/backup:h:r:s", ["start SourceWatch", "update changes"], ""),
+    ],
+)
+def test_it_says_what_a_value_is_for(
+    path: str, purposes: list[str], run: str, protection: Protection
+) -> None:
+    bearer = {"Authorization": "Bearer the-token"}
+    with answering(protection, Access(origins=frozenset(), token="the-token")) as port:
+        before = time.time()
+        answer, body = ask(port, "POST", f"{path}/encode", payloads(PLAIN, PLAIN), bearer)
+        assert answer.status == 200
+        closed = list(Parse(body, Payloads()).payloads)
+        warrants = [Warrant.from_json(protection.open(one, HERE).metadata[WARRANT]) for one in closed]
+        assert warrants[0].once != warrants[1].once
+        for warrant in warrants:
+            assert list(warrant.purposes) == purposes
+            assert warrant.run == run
+            assert before + 590 < warrant.until_s < before + 660
+        answer, body = ask(port, "POST", f"{path}/decode", payloads(closed[0]), bearer)
+        assert Parse(body, Payloads()).payloads[0].data == PLAIN.data
+        for elsewhere in ("/start/Backup/backup:h:r:t", "/update/pause/watch:h:r:s"):
+            answer, body = ask(port, "POST", f"{elsewhere}/decode", payloads(closed[0]), bearer)
+            assert answer.status == 400
+            assert b"not believed" in body
+
+
+@pytest.mark.parametrize(
+    ("path", "token", "status"),
+    [
+        ("/encode", "the-token", 400),
+        ("/start/Backup/backup:h:r:s/encode", None, 403),
+        ("/start/Backup/encode", "the-token", 404),
+        ("/restart/Backup/backup:h:r:s/encode", "the-token", 404),
+        ("/start/Backup/backup:h:r:s/sign", "the-token", 404),
+        ("/update/a/b/c/d/encode", "the-token", 404),
+    ],
+)
+def test_it_signs_nothing_without_a_token_or_without_a_purpose(
+    path: str, token: str | None, status: int
+) -> None:
+    with answering(SIGNER, Access(origins=frozenset(), token=token)) as port:
+        answer, body = ask(port, "POST", path, payloads(PLAIN), {"Authorization": "Bearer the-token"})
+        assert answer.status == status
+        assert b"holdfast-signature" not in body
 
 
 def test_a_browser_is_told_beforehand(port: int) -> None:
@@ -90,7 +157,7 @@ def test_a_browser_is_told_beforehand(port: int) -> None:
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", PAGE + ".evil.example"])
 def test_other_pages_are_refused_even_what_they_could_not_read(port: int, origin: str) -> None:
-    answer, body = ask(port, "POST", "/decode", payloads(CODEC.seal(PLAIN)), {"Origin": origin})
+    answer, body = ask(port, "POST", "/decode", payloads(SEALER.close(PLAIN, HERE)), {"Origin": origin})
     assert answer.status == 403
     assert b"canary" not in body
 
@@ -102,7 +169,7 @@ def test_other_pages_are_refused_even_what_they_could_not_read(port: int, origin
 )
 def test_a_token_is_asked_for_where_one_is_set(port: int, given: str, status: int) -> None:
     headers = {"Authorization": given} if given else {}
-    answer, body = ask(port, "POST", "/decode", payloads(CODEC.seal(PLAIN)), headers)
+    answer, body = ask(port, "POST", "/decode", payloads(SEALER.close(PLAIN, HERE)), headers)
     assert answer.status == status
     assert (
         (PLAIN.data in Parse(body, Payloads()).SerializeToString())
@@ -120,8 +187,8 @@ def test_a_token_is_asked_for_where_one_is_set(port: int, given: str, status: in
         ("/decode", b"\xff\xfe", {}, 400),
         ("/decode", b'{"payloads": [{"data": 7}]}', {}, 400),
         ("/decode", b"[" * 100_000, {}, 400),
-        ("/decode", payloads(OTHER.seal(PLAIN)), {}, 400),
-        ("/decode", payloads(CODEC.seal(PLAIN)), {"X-Namespace": "other"}, 400),
+        ("/decode", payloads(OTHER.close(PLAIN, HERE)), {}, 400),
+        ("/decode", payloads(SEALER.close(PLAIN, HERE)), {"X-Namespace": "other"}, 400),
         ("/decode", b"x", {"Content-Length": "99999999999"}, 413),
         ("/decode", b"x", {"Content-Length": "-1"}, 411),
     ],
@@ -130,7 +197,7 @@ def test_nonsense_is_refused_and_the_server_goes_on(
     port: int, path: str, body: bytes, headers: dict[str, str], status: int
 ) -> None:
     assert ask(port, "POST", path, body, headers)[0].status == status
-    assert ask(port, "POST", "/decode", payloads(CODEC.seal(PLAIN)))[0].status == 200
+    assert ask(port, "POST", "/decode", payloads(SEALER.close(PLAIN, HERE)))[0].status == 200
 
 
 def test_nobody_else_hears_it_unless_a_token_protects_it(tmp_path: Path) -> None:
@@ -155,10 +222,10 @@ async def test_temporals_own_command_line_reads_through_the_command(
     with serving(settings, "--token-file", str(tmp_path / "token")) as url:
         workflow_id = await start(client)
         command = [temporal_binary(), "workflow", "show", "--address", server_address, "-w", workflow_id]
-        assert await history(command) != [PLAIN]
-        assert await history([*command, "--codec-endpoint", url, "--codec-auth", "Bearer the-token"]) == [
-            PLAIN
-        ]
+        [hidden] = await history(command)
+        assert b"canary" not in hidden.data
+        [shown] = await history([*command, "--codec-endpoint", url, "--codec-auth", "Bearer the-token"])
+        assert shown.data == PLAIN.data
 
 
 async def history(command: list[str]) -> list[Payload]:

@@ -4,6 +4,7 @@ import base64
 import os
 import stat
 from pathlib import Path
+from typing import Final
 
 import pytest
 from hypothesis import given
@@ -13,72 +14,92 @@ from temporalio.api.failure.v1 import Failure
 from temporalio.exceptions import ApplicationError, FailureError
 
 from contracts.worker import ENCRYPTION_KEYS
-from holdfast.errors import CorruptFileError, HoldfastError, SettingsError, UsageError
+from holdfast.errors import SettingsError, UsageError
 from holdfast.settings.load import load_settings
 from holdfast.settings.model import PasswordSource
 from starter.main import main
 from starter.supervisor import Crew, at
-from transport.client import encrypting, encryption_codec
-from transport.codec import EncryptionCodec
+from transport.client import protecting, trust_codec
+from transport.codec import TrustCodec
 from transport.keyring import Keyring, new_key_line
+from transport.places import Place, workflow_place
+from transport.refusals import RefusedError
+from transport.sealing import Sealer
 
 # Fixed, because tests are named by them, and each process of a parallel run must give the same names.
 OLD = "old:" + base64.b64encode(bytes(range(32))).decode()
 NEW = "new:" + base64.b64encode(bytes(range(1, 33))).decode()
 
 
-def codec(*lines: str, namespace: str = "default") -> EncryptionCodec:
-    return EncryptionCodec(keyring=Keyring.parse("\n".join(lines).encode()), namespace=namespace)
+HERE: Final = workflow_place("default", "backup:h:r:s")
+
+
+def sealer(*lines: str) -> Sealer:
+    return Sealer(keyring=Keyring.parse("\n".join(lines).encode()))
 
 
 @given(st.binary(), st.dictionaries(st.text(), st.binary()))
 def test_what_is_sealed_opens_as_it_was(data: bytes, metadata: dict[str, bytes]) -> None:
     payload = Payload(metadata=metadata, data=data)
-    sealed = codec(OLD).seal(payload)
-    assert codec(OLD).open(sealed) == payload
-    assert codec(OLD).seal(payload).data != sealed.data
+    sealed = sealer(OLD).close(payload, HERE)
+    assert sealer(OLD).open(sealed, HERE) == payload
+    assert sealer(OLD).close(payload, HERE).data != sealed.data
 
 
 def test_the_first_key_seals_and_all_open() -> None:
     payload = Payload(data=b"canary")
-    by_old, by_new = codec(OLD).seal(payload), codec(NEW, OLD).seal(payload)
+    by_old, by_new = sealer(OLD).close(payload, HERE), sealer(NEW, OLD).close(payload, HERE)
     assert by_new.metadata["encryption-key-id"] == b"new"
-    assert codec(NEW, OLD).open(by_old) == codec(OLD, NEW).open(by_new) == payload
-    with pytest.raises(SettingsError, match="'new'"):
-        codec(OLD).open(by_new)
+    assert sealer(NEW, OLD).open(by_old, HERE) == sealer(OLD, NEW).open(by_new, HERE) == payload
+    with pytest.raises(RefusedError, match="'new'"):
+        sealer(OLD).open(by_new, HERE)
 
 
-def test_what_is_not_sealed_passes_through() -> None:
+def test_what_is_not_sealed_is_refused() -> None:
     payload = Payload(metadata={"encoding": b"json/plain"}, data=b"1")
-    assert codec(OLD).open(payload) == payload
+    with pytest.raises(RefusedError, match="not encrypted"):
+        sealer(OLD).open(payload, HERE)
 
 
 def test_a_changed_or_moved_payload_does_not_open() -> None:
-    sealed = codec(OLD).seal(Payload(data=b"canary"))
+    sealed = sealer(OLD).close(Payload(data=b"canary"), HERE)
     for position in range(len(sealed.data)):
         changed = bytearray(sealed.data)
         changed[position] ^= 1
-        with pytest.raises(CorruptFileError):
-            codec(OLD).open(Payload(metadata=sealed.metadata, data=bytes(changed)))
-    with pytest.raises(CorruptFileError):
-        codec(OLD).open(Payload(metadata=sealed.metadata, data=sealed.data[:27]))
-    with pytest.raises(CorruptFileError):
-        codec(OLD, namespace="other").open(sealed)
+        with pytest.raises(RefusedError):
+            sealer(OLD).open(Payload(metadata=sealed.metadata, data=bytes(changed)), HERE)
+    with pytest.raises(RefusedError):
+        sealer(OLD).open(Payload(metadata=sealed.metadata, data=sealed.data[:27]), HERE)
     same_key = OLD.replace("old:", "renamed:")
     renamed = Payload(metadata={**sealed.metadata, "encryption-key-id": b"renamed"}, data=sealed.data)
-    with pytest.raises(CorruptFileError):
-        codec(same_key).open(renamed)
-    with pytest.raises(CorruptFileError, match="something else"):
-        codec(OLD).open(Payload(metadata={**sealed.metadata, "encryption-cipher": b"ROT13"}, data=b""))
+    with pytest.raises(RefusedError):
+        sealer(same_key).open(renamed, HERE)
+    with pytest.raises(RefusedError, match="something else"):
+        sealer(OLD).open(Payload(metadata={**sealed.metadata, "encryption-cipher": b"ROT13"}, data=b""), HERE)
+
+
+@pytest.mark.parametrize(
+    "elsewhere", [workflow_place("other", "backup:h:r:s"), workflow_place("default", "backup:h:r:t")]
+)
+def test_a_payload_opens_where_it_belongs_and_nowhere_else(elsewhere: Place) -> None:
+    sealed = sealer(OLD).close(Payload(data=b"canary"), HERE)
+    with pytest.raises(RefusedError, match="another place"):
+        sealer(OLD).open(sealed, elsewhere)
+    moved = sealer(OLD).close(Payload(data=b"canary"), elsewhere).metadata["holdfast-place"]
+    with pytest.raises(RefusedError):
+        sealer(OLD).open(
+            Payload(metadata={**sealed.metadata, "holdfast-place": moved}, data=sealed.data), elsewhere
+        )
+    assert sealer(OLD).open_anywhere(sealed).data == b"canary"  # to be shown
 
 
 @given(st.binary(max_size=80))
 def test_garbage_raises_only_what_is_said(garbage: bytes) -> None:
     with pytest.raises(SettingsError):
         Keyring.parse(garbage + b"\n!")
-    sealed = codec(OLD).seal(Payload(data=b"canary"))
-    with pytest.raises(HoldfastError):
-        codec(OLD).open(Payload(metadata=sealed.metadata, data=garbage))
+    sealed = sealer(OLD).close(Payload(data=b"canary"), HERE)
+    with pytest.raises(RefusedError):
+        sealer(OLD).open(Payload(metadata=sealed.metadata, data=garbage), HERE)
 
 
 @pytest.mark.parametrize(
@@ -97,11 +118,11 @@ def test_a_wrong_line_is_told_by_its_number_and_not_repeated(text: str, said: st
         Keyring.parse(text.encode())
     assert "canary" not in str(raised.value)
     assert "Y2FuYXJ5" not in str(raised.value)
-    assert OLD.partition(":")[2] not in repr(codec(OLD))
+    assert OLD.partition(":")[2] not in repr(sealer(OLD))
 
 
 async def test_messages_and_traces_of_failures_are_sealed() -> None:
-    converter = encrypting(codec(OLD))
+    converter = protecting(TrustCodec(protection=sealer(OLD), namespace="default"))
     failure = Failure()
     await converter.encode_failure(ApplicationError("canary", "detail", type="Kind"), failure)
     assert b"canary" not in failure.SerializeToString()
@@ -137,9 +158,10 @@ def test_keys_come_from_a_file_a_command_or_a_variable(way: str, tmp_path: Path)
     (tmp_path / "keys").write_text(f"{NEW}\n{OLD}\n")
     environ = {"HOME": str(tmp_path), "PATH": os.defpath, "KEYS": f"{NEW}\n{OLD}"}
     file = write_settings(tmp_path, f"[encryption]\n{way.format(tmp_path)}")
-    found = encryption_codec(load_settings(file, environ).server, environ)
+    found = trust_codec(load_settings(file, environ).server, environ)
     assert found is not None
-    assert list(found.keyring.keys) == ["new", "old"]
+    assert isinstance(found.protection, Sealer)
+    assert list(found.protection.keyring.keys) == ["new", "old"]
 
 
 async def test_keys_of_a_variable_reach_workers_through_their_pipe(tmp_path: Path) -> None:
@@ -153,7 +175,7 @@ async def test_keys_of_a_variable_reach_workers_through_their_pipe(tmp_path: Pat
 def test_without_its_key_nothing_is_sent_at_all(tmp_path: Path) -> None:
     file = write_settings(tmp_path, '[encryption]\nkey_file = "missing"')
     with pytest.raises(SettingsError, match=r"encryption keys: .*missing'? cannot be read"):
-        encryption_codec(load_settings(file, {"HOME": str(tmp_path)}).server, {})
+        trust_codec(load_settings(file, {"HOME": str(tmp_path)}).server, {})
 
 
 def test_new_keys_are_added_behind_the_first_and_listed(

@@ -19,7 +19,7 @@ from holdfast.settings.document import (
     WorkerTable,
 )
 from holdfast.settings.drills import DrillTable
-from holdfast.settings.encryption import EncryptionTable
+from holdfast.settings.encryption import KeysTable
 from holdfast.settings.hooks import HookTable
 from holdfast.settings.load import load_settings
 from holdfast.settings.model import Settings, WorkerSettings
@@ -61,7 +61,8 @@ def test_the_example_is_valid_and_its_defaults_are_the_defaults(tmp_path: Path) 
         ("hooks.freeze", HookTable),
         ("systems.shop", SystemTable),
         ("server", ServerTable),
-        ("encryption", EncryptionTable),
+        ("encryption", KeysTable),
+        ("signing", KeysTable),
         ("worker", WorkerTable),
         ("journal", JournalTable),
         ("log", LogTable),

@@ -1,0 +1,96 @@
+"""Bounds of what messages hold, for all of them in one place: whatever is converted from outside is checked here.
+
+A type says what a field is; a number that is no number, a wait of a thousand years or a name of a megabyte are of the
+right type. A request that cannot be meant is refused before anything is begun (transport/converter.py).
+"""
+
+import dataclasses
+import math
+from typing import Final
+
+from contracts.backup import BackupRequest
+from contracts.common import RunPolicy
+from contracts.drill import DrillRequest
+from contracts.guard import GuardRequest
+from contracts.restore import RestoreRequest
+from contracts.system import SystemBackupRequest, SystemRestoreRequest
+from contracts.verify import VerifyRequest
+from contracts.watch import WatchConditions, WatchOrder
+
+MAX_NAME: Final = 255
+"""Characters of names: a workflow's id, which holds three of them, has at most 1,000 bytes."""
+MAX_TEXT: Final = 20_000
+MAX_SECONDS: Final = 10 * 366 * 86_400.0
+MAX_WHOLE: Final = 1 << 63
+MAX_WINDOW: Final = 4_096
+_NAMES: Final = frozenset(
+    ("repository", "source", "system", "host", "selection", "drill", "to_command", "task_queue", "member")
+)
+_REQUIRED: Final = {
+    BackupRequest: ("repository", "source"),
+    RestoreRequest: ("repository", "selection"),
+    VerifyRequest: ("repository",),
+    DrillRequest: ("repository",),
+    GuardRequest: ("repository", "source", "restore_prefix"),
+    SystemBackupRequest: ("system",),
+    SystemRestoreRequest: ("system",),
+    WatchOrder: ("workflow_id",),
+}
+
+
+def check(value: object) -> None:
+    """Refuse a message that cannot be meant.
+
+    Raises:
+        ValueError: with the field's name, and what is expected there.
+    """
+    _check(value, "")
+
+
+def _check(value: object, where: str) -> None:
+    if isinstance(value, str):
+        _check_text(value, where)
+    elif isinstance(value, float):
+        if not math.isfinite(value) or not -MAX_SECONDS <= value <= MAX_SECONDS:
+            raise ValueError(f"{where}: a number of at most {MAX_SECONDS:.0f} is expected")
+    elif isinstance(value, int):
+        if not -MAX_WHOLE <= value < MAX_WHOLE:
+            raise ValueError(f"{where}: the number is too large")
+    elif isinstance(value, tuple | list):
+        for item in value:
+            _check(item, where)
+    elif dataclasses.is_dataclass(value):
+        _check_message(value, where)
+
+
+def _check_message(message: object, where: str) -> None:
+    for field in dataclasses.fields(message):  # type: ignore[arg-type]
+        _check(getattr(message, field.name), f"{where}.{field.name}" if where else field.name)
+    for name in _REQUIRED.get(type(message), ()):
+        if not getattr(message, name).strip():
+            raise ValueError(f"{name}: it is empty")
+    if isinstance(message, RunPolicy):
+        _check_policy(message, where)
+    elif isinstance(message, WatchConditions):
+        for field in dataclasses.fields(message):
+            if getattr(message, field.name) < 0:
+                raise ValueError(f"{where}.{field.name}: it is negative")
+
+
+def _check_policy(policy: RunPolicy, where: str) -> None:
+    for name in ("heartbeat_timeout_s", "light_timeout_s", "shard_timeout_s"):
+        if getattr(policy, name) <= 0:
+            raise ValueError(f"{where}.{name}: it must be more than 0")
+    for name in ("window", "pages_per_history", "shards_per_history"):
+        if getattr(policy, name) < 1:
+            raise ValueError(f"{where}.{name}: it must be at least 1")
+    if policy.window > MAX_WINDOW:
+        raise ValueError(f"{where}.window: it is at most {MAX_WINDOW}")
+    if policy.max_attempts < 0:
+        raise ValueError(f"{where}.max_attempts: it is negative")
+
+
+def _check_text(text: str, where: str) -> None:
+    longest = MAX_NAME if where.rpartition(".")[2] in _NAMES else MAX_TEXT
+    if len(text) > longest:
+        raise ValueError(f"{where}: it is longer than {longest:,} characters")

@@ -1,0 +1,22 @@
+"""Whether the settings of this host declare what a schedule on the server starts.
+
+A schedule stands on the server, where it outlives the settings that it was made from. Workers run only what these
+declare now: `holdfast schedule apply` brings the server up to date.
+"""
+
+from holdfast.settings.model import Settings
+from starter.schedules.declaration import declarations
+from starter.watchdog import watchdog_id
+from transport.places import without_time
+
+
+def declares(settings: Settings, workflow_id: str, starts: str) -> bool:
+    """workflow_id: of what the schedule has started; it begins with the schedule's own id. starts: the id of the run
+    that this is to start, which says what of: a restore's holds its selection.
+    """
+    name = without_time(workflow_id)
+    if name == watchdog_id(settings.host):
+        return not starts
+    return any(
+        declared.id == name and declared.order.workflow_id == starts for declared in declarations(settings)
+    )

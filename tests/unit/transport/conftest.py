@@ -1,0 +1,35 @@
+"""One Temporal server for the session; clients with a key, with another one, and without."""
+
+from collections.abc import Iterator
+
+import pytest
+from temporalio.client import Client
+
+from tests.support.temporal_server import running_server
+from tests.unit.transport.signed import Keys
+from workflows.registration import ensure_search_attributes
+
+
+@pytest.fixture(scope="session")
+def server_address() -> Iterator[str]:
+    with running_server() as address:
+        yield address
+
+
+@pytest.fixture(params=["signing", "sealing"])
+def keys(request: pytest.FixtureRequest) -> Keys:
+    return Keys(seals=request.param == "sealing")
+
+
+@pytest.fixture
+async def ours(server_address: str, keys: Keys) -> Client:
+    """A client of the installation."""
+    connected = await keys.client(server_address)
+    await ensure_search_attributes(connected)
+    return connected
+
+
+@pytest.fixture
+async def mallory(server_address: str, ours: Client) -> Client:
+    """A client of anybody who reaches the server."""
+    return await Client.connect(server_address)

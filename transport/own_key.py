@@ -1,0 +1,91 @@
+"""The key of a state directory: made once, before its server starts, and never anywhere else.
+
+A crash at any moment leaves a whole key or none:
+1. the key is written under a name of its own, 0600, and flushed;
+2. it is linked to its final name, unless a process was quicker, whose key then counts;
+3. the folder is flushed, and the first name removed.
+
+It is believed only if nobody else could have read or written it.
+"""
+
+import os
+import secrets
+import stat
+from pathlib import Path
+from typing import Final
+
+from holdfast.errors import SettingsError, StorageDeniedError, StorageFullError
+from transport.keyring import new_key_line
+
+_MAX_BYTES: Final = 1 << 16
+_FULL: Final = frozenset((28, 122))  # ENOSPC, EDQUOT
+
+
+def ensure_key(path: Path) -> None:
+    """Make the key unless there is one. The folder is there.
+
+    Raises:
+        StorageDeniedError, StorageFullError: it cannot be written.
+    """
+    if path.exists():
+        return
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        descriptor = os.open(
+            temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
+        )
+        with open(descriptor, "wb") as file:
+            file.write(f"{new_key_line()}\n".encode())
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            pass
+        finally:
+            temporary.unlink()
+        _flush(path.parent)
+    except OSError as error:
+        kind = StorageFullError if error.errno in _FULL else StorageDeniedError
+        raise kind(
+            f"the signing key {path} cannot be made: {error.strerror}",
+            hint="Choose another state_dir, or correct its permissions.",
+        ) from error
+
+
+def read_key(path: Path) -> bytes:
+    """The text of the key file.
+
+    Raises:
+        SettingsError: it is not there, or others could have read or written it.
+    """
+    try:
+        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            _check(path, os.fstat(file.fileno()))
+            return file.read(_MAX_BYTES)
+    except OSError as error:
+        raise SettingsError(
+            f"the signing key {path} cannot be read: {error.strerror}",
+            hint="`holdfast up` makes it, as the user that all of this runs as.",
+        ) from error
+
+
+def _check(path: Path, status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
+        raise SettingsError(
+            f"the signing key {path} is not a file of this user's own",
+            hint="Run command and service as one user; if somebody put it there, remove it.",
+        )
+    if stat.S_IMODE(status.st_mode) & 0o077:
+        raise SettingsError(
+            f"the signing key {path} can be read or written by other users",
+            hint="They may have it: stop the service, remove the file, and start again. (It was to be 0600.)",
+        )
+
+
+def _flush(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
