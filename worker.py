@@ -63,6 +63,7 @@ from holdfast.settings.model import Settings, WorkerSettings
 from holdfast.settings.passwords import PasswordBook
 from starter.forking import fork_workers
 from starter.journaling import open_journal
+from starter.living import outlive_tests
 from starter.logging import configure_logging
 from starter.processes import end_process, end_with
 from transport.client import Credentials, GivenKeys, open_client, read_credentials
@@ -133,6 +134,7 @@ def run_worker_process(config: WorkerConfig) -> int:
     """Work until SIGTERM, or until the supervisor is gone."""
     if config.supervisor_pid:
         end_with(config.supervisor_pid, signal.SIGTERM)
+    outlive_tests()
     signal.signal(
         signal.SIGINT, signal.SIG_IGN
     )  # Ctrl-C asks the run to stop, not the workers that carry it out

@@ -8,6 +8,7 @@ anew under the same location has another key, and nothing may be written into it
 """
 
 import gc
+import logging
 import os
 import threading
 import time
@@ -34,9 +35,11 @@ from holdfast.settings.exclude_files import resolve
 from holdfast.settings.model import RepositoryProfile, Settings, SourceProfile
 from holdfast.settings.passwords import PasswordBook
 from holdfast.settings.requests import RepositoryOrder, SourceOrder, read_request, write_request
-from holdfast.storage.locations import open_storage
+from holdfast.storage.layers.beside import BesideStorage, beside
+from holdfast.storage.locations import is_read_only, open_storage
 from holdfast.verify.documents import VerifyOrder
 
+_LOG: Final = logging.getLogger(__name__)
 KEPT_AWAKE: Final = 1
 """So many repositories keep index and trees when nobody uses them: some 60 MiB each after 46,000 small files."""
 UNUSED_S: Final = 600.0
@@ -178,10 +181,16 @@ class Services:
             storage = opened.session.repository.storage
         else:
             storage = open_storage(profile.location)
+        locked = not (profile.no_lock or is_read_only(storage))
+        if isinstance(storage, BesideStorage):
+            storage = storage.below if locked else storage
+        elif not locked:
+            storage = beside(storage, self._settings.state_dir)
         config = config_hash(storage)
         with self._lock:
             opened = self._opened.get(name)
-            if opened is not None and opened.profile == profile and opened.config_hash == config:
+            is_same = opened is not None and opened.profile == profile and opened.config_hash == config
+            if opened is not None and is_same and opened.session.locked == locked:
                 opened.awake, opened.used_at = True, time.monotonic()
                 return opened.session
             password = self._passwords.password_for(profile)
@@ -191,7 +200,10 @@ class Services:
                 compression=profile.compression,
                 pack_size_bytes=profile.pack_size_bytes,
                 shared_index=self._shared_index,
+                locked=locked,
             )
+            if not locked:
+                _LOG.warning("%s is only read: nothing is locked or written there", storage.location)
             self._opened[name] = _Opened(session=session, profile=profile, config_hash=config)
             return session
 

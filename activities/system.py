@@ -36,7 +36,7 @@ from holdfast.backup.opening import snapshot_paths
 from holdfast.backup.strategy import STATUS_TAG
 from holdfast.errors import SettingsError
 from holdfast.ids import to_hex
-from holdfast.repository.snapshots import StoredSnapshot, list_snapshots, matches
+from holdfast.repository.snapshots import StoredSnapshot, list_snapshots, matches, raise_unreadable
 from holdfast.restore.request import RestoreOptions
 from holdfast.settings.model import SourceProfile
 from holdfast.settings.systems import MemberName, SystemProfile
@@ -136,7 +136,7 @@ class SystemActivities:
                 f"the settings of {self._services.host} have no source {message.member.source!r}",
                 hint=f"Add it there, or a repository to [systems.{message.system}].",
             )
-        stored = list_snapshots(self._services.session(repository).repository)
+        stored = list_snapshots(self._services.session(repository).repository, on_unreadable=raise_unreadable)
         found = [
             _found(snapshot, message.system)
             for snapshot in reversed(stored)

@@ -5,9 +5,11 @@ from contextlib import contextmanager
 
 from holdfast.repository.repository import Repository
 from holdfast.repository.session import RepositorySession
-from holdfast.storage.locations import open_storage
+from holdfast.storage.layers.beside import BesideStorage, beside
+from holdfast.storage.locations import is_read_only, open_storage
 from starter.invocation import Invocation
-from starter.orders import check_repository
+from starter.living import outliving_tests
+from starter.orders import check_repository, reading
 
 
 def open_repository(invocation: Invocation) -> Repository:
@@ -21,11 +23,22 @@ def open_repository(invocation: Invocation) -> Repository:
     return Repository.open(open_storage(profile.location), invocation.password(profile))
 
 
+def open_for_reading(invocation: Invocation, *, no_lock: bool) -> Repository:
+    """The same for who only reads it. Without a lock where that is wanted or the medium is read-only: then the
+    repository's storage refuses to be written."""
+    profile = invocation.repository()
+    storage = open_storage(reading(profile, no_lock=no_lock).location)
+    if no_lock or is_read_only(storage):
+        storage = beside(storage, invocation.settings.state_dir)
+    return Repository.open(storage, invocation.password(profile))
+
+
 @contextmanager
-def repository_session(invocation: Invocation) -> Iterator[RepositorySession]:
-    """The same as a session, whose lock is given back at the end."""
-    session = RepositorySession(open_repository(invocation))
-    try:
-        yield session
-    finally:
-        session.close()
+def repository_session(repository: Repository) -> Iterator[RepositorySession]:
+    """A session of it, whose lock is given back at the end. It outlives a test of `restic unlock` (living.py)."""
+    session = RepositorySession(repository, locked=not isinstance(repository.storage, BesideStorage))
+    with outliving_tests():
+        try:
+            yield session
+        finally:
+            session.close()

@@ -51,7 +51,23 @@ class CommonOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SnapshotFilterOptions(CommonOptions):
+class ReadingOptions(CommonOptions):
+    """What commands take that only read a repository."""
+
+    no_lock: Annotated[
+        bool,
+        typer.Option(
+            "--no-lock",
+            help="Lock nothing and write nothing to the repository; by itself where it is read-only.",
+        ),
+    ] = False
+    ignore_damaged: Annotated[
+        bool, typer.Option("--ignore-damaged", help='Let "latest" be the newest snapshot that can be read.')
+    ] = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotFilterOptions(ReadingOptions):
     """Which snapshots are meant."""
 
     host: Annotated[

@@ -6,6 +6,7 @@ once. What was given by name appears by name; what was given by its place appear
 
 import getpass
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 import msgspec
@@ -17,7 +18,7 @@ from contracts.queues import is_token
 from contracts.restore import RestoreRequest
 from contracts.system import SystemBackupRequest
 from contracts.verify import VerifyRequest
-from holdfast.errors import RepositoryNotFoundError, SettingsError
+from holdfast.errors import RepositoryNotFoundError, SettingsError, StorageDeniedError
 from holdfast.journal.records import RunKind
 from holdfast.repository.layout import CONFIG
 from holdfast.restore.request import RestoreOptions
@@ -29,8 +30,9 @@ from holdfast.settings.requests import (
     remove_unused_requests,
     write_request,
 )
-from holdfast.storage.locations import open_storage
+from holdfast.storage.locations import is_read_only, open_storage
 from starter.invocation import Invocation
+from starter.output import warn
 
 BACKUP: Final = "backup"
 RESTORE: Final = "restore"
@@ -40,6 +42,35 @@ WHOLE: Final = "all"
 """What stands in the id of a verification in place of a selection."""
 _ID_LENGTH: Final = 13
 _UNUSED_S: Final = 90 * 86_400.0
+
+
+def reading(repository: RepositoryProfile, *, no_lock: bool) -> RepositoryProfile:
+    """The repository for a command that only reads it: locked, unless that is not wanted or cannot be had.
+
+    Raises:
+        As `check_repository`.
+    """
+    check_repository(repository)
+    if no_lock:
+        return replace(repository, no_lock=True)
+    storage = open_storage(repository.location)
+    if is_read_only(storage):
+        warn(f"{storage.location} is read-only: nothing is locked there")
+    return repository
+
+
+def check_writable(repository: RepositoryProfile) -> None:
+    """Fail now where a backup would in the middle.
+
+    Raises:
+        StorageDeniedError: the medium is read-only.
+    """
+    storage = open_storage(repository.location)
+    if is_read_only(storage):
+        raise StorageDeniedError(
+            f"{storage.location}: read-only file system",
+            hint="Mount it for writing, or back up to another repository.",
+        )
 
 
 def check_repository(repository: RepositoryProfile) -> None:
@@ -69,6 +100,8 @@ def repository_name(invocation: Invocation, repository: RepositoryProfile) -> st
         location=repository.location,
         compression=repository.compression,
         pack_size_bytes=repository.pack_size_bytes,
+        password=repository.password,
+        no_lock=repository.no_lock,
     )
     return store(invocation.settings, order)
 

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import sys
 from collections.abc import Iterable, Mapping
 from typing import Final
 
@@ -38,7 +39,7 @@ def warn(text: str) -> None:
 
 def say_json(document: object) -> None:
     """A line of JSON."""
-    typer.echo(json_line(document).encode("utf-8", "replace"))
+    _write(json_line(document))
 
 
 def warn_json(document: Mapping[str, object]) -> None:
@@ -59,7 +60,16 @@ def say_all(lines: Iterable[str]) -> None:
     """Many lines, a thousand at a time."""
     waiting = iter(lines)
     while batch := list(itertools.islice(waiting, _BATCH)):
-        typer.echo("\n".join(batch).encode("utf-8", "replace"))
+        _write("\n".join(batch))
+
+
+def _write(text: str) -> None:
+    """Write all of it. Without buffers (PYTHONUNBUFFERED, as images set it) a signal makes a long write a short one."""
+    stream = sys.stdout.buffer
+    rest = memoryview(text.encode("utf-8", "replace") + b"\n")
+    while rest:
+        rest = rest[stream.write(rest) :]
+    stream.flush()
 
 
 def json_line(document: object) -> str:

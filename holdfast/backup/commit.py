@@ -4,17 +4,24 @@
 2. plan and results are merged in walk order, bottom up; every blob that a node names is looked up in an index
    loaded under the lock. What is missing goes back: shards to be stored again, or a rescan;
 3. tree packs become durable, then their index file;
-4. the sealed snapshot is created as a document of the run: whoever comes second takes the first one's bytes;
-5. these bytes are put under their own hash. Attempts that race write the same file: one snapshot (invariant 4);
-6. the outcome is created as a document.
+4. every pack that the snapshot will need is seen again, and the lock, and the index files that were believed: somebody
+   may have pruned while an attempt, or this one, was frozen. A pack that is gone is marked, so that nobody believes
+   what the index says of it, and what it held goes back as in 2;
+5. the sealed snapshot is created as a document of the run: whoever comes second takes the first one's bytes, unless
+   these name a tree that is not whole any more (then nobody has acknowledged them, and they are decided again);
+6. these bytes are put under their own hash. Attempts that race write the same file: one snapshot (invariant 4);
+7. the lock is looked for again. If it has gone, the next attempt begins with 2, and this one says nothing;
+8. the outcome is created as a document.
 """
 
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Final
 
 from holdfast import __version__
 from holdfast.backup.checkpoints import ShardCheckpoints
+from holdfast.backup.decided_snapshot import decide_snapshot, packs_gone
 from holdfast.backup.documents import (
     CommitResult,
     Enter,
@@ -37,12 +44,14 @@ from holdfast.format.sealed import encode_file
 from holdfast.format.snapshot import Snapshot, SnapshotSummary, encode_snapshot
 from holdfast.format.times import format_time
 from holdfast.format.tree import Node
-from holdfast.ids import BlobId, sha256, to_hex
+from holdfast.ids import BlobId, PackId, from_hex, sha256, to_hex
+from holdfast.repository.damage import DamagedPack, DamageMarks
 from holdfast.repository.documents import decide, load
 from holdfast.repository.index_map import IndexMap
 from holdfast.repository.packer import Packer
 from holdfast.repository.session import HeldRepository, RepositorySession
 from holdfast.repository.snapshots import save_sealed
+from holdfast.repository.workspace import Workspace
 
 PARTIAL: Final = "partial"
 COMPLETE: Final = "complete"
@@ -72,6 +81,8 @@ class _Merged:
     bytes_total: int = 0
     errors: int = 0
     tree_packs: list[IndexPack] = field(default_factory=list)
+    packs: set[PackId] = field(default_factory=set)
+    """All that the snapshot needs."""
 
     @property
     def tree_blobs(self) -> int:
@@ -97,9 +108,9 @@ def commit_run(
         StorageUnavailableError, StorageFullError, StorageDeniedError, LockLostError, CorruptFileError.
     """
     workspace = session.workspace(key.run_id)
-    standing = load(workspace, key.name("committed"), CommitResult)
-    if standing is not None:
-        return CommitOutcome(result=standing)
+    done = load(workspace, key.name("committed"), CommitResult)
+    if done is not None:
+        return CommitOutcome(result=done)
     opening = load_opening(session, key)
     if opening is None:
         raise FencedError("the run's workspace is gone: it was closed, or never opened")
@@ -112,16 +123,17 @@ def commit_run(
         if merged.rescan:
             return CommitOutcome(rescan=True)
         if merged.missing_shards:
-            for shard in merged.missing_shards:
-                workspace.remove(key.shard(shard, "result"))
-                ShardCheckpoints(workspace, key, shard).clear()
-            return CommitOutcome(missing_shards=tuple(sorted(merged.missing_shards)))
-        held.check_lock()
+            return _store_again(workspace, key, merged.missing_shards)
+        gone = packs_gone(held, merged.packs)
+        if gone:
+            return _send_back(held, gone, merged, reader, workspace, key)
         snapshot = _snapshot(key, order, opening, merged, _summary(reader, opening, merged))
         sealed = encode_file(
             session.repository.sealer(), encode_snapshot(snapshot), version=session.repository.version
         )
-        snapshot_id = save_sealed(session.repository, _decide_snapshot(session, key, sealed))
+        standing = decide_snapshot(session, key, held, sealed, BlobId(from_hex(snapshot.tree)))
+        snapshot_id = save_sealed(session.repository, standing)
+        held.confirm_lock()
     return CommitOutcome(
         result=decide(
             workspace,
@@ -141,23 +153,36 @@ def commit_run(
     )
 
 
-def _decide_snapshot(session: RepositorySession, key: RunKey, sealed: bytes) -> bytes:
-    """The sealed bytes that this run's snapshot has, whoever made them.
-
-    `close_run` removes the opening before everything else. So an attempt that wakes up after the run was closed, and
-    finds no snapshot document any more, sees afterwards that the opening is gone as well, and stops.
+def _send_back(
+    held: HeldRepository,
+    gone: list[PackId],
+    merged: _Merged,
+    reader: PlanReader,
+    workspace: Workspace,
+    key: RunKey,
+) -> CommitOutcome:
+    """Mark packs that are gone, and say what must be done again.
 
     Raises:
-        FencedError: the run was closed.
+        LockLostError: the commit alone must be, because it is its own trees that are gone.
     """
-    workspace = session.workspace(key.run_id)
-    name = key.name("snapshot")
-    standing = sealed if workspace.put_new(name, sealed) else workspace.get(name)
-    if standing is None or load_opening(session, key) is None:
-        if standing == sealed:
-            workspace.remove(name)
-        raise FencedError("the run was closed before this attempt could commit it")
-    return standing
+    marks = DamageMarks(held.repository)
+    for pack in gone:
+        marks.put(DamagedPack(pack=pack, whole=True))
+    own = {pack.id for pack in merged.tree_packs}
+    shards = {reader.packs[pack] for pack in gone if pack in reader.packs}
+    if any(pack not in own and pack not in reader.packs for pack in gone):
+        return CommitOutcome(rescan=True)
+    if not shards:
+        raise held.broken("packs that we have stored were removed")
+    return _store_again(workspace, key, shards)
+
+
+def _store_again(workspace: Workspace, key: RunKey, shards: Collection[int]) -> CommitOutcome:
+    for shard in shards:
+        workspace.remove(key.shard(shard, "result"))
+        ShardCheckpoints(workspace, key, shard).clear()
+    return CommitOutcome(missing_shards=tuple(sorted(shards)))
 
 
 def _merge(held: HeldRepository, reader: PlanReader) -> _Merged:
@@ -168,12 +193,14 @@ def _merge(held: HeldRepository, reader: PlanReader) -> _Merged:
         compression=held.compression,
         pack_size_bytes=min(held.pack_size_bytes, _TREE_PACK_BYTES),
         buffers=_TREE_BUFFERS,
+        check_lock=held.check_lock,
     ) as packer:
         merge = _Merge(held, packer)
         merge.run(reader)
         packer.flush()
         merge.found.tree_packs = packer.take_stored()
     held.write_index(merge.found.tree_packs)
+    merge.found.packs.update(reader.packs, (pack.id for pack in merge.found.tree_packs))
     return merge.found
 
 
@@ -183,8 +210,8 @@ class _Merge:
     def __init__(self, held: HeldRepository, packer: Packer) -> None:
         self._held = held
         self._index = held.index
-        self._merger = TreeMerger(_NewTrees(held.index, packer).save)
         self.found = _Merged()
+        self._merger = TreeMerger(_NewTrees(held.index, packer, self.found.packs).save)
 
     def run(self, reader: PlanReader) -> None:
         for record in reader.merged():
@@ -213,7 +240,7 @@ class _Merge:
         elif node.is_file:
             self.found.files += 1
             self.found.bytes_total += node.size
-            if not self._index.has_content(node.content or ()):
+            if self._index.measure(node.content or (), self.found.packs) is None:
                 self.found.rescan = True
         self._merger.add(node)
 
@@ -226,19 +253,20 @@ class _Merge:
                 self.found.rescan = True
                 return
             self._held.whole_trees.add(tree, whole)
+        self.found.packs |= whole.packs
         self.found.directories += whole.directories
         self.found.files += whole.files
         self.found.bytes_total += whole.bytes_total
 
     def _read(self, record: ReadOutcome) -> None:
-        has_content = self._index.has_content
+        measure, packs = self._index.measure, self.found.packs
         stored: list[Stored] = []
         for outcome, shard in zip(record.outcomes, record.shards, strict=True):
             if type(outcome) is not Stored:
                 self.found.errors += 1
                 return
             stored.append(outcome)
-            if not has_content(outcome.node.content or ()):
+            if measure(outcome.node.content or (), packs) is None:
                 self.found.missing_shards.add(shard)
         if any(outcome.lost for outcome in stored):
             self.found.errors += 1
@@ -255,17 +283,25 @@ class _NewTrees:
     the session that let go of them until the collector of cycles looks, which is seldom.
     """
 
-    def __init__(self, index: IndexMap, packer: Packer) -> None:
+    def __init__(self, index: IndexMap, packer: Packer, packs: set[PackId]) -> None:
+        """packs: gets those of the trees that are there."""
         self._index = index
         self._packer = packer
+        self._packs = packs
         self._own: set[BlobId] = set()
 
     def save(self, tree: bytes) -> BlobId:
         """Store one, unless it is there; its id."""
         blob = BlobId(sha256(tree))
-        if blob not in self._own and not self._index.has(blob, BlobType.TREE):
-            self._packer.add(blob, tree)
-            self._own.add(blob)
+        if blob in self._own:
+            return blob
+        if self._index.has(blob, BlobType.TREE):
+            location = self._index.lookup(blob, BlobType.TREE)
+            if location is not None:
+                self._packs.add(location.pack)
+            return blob
+        self._packer.add(blob, tree)
+        self._own.add(blob)
         return blob
 
 

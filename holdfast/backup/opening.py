@@ -5,18 +5,23 @@ same time, strategy and parent. A snapshot that carries the run's tag ends the m
 """
 
 import hashlib
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from holdfast.backup.documents import OPENING, Opening, RunKey
 from holdfast.backup.strategy import RUN_TAG, Candidate, Choice, choose, choose_named
+from holdfast.errors import HoldfastError, StorageDeniedError
 from holdfast.format.names import quote_path
-from holdfast.ids import BlobId, SnapshotId, from_hex
+from holdfast.ids import BlobId, SnapshotId, from_hex, short
 from holdfast.repository.documents import decide, load
 from holdfast.repository.janitor import enter
 from holdfast.repository.session import RepositorySession
 from holdfast.repository.snapshots import list_snapshots
 from holdfast.source.spec import SourceSpec
+
+_LOG: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,13 +67,20 @@ def open_run(session: RepositorySession, key: RunKey, order: BackupOrder) -> Run
 
     Raises:
         SnapshotNotFoundError, UsageError: the parent or the strategy that was asked for does not exist.
+        StorageDeniedError: the medium is read-only.
         RepositoryLockedError, CorruptFileError, StorageUnavailableError: from the repository.
     """
+    if not session.locked:
+        raise StorageDeniedError(
+            f"{session.repository.storage.location}: nothing can be locked or written there",
+            hint="Mount it for writing, or back up to another repository.",
+        )
     workspace = session.workspace(key.run_id)
     with session.hold():
         enter(workspace, key.run_id)
         candidates = [
-            Candidate(id=stored.id, snapshot=stored.snapshot) for stored in list_snapshots(session.repository)
+            Candidate(id=stored.id, snapshot=stored.snapshot)
+            for stored in list_snapshots(session.repository, on_unreadable=_no_parent)
         ]
     standing = load(workspace, OPENING, Opening)
     opening = standing or decide(workspace, OPENING, _decide(order, candidates))
@@ -96,6 +108,15 @@ def finished_snapshot(candidates: Sequence[Candidate], run_id: str) -> SnapshotI
 def parent_tree(opening: Opening) -> BlobId | None:
     """The root tree to compare with, or None where every file is read."""
     return BlobId(opening.parent_tree) if opening.parent_tree else None
+
+
+def _no_parent(snapshot_id: SnapshotId, error: HoldfastError) -> None:
+    """One that cannot be read is no parent. An older one, or none, costs time and loses nothing."""
+    _LOG.warning(
+        "the snapshot %s cannot be read, and is not looked at as a parent: %s",
+        short(snapshot_id),
+        error.message,
+    )
 
 
 def _decide(order: BackupOrder, candidates: Sequence[Candidate]) -> Opening:

@@ -17,6 +17,7 @@ from holdfast.backup.documents import (
     added,
 )
 from holdfast.errors import CorruptFileError, RunStateError
+from holdfast.ids import PackId
 from holdfast.repository.documents import load
 from holdfast.repository.workspace import Workspace
 
@@ -42,7 +43,8 @@ class MissingShardError(RunStateError):
 class PlanReader:
     """Reads the plan of a run with `pages` pages and `shards` shards.
 
-    selected, stored: the sums of the totals of what was read so far; whole once `merged` is exhausted.
+    selected, stored: the sums of the totals of what was read so far; whole once `merged` is exhausted. packs: so far,
+    those that shards have stored, and which shard did.
     """
 
     def __init__(self, workspace: Workspace, key: RunKey, pages: int, shards: int) -> None:
@@ -52,6 +54,7 @@ class PlanReader:
         self._shards = shards
         self.selected = Totals()
         self.stored = StoreTotals()
+        self.packs: dict[PackId, int] = {}
 
     def records(self) -> Iterator[PlanRecord]:
         """All plan records, in walk order.
@@ -106,6 +109,7 @@ class PlanReader:
         """Apart, so that one shard's outcomes are gone when the next one's are loaded."""
         result = self.result(shard)
         self.stored = added(self.stored, result.totals)
+        self.packs.update((PackId(pack), shard) for pack in result.packs)
         for outcome in result.outcomes:
             yield shard, outcome
 

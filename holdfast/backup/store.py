@@ -145,6 +145,7 @@ class ShardAttempt:
                     BlobType.DATA,
                     compression=self._held.compression,
                     pack_size_bytes=self._held.pack_size_bytes,
+                    check_lock=self._held.check_lock,
                 ) as packer,
                 SourceDirectories(self._spec, self._plan.directories) as directories,
             ):

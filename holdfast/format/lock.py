@@ -1,4 +1,7 @@
-"""Locks: who uses the repository, and whether nobody else may. Source: restic, internal/repository/lock*.go."""
+"""Locks: who uses the repository, and whether nobody else may. Source: restic, internal/repository/lock*.go.
+
+`holdfast` is a field of ours, which restic does not know and so ignores: what makes a process number mean something.
+"""
 
 from typing import Final
 
@@ -8,8 +11,18 @@ from holdfast.errors import CorruptFileError
 from holdfast.format.times import parse_time
 
 
+class Holder(msgspec.Struct, frozen=True, kw_only=True):
+    """Which process of all that ever had its number. place: where that number counts; started: in the kernel's ticks.
+
+    Both as repository/identity.py has them.
+    """
+
+    place: str
+    started: int
+
+
 class Lock(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One lock. time: RFC 3339, when it was last written."""
+    """One lock. time: RFC 3339, when it was last written. holdfast: only in locks of ours."""
 
     time: str
     exclusive: bool
@@ -18,6 +31,7 @@ class Lock(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     pid: int
     uid: int = 0
     gid: int = 0
+    holdfast: Holder | None = None
 
     @property
     def time_ns(self) -> int:

@@ -28,7 +28,7 @@ from holdfast.guard.noise import became_noise, is_noise
 from holdfast.ids import BlobId, from_hex
 from holdfast.repository.repository import Repository
 from holdfast.repository.session import HeldRepository
-from holdfast.repository.snapshots import StoredSnapshot, list_snapshots
+from holdfast.repository.snapshots import StoredSnapshot, newest
 from holdfast.source.change import is_unchanged
 from holdfast.source.events import EnterDirectory, Entry, Files, LeaveDirectory, Trouble, Unreadable
 from holdfast.source.filters import Filter
@@ -56,18 +56,18 @@ def newest_snapshot(repository: Repository, spec: SourceSpec, host: str) -> Stor
 
     Raises:
         SnapshotNotFoundError: there is none.
+        CorruptFileError: a snapshot cannot be read, and may be the newest.
     """
     wanted = sorted(quote_path(root) for root in spec.roots)
-    own = [
-        stored
-        for stored in list_snapshots(repository)
-        if stored.snapshot.hostname == host and sorted(stored.snapshot.paths or ()) == wanted
-    ]
-    if not own:
+    try:
+        return newest(
+            repository,
+            lambda snapshot: snapshot.hostname == host and sorted(snapshot.paths or ()) == wanted,
+        )
+    except SnapshotNotFoundError:
         raise SnapshotNotFoundError(
             "there is no snapshot of this source yet", hint="Back it up first; then it can be guarded."
-        )
-    return own[-1]
+        ) from None
 
 
 def compare(

@@ -1,44 +1,34 @@
-"""Locks on the repository: the shared one that every user of it holds, leased by a whole process at once; and the
-exclusive one, for who removes what others may rely on.
+"""Locks on the repository: the shared one that every user of it holds, leased by a whole process at once; the
+exclusive one, for who removes what others may rely on; and none at all, for who only reads what nobody changes.
 
-As restic does it (its internal/repository/lock.go): look for locks that exclude ours, write our own, wait until
-listings must show it, look again. Of two that exclude each other at least one sees the other and withdraws: who writes
-second finds the first one's lock afterwards. restic waits 200 ms wherever it is, here the storage says how long. Every
-five minutes the lock is written anew before the old file is removed; a lock that was not written for 30 minutes is
-stale, and anybody may remove it.
+Every five minutes a lock is written anew before the old file is removed; one that was not written for 30 minutes is
+stale, and anybody may remove it. How locks are taken and judged: lock_files.py.
 
 So a holder that could not refresh its lock must stop well before that:
 
-    1. the process is frozen, or the storage is away, for longer than LOST_AFTER_S;
+    1. the process is frozen, or the machine sleeps, or the storage is away, for longer than LOST_AFTER_S;
     2. somebody calls our lock stale, removes it, prunes;
     3. we go on: `check` raises for everyone who holds the old lease. Who comes next takes a new lock, under a new
-       generation, and reads the index anew.
+       generation, and looks whether the index that it knows still stands.
 
-Time is that of CLOCK_BOOTTIME, which goes on while the machine sleeps.
+Which clock would notice step 1? CLOCK_BOOTTIME goes on while the machine sleeps, but stands while a hypervisor has
+paused it; the time of day jumps when the machine is woken. Whichever says more counts. What no clock tells, the lock
+file does: its name is the hash of its content, so as long as that file is there, nobody has removed our lock, and
+nobody who keeps to the rules has removed anything else. `confirm` looks; a refresh looks after the new lock is there.
 """
 
 import logging
-import os
 import threading
 import time
-from typing import Final, Self
+from typing import Final, Protocol, Self
 
-from holdfast.errors import (
-    CorruptFileError,
-    HoldfastError,
-    LockLostError,
-    RepositoryLockedError,
-    StoredFileMissingError,
-)
-from holdfast.format.lock import Lock, decode_lock, encode_lock
-from holdfast.format.times import format_time
-from holdfast.ids import LockId, short
-from holdfast.repository.identity import process_exists, this_host, this_user
-from holdfast.repository.layout import LOCKS, file_name, list_ids
+from holdfast.errors import HoldfastError, LockLostError, RepositoryLockedError
+from holdfast.ids import LockId
+from holdfast.repository.layout import LOCKS, file_name
+from holdfast.repository.lock_files import STALE_S, remove_lock, take_lock, write_lock
 from holdfast.repository.repository import Repository
 
 REFRESH_S: Final = 300.0
-STALE_S: Final = 1800.0
 LOST_AFTER_S: Final = STALE_S * 3 / 4
 LINGER_S: Final = 1.0
 """How long a lock stays when its last holder has gone: the next activity mostly comes at once."""
@@ -47,9 +37,29 @@ _WAIT_STEP_S: Final = 0.5
 _LOG: Final = logging.getLogger(__name__)
 
 
-def boot_time_s() -> float:
-    """Seconds on a clock that neither jumps nor stops."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
+class Clock:
+    """The two clocks that a lease looks at. Apart, so that a test can move them."""
+
+    def passing_s(self) -> float:
+        """Seconds on a clock that never jumps, and goes on while the machine sleeps."""
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+    def of_day_s(self) -> float:
+        """Seconds since 1970, as the system has been told."""
+        return time.time()
+
+
+class Lease(Protocol):
+    """What a session needs of its lock."""
+
+    @property
+    def is_held(self) -> bool: ...
+    def acquire(self) -> int: ...
+    def release(self, generation: int) -> None: ...
+    def check(self, generation: int) -> None: ...
+    def confirm(self, generation: int) -> None: ...
+    def give_up(self, generation: int) -> None: ...
+    def close(self) -> None: ...
 
 
 class LockLease:
@@ -66,17 +76,20 @@ class LockLease:
         linger_s: float = LINGER_S,
         refresh_s: float = REFRESH_S,
         exclusive: bool = False,
+        clock: Clock | None = None,
     ) -> None:
         self.generation = 0
         self._exclusive = exclusive
         self._repository = repository
         self._linger_s = linger_s
         self._refresh_s = refresh_s
+        self._clock = clock or Clock()
         self._taking = threading.Lock()
         self._changed = threading.Condition()
         self._held: LockId | None = None
         self._holders = 0
-        self._written_at = self._idle_since = 0.0
+        self._written_at = (0.0, 0.0)
+        self._idle_since = 0.0
 
     def acquire(self) -> int:
         """Become a holder; the generation, which `check` and `release` ask for.
@@ -90,10 +103,14 @@ class LockLease:
                 if self._held is not None and not self._is_lost():
                     self._holders += 1
                     return self.generation
-            lock_id = _take(self._repository, exclusive=self._exclusive)
+                forgotten, self._held = self._held, None
+            if forgotten is not None:
+                remove_lock(self._repository, forgotten)
+            began = self._now()
+            lock_id = take_lock(self._repository, exclusive=self._exclusive)
             with self._changed:
                 self.generation += 1
-                self._held, self._holders, self._written_at = lock_id, 1, boot_time_s()
+                self._held, self._holders, self._written_at = lock_id, 1, began
                 self._changed.notify_all()
             keeper = threading.Thread(target=self._keep, args=(self.generation,), name="lock", daemon=True)
             keeper.start()
@@ -104,7 +121,7 @@ class LockLease:
         with self._changed:
             if generation == self.generation and self._holders:
                 self._holders -= 1
-                self._idle_since = boot_time_s()
+                self._idle_since = self._clock.passing_s()
                 self._changed.notify_all()
 
     @property
@@ -114,29 +131,68 @@ class LockLease:
             return self._held is not None
 
     def check(self, generation: int) -> None:
-        """Go on only while the lock is held without a break.
+        """Go on only while the lock is held without a break, as far as this process knows.
 
         Raises:
             LockLostError: it could not be refreshed in time, or is another one by now.
         """
         with self._changed:
-            if self._held is None or generation != self.generation or self._is_lost():
-                raise LockLostError(
-                    f"{self._repository.storage.location}: our lock could not be kept",
-                    hint="The work goes on under a new lock, from its last checkpoint.",
-                )
+            self._held_under(generation)
+
+    def confirm(self, generation: int) -> None:
+        """The same, and look whether the lock file is there: before and after what others will believe.
+
+        Raises:
+            LockLostError: it is not, or as `check`.
+            StorageUnavailableError: that cannot be said just now.
+        """
+        while True:
+            with self._changed:
+                held = self._held_under(generation)
+            if self._is_stored(held):
+                return
+            with self._changed:
+                replaced = self._held is not None and self._held != held
+            if not replaced:  # else it was refreshed in between, and the new one is looked for
+                self._lose(generation, held)
+
+    def give_up(self, generation: int) -> None:
+        """Somebody has removed what our lock protects: nothing that was read under it is to be believed."""
+        with self._changed:
+            held = self._held if self.generation == generation else None
+            if held is not None:
+                self._held = None
+                self._changed.notify_all()
+        if held is not None:
+            remove_lock(self._repository, held)
 
     def close(self) -> None:
         """Remove the lock now, whoever holds it."""
         with self._taking:
-            with self._changed:
-                held, self._held = self._held, None
-                self._changed.notify_all()
-            if held is not None:
-                self._remove(held)
+            self.give_up(self.generation)
+
+    def wake(self) -> None:
+        """Have the keeper look at the clock: it has been moved."""
+        with self._changed:
+            self._changed.notify_all()
+
+    def _held_under(self, generation: int) -> LockId:
+        if self._held is None or generation != self.generation or self._is_lost():
+            raise LockLostError(
+                f"{self._repository.storage.location}: our lock could not be kept",
+                hint="The work goes on under a new lock, from its last checkpoint.",
+            )
+        return self._held
+
+    def _now(self) -> tuple[float, float]:
+        return self._clock.passing_s(), self._clock.of_day_s()
 
     def _is_lost(self) -> bool:
-        return boot_time_s() - self._written_at > LOST_AFTER_S
+        passing_s, of_day_s = self._now()
+        return max(passing_s - self._written_at[0], of_day_s - self._written_at[1]) > LOST_AFTER_S
+
+    def _is_stored(self, lock_id: LockId) -> bool:
+        return self._repository.storage.size_or_none(file_name(LOCKS, lock_id)) is not None
 
     def _keep(self, generation: int) -> None:
         """The keeper's thread: refresh the lock while somebody holds it, remove it when nobody has for a while."""
@@ -146,8 +202,8 @@ class LockLease:
                 held = self._held
                 if held is None or self.generation != generation:
                     return
-                now = boot_time_s()
-                due = max(self._written_at + self._refresh_s, retry_at)
+                now = self._clock.passing_s()
+                due = max(self._written_at[0] + self._refresh_s, retry_at)
                 leaves = self._idle_since + self._linger_s if not self._holders else None
                 if leaves is not None and now >= leaves:
                     self._held = None
@@ -156,18 +212,25 @@ class LockLease:
                     self._changed.wait(min(due, due if leaves is None else leaves) - now)
                     continue
             if not self._refresh(generation, held):
-                retry_at = boot_time_s() + _RETRY_S
-        self._remove(held)
+                retry_at = self._clock.passing_s() + _RETRY_S
+        remove_lock(self._repository, held)
 
     def _refresh(self, generation: int, held: LockId) -> bool:
-        """Write the lock anew; False when it must be tried again."""
-        storage = self._repository.storage
+        """Write the lock anew; False when it must be tried again.
+
+        The old file is looked for once the new one is there: if it is, there was a lock of ours all the time. If not,
+        somebody has removed it, who may have had the exclusive lock and pruned since, or have it now.
+        """
         try:
-            if storage.size_or_none(file_name(LOCKS, held)) is None:
-                self._lose(generation)
+            if not self._is_stored(held):
+                self._lose(generation, held)
                 return False
-            began = boot_time_s()
-            renewed = _write(self._repository, exclusive=self._exclusive)
+            began = self._now()
+            renewed = write_lock(self._repository, exclusive=self._exclusive)
+            if not self._is_stored(held):
+                remove_lock(self._repository, renewed)
+                self._lose(generation, held)
+                return False
         except HoldfastError as error:
             _LOG.warning("the lock could not be refreshed: %s", error.message)
             return False
@@ -175,21 +238,56 @@ class LockLease:
             current = self.generation == generation and self._held == held
             if current:
                 self._held, self._written_at = renewed, began
-        self._remove(held if current else renewed)
+        remove_lock(self._repository, held if current else renewed)
         return True
 
-    def _lose(self, generation: int) -> None:
+    def _lose(self, generation: int, held: LockId) -> None:
         """Somebody has removed our lock (`restic unlock --remove-all`), and may have pruned since."""
         with self._changed:
-            if self.generation == generation:
+            if self.generation == generation and self._held == held:
                 self._held = None
+                self._changed.notify_all()
                 _LOG.warning("our lock was removed by somebody else")
 
-    def _remove(self, lock_id: LockId) -> None:
-        try:
-            self._repository.storage.delete(file_name(LOCKS, lock_id))
-        except HoldfastError as error:
-            _LOG.warning("a lock could not be removed, and will be stale in 30 minutes: %s", error.message)
+
+class NoLease:
+    """No lock, for who only reads: nothing is written. Each use that begins when there is none is a new generation, so
+    that it looks whether the index that is known still stands; what is removed under a reader, it will not find."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._generation = self._holders = 0
+
+    @property
+    def is_held(self) -> bool:
+        """Whether somebody reads."""
+        with self._lock:
+            return self._holders > 0
+
+    def acquire(self) -> int:
+        """Begin to read; the generation."""
+        with self._lock:
+            self._generation += self._holders == 0
+            self._holders += 1
+            return self._generation
+
+    def release(self, generation: int) -> None:
+        """Stop reading."""
+        with self._lock:
+            if generation == self._generation and self._holders:
+                self._holders -= 1
+
+    def check(self, generation: int) -> None:
+        """There is nothing that could be lost."""
+
+    def confirm(self, generation: int) -> None:
+        """There is nothing that could be lost."""
+
+    def give_up(self, generation: int) -> None:
+        """There is nothing to give up."""
+
+    def close(self) -> None:
+        """There is nothing to remove."""
 
 
 class ExclusiveLock:
@@ -207,12 +305,12 @@ class ExclusiveLock:
         self._generation = 0
 
     def __enter__(self) -> Self:
-        give_up_at = boot_time_s() + self._wait_s
+        give_up_at = time.monotonic() + self._wait_s
         while True:
             try:
                 self._generation = self._lease.acquire()
             except RepositoryLockedError:
-                if boot_time_s() >= give_up_at:
+                if time.monotonic() >= give_up_at:
                     raise
                 time.sleep(_WAIT_STEP_S)
             else:
@@ -222,67 +320,5 @@ class ExclusiveLock:
         self._lease.close()
 
     def check(self) -> None:
-        """Raises LockLostError when the lock could not be kept."""
-        self._lease.check(self._generation)
-
-
-def _take(repository: Repository, *, exclusive: bool) -> LockId:
-    _refuse_excluded(repository, own=None, exclusive=exclusive)
-    lock_id = _write(repository, exclusive=exclusive)
-    try:
-        time.sleep(repository.storage.settle_s)
-        _refuse_excluded(repository, own=lock_id, exclusive=exclusive)
-    except BaseException:
-        repository.storage.delete(file_name(LOCKS, lock_id))
-        raise
-    return lock_id
-
-
-def _write(repository: Repository, *, exclusive: bool) -> LockId:
-    lock = Lock(
-        time=format_time(time.time_ns()),
-        exclusive=exclusive,
-        hostname=this_host(),
-        username=this_user(),
-        pid=os.getpid(),
-        uid=os.getuid(),
-        gid=os.getgid(),
-    )
-    return LockId(repository.save_file(LOCKS, encode_lock(lock)))
-
-
-def _refuse_excluded(repository: Repository, own: LockId | None, *, exclusive: bool) -> None:
-    """Look at all other locks; stale ones are removed on the way.
-
-    Raises:
-        RepositoryLockedError: one is exclusive or excluded by ours, or cannot be read, and so might be.
-    """
-    for raw, _ in list_ids(repository.storage, LOCKS):
-        lock_id = LockId(raw)
-        if lock_id == own:
-            continue
-        try:
-            lock = decode_lock(repository.load_file(LOCKS, lock_id))
-        except StoredFileMissingError:
-            continue
-        except CorruptFileError as error:
-            raise RepositoryLockedError(
-                f"{repository.storage.location}: the lock {short(lock_id)} cannot be read, and may be anybody's",
-                hint="If nobody uses the repository, remove it with `restic unlock --remove-all`.",
-            ) from error
-        if is_stale(lock):
-            repository.storage.delete(file_name(LOCKS, lock_id))
-        elif lock.exclusive or exclusive:
-            how = "locked exclusively" if lock.exclusive else "in use"
-            raise RepositoryLockedError(
-                f"{repository.storage.location}: {how} by {lock.username} on {lock.hostname}, "
-                f"process {lock.pid}, since {lock.time[:19]}",
-                hint="Wait until that has ended; `restic unlock` removes the lock of one that has died.",
-            )
-
-
-def is_stale(lock: Lock) -> bool:
-    """Whether a lock's holder must be dead: not refreshed for 30 minutes, or its process is gone from this host."""
-    if time.time_ns() - lock.time_ns > STALE_S * 1e9:
-        return True
-    return lock.hostname == this_host() and not process_exists(lock.pid)
+        """Raises LockLostError when the lock could not be kept; asks the storage, because what follows removes."""
+        self._lease.confirm(self._generation)

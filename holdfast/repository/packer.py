@@ -19,6 +19,7 @@ import contextlib
 import os
 import queue
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final, Self
 
@@ -46,9 +47,14 @@ class Packer:
         compression: Compression,
         pack_size_bytes: int = DEFAULT_PACK_SIZE_BYTES,
         buffers: int | None = None,
+        check_lock: Callable[[], None] = lambda: None,
     ) -> None:
         """buffers: how many packs there are at a time, being filled or stored; more than are filled. By default as
-        many as keep the storage busy."""
+        many as keep the storage busy.
+
+        check_lock: called right before each pack is stored; raises when the lock could not be kept.
+        """
+        self._check_lock = check_lock
         self._repository = repository
         self._type = blob_type
         self._compression = compression
@@ -94,6 +100,7 @@ class Packer:
 
         Raises:
             StorageUnavailableError, StorageFullError, StorageDeniedError: an earlier pack could not be stored.
+            LockLostError: nor may it be any more.
         """
         if not self._coins:
             self._coins = list(os.urandom(_COINS))
@@ -165,6 +172,7 @@ class Packer:
     def _store(self, buffer: PackBuffer) -> None:
         try:
             finished = buffer.finish(self._repository.sealer())
+            self._check_lock()
             self._repository.storage.put(pack_name(finished.id), finished.data)
             with self._lock:
                 self._stored.append(finished.pack)

@@ -1,5 +1,14 @@
 """One open repository in one process: its key, its lock lease, and the index that all its users share.
 
+Nobody who keeps to the rules removes anything while our lock is there. Somebody may remove the lock itself
+(`restic unlock --remove-all`, or because this process was frozen for too long), prune, and leave again. What is written
+in spite of that must not be believed, so what others will believe is written like this:
+
+    1. an index file: its packs are looked at, then the lock file is; then it is stored; then the lock file is looked at
+       again. If it has gone, and packs with it, the index file is removed again: it would speak of what is not there;
+    2. a snapshot: the lock file is looked at, then whether all index files still stand that were read, then each pack
+       that the run has stored (backup/commit.py). The same lock file afterwards proves that nothing came in between.
+
 The index may be believed only as long as the lock has been held without a break since it was loaded: somebody's
 prune may run in between. So whenever the lease had to take the lock again, the session looks whether all index files
 that it has read still stand (who removes packs replaces the index files that name them first), and loads everything
@@ -12,18 +21,25 @@ looked at at the same time: when they have changed, the index is loaded anew for
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from typing import Final
 
+from holdfast.errors import LockLostError
 from holdfast.format.index import IndexPack
 from holdfast.format.pack import Compression
+from holdfast.ids import IndexId, PackId
 from holdfast.repository.index_files import IndexLoader, write_index
+from holdfast.repository.layout import DATA, INDEX, file_name, pack_name
 from holdfast.repository.loader import BlobLoader
-from holdfast.repository.locking import LockLease
+from holdfast.repository.locking import Lease, LockLease, NoLease
 from holdfast.repository.packer import DEFAULT_PACK_SIZE_BYTES
 from holdfast.repository.repository import Repository
 from holdfast.repository.shared_index import SharedIndex
 from holdfast.repository.workspace import Workspace
+
+_MANY_PACKS: Final = 1000
+"""Listing all packs is quicker than asking for so many."""
 
 
 class HeldRepository:
@@ -56,8 +72,29 @@ class HeldRepository:
         return self._files.knows_damage()
 
     def check_lock(self) -> None:
-        """Raises LockLostError when the lock could not be refreshed in time."""
+        """Raises LockLostError when the lock could not be refreshed in time. Asks nobody."""
         self._session.lease.check(self.generation)
+
+    def confirm_lock(self) -> None:
+        """The same, and look whether the lock file is there; before and after what others will believe."""
+        self._session.lease.confirm(self.generation)
+
+    def confirm_index(self) -> None:
+        """Look whether all index files that were read are there: who removes packs replaces those that name them.
+
+        Raises:
+            LockLostError: they are not; the lock is given up, and who comes next reads the index anew.
+        """
+        if not self._files.still_stands():
+            raise self.broken("index files that we have read were removed")
+
+    def missing_packs(self, packs: Iterable[PackId]) -> list[PackId]:
+        """Those whose files are not there. Nothing is missing for not being in a listing."""
+        storage, wanted = self.repository.storage, list(packs)
+        if len(wanted) > _MANY_PACKS:
+            listed = {file.name for file in storage.list(DATA)}
+            wanted = [pack for pack in wanted if pack_name(pack) not in listed]
+        return [pack for pack in wanted if storage.size_or_none(pack_name(pack)) is None]
 
     def refresh(self) -> None:
         """Add to the index what other processes have written since `hold`: snapshots found since may need it."""
@@ -67,10 +104,33 @@ class HeldRepository:
         """Store index files for packs that are durable, and tell this process's index about them.
 
         Raises:
-            LockLostError: before anything is written, when the lock could not be kept.
+            LockLostError: the lock could not be kept, or packs were removed in spite of it. Then no index file of this
+                call stands that names a pack which is not there.
         """
-        self.check_lock()
-        self._session.write_index(packs, self._files)
+        if not packs:
+            self.check_lock()
+            return
+        ids = [pack.id for pack in packs]
+        if self.missing_packs(ids):
+            raise self.broken("packs that we have stored were removed")
+        self.confirm_lock()
+        written = write_index(self.repository, packs)
+        try:
+            self.confirm_lock()
+        except LockLostError:
+            if self.missing_packs(ids):
+                for index_id in written:
+                    self.repository.storage.delete(file_name(INDEX, index_id))
+            raise
+        self._session.note_written(written, packs, self._files)
+
+    def broken(self, what: str) -> LockLostError:
+        """The error about what was removed while our lock was there, which is given up."""
+        self._session.lease.give_up(self.generation)
+        return LockLostError(
+            f"{self.repository.storage.location}: {what} while we held our lock",
+            hint="Somebody prunes without regard to locks. The work goes on from its last whole checkpoint.",
+        )
 
 
 class RepositorySession:
@@ -83,12 +143,17 @@ class RepositorySession:
         compression: Compression = Compression.AUTO,
         pack_size_bytes: int = DEFAULT_PACK_SIZE_BYTES,
         shared_index: SharedIndex | None = None,
+        locked: bool = True,
     ) -> None:
-        """shared_index: where the processes of a host keep the indexes of repositories; else this one has its own."""
+        """shared_index: where the processes of a host keep the indexes of repositories; else this one has its own.
+
+        locked: False for who only reads, and cannot or does not want to lock (storage/beside.py).
+        """
         self.repository = repository
         self.compression = compression
         self.pack_size_bytes = pack_size_bytes
-        self.lease = LockLease(repository)
+        self.locked = locked
+        self.lease: Lease = LockLease(repository) if locked else NoLease()
         self._shared_index = shared_index
         self._lock = threading.Lock()
         self._index_loader: IndexLoader | None = None
@@ -129,9 +194,10 @@ class RepositorySession:
         finally:
             self.lease.release(held.generation)
 
-    def write_index(self, packs: Sequence[IndexPack], files: IndexLoader) -> None:
-        """See `HeldRepository.write_index`, which checks the lock as well. files: what its index was loaded by."""
-        written = write_index(self.repository, packs)
+    def note_written(
+        self, written: Sequence[IndexId], packs: Sequence[IndexPack], files: IndexLoader
+    ) -> None:
+        """See `HeldRepository.write_index`. files: what its index was loaded by."""
         with self._lock:
             loaders = {files} if self._index_loader is None else {files, self._index_loader}
             for loader in loaders:

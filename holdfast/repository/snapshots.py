@@ -66,6 +66,18 @@ def list_snapshots(
     return sorted(found, key=lambda stored: (stored.time_ns, stored.id))
 
 
+def raise_unreadable(snapshot_id: SnapshotId, error: HoldfastError) -> None:
+    """For `on_unreadable`: what cannot be read may be what is meant.
+
+    Raises:
+        CorruptFileError: always.
+    """
+    raise CorruptFileError(
+        f"the snapshot {short(snapshot_id)} cannot be read, and may be one that is meant: {error.message}",
+        hint="Name snapshots by their ids, or give --ignore-damaged for those that can be read.",
+    ) from error
+
+
 def load_snapshot(repository: Repository, snapshot_id: SnapshotId) -> StoredSnapshot:
     """One snapshot.
 
@@ -88,18 +100,24 @@ def find_snapshot(
     hosts: Sequence[str] = (),
     paths: Sequence[str] = (),
     tags: Sequence[str] = (),
+    ignore_damaged: bool = False,
 ) -> StoredSnapshot:
     """The snapshot that a person means: `latest`, an id, or the beginning of one.
 
     hosts, paths, tags: apply to `latest` only, as in restic: one of the hosts, all of the paths, all tags of at least
-    one comma-separated list in `tags`.
+    one comma-separated list in `tags`. ignore_damaged: let `latest` be the newest of those that can be read.
 
     Raises:
         SnapshotNotFoundError: none matches, or several begin so.
-        CorruptFileError: the one that was named cannot be read.
+        CorruptFileError: the one that was named cannot be read; or `latest` was, and there is one that cannot be read:
+            nobody knows its time, so it may be the newest.
     """
     if selector == LATEST:
-        return _latest(repository, hosts, paths, tags)
+        return newest(
+            repository,
+            lambda snapshot: matches(snapshot, hosts=hosts, paths=paths, tags=tags),
+            ignore_damaged=ignore_damaged,
+        )
     snapshot_id = (
         SnapshotId(bytes.fromhex(selector)) if is_hex_id(selector) else _by_prefix(repository, selector)
     )
@@ -137,20 +155,40 @@ def _has_tags(own: set[str], wanted: str) -> bool:
     return own.issuperset(names) if names else not own
 
 
-def _latest(
-    repository: Repository, hosts: Sequence[str], paths: Sequence[str], tags: Sequence[str]
+def newest(
+    repository: Repository, is_meant: Callable[[Snapshot], bool], *, ignore_damaged: bool = False
 ) -> StoredSnapshot:
+    """The newest of the snapshots that are meant.
+
+    Raises:
+        SnapshotNotFoundError: there is none.
+        CorruptFileError: a snapshot cannot be read, and so may be the newest; unless ignore_damaged.
+    """
     unreadable: list[SnapshotId] = []
     everything = list_snapshots(
         repository, on_unreadable=lambda snapshot_id, _: unreadable.append(snapshot_id)
     )
-    passing = [s for s in everything if matches(s.snapshot, hosts=hosts, paths=paths, tags=tags)]
+    if unreadable and not ignore_damaged:
+        raise _may_be_newest(repository, unreadable)
+    passing = [stored for stored in everything if is_meant(stored.snapshot)]
     if passing:
         return passing[-1]
     note = f"; {len(unreadable)} cannot be read" if unreadable else ""
     if not everything:
         raise _not_found(f"{repository.storage.location}: there is no snapshot yet{note}")
     raise _not_found(f"none of the {len(everything)} snapshots has that host, these paths and tags{note}")
+
+
+def _may_be_newest(repository: Repository, unreadable: Sequence[SnapshotId]) -> CorruptFileError:
+    shown = ", ".join(short(snapshot_id) for snapshot_id in unreadable[:_SHOWN_IDS])
+    more = f" and {len(unreadable) - _SHOWN_IDS} more" if len(unreadable) > _SHOWN_IDS else ""
+    one = len(unreadable) == 1
+    return CorruptFileError(
+        f"{repository.storage.location}: {'the snapshot' if one else 'the snapshots'} {shown}{more} cannot be read, "
+        f"so nobody can say which one is the latest",
+        hint="Name a snapshot by its id (`holdfast snapshots` lists them), or give --ignore-damaged for the newest "
+        "one that can be read.",
+    )
 
 
 def _by_prefix(repository: Repository, prefix: str) -> SnapshotId:

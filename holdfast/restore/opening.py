@@ -52,6 +52,7 @@ def _decide(run: RestoreRun) -> Opening:
         hosts=options.hosts,
         paths=[os.fsdecode(path) for path in options.paths],
         tags=options.tags,
+        ignore_damaged=options.ignore_damaged,
     )
     run.refresh()
     tree, root = _find_subfolder(run, stored.snapshot, options.subfolder)

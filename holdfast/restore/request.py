@@ -34,6 +34,7 @@ class RestoreOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     exact_paths: a batch of paths (same root), each selected with everything below it.
     delete: remove from selected directories what the snapshot does not have.
     sparse: leave runs of zeros as holes.
+    ignore_damaged: let "latest" be the newest snapshot that can be read, although there are others.
     """
 
     snapshot: str = LATEST
@@ -50,6 +51,7 @@ class RestoreOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     delete: bool = False
     dry_run: bool = False
     sparse: bool = True
+    ignore_damaged: bool = False
 
     @property
     def snapshot_name(self) -> str:

@@ -59,13 +59,17 @@ class PasswordSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RepositoryProfile:
-    """One repository by name. `password` is None when it is only ever handed to the service by a person."""
+    """One repository by name. `password` is None when it is only ever handed to the service by a person.
+
+    no_lock: it is only read, and neither locked nor written; only in private request files.
+    """
 
     name: str
     location: str
     password: PasswordSource | None = None
     compression: Compression = Compression.AUTO
     pack_size_bytes: int = DEFAULT_PACK_SIZE_BYTES
+    no_lock: bool = False
 
     @property
     def is_request(self) -> bool:

@@ -43,12 +43,16 @@ _FULL: Final = frozenset((28, 122))  # ENOSPC, EDQUOT
 
 
 class RepositoryOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A repository that was given by its location. password: where it is found, None when it goes by pipe."""
+    """A repository that was given by its location. password: where it is found, None when it goes by pipe.
+
+    no_lock: it is only read, and neither locked nor written.
+    """
 
     location: str
     password: PasswordSource | None = None
     compression: Compression = Compression.AUTO
     pack_size_bytes: int = DEFAULT_PACK_SIZE_BYTES
+    no_lock: bool = False
 
     def profile(self, token: str) -> RepositoryProfile:
         """The same as a profile, whose name is the token."""
@@ -58,6 +62,7 @@ class RepositoryOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
             password=self.password,
             compression=self.compression,
             pack_size_bytes=self.pack_size_bytes,
+            no_lock=self.no_lock,
         )
 
 

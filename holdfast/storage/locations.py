@@ -3,6 +3,7 @@
 The spelling is restic's: a path, or a kind, a colon and what the kind needs (`local:/srv/backup`).
 """
 
+import os
 import re
 from pathlib import Path
 from typing import Final
@@ -46,6 +47,16 @@ def own_directory(storage: Storage) -> frozenset[tuple[int, int]]:
     with translated(str(directory)):
         status = directory.stat()
     return frozenset({(status.st_dev, status.st_ino)})
+
+
+def is_read_only(storage: Storage) -> bool:
+    """Whether the medium refuses every write to everybody, as it is mounted now. What only this user may not write is
+    not read-only: others may be changing it."""
+    directory = storage.traits.directory
+    try:
+        return directory is not None and bool(os.statvfs(directory).f_flag & os.ST_RDONLY)
+    except OSError:
+        return False
 
 
 def _local(path: str) -> Storage:

@@ -20,12 +20,16 @@ REPORT: Final = "report"
 
 
 class VerifyOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which snapshots: "latest", ids or beginnings of ids; without any, all that the filters let pass."""
+    """Which snapshots: "latest", ids or beginnings of ids; without any, all that the filters let pass.
+
+    ignore_damaged: let "latest" be the newest of those that can be read.
+    """
 
     snapshots: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
+    ignore_damaged: bool = False
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):

@@ -96,7 +96,7 @@ def _treat(
     treated = _Treated(report, list(diagnosis.damaged), losses)
     needed = lost if unreadable else losses.needed  # who cannot be asked may need anything
     going = [pack for pack in diagnosis.damaged if not pack.blobs & needed]
-    if going and not _has_new_snapshots(session, snapshots):
+    if going and session.locked and not _has_new_snapshots(session, snapshots):
         treated.mended = _mend(session, [pack.pack for pack in going])
     return treated
 

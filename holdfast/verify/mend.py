@@ -12,7 +12,7 @@ A crash in between leaves the mark, and the next verification does the rest; if 
 the pack's file stays behind, and the next prune removes it.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -103,7 +103,7 @@ def mend(session: RepositorySession, packs: Collection[PackId]) -> None:
     with ExclusiveLock(repository, wait_s=WAIT_FOR_LOCK_S) as lock:
         loader = IndexLoader(repository)
         loader.refresh()
-        rescued = _rescue(session, loader.index, entries_of(repository, packs))
+        rescued = _rescue(session, loader.index, entries_of(repository, packs), lock.check)
         lock.check()
         write_index(repository, rescued)
         remove_packs(repository, packs, lock.check)
@@ -149,7 +149,10 @@ def _reads(loader: BlobLoader, blob: BlobId, kind: BlobType) -> bool:
 
 
 def _rescue(
-    session: RepositorySession, index: IndexMap, going: Mapping[PackId, IndexPack]
+    session: RepositorySession,
+    index: IndexMap,
+    going: Mapping[PackId, IndexPack],
+    check_lock: Callable[[], None],
 ) -> list[IndexPack]:
     """Store the blobs that are found in no pack but those that go."""
     loader = BlobLoader(session.repository, index)
@@ -163,6 +166,7 @@ def _rescue(
             kind,
             compression=session.compression,
             pack_size_bytes=session.pack_size_bytes,
+            check_lock=check_lock,
         ) as packer:
             for blob, data in loader.load_many(wanted, kind):
                 packer.add(blob, data)

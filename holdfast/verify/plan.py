@@ -27,6 +27,7 @@ from holdfast.repository.snapshots import (
     list_snapshots,
     load_snapshot,
     matches,
+    raise_unreadable,
 )
 from holdfast.repository.workspace import Workspace
 from holdfast.verify.documents import (
@@ -75,11 +76,18 @@ def choose_snapshots(session: RepositorySession, order: VerifyOrder) -> list[Sto
 
     Raises:
         SnapshotNotFoundError: one that is named does not exist.
+        CorruptFileError: one cannot be read, and may be meant; unless it is to be ignored.
     """
     filters = {"hosts": order.hosts, "paths": order.paths, "tags": order.tags}
+    ignored = order.ignore_damaged
     if order.snapshots:
-        return [find_snapshot(session.repository, name, **filters) for name in order.snapshots]
-    return [stored for stored in list_snapshots(session.repository) if matches(stored.snapshot, **filters)]
+        return [
+            find_snapshot(session.repository, name, **filters, ignore_damaged=ignored)
+            for name in order.snapshots
+        ]
+    on_unreadable = None if ignored else raise_unreadable
+    everything = list_snapshots(session.repository, on_unreadable=on_unreadable)
+    return [stored for stored in everything if matches(stored.snapshot, **filters)]
 
 
 def plan_run(

@@ -88,6 +88,7 @@ def _backup(invocation: Invocation, options: BackupOptions, source: ChosenSource
     strategy = _choice("--strategy", _strategy(options), STRATEGIES) or source.strategy
     verify = _choice("--verify", options.verify, VERIFY_LEVELS) or source.verify
     orders.check_repository(repository)
+    orders.check_writable(repository)
     name = orders.repository_name(invocation, repository)
     subject = source.name if source.order is None else orders.store(invocation.settings, source.order)
     request = orders.backup_request(

@@ -111,7 +111,7 @@ add_command(app, "passwd", passwd)
 @contextmanager
 def _locked(options: CommonOptions) -> Iterator[Repository]:
     """The repository under the shared lock, as restic changes keys."""
-    with repository_session(Invocation.of(options)) as session:
+    with repository_session(open_repository(Invocation.of(options))) as session:
         session.lease.acquire()
         yield session.repository
 

@@ -12,7 +12,7 @@ from holdfast.ids import BlobId, from_hex, short
 from holdfast.repository.snapshots import LATEST, find_snapshot
 from starter.commands.snapshots import document
 from starter.invocation import Invocation
-from starter.opening import repository_session
+from starter.opening import open_for_reading, repository_session
 from starter.options import SnapshotFilterOptions
 from starter.output import json_line, say, say_all
 from starter.text import json_text, local_time, printable
@@ -49,13 +49,15 @@ class Entry:
 def ls(options: LsOptions) -> int:
     """List the files of a snapshot."""
     invocation = Invocation.of(options)
-    with repository_session(invocation) as session, session.hold() as held:
+    repository = open_for_reading(invocation, no_lock=options.no_lock)
+    with repository_session(repository) as session, session.hold() as held:
         stored = find_snapshot(
             session.repository,
             options.snapshot,
             hosts=options.host,
             paths=invocation.listed(options.path),
             tags=options.tag,
+            ignore_damaged=options.ignore_damaged,
         )
         held.refresh()
         wanted = Wanted(options.directories, recursive=options.recursive)

@@ -15,11 +15,11 @@ from holdfast.settings.paths import plain
 from holdfast.settings.suggestions import one_of
 from holdfast.settings.text import decode_text_file, trim
 from starter.invocation import Invocation
-from starter.options import CommonOptions
+from starter.options import ReadingOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RestoreCommandOptions(CommonOptions):
+class RestoreCommandOptions(ReadingOptions):
     """Options of `restore`."""
 
     snapshot: Annotated[str, typer.Argument(metavar="SNAPSHOT[:SUBFOLDER]", help='An id, or "latest".')]
@@ -111,7 +111,7 @@ def _restore(invocation: Invocation, options: RestoreCommandOptions) -> int:
         request = _of_source(request, source, invocation.settings.host)
     request.check()
     repository = invocation.repository("" if source is None else source.repository)
-    orders.check_repository(repository)
+    repository = orders.reading(repository, no_lock=options.no_lock)
     name = orders.repository_name(invocation, repository)
     selection = orders.store(invocation.settings, request)
     verify = VerifyLevel.FULL if options.verify and not options.dry_run else VerifyLevel.NONE
@@ -156,6 +156,7 @@ def wanted(options: RestoreCommandOptions) -> RestoreOptions:
         delete=options.delete,
         dry_run=options.dry_run,
         sparse=options.sparse,
+        ignore_damaged=options.ignore_damaged,
     )
 
 

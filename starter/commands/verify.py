@@ -51,16 +51,17 @@ def verify(options: VerifyOptions) -> int:
 def _verify(invocation: Invocation, options: VerifyOptions, share: str) -> int:
     from starter import conduct, orders  # noqa: PLC0415 - meanwhile workers load
 
-    repository = invocation.repository()
-    orders.check_repository(repository)
+    repository = orders.reading(invocation.repository(), no_lock=options.no_lock)
     name = orders.repository_name(invocation, repository)
     wanted = VerifyOrder(
         snapshots=options.snapshots,
         hosts=options.host,
         paths=invocation.listed(options.path),
         tags=options.tag,
+        ignore_damaged=options.ignore_damaged,
     )
-    selection = "" if wanted == VerifyOrder() else orders.store(invocation.settings, wanted)
+    chosen = wanted.snapshots or wanted.hosts or wanted.paths or wanted.tags
+    selection = "" if not chosen else orders.store(invocation.settings, wanted)
     order = conduct.Order(
         request=orders.verify_request(invocation.settings, repository=name, selection=selection, share=share),
         repository=repository,

@@ -1,0 +1,63 @@
+"""The last look before a snapshot is written, and the one document that says which snapshot a run writes."""
+
+from collections.abc import Iterable
+
+from holdfast.backup.documents import RunKey
+from holdfast.backup.kept_trees import look_through
+from holdfast.backup.opening import load_opening
+from holdfast.errors import FencedError
+from holdfast.format.sealed import decode_file
+from holdfast.format.snapshot import decode_snapshot
+from holdfast.ids import BlobId, PackId, from_hex, sha256
+from holdfast.repository.layout import SNAPSHOTS, file_name
+from holdfast.repository.session import HeldRepository, RepositorySession
+
+
+def packs_gone(held: HeldRepository, packs: Iterable[PackId]) -> list[PackId]:
+    """The packs that the snapshot needs and that are not there.
+
+    Raises:
+        LockLostError: the lock was removed, or index files that were believed.
+    """
+    gone = held.missing_packs(packs)
+    held.confirm_lock()
+    held.confirm_index()
+    return gone
+
+
+def decide_snapshot(
+    session: RepositorySession, key: RunKey, held: HeldRepository, sealed: bytes, tree: BlobId
+) -> bytes:
+    """The sealed bytes that this run's snapshot has, whoever made them. tree: of `sealed`, which is whole.
+
+    Bytes that another attempt decided for may name a tree that is not whole any more: it was frozen, and somebody
+    pruned. Then nobody has acknowledged them, because this commit would have found that before, and they are replaced.
+
+    `close_run` removes the opening before everything else. So an attempt that wakes up after the run was closed, and
+    finds no snapshot document any more, sees afterwards that the opening is gone as well, and stops.
+
+    Raises:
+        FencedError: the run was closed.
+    """
+    workspace = session.workspace(key.run_id)
+    name = key.name("snapshot")
+    standing = sealed if workspace.put_new(name, sealed) else workspace.get(name)
+    if standing is not None and standing != sealed and not _is_whole(held, standing, tree):
+        session.repository.storage.delete(file_name(SNAPSHOTS, sha256(standing)))
+        workspace.put(name, sealed)
+        standing = sealed
+    if standing is None or load_opening(session, key) is None:
+        if standing == sealed:
+            workspace.remove(name)
+        raise FencedError("the run was closed before this attempt could commit it")
+    return standing
+
+
+def _is_whole(held: HeldRepository, sealed: bytes, whole_tree: BlobId) -> bool:
+    """Whether all is there that a sealed snapshot needs, by an index that is believed."""
+    tree = BlobId(from_hex(decode_snapshot(decode_file(held.repository.sealer(), sealed)).tree))
+    if tree == whole_tree:
+        return True
+    held.refresh()  # the other attempt may have stored its trees since
+    whole = held.whole_trees.get(tree) or look_through(held, tree)
+    return whole is not None and not held.missing_packs(whole.packs)

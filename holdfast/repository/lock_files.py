@@ -1,0 +1,190 @@
+"""Lock files: write ours, look at those of others, and remove the ones that certainly nobody holds.
+
+As restic does it (its internal/repository/lock.go): look for locks that exclude ours, write our own, wait until
+listings must show it, look again. Of two that exclude each other at least one sees the other and withdraws: who writes
+second finds the first one's lock afterwards. restic waits 200 ms wherever it is, here the storage says how long.
+
+What is removed unasked, and what never is (docs/adr/0035-locks-that-are-certainly-dead.md):
+
+    - a lock that one of our own processes wrote in this very place (identity.py), and that process has ended: at once;
+    - a shared lock of anybody that was not written for 30 minutes, by its text and by the storage's own time of the
+      file, both compared with the storage's time of the lock that we have just written. So no clock of a host counts
+      by itself: not the holder's, which may be wrong, and not ours;
+    - an exclusive lock of anybody else: never. Nor one from the future, as long as its clock says so.
+"""
+
+import logging
+import os
+import time
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from holdfast.errors import CorruptFileError, HoldfastError, RepositoryLockedError, StoredFileMissingError
+from holdfast.format.lock import Holder, Lock, decode_lock, encode_lock
+from holdfast.format.times import format_time
+from holdfast.ids import LockId, from_hex, is_hex_id, short
+from holdfast.repository.identity import is_gone, started_at, this_host, this_place, this_user
+from holdfast.repository.layout import LOCKS, file_name
+from holdfast.repository.repository import Repository
+
+STALE_S: Final = 1800.0
+_SKEW_S: Final = 300.0
+"""Clocks that differ by more are worth a word: restic judges locks by their text alone."""
+_FUTURE_S: Final = 60.0
+_LOG: Final = logging.getLogger(__name__)
+
+
+def take_lock(repository: Repository, *, exclusive: bool) -> LockId:
+    """Look, write, look again; the id of our lock.
+
+    Raises:
+        RepositoryLockedError: somebody's lock excludes ours, or cannot be read, and so might.
+        StorageDeniedError, StorageFullError, StorageUnavailableError: the lock cannot be written.
+    """
+    _look(repository, None, exclusive=exclusive)
+    lock_id = write_lock(repository, exclusive=exclusive)
+    try:
+        time.sleep(repository.storage.settle_s)
+        _look(repository, lock_id, exclusive=exclusive)
+    except BaseException:
+        remove_lock(repository, lock_id)
+        raise
+    return lock_id
+
+
+def write_lock(repository: Repository, *, exclusive: bool) -> LockId:
+    """Store a lock of this process, as of now; its id."""
+    pid, place = os.getpid(), this_place()
+    started = started_at(pid) if place else None
+    lock = Lock(
+        time=format_time(time.time_ns()),
+        exclusive=exclusive,
+        hostname=this_host(),
+        username=this_user(),
+        pid=pid,
+        uid=os.getuid(),
+        gid=os.getgid(),
+        holdfast=None if started is None else Holder(place=place, started=started),
+    )
+    return LockId(repository.save_file(LOCKS, encode_lock(lock)))
+
+
+def remove_dead_locks(repository: Repository) -> int:
+    """Remove the locks of our own processes of this place that have ended; how many there were.
+
+    Raises:
+        StorageDeniedError, StorageUnavailableError: from the storage.
+    """
+    removed = 0
+    for lock_id, lock, _ in _read(repository, _stored(repository)):
+        if isinstance(lock, Lock) and is_dead(lock):
+            _remove(repository, lock_id, lock, "its process has ended")
+            removed += 1
+    return removed
+
+
+def is_dead(lock: Lock) -> bool:
+    """Whether the process that wrote it has certainly ended. False says nothing."""
+    holder = lock.holdfast
+    return holder is not None and is_gone(holder.place, lock.pid, holder.started)
+
+
+def is_old(lock: Lock, *, now_ns: int, written_ns: int) -> bool:
+    """Whether nobody has written a shared lock for so long that its holder must have stopped by itself.
+
+    now_ns, written_ns: the storage's time of now, and of the file.
+    """
+    youngest_ns = max(lock.time_ns, written_ns)
+    return not lock.exclusive and now_ns - youngest_ns > STALE_S * 1e9
+
+
+def _look(repository: Repository, own: LockId | None, *, exclusive: bool) -> None:
+    """Look at all other locks. With our own written, those that nobody holds are removed on the way.
+
+    Raises:
+        RepositoryLockedError: one is exclusive or excluded by ours, or cannot be read, and so might be.
+    """
+    stored = _stored(repository)
+    now_ns = time.time_ns() if own is None else _storage_time(repository, stored.pop(own, None))
+    for lock_id, lock, written_ns in _read(repository, stored):
+        if isinstance(lock, CorruptFileError):
+            raise RepositoryLockedError(
+                f"{repository.storage.location}: the lock {short(lock_id)} cannot be read, and may be anybody's",
+                hint="If nobody uses the repository, remove it with `restic unlock --remove-all`.",
+            ) from lock
+        if is_dead(lock):
+            _remove(repository, lock_id, lock, "its process has ended")
+            continue
+        if is_old(lock, now_ns=now_ns, written_ns=written_ns):
+            if own is not None:  # before that, no time of the storage is known, and nothing is removed
+                _remove(repository, lock_id, lock, "it was not written for 30 minutes")
+        elif lock.exclusive or exclusive:
+            raise _locked(repository, lock, now_ns, written_ns)
+
+
+def _stored(repository: Repository) -> dict[LockId, int]:
+    """The lock files, and when each was written by the storage's clock."""
+    listed = ((file.name.rpartition("/")[2], file.modified_ns) for file in repository.storage.list(LOCKS))
+    return {LockId(from_hex(name)): written_ns for name, written_ns in listed if is_hex_id(name)}
+
+
+def _read(
+    repository: Repository, stored: Mapping[LockId, int]
+) -> Iterator[tuple[LockId, Lock | CorruptFileError, int]]:
+    for lock_id, written_ns in stored.items():
+        try:
+            yield lock_id, decode_lock(repository.load_file(LOCKS, lock_id)), written_ns
+        except StoredFileMissingError:
+            continue
+        except CorruptFileError as error:
+            yield lock_id, error, written_ns
+
+
+def _storage_time(repository: Repository, now_ns: int | None) -> int:
+    """The storage's time of now: that of the lock that we have just written. Tells when our clock is another."""
+    if now_ns is None:
+        raise RepositoryLockedError(
+            f"{repository.storage.location}: our lock was removed at once",
+            hint="Somebody runs `restic unlock --remove-all` or prunes: wait until that has ended.",
+        )
+    skew_s = (time.time_ns() - now_ns) / 1e9
+    if abs(skew_s) > _SKEW_S:
+        _LOG.warning(
+            "this host's clock is %.0f minutes %s that of %s: restic on other hosts may take its locks for stale ones",
+            abs(skew_s) / 60,
+            "ahead of" if skew_s > 0 else "behind",
+            repository.storage.location,
+        )
+    return now_ns
+
+
+def _remove(repository: Repository, lock_id: LockId, lock: Lock, why: str) -> None:
+    repository.storage.delete(file_name(LOCKS, lock_id))
+    _LOG.info("removed the lock %s of process %d on %s: %s", short(lock_id), lock.pid, lock.hostname, why)
+
+
+def _locked(repository: Repository, lock: Lock, now_ns: int, written_ns: int) -> RepositoryLockedError:
+    how = "locked exclusively" if lock.exclusive else "in use"
+    message = (
+        f"{repository.storage.location}: {how} by {lock.username} on {lock.hostname}, "
+        f"process {lock.pid}, since {lock.time[:19]}"
+    )
+    hint = "Wait until that has ended; `restic unlock` removes the lock of one that has died."
+    if lock.time_ns - now_ns > _FUTURE_S * 1e9:
+        message += ", which is in the future: the clock of that host or of this one is wrong"
+        hint = (
+            "Set the clocks. A lock from the future never gets old: if that process has ended, and nobody else uses "
+            "the repository, remove it with `restic unlock --remove-all`."
+        )
+    elif now_ns - max(lock.time_ns, written_ns) > STALE_S * 1e9:
+        message += ", and not written for 30 minutes"
+        hint = "An exclusive lock is never removed unasked: if that process has ended, run `restic unlock`."
+    return RepositoryLockedError(message, hint=hint)
+
+
+def remove_lock(repository: Repository, lock_id: LockId) -> None:
+    """Remove a lock of our own; one that cannot be removed is told of, and gets stale."""
+    try:
+        repository.storage.delete(file_name(LOCKS, lock_id))
+    except HoldfastError as error:
+        _LOG.warning("a lock could not be removed, and will be stale in 30 minutes: %s", error.message)
