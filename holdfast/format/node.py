@@ -13,9 +13,11 @@ import msgspec
 from holdfast.errors import CorruptFileError
 from holdfast.format.modes import DIRECTORY, FIFO, FILE, SOCKET, SYMLINK, kind_and_mode, st_mode
 from holdfast.format.names import quote_name, unquote_name
-from holdfast.format.times import format_time, parse_time
+from holdfast.format.times import ZERO_TIME, format_time, parse_time
 from holdfast.ids import BlobId, from_hex, to_hex
 
+MORE: Final = "holdfast-more"
+"""The name of `Node.more` in the documents of runs; never in a tree."""
 _WITHOUT_LINKS: Final = frozenset((DIRECTORY, FIFO, SOCKET))
 """Kinds of which restic stores no number of links."""
 
@@ -23,12 +25,16 @@ _WITHOUT_LINKS: Final = frozenset((DIRECTORY, FIFO, SOCKET))
 class ExtendedAttribute(msgspec.Struct, frozen=True, gc=False):
     """One extended attribute; the value is base64 in JSON, and some writers store null for an empty one."""
 
-    name: str
+    name: str | None = None
     value: bytes | None = None
 
 
-class Node(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """One entry of a tree. The order of the fields is restic's.
+class Node(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, forbid_unknown_fields=True
+):
+    """One entry of a tree. The order of the fields is restic's. What other writers leave out is zero, as in Go.
+
+    more: members that are not known here, as raw JSON without braces; trees keep them in their place (tree.py).
 
     Nothing in a node leads back to it, so the collector of cycles need not look at the hundred thousands of them.
     """
@@ -36,10 +42,10 @@ class Node(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fal
     quoted_name: str = msgspec.field(name="name")
     kind: str = msgspec.field(name="type")
     mode: int = 0
-    mtime: str
-    atime: str
-    ctime: str
     # A factory makes msgspec write the zero as well, as restic does: the same tree must have the same bytes.
+    mtime: str = msgspec.field(default_factory=lambda: ZERO_TIME)
+    atime: str = msgspec.field(default_factory=lambda: ZERO_TIME)
+    ctime: str = msgspec.field(default_factory=lambda: ZERO_TIME)
     uid: int = msgspec.field(default_factory=int)
     gid: int = msgspec.field(default_factory=int)
     user: str = ""
@@ -52,8 +58,9 @@ class Node(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fal
     linktarget_raw: bytes | None = None
     extended_attributes: tuple[ExtendedAttribute, ...] = ()
     device: int = 0
-    content: tuple[str, ...] | None
+    content: tuple[str, ...] | None = msgspec.field(default_factory=lambda: None)
     subtree: str | None = None
+    more: bytes = msgspec.field(name=MORE, default=b"")
 
     @classmethod
     def create(  # noqa: PLR0913 -- a node has this many fields; all go by name
@@ -201,7 +208,7 @@ class Node(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fal
     @property
     def xattrs(self) -> tuple[tuple[bytes, bytes], ...]:
         """Extended attributes as name and value."""
-        return tuple((a.name.encode(), a.value or b"") for a in self.extended_attributes)
+        return tuple(((a.name or "").encode(), a.value or b"") for a in self.extended_attributes)
 
     def with_subtree(self, tree: BlobId) -> "Node":
         """The same directory with this tree."""

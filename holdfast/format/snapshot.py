@@ -8,7 +8,8 @@ from typing import Final
 import msgspec
 
 from holdfast.errors import CorruptFileError
-from holdfast.format.times import parse_time
+from holdfast.format.leniency import parted, whole
+from holdfast.format.times import ZERO_TIME, parse_time
 from holdfast.ids import is_hex_id
 
 
@@ -34,10 +35,10 @@ class SnapshotSummary(msgspec.Struct, frozen=True, kw_only=True):
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One snapshot. tree, parent, original: 64 hex digits. time: RFC 3339."""
 
-    time: str
+    time: str = msgspec.field(default_factory=lambda: ZERO_TIME)
     parent: str | None = None
     tree: str
-    paths: list[str] | None
+    paths: list[str] | None = msgspec.field(default_factory=lambda: None)
     hostname: str = ""
     username: str = ""
     uid: int = 0
@@ -69,10 +70,22 @@ def decode_snapshot(data: bytes) -> Snapshot:
         CorruptFileError: not a snapshot; or one without a tree, or with a time that is none.
     """
     try:
-        snapshot = _DECODER.decode(data)
+        snapshot = _decoded(data)
         parse_time(snapshot.time)
     except (msgspec.MsgspecError, UnicodeDecodeError, ValueError) as error:
         raise CorruptFileError(f"a snapshot cannot be read: {error}") from error
     if not is_hex_id(snapshot.tree) or (snapshot.parent is not None and not is_hex_id(snapshot.parent)):
         raise CorruptFileError("a snapshot names its tree or parent by something that is no id")
     return snapshot
+
+
+def _decoded(data: bytes) -> Snapshot:
+    """One after the other: as restic writes it, and with members that are null, which Go passes over."""
+    try:
+        return _DECODER.decode(data)
+    except msgspec.ValidationError:
+        known, _ = parted(data, Snapshot.__struct_encode_fields__)
+        if "summary" in known:
+            summary, _ = parted(known["summary"], SnapshotSummary.__struct_encode_fields__)
+            known["summary"] = whole(summary)
+        return _DECODER.decode(whole(known))

@@ -16,6 +16,8 @@ _EPOCH_ORDINAL: Final = date(1970, 1, 1).toordinal()
 _FIRST_NS: Final = (1 - _EPOCH_ORDINAL - 366) * _DAY_S * _SECOND_NS
 _LAST_NS: Final = (date.max.toordinal() + 1 - _EPOCH_ORDINAL) * _DAY_S * _SECOND_NS - 1
 
+ZERO_TIME: Final = "0001-01-01T00:00:00Z"
+"""Go's time.Time without a value: what a time is that is left out."""
 _FULL_LENGTH: Final = len("1970-01-01T00:00:00.123456789Z")
 _RFC3339: Final = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,9})\d*)?(?:Z|([+-])(\d\d):(\d\d))", re.ASCII

@@ -12,9 +12,10 @@ from typing import Final
 import msgspec
 
 from holdfast.errors import CorruptFileError
+from holdfast.format.leniency import joined, parted, whole
 from holdfast.format.modes import DIRECTORY
 from holdfast.format.names import ascend
-from holdfast.format.node import ExtendedAttribute, Node
+from holdfast.format.node import MORE, ExtendedAttribute, Node
 from holdfast.ids import are_hex_ids
 
 __all__ = [
@@ -36,6 +37,7 @@ _GO_ESCAPES: Final = (
     ("\u2028".encode(), rb"\u2028"),
     ("\u2029".encode(), rb"\u2029"),
 )
+_MORE: Final = MORE.encode()
 _NODES_AT_ONCE: Final = 256
 """What one call encodes: of a directory with a million files, no more nodes are at hand."""
 _NUMBER_BITS: Final = 64
@@ -49,14 +51,20 @@ class _Tree(msgspec.Struct, frozen=True):
     nodes: list[Node]
 
 
+class _RawTree(msgspec.Struct, frozen=True):
+    nodes: list[msgspec.Raw]
+
+
 _ENCODER: Final = msgspec.json.Encoder()
+_RAW_TREE_DECODER: Final = msgspec.json.Decoder(_RawTree)
+_MEMBERS: Final = frozenset(Node.__struct_encode_fields__) - {MORE}
 _NODE_DECODER: Final = msgspec.json.Decoder(Node)
 _TREE_DECODER: Final = msgspec.json.Decoder(_Tree)
 
 
 def encode_node(node: Node) -> bytes:
     """The JSON of one node as it stands in a tree."""
-    return _escaped(_ENCODER.encode(node))
+    return _escaped(_encoded(node))
 
 
 def decode_node(data: bytes) -> Node:
@@ -66,7 +74,7 @@ def decode_node(data: bytes) -> Node:
         CorruptFileError: not the JSON of a node.
     """
     try:
-        node = _NODE_DECODER.decode(data)
+        node = _node(data)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise CorruptFileError(f"a node cannot be read: {error}") from error
     _checked_name(node)
@@ -114,7 +122,10 @@ class TreeWriter:
         if not ascend(names):
             raise ValueError("tree entries out of order, or two of one name")
         self._last = names[-1]
-        self._encoded.append(_ENCODER.encode(self._nodes)[1:-1])
+        if any(node.more for node in self._nodes):
+            self._encoded += map(_encoded, self._nodes)
+        else:
+            self._encoded.append(_ENCODER.encode(self._nodes)[1:-1])
         self._nodes.clear()
 
 
@@ -134,7 +145,7 @@ def decode_tree(data: bytes) -> list[Node]:
             numbers that do not fit into 64 bits.
     """
     try:
-        nodes = _TREE_DECODER.decode(data).nodes
+        nodes = _nodes(data)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise CorruptFileError(f"a tree cannot be read: {error}") from error
     _check_names(nodes)
@@ -142,6 +153,31 @@ def decode_tree(data: bytes) -> list[Node]:
     for node in nodes:
         _check_numbers(node)
     return nodes
+
+
+def _nodes(data: bytes) -> list[Node]:
+    """The nodes of a tree; one by one where another program's habits need it."""
+    try:
+        nodes = _TREE_DECODER.decode(data).nodes
+        # Nobody else may say what we keep as unknown; the name of a member can be spelled with escapes.
+        if not ((_MORE in data or b"\\u" in data) and any(node.more for node in nodes)):
+            return nodes
+    except msgspec.ValidationError:
+        pass
+    return [_node(raw) for raw in _RAW_TREE_DECODER.decode(data).nodes]
+
+
+def _node(data: bytes | msgspec.Raw) -> Node:
+    known, more = parted(data, _MEMBERS)
+    node = _NODE_DECODER.decode(whole(known))
+    return msgspec.structs.replace(node, more=joined(more)) if more else node
+
+
+def _encoded(node: Node) -> bytes:
+    """Without Go's escapes; with what is not known of it."""
+    if not node.more:
+        return _ENCODER.encode(node)
+    return _ENCODER.encode(msgspec.structs.replace(node, more=b""))[:-1] + b"," + node.more + b"}"
 
 
 def names_of(nodes: Sequence[Node]) -> list[bytes]:
