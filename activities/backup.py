@@ -134,7 +134,7 @@ class BackupActivities:
                 on_progress=report,
             )
             verdict = records.backup_verdict(found)
-            await call.in_thread(lambda: self._services.journal.set_verdict(message.run.run_id, verdict))
+            await call.in_thread(lambda: self._services.journal.set_verdict(message.run.record_id, verdict))
             return answers.backup_verdict(found)
 
     @activity.defn(name=names.CLOSE_RUN)
@@ -192,7 +192,7 @@ class BackupActivities:
         session = self._services.session(message.run.repository)
         heap.give_back()  # as for the commit
         files = file_records(session, _key(message.run), message.pages, message.shards)
-        self._services.journal.add_files(message.run.run_id, _until_stopped(files, call))
+        self._services.journal.add_files(message.run.record_id, _until_stopped(files, call))
 
     def _log(self, message: LogInput, call: EngineCall) -> None:
         journal = self._services.journal
@@ -201,7 +201,7 @@ class BackupActivities:
             return
         listed = message.opened is not None and message.opened.lists_apart
         if message.committed is None:
-            journal.add_files(message.run.run_id, ())
+            journal.add_files(message.run.record_id, ())
         # A run that ended early may have ended before its list was whole.
         elif not listed or message.status in (RunStatus.FAILED, RunStatus.CANCELLED):
             self._write_files(ListInput(run=message.run, pages=message.pages, shards=message.shards), call)

@@ -47,6 +47,7 @@ def ended(message: DrillLogInput, *, host: str) -> RunRecord:
         ended_ns=message.ended_ns,
         counters=_counters(message),
         failure_kind=message.failure_kind,
+        failure_message=message.failure_message,
     )
     return asked_by(record, message.request.trigger)
 

@@ -41,7 +41,7 @@ class HookActivities:
         variables = (
             ("HOLDFAST_HOOK", hook.name),
             ("HOLDFAST_MOMENT", message.moment.value),
-            ("HOLDFAST_RUN", message.run.run_id),
+            ("HOLDFAST_RUN", message.run.record_id),
             ("HOLDFAST_SOURCE", message.source),
             ("HOLDFAST_SYSTEM", message.system),
             ("HOLDFAST_STATUS", message.status.value),
@@ -53,7 +53,7 @@ class HookActivities:
             on_wait=call.check,
         )
         self._services.journal.add_output(
-            message.run.run_id,
+            message.run.record_id,
             OutputRecord(
                 hook=hook.name,
                 moment=message.moment.value,

@@ -23,5 +23,5 @@ class _Inbound(ActivityInboundInterceptor):
         run = getattr(input.args[0], "run", None) if input.args else None
         if not isinstance(run, RunRef):
             return await super().execute_activity(input)
-        with working_for(run=run.run_id, source=run.source):
+        with working_for(run=run.record_id, source=run.source):
             return await super().execute_activity(input)

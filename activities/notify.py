@@ -61,7 +61,7 @@ class NotifyActivities:
             return await call.in_thread(lambda: self._watch(message, missed))
 
     def _notify(self, message: NotifyInput) -> Notified:
-        run = self._services.journal.run(message.run.run_id)
+        run = self._services.journal.run(message.run.record_id)
         if run is None or run.status is RunOutcome.RUNNING:
             run = _as_told(message, self._services.host)
         delivery = self._tell(notice_of_run(run, _subject(run)))
@@ -161,7 +161,7 @@ def _subject(run: RunRecord) -> str:
 def _as_told(message: NotifyInput, host: str) -> RunRecord:
     """The run as its workflow knows it, where the journal cannot say."""
     return RunRecord(
-        run_id=message.run.run_id,
+        run_id=message.run.record_id,
         kind=RunKind(message.kind),
         status=RunOutcome(message.status.value),
         repository=message.run.repository,
@@ -170,4 +170,5 @@ def _as_told(message: NotifyInput, host: str) -> RunRecord:
         started_ns=message.started_ns,
         ended_ns=message.ended_ns,
         failure_kind=message.failure_kind,
+        failure_message=message.failure_message,
     )

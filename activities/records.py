@@ -3,9 +3,12 @@
 from dataclasses import fields, replace
 from typing import Final
 
-from contracts.backup import LogInput, SelectionTotals, StoredTotals, TriggerInput
-from contracts.common import Trigger
-from contracts.restore import RestoreLogInput, RestoreTotals, RestoreTriggerInput
+import msgspec
+
+from contracts.backup import BackupRequest, LogInput, SelectionTotals, StoredTotals, TriggerInput
+from contracts.common import RunRef, Trigger
+from contracts.restore import RestoreLogInput, RestoreRequest, RestoreTotals, RestoreTriggerInput
+from contracts.verify import VerifyRequest
 from holdfast.backup.opening import RunOpening
 from holdfast.ids import to_hex
 from holdfast.journal.records import RunKind, RunOutcome, RunRecord, VerdictRecord
@@ -20,7 +23,8 @@ def backup_begun(message: TriggerInput, opening: RunOpening, *, host: str) -> Ru
     """The first record of a backup."""
     request = message.request
     record = RunRecord(
-        run_id=message.run.run_id,
+        run_id=message.run.record_id,
+        resumes=resumed_by(message.run),
         kind=RunKind.BACKUP,
         status=RunOutcome.RUNNING,
         repository=request.repository,
@@ -30,6 +34,7 @@ def backup_begun(message: TriggerInput, opening: RunOpening, *, host: str) -> Ru
         reason=opening.reason,
         parent="" if opening.parent is None else to_hex(opening.parent),
         started_ns=opening.started_ns,
+        request=request_text(request),
     )
     return asked_by(record, request.trigger)
 
@@ -49,7 +54,8 @@ def backup_ended(message: LogInput, *, host: str) -> RunRecord:
             "errors": committed.errors,
         }
     record = RunRecord(
-        run_id=message.run.run_id,
+        run_id=message.run.record_id,
+        resumes=resumed_by(message.run),
         kind=RunKind.BACKUP,
         status=RunOutcome(message.status.value),
         repository=message.request.repository,
@@ -63,6 +69,8 @@ def backup_ended(message: LogInput, *, host: str) -> RunRecord:
         ended_ns=message.ended_ns,
         counters=counters,
         failure_kind=message.failure_kind,
+        failure_message=message.failure_message,
+        request=request_text(message.request),
     )
     return asked_by(record, message.request.trigger)
 
@@ -71,14 +79,16 @@ def restore_begun(message: RestoreTriggerInput, opened: RestoreOpened, *, host: 
     """The first record of a restore."""
     request = message.request
     record = RunRecord(
-        run_id=message.run.run_id,
-        kind=RunKind.RESTORE,
+        run_id=message.run.record_id,
+        resumes=resumed_by(message.run),
+        kind=RunKind.DRY_RUN if opened.dry_run else RunKind.RESTORE,
         status=RunOutcome.RUNNING,
         repository=request.repository,
         source=request.selection,
         host=host,
         snapshot_id=opened.snapshot_id,
         started_ns=message.started_ns,
+        request=request_text(request),
     )
     return asked_by(record, request.trigger)
 
@@ -87,8 +97,9 @@ def restore_ended(message: RestoreLogInput, *, host: str) -> RunRecord:
     """The record of a restore that ended, however it did."""
     counters = {"pages": message.pages, "shards": message.shards} | _counts("", message.totals)
     record = RunRecord(
-        run_id=message.run.run_id,
-        kind=RunKind.RESTORE,
+        run_id=message.run.record_id,
+        resumes=resumed_by(message.run),
+        kind=RunKind.DRY_RUN if message.opened is not None and message.opened.dry_run else RunKind.RESTORE,
         status=RunOutcome(message.status.value),
         repository=message.request.repository,
         source=message.request.selection,
@@ -98,6 +109,8 @@ def restore_ended(message: RestoreLogInput, *, host: str) -> RunRecord:
         ended_ns=message.ended_ns,
         counters=counters,
         failure_kind=message.failure_kind,
+        failure_message=message.failure_message,
+        request=request_text(message.request),
     )
     return asked_by(record, message.request.trigger)
 
@@ -134,6 +147,17 @@ def restore_verdict(report: RestoreVerifyReport, level: str) -> VerdictRecord:
 
 def _finding(what: str, path: bytes) -> str:
     return f"{what}: {path.decode(errors='backslashreplace')}" if path else what
+
+
+def request_text(request: BackupRequest | RestoreRequest | VerifyRequest) -> str:
+    """What was asked, so that it can be asked again when no server knows it: without what only counts for one run."""
+    asked = replace(request, progress=None, resume_run="")
+    return msgspec.json.encode(asked).decode()
+
+
+def resumed_by(run: RunRef) -> str:
+    """The run that this attempt resumes; empty for one that begins."""
+    return run.run_id if run.attempt else ""
 
 
 def asked_by(record: RunRecord, trigger: Trigger) -> RunRecord:

@@ -27,10 +27,10 @@ from contracts.restore import (
     SpaceInput,
     ToCommandInput,
 )
-from holdfast.errors import RunStateError, SettingsError
+from holdfast.errors import AlreadyEndedError, RunStateError, SettingsError
 from holdfast.ids import BlobId, SnapshotId, from_hex
 from holdfast.journal.chunks import Chunk
-from holdfast.journal.records import OutputRecord
+from holdfast.journal.records import OutputRecord, RunOutcome
 from holdfast.repository.snapshots import load_snapshot
 from holdfast.restore.closing import close_restore
 from holdfast.restore.finish import finish
@@ -127,7 +127,7 @@ class RestoreActivities:
                     on_bytes=report,
                 )
             await call.in_thread(
-                lambda: self._services.journal.add_output(message.run.run_id, _output(outcome))
+                lambda: self._services.journal.add_output(message.run.record_id, _output(outcome))
             )
             given = RestoreTotals(
                 files=1,
@@ -160,7 +160,7 @@ class RestoreActivities:
                 run = RestoreRun.under(held, message.run.run_id, options)
                 found = await verify_restored(run, message.pages, _reporter(call, 0))
             verdict = records.restore_verdict(found, message.level.value)
-            await call.in_thread(lambda: self._services.journal.set_verdict(message.run.run_id, verdict))
+            await call.in_thread(lambda: self._services.journal.set_verdict(message.run.record_id, verdict))
             return answers.restore_verdict(found, message.level)
 
     @activity.defn(name=names.CLOSE_RESTORE)
@@ -171,6 +171,7 @@ class RestoreActivities:
                 await call.in_thread(lambda: self._close(message.run))
 
     def _open(self, message: RestoreTriggerInput) -> RestoreOpened:
+        self._refuse_ended(message)
         with self._running(message.run) as run:
             opened = trigger_restore(run)
         self._services.journal.record(records.restore_begun(message, opened, host=self._services.host))
@@ -181,6 +182,15 @@ class RestoreActivities:
             has_room=opened.has_room,
             tell=self._services.tells_of(message.request.selection) and not opened.dry_run,
         )
+
+    def _refuse_ended(self, message: RestoreTriggerInput) -> None:
+        """A backup that has ended finds its snapshot; a restore would write once more over what came since."""
+        record = self._services.journal.run(message.run.record_id)
+        if record is not None and record.status is not RunOutcome.RUNNING:
+            raise AlreadyEndedError(
+                f"this restore has ended before ({record.status.value})",
+                hint="The server's database is older than the journal. Start the restore again if it is wanted.",
+            )
 
     def _select(self, message: RestoreSelectInput) -> RestorePage:
         with self._running(message.run) as run:
@@ -212,7 +222,7 @@ class RestoreActivities:
         if message.status not in (RunStatus.COMPLETE, RunStatus.PARTIAL) or message.request.to_command:
             return
         with self._running(message.run) as run:
-            journal.add_chunks(message.run.run_id, _until_stopped(run, message, call))
+            journal.add_chunks(message.run.record_id, _until_stopped(run, message, call))
 
     def _close(self, ref: RunRef) -> None:
         with self._running(ref) as run:

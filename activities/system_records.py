@@ -41,6 +41,7 @@ def ended(message: LogSystemInput, *, host: str) -> RunRecord:
             "errors": sum(member.errors for member in members),
         },
         failure_kind=message.failure_kind,
+        failure_message=message.failure_message,
     )
     return asked_by(record, message.trigger)
 

@@ -186,9 +186,9 @@ class VerifyActivities:
         if report is None:
             return  # closed already: an earlier attempt has written all of it
         journal = self._services.journal
-        journal.set_verdict(run.run_id, verify_records.verdict(report, finished.verdict.level))
+        journal.set_verdict(run.record_id, verify_records.verdict(report, finished.verdict.level))
         if report.lost:
-            journal.add_files(run.run_id, verify_records.lost_files(report))
+            journal.add_files(run.record_id, verify_records.lost_files(report))
 
     def _close(self, run: RunRef) -> None:
         close_verification(self._services.session(run.repository), run.run_id)

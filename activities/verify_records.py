@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import fields
 
-from activities.records import asked_by, backup_verdict
+from activities.records import asked_by, backup_verdict, request_text, resumed_by
 from contracts.verify import VerifyLogInput, VerifyTriggerInput
 from holdfast.journal.records import FileAction, FileRecord, RunKind, RunOutcome, RunRecord, VerdictRecord
 from holdfast.verify.documents import Report
@@ -14,7 +14,8 @@ def begun(message: VerifyTriggerInput, *, host: str) -> RunRecord:
     """The first record of a verification. Its source is the selection, its strategy the share that is read."""
     request = message.request
     record = RunRecord(
-        run_id=message.run.run_id,
+        run_id=message.run.record_id,
+        resumes=resumed_by(message.run),
         kind=RunKind.VERIFY,
         status=RunOutcome.RUNNING,
         repository=request.repository,
@@ -22,6 +23,7 @@ def begun(message: VerifyTriggerInput, *, host: str) -> RunRecord:
         host=host,
         strategy=request.share,
         started_ns=message.started_ns,
+        request=request_text(request),
     )
     return asked_by(record, request.trigger)
 
@@ -46,7 +48,8 @@ def ended(message: VerifyLogInput, *, host: str) -> RunRecord:
             "affected_snapshots": finished.affected_snapshots,
         }
     record = RunRecord(
-        run_id=message.run.run_id,
+        run_id=message.run.record_id,
+        resumes=resumed_by(message.run),
         kind=RunKind.VERIFY,
         status=RunOutcome(message.status.value),
         repository=message.request.repository,
@@ -57,6 +60,8 @@ def ended(message: VerifyLogInput, *, host: str) -> RunRecord:
         ended_ns=message.ended_ns,
         counters=counters,
         failure_kind=message.failure_kind,
+        failure_message=message.failure_message,
+        request=request_text(message.request),
     )
     return asked_by(record, message.request.trigger)
 

@@ -245,6 +245,7 @@ class LogInput:
     stored: StoredTotals = field(default_factory=StoredTotals)
     committed: Committed | None = None
     failure_kind: str = ""
+    failure_message: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -92,7 +92,8 @@ class RunPolicy:
 class RunRef:
     """Names one run: what every activity of it needs in order to find its workspace.
 
-    run_id: stable over retries, continue-as-new and resumption. repository, source: names that workers
+    run_id: stable over retries, continue-as-new and resumption. attempt: the id of the journal's record, where that is
+    another one: of a run that resumes another. repository, source: names that workers
     resolve; a name that begins with "@" is the token of a private request file in the state directory.
     generation counts the rescans after blobs of the parent were found to be gone.
     """
@@ -101,6 +102,12 @@ class RunRef:
     repository: str
     source: str = ""
     generation: int = 0
+    attempt: str = ""
+
+    @property
+    def record_id(self) -> str:
+        """The id of this attempt's record in the journal."""
+        return self.attempt or self.run_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -121,6 +121,7 @@ class DrillLogInput:
     verified: VerifyFinished | None = None
     findings: DrillFindings | None = None
     failure_kind: str = ""
+    failure_message: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

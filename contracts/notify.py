@@ -24,6 +24,7 @@ class NotifyInput:
     started_ns: int = 0
     ended_ns: int = 0
     failure_kind: str = ""
+    failure_message: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

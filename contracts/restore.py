@@ -177,6 +177,7 @@ class RestoreLogInput:
     opened: RestoreOpened | None = None
     totals: RestoreTotals = field(default_factory=RestoreTotals)
     failure_kind: str = ""
+    failure_message: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

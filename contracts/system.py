@@ -208,6 +208,7 @@ class LogSystemInput:
     hooks: tuple[HookDone, ...] = ()
     is_restore: bool = False
     failure_kind: str = ""
+    failure_message: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,8 @@ from contracts.common import RunPolicy, RunRef, RunStatus, Trigger, Verdict
 from contracts.control import ControlState, Throttle
 from contracts.warrant import Warranted
 
+DAMAGE_FOUND: Final = "DamageFound"
+"""The failure_kind of a verification that took all its steps, and found what no backup should have."""
 VERIFY_WORKFLOW: Final = "Verify"
 
 
@@ -170,6 +172,7 @@ class VerifyLogInput:
     totals: VerifyTotals = field(default_factory=VerifyTotals)
     finished: VerifyFinished | None = None
     failure_kind: str = ""
+    failure_message: str = ""
     close: bool = False
 
 

@@ -7,6 +7,7 @@
     │   │   ├── SourceMissingError           nothing is there to back up
     │   │   ├── TargetError                  the restore target cannot be used as asked
     │   │   └── SnapshotNotFoundError        no snapshot matches
+    │   ├── AlreadyEndedError            a run is asked for again that has ended: by a server that was put back
     │   ├── RepositoryNotFoundError      the location holds no repository
     │   ├── RepositoryExistsError        `init` where there is one already
     │   ├── UnsupportedRepositoryError   a format version this program does not know
@@ -91,6 +92,10 @@ class TargetError(UsageError):
 
 class SnapshotNotFoundError(UsageError):
     """No snapshot, or no path in it, matches what was asked for."""
+
+
+class AlreadyEndedError(PermanentError):
+    """The run has ended, as the journal knows, and a server whose database is older asks for it again."""
 
 
 class RepositoryNotFoundError(PermanentError):

@@ -79,18 +79,35 @@ async def _begin(
         if order.lift_pause:
             await runs.lift_pause(handle)
         return handle
-    if isinstance(request, DrillRequest):
+    if isinstance(request, DrillRequest):  # it begins again
         return await runs.start(service.client, request, order.workflow_id, queue)
     if request.resume_run:
         request = await _as_asked_before(service.client, order, request)
         display.note("going on with the interrupted run")
-    elif isinstance(request, BackupRequest) and not order.fresh:
-        record = _newest_record(settings, RunKind.BACKUP, request.repository, request.source)
-        earlier = to_continue(record, is_open=False, now_ns=time.time_ns())
-        if earlier is not None:
-            request = replace(request, resume_run=earlier.run_id)
-            display.note("going on with the interrupted run of this source (--fresh begins anew)")
+    elif not order.fresh:
+        request = _going_on(settings, request, display)
     return await runs.start(service.client, request, order.workflow_id, queue)
+
+
+def _going_on(settings: Settings, request: _Resumable, display: Display) -> _Resumable:
+    """The request, as the continuation of an interrupted run of its subject if there is one."""
+    kind = runs.kind_of(request)
+    subject = request.source if isinstance(request, BackupRequest) else request.selection
+    record = _newest_record(settings, kind, request.repository, subject)
+    only_lost = kind is not RunKind.BACKUP
+    earlier = to_continue(record, is_open=False, now_ns=time.time_ns(), only_lost=only_lost)
+    if earlier is None or not _asks_the_same(request, earlier):
+        return request
+    fresh = " (--fresh begins again)" if kind is RunKind.BACKUP else ""
+    display.note(f"going on with the interrupted run of this {_SUBJECTS[kind]}{fresh}")
+    return replace(request, resume_run=earlier.workspace_id)
+
+
+def _asks_the_same(request: _Resumable, earlier: RunRecord) -> bool:
+    """Whether the earlier run can become what is asked: its strategy and parent, or its share, are decided."""
+    if isinstance(request, BackupRequest):
+        return not request.parent and request.strategy.value in {"auto", earlier.strategy}
+    return isinstance(request, RestoreRequest) or request.share == earlier.strategy
 
 
 async def _as_asked_before(client: Client, order: Order, request: _Resumable) -> _Resumable:

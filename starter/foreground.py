@@ -26,6 +26,7 @@ from starter.temporal_server import EmbeddedServer
 from starter.watchdog import watchdog_kept
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+_LOOK_EVERY_S: Final = 2.0
 _LOG: Final = logging.getLogger("holdfast.service")
 
 
@@ -70,7 +71,7 @@ async def _serve(assignment: Assignment) -> None:
     async with contextlib.AsyncExitStack() as stack:
         if assignment.up:
             _claim_state_dir(settings, stack)
-        address, ui_url = await _server(assignment, stack)
+        address, ui_url, server = await _server(assignment, stack)
         note = ServiceNote(pid=os.getpid(), up=assignment.up, queues=assignment.queues)
         stack.enter_context(registered_service(settings.state_dir, note))
         crew = Crew(
@@ -83,6 +84,9 @@ async def _serve(assignment: Assignment) -> None:
         )
         await stack.enter_async_context(running_workers(crew))
         await stack.enter_async_context(watchdog_kept(settings, address, base_queue(settings, "")))
+        if server is not None:
+            reminding = asyncio.create_task(_remind(server, assignment))
+            stack.callback(reminding.cancel)
         if assignment.up:
             await _watch(settings, address, stack)
         _LOG.info("server %s, worker processes: %d", address, settings.worker.processes)
@@ -91,6 +95,20 @@ async def _serve(assignment: Assignment) -> None:
             _LOG.info("Web UI: %s", ui_url)
         await _told_to_stop()
         _LOG.info("ending; again to end at once")
+
+
+async def _remind(server: EmbeddedServer, assignment: Assignment) -> None:
+    """Bring back what the server has forgotten, at the start or because its database was lost since."""
+    from starter.reconciling import bring_back  # noqa: PLC0415 - seldom needed
+
+    while True:
+        if server.has_forgotten:
+            client = await server.find()
+            if client is not None:
+                server.has_forgotten = False
+                await prepare(client, server.address)
+                await bring_back(client, assignment.settings, assignment.queues)
+        await asyncio.sleep(_LOOK_EVERY_S)
 
 
 async def _watch(settings: Settings, address: str, stack: contextlib.AsyncExitStack) -> None:
@@ -115,13 +133,18 @@ async def _told_to_stop() -> None:
         loop.remove_signal_handler(number)
 
 
-async def _server(assignment: Assignment, stack: contextlib.AsyncExitStack) -> tuple[str, str | None]:
-    """Address and Web UI of the server; `up` runs the embedded one, workers wait for a configured one."""
+async def _server(
+    assignment: Assignment, stack: contextlib.AsyncExitStack
+) -> tuple[str, str | None, EmbeddedServer | None]:
+    """Address and Web UI of the server, and the server itself where this process runs it.
+
+    `up` runs the embedded one, workers wait for a configured one.
+    """
     settings = assignment.settings
     if settings.server.address is not None:
         if assignment.up:
             await prepare(await connect(settings.server, settings.server.address), settings.server.address)
-        return settings.server.address, settings.server.ui_url
+        return settings.server.address, settings.server.ui_url, None
     server = EmbeddedServer(settings, assignment.environ)
     if not assignment.up:
         if await server.find() is None:
@@ -129,11 +152,16 @@ async def _server(assignment: Assignment, stack: contextlib.AsyncExitStack) -> t
                 f"no server runs for the state directory {settings.state_dir}",
                 hint="Start `holdfast up`, or set server.address in holdfast.toml.",
             )
-        return server.address, server.ui_url
+        return server.address, server.ui_url, None
     stack.push_async_callback(server.stop)
-    await prepare(await server.join(), server.address)
+    client = await server.join()
+    await prepare(client, server.address)
+    if server.has_forgotten:
+        from starter.reconciling import end_what_is_over  # noqa: PLC0415 - seldom needed
+
+        await end_what_is_over(client, settings)
     await stack.enter_async_context(kept(server))
-    return server.address, server.ui_url
+    return server.address, server.ui_url, server
 
 
 def _claim_state_dir(settings: Settings, stack: contextlib.AsyncExitStack) -> None:

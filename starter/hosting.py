@@ -120,6 +120,10 @@ async def _embedded(
         await hiring.begin()
     client = await server.join()
     owned = server.owned
+    if owned and server.has_forgotten:
+        from starter.reconciling import end_what_is_over  # noqa: PLC0415 (see the module's docstring)
+
+        await end_what_is_over(client, settings)
     if hire or owned:
         await stack.enter_async_context(kept(server))
     return _Place(client=client, address=server.address, ui_url=server.ui_url, owned=owned, hire=hire)

@@ -111,7 +111,7 @@ def find_run(listed: Sequence[ListedRun], name: str) -> ListedRun:
 
 def describe(settings: Settings, run: ListedRun) -> str:
     """What is backed up, restored, checked or tried, in a person's words."""
-    if run.kind is RunKind.RESTORE:
+    if run.kind in {RunKind.RESTORE, RunKind.DRY_RUN}:
         return describe_selection(settings, run.subject)
     return describe_source(settings, run.subject) if run.subject else location_of(settings, run)
 

@@ -1,19 +1,32 @@
 """A run as the journal has it, as JSON and in words; and how a person's word for a run is looked up there."""
 
+from collections.abc import Mapping
 from typing import Final
 
+import msgspec
+
+from contracts.backup import BackupRequest
+from contracts.restore import RestoreRequest
+from contracts.verify import VerifyRequest
 from holdfast.errors import UsageError
 from holdfast.journal.journal import Journal
 from holdfast.journal.records import WRONG_ACTIONS, FileAction, RunKind, RunRecord, VerdictRecord
 from holdfast.settings.model import Settings
 from starter.invocation import Invocation
 from starter.orders import describe_selection, describe_source, known_repository
+from starter.output import revealed
 from starter.text import local_time
 from workflows.details import format_bytes, format_duration
 
 TOLD_ACTIONS: Final = WRONG_ACTIONS | {FileAction.WARNING}
 """Which paths of a run are told of by themselves."""
 
+_REQUESTS: Final[Mapping[RunKind, type[BackupRequest | RestoreRequest | VerifyRequest]]] = {
+    RunKind.BACKUP: BackupRequest,
+    RunKind.RESTORE: RestoreRequest,
+    RunKind.VERIFY: VerifyRequest,
+}
+_RESTORES: Final = frozenset((RunKind.RESTORE, RunKind.DRY_RUN))
 _SHORT_LENGTH: Final = 8
 _FEWEST_DIGITS: Final = 4
 _BYTE_COUNTERS: Final = ("bytes_", "data_added", "stored_bytes", "selected_bytes", "stored_data_added")
@@ -26,7 +39,7 @@ def short_id(run: RunRecord) -> str:
 
 def subject_of(settings: Settings, run: RunRecord) -> str:
     """What was backed up, restored or checked, in a person's words."""
-    if run.kind is RunKind.RESTORE:
+    if run.kind in _RESTORES:
         return describe_selection(settings, run.source)
     return describe_source(settings, run.source) if run.source else location_of(settings, run.repository)
 
@@ -98,6 +111,8 @@ def document(settings: Settings, run: RunRecord) -> dict[str, object]:
         "ended_ns": run.ended_ns,
         "duration_ns": run.duration_ns,
         "failure": run.failure_kind,
+        "failure_message": failure_words(run),
+        "resumes": run.resumes,
         "counters": dict(run.counters),
         "verdict": None if run.verdict is None else _verdict(run.verdict),
     }
@@ -110,6 +125,8 @@ def details(settings: Settings, run: RunRecord) -> list[tuple[str, str]]:
         ("Run", run.run_id),
         ("Kind", run.kind.value),
         ("Status", f"{run.status.value} ({run.failure_kind})" if run.failure_kind else run.status.value),
+        ("Because", failure_words(run)),
+        ("Resumes", run.resumes),
         ("What", subject_of(settings, run)),
         ("Repository", location_of(settings, run.repository)),
         ("Host", run.host),
@@ -124,6 +141,22 @@ def details(settings: Settings, run: RunRecord) -> list[tuple[str, str]]:
     ]
     pairs += [(name, _count(name, count)) for name, count in run.counters.items() if count]
     return [(name, value) for name, value in pairs if value]
+
+
+def failure_words(run: RunRecord) -> str:
+    """Why the run failed, on one line, with the paths that this command knows."""
+    return " ".join(revealed(run.failure_message).split())
+
+
+def request_of(run: RunRecord) -> BackupRequest | RestoreRequest | VerifyRequest | None:
+    """What the run was asked, as far as the journal has it in full; runs of older releases have it not."""
+    kind = _REQUESTS.get(run.kind)
+    if kind is None or not run.request:
+        return None
+    try:
+        return msgspec.json.decode(run.request, type=kind)
+    except msgspec.DecodeError:
+        return None
 
 
 def verdict_words(verdict: VerdictRecord) -> str:

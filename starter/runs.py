@@ -81,10 +81,11 @@ class RunCancelledError(HoldfastError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenRun:
-    """A run that is open on the server. workflow_run: the id of its first execution."""
+    """A run that is open on the server. workflow_run: the id of its newest execution, first_run that of its first."""
 
     workflow_id: str
     workflow_run: str
+    first_run: str
     kind: RunKind
 
 
@@ -142,6 +143,7 @@ async def open_runs(client: Client) -> list[OpenRun]:
         OpenRun(
             workflow_id=execution.id,
             workflow_run=execution.run_id,
+            first_run=execution.raw_info.first_run_id or execution.run_id,
             kind=kinds[execution.workflow_type],
         )
         async for execution in client.list_workflows(query)

@@ -5,6 +5,7 @@ from dataclasses import replace
 from contracts.backup import BackupOpened, BackupProgress, BackupRequest, BackupResult, Committed, LogInput
 from contracts.common import Errors, Phase, Plan, Progress, RunRef, RunStatus, Verdict
 from workflows.run_frame import Ending
+from workflows.run_id import attempt_id
 
 
 def counts_of(progress: BackupProgress, committed: Committed | None, phase: Phase) -> Progress:
@@ -12,7 +13,7 @@ def counts_of(progress: BackupProgress, committed: Committed | None, phase: Phas
     selected, stored = progress.selected, progress.stored
     known = selected.bytes_total - selected.bytes_to_read
     return Progress(
-        run_id=progress.run_id,
+        run_id=attempt_id(),
         phase=phase,
         selection_complete=progress.selection_complete,
         files_total=selected.files_new + selected.files_changed + selected.files_unmodified,
@@ -73,6 +74,7 @@ def record_of(
         stored=progress.stored,
         committed=committed,
         failure_kind=ending.failure_kind,
+        failure_message=ending.failure_message,
     )
 
 
@@ -85,7 +87,7 @@ def result_of(
 ) -> BackupResult:
     """The result of a backup that has its snapshot."""
     return BackupResult(
-        run_id=progress.run_id,
+        run_id=attempt_id(),
         status=committed.status,
         snapshot_id=committed.snapshot_id,
         parent=opened.parent,
@@ -110,7 +112,7 @@ def cancelled_result_of(request: BackupRequest, progress: BackupProgress, ended_
     """The result of one that was cancelled."""
     opened = progress.opened
     return BackupResult(
-        run_id=progress.run_id,
+        run_id=attempt_id(),
         status=RunStatus.CANCELLED,
         parent="" if opened is None else opened.parent,
         strategy=request.strategy if opened is None else opened.strategy,

@@ -35,7 +35,7 @@ from contracts.common import Phase, RunRef
 from workflows.attributes import show_run
 from workflows.both_ends import take, with_page
 from workflows.run_frame import SteeredRun
-from workflows.run_id import run_id_of
+from workflows.run_id import attempt_of, run_id_of
 from workflows.window import Work, run_window
 
 MAX_GENERATIONS: Final = 4
@@ -222,6 +222,7 @@ class BackupExecution(SteeredRun[BackupResult]):
             repository=self._request.repository,
             source=self._request.source,
             generation=self._progress.generation,
+            attempt=attempt_of(self._progress.run_id),
         )
 
     def _continue_as_new(self) -> None:

@@ -236,6 +236,7 @@ class DrillWorkflow(FramedRun[DrillResult]):
             verified=self._verified,
             findings=self._findings,
             failure_kind=ending.failure_kind,
+            failure_message=ending.failure_message,
         )
 
     def _restore_failure_text(self) -> str:

@@ -1,9 +1,13 @@
 """What a run says about the cause of its end: the activity's error, not what Temporal wraps it in."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 from temporalio.exceptions import TimeoutError as StepTimeoutError
+
+MAX_MESSAGE: Final = 2_000
+"""Of a message that goes into a record."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

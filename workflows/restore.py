@@ -49,7 +49,7 @@ from workflows.details import control_notes, verdict_notes
 from workflows.policies import ActivityCalls
 from workflows.restore_answers import counts_of, errors_of, plan_of, record_of, result_of
 from workflows.run_frame import Ending, SteeredRun
-from workflows.run_id import run_id_of
+from workflows.run_id import attempt_of, run_id_of
 from workflows.window import Work, run_window
 
 
@@ -286,7 +286,10 @@ class RestoreWorkflow(SteeredRun[RestoreResult]):
 
     def _run_ref(self) -> RunRef:
         return RunRef(
-            run_id=self._progress.run_id, repository=self._request.repository, source=self._request.selection
+            run_id=self._progress.run_id,
+            repository=self._request.repository,
+            source=self._request.selection,
+            attempt=attempt_of(self._progress.run_id),
         )
 
     def _continue_as_new(self) -> None:

@@ -5,13 +5,14 @@ from dataclasses import replace
 from contracts.common import Errors, Phase, Plan, Progress, RunRef, Verdict
 from contracts.restore import RestoreLogInput, RestoreProgress, RestoreRequest, RestoreResult
 from workflows.run_frame import Ending
+from workflows.run_id import attempt_id
 
 
 def counts_of(progress: RestoreProgress, phase: Phase) -> Progress:
     """How far it has come."""
     opened, totals = progress.opened, progress.totals
     return Progress(
-        run_id=progress.run_id,
+        run_id=attempt_id(),
         phase=phase,
         selection_complete=progress.selection_complete,
         files_total=totals.files,
@@ -60,6 +61,7 @@ def record_of(
         opened=progress.opened,
         totals=progress.totals,
         failure_kind=ending.failure_kind,
+        failure_message=ending.failure_message,
     )
 
 
@@ -67,7 +69,7 @@ def result_of(progress: RestoreProgress, verdict: Verdict | None, ending: Ending
     """The result, also of one that was cancelled."""
     opened = progress.opened
     return RestoreResult(
-        run_id=progress.run_id,
+        run_id=attempt_id(),
         status=ending.status,
         snapshot_id="" if opened is None else opened.snapshot_id,
         started_ns=progress.started_ns,

@@ -24,7 +24,7 @@ from contracts.notify import NotifyInput
 from workflows.attributes import show_run
 from workflows.control import RunControl, SteeredWorkflow
 from workflows.details import pace_of, render
-from workflows.failures import failure_of
+from workflows.failures import MAX_MESSAGE, Failure, failure_of
 from workflows.notices import tell_end
 from workflows.pacing import Pacing
 from workflows.policies import ActivityCalls
@@ -35,11 +35,13 @@ ResultT = TypeVar("ResultT")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
-    """How a run ended, and when. failure_kind: the class name of the error that made it fail, else empty."""
+    """How a run ended, and when. failure_kind: the class name of the error that made it fail; failure_message: what it
+    says, for people. Both are empty where nothing failed."""
 
     status: RunStatus
     ended_ns: int
     failure_kind: str = ""
+    failure_message: str = ""
 
 
 class FramedRun(ABC, Generic[ResultT]):
@@ -91,7 +93,7 @@ class FramedRun(ABC, Generic[ResultT]):
         except (FailureError, asyncio.CancelledError) as error:
             if not is_cancelled_exception(error):
                 failure = failure_of(error)
-                await self._end_early(RunStatus.FAILED, failure.kind)
+                await self._end_early(RunStatus.FAILED, failure)
                 raise failure.as_workflow_failure() from error
             await self._end_early(RunStatus.CANCELLED)
             result = self._result_of_stopped()
@@ -106,10 +108,15 @@ class FramedRun(ABC, Generic[ResultT]):
         show_run(status=ending.status)
         await self._tell(ending)
 
-    async def _end_early(self, status: RunStatus, failure_kind: str = "") -> None:
+    async def _end_early(self, status: RunStatus, failure: Failure | None = None) -> None:
         self._over(status)
         show_run(status=status)
-        ending = Ending(status=status, ended_ns=workflow.time_ns(), failure_kind=failure_kind)
+        ending = Ending(
+            status=status,
+            ended_ns=workflow.time_ns(),
+            failure_kind="" if failure is None else failure.kind,
+            failure_message="" if failure is None else failure.message[:MAX_MESSAGE],
+        )
         last_words = asyncio.create_task(self._last_words(ending))
         await settled([last_words])
         try:
@@ -130,6 +137,7 @@ class FramedRun(ABC, Generic[ResultT]):
             started_ns=self._started_ns,
             ended_ns=ending.ended_ns,
             failure_kind=ending.failure_kind,
+            failure_message=ending.failure_message,
         )
         await tell_end(
             message, wanted=self._tells, heartbeat_timeout_s=self._calls.policy.heartbeat_timeout_s

@@ -1,9 +1,20 @@
-"""The name of a run: stable over retries, continue-as-new and resumption."""
+"""The name of a run: stable over retries, continue-as-new and resumption; and of an attempt at it."""
 
 from temporalio import workflow
 
 
-def run_id_of(resume_run: str) -> str:
-    """The run that is resumed, or a new one: the workflow's id and the first run id of its chain."""
+def attempt_id() -> str:
+    """The workflow's id and the first run id of its chain: another one for each resumption."""
     info = workflow.info()
-    return resume_run or f"{info.workflow_id}/{info.first_execution_run_id}"
+    return f"{info.workflow_id}/{info.first_execution_run_id}"
+
+
+def run_id_of(resume_run: str) -> str:
+    """The run that is resumed, or a new one."""
+    return resume_run or attempt_id()
+
+
+def attempt_of(run_id: str) -> str:
+    """What a run's reference says of the attempt: nothing where the run is no resumption."""
+    attempt = attempt_id()
+    return "" if attempt == run_id else attempt

@@ -43,7 +43,7 @@ from workflows.attributes import show_run
 from workflows.children import Child
 from workflows.control import RunControl, SteeredWorkflow
 from workflows.details import control_notes, format_duration
-from workflows.failures import failure_of
+from workflows.failures import MAX_MESSAGE, Failure, failure_of
 from workflows.hooks import hook_notes
 from workflows.members import MemberCalls
 from workflows.policies import ActivityCalls
@@ -129,13 +129,13 @@ class SystemWorkflow(SteeredWorkflow):
         cancelled = is_cancelled_exception(error)
         self._status = RunStatus.CANCELLED if cancelled else RunStatus.FAILED
         failure = failure_of(error)
-        await self._log("" if cancelled else failure.kind)
+        await self._log(None if cancelled else failure)
         result = self._close()
         if cancelled and self._control.state.cancel is not None:
             return result
         raise error if cancelled else failure.as_workflow_failure() from error
 
-    async def _log(self, failure_kind: str = "") -> None:
+    async def _log(self, failure: Failure | None = None) -> None:
         self._enter(Phase.LOG)
         self._ended_ns = workflow.time_ns()
         message = LogSystemInput(
@@ -147,7 +147,8 @@ class SystemWorkflow(SteeredWorkflow):
             members=self._verdicts(self._status, "the run ended before it was done"),
             hooks=self._hooks,
             is_restore=self._is_restore,
-            failure_kind=failure_kind,
+            failure_kind="" if failure is None else failure.kind,
+            failure_message="" if failure is None else failure.message[:MAX_MESSAGE],
         )
         try:
             await self._calls.last_words(names.LOG_SYSTEM, message, f"record: {self._status.value}")

@@ -13,6 +13,7 @@ from temporalio import workflow
 from contracts import names
 from contracts.common import PROGRESS_QUERY, CloseInput, Phase, Progress, RunRef, RunStatus
 from contracts.verify import (
+    DAMAGE_FOUND,
     VERIFY_WORKFLOW,
     ShardVerified,
     TreesChecked,
@@ -32,7 +33,7 @@ from contracts.verify import (
 from workflows.attributes import show_run
 from workflows.details import control_notes
 from workflows.run_frame import Ending, SteeredRun
-from workflows.run_id import run_id_of
+from workflows.run_id import attempt_id, attempt_of, run_id_of
 from workflows.window import Work, run_window
 
 
@@ -68,7 +69,7 @@ class VerifyWorkflow(SteeredRun[VerifyResult]):
         """Where the run stands; its files are the repository's pack files."""
         plan, totals = self._progress.plan, self._progress.totals
         counts = Progress(
-            run_id=self._progress.run_id,
+            run_id=attempt_id(),
             phase=self._phase,
             selection_complete=plan is not None,
             files_total=0 if plan is None else plan.packs,
@@ -103,7 +104,7 @@ class VerifyWorkflow(SteeredRun[VerifyResult]):
             VerifyFinished,
             "diagnose, mark, mend",
         )
-        ending = Ending(status=RunStatus.COMPLETE, ended_ns=workflow.time_ns())
+        ending = _ending_of(self._finished)
         self._enter(Phase.LOG)
         record = replace(self._record(ending), close=opened.fewer_steps)
         await self._calls.quick(names.LOG_VERIFY, record, type(None), "write the record")
@@ -123,7 +124,7 @@ class VerifyWorkflow(SteeredRun[VerifyResult]):
     def _result(self, ending: Ending) -> VerifyResult:
         plan = self._progress.plan
         return VerifyResult(
-            run_id=self._progress.run_id,
+            run_id=attempt_id(),
             status=ending.status,
             finished=self._finished,
             started_ns=self._progress.started_ns,
@@ -228,11 +229,15 @@ class VerifyWorkflow(SteeredRun[VerifyResult]):
             totals=self._progress.totals,
             finished=self._finished,
             failure_kind=ending.failure_kind,
+            failure_message=ending.failure_message,
         )
 
     def _run_ref(self) -> RunRef:
         return RunRef(
-            run_id=self._progress.run_id, repository=self._request.repository, source=self._request.selection
+            run_id=self._progress.run_id,
+            repository=self._request.repository,
+            source=self._request.selection,
+            attempt=attempt_of(self._progress.run_id),
         )
 
     def _continue_as_new(self) -> None:
@@ -253,3 +258,17 @@ class VerifyWorkflow(SteeredRun[VerifyResult]):
             if finished.mended_packs:
                 notes.append(f"{finished.mended_packs:,} damaged packs were mended and removed")
         return notes
+
+
+def _ending_of(finished: VerifyFinished) -> Ending:
+    """A verification that found damage has failed to show what it was to show, though it took all its steps."""
+    verdict, now_ns = finished.verdict, workflow.time_ns()
+    if verdict.ok:
+        return Ending(status=RunStatus.COMPLETE, ended_ns=now_ns)
+    return Ending(
+        status=RunStatus.FAILED,
+        ended_ns=now_ns,
+        failure_kind=DAMAGE_FOUND,
+        failure_message=f"the repository is damaged: {verdict.problems:,} problems, "
+        f"{finished.damaged_packs:,} packs, {finished.lost_paths:,} paths lost",
+    )

@@ -19,6 +19,8 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Final
 
+import msgspec
+
 from holdfast import __version__
 from holdfast.backup.checkpoints import ShardCheckpoints
 from holdfast.backup.decided_snapshot import decide_snapshot, packs_gone
@@ -35,7 +37,7 @@ from holdfast.backup.documents import (
 )
 from holdfast.backup.kept_trees import look_through
 from holdfast.backup.merge import TreeMerger
-from holdfast.backup.opening import BackupOrder, load_opening, run_tag, snapshot_paths
+from holdfast.backup.opening import BackupOrder, begun_ns, load_opening, run_tag, snapshot_paths
 from holdfast.backup.plan_reader import MissingShardError, PlanReader, ReadOutcome
 from holdfast.backup.strategy import STATUS_TAG, STRATEGY_TAG
 from holdfast.errors import FencedError, RunStateError
@@ -114,6 +116,7 @@ def commit_run(
     opening = load_opening(session, key)
     if opening is None:
         raise FencedError("the run's workspace is gone: it was closed, or never opened")
+    opening = msgspec.structs.replace(opening, started_ns=begun_ns(session.workspace(key.run_id), opening))
     with session.hold() as held:
         reader = PlanReader(workspace, key, pages, shards)
         try:

@@ -3,6 +3,7 @@
 All are MessagePack (file names are bytes), sealed and compressed by the workspace. Under `holdfast/runs/<run>/`:
 
     opening                           the run's decisions: time, strategy, parent (created once)
+    resumed/<time>                    when a later attempt began, in nanoseconds; says nothing else
     g<n>/pages/<page>                 one page of the walk: cursor, shard numbers, totals (created once: it decides)
     g<n>/plans/<page>-<token>/part-…  plan records in walk order, of the attempt that `token` names
     g<n>/plans/<page>-<token>/shard-… the files of one shard
@@ -25,6 +26,7 @@ from holdfast.format.tree import Node
 from holdfast.ids import BlobId, PackId
 
 OPENING: Final = "opening"
+RESUMED: Final = "resumed"
 PLAN_PART_RECORDS: Final = 10_000
 
 

@@ -1,7 +1,8 @@
 """Open a run: is its snapshot there already, was it opened before, against which parent does it compare?
 
 The decision is a document that is created once, so every attempt, and every resumption after days, goes on with the
-same time, strategy and parent. A snapshot that carries the run's tag ends the matter: the run is finished.
+same strategy and parent. The time alone is the newest resumption's, because a snapshot must not seem older than what
+it holds; each resumption leaves its own. A snapshot that carries the run's tag ends the matter: the run is finished.
 """
 
 import hashlib
@@ -10,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from holdfast.backup.documents import OPENING, Opening, RunKey
+from holdfast.backup.documents import OPENING, RESUMED, Opening, RunKey
 from holdfast.backup.strategy import RUN_TAG, Candidate, Choice, choose, choose_named
 from holdfast.errors import HoldfastError, StorageDeniedError
 from holdfast.format.names import quote_path
@@ -19,6 +20,7 @@ from holdfast.repository.documents import decide, load
 from holdfast.repository.janitor import enter
 from holdfast.repository.session import RepositorySession
 from holdfast.repository.snapshots import list_snapshots
+from holdfast.repository.workspace import Workspace
 from holdfast.source.spec import SourceSpec
 
 _LOG: Final = logging.getLogger(__name__)
@@ -84,10 +86,12 @@ def open_run(session: RepositorySession, key: RunKey, order: BackupOrder) -> Run
         ]
     standing = load(workspace, OPENING, Opening)
     opening = standing or decide(workspace, OPENING, _decide(order, candidates))
+    if order.started_ns > opening.started_ns:
+        workspace.put_new(f"{RESUMED}/{order.started_ns:020d}", b"")
     return RunOpening(
         strategy=opening.strategy,
         reason=opening.reason,
-        started_ns=opening.started_ns,
+        started_ns=max(opening.started_ns, order.started_ns),
         parent=SnapshotId(opening.parent) if opening.parent else None,
         resumed=standing is not None,
         finished=finished_snapshot(candidates, key.run_id),
@@ -97,6 +101,12 @@ def open_run(session: RepositorySession, key: RunKey, order: BackupOrder) -> Run
 def load_opening(session: RepositorySession, key: RunKey) -> Opening | None:
     """The run's decisions, if it was ever opened and its workspace still stands."""
     return load(session.workspace(key.run_id), OPENING, Opening)
+
+
+def begun_ns(workspace: Workspace, opening: Opening) -> int:
+    """When the newest attempt at the run began: nothing that the run reads from now on is older."""
+    later = [int(name.rpartition("/")[2]) for name in workspace.list(RESUMED)]
+    return max([opening.started_ns, *later])
 
 
 def finished_snapshot(candidates: Sequence[Candidate], run_id: str) -> SnapshotId | None:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import URL, Connection, Row, Table, and_, delete, insert, or_, select, update
+from sqlalchemy import URL, Connection, Row, Select, Table, and_, delete, insert, or_, select, update
 
-from holdfast.errors import JournalUnavailableError
+from holdfast.errors import AlreadyEndedError, JournalUnavailableError
 from holdfast.journal.chunks import Chunk, clean_text, decode_lines, encode_chunks
 from holdfast.journal.database import BUSY_TIMEOUT_S, Database, Password
 from holdfast.journal.records import (
@@ -23,9 +23,14 @@ from holdfast.journal.records import (
     RunRecord,
     VerdictRecord,
 )
-from holdfast.journal.tables import FILE_CHUNKS, OUTPUTS, RUNS
+from holdfast.journal.tables import ATTEMPTS, FILE_CHUNKS, OUTPUTS, RUNS
 
-_FINISHED: Final = frozenset((RunOutcome.COMPLETE, RunOutcome.PARTIAL))
+_FINISHED: Final = (RunOutcome.COMPLETE.value, RunOutcome.PARTIAL.value)
+_SOUND_OR_FAILED: Final = (RunKind.BACKUP.value, RunKind.RESTORE.value, RunKind.VERIFY.value)
+DAMAGE_FOUND: Final = "DamageFound"
+"""As failure_kind: the run took all its steps, and what it stored, restored or read is not as it should be."""
+INTERRUPTED: Final = "Interrupted"
+"""As failure_kind: the attempt came to no end of its own, and another one went on with it."""
 _COUNTERS: Final = msgspec.json.Decoder(dict[str, int])
 _VERDICT: Final = msgspec.json.Decoder(VerdictRecord)
 
@@ -52,8 +57,8 @@ class Journal:
     def record(self, run: RunRecord) -> None:
         """Write the run's record in place of the one that it may have.
 
-        A verdict is kept when the new record has none. A run that has its snapshot is never put back to running:
-        the attempt that says so woke up late.
+        A verdict and a request are kept when the new record has none. A run that has ended is never put back to
+        running: who says so woke up late. A run that begins as the resumption of another ends what was left of that.
         """
         row = _row(run)
         with self._database.writing() as connection:
@@ -62,15 +67,26 @@ class Journal:
                 return
             if row["verdict"] is None and standing is not None:
                 row["verdict"] = standing.verdict
+            attempt = _attempt_row(run)
+            if not run.request and standing is not None:
+                attempt["request"] = standing.request or ""
             _put(connection, RUNS, row)
+            _put(connection, ATTEMPTS, attempt)
+            if run.resumes and run.status is RunOutcome.RUNNING:
+                _end_earlier_attempts(connection, run)
 
     def set_verdict(self, run_id: str, verdict: VerdictRecord) -> None:
-        """Add to the run's record what verifying it found; nothing happens when the journal has no such run."""
-        change = (
-            update(RUNS).where(RUNS.c.run_id == clean_text(run_id)).values(verdict=_verdict_json(verdict))
-        )
+        """Add to the run's record what verifying it found; nothing happens when the journal has no such run.
+
+        One that stored, restored or checked, and was found to be damaged, has failed, whatever it said before.
+        """
+        same = RUNS.c.run_id == clean_text(run_id)
+        damaged = and_(same, RUNS.c.kind.in_(_SOUND_OR_FAILED), RUNS.c.status.in_(_FINISHED))
         with self._database.writing() as connection:
-            connection.execute(change)
+            connection.execute(update(RUNS).where(same).values(verdict=_verdict_json(verdict)))
+            if not verdict.ok:
+                failed = {"status": RunOutcome.FAILED.value, "failure_kind": DAMAGE_FOUND}
+                connection.execute(update(RUNS).where(damaged).values(failed))
 
     def add_files(self, run_id: str, files: Iterable[FileRecord]) -> int:
         """Write the run's files in place of those that it may have; returns how many. `files` may be long."""
@@ -159,7 +175,7 @@ class Journal:
 
         repositories, statuses: any of these. since_ns, before_ns: only those that started then or later, and earlier.
         """
-        query = select(RUNS).order_by(RUNS.c.started_ns.desc(), RUNS.c.run_id).limit(limit)
+        query = _selected().order_by(RUNS.c.started_ns.desc(), RUNS.c.run_id).limit(limit)
         if source is not None:
             query = query.where(RUNS.c.source == clean_text(source))
         if repositories:
@@ -219,12 +235,47 @@ def _put(connection: Connection, table: Table, row: dict[str, object]) -> None:
     connection.execute(insert(table).values(row))
 
 
+def _selected() -> Select[Any]:
+    """Runs with what is known of them beside the first table; nothing is, of those that older releases wrote."""
+    return select(RUNS, ATTEMPTS.c.resumes, ATTEMPTS.c.failure_message, ATTEMPTS.c.request).select_from(
+        RUNS.outerjoin(ATTEMPTS, ATTEMPTS.c.run_id == RUNS.c.run_id)
+    )
+
+
 def _run_row(connection: Connection, run_id: str) -> Row[Any] | None:
-    return connection.execute(select(RUNS).where(RUNS.c.run_id == run_id)).one_or_none()
+    return connection.execute(_selected().where(RUNS.c.run_id == run_id)).one_or_none()
 
 
 def _comes_late(run: RunRecord, standing: Row[Any]) -> bool:
-    return run.status is RunOutcome.RUNNING and standing.status in _FINISHED
+    if standing.status == RunOutcome.RUNNING.value:
+        return False
+    return run.status is RunOutcome.RUNNING or run.failure_kind == AlreadyEndedError.__name__
+
+
+def _end_earlier_attempts(connection: Connection, run: RunRecord) -> None:
+    """Those that still seem to run: the server forgot them, or was ended with them."""
+    resumes, own = clean_text(run.resumes), clean_text(run.run_id)
+    earlier = _selected().where(
+        RUNS.c.status == RunOutcome.RUNNING.value,
+        RUNS.c.run_id != own,
+        or_(RUNS.c.run_id == resumes, ATTEMPTS.c.resumes == resumes),
+    )
+    for row in connection.execute(earlier).all():
+        ended = {"status": RunOutcome.FAILED.value, "ended_ns": run.started_ns, "failure_kind": INTERRUPTED}
+        connection.execute(update(RUNS).where(RUNS.c.run_id == row.run_id).values(ended))
+        attempt = _attempt_row(_record(row)) | {
+            "failure_message": f"no server knew of it; run {own} went on with it"
+        }
+        _put(connection, ATTEMPTS, attempt)
+
+
+def _attempt_row(run: RunRecord) -> dict[str, object]:
+    return {
+        "run_id": clean_text(run.run_id),
+        "resumes": clean_text(run.resumes),
+        "failure_message": clean_text(run.failure_message),
+        "request": clean_text(run.request),
+    }
 
 
 def _searchable(actions: Iterable[FileAction]) -> str:
@@ -279,6 +330,9 @@ def _record(row: Row[Any]) -> RunRecord:
             ended_ns=row.ended_ns,
             counters=_COUNTERS.decode(row.counters),
             failure_kind=row.failure_kind,
+            failure_message=row.failure_message or "",
+            resumes=row.resumes or "",
+            request=row.request or "",
             verdict=None if row.verdict is None else _VERDICT.decode(row.verdict),
         )
     except (ValueError, msgspec.DecodeError) as error:

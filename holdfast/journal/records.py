@@ -13,6 +13,7 @@ class RunKind(StrEnum):
 
     BACKUP = "backup"
     RESTORE = "restore"
+    DRY_RUN = "dry-run"
     GUARD = "guard"
     VERIFY = "verify"
     DRILL = "drill"
@@ -89,8 +90,10 @@ class RunRecord:
     """One run. Names as the run was asked for; times in nanoseconds since 1970, `ended_ns` 0 while it runs.
 
     counters: whatever was counted, by name; names that start alike belong together. snapshot_id, parent: 64 hex
-    digits or empty. reason: why this strategy. failure_kind: the class of the error that ended the run. verdict: set
-    by `Journal.set_verdict`, and kept when the run is recorded again without one.
+    digits or empty. reason: why this strategy. failure_kind: the class of the error that ended the run, failure_message
+    what it said. resumes: the run that this attempt goes on with, whose workspace it uses; empty for one that begins.
+    request: what was asked, as JSON, for who asks it again; empty where that is not known. verdict: set by
+    `Journal.set_verdict`, and kept when the run is recorded again without one.
     """
 
     run_id: str
@@ -110,7 +113,15 @@ class RunRecord:
     ended_ns: int = 0
     counters: Mapping[str, int] = field(default_factory=dict)
     failure_kind: str = ""
+    failure_message: str = ""
+    resumes: str = ""
+    request: str = ""
     verdict: VerdictRecord | None = None
+
+    @property
+    def workspace_id(self) -> str:
+        """The run as its workspace knows it: the first attempt's."""
+        return self.resumes or self.run_id
 
     @property
     def duration_ns(self) -> int:

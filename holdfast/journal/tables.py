@@ -43,6 +43,20 @@ RUNS: Final = Table(
 )
 """One row for each run; `counters` and `verdict` are JSON."""
 
+ATTEMPTS: Final = Table(
+    "run_attempts",
+    TABLES,
+    Column("run_id", Text, primary_key=True),
+    Column("resumes", Text, nullable=False),
+    Column("failure_message", Text, nullable=False),
+    Column("request", Text, nullable=False),
+    Index("attempts_by_run", "resumes"),
+)
+"""What else is known of a run, of which other releases know nothing: a table more, and not a new layout.
+
+resumes: the run that it goes on with. request: what it was asked, as JSON, so that it can be asked again.
+"""
+
 FILE_CHUNKS: Final = Table(
     "run_files",
     TABLES,

@@ -9,7 +9,7 @@ import typer
 from contracts.common import VerifyLevel
 from holdfast.errors import EXIT_COMPLETE, UsageError
 from holdfast.journal.records import RunKind, RunRecord
-from starter import conduct, listing, orders, runs
+from starter import conduct, listing, orders, recorded, runs
 from starter.continuing import interrupted, was_opened, workflow_of
 from starter.invocation import Invocation
 from starter.options import CommonOptions
@@ -129,7 +129,10 @@ def _order_of(invocation: Invocation, options: ResumeOptions, record: RunRecord)
 
 def _request_of(invocation: Invocation, record: RunRecord) -> runs.Request:
     """The request as far as the journal tells it; the server, where it knows the run, tells it in full."""
-    resume_run = record.run_id if was_opened(record) else ""
+    resume_run = record.workspace_id if was_opened(record) else ""
+    asked = recorded.request_of(record)
+    if asked is not None:
+        return replace(asked, resume_run=resume_run, policy=orders.run_policy(invocation.settings))
     if record.kind is RunKind.BACKUP:
         profile = invocation.settings.sources.get(record.source)
         return replace(

@@ -124,6 +124,7 @@ def _result(run: RunRecord) -> str:
     parts = [run.strategy] if run.strategy else []
     parts += [f"snapshot {run.snapshot_id[:8]}"] if run.snapshot_id else []
     parts += [run.failure_kind] if run.failure_kind else []
+    parts += [f"resumes {run.resumes[-8:]}"] if run.resumes else []
     errors = recorded.error_count(run)
     parts += [f"{errors:,} errors"] if errors else []
     if run.verdict is not None:

@@ -107,13 +107,15 @@ async def test_a_cancelled_run_is_resumed_from_where_it_was(
 
         resumed = await start_backup(client, installation, installation.backup_request(resume_run=run_id))
         result = await resumed.result()
-        assert (result.run_id, result.started_ns) == (run_id, cancelled.started_ns)
+        assert result.run_id == f"{resumed.id}/{resumed.first_execution_run_id}"
+        assert result.started_ns > cancelled.ended_ns
         assert result.stored.checkpoints_resumed >= 1
         await assert_one_whole_snapshot(client, installation, resumed)
     assert installation.workspace_files() == []
-    complete = journal.run(run_id)
+    complete = journal.run(result.run_id)
     assert complete is not None
-    assert complete.status is RunOutcome.COMPLETE
+    assert (complete.status, complete.resumes) == (RunOutcome.COMPLETE, run_id)
+    assert journal.run(run_id) == cancelled
 
 
 async def test_a_worker_ends_with_its_supervisor(installation: Installation) -> None:

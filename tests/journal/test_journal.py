@@ -166,3 +166,60 @@ def test_a_path_is_no_url(tmp_path: Path) -> None:
 def test_what_is_no_journal_is_refused(url: str) -> None:
     with pytest.raises(JournalUnavailableError):
         Journal(url)
+
+
+def test_an_attempt_is_a_record_of_its_own_and_ends_the_one_that_was_lost(journal: Journal) -> None:
+    again = replace(
+        RUN,
+        run_id="backup:mars:home:documents/1",
+        resumes=RUN.run_id,
+        started_ns=RUN.started_ns + 9,
+        request="{}",
+    )
+    third = replace(again, run_id="backup:mars:home:documents/2", started_ns=RUN.started_ns + 20)
+    journal.record(RUN)
+    journal.record(again)
+    lost = journal.run(RUN.run_id)
+    assert lost is not None
+    assert (lost.status, lost.failure_kind, lost.ended_ns) == (
+        RunOutcome.FAILED,
+        "Interrupted",
+        again.started_ns,
+    )
+    assert again.run_id in lost.failure_message
+    journal.record(third)
+    assert [run.status for run in journal.runs(9)] == [
+        RunOutcome.RUNNING,
+        RunOutcome.FAILED,
+        RunOutcome.FAILED,
+    ]
+    ended = replace(
+        third, status=RunOutcome.FAILED, failure_kind="StorageFullError", failure_message="full", request=""
+    )
+    journal.record(ended)
+    found = journal.run(third.run_id)
+    assert found is not None
+    assert (found.failure_message, found.request, found.workspace_id) == ("full", "{}", RUN.run_id)
+    journal.record(replace(third, status=RunOutcome.RUNNING))
+    assert journal.run(third.run_id) == found
+
+
+def test_what_was_found_to_be_damaged_is_not_complete(journal: Journal) -> None:
+    damaged = VerdictRecord(level="full", ok=False, problem_count=1)
+    kinds = (RunKind.BACKUP, RunKind.RESTORE, RunKind.VERIFY, RunKind.DRILL)
+    for number, kind in enumerate(kinds):
+        run = replace(ENDED, run_id=f"{kind.value}/{number}", kind=kind, status=RunOutcome.COMPLETE)
+        journal.record(run)
+        journal.set_verdict(run.run_id, damaged)
+    told = {run.kind: (run.status, run.failure_kind) for run in journal.runs(9)}
+    assert told == dict.fromkeys(kinds[:3], (RunOutcome.FAILED, "DamageFound")) | {
+        RunKind.DRILL: (RunOutcome.COMPLETE, "")  # it says itself what it proves
+    }
+
+
+def test_a_restore_that_an_older_server_asks_for_again_stays_as_it_ended(journal: Journal) -> None:
+    restored = replace(ENDED, run_id="restore/0", kind=RunKind.RESTORE, status=RunOutcome.COMPLETE)
+    journal.record(restored)
+    before = journal.run("restore/0")
+    journal.record(replace(restored, status=RunOutcome.FAILED, failure_kind="AlreadyEndedError"))
+    assert journal.run("restore/0") == before

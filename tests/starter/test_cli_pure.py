@@ -1,11 +1,12 @@
 """The decisions of the command line that need no process: which run goes on, what is listed, how fast it goes."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from contracts.common import Phase, Progress
-from holdfast.journal.records import RunKind, RunOutcome, RunRecord
+from holdfast.journal.records import RunKind, RunOutcome, RunRecord, VerdictRecord
 from starter.commands.ls import Wanted, permissions
 from starter.continuing import CONTINUED_WITHIN_NS, interrupted, to_continue, workflow_of
 from starter.display import counts
@@ -62,6 +63,42 @@ def test_nothing_goes_on_beside_an_open_run_or_before_the_run_was_opened() -> No
         is None
     )
     assert to_continue(None, is_open=False, now_ns=NOW_NS) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "ours"),
+    [
+        ("RunStateError", True),
+        ("CorruptFileError", True),
+        ("TimeoutError", True),
+        ("KeyError", True),
+        ("HookFailedError", False),
+        ("StorageFullError", False),
+        ("WrongPasswordError", False),
+        ("Interrupted", False),
+    ],
+)
+def test_a_run_that_failed_by_a_fault_of_ours_is_continued_once(kind: str, *, ours: bool) -> None:
+    failed = replace(record(RunOutcome.FAILED, ended_ns=NOW_NS - 1), failure_kind=kind)
+    again = replace(failed, run_id="backup:host:main:home/2", resumes=failed.run_id, reason="")
+    assert to_continue(failed, is_open=False, now_ns=NOW_NS) is failed
+    assert to_continue(again, is_open=False, now_ns=NOW_NS) is (None if ours else again)
+    assert again.workspace_id == failed.run_id
+
+
+def test_only_a_lost_restore_is_continued_and_nothing_that_was_judged() -> None:
+    """Its target may have changed since it ended; and a run with a verdict has taken all its steps."""
+    cancelled = replace(
+        record(RunOutcome.CANCELLED, ended_ns=NOW_NS - 1), kind=RunKind.RESTORE, snapshot_id="ab"
+    )
+    lost = replace(cancelled, status=RunOutcome.RUNNING, ended_ns=0)
+    assert to_continue(cancelled, is_open=False, now_ns=NOW_NS, only_lost=True) is None
+    assert to_continue(lost, is_open=False, now_ns=NOW_NS, only_lost=True) is lost
+    judged = replace(
+        record(RunOutcome.FAILED, ended_ns=NOW_NS - 1), verdict=VerdictRecord(level="full", ok=False)
+    )
+    assert to_continue(judged, is_open=False, now_ns=NOW_NS) is None
+    assert interrupted([judged], ()) == []
 
 
 def test_resume_means_the_newest_run_of_each_source_that_did_not_reach_its_end() -> None:

@@ -434,11 +434,13 @@ async def test_work_redone_for_too_long_goes_on_in_a_new_history(client: Client)
     assert result.status is RunStatus.COMPLETE
 
 
-async def test_a_resumed_run_keeps_its_name_and_its_time(client: Client) -> None:
+async def test_a_resumed_run_keeps_its_workspace_and_is_recorded_by_itself(client: Client) -> None:
     script = ScriptedBackup()
     script.opened = replace(script.opened, resumed=True, started_ns=1_700_000_000_000_000_000)
     result = await run(client, script, replace(REQUEST, resume_run="backup-home/1"))
-    assert script.triggers[0].run.run_id == result.run_id == "backup-home/1"
+    asked, told = script.triggers[0].run, script.logs[0].run
+    assert asked.run_id == told.run_id == "backup-home/1"
+    assert asked.record_id == told.record_id == result.run_id != "backup-home/1"
     assert result.started_ns == 1_700_000_000_000_000_000
     assert script.logs[0].started_ns == 1_700_000_000_000_000_000
 

@@ -190,7 +190,8 @@ async def test_a_long_run_goes_on_in_new_histories(client: Client) -> None:
         result = await handle.result()
     run_ids = await replay(client, cast("WorkflowHandle[object, object]", handle))
     assert len(run_ids) >= 5
-    assert result.run_id == "restore/7"
+    assert script.logs[0].run.run_id == "restore/7"
+    assert result.run_id == f"{handle.id}/{handle.first_execution_run_id}"
     assert script.restored == dict.fromkeys(range(13), 1)
     assert result.totals.files_written == 26
     assert (script.calls.count(names.TRIGGER_RESTORE), len(script.space)) == (1, 1)
