@@ -19,7 +19,7 @@ from contracts.guard import (
 )
 from holdfast.guard.compare import compare, newest_snapshot
 from holdfast.guard.findings import Comparison, FindingKind, Thresholds, judge
-from holdfast.ids import BlobId, from_hex, to_hex
+from holdfast.ids import BlobId, from_hex, short, to_hex
 from holdfast.journal.records import FileAction, FileRecord, RunKind, RunOutcome, RunRecord
 from holdfast.restore.request import Overwrite, RestoreOptions
 from holdfast.settings.guard import GuardSettings
@@ -76,7 +76,9 @@ class GuardActivities:
             )
         snapshot_id = to_hex(stored.id)
         found = replace(
-            _found(compared, message.request, settings, snapshot_id), alarm=judge(compared, thresholds).value
+            _found(compared, message.request, settings, snapshot_id),
+            alarm=judge(compared, thresholds).value,
+            ahead=tuple(map(short, stored.ahead)),
         )
         if compared.missing >= settings.min_missing:
             paths = compared.paths(FindingKind.MISSING)

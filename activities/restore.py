@@ -180,6 +180,7 @@ class RestoreActivities:
             dry_run=opened.dry_run,
             resumed=opened.resumed,
             has_room=opened.has_room,
+            ahead=tuple(snapshot[:8] for snapshot in opened.ahead),
             tell=self._services.tells_of(message.request.selection) and not opened.dry_run,
         )
 

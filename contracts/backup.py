@@ -55,6 +55,7 @@ class SelectionTotals:
     bytes_to_read: int = 0
     files_to_read: int = 0
     errors: int = 0
+    warnings: int = 0
 
     def plus(self, other: "SelectionTotals") -> "SelectionTotals":
         """The sum, field by field."""

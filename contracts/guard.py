@@ -49,7 +49,8 @@ class GuardFound:
 
     alarm: why the source as a whole looks wrong, empty if it does not. missing_selection, damaged_selection: tokens of
     restores that bring back what is missing, and what was damaged or turned into noise; empty for none.
-    on_missing, on_damaged, approval_s: the policy that holds.
+    on_missing, on_damaged, approval_s: the policy that holds. ahead: the first digits of snapshots that are dated
+    in the future.
     """
 
     snapshot_id: str
@@ -68,6 +69,7 @@ class GuardFound:
     on_missing: str = "report"
     on_damaged: str = "ask"
     approval_s: float = 604_800.0
+    ahead: tuple[str, ...] = ()
 
 
 class Part(StrEnum):

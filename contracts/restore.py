@@ -83,7 +83,8 @@ class RestoreTriggerInput:
 class RestoreOpened:
     """The run is open, for this snapshot (64 hex digits). tell: somebody wants to know how the run ends.
 
-    has_room: the target has room for the whole snapshot, so writing may begin before the plan is whole.
+    has_room: the target has room for the whole snapshot, so writing may begin before the plan is whole. ahead:
+    of snapshots that are dated in the future, where the latest one was asked for, the first digits.
     """
 
     snapshot_id: str
@@ -91,6 +92,7 @@ class RestoreOpened:
     resumed: bool = False
     tell: bool = False
     has_room: bool = False
+    ahead: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,3 +193,4 @@ class RestoreResult(Warranted):
     ended_ns: int = 0
     totals: RestoreTotals = field(default_factory=RestoreTotals)
     verdict: Verdict | None = None
+    ahead: tuple[str, ...] = ()

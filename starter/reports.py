@@ -20,7 +20,7 @@ from starter.journaling import open_journal
 from starter.output import say, say_json, warn, warn_json
 from starter.proofs import drill_lines, verify_lines
 from starter.runs import Result, kind_of_result
-from starter.text import printable
+from starter.text import ahead_of_time, printable
 from starter.verdicts import system_lines
 from workflows.details import format_bytes
 
@@ -48,7 +48,7 @@ class Report:
             self._tell_files(result.run_id)
         if not _is_sound(result):
             self._tell_problems(result.run_id)
-        if result.status is RunStatus.PARTIAL or isinstance(result, DrillResult):
+        if result.status is RunStatus.PARTIAL or isinstance(result, DrillResult) or _has_warnings(result):
             self._tell_errors(kind_of_result(result), result.run_id)
         if isinstance(result, BackupResult | SystemResult):
             self._tell_hooks(result)
@@ -156,6 +156,11 @@ def _is_sound(result: Result) -> bool:
     return not isinstance(result, DrillResult) or result.findings.ok
 
 
+def _has_warnings(result: Result) -> bool:
+    """Whether a backup has something to tell of paths that it has stored."""
+    return isinstance(result, BackupResult) and bool(result.selected.warnings or result.stored.warnings)
+
+
 def backup_lines(result: BackupResult) -> list[str]:
     """restic's summary, and what a person wants to know of an interrupted run."""
     selected, stored = result.selected, result.stored
@@ -189,6 +194,7 @@ def restore_lines(result: RestoreResult) -> list[str]:
         f"wrote {format_bytes(totals.bytes_written)} of {format_bytes(totals.bytes_total)} in {_duration(result)}",
         f"snapshot {result.snapshot_id[:8]} restored{_verified(result)}",
     ]
+    lines += [f"Warning: {ahead_of_time(snapshot, result.snapshot_id)}" for snapshot in result.ahead]
     if totals.files_skipped or totals.files_deleted:
         lines.append(f"skipped {totals.files_skipped:,}, deleted {totals.files_deleted:,}")
     if result.status is RunStatus.PARTIAL:

@@ -8,6 +8,12 @@ _NS_PER_S: Final = 10**9
 _SURROGATES: Final = dict.fromkeys(range(0xDC80, 0xDD00), "\ufffd")
 
 
+def ahead_of_time(snapshot: str, taken: str) -> str:
+    """What is said of a snapshot that is dated in the future, where the latest one was asked for. Ids, or digits."""
+    passed_over = "" if taken.startswith(snapshot) else ", and was passed over"
+    return f"snapshot {snapshot[:8]} is dated in the future{passed_over}"
+
+
 def printable(path: bytes) -> str:
     """A path on one line of a terminal: what is no UTF-8 or would move the cursor is escaped."""
     text = path.decode(errors="backslashreplace")

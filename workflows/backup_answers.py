@@ -48,7 +48,7 @@ def errors_of(progress: BackupProgress, verdict: Verdict | None) -> Errors:
     return Errors(
         selecting=progress.selected.errors,
         moving=progress.stored.errors,
-        warnings=progress.stored.warnings,
+        warnings=progress.selected.warnings + progress.stored.warnings,
         problems=0 if verdict is None else verdict.problems,
     )
 

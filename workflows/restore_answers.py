@@ -76,4 +76,5 @@ def result_of(progress: RestoreProgress, verdict: Verdict | None, ending: Ending
         ended_ns=ending.ended_ns,
         totals=progress.totals,
         verdict=verdict,
+        ahead=() if opened is None else opened.ahead,
     )

@@ -78,6 +78,7 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
     bytes_to_read: int = 0
     files_to_read: int = 0
     errors: int = 0
+    warnings: int = 0
 
 
 class OpenDirectory(msgspec.Struct, frozen=True, kw_only=True):

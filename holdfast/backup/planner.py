@@ -221,7 +221,7 @@ class Planner:
                 self._remark(trouble.path, trouble.message, lost=trouble.lost)
 
     def _remark(self, path: bytes, message: str, *, lost: bool) -> None:
-        self._counts["errors"] += lost
+        self._count("errors" if lost else "warnings")
         self._parent.differs()
         self._records.append(Remark(path, message, lost))
 

@@ -5,7 +5,7 @@ Runs leave their strategy in the snapshot's tags, because tags survive `restic t
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from holdfast.errors import SnapshotNotFoundError, UsageError
@@ -24,6 +24,7 @@ AUTO: Final = "auto"
 
 MAX_FULL_AGE_NS: Final = 90 * 86_400 * 10**9
 MAX_CHANGED_SHARE: Final = 0.5
+_SHOWN_IDS: Final = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +62,16 @@ def choose(
     """
     wanted = sorted(paths)
     own = [c for c in candidates if c.snapshot.hostname == host and sorted(c.snapshot.paths or ()) == wanted]
+    ahead = [to_hex(c.id)[:8] for c in own if c.time_ns > now_ns]
     own = sorted((c for c in own if c.time_ns <= now_ns), key=lambda c: c.time_ns)
+    choice = _choose(strategy, own, now_ns)
+    if not ahead:
+        return choice
+    note = f"snapshots that are dated later than this run were passed over: {', '.join(ahead[:_SHOWN_IDS])}"
+    return replace(choice, reason=f"{choice.reason}; {note}" if choice.reason else note)
+
+
+def _choose(strategy: str, own: Sequence[Candidate], now_ns: int) -> Choice:
     fulls = [c for c in own if c.is_full]
     if strategy == FULL:
         return Choice(strategy=FULL, reason="asked for", parent=None)

@@ -106,15 +106,15 @@ class _Comparer:
         """Count what is missing with roots that are gone, or stand there empty."""
         for root in self._spec.roots:
             node = self._node_at(tree, root)
-            if node is None:
+            gone = not os.path.lexists(root)
+            if not gone and (self._spec.allow_empty or not _is_empty(root)):
                 continue
-            if not os.path.lexists(root):
-                self.found.root_gone = True
+            # Also where the snapshot has nothing of it: that is what a backup without it has left.
+            self.found.root_gone = True
+            if node is not None and gone:
                 self._miss(root, node)
-            elif not self._spec.allow_empty and _is_empty(root):
-                children = self._nodes(node)
-                self.found.root_gone = self.found.root_gone or bool(children)
-                for name, child in children.items():
+            elif node is not None:
+                for name, child in self._nodes(node).items():
                     self._miss(join(root, name), child)
                 self._emptied.add(root)
 

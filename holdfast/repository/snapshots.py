@@ -3,9 +3,10 @@
 List them before the index is loaded: a snapshot seen then has all its blobs in the index that is read after it.
 """
 
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from holdfast.errors import (
@@ -21,6 +22,7 @@ from holdfast.repository.layout import SNAPSHOTS, list_ids
 from holdfast.repository.repository import Repository
 
 LATEST: Final = "latest"
+MAX_SKEW_NS: Final = 10 * 60 * 10**9
 _SNAPSHOT_LIMIT_BYTES: Final = 64 * 1024 * 1024
 """Snapshots list their paths, and restic's `--files-from` makes these lists long."""
 _SHOWN_IDS: Final = 5
@@ -28,11 +30,15 @@ _SHOWN_IDS: Final = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredSnapshot:
-    """A snapshot and the id that it is stored under. time_ns: nanoseconds since 1970, parsed from `snapshot.time`."""
+    """A snapshot and the id that it is stored under. time_ns: nanoseconds since 1970, parsed from `snapshot.time`.
+
+    ahead: where it is the latest one, those that are dated in the future; itself among them where all are.
+    """
 
     id: SnapshotId
     snapshot: Snapshot
     time_ns: int
+    ahead: tuple[SnapshotId, ...] = ()
 
 
 def list_snapshots(
@@ -140,6 +146,21 @@ def matches(
     )
 
 
+def is_ahead(stored: StoredSnapshot, now_ns: int) -> bool:
+    """Whether a snapshot is dated in the future: by more than clocks of hosts may differ."""
+    return stored.time_ns > now_ns + MAX_SKEW_NS
+
+
+def latest_of(oldest_first: Sequence[StoredSnapshot], now_ns: int) -> StoredSnapshot:
+    """The newest of some snapshots (there is one) that is not dated in the future, with those that are.
+
+    Where all are, it is one of them: then it is more likely that this clock is wrong.
+    """
+    present = [stored for stored in oldest_first if not is_ahead(stored, now_ns)]
+    ahead = tuple(stored.id for stored in oldest_first if is_ahead(stored, now_ns))
+    return replace((present or oldest_first)[-1], ahead=ahead)
+
+
 def save_sealed(repository: Repository, sealed: bytes) -> SnapshotId:
     """Store a sealed snapshot under its id. Doing it twice is doing it once.
 
@@ -172,7 +193,7 @@ def newest(
         raise _may_be_newest(repository, unreadable)
     passing = [stored for stored in everything if is_meant(stored.snapshot)]
     if passing:
-        return passing[-1]
+        return latest_of(passing, time.time_ns())
     note = f"; {len(unreadable)} cannot be read" if unreadable else ""
     if not everything:
         raise _not_found(f"{repository.storage.location}: there is no snapshot yet{note}")

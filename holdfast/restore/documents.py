@@ -62,6 +62,7 @@ class Opening(msgspec.Struct, frozen=True, kw_only=True):
     """Decided when the run began. tree: of the subfolder, if one was asked for. whole_bytes: of the snapshot's files,
     as its summary says; None where it has none (restic writes it since 0.17).
 
+    ahead: snapshots that are dated in the future, where the latest one was asked for.
     root: the subfolder's own node, applied to the target directory unless that was there before and was named.
     """
 
@@ -73,6 +74,7 @@ class Opening(msgspec.Struct, frozen=True, kw_only=True):
     target_state: str
     root: Node | None = None
     whole_bytes: int | None = None
+    ahead: tuple[bytes, ...] = ()
 
 
 class OpenDirectory(msgspec.Struct, frozen=True, array_like=True):

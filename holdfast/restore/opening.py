@@ -37,6 +37,7 @@ def trigger_restore(run: RestoreRun) -> RestoreOpened:
         dry_run=run.options.dry_run,
         resumed=standing is not None,
         has_room=has_room(run, opening),
+        ahead=tuple(map(to_hex, opening.ahead)),
     )
 
 
@@ -66,6 +67,7 @@ def _decide(run: RestoreRun) -> Opening:
         target=target,
         target_state=state,
         root=None if keeps_own_attributes else root,
+        ahead=stored.ahead,
         whole_bytes=None if summary is None else summary.total_bytes_processed,
     )
 

@@ -99,7 +99,8 @@ Progress = Callable[[ShardProgress], None]
 class RestoreOpened:
     """The run is open. target_state: what was there when the run began: "absent", "empty" or "used".
 
-    has_room: the target can take the whole snapshot, so shards may be restored before the plan is whole.
+    has_room: the target can take the whole snapshot, so shards may be restored before the plan is whole. ahead:
+    snapshots that are dated in the future, where the latest one was asked for.
     """
 
     snapshot_id: str
@@ -111,6 +112,7 @@ class RestoreOpened:
     dry_run: bool
     resumed: bool
     has_room: bool
+    ahead: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,7 +24,7 @@ from starter.output import say, say_json, warn
 from starter.runs import RPC_TIMEOUT, result_of, server_errors
 from starter.schedules.declaration import GUARD, guard_request
 from starter.service import Need, Service, base_queue, open_service
-from starter.text import local_time, printable
+from starter.text import ahead_of_time, local_time, printable
 
 _LOOK_AGAIN_S: Final = 0.3
 _SHOWN_PATHS: Final = 20
@@ -166,6 +166,8 @@ def _tell_result(invocation: Invocation, result: GuardResult) -> None:
 def _tell_found(invocation: Invocation, run_id: str, found: GuardFound) -> None:
     if found.alarm:
         warn(f"ALARM: {found.alarm}")
+    for snapshot in found.ahead:
+        warn(ahead_of_time(snapshot, found.snapshot_id))
     say(
         f"compared {found.files:,} files with snapshot {found.snapshot_id[:8]}: {found.missing:,} missing, "
         f"{found.damaged:,} damaged, {found.noise:,} turned into noise, {found.changed:,} written since"
@@ -188,4 +190,4 @@ def _paths(invocation: Invocation, run_id: str) -> Iterator[FileRecord]:
 
 def _counts(found: GuardFound) -> dict[str, object]:
     names = ("snapshot_id", "files", "new", "changed", "missing", "damaged", "noise", "unreadable", "alarm")
-    return {name: getattr(found, name) for name in names}
+    return {name: getattr(found, name) for name in (*names, "ahead")}

@@ -8,14 +8,14 @@ import typer
 
 from holdfast.errors import EXIT_COMPLETE
 from holdfast.format.node import Node
-from holdfast.ids import BlobId, from_hex, short
+from holdfast.ids import BlobId, from_hex, short, to_hex
 from holdfast.repository.snapshots import LATEST, find_snapshot
 from starter.commands.snapshots import document
 from starter.invocation import Invocation
 from starter.opening import open_for_reading, repository_session
 from starter.options import SnapshotFilterOptions
-from starter.output import json_line, say, say_all
-from starter.text import json_text, local_time, printable
+from starter.output import json_line, say, say_all, warn
+from starter.text import ahead_of_time, json_text, local_time, printable
 
 LoadTree = Callable[[BlobId], list[Node]]
 
@@ -59,6 +59,8 @@ def ls(options: LsOptions) -> int:
             tags=options.tag,
             ignore_damaged=options.ignore_damaged,
         )
+        for ahead in stored.ahead:
+            warn(ahead_of_time(to_hex(ahead), to_hex(stored.id)))
         held.refresh()
         wanted = Wanted(options.directories, recursive=options.recursive)
         entries = walk(held.loader.load_tree, BlobId(from_hex(stored.snapshot.tree)), wanted)

@@ -1,5 +1,6 @@
 """`holdfast snapshots`: list the snapshots of a repository."""
 
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Annotated
@@ -9,7 +10,7 @@ import typer
 
 from holdfast.errors import EXIT_COMPLETE, HoldfastError
 from holdfast.ids import SnapshotId, short, to_hex
-from holdfast.repository.snapshots import StoredSnapshot, list_snapshots, matches
+from holdfast.repository.snapshots import StoredSnapshot, is_ahead, list_snapshots, matches
 from starter.invocation import Invocation
 from starter.opening import open_repository
 from starter.options import SnapshotFilterOptions
@@ -46,6 +47,10 @@ def snapshots(options: SnapshotsOptions) -> int:
         if matches(stored.snapshot, hosts=options.host, paths=paths, tags=options.tag)
         and _is_named(stored, options.ids)
     ]
+    now_ns = time.time_ns()
+    for stored in found:
+        if is_ahead(stored, now_ns):
+            warn(f"snapshot {short(stored.id)} is dated in the future: no latest one, and no parent")
     if options.latest > 0:
         found = _newest(found, options.latest)
     if options.json:
