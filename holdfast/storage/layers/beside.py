@@ -97,9 +97,9 @@ class BesideStorage(Layer):
         for folder in folders:
             self._ours(f"{folder}/").make_folders((folder,))
 
-    def remove_leftovers(self, *, older_than_s: float) -> int:
+    def remove_leftovers(self, *, older_than_s: float, dry_run: bool = False) -> int:
         """See the contract."""
-        return self._side.remove_leftovers(older_than_s=older_than_s)
+        return self._side.remove_leftovers(older_than_s=older_than_s, dry_run=dry_run)
 
     def close(self) -> None:
         """See the contract."""
