@@ -38,11 +38,13 @@ from temporalio.service import RPCError
 from temporalio.worker import FixedSizeSlotSupplier, Worker, WorkerTuner
 
 from activities.backup import BackupActivities
+from activities.door import Door
 from activities.drill import DrillActivities
 from activities.guard import GuardActivities
 from activities.hooks import HookActivities
 from activities.log_context import LogContext
 from activities.notify import NotifyActivities
+from activities.outside import OutsideWatch
 from activities.recorder import Recorder
 from activities.restore import RestoreActivities
 from activities.services import Services
@@ -170,9 +172,13 @@ async def _work(config: WorkerConfig, settings: Settings) -> None:
         workers = build_workers(
             client, services, executor, settings.worker, config.queues, enforced=credentials.enforces
         )
-        resting = asyncio.create_task(_let_rest(services))
+        beside = [asyncio.create_task(_let_rest(services))]
+        if not config.process:  # one of a host's processes is enough
+            notify = NotifyActivities(services, executor)
+            beside.append(asyncio.create_task(OutsideWatch(client, services, notify).keep()))
         await poll_until(stop, workers)
-        resting.cancel()
+        for task in beside:
+            task.cancel()
         await asyncio.to_thread(services.close)
 
 
@@ -245,7 +251,7 @@ def build_workers(
             max_heartbeat_throttle_interval=throttle,
             default_heartbeat_throttle_interval=throttle,
             graceful_shutdown_timeout=grace,
-            interceptors=[Trust(enforced=enforced), calls, LogContext()],
+            interceptors=[Trust(enforced=enforced), calls, LogContext(), Door()],
         )
         turns = Turns()
         copying = Worker(
@@ -257,7 +263,7 @@ def build_workers(
             max_heartbeat_throttle_interval=throttle,
             default_heartbeat_throttle_interval=throttle,
             graceful_shutdown_timeout=grace,
-            interceptors=[calls, LogContext(), TurnContext(turns)],
+            interceptors=[calls, LogContext(), Door(), TurnContext(turns)],
         )
         workers += [light, copying]
     return workers

@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Executor
 from dataclasses import replace
+from typing import Final
 
 from temporalio import activity
 
@@ -28,16 +29,18 @@ from contracts.backup import (
     TriggerInput,
 )
 from contracts.common import CloseInput, RunRef, RunStatus, ShardHeartbeat, Verdict, VerifyInput, VerifyLevel
+from contracts.system import MEMBER_TAG, SYSTEM_RUN_TAG, SYSTEM_TAG
 from holdfast import heap
 from holdfast.backup.closing import close_run
 from holdfast.backup.commit import commit_run
 from holdfast.backup.documents import RunKey
-from holdfast.backup.opening import BackupOrder, open_run
+from holdfast.backup.opening import BackupOrder, open_run, run_tag
 from holdfast.backup.plan_reader import MissingShardError
 from holdfast.backup.report import file_records
 from holdfast.backup.select import select_page
 from holdfast.backup.store import store_shard
 from holdfast.backup.written import written_packs
+from holdfast.errors import UsageError
 from holdfast.ids import PackId, SnapshotId, from_hex
 from holdfast.journal.records import FileRecord
 from holdfast.repository.session import RepositorySession
@@ -45,6 +48,9 @@ from holdfast.repository.snapshots import find_snapshot
 from holdfast.source.spec import SourceSpec
 from holdfast.verify.report import Level
 from holdfast.verify.snapshot import verify_snapshot
+
+_OUR_TAGS: Final = "holdfast-"
+_TAGS_OF_SYSTEMS: Final = (SYSTEM_TAG, MEMBER_TAG, SYSTEM_RUN_TAG)
 
 
 class BackupActivities:
@@ -196,6 +202,8 @@ class BackupActivities:
 
     def _log(self, message: LogInput, call: EngineCall) -> None:
         journal = self._services.journal
+        if message.committed is not None and message.status in (RunStatus.COMPLETE, RunStatus.PARTIAL):
+            self._check_snapshot(message.run, message.committed.snapshot_id)
         journal.record(records.backup_ended(message, host=self._services.host))
         if not message.pages:
             return
@@ -205,6 +213,12 @@ class BackupActivities:
         # A run that ended early may have ended before its list was whole.
         elif not listed or message.status in (RunStatus.FAILED, RunStatus.CANCELLED):
             self._write_files(ListInput(run=message.run, pages=message.pages, shards=message.shards), call)
+
+    def _check_snapshot(self, run: RunRef, snapshot_id: str) -> None:
+        """The journal is told of a snapshot only when that is there and this run's own."""
+        stored = find_snapshot(self._services.session(run.repository).repository, snapshot_id)
+        if run_tag(run.run_id) not in (stored.snapshot.tags or ()):
+            raise UsageError(f"the snapshot {snapshot_id[:8]} is another run's")
 
     def _resolved(self, run: RunRef) -> tuple[RepositorySession, SourceSpec]:
         return self._services.session(run.repository), self._services.source(run.source).spec
@@ -220,6 +234,11 @@ class BackupActivities:
 
     def _order(self, request: BackupRequest, started_ns: int) -> BackupOrder:
         source = self._services.source(request.source)
+        foreign = [
+            tag for tag in request.tags if tag.startswith(_OUR_TAGS) and not tag.startswith(_TAGS_OF_SYSTEMS)
+        ]
+        if foreign:
+            raise UsageError(f"the tag {foreign[0]!r} is for Holdfast alone to give", hint="Choose another.")
         return BackupOrder(
             spec=source.spec,
             host=request.host or source.host or self._services.host,

@@ -23,9 +23,9 @@ from contracts.drill import (
 )
 from holdfast.backup.opening import snapshot_paths
 from holdfast.commands import CommandRun
-from holdfast.errors import SettingsError
+from holdfast.errors import SettingsError, UsageError
 from holdfast.ids import BlobId, from_hex, sha256, to_hex
-from holdfast.repository.documents import encode, load
+from holdfast.repository.documents import decide, encode, load
 from holdfast.repository.session import RepositorySession
 from holdfast.repository.snapshots import LATEST, StoredSnapshot, find_snapshot
 from holdfast.restore.request import RestoreOptions
@@ -38,6 +38,7 @@ from holdfast.verify.scratch import make_scratch, remove_scratch, scratch_of
 
 _TREE: Final = "tree"
 _CHECK: Final = "check"
+_OPENING: Final = "opening"
 _SEED_DIGITS: Final = 16
 
 
@@ -45,6 +46,13 @@ class _CheckDocument(msgspec.Struct, frozen=True, kw_only=True):
     """What a check printed: for the journal, not for Temporal."""
 
     output: str
+
+
+class _DrillDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """What the run was opened for: no other drill's check runs in what it restored. snapshot: 64 hex digits."""
+
+    drill: str
+    snapshot: str
 
 
 class DrillActivities:
@@ -91,20 +99,32 @@ class DrillActivities:
         profile = self._profile(message)
         session = self._services.session(message.run.repository)
         seed = sha256(message.run.run_id.encode())
+        workspace = session.workspace(message.run.run_id)
+        standing = load(
+            workspace, _OPENING, _DrillDocument
+        )  # an earlier attempt may have found an older newest one
         with session.hold() as held:
-            stored = self._snapshot(session, profile, request.snapshot)
+            wanted = request.snapshot if standing is None else standing.snapshot
+            stored = self._snapshot(session, profile, wanted)
             held.refresh()
             size = parse_sample(profile.sample)
             root = BlobId(from_hex(stored.snapshot.tree))
             sample = None if size.is_all else draw(held.loader, root, size, seed, call.check)
         folder = scratch_of(self._services.settings.scratch_dir, message.run.run_id)
         make_scratch(folder)
-        opened = self._opened(profile, stored, sample, folder, seed.hex()[:_SEED_DIGITS])
+        opened = self._opened(profile, stored, sample, folder, message.run.run_id, seed.hex()[:_SEED_DIGITS])
+        decide(workspace, _OPENING, _DrillDocument(drill=profile.name, snapshot=opened.snapshot_id))
         self._services.journal.record(drill_records.begun(message, opened, host=self._services.host))
         return opened
 
     def _opened(
-        self, profile: DrillProfile, stored: StoredSnapshot, sample: Sample | None, folder: Path, seed: str
+        self,
+        profile: DrillProfile,
+        stored: StoredSnapshot,
+        sample: Sample | None,
+        folder: Path,
+        run_id: str,
+        seed: str,
     ) -> DrillOpened:
         snapshot_id = to_hex(stored.id)
         options = RestoreOptions(
@@ -119,7 +139,7 @@ class DrillActivities:
             seed=seed,
             snapshot_id=snapshot_id,
             snapshot_time_ns=stored.time_ns,
-            selection=write_request(state_dir, options),
+            selection=write_request(state_dir, options, once=run_id),
             verification=write_request(state_dir, VerifyOrder(snapshots=(snapshot_id,))),
             sample_files=0 if sample is None else sample.files,
             sample_bytes=0 if sample is None else sample.size_bytes,
@@ -150,6 +170,15 @@ class DrillActivities:
 
     def _check(self, message: DrillCheckInput, call: EngineCall) -> DrillChecked:
         settings = self._services.settings
+        opened = load(
+            self._services.session(message.run.repository).workspace(message.run.run_id),
+            _OPENING,
+            _DrillDocument,
+        )
+        if opened != _DrillDocument(drill=message.drill, snapshot=message.snapshot_id):
+            raise UsageError(
+                "this run was not opened for that drill and snapshot", hint="Start the drill again."
+            )
         profile = settings.drill(message.drill)
         if profile.check is None:
             raise SettingsError(

@@ -17,12 +17,14 @@ from contracts.guard import (
     GuardLogInput,
     GuardRequest,
 )
+from holdfast.errors import UsageError
 from holdfast.guard.compare import compare, newest_snapshot
 from holdfast.guard.findings import Comparison, FindingKind, Thresholds, judge
 from holdfast.ids import BlobId, from_hex, short, to_hex
 from holdfast.journal.records import FileAction, FileRecord, RunKind, RunOutcome, RunRecord
 from holdfast.restore.request import Overwrite, RestoreOptions
 from holdfast.settings.guard import GuardSettings
+from holdfast.settings.model import SourceProfile
 
 _ACTIONS = {
     FindingKind.MISSING: (FileAction.DELETED, "missing: the snapshot has it, the source does not"),
@@ -60,7 +62,7 @@ class GuardActivities:
 
     def _compare(self, message: CompareInput, call: EngineCall) -> GuardFound:
         source = self._services.source(message.run.source)
-        settings = source.guard
+        settings = self._policy(source, message.request)
         thresholds = Thresholds(
             max_changed_share=settings.max_changed_share,
             max_noise_share=settings.max_noise_share,
@@ -76,25 +78,48 @@ class GuardActivities:
             )
         snapshot_id = to_hex(stored.id)
         found = replace(
-            _found(compared, message.request, settings, snapshot_id),
+            _found(compared, settings, snapshot_id),
             alarm=judge(compared, thresholds).value,
             ahead=tuple(map(short, stored.ahead)),
         )
         if compared.missing >= settings.min_missing:
             paths = compared.paths(FindingKind.MISSING)
-            found = replace(found, missing_selection=self._selection(snapshot_id, paths, Overwrite.NEVER))
+            found = replace(
+                found, missing_selection=self._selection(message, snapshot_id, paths, Overwrite.NEVER)
+            )
         damaged = compared.paths(FindingKind.DAMAGED, FindingKind.NOISE)
-        found = replace(found, damaged_selection=self._selection(snapshot_id, damaged, Overwrite.ALWAYS))
+        found = replace(
+            found, damaged_selection=self._selection(message, snapshot_id, damaged, Overwrite.ALWAYS)
+        )
         self._services.journal.record(self._record(message, found, ended_ns=message.started_ns))
         self._services.journal.add_files(message.run.run_id, _files(compared))
         return found
 
-    def _selection(self, snapshot_id: str, paths: tuple[bytes, ...], overwrite: Overwrite) -> str:
+    def _policy(self, source: SourceProfile, request: GuardRequest) -> GuardSettings:
+        """The source's own policy; another one where a person of this host has asked for it.
+
+        Raises:
+            SettingsError, UsageError: there is no such request, or it is of another source.
+        """
+        if not request.order:
+            return source.guard
+        order = self._services.guard_order(request.order)
+        if order.source != source.name:
+            raise UsageError(f"the request {request.order} is not of the source {source.name!r}")
+        return replace(
+            source.guard,
+            on_missing=order.on_missing or source.guard.on_missing,
+            on_damaged=order.on_damaged or source.guard.on_damaged,
+        )
+
+    def _selection(
+        self, message: CompareInput, snapshot_id: str, paths: tuple[bytes, ...], overwrite: Overwrite
+    ) -> str:
         """The token of a restore in place of exactly these paths; empty when there are none."""
         if not paths:
             return ""
         options = RestoreOptions(snapshot=snapshot_id, exact_paths=paths, overwrite=overwrite)
-        return self._services.store_order(options)
+        return self._services.store_order(options, once=message.run.run_id)
 
     def _log(self, message: GuardLogInput) -> None:
         record = self._record(
@@ -130,9 +155,7 @@ class GuardActivities:
         )
 
 
-def _found(
-    compared: Comparison, request: GuardRequest, settings: GuardSettings, snapshot_id: str
-) -> GuardFound:
+def _found(compared: Comparison, settings: GuardSettings, snapshot_id: str) -> GuardFound:
     return GuardFound(
         snapshot_id=snapshot_id,
         files=compared.files,
@@ -144,9 +167,9 @@ def _found(
         noise=compared.noise,
         unreadable=compared.unreadable,
         files_read=compared.files_read,
-        on_missing=request.on_missing or settings.on_missing,
-        on_damaged=request.on_damaged or settings.on_damaged,
-        approval_s=request.approval_s or settings.approval_s,
+        on_missing=settings.on_missing,
+        on_damaged=settings.on_damaged,
+        approval_s=settings.approval_s,
     )
 
 

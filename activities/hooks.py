@@ -8,11 +8,15 @@ from temporalio import activity
 from activities.calls import EngineCall, engine_call
 from activities.services import Services
 from contracts import names
-from contracts.hooks import HookDone, HookInput, HookRef
+from contracts.hooks import HookDone, HookInput, HookMoment, HookRef
+from contracts.queues import is_token
+from holdfast.errors import SettingsError
 from holdfast.hooks import run_hook
 from holdfast.journal.records import OutputRecord
 from holdfast.settings.commands import harmless
-from holdfast.settings.model import Settings
+from holdfast.settings.hooks import HookProfile
+from holdfast.settings.model import Settings, SourceProfile
+from holdfast.settings.systems import SystemProfile
 
 
 class HookActivities:
@@ -37,7 +41,7 @@ class HookActivities:
             return await call.in_thread(lambda: self._run(message, call))
 
     def _run(self, message: HookInput, call: EngineCall) -> HookDone:
-        hook = self._services.settings.hook(message.hook.name)
+        hook = self._declared(message)
         variables = (
             ("HOLDFAST_HOOK", hook.name),
             ("HOLDFAST_MOMENT", message.moment.value),
@@ -68,11 +72,35 @@ class HookActivities:
             name=hook.name,
             moment=message.moment,
             ok=outcome.ok,
-            must_succeed=message.hook.must_succeed,
+            must_succeed=hook.must_succeed,
             exit_code=outcome.exit_code,
             timed_out=outcome.timed_out,
             duration_ns=outcome.ended_ns - outcome.started_ns,
         )
+
+    def _declared(self, message: HookInput) -> HookProfile:
+        """The hook, if the source or system that the run is of declares it for this moment.
+
+        Raises:
+            SettingsError: none does, by these settings.
+        """
+        settings = self._services.settings
+        declaring: list[SourceProfile | SystemProfile] = []
+        if message.system:
+            declaring.append(settings.system(message.system))
+        elif not is_token(message.source):
+            declaring.append(settings.source(message.source))
+        names = [
+            name
+            for profile in declaring
+            for name in (profile.before if message.moment is HookMoment.BEFORE else profile.after)
+        ]
+        if message.hook.name not in names or message.run.source not in (message.source, message.system):
+            raise SettingsError(
+                f"the settings declare no hook {message.hook.name!r} {message.moment.value} that backup",
+                hint="Hooks run for the sources and systems that name them.",
+            )
+        return settings.hook(message.hook.name)
 
 
 def hook_refs(settings: Settings, hooks: tuple[str, ...]) -> tuple[HookRef, ...]:

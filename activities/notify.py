@@ -13,11 +13,9 @@ from activities.calls import engine_call
 from activities.services import Services
 from contracts.notify import NOTIFY, WATCH, WATCHDOG_WORKFLOW, Notified, NotifyInput, WatchInput, WatchState
 from contracts.queues import is_token
-from holdfast.errors import SettingsError
 from holdfast.journal.records import RunKind, RunOutcome, RunRecord
-from holdfast.notices.delivery import Delivery, addresses, deliver
+from holdfast.notices.delivery import tell
 from holdfast.notices.notice import (
-    Notice,
     NoticeEvent,
     event_of,
     notice_of_missed,
@@ -64,7 +62,11 @@ class NotifyActivities:
         run = self._services.journal.run(message.run.record_id)
         if run is None or run.status is RunOutcome.RUNNING:
             run = _as_told(message, self._services.host)
-        delivery = self._tell(notice_of_run(run, _subject(run)))
+        return self.tell_run(run)
+
+    def tell_run(self, run: RunRecord) -> Notified:
+        """The same of a run whose record stands. Blocks."""
+        delivery = tell(self._services.settings.notices, notice_of_run(run, _subject(run)))
         return Notified(sent=delivery.sent, failed=delivery.failed, pinged=self._ping(run))
 
     def _ping(self, run: RunRecord) -> bool:
@@ -96,18 +98,17 @@ class NotifyActivities:
         state = message.state
         found = look(watched, told=state.told, seen=state.seen, now_ns=message.now_ns)
         for source in found.due:
-            self._tell(
-                notice_of_overdue(
-                    source.source,
-                    newest_ns=source.newest_ns,
-                    max_age_s=source.max_age_s,
-                    now_ns=message.now_ns,
-                )
+            overdue = notice_of_overdue(
+                source.source,
+                newest_ns=source.newest_ns,
+                max_age_s=source.max_age_s,
+                now_ns=message.now_ns,
             )
+            tell(settings.notices, overdue)
         for schedule, count in missed.items():
             more = count - state.missed.get(schedule, count)
             if more > 0:
-                self._tell(notice_of_missed(schedule, more))
+                tell(settings.notices, notice_of_missed(schedule, more))
         return WatchState(seen=dict(found.seen), told=dict(found.told), missed=dict(missed))
 
     async def _missed(self, before: Mapping[str, int]) -> Mapping[str, int]:
@@ -126,18 +127,6 @@ class NotifyActivities:
             _LOG.warning("the server does not tell of its schedules: %s", error.status.name)
             return before
         return counts
-
-    def _tell(self, notice: Notice | None) -> Delivery:
-        settings = self._services.settings.notices
-        if notice is None or notice.event.value not in settings.on:
-            return Delivery()
-        _LOG.info("telling: %s", notice.title)
-        try:
-            urls = addresses(settings)
-        except SettingsError as error:
-            _LOG.warning("%s", error.message)
-            urls = settings.urls
-        return deliver(urls, notice)
 
 
 def _counts(action: ScheduleAction, queue: str) -> bool:

@@ -27,21 +27,24 @@ from contracts.restore import (
     SpaceInput,
     ToCommandInput,
 )
-from holdfast.errors import AlreadyEndedError, RunStateError, SettingsError
-from holdfast.ids import BlobId, SnapshotId, from_hex
+from holdfast.errors import AlreadyEndedError, RunStateError, SettingsError, UsageError
+from holdfast.ids import BlobId, SnapshotId, from_hex, to_hex
 from holdfast.journal.chunks import Chunk
 from holdfast.journal.records import OutputRecord, RunOutcome
+from holdfast.repository.documents import load
 from holdfast.repository.snapshots import load_snapshot
-from holdfast.restore.closing import close_restore
+from holdfast.restore.documents import OPENING, Opening
 from holdfast.restore.finish import finish
 from holdfast.restore.opening import trigger_restore
 from holdfast.restore.report import file_chunks
+from holdfast.restore.request import RestoreOptions
 from holdfast.restore.run import Progress, RestoreRun, ShardProgress
 from holdfast.restore.select import select_page
 from holdfast.restore.shard import restore_shard
 from holdfast.restore.space import check_space
 from holdfast.restore.to_command import CommandOutcome, restore_to_command
 from holdfast.restore.verify import verify_restored
+from holdfast.settings.request_uses import RequestUse
 
 
 class RestoreActivities:
@@ -90,7 +93,7 @@ class RestoreActivities:
         """Restore the files of one shard."""
         async with engine_call(self._executor) as call:
             session = await call.in_thread(lambda: self._services.session(message.run.repository))
-            options = await call.in_thread(lambda: self._services.restore_options(message.run.source))
+            options = await call.in_thread(lambda: self._options(message.run))
             async with session.holding() as held:
                 run = RestoreRun.under(held, message.run.run_id, options)
                 pace = pace_of(message.throttle)
@@ -104,6 +107,9 @@ class RestoreActivities:
         """Give a command's output back to the source's restore_command, once: nobody knows what twice would do."""
         async with engine_call(self._executor, final=True) as call:
             session = await call.in_thread(lambda: self._services.session(message.run.repository))
+            options = await call.in_thread(lambda: self._options(message.run))
+            if options.to_command != message.source:
+                raise UsageError(f"the request is not for the command of {message.source!r}")
             source = await call.in_thread(lambda: self._services.source(message.source))
             if not source.restore_command:
                 raise SettingsError(
@@ -115,8 +121,13 @@ class RestoreActivities:
                 call.report(ShardHeartbeat(shard=0, bytes_done=given))
 
             async with session.holding() as held:
+                opening = await call.in_thread(
+                    lambda: load(session.workspace(message.run.run_id), OPENING, Opening)
+                )
+                if opening is None or to_hex(opening.snapshot) != message.snapshot_id:
+                    raise UsageError("this run was not opened for that snapshot", hint="Repeat the command.")
                 stored = await call.in_thread(
-                    lambda: load_snapshot(session.repository, SnapshotId(from_hex(message.snapshot_id)))
+                    lambda: load_snapshot(session.repository, SnapshotId(opening.snapshot))
                 )
                 outcome = await restore_to_command(
                     held.loader,
@@ -155,7 +166,7 @@ class RestoreActivities:
         """Read back from disk what was restored, and add the verdict to the record."""
         async with engine_call(self._executor) as call:
             session = await call.in_thread(lambda: self._services.session(message.run.repository))
-            options = await call.in_thread(lambda: self._services.restore_options(message.run.source))
+            options = await call.in_thread(lambda: self._options(message.run))
             async with session.holding() as held:
                 run = RestoreRun.under(held, message.run.run_id, options)
                 found = await verify_restored(run, message.pages, _reporter(call, 0))
@@ -168,10 +179,15 @@ class RestoreActivities:
         """Remove the workspace, unless the run is to be resumed."""
         async with engine_call(self._executor) as call:
             if not message.keep_workspace:
-                await call.in_thread(lambda: self._close(message.run))
+                await call.in_thread(lambda: self._close(message))
 
     def _open(self, message: RestoreTriggerInput) -> RestoreOpened:
         self._refuse_ended(message)
+        options = self._services.take_restore(message.run.source, message.run.run_id)
+        if options.to_command != message.request.to_command:
+            raise UsageError(
+                "the request does not say which command gets what is restored", hint="Repeat the command."
+            )
         with self._running(message.run) as run:
             opened = trigger_restore(run)
         self._services.journal.record(records.restore_begun(message, opened, host=self._services.host))
@@ -195,6 +211,8 @@ class RestoreActivities:
 
     def _select(self, message: RestoreSelectInput) -> RestorePage:
         with self._running(message.run) as run:
+            if run.options.to_command:  # without a plan nothing is written either
+                raise RunStateError("what is meant for a command is not written to files")
             page = select_page(run, message.page)
         if page.first_shard != message.first_shard:
             raise RunStateError(
@@ -225,14 +243,25 @@ class RestoreActivities:
         with self._running(message.run) as run:
             journal.add_chunks(message.run.record_id, _until_stopped(run, message, call))
 
-    def _close(self, ref: RunRef) -> None:
-        with self._running(ref) as run:
-            close_restore(run, keep=False)
+    def _close(self, message: CloseInput) -> None:
+        ref = message.run
+        use = self._services.restore_use(ref.source)
+        if use is None or not use.over or use.run != ref.run_id:
+            with self._running(ref) as run:
+                opening = load(run.workspace, OPENING, Opening)
+                snapshot = "" if opening is None else to_hex(opening.snapshot)
+                # Before the workspace goes: a run without one would begin from the start.
+                ended = RequestUse(run=ref.run_id, over=True, status=message.status.value, snapshot=snapshot)
+                self._services.end_restore(ref.source, ended)
+        self._services.session(ref.repository).workspace(ref.run_id).delete()
+
+    def _options(self, ref: RunRef) -> RestoreOptions:
+        return self._services.restore_options(ref.source, ref.run_id)
 
     @contextmanager
     def _running(self, ref: RunRef) -> Iterator[RestoreRun]:
         """The run, with the repository's lock held."""
-        options = self._services.restore_options(ref.source)
+        options = self._options(ref)
         with self._services.session(ref.repository).hold() as held:
             yield RestoreRun.under(held, ref.run_id, options)
 

@@ -25,16 +25,20 @@ from contracts.veiled import REPOSITORY, STATE_DIR, TARGET
 from holdfast import heap
 from holdfast.backup.claims import ClaimTable
 from holdfast.buffers import BUFFERS
+from holdfast.errors import SettingsError
 from holdfast.repository.session import RepositorySession
 from holdfast.repository.shared_index import SharedIndex
 from holdfast.repository.shared_keys import SharedKeys
 from holdfast.repository.sharing import config_hash, open_sharing
-from holdfast.restore.request import RestoreOptions
+from holdfast.restore.request import RestoreOptions, SystemRestoreOrder
+from holdfast.restore.scheduled import is_scheduled
 from holdfast.settings.commands import harmless
 from holdfast.settings.exclude_files import resolve
+from holdfast.settings.guard import GuardOrder
 from holdfast.settings.model import RepositoryProfile, Settings, SourceProfile
 from holdfast.settings.passwords import PasswordBook
-from holdfast.settings.requests import RepositoryOrder, SourceOrder, read_request, write_request
+from holdfast.settings.request_uses import RequestUse, check_use, end_use, take_request, use_of
+from holdfast.settings.requests import RepositoryOrder, SourceOrder, is_once, read_request, write_request
 from holdfast.storage.layers.beside import BesideStorage, beside
 from holdfast.storage.locations import is_read_only, open_storage
 from holdfast.verify.documents import VerifyOrder
@@ -140,20 +144,71 @@ class Services:
             return replace(profile, spec=spec)
         return resolve(profile, self._passwords.environ)
 
-    def store_order(self, order: msgspec.Struct) -> str:
-        """Keep an order in a private request file; its token.
+    def store_order(self, order: msgspec.Struct, *, once: str) -> str:
+        """Keep an order in a private request file; its token. once: what makes it this order and no other.
 
         Raises:
             StorageFullError, StorageDeniedError: the state directory cannot take it.
         """
-        return write_request(self._settings.state_dir, order)
+        return write_request(self._settings.state_dir, order, once=once)
 
-    def restore_options(self, token: str) -> RestoreOptions:
-        """What a restore was asked to do.
+    def take_restore(self, token: str, run_id: str) -> RestoreOptions:
+        """What a restore was asked to do, for the run that begins with it.
 
         Raises:
-            SettingsError: the request file is gone.
+            SettingsError: the request file is gone, or the settings declare this scheduled restore no more.
+            UsageError: it was asked once, and another run does it or has done it.
         """
+        options = self._restore_options(token)
+        if is_once(self._settings.state_dir, token):
+            take_request(self._settings.state_dir, token, run_id)
+        elif not is_scheduled(self._settings, options):
+            raise SettingsError(
+                "the settings declare no such restore",
+                hint="`holdfast schedule apply` brings schedules up to date.",
+            )
+        return options
+
+    def restore_options(self, token: str, run_id: str) -> RestoreOptions:
+        """The same for a run that has begun.
+
+        Raises:
+            SettingsError, UsageError: as `take_restore`; or it is over.
+        """
+        options = self._restore_options(token)
+        if is_once(self._settings.state_dir, token):
+            check_use(self._settings.state_dir, token, run_id)
+        return options
+
+    def end_restore(self, token: str, use: RequestUse) -> None:
+        """Let the order be used no more: its run has reached its end."""
+        if is_once(self._settings.state_dir, token):
+            end_use(self._settings.state_dir, token, use)
+
+    def restore_use(self, token: str) -> RequestUse | None:
+        """Which run uses an order."""
+        return use_of(self._settings.state_dir, token)
+
+    def take_system_restore(self, token: str, run_id: str) -> SystemRestoreOrder:
+        """Which system a person of this host wants back, and where to, for the run that does it.
+
+        Raises:
+            SettingsError: there is no such request here.
+            UsageError: another run has used it.
+        """
+        order = read_request(self._settings.state_dir, token, SystemRestoreOrder)
+        take_request(self._settings.state_dir, token, run_id)
+        return order
+
+    def guard_order(self, token: str) -> GuardOrder:
+        """By which policy a person of this host wants a source looked at.
+
+        Raises:
+            SettingsError: there is no such request here.
+        """
+        return read_request(self._settings.state_dir, token, GuardOrder)
+
+    def _restore_options(self, token: str) -> RestoreOptions:
         options = read_request(self._settings.state_dir, token, RestoreOptions)
         if options.target is not None:
             VEIL.cover(os.fsdecode(options.target), TARGET)

@@ -11,6 +11,7 @@ from activities.calls import engine_call
 from activities.hooks import hook_refs
 from activities.services import Services
 from activities.system_records import begun, ended, findings
+from activities.veil import VEIL
 from contracts import names
 from contracts.backup import Strategy
 from contracts.common import VerifyLevel
@@ -32,9 +33,10 @@ from contracts.system import (
     ResolveInput,
     SystemOpened,
 )
+from contracts.veiled import TARGET
 from holdfast.backup.opening import snapshot_paths
 from holdfast.backup.strategy import STATUS_TAG
-from holdfast.errors import SettingsError
+from holdfast.errors import SettingsError, UsageError
 from holdfast.ids import to_hex
 from holdfast.repository.snapshots import StoredSnapshot, list_snapshots, matches, raise_unreadable
 from holdfast.restore.request import RestoreOptions
@@ -162,20 +164,44 @@ class SystemActivities:
                     hint=f"Add it to [sources.{member.source}] on {self._services.host}, or restore to a --target.",
                 )
             to_command = member.source
-        options = RestoreOptions(snapshot=message.snapshot_id, target=target)
-        return Prepared(selection=self._services.store_order(options), to_command=to_command)
+        options = RestoreOptions(snapshot=message.snapshot_id, target=target, to_command=to_command)
+        mark = f"{message.run.run_id} {member.label}"
+        return Prepared(selection=self._services.store_order(options, once=mark), to_command=to_command)
 
     def _target(self, message: PrepareInput) -> bytes | None:
-        if not message.target:
-            return None
+        """Where the member goes, as the request of a person of this host says; None for its original place.
+
+        Another host's request is not here. Its folder is unknown, so only the original places can be meant, and those
+        are written when this host's settings say that the member, or the system, is its business.
+
+        Raises:
+            SettingsError, UsageError: nobody on this host has asked for it, or for something else.
+        """
         try:
-            folder = self._services.restore_options(message.target).target
+            order = self._services.take_system_restore(message.order, message.run.run_id)
         except SettingsError:
+            self._check_asked_elsewhere(message)
+            return None
+        if order.system != message.run.source or (order.target is None) != message.in_place:
+            raise UsageError("the request is of another recovery", hint="Repeat the command.")
+        if order.target is None:
+            return None
+        VEIL.cover(os.fsdecode(order.target), TARGET)
+        return os.path.join(order.target, message.member.label.encode())
+
+    def _check_asked_elsewhere(self, message: PrepareInput) -> None:
+        settings = self._services.settings
+        if not message.in_place:
             raise SettingsError(
                 f"the workers of {self._services.host} do not know the --target: the server is not told of paths",
                 hint="Restore to the original places, or restore this member with a command on that host.",
-            ) from None
-        return os.path.join(folder or b"/", message.member.label.encode())
+            )
+        is_ours = message.member.source in settings.sources or message.run.source in settings.systems
+        if settings.server.address is None or not is_ours:
+            raise SettingsError(
+                f"nobody on {self._services.host} has asked for a recovery in place of {message.run.source!r}",
+                hint=f"Start it there; or add [sources.{message.member.source}] to the settings of that host.",
+            )
 
     def _log(self, message: LogSystemInput) -> None:
         journal = self._services.journal

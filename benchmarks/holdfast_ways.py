@@ -212,7 +212,7 @@ def _request(settings: Settings, verb: Verb, path: Path) -> tuple[runs.Request, 
     if verb is Verb.VERIFY:
         request = orders.verify_request(settings, repository=_PROFILE, selection="", share="all")
         return request, orders.workflow_id(orders.VERIFY, settings, _PROFILE, orders.WHOLE)
-    selection = orders.store(settings, RestoreOptions(target=os.fsencode(path)))
+    selection = orders.store_restore(settings, RestoreOptions(target=os.fsencode(path)))
     request = orders.restore_request(
         settings, repository=_PROFILE, selection=selection, verify=VerifyLevel.NONE
     )

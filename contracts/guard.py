@@ -18,19 +18,17 @@ MAX_REASON: Final = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuardRequest(Warranted):
-    """Input of the workflow. The policy is the source's, in the worker's settings; what is set here overrides it.
+    """Input of the workflow. The policy is the source's, in the worker's settings.
 
-    restore_prefix: what the ids of its restores begin with ("restore:HOST:REPOSITORY"). approval_s: 0 means the
-    source's.
+    restore_prefix: what the ids of its restores begin with ("restore:HOST:REPOSITORY"). order: "@token" of the private
+    request file that asks for another policy; empty for none.
     """
 
     repository: str
     source: str
     restore_prefix: str
     trigger: Trigger = field(default_factory=Trigger)
-    on_missing: str = ""
-    on_damaged: str = ""
-    approval_s: float = 0.0
+    order: str = ""
     policy: RunPolicy = field(default_factory=RunPolicy)
 
 

@@ -50,14 +50,15 @@ class MemberHost:
 class SystemRestoreRequest(Warranted):
     """Input of the recovery of a system.
 
-    as_of_ns: the moment whose state is wanted; 0 for the newest. target: "@token" of a private request file with the
-    folder that gets one folder for each member; empty for the original places.
+    as_of_ns: the moment whose state is wanted; 0 for the newest. order: "@token" of the private request file of the
+    host that asks, with the folder that gets one for each member. in_place: it names none; to the original places.
     """
 
     system: str
     as_of_ns: int = 0
     hosts: tuple[MemberHost, ...] = ()
-    target: str = ""
+    order: str = ""
+    in_place: bool = False
     verify: VerifyLevel = VerifyLevel.FULL
     trigger: Trigger = field(default_factory=Trigger)
     policy: RunPolicy = field(default_factory=RunPolicy)
@@ -158,11 +159,16 @@ class Found:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrepareInput:
-    """Asks the worker that will restore a member to write down what that means, in its own state directory."""
+    """Asks the worker that will restore a member to write down what that means, in its own state directory.
 
+    snapshot_id: 64 hex digits. order, in_place: as in the request of the recovery.
+    """
+
+    run: RunRef
     member: Member
     snapshot_id: str
-    target: str = ""
+    order: str = ""
+    in_place: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,12 +12,14 @@ from temporalio.client import Client
 
 from contracts.backup import BackupRequest
 from contracts.drill import DrillRequest
+from contracts.forms import is_own
 from contracts.restore import RestoreRequest
 from contracts.verify import VerifyRequest
 from holdfast.errors import JournalUnavailableError
 from holdfast.journal.glance import ended_well
 from holdfast.journal.records import RunKind, RunRecord
 from holdfast.settings.model import Settings
+from holdfast.settings.requests import remove_request
 from starter import runs
 from starter.attending import attend
 from starter.conduct import Order
@@ -78,6 +80,8 @@ async def _begin(
         handle = runs.handle_of(service.client, kind, order.workflow_id)
         if order.lift_pause:
             await runs.lift_pause(handle)
+        elif isinstance(request, RestoreRequest):
+            remove_request(settings.state_dir, request.selection)  # it is the open run's that is carried out
         return handle
     if isinstance(request, DrillRequest):  # it begins again
         return await runs.start(service.client, request, order.workflow_id, queue)

@@ -79,8 +79,18 @@ async def _carry_out(invocation: Invocation, order: Order, need: Need) -> int:
     _reveal_paths(settings, order)
     async with open_service(settings, need, invocation.environ) as service:
         from starter import carrying  # noqa: PLC0415 (see the module's docstring)
+        from starter.outside import tell_outside_end  # noqa: PLC0415
+        from starter.runs import EndedOutsideError  # noqa: PLC0415
+        from starter.witness import UnprovenError, check_word  # noqa: PLC0415
 
-        result = await carrying.served(invocation, order, service, need.queue)
+        try:
+            result = await carrying.served(invocation, order, service, need.queue)
+            if result is not None:
+                location = order.repository.location
+                await check_word(settings, order.request, order.workflow_id, location, result, service.opener)
+        except (EndedOutsideError, UnprovenError) as error:
+            await asyncio.to_thread(tell_outside_end, invocation, order.workflow_id, error.message)
+            raise
     return EXIT_COMPLETE if result is None else carrying.tell(invocation, order, result)
 
 

@@ -11,7 +11,7 @@ from typing import Final
 
 import holdfast.errors
 from holdfast.errors import FencedError, HoldfastError, IntegrityError, RunStateError
-from holdfast.journal.records import RunKind, RunOutcome, RunRecord
+from holdfast.journal.records import RunKind, RunOutcome, RunRecord, workflow_of
 
 CONTINUED_WITHIN_NS: Final = 24 * 3600 * 10**9
 _OF_SYSTEMS: Final = frozenset((RunKind.SYSTEM_BACKUP, RunKind.SYSTEM_RESTORE))  # they go on by themselves
@@ -19,11 +19,6 @@ _ENDED_EARLY: Final = frozenset((RunOutcome.CANCELLED, RunOutcome.FAILED))
 _INTERRUPTED: Final = "Interrupted"  # holdfast.journal.journal, which takes long to load
 _OF_THE_RUN: Final = (IntegrityError, RunStateError, FencedError)
 """What the run itself relied on was not as it should be. Other errors of ours say that something outside was wrong."""
-
-
-def workflow_of(run_id: str) -> str:
-    """The id of the workflow that began a run."""
-    return run_id.rpartition("/")[0] or run_id
 
 
 def to_continue(
@@ -61,7 +56,7 @@ def interrupted(records: Sequence[RunRecord], open_workflows: Collection[str]) -
     seen: set[tuple[RunKind, str, str]] = set()
     found: list[RunRecord] = []
     for record in records:
-        subject = (record.kind, record.repository, record.source)
+        subject = (record.kind, record.repository, _subject(record))
         if subject in seen:
             continue
         seen.add(subject)
@@ -72,6 +67,11 @@ def interrupted(records: Sequence[RunRecord], open_workflows: Collection[str]) -
         if is_open or record.status is RunOutcome.RUNNING or ended_early:
             found.append(record)
     return found
+
+
+def _subject(record: RunRecord) -> str:
+    """What a run is about. Of a restore's token, the part that says what is restored: each request has its own rest."""
+    return workflow_of(record.run_id) if record.kind is RunKind.RESTORE else record.source
 
 
 def was_opened(record: RunRecord) -> bool:

@@ -8,12 +8,16 @@ Cheap to import: workers and server load while this process loads Temporal's cli
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from holdfast.errors import PasswordMissingError, ServerUnavailableError
+from holdfast.repository.repository import Repository
+from holdfast.repository.shared_keys import SharedKeys
+from holdfast.repository.sharing import config_hash, open_sharing
 from holdfast.settings.model import Settings
+from holdfast.storage.locations import open_storage
 from starter.launching import Memory
 from starter.ownership import running_services
 from starter.service import Need, Service, base_queue
@@ -47,7 +51,8 @@ async def hosted(settings: Settings, need: Need, environ: Mapping[str, str]) -> 
             place = await _configured(settings, need, settings.server.address, hiring)
         await prepare(place.client, place.address)
         await hiring.tell(place.address)
-        yield Service(client=place.client, ui_url=place.ui_url, owned=place.owned or place.hire)
+        owned = place.owned or place.hire
+        yield Service(client=place.client, ui_url=place.ui_url, owned=owned, opener=hiring.opener)
 
 
 class _Hiring:
@@ -66,13 +71,15 @@ class _Hiring:
         )
         self._need = need
         self._stack = stack
+        self._memory: Memory | None = None
+        self._passwords: Mapping[str, bytes] = {}
         self._apart: Unlocking | None = None
         self._here: asyncio.Task[dict[str, bytes]] | None = None
 
     async def begin(self) -> None:
         """Start them, unless that has been done ahead."""
         mustered = None if self._need.ahead is None else self._need.ahead.take()
-        memory = Memory.create() if mustered is None else mustered.memory
+        memory = self._memory = Memory.create() if mustered is None else mustered.memory
         self._apart = None if mustered is None else mustered.unlocking
         if self._apart is None:
             self._here = asyncio.create_task(unlock(self._need.openings, memory.keys))
@@ -86,10 +93,24 @@ class _Hiring:
             WrongPasswordError and the like: a repository cannot be opened; so they need not try.
         """
         if self._apart is not None:
-            self._crew.place.set_result(Place(address=address, passwords=await self._apart.passwords()))
+            self._passwords = await self._apart.passwords()
+            self._crew.place.set_result(Place(address=address, passwords=self._passwords))
             await self._apart.done()
         elif self._here is not None:
-            self._crew.place.set_result(Place(address=address, passwords=await self._here))
+            self._passwords = await self._here
+            self._crew.place.set_result(Place(address=address, passwords=self._passwords))
+
+    @property
+    def opener(self) -> Callable[[str], Repository] | None:
+        """Opens a repository with the key that was derived for the workers; None where none was."""
+        return self._open if self._passwords else None
+
+    def _open(self, location: str) -> Repository:
+        if self._memory is None:
+            raise RuntimeError("no workers were started")
+        storage = open_storage(location)
+        keys = SharedKeys(self._memory.keys)
+        return open_sharing(storage, self._passwords[location], config_hash(storage), keys)
 
 
 async def _configured(settings: Settings, need: Need, address: str, hiring: _Hiring) -> _Place:

@@ -8,10 +8,9 @@ from typing import Final
 from temporalio.client import Client
 
 from holdfast.errors import JournalUnavailableError, UsageError
-from holdfast.journal.records import RunKind, RunOutcome, RunRecord
+from holdfast.journal.records import RunKind, RunOutcome, RunRecord, workflow_of
 from holdfast.settings.model import Settings
 from starter import runs
-from starter.continuing import workflow_of
 from starter.journaling import open_journal
 from starter.orders import describe_selection, describe_source, known_repository
 from starter.output import warn

@@ -5,6 +5,7 @@ once. What was given by name appears by name; what was given by its place appear
 """
 
 import getpass
+import secrets
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
@@ -138,11 +139,19 @@ def describe_selection(settings: Settings, name: str) -> str:
     return f"{options.snapshot} → {target}"
 
 
-def store(settings: Settings, order: msgspec.Struct) -> str:
-    """Write a private request file, and forget those that nobody has used for months; the token."""
-    token = write_request(settings.state_dir, order)
+def store(settings: Settings, order: msgspec.Struct, *, once: str = "") -> str:
+    """Write a private request file, and forget those that nobody has used for months; the token.
+
+    once: see `write_request`.
+    """
+    token = write_request(settings.state_dir, order, once=once)
     remove_unused_requests(settings.state_dir, unused_s=_UNUSED_S)
     return token
+
+
+def store_restore(settings: Settings, options: msgspec.Struct) -> str:
+    """The token of a restore that is wanted now: one run may use it, and the same command again is another request."""
+    return store(settings, options, once=secrets.token_hex(16))
 
 
 def workflow_id(kind: str, settings: Settings, repository: str, subject: str) -> str:

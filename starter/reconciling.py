@@ -19,10 +19,10 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from holdfast.errors import HoldfastError, JournalUnavailableError
-from holdfast.journal.records import RunKind, RunOutcome, RunRecord
+from holdfast.journal.records import RunKind, RunOutcome, RunRecord, workflow_of
 from holdfast.settings.model import Settings
 from starter import orders, recorded, runs
-from starter.continuing import was_opened, workflow_of
+from starter.continuing import was_opened
 from starter.journaling import open_journal
 from starter.schedules import server
 from starter.schedules.declaration import declarations

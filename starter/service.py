@@ -15,6 +15,7 @@ from holdfast.settings.model import Settings
 if TYPE_CHECKING:
     from temporalio.client import Client
 
+    from holdfast.repository.repository import Repository
     from starter.ahead import Ahead
 
 
@@ -38,12 +39,14 @@ class Service:
     """What a command got.
 
     ui_url: base URL of the Web UI, without a "/" at its end; None when there is none. owned: workers (and perhaps the
-    server) end with this command.
+    server) end with this command. opener: opens a repository by its location, with the key that was derived for workers
+    of this command's own; None where they are not.
     """
 
     client: "Client"
     ui_url: str | None
     owned: bool
+    opener: "Callable[[str], Repository] | None" = None
 
     def run_url(self, workflow_id: str, run_id: str = "") -> str | None:
         """Where the Web UI shows a workflow; without a run id, its newest run."""

@@ -19,6 +19,7 @@ from starter.display import Display
 from starter.invocation import Invocation
 from starter.reports import Report
 from starter.service import Need, Service, base_queue, open_service
+from starter.witness import check_members
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +56,8 @@ async def carry_out(invocation: Invocation, order: SystemOrder) -> int:
         result = await attend(invocation, service, order.kind, begin, detach=order.detach)
     if result is None:
         return EXIT_COMPLETE
+    if isinstance(result, SystemResult):
+        await check_members(settings, result)
     options = invocation.options
     return Report(settings, as_json=options.json, quiet=options.quiet).tell(result)
 

@@ -80,9 +80,11 @@ class EmbeddedServer:
         return f"{HOST}:{self._note.port}" if self._note else ""
 
     @property
-    def ui_url(self) -> str:
-        """The Web UI. Valid after `join`."""
-        return f"http://{HOST}:{self._note.ui_port}" if self._note else ""
+    def ui_url(self) -> str | None:
+        """The Web UI; None when the settings want none. Valid after `join`."""
+        if self._note is None or not self._settings.server.ui:
+            return None
+        return f"http://{HOST}:{self._note.ui_port}"
 
     @property
     def owned(self) -> bool:
@@ -301,7 +303,8 @@ class EmbeddedServer:
     def _environment(self) -> dict[str, str]:
         # A run asks for little at a time, and threads of the server that look for work take time from its workers.
         cores = 1 if self._for_one else max(1, usable_cores() // 2)
-        return {**child_environment(self._environ), "GOMAXPROCS": str(cores)}
+        # The server ends at once for a user without a name, as containers have them.
+        return {"USER": str(os.getuid()), **child_environment(self._environ), "GOMAXPROCS": str(cores)}
 
     def _release(self) -> None:
         if self._claim is not None:
@@ -316,7 +319,11 @@ class EmbeddedServer:
 
     def _command(self, note: ServerNote) -> list[str]:
         command = [temporal_binary(self._environ), "server", "start-dev", "--ip", HOST]
-        command += ["--port", str(note.port), "--ui-port", str(note.ui_port), "--ui-disable-news-fetch"]
+        command += ["--port", str(note.port)]
+        if self._settings.server.ui:
+            command += ["--ui-port", str(note.ui_port), "--ui-ip", HOST, "--ui-disable-news-fetch"]
+        else:
+            command += ["--headless"]
         command += ["--db-filename", str(self._settings.server_database_path)]
         command += ["--sqlite-pragma", "journal_mode=WAL", "--sqlite-pragma", "synchronous=NORMAL"]
         # Of the four partitions that a queue has by default, three would only be made and asked, in vain.

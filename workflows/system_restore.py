@@ -90,7 +90,13 @@ class SystemRestoreWorkflow(SystemWorkflow):
     async def _member(self, member: Member, found: Found, snapshot: FoundSnapshot) -> None:
         """Restore one member; whatever stands in the way is its outcome."""
         await self._until_resumed()
-        message = PrepareInput(member=member, snapshot_id=snapshot.snapshot_id, target=self._request.target)
+        message = PrepareInput(
+            run=self._run_ref(),
+            member=member,
+            snapshot_id=snapshot.snapshot_id,
+            order=self._request.order,
+            in_place=self._request.in_place,
+        )
         try:
             prepared = await self._members_calls.ask(member, names.PREPARE_MEMBER, message, Prepared)
         except MemberAwayError as error:

@@ -51,6 +51,19 @@ def addresses(settings: NoticeSettings) -> tuple[str, ...]:
     return settings.urls + tuple(line for line in written if line and not line.startswith("#"))
 
 
+def tell(settings: NoticeSettings, notice: Notice | None) -> Delivery:
+    """Send a notice to all who want notices of its kind. Blocks, and never raises."""
+    if notice is None or notice.event.value not in settings.on:
+        return Delivery()
+    _LOG.info("telling: %s", notice.title)
+    try:
+        urls = addresses(settings)
+    except SettingsError as error:
+        _LOG.warning("%s", error.message)
+        urls = settings.urls
+    return deliver(urls, notice)
+
+
 def deliver(
     urls: Sequence[str],
     notice: Notice,

@@ -35,6 +35,7 @@ class RestoreOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     delete: remove from selected directories what the snapshot does not have.
     sparse: leave runs of zeros as holes.
     ignore_damaged: let "latest" be the newest snapshot that can be read, although there are others.
+    to_command: the source whose restore_command gets the snapshot's one file; then nothing is written by us.
     """
 
     snapshot: str = LATEST
@@ -52,6 +53,7 @@ class RestoreOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     dry_run: bool = False
     sparse: bool = True
     ignore_damaged: bool = False
+    to_command: str = ""
 
     @property
     def snapshot_name(self) -> str:
@@ -95,3 +97,12 @@ class RestoreOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     def target_path(self) -> bytes:
         """Where the selected tree's root goes: the target, or its original place."""
         return (self.subfolder or b"/") if self.target is None else self.target
+
+
+class SystemRestoreOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One recovery of a system, as asked for on this host. target: absolute, gets a folder for each member; None means
+    the original places. as_of_ns: the moment that is wanted, 0 for the newest."""
+
+    system: str
+    target: bytes | None = None
+    as_of_ns: int = 0

@@ -105,6 +105,7 @@ class ServerTable(msgspec.Struct, kw_only=True, frozen=True):
     tls_server_name: str | None = None
     api_key_file: str | None = None
     accept_unsigned: bool = False
+    ui: bool = True
     ui_url: str | None = None
 
 

@@ -32,6 +32,14 @@ class GuardSettings:
     approval_s: float = 7 * 86_400.0
 
 
+class GuardOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One look at a source by another policy than its own, as a person of this host asks for it; empty: its own."""
+
+    source: str
+    on_missing: str = ""
+    on_damaged: str = ""
+
+
 class GuardTable(msgspec.Struct, kw_only=True, frozen=True):
     """[sources.NAME.guard]"""
 

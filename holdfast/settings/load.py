@@ -201,6 +201,8 @@ def _server(value: object, place: Place, rules: PathRules) -> ServerSettings:
         place.refuse("namespace", "it is empty", 'Leave it out for "default".')
     if table.ui_url is not None and not table.ui_url.startswith(("http://", "https://")):
         place.refuse("ui_url", "a URL is expected", 'Write ui_url = "http://temporal.example:8080".')
+    if not table.ui and (table.address is not None or table.ui_url is not None):
+        place.refuse("ui", "it is about the embedded server alone", "Remove this key, or address and ui_url.")
     tls = _tls(table, place, rules)
     if table.api_key_file is not None and tls is None:
         place.refuse(
@@ -212,6 +214,7 @@ def _server(value: object, place: Place, rules: PathRules) -> ServerSettings:
         tls=tls,
         api_key_file=_optional_path(place, "api_key_file", table.api_key_file, rules),
         accept_unsigned=table.accept_unsigned,
+        ui=table.ui,
         ui_url=None if table.ui_url is None else table.ui_url.rstrip("/"),
     )
 

@@ -1,18 +1,26 @@
 """Private request files: what a person typed on a command line and Temporal must not see.
 
-A command writes its order under the state directory, where only its own user can read, and hands the token to
-Temporal; workers of the same user on the same host look the token up. The token is a hash of the content, so
-asking the same twice gives the same token, and a file that was changed is refused.
+A command writes its order under the state directory, where only its own user can read and write, and hands the token
+to Temporal; workers of the same user on the same host look the token up. The token is a hash of the content, so a file
+that was changed is refused. It is believed only as a regular file of this user's own, closed to others, in a folder
+that nobody else can write: that is what makes it a request of this host's owner.
 
-On disk: JSON in pure ASCII, {"kind": …, "order": …}. Bytes (paths and patterns, which need not be UTF-8) are base64;
-text may hold lone surrogates, as command-line arguments do, and JSON's escapes carry those. No password is ever in
-one, only where to find it.
+A document is of one kind, and there are two sorts of them (docs/adr/0033):
+
+- what *names* something, a repository by its location or a source by its paths. The same name gives the same token,
+  so that workflow ids stay the same, and it may be named as often as one likes;
+- what *orders* something that must not happen again by itself, a restore. It carries a mark of its own (`once`), so
+  each order has another token, and one run may use it (holdfast/settings/request_uses.py). The beginning of the token
+  is the hash of what is ordered without that mark: ids of workflows are made of it.
+
+On disk: JSON in pure ASCII, {"kind": …, "once": …, "order": …}. Bytes (paths and patterns, which need not be UTF-8) are
+base64; text may hold lone surrogates, as command-line arguments do, and JSON's escapes carry those. No password is ever
+in one, only where to find it.
 """
 
 import contextlib
 import hashlib
 import json
-import os
 import re
 import secrets
 import stat
@@ -31,14 +39,18 @@ from holdfast.settings.model import (
     RepositoryProfile,
     SourceProfile,
 )
+from holdfast.settings.private_files import flush_folder, read_own, write_durably
 from holdfast.source.spec import SourceSpec
 
 _Order = TypeVar("_Order", bound=msgspec.Struct)
 
 _FOLDER: Final = "requests"
+SUBJECT_DIGITS: Final = 12
+"""Of the token: what is asked for. As many as ids of workflows and queues show of it."""
 _TOKEN_DIGITS: Final = 32
+NOTE_SUFFIX: Final = ".use"
+"""Of the note beside an order that says which run uses it."""
 _TOKEN: Final = re.compile(rf"{REQUEST_MARK}[0-9a-f]{{{_TOKEN_DIGITS}}}", re.ASCII)
-_MAX_BYTES: Final = 1 << 30
 _FULL: Final = frozenset((28, 122))  # ENOSPC, EDQUOT
 
 
@@ -89,26 +101,29 @@ class SourceOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         )
 
 
-def write_request(state_dir: Path, order: msgspec.Struct) -> str:
-    """Store an order (RepositoryOrder, SourceOrder, RestoreOptions); returns its token. Durable when it returns.
+def write_request(state_dir: Path, order: msgspec.Struct, *, once: str = "") -> str:
+    """Store an order (RepositoryOrder, SourceOrder, RestoreOptions …); returns its token. Durable when it returns.
+
+    once: a mark of this one order, for what must not be done again; writing the same order with the same mark twice
+    gives the same token.
 
     Raises:
         StorageFullError, StorageDeniedError: the state directory cannot take it.
     """
-    document = _encode(order)
-    token = REQUEST_MARK + hashlib.sha256(document).hexdigest()[:_TOKEN_DIGITS]
-    path = _path(state_dir, token)
+    document = _encode(order, once)
+    token = _token(document, _encode(order, ""))
+    path = request_path(state_dir, token)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         _make_private_folder(path.parent)
         try:
-            _write_durably(temporary, document)
+            write_durably(temporary, document)
             temporary.rename(path)
         except BaseException:
             with contextlib.suppress(OSError):
                 temporary.unlink()
             raise
-        _flush_folder(path.parent)
+        flush_folder(path.parent)
     except OSError as error:
         kind = StorageFullError if error.errno in _FULL else StorageDeniedError
         raise kind(
@@ -123,18 +138,10 @@ def read_request(state_dir: Path, token: str, kind: type[_Order]) -> _Order:
 
     Raises:
         SettingsError: there is none, or it is an order of another kind.
-        StorageDeniedError: it is not this user's own.
+        StorageDeniedError: it is not this user's own, or others can write it.
         CorruptFileError: it is not what was written.
     """
-    document = _read_own(state_dir, _path(state_dir, token))
-    if REQUEST_MARK + hashlib.sha256(document).hexdigest()[:_TOKEN_DIGITS] != token:
-        raise _damaged(token)
-    try:
-        wrapped: object = json.loads(document)
-    except ValueError:
-        raise _damaged(token) from None
-    if not isinstance(wrapped, dict) or "order" not in wrapped:
-        raise _damaged(token)
+    wrapped = _read(state_dir, token)
     if wrapped.get("kind") != kind.__name__:
         raise SettingsError(
             f"the request {token} is of another kind: {wrapped.get('kind')}, not {kind.__name__}",
@@ -148,13 +155,22 @@ def read_request(state_dir: Path, token: str, kind: type[_Order]) -> _Order:
         ) from error
 
 
+def is_once(state_dir: Path, token: str) -> bool:
+    """Whether the order is one that a single run may use.
+
+    Raises:
+        SettingsError, StorageDeniedError, CorruptFileError: as `read_request`.
+    """
+    return bool(_read(state_dir, token).get("once"))
+
+
 def remove_request(state_dir: Path, token: str) -> None:
     """Forget an order; one that is gone already is fine.
 
     Raises:
         StorageDeniedError: it cannot be removed.
     """
-    path = _path(state_dir, token)
+    path = request_path(state_dir, token)
     try:
         path.unlink(missing_ok=True)
     except OSError as error:
@@ -171,24 +187,37 @@ def remove_unused_requests(state_dir: Path, *, unused_s: float) -> int:
     newest_ns = time.time_ns() - round(unused_s * 1e9)
     removed = 0
     with contextlib.suppress(OSError):
-        for path in list((state_dir / _FOLDER).iterdir()):
+        # Orders before the notes of their use: an order whose note is gone could be used again.
+        for path in sorted((state_dir / _FOLDER).iterdir(), key=lambda path: path.suffix == NOTE_SUFFIX):
             with contextlib.suppress(OSError):
-                if path.stat().st_mtime_ns < newest_ns:
+                is_needed = path.suffix == NOTE_SUFFIX and path.with_suffix(".json").exists()
+                if path.stat().st_mtime_ns < newest_ns and not is_needed:
                     path.unlink()
                     removed += 1
     return removed
 
 
-def _path(state_dir: Path, token: str) -> Path:
+def request_path(state_dir: Path, token: str) -> Path:
+    """Where an order lies.
+
+    Raises:
+        SettingsError: that is no token.
+    """
     if _TOKEN.fullmatch(token) is None:
         raise SettingsError(f"{token[:80]!r} is not the token of a request", hint="Start the command again.")
     return state_dir / _FOLDER / f"{token.removeprefix(REQUEST_MARK)}.json"
 
 
-def _encode(order: msgspec.Struct) -> bytes:
+def _encode(order: msgspec.Struct, once: str) -> bytes:
     plain = msgspec.to_builtins(order, enc_hook=_to_builtins)
-    document = {"kind": type(order).__name__, "order": plain}
+    document = {"kind": type(order).__name__, "once": once, "order": plain}
     return json.dumps(document, ensure_ascii=True, sort_keys=True, indent=1).encode("ascii")
+
+
+def _token(document: bytes, unmarked: bytes) -> str:
+    """What is asked for, then the whole document."""
+    subject = hashlib.sha256(unmarked).hexdigest()[:SUBJECT_DIGITS]
+    return REQUEST_MARK + (subject + hashlib.sha256(document).hexdigest())[:_TOKEN_DIGITS]
 
 
 def _to_builtins(value: object) -> object:
@@ -210,45 +239,26 @@ def _make_private_folder(folder: Path) -> None:
         folder.chmod(0o700)
 
 
-def _write_durably(path: Path, document: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    with open(descriptor, "wb") as file:
-        file.write(document)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _flush_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def _read(state_dir: Path, token: str) -> dict[str, object]:
+    """The document under a token, as it was written."""
+    path = request_path(state_dir, token)
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _read_own(state_dir: Path, path: Path) -> bytes:
-    """The file's bytes, if it is ours: it may name a command that we are about to run."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        with open(descriptor, "rb") as file:
-            if os.fstat(descriptor).st_uid != os.geteuid():
-                raise StorageDeniedError(
-                    f"the request file {path} belongs to another user",
-                    hint="Run the command as the user that the worker runs as.",
-                )
-            with contextlib.suppress(OSError):  # a read-only state directory still serves
-                os.utime(descriptor)
-            return file.read(_MAX_BYTES)
+        document = read_own(path)
     except FileNotFoundError:
         raise SettingsError(
-            f"the request {REQUEST_MARK}{path.stem} is not in the state directory {state_dir}",
+            f"the request {token} is not in the state directory {state_dir}",
             hint="Run command and service on one host, as one user, with one state directory.",
         ) from None
-    except OSError as error:
-        raise StorageDeniedError(
-            f"the request file {path} cannot be read: {error.strerror}",
-            hint="Run the command as the user that the worker runs as.",
-        ) from error
+    try:
+        wrapped: object = json.loads(document)
+    except ValueError:
+        raise _damaged(token) from None
+    if not isinstance(wrapped, dict) or "order" not in wrapped:
+        raise _damaged(token)
+    unmarked = json.dumps(wrapped | {"once": ""}, ensure_ascii=True, sort_keys=True, indent=1).encode("ascii")
+    if _token(document, unmarked) != token:
+        raise _damaged(token)
+    return wrapped
 
 
 def _damaged(token: str) -> CorruptFileError:

@@ -2,6 +2,7 @@
 
 import asyncio
 import getpass
+import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Final
@@ -14,7 +15,8 @@ from contracts.common import Trigger
 from contracts.guard import GUARD_QUERY, GUARD_WORKFLOW, GuardFound, GuardResult, GuardStatus
 from holdfast.errors import EXIT_COMPLETE, EXIT_PARTIAL, JournalUnavailableError, UsageError
 from holdfast.journal.records import FileRecord
-from holdfast.settings.guard import DAMAGE_POLICIES, MISSING_POLICIES
+from holdfast.settings.guard import DAMAGE_POLICIES, MISSING_POLICIES, GuardOrder
+from holdfast.settings.model import Settings
 from holdfast.settings.suggestions import one_of
 from starter import orders
 from starter.invocation import Invocation
@@ -66,8 +68,7 @@ async def _guard(invocation: Invocation, options: GuardOptions) -> int:
     request = replace(
         guard_request(settings, source.repository, source.name),
         trigger=Trigger(by=_person()),
-        on_missing=options.on_missing,
-        on_damaged=options.on_damaged,
+        order=_order(settings, options),
     )
     with server_errors():
         async with open_service(settings, need, invocation.environ) as service:
@@ -82,6 +83,14 @@ async def _guard(invocation: Invocation, options: GuardOptions) -> int:
                 static_summary=f"guard of {source.name}",
             )
             return await follow(invocation, service, handle)
+
+
+def _order(settings: Settings, options: GuardOptions) -> str:
+    """The token of another policy than the source's; empty for its own. Workers take none from a message."""
+    if not options.on_missing and not options.on_damaged:
+        return ""
+    order = GuardOrder(source=options.source, on_missing=options.on_missing, on_damaged=options.on_damaged)
+    return orders.store(settings, order, once=secrets.token_hex(16))
 
 
 async def _ended(handle: "WorkflowHandle[Any, Any]") -> Any:

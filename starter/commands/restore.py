@@ -113,7 +113,7 @@ def _restore(invocation: Invocation, options: RestoreCommandOptions) -> int:
     repository = invocation.repository("" if source is None else source.repository)
     repository = orders.reading(repository, no_lock=options.no_lock)
     name = orders.repository_name(invocation, repository)
-    selection = orders.store(invocation.settings, request)
+    selection = orders.store_restore(invocation.settings, request)
     verify = VerifyLevel.FULL if options.verify and not options.dry_run else VerifyLevel.NONE
     order = conduct.Order(
         request=replace(
@@ -157,6 +157,7 @@ def wanted(options: RestoreCommandOptions) -> RestoreOptions:
         dry_run=options.dry_run,
         sparse=options.sparse,
         ignore_damaged=options.ignore_damaged,
+        to_command=options.source if options.to_command else "",
     )
 
 

@@ -8,9 +8,9 @@ import typer
 
 from contracts.common import VerifyLevel
 from holdfast.errors import EXIT_COMPLETE, UsageError
-from holdfast.journal.records import RunKind, RunRecord
+from holdfast.journal.records import RunKind, RunRecord, workflow_of
 from starter import conduct, listing, orders, recorded, runs
-from starter.continuing import interrupted, was_opened, workflow_of
+from starter.continuing import interrupted, was_opened
 from starter.invocation import Invocation
 from starter.options import CommonOptions
 from starter.output import say, say_json

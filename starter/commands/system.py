@@ -14,7 +14,7 @@ from contracts.common import Trigger, VerifyLevel
 from contracts.system import MemberHost, SystemRestoreRequest
 from holdfast.errors import EXIT_COMPLETE, UsageError
 from holdfast.journal.records import RunKind, RunRecord
-from holdfast.restore.request import RestoreOptions
+from holdfast.restore.request import SystemRestoreOrder
 from holdfast.settings.model import STRATEGIES, Settings
 from holdfast.settings.naming import is_name
 from holdfast.settings.suggestions import one_of
@@ -162,11 +162,13 @@ def restore(options: RestoreOfSystemOptions) -> int:
     invocation = Invocation.of(options)
     settings = invocation.settings
     now_ns = time.time_ns()
+    as_of_ns = parse_moment(options.as_of, option="--as-of", now_ns=now_ns) if options.as_of else 0
     request = SystemRestoreRequest(
         system=settings.system(options.name).name,
-        as_of_ns=parse_moment(options.as_of, option="--as-of", now_ns=now_ns) if options.as_of else 0,
+        as_of_ns=as_of_ns,
         hosts=tuple(_host(text) for text in options.host),
-        target=_target(settings, options),
+        order=_order(settings, options, as_of_ns),
+        in_place=options.in_place,
         verify=VerifyLevel.FULL if options.verify else VerifyLevel.NONE,
         trigger=_person(),
         policy=orders.run_policy(settings),
@@ -183,8 +185,8 @@ def _host(text: str) -> MemberHost:
     return MemberHost(member=member, host=host)
 
 
-def _target(settings: Settings, options: RestoreOfSystemOptions) -> str:
-    """The token of the folder; the server is not told of paths."""
+def _order(settings: Settings, options: RestoreOfSystemOptions, as_of_ns: int) -> str:
+    """The token of the request: workers of this host restore nothing without one, and the server is told of no path."""
     if bool(options.target) == options.in_place:
         raise UsageError(
             "nothing says where to restore to"
@@ -192,10 +194,11 @@ def _target(settings: Settings, options: RestoreOfSystemOptions) -> str:
             else "--target and --in-place exclude each other",
             hint="Give --target DIR, or --in-place for where the members came from.",
         )
-    if options.in_place:
-        return ""
     folder = os.path.normpath(os.path.join(bytes(Path.cwd()), os.fsencode(options.target)))
-    return orders.store(settings, RestoreOptions(target=folder))
+    target = None if options.in_place else folder
+    return orders.store_restore(
+        settings, SystemRestoreOrder(system=options.name, target=target, as_of_ns=as_of_ns)
+    )
 
 
 def _newest(settings: Settings, name: str, limit: int) -> list[RunRecord]:

@@ -4,7 +4,6 @@ The entry is everything that makes the schedule what it is, as plain values with
 the server, so that the next `apply` sees what was declared before, and what differs.
 """
 
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Final
@@ -16,7 +15,7 @@ from contracts.scheduled import Busy, ScheduledRun
 from contracts.verify import VerifyRequest
 from holdfast.errors import UsageError
 from holdfast.journal.records import RunKind
-from holdfast.restore.request import Overwrite, RestoreOptions
+from holdfast.restore.scheduled import scheduled_options
 from holdfast.settings.model import Settings
 from holdfast.settings.schedules import ScheduleSettings
 from starter import orders
@@ -109,7 +108,7 @@ def _order(settings: Settings, schedule: ScheduleSettings, name: str, repository
         workflow_id = orders.workflow_id(orders.BACKUP, settings, repository, schedule.source)
         return ScheduledRun(schedule=name, workflow_id=workflow_id, backup=replace(request, trigger=trigger))
     if schedule.kind == "restore":
-        selection = orders.store(settings, _restore_options(settings, schedule))
+        selection = orders.store(settings, scheduled_options(settings, schedule))
         restore = orders.restore_request(
             settings, repository=repository, selection=selection, verify=VerifyLevel.FULL
         )
@@ -154,18 +153,3 @@ def guard_request(settings: Settings, repository: str, source: str) -> GuardRequ
         restore_prefix=orders.workflow_id(orders.RESTORE, settings, repository, "").removesuffix(":"),
         policy=orders.run_policy(settings),
     )
-
-
-def _restore_options(settings: Settings, schedule: ScheduleSettings) -> RestoreOptions:
-    """What a scheduled restore brings back; "latest" is that of the source, where one is named."""
-    source = settings.sources.get(schedule.source)
-    options = RestoreOptions(
-        snapshot=schedule.snapshot,
-        hosts=() if source is None else (source.host or settings.host,),
-        paths=() if source is None else source.spec.roots,
-        target=os.fsencode(schedule.target),
-        includes=tuple(os.fsencode(pattern) for pattern in schedule.include),
-        overwrite=Overwrite(schedule.overwrite),
-    )
-    options.check()
-    return options

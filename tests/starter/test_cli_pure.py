@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from contracts.common import Phase, Progress
-from holdfast.journal.records import RunKind, RunOutcome, RunRecord, VerdictRecord
+from holdfast.journal.records import RunKind, RunOutcome, RunRecord, VerdictRecord, workflow_of
 from starter.commands.ls import Wanted, permissions
-from starter.continuing import CONTINUED_WITHIN_NS, interrupted, to_continue, workflow_of
+from starter.continuing import CONTINUED_WITHIN_NS, interrupted, to_continue
 from starter.display import counts
 from starter.listing import ListedRun, find_run
 from starter.meter import Meter

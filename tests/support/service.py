@@ -107,7 +107,7 @@ class Installation:
         options = RestoreOptions(snapshot=f"{snapshot}:{self.source}", target=os.fsencode(self.target))
         return RestoreRequest(
             repository=self.repository_token,
-            selection=write_request(self.state_dir, options),
+            selection=write_request(self.state_dir, options, once=uuid.uuid4().hex),
             verify=VerifyLevel.FULL,
             policy=policy,
         )

@@ -20,7 +20,7 @@ from contracts.system import (
     SystemRestoreRequest,
     SystemResult,
 )
-from holdfast.restore.request import RestoreOptions
+from holdfast.restore.request import SystemRestoreOrder
 from holdfast.settings.requests import write_request
 from tests.support.comparison import restic
 from tests.support.hosts import PASSWORD, Hosts
@@ -102,7 +102,11 @@ async def test_as_of_a_moment_to_another_place_while_a_host_is_away(client: Clie
                 system="shop",
                 as_of_ns=first.ended_ns,
                 hosts=(MemberHost(member="srv", host=one.name),),
-                target=write_request(one.folder / "state", RestoreOptions(target=os.fsencode(target))),
+                order=write_request(
+                    one.folder / "state",
+                    SystemRestoreOrder(system="shop", target=os.fsencode(target), as_of_ns=first.ended_ns),
+                    once="this one",
+                ),
                 policy=FAST,
                 resolve_timeout_s=PATIENCE_S,
             ),

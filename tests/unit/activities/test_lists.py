@@ -1,11 +1,13 @@
 """The journal's list of a backup's files: of runs that have a snapshot, whenever it is written."""
 
+import asyncio
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from activities.backup import BackupActivities
@@ -16,7 +18,7 @@ from contracts.common import RunRef, RunStatus
 from holdfast.journal.journal import Journal
 from holdfast.settings.load import load_settings
 from holdfast.settings.passwords import PasswordBook
-from tests.support.engine import PASSWORD, EngineRun, new_session
+from tests.support.engine import PASSWORD, EngineRun, new_session, open_session
 
 RUN = RunRef(run_id="run", repository="vault", source="home")
 OPENED = BackupOpened(strategy=Strategy.FULL, reason="the first one", lists_apart=True)
@@ -53,6 +55,17 @@ def shards(tmp_path: Path) -> int:
     return planned
 
 
+@pytest.fixture
+def committed(tmp_path: Path, shards: int) -> Committed:
+    """The run's snapshot."""
+    with open_session(tmp_path / "vault") as session:
+        run = EngineRun.of(session, tmp_path / "source")
+        result = run.commit(run.select()).result
+    assert shards
+    assert result is not None
+    return Committed(snapshot_id=result.snapshot.hex())
+
+
 def listed(services: Services) -> list[bytes]:
     return [
         Path(os.fsdecode(file.path)).name.encode("utf-8", "surrogateescape")
@@ -86,10 +99,12 @@ async def log(
     await ActivityEnvironment().run(BackupActivities(services, ThreadPoolExecutor(1)).log, message)
 
 
-async def test_the_list_stays_with_a_snapshot_and_goes_without_one(services: Services, shards: int) -> None:
+async def test_the_list_stays_with_a_snapshot_and_goes_without_one(
+    services: Services, shards: int, committed: Committed
+) -> None:
     await list_files(services, shards)
     assert listed(services) == [b"a", b"b\xff", b"c"]
-    await log(services, shards, Committed(snapshot_id="5" * 64))
+    await log(services, shards, committed)
     assert listed(services) == [b"a", b"b\xff", b"c"]
     await log(services, shards, None, status=RunStatus.FAILED)
     assert listed(services) == []
@@ -102,8 +117,10 @@ async def test_a_run_that_ended_before_its_list_was_whole_has_it_from_its_log(
     assert listed(services) == [b"a", b"b\xff", b"c"]
 
 
-async def test_a_run_of_the_past_has_its_list_from_its_log(services: Services, shards: int) -> None:
-    await log(services, shards, Committed(snapshot_id="5" * 64), replace(OPENED, lists_apart=False))
+async def test_a_run_of_the_past_has_its_list_from_its_log(
+    services: Services, shards: int, committed: Committed
+) -> None:
+    await log(services, shards, committed, replace(OPENED, lists_apart=False))
     assert listed(services) == [b"a", b"b\xff", b"c"]
 
 
@@ -113,3 +130,17 @@ async def test_a_shard_without_a_result_is_left_to_the_commit(services: Services
         if document.endswith("/result"):
             session.workspace("run").remove(document)
     await list_files(services, shards)
+
+
+@pytest.mark.parametrize("whose", ["nobody's", "another run's"])
+async def test_no_snapshot_is_recorded_that_is_not_the_runs(
+    services: Services, shards: int, tmp_path: Path, whose: str
+) -> None:
+    snapshot = "5" * 64
+    if whose == "another run's":
+        with open_session(tmp_path / "vault") as session:
+            run = EngineRun.of(session, tmp_path / "source", run_id="another")
+            snapshot = (await asyncio.to_thread(run.run)).snapshot.hex()
+    with pytest.raises(ApplicationError):
+        await log(services, shards, Committed(snapshot_id=snapshot))
+    assert services.journal.run("run") is None
