@@ -70,6 +70,12 @@ FORMS: Final = {
     "target_host": _LINE,
     "queue": _LINE,
     "tags": _TAG,
+    # Of warrants and of admission (contracts/warrant.py).
+    "run": _LINE,
+    "once": _LINE,
+    "starts": _LINE,
+    "purposes": _LINE,
+    "spent": _LINE,
     # Words out of a few, which their own parsers know.
     "share": _SHARE,
     "sample": _SHARE,

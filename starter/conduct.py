@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from contracts.restore import RestoreRequest
 from contracts.veiled import REPOSITORY, STATE_DIR, TARGET
-from holdfast.errors import EXIT_COMPLETE
+from holdfast.errors import EXIT_COMPLETE, UntrustedError
 from holdfast.restore.request import RestoreOptions
 from holdfast.settings.model import RepositoryProfile, Settings
 from holdfast.settings.requests import read_request
@@ -88,7 +88,7 @@ async def _carry_out(invocation: Invocation, order: Order, need: Need) -> int:
             if result is not None:
                 location = order.repository.location
                 await check_word(settings, order.request, order.workflow_id, location, result, service.opener)
-        except (EndedOutsideError, UnprovenError) as error:
+        except (EndedOutsideError, UnprovenError, UntrustedError) as error:
             await asyncio.to_thread(tell_outside_end, invocation, order.workflow_id, error.message)
             raise
     return EXIT_COMPLETE if result is None else carrying.tell(invocation, order, result)
