@@ -47,6 +47,8 @@ def refusal(messages: Any, workflow_id: str) -> str:
         if wrong:
             return f"{wrong} is not of its form"
         run = getattr(message, "run", None)
-        if isinstance(run, RunRef) and not is_own(run.run_id, workflow_id):
+        if isinstance(run, RunRef) and not (
+            is_own(run.run_id, workflow_id) and is_own(run.record_id, workflow_id)
+        ):
             return "the run that it names is another workflow's"
     return ""

@@ -60,6 +60,7 @@ FORMS: Final = {
     "snapshot": _SNAPSHOT_WORD,
     "parent": _SNAPSHOT_WORD,
     "run_id": _LINE,
+    "attempt": _LINE,
     "resume_run": _LINE,
     "restore_run": _LINE,
     "system_run": _LINE,
@@ -95,6 +96,7 @@ FORMS: Final = {
     "evidence": _TEXT,
     "alarm": _TEXT,
     "failure": _TEXT,
+    "failure_message": _TEXT,
     "restore_failure": _TEXT,
     "first_problem_kind": _TEXT,
     # Sources and schedules, by their names.

@@ -31,6 +31,7 @@
         ├── FencedError                  a newer attempt has taken over; this one must stop
         ├── SourceCommandError           the command whose output is backed up has failed
         ├── RunStateError                what the run relied on is gone (pruned, deleted): redo that part
+        ├── EndedOutsideError            a run's workflow was ended on the server, by no worker of ours
         └── JournalUnavailableError      the log of runs cannot be read or written; work goes on without it
 
 Every error carries a message for people in one or two lines: what is wrong and, in `hint`, what to do. `exit_code`
@@ -199,6 +200,10 @@ class RunStateError(TemporaryError):
 
 class SourceCommandError(TemporaryError):
     """The command whose output is the source has failed; a later one may not."""
+
+
+class EndedOutsideError(TemporaryError):
+    """A run's workflow was ended on the server, by no worker of ours."""
 
 
 class JournalUnavailableError(TemporaryError):

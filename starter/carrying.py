@@ -12,15 +12,14 @@ from temporalio.client import Client
 
 from contracts.backup import BackupRequest
 from contracts.drill import DrillRequest
-from contracts.forms import is_own
 from contracts.restore import RestoreRequest
 from contracts.verify import VerifyRequest
 from holdfast.errors import JournalUnavailableError
-from holdfast.journal.glance import ended_well
+from holdfast.journal.glance import nothing_open
 from holdfast.journal.records import RunKind, RunRecord
 from holdfast.settings.model import Settings
 from holdfast.settings.requests import remove_request
-from starter import runs
+from starter import orders, runs
 from starter.attending import attend
 from starter.conduct import Order
 from starter.continuing import to_continue
@@ -30,6 +29,7 @@ from starter.journaling import open_journal
 from starter.reports import Report
 from starter.service import Service
 
+_LOOKED_AT: Final = 100
 _Resumable = BackupRequest | RestoreRequest | VerifyRequest
 _SUBJECTS: Final[Mapping[RunKind, str]] = {
     RunKind.BACKUP: "source",
@@ -61,13 +61,19 @@ def tell(invocation: Invocation, order: Order, result: runs.Result) -> int:
 
 def _newest_record(settings: Settings, kind: RunKind, repository: str, source: str) -> RunRecord | None:
     """The journal's newest run of a source; None also when the journal cannot be read."""
-    if settings.journal.url is None and ended_well(settings.journal_path, kind, repository, source):
+    alike = (
+        len(orders.shown(source)) if kind is RunKind.RESTORE else None
+    )  # each request has a token of its own
+    if settings.journal.url is None and nothing_open(
+        settings.journal_path, kind, repository, source, alike=alike
+    ):
         return None
+    wanted = None if alike else source
     try:
-        found = open_journal(settings).runs(1, source=source, repositories=[repository], kind=kind)
+        found = open_journal(settings).runs(_LOOKED_AT, source=wanted, repositories=[repository], kind=kind)
     except JournalUnavailableError:
         return None
-    return found[0] if found else None
+    return next((record for record in found if record.source[:alike] == source[:alike]), None)
 
 
 async def _begin(
@@ -104,6 +110,9 @@ def _going_on(settings: Settings, request: _Resumable, display: Display) -> _Res
         return request
     fresh = " (--fresh begins again)" if kind is RunKind.BACKUP else ""
     display.note(f"going on with the interrupted run of this {_SUBJECTS[kind]}{fresh}")
+    if isinstance(request, RestoreRequest):  # with the order that it has used; this one is not needed
+        remove_request(settings.state_dir, request.selection)
+        request = replace(request, selection=earlier.source)
     return replace(request, resume_run=earlier.workspace_id)
 
 

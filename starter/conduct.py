@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from contracts.restore import RestoreRequest
 from contracts.veiled import REPOSITORY, STATE_DIR, TARGET
-from holdfast.errors import EXIT_COMPLETE, UntrustedError
+from holdfast.errors import EXIT_COMPLETE, EndedOutsideError, UntrustedError
 from holdfast.restore.request import RestoreOptions
 from holdfast.settings.model import RepositoryProfile, Settings
 from holdfast.settings.requests import read_request
@@ -80,7 +80,6 @@ async def _carry_out(invocation: Invocation, order: Order, need: Need) -> int:
     async with open_service(settings, need, invocation.environ) as service:
         from starter import carrying  # noqa: PLC0415 (see the module's docstring)
         from starter.outside import tell_outside_end  # noqa: PLC0415
-        from starter.runs import EndedOutsideError  # noqa: PLC0415
         from starter.witness import UnprovenError, check_word  # noqa: PLC0415
 
         try:

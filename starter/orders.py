@@ -156,7 +156,7 @@ def store_restore(settings: Settings, options: msgspec.Struct) -> str:
 
 def workflow_id(kind: str, settings: Settings, repository: str, subject: str) -> str:
     """The id of the workflow that backs up a source, or restores a selection."""
-    return ":".join((kind, settings.host, _shown(repository), _shown(subject)))
+    return ":".join((kind, settings.host, shown(repository), shown(subject)))
 
 
 def system_id(kind: RunKind, host: str, system: str) -> str:
@@ -264,5 +264,6 @@ def _person() -> Trigger:
         return Trigger()
 
 
-def _shown(name: str) -> str:
+def shown(name: str) -> str:
+    """A name as ids of workflows have it: of a token, what is asked for (holdfast/settings/requests.py)."""
     return name[:_ID_LENGTH] if is_token(name) else name

@@ -27,7 +27,7 @@ from contracts.restore import RestoreRequest, RestoreResult
 from contracts.system import SYSTEM_BACKUP_WORKFLOW, SYSTEM_RESTORE_WORKFLOW, SystemResult
 from contracts.verify import VERIFY_WORKFLOW, VerifyRequest, VerifyResult
 from contracts.warrant import ANSWER, RESULT, Warranted, purpose
-from holdfast.errors import HoldfastError, ServerUnavailableError, UntrustedError
+from holdfast.errors import EndedOutsideError, HoldfastError, ServerUnavailableError, UntrustedError
 from holdfast.journal.records import RunKind
 from starter.output import revealed
 
@@ -77,17 +77,6 @@ class RunCancelledError(HoldfastError):
     """The run was asked to stop, and has stopped."""
 
     exit_code = holdfast.errors.EXIT_INTERRUPTED
-
-
-class EndedOutsideError(HoldfastError):
-    """The run's workflow was ended on the server, by no worker of ours."""
-
-    def __init__(self, how: str) -> None:
-        super().__init__(
-            f"the run was ended from outside: {how}",
-            hint="`holdfast resume` goes on with it; docs/security.md says who can do that.",
-        )
-        self.how = how
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,7 +217,7 @@ async def result_of(handle: Handle, on_away: Callable[[], None]) -> Result:
             raise unbelieved(refusal) from None
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND:
-                raise EndedOutsideError("the server does not know it any more") from None
+                raise _ended_outside("the server does not know it any more") from None
             if error.status not in _AWAY:
                 raise
             on_away()
@@ -302,4 +291,11 @@ def _error_of(failure: WorkflowFailureError) -> HoldfastError:
     if isinstance(cause, ApplicationError):
         return error_by_name(cause.type or "", cause.message)
     message = cause.message if isinstance(cause, FailureError) else str(cause)
-    return EndedOutsideError(f"{message.lower()} on the server")
+    return _ended_outside(f"{message.lower()} on the server")
+
+
+def _ended_outside(how: str) -> EndedOutsideError:
+    return EndedOutsideError(
+        f"the run was ended from outside: {how}",
+        hint="`holdfast resume` goes on with it; docs/security.md says who can do that.",
+    )

@@ -6,13 +6,10 @@ the run is left that could record its end.
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final
 
+from holdfast.errors import EndedOutsideError
 from holdfast.journal.journal import Journal
 from holdfast.journal.records import RunOutcome, RunRecord
-
-ENDED_OUTSIDE: Final = "EndedFromOutsideError"
-"""The failure's kind in such a record."""
 
 
 def open_records(
@@ -39,9 +36,12 @@ def record_end(journal: Journal, records: Sequence[RunRecord], how: str, now_ns:
         standing = journal.run(record.run_id)
         if standing is None or standing.status is not RunOutcome.RUNNING:
             continue
-        reason = "; ".join(filter(None, (standing.reason, f"ended from outside: {how}")))
         failed = replace(
-            standing, status=RunOutcome.FAILED, failure_kind=ENDED_OUTSIDE, reason=reason, ended_ns=now_ns
+            standing,
+            status=RunOutcome.FAILED,
+            failure_kind=EndedOutsideError.__name__,
+            failure_message=f"ended from outside: {how}",
+            ended_ns=now_ns,
         )
         journal.record(failed)
         ended.append(failed)

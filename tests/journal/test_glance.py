@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.journal.glance import ended_well
+from holdfast.journal.glance import nothing_open
 from holdfast.journal.journal import Journal
 from holdfast.journal.records import RunKind, RunOutcome, RunRecord
 
@@ -37,13 +37,15 @@ def test_only_the_newest_run_of_the_source_counts(tmp_path: Path, status: RunOut
     journal.record(replace(RUN, run_id="2", status=status, started_ns=2))
     journal.record(replace(RUN, run_id="3", source="other", status=RunOutcome.FAILED, started_ns=3))
     journal.record(replace(RUN, run_id="4", repository="other", status=RunOutcome.FAILED, started_ns=3))
-    assert ended_well(path, RunKind.BACKUP, "main", "docs") is well
-    assert not ended_well(path, RunKind.RESTORE, "main", "docs")
+    assert nothing_open(path, RunKind.BACKUP, "main", "docs") is well
+    assert nothing_open(path, RunKind.RESTORE, "main", "docs")  # there is none
+    assert nothing_open(path, RunKind.BACKUP, "main", "do")
+    assert nothing_open(path, RunKind.BACKUP, "main", "doXX", alike=2) is well
 
 
 def test_what_cannot_be_seen_is_left_to_the_journal(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
-    assert not ended_well(path, RunKind.BACKUP, "main", "docs")
+    assert not nothing_open(path, RunKind.BACKUP, "main", "docs")
     assert not path.exists()
     path.write_bytes(b"no database" * 100)
-    assert not ended_well(path, RunKind.BACKUP, "main", "docs")
+    assert not nothing_open(path, RunKind.BACKUP, "main", "docs")
