@@ -58,6 +58,7 @@ FORMS: Final = {
     "snapshots": SNAPSHOT,
     "first_affected": SNAPSHOT,
     "snapshot": _SNAPSHOT_WORD,
+    "ahead": _SNAPSHOT_WORD,
     "parent": _SNAPSHOT_WORD,
     "run_id": _LINE,
     "attempt": _LINE,
