@@ -99,6 +99,38 @@ def trust_codec(
     )
 
 
+async def service_client(
+    address: str,
+    *,
+    key_file: Path,
+    namespace: str = "default",
+    encrypts: bool = False,
+    tls: TLSConfig | bool = False,
+    api_key: str | None = None,
+) -> Client:
+    """A client for other services: what it sends is signed (or encrypted), what it is answered is checked.
+
+    key_file: with the installation's keys: `signing.key` of the embedded server's state directory, or that of [signing]
+    or [encryption] in the settings; a file of the service's own user, which no other user can read. Values may be
+    plain dictionaries with the keys of the messages in `contracts`.
+
+    Raises:
+        SettingsError: the file cannot be read, or others can.
+        RuntimeError, RPCError: nobody answers, or somebody refuses.
+    """
+    text = read_key(key_file)
+    protection = Sealer(keyring=Keyring.parse(text)) if encrypts else Signer.parse(text)
+    converter = protecting(TrustCodec(protection=protection, namespace=namespace))
+    return await Client.connect(
+        address,
+        namespace=namespace,
+        tls=tls,
+        api_key=api_key,
+        data_converter=converter,
+        interceptors=[Stamping()],
+    )
+
+
 def _protection(server: ServerSettings, environ: Mapping[str, str], given: GivenKeys) -> Protection | None:
     if server.encryption is not None:
         text = given.encryption or _keys("encryption keys", server.encryption, environ)

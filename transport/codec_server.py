@@ -8,6 +8,7 @@ that says what a value is for and where it belongs:
     /update/NAME/WORKFLOW[/RUN]
     /query/NAME/WORKFLOW
     /update-with-start/NAME/TYPE/WORKFLOW    what starts it, and what is then asked of it
+    /result/WORKFLOW[/RUN]                   how a run ended; RUN: this one (the first of its chain)
 
 What is encoded there counts once, for ten minutes, and for nothing else; what is decoded there is checked. /decode
 alone opens what is sealed, to be shown; /encode alone does not know what for, and refuses.
@@ -31,7 +32,7 @@ from typing import Final
 from google.protobuf.json_format import MessageToJson, Parse, ParseError
 from temporalio.api.common.v1 import Payload, Payloads
 
-from contracts.warrant import PROMPT_S, QUERY, SIGNAL, START, UPDATE, purpose
+from contracts.warrant import PROMPT_S, QUERY, RESULT, SIGNAL, START, UPDATE, Warrant, purpose
 from transport.codec import TrustCodec
 from transport.converter import WARRANT
 from transport.places import workflow_place
@@ -178,7 +179,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         codec = self.server.codec
         place = workflow_place(codec.namespace, workflow_id)
         if verb == "decode":
-            return lambda payload: codec.protection.open(payload, place)
+            wanted = purposes if RESULT in purposes else ()
+            return lambda payload: _checked(codec.protection.open(payload, place), wanted, run)
+        if RESULT in purposes:
+            raise _RefusedError(HTTPStatus.BAD_REQUEST, "a result is only decoded")
 
         def encode(payload: Payload) -> Payload:
             warrant = fresh_warrant(purposes, lasts_s=PROMPT_S, run=run)
@@ -218,6 +222,8 @@ def _asked(what: Sequence[str]) -> tuple[tuple[str, ...], str, str]:
         case [("signal" | "update") as word, name, workflow_id, *rest] if len(rest) <= 1:
             asked = purpose(SIGNAL if word == "signal" else UPDATE, name)
             return (asked,), workflow_id, rest[0] if rest else ""
+        case ["result", workflow_id, *rest] if len(rest) <= 1:
+            return (RESULT,), workflow_id, rest[0] if rest else ""
         case ["query", name, workflow_id]:
             return (purpose(QUERY, name),), workflow_id, ""
         case ["update-with-start", name, workflow, workflow_id]:
@@ -229,5 +235,21 @@ def _shown(codec: TrustCodec, payload: Payload) -> Payload:
     """A payload to be read by a person: opened if it is sealed."""
     protection = codec.protection
     if isinstance(protection, Sealer) and protection.is_closed(payload):
-        return protection.open_anywhere(payload)
-    return payload
+        payload = protection.open_anywhere(payload)
+    return _bare(payload)
+
+
+def _checked(payload: Payload, purposes: Sequence[str], run: str) -> Payload:
+    """An answer that is believed. purposes: of which it must be one, if any."""
+    warrant = payload.metadata.get(WARRANT)
+    if purposes:
+        said = Warrant(purposes=()) if warrant is None else Warrant.from_json(warrant)
+        if not set(purposes) & set(said.purposes) or (run and said.run != run):
+            raise RefusedError("it is no result, or another run's")
+    return _bare(payload)
+
+
+def _bare(payload: Payload) -> Payload:
+    """Without what only programs read: `temporal` shows a value as text when nothing else is there."""
+    metadata = {name: value for name, value in payload.metadata.items() if not name.startswith("holdfast-")}
+    return Payload(metadata=metadata, data=payload.data)

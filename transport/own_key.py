@@ -66,7 +66,7 @@ def read_key(path: Path) -> bytes:
     except OSError as error:
         raise SettingsError(
             f"the signing key {path} cannot be read: {error.strerror}",
-            hint="`holdfast up` makes it, as the user that all of this runs as.",
+            hint="The service makes it, and only the user that it runs as can read it.",
         ) from error
 
 
@@ -79,7 +79,7 @@ def _check(path: Path, status: os.stat_result) -> None:
     if stat.S_IMODE(status.st_mode) & 0o077:
         raise SettingsError(
             f"the signing key {path} can be read or written by other users",
-            hint="They may have it: stop the service, remove the file, and start again. (It was to be 0600.)",
+            hint="They may have it: stop the service, remove the file, and start it again, which makes another one.",
         )
 
 

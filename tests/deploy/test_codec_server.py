@@ -21,11 +21,14 @@ from temporalio.api.common.v1 import Payload, Payloads
 from temporalio.client import Client
 from temporalio.runtime import Runtime
 
+from contracts import names
 from contracts.warrant import Warrant
 from holdfast.errors import UsageError
 from holdfast.settings.load import load_settings
 from starter.commands.codec_server import CodecServerOptions, codec_server
 from tests.support.temporal_server import temporal_binary
+from tests.unit.transport.signed import Keys, workers
+from tests.unit.workflows.scripted import ScriptedBackup
 from transport.client import open_client, read_credentials
 from transport.codec import Protection, TrustCodec
 from transport.codec_server import Access, CodecServer
@@ -34,6 +37,7 @@ from transport.keyring import Keyring, new_key_line
 from transport.places import workflow_place
 from transport.sealing import Sealer
 from transport.signing import Signer
+from workflows.registration import ensure_search_attributes
 
 PROJECT: Final = Path(__file__).parents[2]
 PAGE: Final = "http://localhost:8233"
@@ -125,9 +129,30 @@ def test_it_says_what_a_value_is_for(
 
 
 @pytest.mark.parametrize(
+    ("path", "purposes", "status"),
+    [
+        ("/result/backup:h:r:s", ("result",), 200),
+        ("/result/backup:h:r:s/the-run", ("result",), 200),
+        ("/result/backup:h:r:s/another-run", ("result",), 400),
+        ("/result/backup:h:r:t", ("result",), 400),
+        ("/result/backup:h:r:s", ("answer progress",), 400),
+        ("/query/progress/backup:h:r:s", ("answer progress",), 200),
+    ],
+)
+def test_a_result_is_that_of_the_run_that_is_meant(path: str, purposes: tuple[str, ...], status: int) -> None:
+    said = Payload(metadata={**PLAIN.metadata, WARRANT: Warrant(purposes=purposes, run="the-run").to_json()})
+    with answering(SIGNER, Access(origins=frozenset())) as port:
+        answer, body = ask(port, "POST", f"{path}/decode", payloads(SIGNER.close(said, HERE)))
+        assert answer.status == status, body
+        assert b"holdfast-" not in body
+        assert ask(port, "POST", f"{path}/encode", payloads(PLAIN))[0].status == 403
+
+
+@pytest.mark.parametrize(
     ("path", "token", "status"),
     [
         ("/encode", "the-token", 400),
+        ("/result/backup:h:r:s/encode", "the-token", 400),
         ("/start/Backup/backup:h:r:s/encode", None, 403),
         ("/start/Backup/encode", "the-token", 404),
         ("/restart/Backup/backup:h:r:s/encode", "the-token", 404),
@@ -226,6 +251,69 @@ async def test_temporals_own_command_line_reads_through_the_command(
         assert b"canary" not in hidden.data
         [shown] = await history([*command, "--codec-endpoint", url, "--codec-auth", "Bearer the-token"])
         assert shown.data == PLAIN.data
+
+
+async def test_temporals_own_command_line_asks_and_is_answered(server_address: str, tmp_path: Path) -> None:
+    """The whole way in for other programs: start, signal, update, query and result, with a token and no key."""
+    keys, script, w = Keys(), ScriptedBackup(shards_of_pages=(1,)), f"backup:h:r:{uuid.uuid4()}"
+    held = asyncio.Event()
+    script.before[names.STORE_SHARD] = lambda _shard: held.wait()  # type: ignore[assignment,return-value]
+    client = await keys.client(server_address)
+    await ensure_search_attributes(client)
+    token = Access(origins=frozenset(), token="the-token")
+    with answering(keys.protection, token) as port:
+        async with workers(client, script, tmp_path) as queue:
+
+            async def temporal(path: str, *command: str, codec: bool = True) -> tuple[int, str]:
+                way = ("--codec-endpoint", f"http://127.0.0.1:{port}{path}") if codec else ()
+                process = await asyncio.create_subprocess_exec(
+                    temporal_binary(),
+                    "workflow",
+                    *command,
+                    *("--address", server_address, *way),
+                    env={
+                        "PATH": os.defpath,
+                        "HOME": str(tmp_path),
+                        "TEMPORAL_CODEC_AUTH": "Bearer the-token",
+                    },
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                )
+                said, _ = await process.communicate()
+                return process.returncode or 0, said.decode()
+
+            asked = '{"repository": "vault", "source": "home"}'
+            started = await temporal(
+                f"/start/Backup/{w}", "start", "--type", "Backup", "-t", queue, "-w", w, "-i", asked
+            )
+            assert started[0] == 0, started
+            by = '{"by": "router"}'
+            paused = await temporal(
+                f"/update/pause/{w}", "update", "execute", "-w", w, "--name", "pause", "-i", by
+            )
+            assert paused[0] == 0, paused
+            assert "router" in paused[1]
+            twice = await temporal(
+                f"/update/pause/{w}", "update", "execute", "-w", w, "--name", "pause", "-i", by
+            )
+            assert twice[0] != 0
+            assert "paused already" in twice[1]
+            wrong = await temporal(
+                f"/update/resume/{w}", "update", "execute", "-w", w, "--name", "pause", "-i", by
+            )
+            assert wrong[0] != 0
+            assert "not meant for the update pause" in wrong[1]
+            bare = await temporal("", "update", "execute", "-w", w, "--name", "resume", "-i", by, codec=False)
+            assert bare[0] != 0
+            resumed = await temporal(f"/signal/resume/{w}", "signal", "-w", w, "--name", "resume", "-i", by)
+            assert resumed[0] == 0, resumed
+            held.set()
+            ended = await temporal(f"/result/{w}", "result", "-w", w)
+            assert ended[0] == 0, ended
+            assert '"status":"complete"' in ended[1].replace(" ", "")
+            shown = await temporal(f"/query/progress/{w}", "query", "-w", w, "--type", "progress")
+            assert '"phase"' in shown[1], shown
+    assert script.stored[(0, 0)] >= 1
 
 
 async def history(command: list[str]) -> list[Payload]:
