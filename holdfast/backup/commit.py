@@ -28,6 +28,7 @@ from holdfast.backup.documents import (
     CommitResult,
     Enter,
     Keep,
+    Lacks,
     Leave,
     Opening,
     Remark,
@@ -41,9 +42,10 @@ from holdfast.backup.opening import BackupOrder, begun_ns, load_opening, run_tag
 from holdfast.backup.plan_reader import MissingShardError, PlanReader, ReadOutcome
 from holdfast.backup.strategy import STATUS_TAG, STRATEGY_TAG
 from holdfast.errors import FencedError, RunStateError
+from holdfast.format.coverage import Gap, coverage_tag
 from holdfast.format.index import BlobType, IndexPack
 from holdfast.format.sealed import encode_file
-from holdfast.format.snapshot import Snapshot, SnapshotSummary, encode_snapshot
+from holdfast.format.snapshot import Snapshot, SnapshotFilters, SnapshotSummary, encode_snapshot
 from holdfast.format.times import format_time
 from holdfast.format.tree import Node
 from holdfast.ids import BlobId, PackId, from_hex, sha256, to_hex
@@ -54,6 +56,7 @@ from holdfast.repository.packer import Packer
 from holdfast.repository.session import HeldRepository, RepositorySession
 from holdfast.repository.snapshots import save_sealed
 from holdfast.repository.workspace import Workspace
+from holdfast.source.spec import FilterRules
 
 PARTIAL: Final = "partial"
 COMPLETE: Final = "complete"
@@ -76,6 +79,7 @@ class _Merged:
     """What a pass over plan and results found."""
 
     tree: BlobId | None = None
+    root_mark: str = ""
     missing_shards: set[int] = field(default_factory=set)
     rescan: bool = False
     files: int = 0
@@ -230,11 +234,14 @@ class _Merge:
                     self._merger.leave()
                 case Unreadable():
                     self.found.errors += 1
+                case Lacks():
+                    self._merger.lacks(record.gap)
                 case Remark():
                     self.found.errors += record.lost
                 case _:
                     raise RunStateError("the plan of this run holds a record of an unknown kind")
         self.found.tree = self._merger.finish()
+        self.found.root_mark = self._merger.root_mark
 
     def _keep(self, node: Node) -> None:
         tree = node.subtree_id
@@ -267,6 +274,7 @@ class _Merge:
         for outcome, shard in zip(record.outcomes, record.shards, strict=True):
             if type(outcome) is not Stored:
                 self.found.errors += 1
+                self._merger.lacks(Gap.UNREADABLE)
                 return
             stored.append(outcome)
             if measure(outcome.node.content or (), packs) is None:
@@ -345,15 +353,28 @@ def _snapshot(
         raise RunStateError("the run's plan is empty")
     status = PARTIAL if merged.errors else COMPLETE
     tags = [*order.tags, run_tag(key.run_id), STATUS_TAG + status, STRATEGY_TAG + opening.strategy]
-    return Snapshot(
+    filters = order.spec.filters
+    snapshot = Snapshot(
         time=format_time(opening.started_ns),
         parent=to_hex(opening.parent) if opening.parent else None,
         tree=to_hex(merged.tree),
         paths=snapshot_paths(order.spec),
         hostname=opening.host,
         username=order.username,
-        excludes=list(order.spec.filters.excludes) or None,
-        tags=tags,
+        excludes=list(filters.excludes) or None,
         program_version=f"holdfast {__version__}",
         summary=summary,
+        filters=_other_filters(filters),
     )
+    return msgspec.structs.replace(snapshot, tags=[*tags, coverage_tag(snapshot, merged.root_mark)])
+
+
+def _other_filters(rules: FilterRules) -> SnapshotFilters | None:
+    """What a snapshot's `excludes` do not say."""
+    filters = SnapshotFilters(
+        iexcludes=rules.iexcludes,
+        exclude_if_present=rules.exclude_if_present,
+        exclude_caches=rules.exclude_caches,
+        exclude_larger_than_bytes=rules.exclude_larger_than_bytes,
+    )
+    return None if filters == SnapshotFilters() else filters

@@ -21,6 +21,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
+from holdfast.format.coverage import Gap
 from holdfast.format.index import BlobEntry, BlobType, IndexPack
 from holdfast.format.tree import Node
 from holdfast.ids import BlobId, PackId
@@ -84,12 +85,14 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
 class OpenDirectory(msgspec.Struct, frozen=True, kw_only=True):
     """A directory that the walk is inside of at the end of a page.
 
-    same: nothing seen in it so far differs from the parent. children: how many entries were seen.
+    same: nothing seen in it so far differs from the parent. children: how many entries were seen. gaps: why it is
+    not read whole, as far as the walk has seen.
     """
 
     name: bytes
     same: bool = False
     children: int = 0
+    gaps: tuple[Gap, ...] = ()
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,6 +117,12 @@ class Enter(msgspec.Struct, frozen=True, array_like=True, tag="e", gc=False):
 
 class Leave(msgspec.Struct, frozen=True, array_like=True, tag="l", gc=False):
     """The innermost open directory ends."""
+
+
+class Lacks(msgspec.Struct, frozen=True, array_like=True, tag="g", gc=False):
+    """The innermost open directory is not read whole."""
+
+    gap: Gap
 
 
 class Keep(msgspec.Struct, frozen=True, array_like=True, tag="k", gc=False):
@@ -146,7 +155,7 @@ class Remark(msgspec.Struct, frozen=True, array_like=True, tag="m", gc=False):
     lost: bool
 
 
-PlanRecord = Enter | Leave | Keep | Read | Unreadable | Remark
+PlanRecord = Enter | Leave | Lacks | Keep | Read | Unreadable | Remark
 
 
 class Extent(msgspec.Struct, frozen=True, array_like=True):

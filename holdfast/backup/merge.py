@@ -7,6 +7,7 @@ encoded tree per open level, whatever the number of entries below.
 from collections.abc import Callable
 
 from holdfast.errors import RunStateError
+from holdfast.format.coverage import Gap, mark_of
 from holdfast.format.tree import Node, TreeWriter
 from holdfast.ids import BlobId
 
@@ -20,6 +21,7 @@ class TreeMerger:
         self._save_tree = save_tree
         self._writers = [TreeWriter()]
         self._directories: list[Node] = []
+        self._gaps: list[set[Gap]] = [set()]
 
     @property
     def depth(self) -> int:
@@ -30,10 +32,20 @@ class TreeMerger:
         """Open a directory; what follows belongs to it until `leave`."""
         self._directories.append(node)
         self._writers.append(TreeWriter())
+        self._gaps.append(set())
 
     def add(self, node: Node) -> None:
         """Add a node that is complete."""
         self._writers[-1].add(node)
+
+    def lacks(self, gap: Gap) -> None:
+        """The innermost directory was not read whole."""
+        self._gaps[-1].add(gap)
+
+    @property
+    def root_mark(self) -> str:
+        """The mark of the root, which has no node."""
+        return mark_of(self._gaps[0])
 
     def leave(self) -> None:
         """Close the innermost directory.
@@ -44,7 +56,8 @@ class TreeMerger:
         if not self._directories:
             raise RunStateError("the plan of this run leaves a directory that it never entered")
         tree = self._save_tree(self._writers.pop().finish())
-        self._writers[-1].add(self._directories.pop().with_subtree(tree))
+        mark = mark_of(self._gaps.pop())
+        self._writers[-1].add(self._directories.pop().with_subtree(tree, mark))
 
     def finish(self) -> BlobId:
         """Close the root; its id is the snapshot's tree.

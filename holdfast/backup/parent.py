@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from holdfast.backup.documents import OpenDirectory
+from holdfast.format.coverage import Gap
 from holdfast.format.index import BlobType
 from holdfast.format.tree import Node, names_of
 from holdfast.ids import BlobId
@@ -16,7 +17,10 @@ from holdfast.repository.session import HeldRepository
 
 @dataclass(slots=True)
 class Frame:
-    """One open directory. record: where its Enter record lies in the part being written, if still there."""
+    """One open directory. record: where its Enter record lies in the part being written, if still there.
+
+    gaps: why it is not read whole.
+    """
 
     name: bytes
     node: Node | None
@@ -26,6 +30,7 @@ class Frame:
     same: bool = False
     children: int = 0
     record: int | None = None
+    gaps: set[Gap] = field(default_factory=set)
 
     @property
     def unchanged(self) -> bool:
@@ -53,6 +58,7 @@ class ParentView:
             frame.parent_node = parent_node
             frame.same = directory.same
             frame.children = directory.children
+            frame.gaps = set(directory.gaps)
         return view
 
     def lookup(self, name: bytes) -> Node | None:
@@ -90,7 +96,9 @@ class ParentView:
     def open_directories(self) -> tuple[OpenDirectory, ...]:
         """The stack without its bottom, for the page's document."""
         return tuple(
-            OpenDirectory(name=frame.name, same=frame.same, children=frame.children)
+            OpenDirectory(
+                name=frame.name, same=frame.same, children=frame.children, gaps=tuple(sorted(frame.gaps))
+            )
             for frame in self.frames[1:]
         )
 

@@ -11,6 +11,7 @@ from typing import Final
 from holdfast.backup.documents import (
     Enter,
     Keep,
+    Lacks,
     Leave,
     OpenDirectory,
     PlanRecord,
@@ -23,10 +24,11 @@ from holdfast.backup.large_files import extents
 from holdfast.backup.parent import Frame, ParentView
 from holdfast.backup.reading import failed
 from holdfast.backup.shards import SEGMENT_BYTES, Planned, Segment, cut_segments
+from holdfast.format.coverage import Gap, mark_of
 from holdfast.format.tree import Node
 from holdfast.repository.index_map import IndexMap
 from holdfast.source.change import is_unchanged
-from holdfast.source.events import EnterDirectory, Entry, Files, LeaveDirectory, Trouble, WalkEvent
+from holdfast.source.events import EnterDirectory, Entry, Files, LeaveDirectory, LeftOut, Trouble, WalkEvent
 from holdfast.source.events import Unreadable as UnreadableEvent
 from holdfast.source.metadata import IncompleteNodeError
 from holdfast.source.open_file import open_regular_at
@@ -72,6 +74,8 @@ class Planner:
             case EnterDirectory():
                 self._enter(event)
             case LeaveDirectory():
+                if event.troubles:
+                    self._lacks(Gap.UNREADABLE)
                 self._leave()
             case _:
                 self._tell((event,))
@@ -107,7 +111,8 @@ class Planner:
         self._count(_directory_kind(frame, same=same))
         if frame.unchanged and frame.record is not None and frame.node is not None and frame.parent_tree:
             del self._records[frame.record :]
-            self._records.append(Keep(frame.node.with_subtree(frame.parent_tree), from_parent=True))
+            node = frame.node.with_subtree(frame.parent_tree, mark_of(frame.gaps))
+            self._records.append(Keep(node, from_parent=True))
         else:
             self._records.append(Leave())
         self._parent.saw(same=same)
@@ -117,7 +122,9 @@ class Planner:
         if not frame.unchanged or frame.parent_node is None or frame.parent_tree is None:
             return False
         # A frame taken over from an earlier page has lost its node: the commit compares by hash anyway.
-        return frame.node is not None and frame.node.with_subtree(frame.parent_tree) == frame.parent_node
+        if frame.node is None:
+            return False
+        return frame.node.with_subtree(frame.parent_tree, mark_of(frame.gaps)) == frame.parent_node
 
     def _entry_or_error(self, event: Entry) -> None:
         try:
@@ -211,12 +218,22 @@ class Planner:
         self._parent.saw(same=False)
         self.trouble = Unreadable(event.path, event.message)
         self._records.append(self.trouble)
+        self._lacks(Gap.UNREADABLE)
+
+    def _lacks(self, gap: Gap) -> None:
+        """The innermost directory is not read whole. Its record goes when the directory collapses: the frame knows."""
+        gaps = self._parent.frames[-1].gaps
+        if gap not in gaps:
+            gaps.add(gap)
+            self._records.append(Lacks(gap))
 
     def _tell(self, troubles: Sequence[Trouble]) -> None:
         """What goes along with an event. A directory of which something is told does not collapse."""
         for trouble in troubles:
             if isinstance(trouble, UnreadableEvent):
                 self._unreadable(trouble)
+            elif isinstance(trouble, LeftOut):
+                self._lacks(trouble.gap)
             else:
                 self._remark(trouble.path, trouble.message, lost=trouble.lost)
 

@@ -60,6 +60,7 @@ class Node(
     device: int = 0
     content: tuple[str, ...] | None = msgspec.field(default_factory=lambda: None)
     subtree: str | None = None
+    error: str = ""
     more: bytes = msgspec.field(name=MORE, default=b"")
 
     @classmethod
@@ -210,9 +211,9 @@ class Node(
         """Extended attributes as name and value."""
         return tuple(((a.name or "").encode(), a.value or b"") for a in self.extended_attributes)
 
-    def with_subtree(self, tree: BlobId) -> "Node":
-        """The same directory with this tree."""
-        return msgspec.structs.replace(self, subtree=to_hex(tree))
+    def with_subtree(self, tree: BlobId, mark: str = "") -> "Node":
+        """The same directory with this tree. mark: what keeps it from being covered (see format/coverage.py)."""
+        return msgspec.structs.replace(self, subtree=to_hex(tree), error=mark)
 
     def with_content(self, content: Sequence[BlobId], *, size: int) -> "Node":
         """The same file with this content, `size` bytes long."""

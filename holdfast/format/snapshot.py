@@ -32,8 +32,17 @@ class SnapshotSummary(msgspec.Struct, frozen=True, kw_only=True):
     total_bytes_processed: int = 0
 
 
+class SnapshotFilters(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What else than `excludes` was left out of the backup. A field of our own, which `restic tag` drops."""
+
+    iexcludes: tuple[str, ...] = ()
+    exclude_if_present: tuple[str, ...] = ()
+    exclude_caches: bool = False
+    exclude_larger_than_bytes: int | None = None
+
+
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One snapshot. tree, parent, original: 64 hex digits. time: RFC 3339."""
+    """One snapshot. tree, parent, original: 64 hex digits. time: RFC 3339. filters: only where there were any."""
 
     time: str = msgspec.field(default_factory=lambda: ZERO_TIME)
     parent: str | None = None
@@ -48,6 +57,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     original: str | None = None
     program_version: str = ""
     summary: SnapshotSummary | None = None
+    filters: SnapshotFilters | None = msgspec.field(default=None, name="holdfast_filters")
 
     @property
     def time_ns(self) -> int:

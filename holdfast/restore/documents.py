@@ -15,10 +15,13 @@ finished                        its outcome (created once)
 verify/<token>/problems-…       what a verification found
 """
 
+from enum import StrEnum
 from typing import Final
 
 import msgspec
 
+from holdfast.format.coverage import Gap
+from holdfast.format.snapshot import SnapshotFilters
 from holdfast.format.tree import Node
 from holdfast.journal.chunks import Chunk
 from holdfast.journal.records import FileAction
@@ -58,12 +61,47 @@ def finish_records_name(token: str, index: int) -> str:
     return f"finish/{token}/records-{index:06d}"
 
 
+class Kept(msgspec.Struct, frozen=True, array_like=True):
+    """What a directory keeps that only leads to what is restored: as it was when the restore was planned."""
+
+    mode: int
+    mtime_ns: int
+    atime_ns: int
+
+
+class Coverage(msgspec.Struct, frozen=True, kw_only=True):
+    """What the snapshot says about what it covers (format/coverage.py).
+
+    vouched: its directories' marks can be believed. paths: the source's roots, as snapshots list them. subfolder: where
+    the restored tree lies in the snapshot. gaps: of the restored tree's root.
+    """
+
+    vouched: bool = False
+    paths: tuple[str, ...] = ()
+    subfolder: bytes = b""
+    gaps: tuple[Gap, ...] = ()
+    excludes: tuple[str, ...] = ()
+    filters: SnapshotFilters = SnapshotFilters()
+
+
+class Leads(StrEnum):
+    """Why a directory is entered that is not restored itself.
+
+    TO_SOURCE: it lies above the source's roots, of which alone the snapshot knows. TO_SELECTION: something below it was
+    asked for.
+    """
+
+    TO_SOURCE = "source"
+    TO_SELECTION = "selection"
+
+
 class Opening(msgspec.Struct, frozen=True, kw_only=True):
     """Decided when the run began. tree: of the subfolder, if one was asked for. whole_bytes: of the snapshot's files,
     as its summary says; None where it has none (restic writes it since 0.17).
 
     ahead: snapshots that are dated in the future, where the latest one was asked for.
     root: the subfolder's own node, applied to the target directory unless that was there before and was named.
+    kept: what the target keeps otherwise. in_place: nobody named a target.
     """
 
     snapshot: bytes
@@ -75,13 +113,16 @@ class Opening(msgspec.Struct, frozen=True, kw_only=True):
     root: Node | None = None
     whole_bytes: int | None = None
     ahead: tuple[bytes, ...] = ()
+    kept: Kept | None = None
+    in_place: bool = False
+    coverage: Coverage = Coverage()
 
 
 class OpenDirectory(msgspec.Struct, frozen=True, array_like=True):
     """A directory that the walk is inside of at the end of a page.
 
     entered: its Enter record is written. on_disk: the target has it. obstacle: something else is there instead that
-    may be removed.
+    may be removed. selected: it is restored itself. link: on disk it is a link, which is followed.
     """
 
     name: bytes
@@ -89,6 +130,8 @@ class OpenDirectory(msgspec.Struct, frozen=True, array_like=True):
     on_disk: bool
     obstacle: bool
     whole: bool
+    selected: bool = True
+    link: bool = False
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,10 +154,25 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Enter(msgspec.Struct, frozen=True, array_like=True, tag="e"):
-    """A directory begins. obstacle: a non-directory in its place may be removed."""
+    """A directory begins. obstacle: a non-directory in its place may be removed.
+
+    leads: it only leads to what is restored. kept: what it keeps, as it does and was there. link: it is a link, and
+    followed.
+    """
 
     node: Node
     obstacle: bool = False
+    leads: Leads | None = None
+    kept: Kept | None = None
+    link: bool = False
+
+
+class Replaced(msgspec.Struct, frozen=True, array_like=True, tag="r"):
+    """Something that makes room for an entry of another kind; `path` is relative to the target."""
+
+    path: bytes
+    size: int
+    message: str
 
 
 class Leave(msgspec.Struct, frozen=True, array_like=True, tag="l"):
@@ -163,7 +221,7 @@ class Failed(msgspec.Struct, frozen=True, array_like=True, tag="f"):
     message: str
 
 
-PlanRecord = Enter | Leave | Special | Link | Large | Skipped | Failed
+PlanRecord = Enter | Leave | Special | Link | Large | Skipped | Replaced | Failed
 
 
 class PlanPart(msgspec.Struct, frozen=True, kw_only=True):
@@ -194,12 +252,14 @@ class ShardPlan(msgspec.Struct, frozen=True, kw_only=True):
     """The files of one shard in walk order.
 
     directories: front-coded paths: how many bytes to keep of the one before, and what follows; so a file in each of
-    10,000 nested directories costs no 100 MB. obstacles: directories in whose place something may be removed.
+    10,000 nested directories costs no 100 MB. obstacles: directories in whose place something may be removed. links:
+    those that are links on disk, which are followed.
     """
 
     directories: tuple[tuple[int, bytes], ...]
     files: tuple[FilePlan, ...]
     obstacles: tuple[bytes, ...] = ()
+    links: tuple[bytes, ...] = ()
 
 
 class ShardOrigin(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,6 +5,7 @@ One pass over the plan in walk order. A directory is left after everything below
 whether it was done before: a second finish changes nothing.
 """
 
+import contextlib
 from collections.abc import Iterator
 from typing import Final
 
@@ -14,6 +15,7 @@ from holdfast.ids import BlobId
 from holdfast.journal.records import FileAction
 from holdfast.repository.documents import decide, encode, load
 from holdfast.restore.attempts import Attempt, any_repeated
+from holdfast.restore.coverage import Covered
 from holdfast.restore.deletion import Deletion
 from holdfast.restore.documents import (
     FINISHED,
@@ -22,6 +24,7 @@ from holdfast.restore.documents import (
     FinishRecord,
     FinishRecords,
     FinishResult,
+    Kept,
     Large,
     Leave,
     Link,
@@ -30,6 +33,7 @@ from holdfast.restore.documents import (
     finish_records_name,
 )
 from holdfast.restore.finish_steps import FinishSteps, Step
+from holdfast.restore.making_room import Rules
 from holdfast.restore.os_failures import flush, path_failure
 from holdfast.restore.outcomes import ACTIONS
 from holdfast.restore.plan_reader import PlacedRecord, load_result, placed_records
@@ -37,10 +41,14 @@ from holdfast.restore.run import Finished, Progress, RestoreCounts, RestoreRun, 
 from holdfast.restore.select import load_opening, load_page
 from holdfast.restore.shard import load_shard
 from holdfast.restore.target import open_target
-from holdfast.safe_fs.directories import Directories, join
+from holdfast.safe_fs.directories import Directories, Directory, join
 
 _CHECK_EVERY: Final = 1_024
 _SCOPE: Final = "finish"
+_NOBODY_VOUCHES: Final = (
+    "nothing is deleted: the snapshot does not say which directories were read whole "
+    "(restic or an earlier Holdfast wrote it, or it was changed since)"
+)
 
 
 def finish(run: RestoreRun, pages: int, shards: int, progress: Progress) -> Finished:
@@ -86,20 +94,21 @@ class _Finish:
         self._documents = self._seen = 0
         self._written = self._kept = self._skipped = self._deleted = self._errors = 0
         self._missing: set[int] = set()
-        self._open: list[Node] = []
+        self._open: list[Enter] = []
+        self._deletion: Deletion | None = None
+        self._covered: Covered | None = None
 
     def execute(self, pages: int, shards: int) -> FinishResult:
         """Complete what the shards have begun."""
         earlier_errors = self._planned_errors(pages) + self._learn_from_shards(shards)
         sweeping = any_repeated(self._run.workspace)
         with FinishSteps(self._run, self._attempt.token) as steps:
-            deletion = self._deletion(steps.directories)
+            self._begin_deletion(steps.directories)
             for placed in placed_records(self._run, pages):
                 self._on_entry()
-                self._take(steps, deletion, placed, sweeping=sweeping)
-            self._delete(deletion, b"", BlobId(self._opening.tree))
-            if sweeping or self._opening.root is not None:
-                self._leave(steps, b"", self._opening.root, sweeping=sweeping)
+                self._take(steps, placed, sweeping=sweeping)
+            self._delete(b"", BlobId(self._opening.tree))
+            self._leave(steps, b"", self._opening.root, self._opening.kept, sweeping=sweeping)
             flush(steps.file_systems)
         return self._result(earlier_errors)
 
@@ -110,12 +119,18 @@ class _Finish:
         if directories is None or not self._run.options.delete:
             return self._result(errors)
         with directories:
-            deletion = self._deletion(directories)
-            self._delete(deletion, b"", BlobId(self._opening.tree))
+            self._begin_deletion(directories)
             for placed in placed_records(self._run, pages):
                 self._on_entry()
-                if isinstance(placed.record, Enter) and not placed.record.obstacle:
-                    self._delete_below(deletion, placed.directory, placed.record.node)
+                match placed.record:
+                    case Enter() as record:
+                        self._open.append(record)
+                        self._enter_covered(directories, placed.directory, record)
+                    case Leave():
+                        self._delete_below(placed.directory, self._open.pop().node)
+                    case _:
+                        pass
+            self._delete(b"", BlobId(self._opening.tree))
         return self._result(errors)
 
     def _result(self, earlier_errors: int) -> FinishResult:
@@ -148,22 +163,43 @@ class _Finish:
                         self._missing.add(file.number)
         return errors
 
-    def _deletion(self, directories: Directories) -> Deletion | None:
-        return Deletion(self._run, directories, self._on_entry) if self._run.options.delete else None
+    def _begin_deletion(self, directories: Directories) -> None:
+        """Nothing is deleted unless that was asked for, and the snapshot says what it covers."""
+        if not self._run.options.delete:
+            return
+        coverage = self._opening.coverage
+        if not coverage.vouched:
+            self._record(FinishRecord(b"", FileAction.WARNING, message=_NOBODY_VOUCHES))
+            return
+        self._deletion = Deletion(self._run, self._opening, directories, self._on_entry)
+        root_leads = Rules(self._run, self._opening).root_leads
+        self._covered = Covered(coverage, root_leads, directories.open(b""))
 
-    def _take(
-        self, steps: FinishSteps, deletion: Deletion | None, placed: PlacedRecord, *, sweeping: bool
-    ) -> None:
+    def _enter_covered(self, directories: Directories, path: bytes, record: Enter) -> None:
+        if self._covered is None:
+            return
+        directory: Directory | None = None
+        if not record.obstacle or not self._run.options.dry_run:
+            if record.link:
+                directories.will_follow((path,))
+            with contextlib.suppress(OSError, HoldfastError):
+                directory = directories.open(path)
+        self._covered.enter(record, directory)
+
+    def _take(self, steps: FinishSteps, placed: PlacedRecord, *, sweeping: bool) -> None:
         record, directory = placed.record, placed.directory
         try:
             match record:
                 case Enter():
-                    self._open.append(record.node)
-                    steps.enter(directory, record)
+                    self._open.append(record)
+                    try:
+                        steps.enter(directory, record)
+                    finally:
+                        self._enter_covered(steps.directories, directory, record)
                 case Leave():
-                    node = self._open.pop()
-                    self._delete_below(deletion, directory, node)
-                    self._leave(steps, directory, node, sweeping=sweeping)
+                    entered = self._open.pop()
+                    self._delete_below(directory, entered.node)
+                    self._leave(steps, directory, entered.node, entered.kept, sweeping=sweeping)
                 case Special():
                     self._note(
                         join(directory, record.node.name), steps.special(directory, record), counts=False
@@ -191,29 +227,33 @@ class _Finish:
             return
         self._note(join(directory, record.node.name), step, record.size)
 
-    def _leave(self, steps: FinishSteps, path: bytes, node: Node | None, *, sweeping: bool) -> None:
+    def _leave(
+        self, steps: FinishSteps, path: bytes, node: Node | None, kept: Kept | None, *, sweeping: bool
+    ) -> None:
         try:
-            warnings = steps.leave(path, node, sweeping=sweeping)
+            warnings = steps.leave(path, node, kept, sweeping=sweeping)
         except (OSError, HoldfastError) as error:
             self._fail(path, path_failure(error))
             return
         for warning in warnings:
             self._record(FinishRecord(path, FileAction.WARNING, message=warning))
 
-    def _delete_below(self, deletion: Deletion | None, path: bytes, node: Node) -> None:
+    def _delete_below(self, path: bytes, node: Node) -> None:
         if node.subtree_id is not None:
-            self._delete(deletion, path, node.subtree_id)
+            self._delete(path, node.subtree_id)
+        if self._covered is not None:
+            self._covered.leave()
 
-    def _delete(self, deletion: Deletion | None, path: bytes, tree: BlobId) -> None:
-        if deletion is None:
+    def _delete(self, path: bytes, tree: BlobId) -> None:
+        if self._deletion is None or self._covered is None or not self._covered.may_delete:
             return
         try:
-            for deleted in deletion.in_directory(path, tree):
+            for deleted in self._deletion.in_directory(path, tree):
                 if deleted.failure:
                     self._fail(deleted.path, f"cannot be deleted: {deleted.failure}")
                     continue
-                self._deleted += deleted.files
-                self._record(FinishRecord(deleted.path, FileAction.DELETED))
+                self._deleted += deleted.is_file
+                self._record(FinishRecord(deleted.path, FileAction.DELETED, deleted.size))
         except FileNotFoundError:
             return
         except (OSError, HoldfastError) as error:

@@ -1,5 +1,6 @@
 """The single steps of a finish, each of which finds out whether it was done before: on one path, by descriptor."""
 
+import contextlib
 import os
 import stat
 from dataclasses import dataclass
@@ -9,12 +10,13 @@ from holdfast.errors import CorruptFileError
 from holdfast.format.modes import FIFO
 from holdfast.format.tree import Node
 from holdfast.restore.completion import LargeFiles
-from holdfast.restore.documents import Enter, Large, Link, Outcome, Special
+from holdfast.restore.documents import Enter, Kept, Large, Link, Outcome, Special
+from holdfast.restore.making_room import Rules
 from holdfast.restore.node_attributes import attributes_of
 from holdfast.restore.request import Overwrite
 from holdfast.restore.run import RestoreRun
 from holdfast.restore.select import load_opening
-from holdfast.restore.target import look, make_target, may_overwrite, protected_directories
+from holdfast.restore.target import look, make_target, may_overwrite
 from holdfast.safe_fs.attributes import (
     Attributes,
     apply_to_descriptor,
@@ -23,7 +25,7 @@ from holdfast.safe_fs.attributes import (
     differences,
     read_xattrs,
 )
-from holdfast.safe_fs.directories import Directory, split
+from holdfast.safe_fs.directories import Directory, proc_path, split
 from holdfast.safe_fs.durable import FileSystems
 from holdfast.safe_fs.replace import replace
 from holdfast.safe_fs.temporary import discard, run_mark, sweep, temporary_name
@@ -46,8 +48,9 @@ class FinishSteps:
         self._run = run
         self._token = token.encode()
         self._mark = run_mark(run.run_id)
-        self._protected = protected_directories(run)
-        self.directories = make_target(load_opening(run).target)
+        opening = load_opening(run)
+        self._rules = Rules(run, opening)
+        self.directories = make_target(opening.target)
         self.file_systems = FileSystems()
         self.large_files = LargeFiles(run, self.directories)
 
@@ -60,16 +63,23 @@ class FinishSteps:
 
     def enter(self, path: bytes, record: Enter) -> None:
         """Make sure that a directory exists."""
+        if record.link:
+            self.directories.will_follow((path,))
         self._touch(self.directories.make(path, (path,) if record.obstacle else ()))
 
-    def leave(self, path: bytes, node: Node | None, *, sweeping: bool) -> list[str]:
-        """Give a directory its attributes (if it has a node), after everything in it is done; returns warnings."""
+    def leave(self, path: bytes, node: Node | None, kept: Kept | None = None, *, sweeping: bool) -> list[str]:
+        """Give a directory its attributes (if it has a node), after everything in it is done; returns warnings.
+
+        kept: what it has to keep, as it only leads to what is restored; then its node says nothing.
+        """
         directory = self.directories.open(path)
         self._touch(directory)
         if sweeping:
             sweep(directory.fd, self._mark)
         warnings: list[str] = []
-        if node is not None:
+        if kept is not None:
+            _put_back(directory, kept)
+        elif node is not None:
             wanted = attributes_of(node)
             if differences(os.fstat(directory.fd), read_xattrs(directory.fd), wanted):
                 warnings = apply_to_descriptor(directory.fd, wanted)
@@ -102,7 +112,7 @@ class FinishSteps:
             discard(parent.fd, temporary)
             raise FileNotFoundError(2, "the file that it is another name of was exchanged meanwhile")
         try:
-            self._replace(parent, temporary, record.name)
+            self._replace(path, temporary, record.name)
         except OSError:
             discard(parent.fd, temporary)
             raise
@@ -128,7 +138,7 @@ class FinishSteps:
         self._make(parent.fd, node, temporary)
         try:
             warnings = self._apply(parent.fd, node, temporary, wanted)
-            self._replace(parent, temporary, node.name)
+            self._replace(path, temporary, node.name)
         except OSError:
             discard(parent.fd, temporary)
             raise
@@ -146,19 +156,20 @@ class FinishSteps:
         temporary, warnings = self.large_files.complete(path, record)
         if temporary:
             try:
-                self._replace(self.directories.open(path), temporary, record.node.name)
+                self._replace(path, temporary, record.node.name)
             except OSError:
                 self.large_files.drop(path, record)
                 raise
         return Step(Outcome.RESTORED, tuple(warnings))
 
-    def _replace(self, parent: Directory, temporary: bytes, name: bytes) -> None:
+    def _replace(self, directory: bytes, temporary: bytes, name: bytes) -> None:
+        parent = self.directories.open(directory)
         replace(
             parent,
             temporary,
             name,
-            remove_directory=self._run.options.delete,
-            protected=self._protected,
+            keeps=self._rules.keeps(directory),
+            protected=self._rules.protected,
         )
         self._touch(parent)
 
@@ -186,6 +197,17 @@ class FinishSteps:
 
     def _apply(self, parent: int, node: Node, name: bytes, wanted: Attributes) -> list[str]:
         return (apply_to_link if node.is_symlink else apply_to_special)(parent, name, wanted)
+
+
+def _put_back(directory: Directory, kept: Kept) -> None:
+    """Mode and times, which the restore may have changed; what is another's cannot be, and was not either."""
+    status = os.fstat(directory.fd)
+    place = proc_path(directory.fd)
+    with contextlib.suppress(PermissionError):
+        if stat.S_IMODE(status.st_mode) != kept.mode:
+            os.chmod(place, kept.mode)
+        if status.st_mtime_ns != kept.mtime_ns:
+            os.utime(place, ns=(kept.atime_ns, kept.mtime_ns))
 
 
 def _same_file(one: os.stat_result, other: os.stat_result) -> bool:

@@ -16,8 +16,9 @@ from holdfast.format.tree import Node
 from holdfast.repository.index_map import IndexMap
 from holdfast.restore.contents import ContentReader, Piece, matching_stretches, pieces_of
 from holdfast.restore.documents import FilePlan, Outcome
+from holdfast.restore.making_room import Rules
 from holdfast.restore.node_attributes import attributes_of
-from holdfast.restore.request import Overwrite, RestoreOptions
+from holdfast.restore.request import Overwrite
 from holdfast.restore.target import look, looks_equal, may_overwrite
 from holdfast.safe_fs.attributes import (
     Attributes,
@@ -28,7 +29,6 @@ from holdfast.safe_fs.attributes import (
 )
 from holdfast.safe_fs.directories import Directories, Directory
 from holdfast.safe_fs.durable import FileSystems
-from holdfast.safe_fs.remove import Protected
 from holdfast.safe_fs.replace import replace
 from holdfast.safe_fs.sparse import copy_range
 from holdfast.safe_fs.temporary import create, discard, open_existing, temporary_name
@@ -72,24 +72,23 @@ class Workbench:
         self,
         *,
         index: IndexMap,
-        options: RestoreOptions,
         directories: Directories,
         obstacles: Container[bytes],
         mark: bytes,
         token: str,
         repeated: bool,
-        protected: Protected,
+        rules: Rules,
     ) -> None:
         self.directories = directories
         self.file_systems = FileSystems()
         self.reader = ContentReader()
         self._index = index
-        self._options = options
+        self._options = rules.options
         self.obstacles = obstacles
         self._mark = mark
         self._token = token.encode()
         self._repeated = repeated
-        self._protected = protected
+        self._rules = rules
         self._own_ids = (os.geteuid(), os.getegid())
 
     def prepare(self, job: Job) -> bool:
@@ -177,15 +176,15 @@ class Workbench:
         """Give a durable file its final name.
 
         Raises:
-            OSError: ENOTEMPTY when a directory with entries is in the way and deleting was not asked for.
+            OSError: ENOTEMPTY when a directory with entries is in the way that may not be removed.
         """
         parent = self.directories.open(job.directory)
         replace(
             parent,
             job.temporary,
             job.name,
-            remove_directory=self._options.delete,
-            protected=self._protected,
+            keeps=self._rules.keeps(job.directory),
+            protected=self._rules.protected,
         )
         job.temporary = b""
         job.outcome = Outcome.RESTORED

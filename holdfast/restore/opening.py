@@ -3,17 +3,19 @@
 import os
 
 from holdfast.errors import SnapshotNotFoundError
-from holdfast.format.snapshot import Snapshot
+from holdfast.format.coverage import NO_GAPS, gaps_of, root_gaps
+from holdfast.format.snapshot import Snapshot, SnapshotFilters
 from holdfast.format.tree import Node
 from holdfast.ids import BlobId, from_hex, to_hex
 from holdfast.repository.documents import decide, load
 from holdfast.repository.janitor import enter
 from holdfast.repository.snapshots import find_snapshot
-from holdfast.restore.documents import OPENING, Opening
+from holdfast.restore.documents import OPENING, Coverage, Opening
 from holdfast.restore.run import RestoreOpened, RestoreRun
 from holdfast.restore.selection import Selection
 from holdfast.restore.space import has_room
-from holdfast.restore.target import target_state
+from holdfast.restore.target import kept_of_target, target_state
+from holdfast.restore.ways import SourceWays
 
 
 def trigger_restore(run: RestoreRun) -> RestoreOpened:
@@ -58,7 +60,9 @@ def _decide(run: RestoreRun) -> Opening:
     run.refresh()
     tree, root = _find_subfolder(run, stored.snapshot, options.subfolder)
     summary = stored.snapshot.summary
-    keeps_own_attributes = options.target is not None and state != "absent"
+    coverage = _coverage(stored.snapshot, options.subfolder, root)
+    only_leads = options.limits_selection or SourceWays(coverage.paths, coverage.subfolder).has(b"")
+    keeps_own_attributes = state != "absent" and (options.target is not None or only_leads)
     return Opening(
         snapshot=stored.id,
         tree=tree,
@@ -69,6 +73,21 @@ def _decide(run: RestoreRun) -> Opening:
         root=None if keeps_own_attributes else root,
         ahead=stored.ahead,
         whole_bytes=None if summary is None else summary.total_bytes_processed,
+        kept=kept_of_target(target) if keeps_own_attributes or root is None else None,
+        in_place=options.target is None,
+        coverage=coverage,
+    )
+
+
+def _coverage(snapshot: Snapshot, subfolder: bytes, root: Node | None) -> Coverage:
+    gaps = root_gaps(snapshot)
+    return Coverage(
+        vouched=gaps is not None,
+        paths=tuple(snapshot.paths or ()),
+        subfolder=subfolder,
+        gaps=tuple(sorted((gaps or NO_GAPS) if root is None else gaps_of(root.error))),
+        excludes=tuple(snapshot.excludes or ()),
+        filters=snapshot.filters or SnapshotFilters(),
     )
 
 

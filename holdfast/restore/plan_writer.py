@@ -68,6 +68,7 @@ class PlanWriter:
         self._bytes = 0
         self._next_shard = first_shard
         self.obstacles: list[bytes] = []
+        self.links: list[bytes] = []
         self.parts = 0
 
     @property
@@ -123,6 +124,7 @@ class PlanWriter:
             directories=tuple(front_code(self._directories)),
             files=tuple(self._files),
             obstacles=tuple(self.obstacles),
+            links=tuple(self.links),
         )
         self._workspace.put(shard_plan_name(self._page, self._token, self._next_shard), encode(shard))
         self._next_shard += 1

@@ -7,7 +7,7 @@ its shard runs; what is decided here is only what the overwrite rule allows.
 import hashlib
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -29,11 +29,11 @@ from holdfast.restore.documents import (
     Skipped,
     Special,
 )
+from holdfast.restore.making_room import Place, Rules, in_the_way
 from holdfast.restore.os_failures import path_failure
 from holdfast.restore.plan_writer import SEGMENT_BLOBS, SHARD_BYTES, PlanWriter
-from holdfast.restore.request import Overwrite
 from holdfast.restore.run import RestoreCounts
-from holdfast.restore.target import look, looks_equal, may_overwrite
+from holdfast.restore.target import kept_of, look, looks_equal
 from holdfast.restore.walk import Began, Broken, Ended, Frame, Item, SnapshotWalk, Step
 from holdfast.restore.zeros import is_zero_block
 from holdfast.safe_fs.directories import Directories, join
@@ -50,6 +50,7 @@ class _Tally:
     bytes_total: int = 0
     bytes_to_write: int = 0
     files_skipped: int = 0
+    files_deleted: int = 0
     errors: int = 0
 
 
@@ -70,14 +71,14 @@ class Planner:
         walk: SnapshotWalk,
         index: IndexMap,
         target: Directories | None,
-        overwrite: Overwrite,
+        rules: Rules,
         writer: PlanWriter,
         next_file: int,
     ) -> None:
         self._walk = walk
         self._index = index
         self._target = target
-        self._overwrite = overwrite
+        self._rules = rules
         self._writer = writer
         self._links: dict[LinkKey, KnownLink] = {}
         self._tally = _Tally()
@@ -85,7 +86,10 @@ class Planner:
         self.new_links: list[KnownLink] = []
         if walk.frames[0].position == 0 and len(walk.frames) == 1:
             walk.frames[0].on_disk = target is not None
-        writer.obstacles.extend(_open_obstacles(walk))
+        writer.obstacles.extend(_open_frames(walk, lambda frame: frame.obstacle))
+        writer.links.extend(_open_frames(walk, lambda frame: frame.link))
+        if target is not None:
+            target.will_follow(writer.links)
 
     def know_links(self, links: Iterable[KnownLink]) -> None:
         """Files with several names that earlier pages saw first."""
@@ -103,7 +107,7 @@ class Planner:
             case Item():
                 self._take_item(step.node)
             case Began():
-                if step.selected:
+                if step.frame.selected:
                     self._enter_open_directories()
             case Ended():
                 if step.frame.entered:
@@ -121,6 +125,7 @@ class Planner:
             bytes_total=tally.bytes_total,
             bytes_to_write=tally.bytes_to_write,
             files_skipped=tally.files_skipped,
+            files_deleted=tally.files_deleted,
             errors=tally.errors,
         )
 
@@ -140,19 +145,46 @@ class Planner:
         if node is None:
             return True
         path, parent = self._path_of(position), self._walk.path[: frame.parent_path_bytes]
+        leads = self._rules.leads(path, selected=frame.selected)
         try:
             present = self._look(self._walk.frames[position - 1], parent, node.name)
+            if leads is not None and present is not None and stat.S_ISLNK(present.st_mode):
+                present = self._follow(frame, path) or present
+            if present is not None and not stat.S_ISDIR(present.st_mode):
+                if self._rules.judge(node, present) is not Place.FREE:
+                    return self._give_up(frame, path, in_the_way(present))
+                frame.obstacle = True
+                self._writer.obstacles.append(path)
+                self._make_room(parent, node, present)
         except (OSError, HoldfastError) as error:
             return self._give_up(frame, path, path_failure(error))
-        if present is not None and not stat.S_ISDIR(present.st_mode):
-            if not may_overwrite(self._overwrite, node, present):
-                return self._give_up(frame, path, "what is in the way of this directory may not be replaced")
-            frame.obstacle = True
-            self._writer.obstacles.append(path)
         frame.on_disk = present is not None and not frame.obstacle
         frame.entered = True
         self._tally.dirs += 1
-        self._writer.record(Enter(node, frame.obstacle))
+        kept = kept_of(present) if present is not None and leads is not None and frame.on_disk else None
+        self._writer.record(Enter(node, frame.obstacle, leads, kept, frame.link))
+        return True
+
+    def _follow(self, frame: Frame, path: bytes) -> os.stat_result | None:
+        """In place, a link on the way to what was asked for is its owner's own; None where none is followed."""
+        if self._target is None or not self._rules.follows_links:
+            return None
+        status = os.fstat(self._target.follow(path).fd)
+        frame.link = True
+        self._writer.links.append(path)
+        return status
+
+    def _make_room(self, directory: bytes, node: Node, present: os.stat_result) -> bool:
+        """Record what makes room for a node of another kind; False, and a recorded failure, where it cannot."""
+        if self._target is None:
+            return True
+        gone = self._rules.replaced(self._target, directory, node, present)
+        if gone is None:
+            self.fail(join(directory, node.name), in_the_way(present))
+            return False
+        for record in gone:
+            self._writer.record(record)
+            self._tally.files_deleted += 1
         return True
 
     def _give_up(self, frame: Frame, path: bytes, message: str) -> bool:
@@ -173,28 +205,38 @@ class Planner:
         if not self._enter_open_directories():
             return
         frame, directory = self._walk.frames[-1], self._walk.path
-        present = None
-        if frame.on_disk:
-            try:
-                present = self._look(frame, directory, node.name)
-            except (OSError, HoldfastError) as error:
-                self.fail(join(directory, node.name), path_failure(error))
-                return
-        skipped = present is not None and not may_overwrite(self._overwrite, node, present)
         if node.is_file:
             self._tally.files += 1
             self._tally.bytes_total += node.size
         else:
             self._tally.others += 1
-        if skipped:
-            self._tally.files_skipped += 1
-            self._writer.record(Skipped(node.name, node.size if node.is_file else 0))
-        elif node.is_file:
+        present = None
+        if frame.on_disk:
+            try:
+                present = self._look(frame, directory, node.name)
+                if present is not None and not self._clear(directory, node, present):
+                    return
+            except (OSError, HoldfastError) as error:
+                self.fail(join(directory, node.name), path_failure(error))
+                return
+        if node.is_file:
             self._plan_file(node, directory, present)
         elif node.kind in _SPECIAL_KINDS:
             self._writer.record(Special(node, self._number()))
         else:
             self.fail(join(directory, node.name), f"an entry of the unknown type {node.kind!r}")
+
+    def _clear(self, directory: bytes, node: Node, present: os.stat_result) -> bool:
+        """Whether the node may take the place of what is there; else it is recorded as skipped or failed."""
+        place = self._rules.judge(node, present)
+        if place is Place.FREE:
+            return self._make_room(directory, node, present)
+        if place is Place.PROTECTED:
+            self._tally.files_skipped += 1
+            self._writer.record(Skipped(node.name, node.size if node.is_file else 0))
+        else:
+            self.fail(join(directory, node.name), in_the_way(present))
+        return False
 
     def _plan_file(self, node: Node, directory: bytes, present: os.stat_result | None) -> None:
         key = _link_key(node) if node.links > 1 else None
@@ -294,8 +336,9 @@ def _link_key(node: Node) -> LinkKey:
     return node.inode, node.device_id, digest
 
 
-def _open_obstacles(walk: SnapshotWalk) -> Iterable[bytes]:
+def _open_frames(walk: SnapshotWalk, wanted: Callable[[Frame], bool]) -> Iterable[bytes]:
+    """The paths of those open directories."""
     for position, frame in enumerate(walk.frames):
-        if frame.obstacle:
+        if wanted(frame):
             inner = walk.frames[position + 1 : position + 2]
             yield walk.path[: inner[0].parent_path_bytes] if inner else walk.path

@@ -9,6 +9,7 @@ from holdfast.restore.documents import (
     Failed,
     Large,
     Link,
+    Replaced,
     Skipped,
     Special,
 )
@@ -52,6 +53,13 @@ def _of_record(run: RestoreRun, placed: PlacedRecord) -> Iterator[FileRecord]:
     match record:
         case Failed():
             yield FileRecord(path=b"/" + record.path, action=FileAction.FAILED, message=record.message)
+        case Replaced():
+            yield FileRecord(
+                path=b"/" + record.path,
+                action=FileAction.DELETED,
+                size_bytes=record.size,
+                message=record.message,
+            )
         case Skipped():
             yield _record(placed, record.name, FileAction.SKIPPED, record.size)
         case Link() if dry_run:

@@ -32,7 +32,10 @@ class RestoreOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     includes, excludes (and the case-insensitive iincludes, iexcludes): restic's patterns, on paths that begin with
     "/" at the snapshot's root (or the subfolder).
     exact_paths: a batch of paths (same root), each selected with everything below it.
-    delete: remove from selected directories what the snapshot does not have.
+    replace_kinds: let a file or a link make room for what is of another kind, as far as `overwrite` allows. It is not
+    what a person means who has said nothing about overwriting.
+    delete: remove from selected directories what the snapshot covers and does not have; also what is of another kind
+    and in the way.
     sparse: leave runs of zeros as holes.
     ignore_damaged: let "latest" be the newest snapshot that can be read, although there are others.
     to_command: the source whose restore_command gets the snapshot's one file; then nothing is written by us.
@@ -49,6 +52,7 @@ class RestoreOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     iexcludes: tuple[bytes, ...] = ()
     exact_paths: tuple[bytes, ...] = ()
     overwrite: Overwrite = Overwrite.ALWAYS
+    replace_kinds: bool = False
     delete: bool = False
     dry_run: bool = False
     sparse: bool = True

@@ -27,6 +27,7 @@ from holdfast.restore.documents import (
     page_name,
     shard_name,
 )
+from holdfast.restore.making_room import Rules
 from holdfast.restore.plan_writer import PlanWriter
 from holdfast.restore.planner import Planner
 from holdfast.restore.run import PageSummary, Progress, RestoreRun, ShardProgress
@@ -101,7 +102,7 @@ def _plan(run: RestoreRun, page: int, progress: Progress | None) -> Page:
     writer = PlanWriter(run.workspace, page, token, first_shard)
     target = open_target(opening.target)
     try:
-        planner = Planner(walk, run.index, target, run.options.overwrite, writer, first_file)
+        planner = Planner(walk, run.index, target, Rules(run, opening), writer, first_file)
         _load_links(run, page, planner)
         if before is None:
             for path in missing_paths(run, selection, BlobId(opening.tree)):

@@ -21,6 +21,7 @@ class Choice:
     whole: bool = False
 
 
+_WILD = frozenset("*?[")
 _NOTHING = Choice(selected=False, descend=False)
 EVERYTHING = Choice(selected=True, descend=True)
 _WHOLE = Choice(selected=True, descend=True, whole=True)
@@ -37,6 +38,12 @@ class Selection:
         self._excludes = [
             PatternList(_texts(options.excludes)),
             PatternList(_texts(options.iexcludes), ignore_case=True),
+        ]
+        self._named = [
+            PatternList([text for text in _texts(options.includes) if not _WILD.intersection(text)]),
+            PatternList(
+                [text for text in _texts(options.iincludes) if not _WILD.intersection(text)], ignore_case=True
+            ),
         ]
         self._exact = frozenset(_clean(path) for path in options.exact_paths)
         self._leading = frozenset(above for path in self._exact for above in _ancestors(path))
@@ -70,6 +77,13 @@ class Selection:
         """Whether a path that the snapshot does not have would have been selected (what `delete` may remove)."""
         whole = bool(self._exact) and any(above in self._exact for above in _ancestors(path))
         return self.choose(path, whole=whole).selected
+
+    def names(self, path: bytes) -> bool:
+        """Whether the request names this very path, exactly or by a pattern without wildcards."""
+        if path in self._exact:
+            return True
+        above = path.rpartition(b"/")[0] or b"/"
+        return any(patterns.matches(path) and not patterns.matches(above) for patterns in self._named)
 
     @property
     def exact_paths(self) -> frozenset[bytes]:

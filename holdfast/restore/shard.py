@@ -30,13 +30,14 @@ from holdfast.restore.documents import (
 from holdfast.restore.fetch import Fetcher
 from holdfast.restore.flushing import Flusher
 from holdfast.restore.jobs import Job, Workbench
+from holdfast.restore.making_room import Rules
 from holdfast.restore.os_failures import flush, path_failure
 from holdfast.restore.plan_writer import front_decode
 from holdfast.restore.run import Progress, RestoreCounts, RestoreRun, ShardProgress, ShardSummary
 from holdfast.restore.segment import restore_segment
 from holdfast.restore.select import load_opening
 from holdfast.restore.shard_files import files_of, log_of
-from holdfast.restore.target import make_target, protected_directories
+from holdfast.restore.target import make_target
 from holdfast.restore.threads import Stop, run_stoppable
 from holdfast.safe_fs.temporary import run_mark
 
@@ -140,15 +141,17 @@ class _ShardRestore:
         self._outcomes = bytearray(len(plan.files))
         self._problems: list[Problem] = []
         self._bytes_written = self._bytes_kept = 0
+        opening = load_opening(run)
+        directories = make_target(opening.target)
+        directories.will_follow(plan.links)
         self._bench = Workbench(
             index=run.index,
-            options=run.options,
-            directories=make_target(load_opening(run).target),
+            directories=directories,
+            rules=Rules(run, opening),
             obstacles=frozenset(plan.obstacles),
             mark=run_mark(run.run_id),
             token=attempt.token,
             repeated=attempt.number > 0,
-            protected=protected_directories(run),
         )
         self._flusher = Flusher(self._bench.file_systems)
         self._fetcher = Fetcher(

@@ -5,6 +5,7 @@ import stat
 
 from holdfast.errors import TargetError
 from holdfast.format.tree import Node
+from holdfast.restore.documents import Kept
 from holdfast.restore.request import Overwrite
 from holdfast.restore.run import RestoreRun
 from holdfast.safe_fs.directories import DIRECTORY_FLAGS, Directories
@@ -28,10 +29,30 @@ def target_state(target: bytes) -> str:
         raise TargetError(
             f"the restore target {os.fsdecode(target)!r} is not a directory", hint="Name another --target."
         ) from error
+    except PermissionError as error:
+        # A directory that only leads to what is restored need not be read.
+        if os.path.isdir(target) and os.access(target, os.X_OK):
+            return "used"
+        raise _unusable(target, error) from error
     except OSError as error:
-        raise TargetError(
-            f"the restore target {os.fsdecode(target)!r} cannot be used: {error.strerror}"
-        ) from error
+        raise _unusable(target, error) from error
+
+
+def _unusable(target: bytes, error: OSError) -> TargetError:
+    return TargetError(f"the restore target {os.fsdecode(target)!r} cannot be used: {error.strerror}")
+
+
+def kept_of(status: os.stat_result) -> Kept:
+    """What a directory keeps that only leads to what is restored."""
+    return Kept(stat.S_IMODE(status.st_mode), status.st_mtime_ns, status.st_atime_ns)
+
+
+def kept_of_target(target: bytes) -> Kept | None:
+    """The same of the target; None where there is none yet."""
+    try:
+        return kept_of(os.stat(target))
+    except OSError:
+        return None
 
 
 def open_target(target: bytes) -> Directories | None:
@@ -41,13 +62,14 @@ def open_target(target: bytes) -> Directories | None:
         TargetError: it cannot be opened.
     """
     try:
-        return Directories(os.open(target, ROOT_FLAGS))
+        try:
+            return Directories(os.open(target, ROOT_FLAGS))
+        except PermissionError:
+            return Directories(os.open(target, ROOT_FLAGS | os.O_PATH))
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise TargetError(
-            f"the restore target {os.fsdecode(target)!r} cannot be used: {error.strerror}"
-        ) from error
+        raise _unusable(target, error) from error
 
 
 def make_target(target: bytes) -> Directories:

@@ -26,6 +26,7 @@ from holdfast.restore.node_attributes import attributes_of
 from holdfast.restore.plan_reader import placed_records, planned_files
 from holdfast.restore.run import Progress, RestoreRun, ShardProgress, VerifyReport
 from holdfast.restore.select import load_opening, load_page
+from holdfast.restore.shard import load_shard
 from holdfast.restore.shard_files import PlannedFile
 from holdfast.restore.target import look, open_target
 from holdfast.restore.threads import Stop, run_stoppable
@@ -148,6 +149,8 @@ class _Verification:
 
     def _shard(self, shard: int) -> None:
         with self._reading() as reader:
+            if reader is not None:
+                reader.directories.will_follow(load_shard(self._run, shard).links)
             for file in planned_files(self._run, shard):
                 if file.outcome in _COMPARED and file.path not in self._excepted:
                     self._compare(file.path, reader, partial(self._file, file=file))
@@ -163,6 +166,8 @@ class _Verification:
                     path = join(directory, record.name)
                 elif not isinstance(record, Enter):
                     continue
+                if isinstance(record, Enter) and record.link and reader is not None:
+                    reader.directories.will_follow((path,))
                 if path not in self._excepted:
                     self._compare(path, reader, partial(self._record, path=path, record=record))
 
@@ -201,6 +206,8 @@ class _Verification:
     def _record(self, reader: _Reader, path: bytes, record: Enter | Special | Large | Link) -> None:
         directory, name = split(path)
         if isinstance(record, Enter):
+            if record.kept is not None:
+                return  # it only leads on, and has kept what it was
             opened = reader.directories.open(path).fd
             self._attributes(path, os.fstat(opened), read_xattrs(opened), record.node)
             return

@@ -28,8 +28,8 @@ LoadTree = Callable[[BlobId], list[Node]]
 class Frame:
     """A directory that the walk is inside of.
 
-    entered: its record is written, so on_disk and obstacle are known: the target has this directory; something else
-    is there that may be removed.
+    selected: it is restored itself. entered: its record is written, so on_disk, obstacle and link are known: the target
+    has this directory; something else is there that may be removed; a link is there that is followed.
     """
 
     node: Node | None
@@ -40,6 +40,8 @@ class Frame:
     entered: bool = False
     on_disk: bool = False
     obstacle: bool = False
+    selected: bool = True
+    link: bool = False
 
 
 class Item(msgspec.Struct, frozen=True, gc=False):
@@ -50,10 +52,9 @@ class Item(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class Began:
-    """The walk went into a directory (selected: the directory itself is, too)."""
+    """The walk went into a directory."""
 
     frame: Frame
-    selected: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,13 @@ class SnapshotWalk:
             node = above.nodes[above.position - 1] if above.position else None
             if node is None or node.name != directory.name or node.subtree_id is None:
                 raise RunStateError("the plan of the restore does not fit to its snapshot")
-            frame = self._push(node, self._load_tree(node.subtree_id), whole=directory.whole)
+            frame = self._push(
+                node,
+                self._load_tree(node.subtree_id),
+                whole=directory.whole,
+                selected=directory.selected,
+            )
+            frame.link = directory.link
             frame.entered, frame.on_disk = directory.entered, directory.on_disk
             frame.obstacle = directory.obstacle
         self.frames[-1].position = _position_behind(self.frames[-1].nodes, after) if after else 0
@@ -112,6 +119,8 @@ class SnapshotWalk:
                 on_disk=frame.on_disk,
                 obstacle=frame.obstacle,
                 whole=frame.whole,
+                selected=frame.selected,
+                link=frame.link,
             )
             for frame in self.frames
         )
@@ -155,7 +164,7 @@ class SnapshotWalk:
             nodes = self._children(node) if choice.descend else []
         except IntegrityError as error:
             return Broken(self.location(node.name)[1:], error.message)
-        return Began(self._push(node, nodes, whole=choice.whole), selected=choice.selected)
+        return Began(self._push(node, nodes, whole=choice.whole, selected=choice.selected))
 
     def _children(self, node: Node) -> list[Node]:
         if len(self.frames) >= MAX_DEPTH or len(self.path) + len(node.name) >= MAX_PATH_BYTES:
@@ -164,8 +173,10 @@ class SnapshotWalk:
             raise CorruptFileError("a directory without a tree")
         return self._load_tree(node.subtree_id)
 
-    def _push(self, node: Node, nodes: Sequence[Node], *, whole: bool) -> Frame:
-        frame = Frame(node=node, nodes=nodes, parent_path_bytes=len(self.path), whole=whole)
+    def _push(self, node: Node, nodes: Sequence[Node], *, whole: bool, selected: bool) -> Frame:
+        frame = Frame(
+            node=node, nodes=nodes, parent_path_bytes=len(self.path), whole=whole, selected=selected
+        )
         self.frames.append(frame)
         self.path = self.location(node.name)[1:]
         return frame

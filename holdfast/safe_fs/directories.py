@@ -2,7 +2,10 @@
 
 Every path is relative to the root's descriptor, in bytes, without a slash at either end; the root itself is b"".
 Whatever the tree looks like meanwhile, an operation reaches what is beneath the root or fails: the kernel resolves
-(openat2), and a link put in place of a directory is refused.
+(openat2), and a link put in place of a directory is refused. The exceptions are named one by one (`follow`): links that
+lead to the place of a restore, which their owner has put there before.
+
+A directory that may be searched but not read (0711) is held by a descriptor that only leads on (O_PATH).
 
 A `Directories` belongs to one thread. Handles stay valid until `CAPACITY` other directories were asked for.
 """
@@ -12,7 +15,7 @@ import errno
 import os
 import stat
 from collections import OrderedDict
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -24,12 +27,16 @@ NEW_DIRECTORY_MODE: Final = 0o700
 DIRECTORY_FLAGS: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _DEFAULT_ACL: Final = "system.posix_acl_default"
 _LINK_ERRORS: Final = {errno.ELOOP, errno.EXDEV}
+_PATH_FLAGS: Final = DIRECTORY_FLAGS | os.O_PATH
 _NOWHERE: Final[frozenset[bytes]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """An open directory and the device it lies on. has_default_acl: new entries inherit access rules from it."""
+    """An open directory and the device it lies on. has_default_acl: new entries inherit access rules from it.
+
+    The descriptor of one that may not be read only leads on: it cannot be listed or flushed.
+    """
 
     fd: int
     device: int
@@ -64,6 +71,7 @@ class Directories:
         self._root = Directory.of(root)
         self._open: OrderedDict[bytes, Directory] = OrderedDict()
         self._is_superuser = os.geteuid() == 0
+        self._followed: set[bytes] = set()
         # What was asked for last is asked for again, file after file. It is the newest of _open.
         self._last_path = b""
         self._last = self._root
@@ -98,9 +106,11 @@ class Directories:
         if known is not None:
             return known
         parent, name = split(path)
+        if path in self._followed:
+            return self._keep(path, _open_link(self.open(parent).fd, name))
         start = self._recall(parent)
         if start is None:
-            return self._keep(path, self._open_beneath(self._root.fd, path))
+            return self._keep(path, self._open_beneath(path))
         return self._keep(path, _open_child(start.fd, name))
 
     def make(self, path: bytes, replaceable: Container[bytes] = _NOWHERE) -> Directory:
@@ -116,7 +126,7 @@ class Directories:
             return self._usable(known)
         parent, name = split(path)
         start = self._recall(parent)
-        if start is not None:
+        if start is not None and path not in self._followed:
             return self._make_child(start, name, path, replaceable)
         try:
             return self._usable(self.open(path))
@@ -131,10 +141,28 @@ class Directories:
             end = path.find(b"/", position)
             end = len(path) if end < 0 else end
             prefix = path[:end]
-            known = self._recall(prefix)
+            known = self.open(prefix) if prefix in self._followed else self._recall(prefix)
             current = known or self._make_child(current, path[position:end], prefix, replaceable)
             position = end + 1
         return current
+
+    def follow(self, path: bytes) -> Directory:
+        """Take the link at `path` for the directory that it leads to, now and later.
+
+        Raises:
+            UnsafePathError: it belongs to neither root nor this user, so it may be a trap.
+            OSError: it leads to no directory.
+        """
+        self._followed.add(path)
+        try:
+            return self.open(path)
+        except BaseException:
+            self._followed.discard(path)
+            raise
+
+    def will_follow(self, paths: Iterable[bytes]) -> None:
+        """Links that `follow` was asked for before, by another process."""
+        self._followed.update(paths)
 
     def drop(self, path: bytes) -> None:
         """Forget one directory: it was removed or replaced."""
@@ -165,9 +193,20 @@ class Directories:
             os.close(oldest.fd)
         return directory
 
-    def _open_beneath(self, base: int, path: bytes) -> int:
+    def _open_beneath(self, path: bytes) -> int:
+        base, rest = self._root.fd, path
+        if self._followed:
+            # Of the links that are followed, the innermost on this way is where the kernel goes on from.
+            leading = max(
+                (link for link in self._followed if path.startswith(link + b"/")), key=len, default=b""
+            )
+            if leading:
+                base, rest = self.open(leading).fd, path[len(leading) + 1 :]
         try:
-            return open_beneath(base, path, DIRECTORY_FLAGS)
+            try:
+                return open_beneath(base, rest, DIRECTORY_FLAGS)
+            except PermissionError:
+                return open_beneath(base, rest, _PATH_FLAGS)
         except OSError as error:
             if error.errno in _LINK_ERRORS:
                 raise UnsafePathError("a link is in the place of a directory on the way") from error
@@ -195,13 +234,34 @@ class Directories:
             status = os.fstat(directory.fd)
             missing = NEW_DIRECTORY_MODE & ~status.st_mode
             if missing and status.st_uid == os.geteuid():
-                os.fchmod(directory.fd, stat.S_IMODE(status.st_mode) | NEW_DIRECTORY_MODE)
+                os.chmod(proc_path(directory.fd), stat.S_IMODE(status.st_mode) | NEW_DIRECTORY_MODE)
         return directory
+
+
+def proc_path(fd: int) -> bytes:
+    """A path to what a descriptor holds, for calls that refuse one that only leads on."""
+    return b"/proc/self/fd/%d" % fd
+
+
+def _open_link(parent: int, name: bytes) -> int:
+    """The directory behind a link (or in its place). Only root and this user may have put the link there."""
+    status = os.stat(name, dir_fd=parent, follow_symlinks=False)
+    if not stat.S_ISLNK(status.st_mode):
+        return _open_child(parent, name)
+    if status.st_uid not in (0, os.geteuid()):
+        raise UnsafePathError("a link of another user is in the place of a directory on the way")
+    try:
+        return os.open(name, DIRECTORY_FLAGS & ~os.O_NOFOLLOW, dir_fd=parent)
+    except PermissionError:
+        return os.open(name, _PATH_FLAGS & ~os.O_NOFOLLOW, dir_fd=parent)
 
 
 def _open_child(parent: int, name: bytes) -> int:
     try:
-        return os.open(name, DIRECTORY_FLAGS, dir_fd=parent)
+        try:
+            return os.open(name, DIRECTORY_FLAGS, dir_fd=parent)
+        except PermissionError:
+            return os.open(name, _PATH_FLAGS, dir_fd=parent)
     except OSError as error:
         if error.errno in (errno.ENOTDIR, errno.ELOOP) and _is_link(parent, name):
             raise UnsafePathError("a link is in the place of a directory") from error

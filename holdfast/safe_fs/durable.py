@@ -9,6 +9,7 @@ the second time. The error goes up, and the next attempt writes new files.
 """
 
 import ctypes
+import fcntl
 import os
 from typing import Final
 
@@ -58,16 +59,27 @@ def file_system_type(fd: int) -> int:
     return ctypes.c_ulong.from_buffer(buffer).value
 
 
+def _only_leads_on(directory: int) -> bool:
+    """Whether a descriptor was opened for a directory that may be searched but not read."""
+    return bool(fcntl.fcntl(directory, fcntl.F_GETFL) & os.O_PATH)
+
+
 class FileSystems:
     """The file systems that a batch of new files lies on; knows which of them can be flushed as a whole."""
 
     def __init__(self) -> None:
         self._whole: dict[int, bool] = {}
         self._open: dict[int, int] = {}
+        self._has_blind_spot = False
 
     def touch(self, directory: int, device: int) -> None:
         """Something was created or renamed in `directory`, which is on `device`."""
         if device not in self._open:
+            if _only_leads_on(directory):
+                # Neither it nor, through it, its file system can be flushed.
+                self._whole[device] = False
+                self._has_blind_spot = True
+                return
             if device not in self._whole:
                 self._whole[device] = file_system_type(directory) in _SYNCFS_REACHES_DISK
             self._open[device] = os.dup(directory)
@@ -85,10 +97,12 @@ class FileSystems:
         for device, directory in tuple(self._open.items()):
             if self._whole[device]:
                 syncfs(directory)
+        if self._has_blind_spot:
+            os.sync()
 
     def finish_directory(self, directory: int, device: int) -> None:
         """Called for each directory that got new names: flushes it unless `flush` will."""
-        if not self._whole.get(device, False):
+        if not self._whole.get(device, False) and not _only_leads_on(directory):
             os.fsync(directory)
 
     def close(self) -> None:

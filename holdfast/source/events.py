@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 from typing import ClassVar
 
+from holdfast.format.coverage import Gap
 from holdfast.format.tree import Node
 from holdfast.source.ways import join
 
@@ -27,7 +28,18 @@ class Remark:
     troubles: ClassVar[tuple["Trouble", ...]] = ()
 
 
-Trouble = Unreadable | Remark
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """The innermost directory is not read whole, and why; once for each reason, or again after a page.
+
+    What could not be read comes as Unreadable; what patterns leave out is told by the patterns.
+    """
+
+    gap: Gap
+    troubles: ClassVar[tuple["Trouble", ...]] = ()
+
+
+Trouble = Unreadable | Remark | LeftOut
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ class Level:
 
     names: what is still to come, the next one last. inside: whether all of it is wanted; else it only leads to roots
     (and may hold a marker file). way: what of it leads to roots. entries_before: of a root, how many entries the walk
-    had given when it began; -1 elsewhere. identity: device and inode.
+    had given when it began; -1 elsewhere. identity: device and inode. tells_left_out: that something is, is told.
     """
 
     path: bytes
@@ -27,6 +27,7 @@ class Level:
     identity: tuple[int, int] = (0, 0)
     fd: int = -1
     after: bytes = b""
+    tells_left_out: bool = False
 
     @property
     def is_root(self) -> bool:

@@ -8,6 +8,8 @@ from holdfast.safe_fs.open import open_beneath
 
 DIRECTORY_FLAGS: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 BELOW_FLAGS: Final = DIRECTORY_FLAGS | os.O_NOFOLLOW
+_WAY_FLAGS: Final = DIRECTORY_FLAGS | os.O_PATH
+"""Directories above the roots are passed through, not listed: that takes the permission to search, not to read."""
 
 
 class SourceRoots:
@@ -29,7 +31,7 @@ class SourceRoots:
             prefix = root if root.endswith(b"/") else root + b"/"
             if path.startswith(prefix):
                 return self._open_below(root, path[len(prefix) :])
-        return os.open(path, DIRECTORY_FLAGS)
+        return os.open(path, _WAY_FLAGS)
 
     @staticmethod
     def _open_below(root: bytes, rest: bytes) -> int:

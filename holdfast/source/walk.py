@@ -20,12 +20,14 @@ from collections.abc import Iterator
 from typing import Final
 
 from holdfast.errors import SourceMissingError
+from holdfast.format.coverage import Gap
 from holdfast.format.tree import Node
 from holdfast.source.events import (
     EnterDirectory,
     Entry,
     Files,
     LeaveDirectory,
+    LeftOut,
     Remark,
     Trouble,
     Unreadable,
@@ -140,11 +142,12 @@ class Walker:
         except OSError as error:
             yield Unreadable(path, explain(error))
 
-    def _files(self, level: Level) -> Iterator[Files]:
+    def _files(self, level: Level) -> Iterator[Files | LeftOut]:
         """The files that come next in a directory; what is something else, or fails, is left for `_visit`."""
         pending = level.names
         names: list[bytes] = []
         stats: list[os.stat_result] = []
+        has_left_out = False
         nested = {} if level.way is None else level.way.children
         leaves_out = (
             self._filter.has_patterns
@@ -165,12 +168,23 @@ class Walker:
                     if not leaves_out or self._wants(level, stat):
                         names.append(name)
                         stats.append(stat)
+                    else:
+                        has_left_out = True
                 level.after = pending.pop()
         except OSError:
             directory = level.fd
         if names:
             self.entries += len(names)
             yield Files(level.path, directory, names, stats)
+        if has_left_out:
+            yield from self._left_out(level)
+
+    @staticmethod
+    def _left_out(level: Level) -> Iterator[LeftOut]:
+        """Tell once that something was left out."""
+        if not level.tells_left_out:
+            level.tells_left_out = True
+            yield LeftOut(Gap.LEFT_OUT)
 
     def _wants(self, level: Level, stat: os.stat_result) -> bool:
         """Whether an entry is neither too large nor on another device than its directory may be."""
@@ -200,6 +214,8 @@ class Walker:
                 if is_root and modes.S_ISLNK(stat.st_mode):
                     troubles = (Remark(path, _LINK, lost=False), *troubles)
                 yield Entry(level.path, name, stat, directory, troubles)
+        else:
+            yield from self._left_out(level)
 
     def _roots_behind(self, path: bytes) -> tuple[Unreadable, ...]:
         """The roots that cannot be walked, because something on their way is stored and is no directory."""
@@ -215,8 +231,13 @@ class Walker:
             node = self._metadata.directory_node(path, name, stat)
         except IncompleteNodeError as error:
             node = error.node  # it is no part of the source
+        troubles = (LeftOut(Gap.LEFT_OUT),) if self._is_in_root() else ()
         self._levels.append(Level(path, way.names(), stat.st_dev, inside=False, way=way))
-        yield EnterDirectory(path, name, node)
+        yield EnterDirectory(path, name, node, troubles)
+
+    def _is_in_root(self) -> bool:
+        """Whether the innermost open directory lies in a root: then what is not walked of it is left out."""
+        return any(level.is_root for level in self._levels)
 
     def _enter(
         self, level: Level, name: bytes, path: bytes, stat: os.stat_result, way: Way | None
@@ -225,6 +246,7 @@ class Walker:
         if (stat.st_dev, stat.st_ino) in self._skip:
             if below.is_root:
                 yield Unreadable(path, _OWN_REPOSITORY)
+            yield from self._left_out(level)
             return
         troubles: tuple[Trouble, ...] = ()
         try:
@@ -232,6 +254,8 @@ class Walker:
         except IncompleteNodeError as error:
             node = error.node
             troubles = (Remark(path, error.message, lost=True),)
+        if stat.st_dev != level.device and self._is_in_root():
+            troubles += (LeftOut(Gap.MOUNT),)
         if below.is_root:
             below.device = stat.st_dev
             below.entries_before = self.entries
@@ -270,6 +294,7 @@ class Walker:
             twice = sorted(name for name, count in Counter(listed).items() if count > 1 and name > after)
             troubles = tuple(Remark(join(level.path, name), _TWICE, lost=True) for name in twice)
         if marks:
+            troubles += (LeftOut(Gap.LEFT_OUT),)
             level.inside = False
             names = {*marks, *leads}
         elif leads:

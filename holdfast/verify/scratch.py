@@ -8,7 +8,7 @@ from typing import Final
 
 from holdfast.errors import StorageDeniedError, StorageFullError
 from holdfast.safe_fs.directories import Directories
-from holdfast.safe_fs.remove import remove_tree
+from holdfast.safe_fs.remove import Stays, remove_tree
 
 _DIGITS: Final = 16
 _FULL: Final = frozenset((28, 122))  # ENOSPC, EDQUOT
@@ -45,14 +45,21 @@ def remove_scratch(folder: Path, on_entry: Callable[[], None]) -> None:
     try:
         _make_writable(folder)
         with Directories(os.open(folder.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)) as parent:
-            remove_tree(parent.open(b""), os.fsencode(folder.name), on_entry=on_entry)
+            gone = remove_tree(parent.open(b""), os.fsencode(folder.name), on_entry=on_entry)
+            left = [entry for entry in gone if isinstance(entry, Stays)]
     except FileNotFoundError:
         return
     except OSError as error:
-        raise StorageDeniedError(
-            f"what a drill has restored to {folder} cannot be removed: {error.strerror}",
-            hint="Look for mounts and immutable files there, and remove it by hand.",
-        ) from error
+        raise _cannot_remove(folder, error.strerror or str(error)) from error
+    if left:
+        raise _cannot_remove(folder, left[0].reason)
+
+
+def _cannot_remove(folder: Path, reason: str) -> StorageDeniedError:
+    return StorageDeniedError(
+        f"what a drill has restored to {folder} cannot be removed: {reason}",
+        hint="Look for mounts and immutable files there, and remove it by hand.",
+    )
 
 
 def _make_writable(folder: Path) -> None:

@@ -59,12 +59,19 @@ class RestoreCommandOptions(ReadingOptions):
     files_from_raw: Annotated[
         tuple[str, ...], typer.Option(metavar="FILE", help="The same, each path ended by a NUL byte.")
     ] = ()
-    overwrite: Annotated[str, typer.Option(metavar="WHEN", help="always, if-changed, if-newer or never.")] = (
-        "always"
-    )
+    overwrite: Annotated[
+        str,
+        typer.Option(
+            metavar="WHEN",
+            help="always, if-changed, if-newer or never; without it always, but nothing of another kind.",
+            show_default=False,
+        ),
+    ] = ""
     delete: Annotated[
         bool,
-        typer.Option("--delete", help="Remove from restored directories what the snapshot does not have."),
+        typer.Option(
+            "--delete", help="Remove from restored directories what the snapshot covers and does not have."
+        ),
     ] = False
     dry_run: Annotated[
         bool, typer.Option("--dry-run", "-n", help="Say what would be done; write nothing.")
@@ -135,7 +142,7 @@ def wanted(options: RestoreCommandOptions) -> RestoreOptions:
         UsageError: options contradict each other, or a file cannot be read.
     """
     try:
-        overwrite = Overwrite(options.overwrite)
+        overwrite = Overwrite(options.overwrite or Overwrite.ALWAYS)
     except ValueError:
         raise UsageError(
             f"--overwrite: {options.overwrite!r} is not known",
@@ -153,6 +160,7 @@ def wanted(options: RestoreCommandOptions) -> RestoreOptions:
         iexcludes=(*_raw(options.iexclude), *_patterns(options.iexclude_file)),
         exact_paths=_exact_paths(options),
         overwrite=overwrite,
+        replace_kinds=bool(options.overwrite),
         delete=options.delete,
         dry_run=options.dry_run,
         sparse=options.sparse,

@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from holdfast.source.events import EnterDirectory, Entry, Files, LeaveDirectory, Unreadable, WalkEvent
+from holdfast.source.events import (
+    EnterDirectory,
+    Entry,
+    Files,
+    LeaveDirectory,
+    LeftOut,
+    Unreadable,
+    WalkEvent,
+)
 from holdfast.source.spec import FilterRules, SourceSpec
 from holdfast.source.walk import Walker
 
@@ -114,4 +122,5 @@ def _told(event: WalkEvent) -> Iterator[Told]:
         case Unreadable():
             yield "unreadable", event.path
     for trouble in event.troubles:
-        yield type(trouble).__name__, trouble.path
+        if not isinstance(trouble, LeftOut):
+            yield type(trouble).__name__, trouble.path

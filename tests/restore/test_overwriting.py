@@ -135,7 +135,7 @@ def test_kinds_that_differ_make_room(place: Place) -> None:
     (place.target / "readme").mkdir()
     (place.target / "link").mkdir()
     os.mkfifo(place.target / "bin")
-    restored = place.restore()
+    restored = place.restore(replace_kinds=True)
     assert not restored.failures
     assert place.differences() == []
 

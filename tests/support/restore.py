@@ -100,3 +100,9 @@ def restore(session: RepositorySession, target: Path, **options: object) -> Rest
     """Restore into `target` and read everything back."""
     asked = RestoreOptions(target=bytes(target), **options)  # type: ignore[arg-type]  # test data
     return EngineRestore(session, asked).run()
+
+
+def restore_in_place(session: RepositorySession, snapshot: str, **options: object) -> Restored:
+    """Restore to where the files came from, and read everything back."""
+    asked = RestoreOptions(snapshot=snapshot, **options)  # type: ignore[arg-type]  # test data
+    return EngineRestore(session, asked).run()
