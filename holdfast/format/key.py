@@ -11,6 +11,7 @@ import msgspec
 from holdfast.crypto.kdf import ScryptParameters, derive_key
 from holdfast.crypto.sealing import MasterKey, Sealer
 from holdfast.errors import CorruptFileError, WrongPasswordError
+from holdfast.format.leniency import read
 from holdfast.format.times import format_time
 
 _SCRYPT: Final = "scrypt"
@@ -78,7 +79,7 @@ def decode_key(data: bytes) -> KeyFile:
         CorruptFileError: not a key file, another key derivation, numbers out of bounds.
     """
     try:
-        key = _KEY_DECODER.decode(data)
+        key = read(_KEY_DECODER, data, KeyFile.__struct_encode_fields__)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise CorruptFileError(f"a key file cannot be read: {error}") from error
     if key.kdf != _SCRYPT:

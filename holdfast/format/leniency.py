@@ -5,10 +5,11 @@ it. Nearly all stored JSON has none of it: what is strict is tried first, becaus
 """
 
 from collections.abc import Collection, Mapping
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
+StructT = TypeVar("StructT", bound=msgspec.Struct)
 _MEMBERS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _NULL: Final = b"null"
 
@@ -34,3 +35,15 @@ def joined(members: Mapping[str, bytes | msgspec.Raw]) -> bytes:
 def whole(members: Mapping[str, bytes | msgspec.Raw]) -> bytes:
     """An object of these members."""
     return b"{" + joined(members) + b"}"
+
+
+def read(decoder: msgspec.json.Decoder[StructT], json: bytes, known: Collection[str]) -> StructT:
+    """One object with these members, as it stands; or without what is null, if it cannot be read so.
+
+    Raises:
+        msgspec.MsgspecError, UnicodeDecodeError: nor can it then.
+    """
+    try:
+        return decoder.decode(json)
+    except msgspec.ValidationError:
+        return decoder.decode(whole(parted(json, known)[0]))

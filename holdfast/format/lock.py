@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from holdfast.errors import CorruptFileError
+from holdfast.format.leniency import read
 from holdfast.format.times import parse_time
 
 
@@ -54,7 +55,7 @@ def decode_lock(data: bytes) -> Lock:
         CorruptFileError: not a lock, or with a time that is none.
     """
     try:
-        lock = _DECODER.decode(data)
+        lock = read(_DECODER, data, Lock.__struct_encode_fields__)
         parse_time(lock.time)
     except (msgspec.MsgspecError, UnicodeDecodeError, ValueError) as error:
         raise CorruptFileError(f"a lock cannot be read: {error}") from error
