@@ -38,6 +38,7 @@ from temporalio.service import RPCError
 from temporalio.worker import FixedSizeSlotSupplier, Worker, WorkerTuner
 
 from activities.backup import BackupActivities
+from activities.cleanup import CleanupActivities
 from activities.door import Door
 from activities.drill import DrillActivities
 from activities.guard import GuardActivities
@@ -233,6 +234,7 @@ def build_workers(
             DrillActivities,
             SystemActivities,
             NotifyActivities,
+            CleanupActivities,
         )
     ]
     throttle = timedelta(seconds=settings.heartbeat_throttle_s)

@@ -11,6 +11,7 @@ from temporalio.service import RPCError
 
 from activities.calls import engine_call
 from activities.services import Services
+from contracts.cleanup import CLEANUP_WORKFLOW
 from contracts.notify import NOTIFY, WATCH, WATCHDOG_WORKFLOW, Notified, NotifyInput, WatchInput, WatchState
 from contracts.queues import is_token
 from holdfast.journal.records import RunKind, RunOutcome, RunRecord
@@ -26,6 +27,7 @@ from holdfast.notices.overdue import Watched, look, newest_good_backup
 from holdfast.notices.ping import ping
 
 _GOOD: Final = frozenset((RunOutcome.COMPLETE, RunOutcome.PARTIAL))
+_UPKEEP: Final = frozenset((WATCHDOG_WORKFLOW, CLEANUP_WORKFLOW))
 _MOST_SCHEDULES: Final = 1_000
 _LOG: Final = logging.getLogger(__name__)
 
@@ -130,11 +132,11 @@ class NotifyActivities:
 
 
 def _counts(action: ScheduleAction, queue: str) -> bool:
-    """Whether a schedule's missed runs are of interest: of this queue, and not the watchdog's own looks."""
+    """Whether a schedule's missed runs are of interest: of this queue, and none of the service's own."""
     return (
         isinstance(action, ScheduleActionStartWorkflow)
         and action.task_queue == queue
-        and action.workflow != WATCHDOG_WORKFLOW
+        and action.workflow not in _UPKEEP
     )
 
 

@@ -23,7 +23,7 @@ from starter.ownership import ServiceNote, claim_service, registered_service, ru
 from starter.service import base_queue
 from starter.supervisor import Crew, at, running_workers
 from starter.temporal_server import EmbeddedServer
-from starter.watchdog import watchdog_kept
+from starter.upkeep import upkeep
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 _LOOK_EVERY_S: Final = 2.0
@@ -83,7 +83,7 @@ async def _serve(assignment: Assignment) -> None:
             to_stderr=True,
         )
         await stack.enter_async_context(running_workers(crew))
-        await stack.enter_async_context(watchdog_kept(settings, address, base_queue(settings, "")))
+        await stack.enter_async_context(upkeep(settings, address, base_queue(settings, "")))
         if server is not None:
             reminding = asyncio.create_task(_remind(server, assignment))
             stack.callback(reminding.cancel)

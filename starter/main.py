@@ -37,6 +37,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "throttle": "Limit how fast a run reads, also by the time of day.",
     "priority": "Let a run go before others, or after them.",
     "resume": "Go on with a paused or interrupted run.",
+    "cleanup": "Remove what abandoned runs, crashes and killed drills have left.",
     "key": "List, add and remove passwords.",
     "schedule": "Apply, list and steer the schedules of the settings.",
     "watch": "Watch sources for changes, and ask for backups.",

@@ -22,6 +22,7 @@ from holdfast.errors import HoldfastError, JournalUnavailableError
 from holdfast.journal.records import RunKind, RunOutcome, RunRecord, workflow_of
 from holdfast.settings.model import Settings
 from starter import orders, recorded, runs
+from starter.cleaning import ensure_cleanup
 from starter.continuing import was_opened
 from starter.journaling import open_journal
 from starter.schedules import server
@@ -62,6 +63,7 @@ async def bring_back(client: Client, settings: Settings, queues: Collection[str]
     try:
         await _make_schedules(client, settings)
         await ensure_watchdog(client, settings, base_queue(settings, ""))
+        await ensure_cleanup(client, settings, base_queue(settings, ""))
     except (HoldfastError, RPCError) as error:
         _LOG.warning("schedules could not be made again (`holdfast schedule apply`): %s", _words(error))
 

@@ -4,10 +4,6 @@ It is no schedule of the settings, so `holdfast schedule` leaves it alone. It st
 watched over: a source with `max_age`, or missed runs that somebody wants to be told of.
 """
 
-import asyncio
-import contextlib
-import logging
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Final
 
@@ -25,15 +21,11 @@ from temporalio.client import (
 from temporalio.service import RPCError, RPCStatusCode
 
 from contracts.notify import WATCHDOG_WORKFLOW, WatchdogRequest
-from holdfast.errors import ServerUnavailableError, SettingsError
 from holdfast.settings.model import Settings
-from starter.connection import connect
 from starter.orders import run_policy
 
 WATCH_EVERY: Final = timedelta(minutes=15)
-_RETRY_S: Final = 10.0
 _MISSED: Final = "missed"
-_LOG: Final = logging.getLogger(__name__)
 
 
 def watchdog_id(host: str) -> str:
@@ -54,9 +46,6 @@ async def ensure_watchdog(client: Client, settings: Settings, queue: str) -> Non
         RPCError: the server does not answer as it should.
     """
     name = watchdog_id(settings.host)
-    if not is_wanted(settings):
-        await _remove(client, name)
-        return
     schedule = Schedule(
         action=ScheduleActionStartWorkflow(
             WATCHDOG_WORKFLOW,
@@ -69,6 +58,18 @@ async def ensure_watchdog(client: Client, settings: Settings, queue: str) -> Non
         # One look makes up for all that were missed.
         policy=SchedulePolicy(catchup_window=WATCH_EVERY),
     )
+    await ensure_schedule(client, name, schedule if is_wanted(settings) else None)
+
+
+async def ensure_schedule(client: Client, name: str, schedule: Schedule | None) -> None:
+    """Have this schedule stand on the server, or none of that name. A pause stays.
+
+    Raises:
+        RPCError: the server does not answer as it should.
+    """
+    if schedule is None:
+        await _remove(client, name)
+        return
     try:
         await client.create_schedule(name, schedule)
     except ScheduleAlreadyRunningError:
@@ -78,32 +79,6 @@ async def ensure_watchdog(client: Client, settings: Settings, queue: str) -> Non
             return ScheduleUpdate(schedule)
 
         await client.get_schedule_handle(name).update(renewed)
-
-
-@contextlib.asynccontextmanager
-async def watchdog_kept(settings: Settings, address: str, queue: str) -> AsyncIterator[None]:
-    """For a service: see to the schedule beside what it does, as soon as the server answers."""
-    keeping = asyncio.create_task(_keep(settings, address, queue))
-    try:
-        yield
-    finally:
-        keeping.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await keeping
-
-
-async def _keep(settings: Settings, address: str, queue: str) -> None:
-    told = False
-    while True:
-        try:
-            await ensure_watchdog(await connect(settings.server, address), settings, queue)
-        except (ServerUnavailableError, SettingsError, RPCError) as error:
-            if not told:
-                _LOG.warning("the watchdog's schedule has to wait: %s", str(error).partition("\n")[0])
-                told = True
-            await asyncio.sleep(_RETRY_S)
-        else:
-            return
 
 
 async def _remove(client: Client, name: str) -> None:

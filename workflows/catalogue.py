@@ -6,6 +6,7 @@ from typing import Final
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from workflows.backup import BackupWorkflow
+from workflows.cleanup import CleanupWorkflow
 from workflows.drill import DrillWorkflow
 from workflows.guard import GuardWorkflow
 from workflows.restore import RestoreWorkflow
@@ -26,6 +27,7 @@ WORKFLOWS: Final[Sequence[type]] = (
     SystemBackupWorkflow,
     SystemRestoreWorkflow,
     WatchdogWorkflow,
+    CleanupWorkflow,
 )
 INPUT_ERRORS: Final[Sequence[type[BaseException]]] = (TypeError, ValueError)
 """What an input that makes no sense can cause before the run begins, such as too many arguments: it fails the workflow.

@@ -93,6 +93,15 @@ def old_runs(repository: Repository, *, older_than_s: float) -> list[OldRun]:
     return found
 
 
+def removable_runs(repository: Repository, *, older_than_s: float, is_open: IsOpen) -> list[OldRun]:
+    """What `remove_old_runs` would remove at this moment. Raises TemporaryError from `is_open`."""
+    return [
+        old
+        for old in old_runs(repository, older_than_s=older_than_s)
+        if old.half_removed or not old.run_id or not is_open(old.run_id)
+    ]
+
+
 def remove_old_runs(
     repository: Repository,
     *,

@@ -16,6 +16,7 @@ from typing import Final
 from holdfast.cores import usable_cores
 from holdfast.errors import SettingsError
 from holdfast.settings import logbook, profiles, values
+from holdfast.settings.cleanup import cleanup
 from holdfast.settings.document import (
     Place,
     ServerTable,
@@ -59,6 +60,7 @@ _TABLES: Final = (
     "journal",
     "log",
     "notices",
+    "cleanup",
 )
 _ADDRESS: Final = re.compile(r"(?:[^\s/:\[\]]+|\[[0-9a-fA-F:.]+\]):(?P<port>\d{1,5})", re.ASCII)
 _LARGEST_PORT: Final = 65_535
@@ -164,6 +166,7 @@ def _settings(
         journal=logbook.journal(document.get("journal", {}), place.below("journal"), rules),
         log=logbook.log(document.get("log", {}), place.below("log"), rules),
         notices=logbook.notices(document.get("notices", {}), place.below("notices"), rules),
+        cleanup=cleanup(document.get("cleanup", {}), place.below("cleanup")),
     )
 
 

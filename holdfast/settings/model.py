@@ -8,6 +8,7 @@ from typing import Final, TypeVar
 from holdfast.cores import usable_cores
 from holdfast.errors import SettingsError, UsageError
 from holdfast.format.pack import Compression
+from holdfast.settings.cleanup import CleanupSettings
 from holdfast.settings.drills import DrillProfile
 from holdfast.settings.guard import GuardSettings
 from holdfast.settings.hooks import HookProfile
@@ -214,6 +215,7 @@ class Settings:
     journal: JournalSettings = field(default_factory=JournalSettings)
     log: LogSettings = field(default_factory=LogSettings)
     notices: NoticeSettings = field(default_factory=NoticeSettings)
+    cleanup: CleanupSettings = field(default_factory=CleanupSettings)
 
     @property
     def journal_path(self) -> Path:

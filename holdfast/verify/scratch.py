@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -10,13 +11,35 @@ from holdfast.errors import StorageDeniedError, StorageFullError
 from holdfast.safe_fs.directories import Directories
 from holdfast.safe_fs.remove import Stays, remove_tree
 
+_PREFIX: Final = "drill-"
 _DIGITS: Final = 16
 _FULL: Final = frozenset((28, 122))  # ENOSPC, EDQUOT
 
 
 def scratch_of(scratch_dir: Path, run_id: str) -> Path:
     """The run's folder: told by its id alone, so that every attempt finds the same."""
-    return scratch_dir / f"drill-{hashlib.sha256(run_id.encode()).hexdigest()[:_DIGITS]}"
+    return scratch_dir / f"{_PREFIX}{hashlib.sha256(run_id.encode()).hexdigest()[:_DIGITS]}"
+
+
+def old_scratch(scratch_dir: Path, *, older_than_s: float) -> list[Path]:
+    """The folders of drills in which nothing was made for so long; a drill that runs is not asked for here.
+
+    Raises:
+        StorageDeniedError: the scratch directory cannot be read.
+    """
+    horizon = time.time() - older_than_s
+    try:
+        return sorted(
+            folder
+            for folder in scratch_dir.glob(f"{_PREFIX}*")
+            if folder.lstat().st_mtime <= horizon and not folder.is_symlink()
+        )
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise StorageDeniedError(
+            f"the scratch directory {scratch_dir} cannot be read: {error.strerror}"
+        ) from error
 
 
 def make_scratch(folder: Path) -> None:

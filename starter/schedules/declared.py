@@ -5,6 +5,7 @@ declare now: `holdfast schedule apply` brings the server up to date.
 """
 
 from holdfast.settings.model import Settings
+from starter.cleaning import cleanup_id
 from starter.schedules.declaration import declarations
 from starter.watchdog import watchdog_id
 from transport.places import without_time
@@ -15,7 +16,7 @@ def declares(settings: Settings, workflow_id: str, starts: str) -> bool:
     that this is to start, which says what of: a restore's holds its selection.
     """
     name = without_time(workflow_id)
-    if name == watchdog_id(settings.host):
+    if name in {watchdog_id(settings.host), cleanup_id(settings.host)}:
         return not starts
     return any(
         declared.id == name and declared.order.workflow_id == starts for declared in declarations(settings)

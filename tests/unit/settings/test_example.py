@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 import pytest
 
+from holdfast.settings.cleanup import CleanupTable
 from holdfast.settings.document import (
     JournalTable,
     LogTable,
@@ -67,6 +68,7 @@ def test_the_example_is_valid_and_its_defaults_are_the_defaults(tmp_path: Path) 
         ("journal", JournalTable),
         ("log", LogTable),
         ("notices", NoticesTable),
+        ("cleanup", CleanupTable),
     ],
 )
 def test_the_example_explains_every_key(table: str, kind: type[msgspec.Struct]) -> None:

@@ -1,0 +1,147 @@
+"""The activities of the cleanup: what nobody goes on with goes; repository/janitor.py has the protocol."""
+
+import asyncio
+import concurrent.futures
+import logging
+from collections.abc import Callable
+from concurrent.futures import Executor
+from typing import Final
+
+from temporalio import activity
+from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.service import RPCError, RPCStatusCode
+
+from activities.calls import EngineCall, engine_call
+from activities.services import Services
+from contracts.cleanup import (
+    CLEAN_REPOSITORY,
+    CLEAN_SCRATCH,
+    CleanedRun,
+    CleanInput,
+    RepositoryCleaned,
+    ScratchCleaned,
+)
+from contracts.drill import DRILL_WORKFLOW
+from holdfast.errors import RepositoryLockedError, ServerUnavailableError
+from holdfast.journal.records import workflow_of
+from holdfast.repository.janitor import IsOpen, OldRun, removable_runs, remove_old_runs
+from holdfast.verify.scratch import old_scratch, remove_scratch
+
+_SHOWN_RUNS: Final = 100
+_ANSWER_S: Final = 30.0
+_OPEN_DRILLS: Final = f'WorkflowType = "{DRILL_WORKFLOW}" AND ExecutionStatus = "Running"'
+_LOG: Final = logging.getLogger(__name__)
+
+
+class CleanupActivities:
+    """Over the services of this process. Everything may be done twice: what has gone is not there any more."""
+
+    def __init__(self, services: Services, executor: Executor) -> None:
+        self._services = services
+        self._executor = executor
+
+    def light(self) -> list[Callable[..., object]]:
+        """For the host's own queue."""
+        return [self.clean, self.scratch]
+
+    def copying(self) -> list[Callable[..., object]]:
+        """Nothing here moves bytes."""
+        return []
+
+    @activity.defn(name=CLEAN_REPOSITORY)
+    async def clean(self, message: CleanInput) -> RepositoryCleaned:
+        """Remove old workspaces whose runs are not open, and temporary files of crashes."""
+        async with engine_call(self._executor) as call:
+            is_open = _asking(activity.client(), asyncio.get_running_loop(), call)
+            return await call.in_thread(lambda: self._clean(message, is_open, call))
+
+    @activity.defn(name=CLEAN_SCRATCH)
+    async def scratch(self, message: CleanInput) -> ScratchCleaned:
+        """Remove what killed drills have restored on this host, while no drill runs."""
+        async with engine_call(self._executor) as call:
+            try:
+                drills = await activity.client().count_workflows(_OPEN_DRILLS)
+            except RPCError as error:
+                raise _unavailable(error) from error
+            if drills.count:
+                return ScratchCleaned(folders=0)
+            return await call.in_thread(lambda: self._scratch(message, call))
+
+    def _clean(self, message: CleanInput, is_open: IsOpen, call: EngineCall) -> RepositoryCleaned:
+        settings = self._services.settings.cleanup
+        session = self._services.session(message.repository)
+        if not session.locked:
+            return RepositoryCleaned(
+                repository=message.repository
+            )  # it is only read: nothing of ours is in it
+        repository = session.repository
+        leftovers = repository.storage.remove_leftovers(
+            older_than_s=settings.leftovers_after_s, dry_run=message.dry_run
+        )
+        gone: list[OldRun] = []
+        in_use = False
+        if message.dry_run:
+            gone = removable_runs(repository, older_than_s=settings.runs_after_s, is_open=is_open)
+        else:
+
+            def removed(old: OldRun) -> None:
+                gone.append(old)
+                call.check()
+
+            try:
+                remove_old_runs(
+                    repository, older_than_s=settings.runs_after_s, is_open=is_open, on_removed=removed
+                )
+            except RepositoryLockedError:
+                in_use = True
+        if gone or leftovers:
+            _LOG.info("%d abandoned runs and %d temporary files of crashes", len(gone), leftovers)
+        return RepositoryCleaned(
+            repository=message.repository,
+            runs=tuple(
+                CleanedRun(
+                    run_id=old.run_id, size_bytes=old.stored.size_bytes, written_ns=old.stored.newest_ns
+                )
+                for old in gone[:_SHOWN_RUNS]
+            ),
+            run_count=len(gone),
+            run_bytes=sum(old.stored.size_bytes for old in gone),
+            leftovers=leftovers,
+            in_use=in_use,
+        )
+
+    def _scratch(self, message: CleanInput, call: EngineCall) -> ScratchCleaned:
+        settings = self._services.settings
+        folders = old_scratch(settings.scratch_dir, older_than_s=settings.cleanup.leftovers_after_s)
+        if not message.dry_run:
+            for folder in folders:
+                remove_scratch(folder, call.check)
+        return ScratchCleaned(folders=len(folders))
+
+
+def _asking(client: Client, loop: asyncio.AbstractEventLoop, call: EngineCall) -> IsOpen:
+    """Asks the server from the engine's thread. What it answers is true at that moment, unlike a list of workflows."""
+
+    async def ask(workflow_id: str) -> bool:
+        try:
+            description = await client.get_workflow_handle(workflow_id).describe()
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return False
+            raise _unavailable(error) from error
+        return description.status is WorkflowExecutionStatus.RUNNING
+
+    def is_open(run_id: str) -> bool:
+        call.check()
+        asking = asyncio.run_coroutine_threadsafe(ask(workflow_of(run_id)), loop)
+        try:
+            return asking.result(_ANSWER_S)
+        except concurrent.futures.TimeoutError as error:
+            asking.cancel()
+            raise ServerUnavailableError("the server does not say whether a run is open") from error
+
+    return is_open
+
+
+def _unavailable(error: RPCError) -> ServerUnavailableError:
+    return ServerUnavailableError(f"the server does not say what is open: {error.status.name.lower()}")

@@ -1,0 +1,142 @@
+"""`holdfast cleanup`: remove what nobody goes on with, now; the service does it each day."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+from temporalio.client import WorkflowHandle
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+
+from contracts.cleanup import CLEANUP_WORKFLOW, CleanupRequest, CleanupResult, RepositoryCleaned
+from holdfast.errors import EXIT_COMPLETE, EXIT_FAILED, EXIT_LOCKED, UsageError
+from holdfast.settings.model import RepositoryProfile
+from starter import orders
+from starter.invocation import Invocation
+from starter.options import CommonOptions
+from starter.output import revealed, say, say_json, warn
+from starter.runs import result_of, server_errors
+from starter.service import Need, base_queue, open_service
+from starter.text import local_time
+from workflows.details import format_bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CleanupOptions(CommonOptions):
+    """Options of `cleanup`."""
+
+    dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Only show what would be removed.")] = False
+
+
+def cleanup(options: CleanupOptions) -> int:
+    """Remove workspaces of runs that nobody went on with for long, and what crashes and killed drills have left.
+
+    Of one repository with --repo, else of all in the settings. Snapshots and their data are never touched. What belongs
+    to an open run stays, however old. The ages stand in the settings, table [cleanup].
+    """
+    invocation = Invocation.of(options)
+    return asyncio.run(_cleanup(invocation, options))
+
+
+async def _cleanup(invocation: Invocation, options: CleanupOptions) -> int:
+    settings = invocation.settings
+    profiles = _repositories(invocation)
+    for profile in profiles.values():
+        orders.check_repository(profile)
+    request = CleanupRequest(
+        repositories=tuple(profiles), dry_run=options.dry_run, policy=orders.run_policy(settings)
+    )
+    need = Need(
+        queue=base_queue(settings, next(iter(profiles)) if len(profiles) == 1 else ""),
+        passwords={
+            location: password
+            for profile in profiles.values()
+            for location, password in invocation.worker_passwords(profile).items()
+        },
+    )
+    subject = ",".join(profiles) if invocation.names_repository() else orders.WHOLE
+    with server_errors():
+        async with open_service(settings, need, invocation.environ) as service:
+            handle: WorkflowHandle[Any, Any] = await service.client.start_workflow(
+                CLEANUP_WORKFLOW,
+                request,
+                id=f"cleanup:{settings.host}:{subject}{':dry-run' * options.dry_run}",
+                task_queue=need.queue,
+                result_type=CleanupResult,
+                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                static_summary="remove what nobody goes on with",
+            )
+            result: Any = await result_of(handle, lambda: None)
+    return _tell(invocation, result, {name: profile.name for name, profile in profiles.items()})
+
+
+def _repositories(invocation: Invocation) -> dict[str, RepositoryProfile]:
+    """Those that are meant, by the names that workflows know them by.
+
+    Raises:
+        UsageError: none is named, and the settings have none.
+    """
+    if invocation.names_repository():
+        repository = invocation.repository()
+        return {orders.repository_name(invocation, repository): repository}
+    if not invocation.settings.repositories:
+        raise UsageError(
+            "no repository is named",
+            hint="Give --repo with a location, or name repositories in the settings.",
+        )
+    return dict(invocation.settings.repositories)
+
+
+def _tell(invocation: Invocation, result: CleanupResult, names: Mapping[str, str]) -> int:
+    if invocation.options.json:
+        say_json(
+            {
+                "message_type": "summary",
+                "dry_run": result.dry_run,
+                "scratch_folders": result.scratch,
+                "repositories": [_document(cleaned, names) for cleaned in result.repositories],
+            }
+        )
+    else:
+        for cleaned in result.repositories:
+            _tell_repository(cleaned, names[cleaned.repository], dry_run=result.dry_run)
+        if result.scratch:
+            say(f"{_did(dry_run=result.dry_run)} {result.scratch:,} folders of killed drills")
+    if any(cleaned.failure for cleaned in result.repositories):
+        return EXIT_FAILED
+    return EXIT_LOCKED if any(cleaned.in_use for cleaned in result.repositories) else EXIT_COMPLETE
+
+
+def _tell_repository(cleaned: RepositoryCleaned, name: str, *, dry_run: bool) -> None:
+    if cleaned.failure:
+        warn(f"{name}: {revealed(cleaned.failure)}")
+        return
+    for run in cleaned.runs:
+        say(f"  {local_time(run.written_ns)}  {format_bytes(run.size_bytes)}  {run.run_id or '(no run)'}")
+    say(
+        f"{name}: {_did(dry_run=dry_run)} {cleaned.run_count:,} abandoned runs ({format_bytes(cleaned.run_bytes)}) "
+        f"and {cleaned.leftovers:,} temporary files of crashes"
+    )
+    if cleaned.in_use:
+        warn(f"{name}: it is in use, so abandoned runs stay for now; repeat this later")
+
+
+def _did(*, dry_run: bool) -> str:
+    return "would remove" if dry_run else "removed"
+
+
+def _document(cleaned: RepositoryCleaned, names: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "repository": names[cleaned.repository],
+        "runs": [
+            {"run_id": run.run_id, "size": run.size_bytes, "last_used": local_time(run.written_ns)}
+            for run in cleaned.runs
+        ],
+        "run_count": cleaned.run_count,
+        "run_bytes": cleaned.run_bytes,
+        "temporary_files": cleaned.leftovers,
+        "in_use": cleaned.in_use,
+        "error": revealed(cleaned.failure),
+    }
