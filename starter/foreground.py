@@ -20,7 +20,7 @@ from starter.connection import connect
 from starter.hosting import kept, prepare
 from starter.logging import configure_logging
 from starter.ownership import ServiceNote, claim_service, registered_service, running_services
-from starter.service import base_queue
+from starter.service import base_queue, open_door
 from starter.supervisor import Crew, at, running_workers
 from starter.temporal_server import EmbeddedServer
 from starter.upkeep import upkeep
@@ -71,6 +71,9 @@ async def _serve(assignment: Assignment) -> None:
     async with contextlib.AsyncExitStack() as stack:
         if assignment.up:
             _claim_state_dir(settings, stack)
+        warning = open_door(settings.server)
+        if warning is not None:
+            _LOG.warning("%s", warning)
         address, ui_url, server = await _server(assignment, stack)
         note = ServiceNote(pid=os.getpid(), up=assignment.up, queues=assignment.queues)
         stack.enter_context(registered_service(settings.state_dir, note))

@@ -19,8 +19,9 @@ from holdfast.repository.sharing import config_hash, open_sharing
 from holdfast.settings.model import Settings
 from holdfast.storage.locations import open_storage
 from starter.launching import Memory
+from starter.output import warn
 from starter.ownership import running_services
-from starter.service import Need, Service, base_queue
+from starter.service import Need, Service, base_queue, open_door
 from starter.supervisor import Crew, Place, running_workers
 from starter.temporal_server import EmbeddedServer
 from starter.unlocking import Unlocking, unlock
@@ -78,6 +79,9 @@ class _Hiring:
 
     async def begin(self) -> None:
         """Start them, unless that has been done ahead."""
+        warning = open_door(self._crew.settings.server)
+        if warning is not None:
+            warn(f"warning: {warning}")
         mustered = None if self._need.ahead is None else self._need.ahead.take()
         memory = self._memory = Memory.create() if mustered is None else mustered.memory
         self._apart = None if mustered is None else mustered.unlocking

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from contracts.queues import queue_of, task_queue
-from holdfast.settings.model import Settings
+from holdfast.settings.model import ServerSettings, Settings
 
 if TYPE_CHECKING:
     from temporalio.client import Client
@@ -62,6 +62,23 @@ def base_queue(settings: Settings, repository_name: str) -> str:
     if settings.worker.task_queue is not None:
         return queue_of(settings.worker.task_queue, repository_name)
     return task_queue(settings.host, repository_name)
+
+
+def open_door(server: ServerSettings) -> str | None:
+    """A warning for whoever is about to run workers on a server that lets everybody in; None where one is safe."""
+    if server.accept_unsigned:
+        return (
+            "server.accept_unsigned: what bears no signature is believed, whoever sent it; "
+            "remove it once no run from before is open"
+        )
+    protected = server.encryption or server.signing or server.own_key
+    if protected or server.has_door:
+        return None
+    return (
+        f"whoever reaches the server at {server.address} can ask anything of the workers of this host: add [signing] "
+        "with a key that all hosts share, or have the server ask for client certificates or API keys "
+        "(docs/deployment.md)"
+    )
 
 
 @contextlib.asynccontextmanager
