@@ -52,6 +52,8 @@ class Deletion:
         As in restic, what the snapshot has but the patterns leave out is not touched either.
         """
         directory = self._directories.open(path)
+        if self._left_out.is_marked(directory.fd):
+            return
         expected = {node.name for node in self._run.loader.load_tree(tree)}
         with os.scandir(proc_path(directory.fd)) as entries:
             names = sorted(os.fsencode(entry.name) for entry in entries)

@@ -44,11 +44,14 @@ class LeftOut:
             return True
         if self._filter.excludes(self._subfolder + b"/" + path):
             return True
-        return self._has_markers and stat.S_ISDIR(status.st_mode) and self._is_marked(parent, path)
+        return stat.S_ISDIR(status.st_mode) and self.is_marked(parent, path.rpartition(b"/")[2])
 
-    def _is_marked(self, parent: int, path: bytes) -> bool:
+    def is_marked(self, parent: int, name: bytes = b".") -> bool:
+        """Whether a marker file, by now, has all else in a directory left out."""
+        if not self._has_markers:
+            return False
         try:
-            directory = os.open(path.rpartition(b"/")[2], _FLAGS, dir_fd=parent)
+            directory = os.open(name, _FLAGS, dir_fd=parent)
         except OSError:
             return True  # where nobody can look, nobody can say that it is covered
         try:
