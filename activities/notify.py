@@ -11,6 +11,7 @@ from temporalio.service import RPCError
 
 from activities.calls import engine_call
 from activities.services import Services
+from activities.waiting import waiting_runs
 from contracts.cleanup import CLEANUP_WORKFLOW
 from contracts.notify import NOTIFY, WATCH, WATCHDOG_WORKFLOW, Notified, NotifyInput, WatchInput, WatchState
 from contracts.queues import is_token
@@ -22,6 +23,7 @@ from holdfast.notices.notice import (
     notice_of_missed,
     notice_of_overdue,
     notice_of_run,
+    notice_of_waiting,
 )
 from holdfast.notices.overdue import Watched, look, newest_good_backup
 from holdfast.notices.ping import ping
@@ -58,7 +60,8 @@ class NotifyActivities:
         """Look for sources without a good backup for too long, and for schedules that missed a run."""
         async with engine_call(self._executor) as call:
             missed = await self._missed(message.state.missed)
-            return await call.in_thread(lambda: self._watch(message, missed))
+            waiting = await self._waiting()
+            return await call.in_thread(lambda: self._watch(message, missed, waiting))
 
     def _notify(self, message: NotifyInput) -> Notified:
         run = self._services.journal.run(message.run.record_id)
@@ -81,7 +84,9 @@ class NotifyActivities:
         ok = run.status in _GOOD and event_of(run) is not NoticeEvent.FAILED
         return ping(profile.ping_url, ok=ok)
 
-    def _watch(self, message: WatchInput, missed: Mapping[str, int]) -> WatchState:
+    def _watch(
+        self, message: WatchInput, missed: Mapping[str, int], waiting: Mapping[str, str] | None
+    ) -> WatchState:
         settings, journal = self._services.settings, self._services.journal.journal
         watched = [
             Watched(
@@ -111,7 +116,40 @@ class NotifyActivities:
             more = count - state.missed.get(schedule, count)
             if more > 0:
                 tell(settings.notices, notice_of_missed(schedule, more))
-        return WatchState(seen=dict(found.seen), told=dict(found.told), missed=dict(missed))
+        since, told = self._tell_waiting(message, waiting)
+        return WatchState(
+            seen=dict(found.seen),
+            told=dict(found.told),
+            missed=dict(missed),
+            waiting=since,
+            waiting_told=told,
+        )
+
+    def _tell_waiting(
+        self, message: WatchInput, waiting: Mapping[str, str] | None
+    ) -> tuple[dict[str, int], tuple[str, ...]]:
+        """Tell once of each run that has waited for long enough; since when each has waited, and those told of."""
+        state = message.state
+        if waiting is None:  # the server does not say
+            return state.waiting, state.waiting_told
+        since = {run: state.waiting.get(run, message.now_ns) for run in waiting}
+        told = [run for run in state.waiting_told if run in since]
+        settings = self._services.settings.notices
+        after_ns = round(settings.waiting_after_s * 10**9)
+        for run, reason in waiting.items():
+            if run not in told and message.now_ns - since[run] >= after_ns:
+                tell(settings, notice_of_waiting(run, reason, since_ns=since[run]))
+                told.append(run)
+        return since, tuple(told)
+
+    async def _waiting(self) -> Mapping[str, str] | None:
+        """Why each run of this queue waits that does; None where the server does not say."""
+        client, queue = activity.client(), activity.info().task_queue
+        try:
+            return {run.workflow_id: run.reason async for run in waiting_runs(client, queue)}
+        except RPCError as error:
+            _LOG.warning("the server does not tell which runs wait: %s", error.status.name)
+            return None
 
     async def _missed(self, before: Mapping[str, int]) -> Mapping[str, int]:
         """How many runs each schedule of this queue has missed; as it was before where the server does not say."""

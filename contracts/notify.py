@@ -41,12 +41,15 @@ class WatchState(Warranted):
     """What the watchdog remembers from one look to the next: each look's result, and the next one's input.
 
     seen, told: by source, when it was looked at first, and when it was last told of as overdue. missed: by schedule,
-    how many runs it had missed. Times are nanoseconds since 1970.
+    how many runs it had missed. waiting: by run that waits, since when it was seen to; waiting_told: those of them that
+    were told. Times are nanoseconds since 1970.
     """
 
     seen: dict[str, int] = field(default_factory=dict)
     told: dict[str, int] = field(default_factory=dict)
     missed: dict[str, int] = field(default_factory=dict)
+    waiting: dict[str, int] = field(default_factory=dict)
+    waiting_told: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

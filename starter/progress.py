@@ -4,13 +4,12 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
-from temporalio.api.failure.v1 import Failure
 from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.client import Client, WorkflowQueryFailedError, WorkflowQueryRejectedError
-from temporalio.converter import ActivitySerializationContext, DataConverter
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
+from activities.waiting import converter_of, failing_step
 from contracts import names
 from contracts.common import PROGRESS_QUERY, Phase, Progress, ShardHeartbeat
 from starter.output import revealed
@@ -72,27 +71,12 @@ async def _progress(handle: Handle) -> Progress | None:
     return answer
 
 
-def _converter(client: Client, workflow_id: str, activity: PendingActivityInfo) -> DataConverter:
-    """For what was said by this step, and by no other."""
-    return client.data_converter.with_context(
-        ActivitySerializationContext(
-            namespace=client.namespace,
-            workflow_id=workflow_id,
-            workflow_type=None,
-            activity_type=activity.activity_type.name,
-            activity_id=activity.activity_id,
-            activity_task_queue=None,
-            is_local=False,
-        )
-    )
-
-
 async def _heartbeat(
     client: Client, workflow_id: str, activity: PendingActivityInfo
 ) -> ShardHeartbeat | None:
     if activity.activity_type.name not in _COPYING or len(activity.heartbeat_details.payloads) != 1:
         return None
-    converter = _converter(client, workflow_id, activity)
+    converter = converter_of(client, workflow_id, activity)
     values = await converter.decode(activity.heartbeat_details.payloads, [ShardHeartbeat])
     return values[0] if values and isinstance(values[0], ShardHeartbeat) else None
 
@@ -108,14 +92,7 @@ def _with_heartbeats(progress: Progress, heartbeats: list[ShardHeartbeat | None]
 
 
 async def _trouble(client: Client, workflow_id: str, pending: list[PendingActivityInfo]) -> Trouble | None:
-    """The error of the step that has been tried most often; a worker that died is not one."""
-    failed = [step for step in pending if step.last_failure.HasField("application_failure_info")]
-    if not failed:
+    step = await failing_step(client, workflow_id, pending)
+    if step is None:
         return None
-    step = max(failed, key=lambda step: step.attempt)
-    failure = Failure()
-    failure.CopyFrom(step.last_failure)
-    error = await _converter(client, workflow_id, step).decode_failure(failure)
-    if not isinstance(error, ApplicationError):
-        return None
-    return Trouble(kind=error.type or "", message=revealed(error.message), attempt=step.attempt)
+    return Trouble(kind=step.kind, message=revealed(step.message), attempt=step.attempt)

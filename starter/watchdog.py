@@ -25,7 +25,7 @@ from holdfast.settings.model import Settings
 from starter.orders import run_policy
 
 WATCH_EVERY: Final = timedelta(minutes=15)
-_MISSED: Final = "missed"
+_LOOKED_FOR: Final = frozenset(("missed", "waiting"))
 
 
 def watchdog_id(host: str) -> str:
@@ -36,7 +36,7 @@ def watchdog_id(host: str) -> str:
 def is_wanted(settings: Settings) -> bool:
     """Whether there is anything to watch over, and anybody to tell."""
     ages = any(source.max_age_s is not None for source in settings.sources.values())
-    return settings.notices.is_wanted and (ages or _MISSED in settings.notices.on)
+    return settings.notices.is_wanted and (ages or bool(_LOOKED_FOR & set(settings.notices.on)))
 
 
 async def ensure_watchdog(client: Client, settings: Settings, queue: str) -> None:

@@ -19,6 +19,7 @@ class NoticeEvent(StrEnum):
     PARTIAL = "partial"
     OVERDUE = "overdue"
     MISSED = "missed"
+    WAITING = "waiting"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +88,17 @@ def notice_of_missed(schedule: str, count: int) -> Notice:
         event=NoticeEvent.MISSED,
         title=f"Holdfast: schedule {schedule} missed a run",
         body=f"Its time came {times} while the server was away, and its catch-up window had passed since.",
+    )
+
+
+def notice_of_waiting(workflow_id: str, reason: str, *, since_ns: int) -> Notice:
+    """The notice of a run that does not go on by itself. reason: from its own error, without a path."""
+    kind, _, subject = workflow_id.partition(":")
+    return Notice(
+        event=NoticeEvent.WAITING,
+        title=f"Holdfast: {kind} of {subject.rpartition(':')[2] or subject} waits",
+        body=f"It has waited since {_utc(since_ns)} at least: {reason}.\n"
+        "It goes on by itself when that is over; `holdfast status` shows it.",
     )
 
 

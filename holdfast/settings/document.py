@@ -143,6 +143,7 @@ class NoticesTable(msgspec.Struct, kw_only=True, frozen=True):
     urls: list[str] = []
     urls_file: str | None = None
     on: list[str] | None = None
+    waiting_after: Duration = "30m"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

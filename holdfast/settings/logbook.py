@@ -84,4 +84,5 @@ def notices(value: object, place: Place, rules: PathRules) -> NoticeSettings:
             values.choice(place, f"on[{number}]", event, NOTICE_EVENTS)
             for number, event in enumerate(NOTICE_EVENTS if table.on is None else table.on)
         ),
+        waiting_after_s=values.duration_s(place, "waiting_after", table.waiting_after),
     )

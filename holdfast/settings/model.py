@@ -21,7 +21,7 @@ from holdfast.source.spec import SourceSpec
 STRATEGIES: Final = ("auto", "full", "differential", "incremental")
 LOG_FORMATS: Final = ("text", "json")
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
-NOTICE_EVENTS: Final = ("failed", "partial", "overdue", "missed")
+NOTICE_EVENTS: Final = ("failed", "partial", "overdue", "missed", "waiting")
 VERIFY_LEVELS: Final = ("none", "structure", "written", "full")
 
 DEFAULT_PACK_SIZE_BYTES: Final = 16 << 20
@@ -185,11 +185,15 @@ class LogSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoticeSettings:
-    """Whom to tell of what. urls: apprise's, which hold secrets. urls_file: one a line, read at each use."""
+    """Whom to tell of what. urls: apprise's, which hold secrets. urls_file: one a line, read at each use.
+
+    waiting_after_s: for how long a run may wait before that is told.
+    """
 
     urls: tuple[str, ...] = field(default=(), repr=False)
     urls_file: Path | None = None
     on: tuple[str, ...] = NOTICE_EVENTS
+    waiting_after_s: float = 1800.0
 
     @property
     def is_wanted(self) -> bool:

@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,6 +21,7 @@ from starter.runs import server_errors
 from starter.schedules import server
 from starter.schedules.declaration import PREFIX, declarations
 from starter.schedules.plan import PlannedStep, Step, plan
+from starter.schedules.standing import waits_for
 from starter.service import Need, open_service
 from starter.text import local_time, table
 
@@ -180,6 +181,7 @@ async def _list(invocation: Invocation, options: CommonOptions) -> int:
                     "strategy": str(entry.get("strategy", "")),
                     "paused": state.paused,
                     "note": state.note or "",
+                    "waits_for": await waits_for(client, description),
                     "next": _iso(info.next_action_times[0]) if info.next_action_times else "",
                     "runs": info.num_actions,
                     "missed": info.num_actions_missed_catchup_window,
@@ -198,13 +200,19 @@ async def _list(invocation: Invocation, options: CommonOptions) -> int:
             str(row["runs"]),
             str(row["skipped"]),
             str(row["missed"]),
-            f"paused: {row['note']}".rstrip(": ") if row["paused"] else "",
+            _state(row),
         )
         for row in rows
     ]
     for line in table(header, shown):
         say(line)
     return EXIT_COMPLETE
+
+
+def _state(row: Mapping[str, object]) -> str:
+    parts = [f"paused: {row['note']}".rstrip(": ")] if row["paused"] else []
+    parts += [f"WAITS: {row['waits_for']}"] if row["waits_for"] else []
+    return "; ".join(parts)
 
 
 async def _next(invocation: Invocation, options: NextOptions) -> int:

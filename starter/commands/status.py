@@ -10,7 +10,10 @@ from typing import Annotated, Final
 import typer
 from temporalio.client import Client
 
+from activities.waiting import waiting_runs
 from contracts.control import ControlState
+from contracts.guard import GUARD_WORKFLOW
+from contracts.veiled import REPOSITORY
 from holdfast.errors import EXIT_COMPLETE, JournalUnavailableError, ServerUnavailableError
 from holdfast.journal.records import RunRecord
 from holdfast.settings.model import Settings
@@ -23,8 +26,10 @@ from starter.listing import ListedRun
 from starter.meter import Meter
 from starter.options import CommonOptions
 from starter.output import say, say_json, warn
+from starter.progress import Trouble
 from starter.reports import WRONG
 from starter.runs import handle_of, server_errors
+from starter.schedules.standing import paused_schedules
 from starter.text import local_time, printable, table
 from workflows.details import format_bytes
 
@@ -56,19 +61,31 @@ def status(options: StatusOptions) -> int:
             for line in _details(settings, run, control):
                 say(line)
         return EXIT_COMPLETE
-    listed = asyncio.run(_listed(invocation, options.limit))
+    listed, asking = asyncio.run(_listed(invocation, options.limit))
     if options.json:
         say_json([_document(settings, run) for run in listed])
         return EXIT_COMPLETE
-    for line in _table(settings, listed):
+    for line in [*_table(settings, listed), *_asking(asking)]:
         say(line)
     return EXIT_COMPLETE
 
 
-async def _listed(invocation: Invocation, limit: int) -> list[ListedRun]:
+def _asking(asking: Sequence[str]) -> list[str]:
+    """Beside the runs: guards that ask, and schedules that are paused, of which nothing else is heard."""
+    return ["", *asking] if asking else []
+
+
+async def _listed(invocation: Invocation, limit: int) -> tuple[list[ListedRun], list[str]]:
+    """The runs, and what else waits for a person."""
     client = await _client(invocation)
     with server_errors():
-        return await listing.listed_runs(invocation.settings, client, limit)
+        listed = await listing.listed_runs(invocation.settings, client, limit)
+        if client is None:
+            return listed, []
+        guards = [run async for run in waiting_runs(client, kinds=(GUARD_WORKFLOW,))]
+        asking = [f"{run.workflow_id} WAITS: {run.reason} (`holdfast approve`)" for run in guards]
+        asking += [f"schedule {line}" for line in await paused_schedules(client, invocation.settings.host)]
+    return listed, asking
 
 
 async def _one(invocation: Invocation, name: str) -> tuple[ListedRun, ControlState | None]:
@@ -99,7 +116,7 @@ def _table(settings: Settings, listed: Sequence[ListedRun]) -> list[str]:
             listing.location_of(settings, run),
             local_time(run.record.started_ns) if run.record is not None else "",
             _duration(run),
-            _outcome(run),
+            _outcome(settings, run),
         )
         for run in listed
     ]
@@ -115,11 +132,16 @@ def _duration(run: ListedRun) -> str:
     return duration(run.record.duration_ns / _NS_PER_S) if run.record.ended_ns else ""
 
 
-def _outcome(run: ListedRun) -> str:
+def _outcome(settings: Settings, run: ListedRun) -> str:
     """Phase and progress of one that goes on, snapshot or error of one that ended."""
     if run.view is not None:
         reading = Meter().read(run.view.progress)
-        return f"{run.view.phase.value}: {', '.join([f'{reading.fraction:.1%}', *counts(run.view, reading)])}"
+        done = f"{run.view.phase.value}: {', '.join([f'{reading.fraction:.1%}', *counts(run.view, reading)])}"
+        return (
+            f"WAITS: {_trouble(settings, run, run.view.trouble)}; {done}"
+            if run.view.trouble is not None
+            else done
+        )
     record = run.record
     if record is None:
         return ""
@@ -129,6 +151,12 @@ def _outcome(run: ListedRun) -> str:
         verdict = record.verdict
         parts.append("verified" if verdict.ok else f"{verdict.problem_count} PROBLEMS")
     return ", ".join(parts)
+
+
+def _trouble(settings: Settings, run: ListedRun, trouble: Trouble) -> str:
+    """Why a step is tried again, on one line."""
+    reason = trouble.message.partition("\n")[0].replace(REPOSITORY, listing.location_of(settings, run))
+    return f"{reason} (tried {trouble.attempt:,} times)"
 
 
 def _document(settings: Settings, run: ListedRun) -> dict[str, object]:
@@ -155,6 +183,8 @@ def _document(settings: Settings, run: ListedRun) -> dict[str, object]:
             "bytes_per_second": progress.bytes_per_second,
             "seconds_left": progress.seconds_left,
         }
+    if run.view is not None and run.view.trouble is not None:
+        document["waits_for"] = _trouble(settings, run, run.view.trouble)
     return document
 
 
@@ -165,7 +195,7 @@ def _details(settings: Settings, run: ListedRun, control: ControlState | None) -
         ("Status", run.status),
         ("What", listing.describe(settings, run)),
         ("Repository", listing.location_of(settings, run)),
-        ("Result", _outcome(run)),
+        ("Result", _outcome(settings, run)),
         ("Pace", _pace(run)),
         *(("Asked", line) for line in ([] if control is None else steering.words(control))),
     ]

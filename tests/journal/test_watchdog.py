@@ -146,8 +146,25 @@ def test_more_missed_runs_than_before_are_told(services: Services, receiver: Rec
     with ThreadPoolExecutor(1) as executor:
         activities = NotifyActivities(services, executor)
         message = WatchInput(state=before, now_ns=2 * 10**18)
-        after = activities._watch(message, {"nightly": 3, "weekly": 4, "unknown": 9})
+        after = activities._watch(message, {"nightly": 3, "weekly": 4, "unknown": 9}, {})
     assert after.missed == {"nightly": 3, "weekly": 4, "unknown": 9}
     (notice,) = receiver.notices
     assert notice["title"] == "Holdfast: schedule nightly missed a run"
     assert "2 times" in str(notice["message"])
+
+
+def test_a_run_that_waits_for_long_is_told_once(services: Services, receiver: Receiver) -> None:
+    half_an_hour_ns, name = 1800 * 10**9, "backup:mars:home:documents"
+    state = WatchState(told={"documents": 2 * 10**18}, waiting={"gone": 1}, waiting_told=("gone",))
+    with ThreadPoolExecutor(1) as executor:
+        activities = NotifyActivities(services, executor)
+        for number, waiting in enumerate(
+            ({name: "full"}, {name: "full"}, None, {name: "full"}, {name: "full"})
+        ):
+            message = WatchInput(state=state, now_ns=2 * 10**18 + number * half_an_hour_ns // 2)
+            state = activities._watch(message, {}, waiting)
+            assert (state.waiting, state.waiting_told == (name,)) == ({name: 2 * 10**18}, number > 2)
+        activities._watch(WatchInput(state=state, now_ns=2 * 10**18 + 5 * half_an_hour_ns), {}, {})
+    (notice,) = [notice for notice in receiver.notices if "overdue" not in str(notice["title"])]
+    assert notice["title"] == "Holdfast: backup of documents waits"
+    assert "full" in str(notice["message"])
