@@ -12,6 +12,7 @@ is one list of names for each level. The directories above the roots are reporte
 a root, if another root lies there: a root that is named is walked.
 """
 
+import contextlib
 import errno
 import os
 import stat as modes
@@ -325,8 +326,11 @@ class Walker:
             troubles = self._open_level(level, after)
             if not level.is_root and level.inside and self._spec.one_file_system and level.device != device:
                 level.close()
-                level.inside = False
+                level.inside, level.device = False, device
                 troubles = self._open_level(level, after)
+            elif not level.inside:
+                with contextlib.suppress(OSError):  # then nothing below it can be reached either
+                    level.device = os.stat(path).st_dev
             if innermost and place.done:
                 level.names = []
             else:
