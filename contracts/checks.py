@@ -19,13 +19,19 @@ from contracts.watch import WatchConditions, WatchOrder
 
 MAX_NAME: Final = 255
 """Characters of names: a workflow's id, which holds three of them, has at most 1,000 bytes."""
+MAX_ID: Final = 1_000
+"""What the server allows."""
 MAX_TEXT: Final = 20_000
 MAX_SECONDS: Final = 10 * 366 * 86_400.0
 MAX_WHOLE: Final = 1 << 63
 MAX_WINDOW: Final = 4_096
 _NAMES: Final = frozenset(
-    ("repository", "source", "system", "host", "selection", "drill", "to_command", "task_queue", "member")
+    (
+        *("repository", "source", "system", "host", "selection", "drill", "to_command", "member"),
+        *("schedule", "order"),
+    )
 )
+_IDS: Final = frozenset(("workflow_id", "run_id", "resume_run", "restore_prefix"))
 _REQUIRED: Final = {
     BackupRequest: ("repository", "source"),
     RestoreRequest: ("repository", "selection"),
@@ -91,6 +97,7 @@ def _check_policy(policy: RunPolicy, where: str) -> None:
 
 
 def _check_text(text: str, where: str) -> None:
-    longest = MAX_NAME if where.rpartition(".")[2] in _NAMES else MAX_TEXT
+    name = where.rpartition(".")[2]
+    longest = MAX_NAME if name in _NAMES else MAX_ID if name in _IDS else MAX_TEXT
     if len(text) > longest:
         raise ValueError(f"{where}: it is longer than {longest:,} characters")

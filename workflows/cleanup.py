@@ -9,8 +9,8 @@ from datetime import timedelta
 from typing import Final, TypeVar
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError, is_cancelled_exception
+from temporalio.common import RawValue, RetryPolicy
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 from contracts.cleanup import (
     CLEAN_REPOSITORY,
@@ -23,6 +23,7 @@ from contracts.cleanup import (
     ScratchCleaned,
 )
 from contracts.common import RunStatus
+from workflows.answers import answer_of
 from workflows.failures import failure_of
 
 _ATTEMPTS: Final = 3
@@ -62,7 +63,7 @@ class CleanupWorkflow:
             return await self._call(
                 CLEAN_REPOSITORY, repository, RepositoryCleaned, f"clean up in {repository}"
             )
-        except ActivityError as error:
+        except (ActivityError, ApplicationError) as error:
             if is_cancelled_exception(error):
                 raise
             failure = failure_of(error)
@@ -72,14 +73,14 @@ class CleanupWorkflow:
 
     async def _call(self, name: str, repository: str, result: type[ResultT], summary: str) -> ResultT:
         policy = self._request.policy
-        done: ResultT = await workflow.execute_activity(
+        handle = workflow.start_activity(
             name,
             CleanInput(repository=repository, dry_run=self._request.dry_run),
-            result_type=result,
+            result_type=RawValue,
             start_to_close_timeout=timedelta(seconds=policy.shard_timeout_s),
             heartbeat_timeout=timedelta(seconds=policy.heartbeat_timeout_s),
             retry_policy=RetryPolicy(maximum_attempts=_ATTEMPTS),
             cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
             summary=summary,
         )
-        return done
+        return await answer_of(handle, result)

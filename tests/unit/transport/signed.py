@@ -51,14 +51,18 @@ class Keys:
         return await Client.connect(address, data_converter=protecting(self.codec), interceptors=[Stamping()])
 
 
+def is_enforced(client: Client) -> bool:
+    codec = client.data_converter.payload_codec
+    return isinstance(codec, TrustCodec) and not codec.accept_unsigned
+
+
 @contextlib.asynccontextmanager
 async def workflow_worker(
     client: Client, script: Script, state_dir: Path, *, queue: str = "", cached_workflows: int = 100
 ) -> AsyncIterator[str]:
     """The worker of workflows and light activities, as worker.py composes it."""
     queue = queue or f"test.{uuid.uuid4()}"
-    codec = client.data_converter.payload_codec
-    enforced = isinstance(codec, TrustCodec) and not codec.accept_unsigned
+    enforced = is_enforced(client)
     admission = AdmissionActivities(Admissions(state_dir), lambda name, _starts: name.startswith("declared"))
     async with Worker(
         client,
@@ -86,7 +90,7 @@ async def workers(
             task_queue=copy_queue(used),
             activities=script.copying(),
             max_heartbeat_throttle_interval=timedelta(seconds=0.2),
-            interceptors=[TrustedCalls(enforced=True)],
+            interceptors=[TrustedCalls(enforced=is_enforced(client))],
         ),
     ):
         yield used
