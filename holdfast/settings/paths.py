@@ -129,7 +129,8 @@ def with_variables(text: str, environ: Mapping[str, str]) -> str:
         name = match[1].strip("{}")
         if not name or name not in environ:
             raise ValueError(f"the variable {match[0]} is not defined; write $$ for a dollar")
-        if not environ[name] and match.start() == 0 and text[match.end() :].startswith("/"):
+        begins = text[: match.start()] in ("", "!")
+        if begins and not environ[name] and text[match.end() :].startswith("/"):
             raise ValueError(f"the variable {match[0]} is empty")
         return environ[name]
 

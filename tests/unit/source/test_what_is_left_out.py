@@ -231,9 +231,11 @@ def test_a_name_that_is_listed_twice_is_stored_once_and_told(
     """As some network file systems list a directory that changes."""
     root = tree(tmp_path / "root", "other", "twin", "sub/twin")
     listed = os.listdir
-    monkeypatch.setattr(
-        os, "listdir", lambda path: 2 * [n for n in listed(path) if n == b"twin"] + listed(path)
-    )
+
+    def twice(path: bytes) -> list[bytes]:
+        return [b"twin"] * (b"twin" in listed(path)) + listed(path)
+
+    monkeypatch.setattr(os, "listdir", twice)
     stored = [path for path, _ in _events(spec_of(root), None) if path is not None]
     assert [path.removeprefix(f"{root}/") for path in stored] == ["other", "sub/twin", "twin"]
     troubles = [trouble for _, trouble in _events(spec_of(root), None) if trouble is not None]
