@@ -231,6 +231,7 @@ class BackupActivities:
 
     def _close(self, run: RunRef) -> None:
         close_run(self._services.session(run.repository), _key(run), keep=False)
+        self._services.end_run(run.repository)
 
     def _order(self, request: BackupRequest, started_ns: int) -> BackupOrder:
         source = self._services.source(request.source)

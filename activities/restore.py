@@ -254,6 +254,7 @@ class RestoreActivities:
                 ended = RequestUse(run=ref.run_id, over=True, status=message.status.value, snapshot=snapshot)
                 self._services.end_restore(ref.source, ended)
         self._services.session(ref.repository).workspace(ref.run_id).delete()
+        self._services.end_run(ref.repository)
 
     def _options(self, ref: RunRef) -> RestoreOptions:
         return self._services.restore_options(ref.source, ref.run_id)

@@ -262,6 +262,10 @@ class Services:
             self._opened[name] = _Opened(session=session, profile=profile, config_hash=config)
             return session
 
+    def end_run(self, name: str) -> None:
+        """A run of this repository has ended: no worker that was killed in it leaves a lock behind."""
+        self.session(name).remove_dead_locks()
+
     def let_rest(self, unused_s: float = UNUSED_S, quiet_s: float = QUIET_S) -> None:
         """Have repositories that were not asked for so long, and all but a few, let go of what they have loaded.
 

@@ -192,6 +192,7 @@ class VerifyActivities:
 
     def _close(self, run: RunRef) -> None:
         close_verification(self._services.session(run.repository), run.run_id)
+        self._services.end_run(run.repository)
 
 
 def _ids(snapshots: Sequence[str]) -> list[SnapshotId]:

@@ -16,8 +16,10 @@ from typing import Final
 from holdfast.errors import EXIT_COMPLETE, ServerUnavailableError, UsageError
 from holdfast.settings.load import load_settings
 from holdfast.settings.model import Settings
+from holdfast.settings.passwords import PasswordBook
 from starter.connection import connect
 from starter.hosting import kept, prepare
+from starter.leftovers import remove_own_dead_locks
 from starter.logging import configure_logging
 from starter.ownership import ServiceNote, claim_service, registered_service, running_services
 from starter.service import base_queue, open_door
@@ -86,6 +88,10 @@ async def _serve(assignment: Assignment) -> None:
             to_stderr=True,
         )
         await stack.enter_async_context(running_workers(crew))
+        if assignment.up:
+            passwords = PasswordBook(given=assignment.passwords, environ=assignment.environ)
+            looking = asyncio.create_task(asyncio.to_thread(remove_own_dead_locks, settings, passwords))
+            stack.callback(looking.cancel)
         await stack.enter_async_context(upkeep(settings, address, base_queue(settings, "")))
         if server is not None:
             reminding = asyncio.create_task(_remind(server, assignment))

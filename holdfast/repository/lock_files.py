@@ -19,7 +19,13 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from holdfast.errors import CorruptFileError, HoldfastError, RepositoryLockedError, StoredFileMissingError
+from holdfast.errors import (
+    CorruptFileError,
+    HoldfastError,
+    RepositoryLockedError,
+    StorageDeniedError,
+    StoredFileMissingError,
+)
 from holdfast.format.lock import Holder, Lock, decode_lock, encode_lock
 from holdfast.format.times import format_time
 from holdfast.ids import LockId, from_hex, is_hex_id, short
@@ -42,7 +48,13 @@ def take_lock(repository: Repository, *, exclusive: bool) -> LockId:
         StorageDeniedError, StorageFullError, StorageUnavailableError: the lock cannot be written.
     """
     _look(repository, None, exclusive=exclusive)
-    lock_id = write_lock(repository, exclusive=exclusive)
+    try:
+        lock_id = write_lock(repository, exclusive=exclusive)
+    except StorageDeniedError as error:
+        raise StorageDeniedError(
+            f"nothing can be locked: {error.message}",
+            hint=f"{error.hint} Who only reads can do without a lock: --no-lock.".strip(),
+        ) from error
     try:
         time.sleep(repository.storage.settle_s)
         _look(repository, lock_id, exclusive=exclusive)

@@ -20,24 +20,27 @@ looked at at the same time: when they have changed, the index is loaded anew for
 """
 
 import asyncio
+import logging
 import threading
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
-from holdfast.errors import LockLostError
+from holdfast.errors import HoldfastError, LockLostError
 from holdfast.format.index import IndexPack
 from holdfast.format.pack import Compression
 from holdfast.ids import IndexId, PackId
 from holdfast.repository.index_files import IndexLoader, write_index
 from holdfast.repository.layout import DATA, INDEX, file_name, pack_name
 from holdfast.repository.loader import BlobLoader
+from holdfast.repository.lock_files import remove_dead_locks
 from holdfast.repository.locking import Lease, LockLease, NoLease
 from holdfast.repository.packer import DEFAULT_PACK_SIZE_BYTES
 from holdfast.repository.repository import Repository
 from holdfast.repository.shared_index import SharedIndex
 from holdfast.repository.workspace import Workspace
 
+_LOG: Final = logging.getLogger(__name__)
 _MANY_PACKS: Final = 1000
 """Listing all packs is quicker than asking for so many."""
 
@@ -212,6 +215,15 @@ class RepositorySession:
             if not self.lease.is_held:
                 self._held = self._index_loader = None
             return self._held is None
+
+    def remove_dead_locks(self) -> None:
+        """Remove the locks of our own processes that were killed: when a run ends. Nothing depends on it."""
+        if not self.locked:
+            return
+        try:
+            remove_dead_locks(self.repository)
+        except HoldfastError as error:
+            _LOG.warning("locks of processes that have ended could not be removed: %s", error.message)
 
     def close(self) -> None:
         """Give up the lock now instead of after its linger, and the storage's connections."""

@@ -1,0 +1,262 @@
+"""A backup that is frozen before a write, while somebody removes its lock, forgets, prunes with stock restic, and goes.
+
+The freeze is in the gap that no check can close: after all checks, right before the write itself. For each write of a
+run: what is acknowledged in the end is whole, and nothing stands in the index that is not there.
+"""
+
+import asyncio
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from holdfast.backup.documents import RunKey
+from holdfast.errors import HoldfastError, LockLostError, TemporaryError
+from holdfast.format.index import BlobType
+from holdfast.ids import PackId, from_hex
+from holdfast.repository.index_files import load_index
+from holdfast.repository.index_rewrite import entries_of
+from holdfast.repository.layout import DATA, INDEX, LOCKS, SNAPSHOTS, pack_name
+from holdfast.repository.repository import Repository
+from holdfast.repository.session import RepositorySession
+from holdfast.restore.finish import finish
+from holdfast.restore.opening import trigger_restore
+from holdfast.restore.request import RestoreOptions
+from holdfast.restore.run import RestoreRun
+from holdfast.restore.select import select_page
+from holdfast.restore.shard import restore_shard
+from holdfast.storage.contract import Content
+from holdfast.storage.layers.layer import Layer
+from holdfast.storage.local import LocalStorage
+from tests.support.comparison import plant, restic
+from tests.support.engine import PASSWORD, EngineRun, new_session, nothing, open_session
+
+_ATTEMPTS = 12
+
+
+class Freezing(Layer):
+    """Freezes before one write: there `meanwhile` happens. Names of locks do not count."""
+
+    def __init__(self, path: Path, meanwhile: Callable[[], None], *, at: int = -1, folder: str = "") -> None:
+        super().__init__(LocalStorage(path))
+        self.writes = 0
+        self.frozen = False
+        self._meanwhile = meanwhile
+        self._at = at
+        self._folder = folder
+
+    def put(self, name: str, data: Content) -> None:
+        self._write(name)
+        super().put(name, data)
+
+    def put_new(self, name: str, data: Content) -> bool:
+        self._write(name)
+        return super().put_new(name, data)
+
+    def _write(self, name: str) -> None:
+        if name.startswith(LOCKS):
+            return
+        number, self.writes = self.writes, self.writes + 1
+        if not self.frozen and (number == self._at or (self._folder and name.startswith(self._folder))):
+            self.frozen = True
+            self._meanwhile()
+
+
+class Place:
+    """A source, and a repository that has an earlier snapshot of most of it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.source = folder / "source"
+        self.source.mkdir()
+        plant(self.source, files=6, large_bytes=100_000)
+        self.repository = folder / "repository"
+        with new_session(self.repository) as session:
+            EngineRun.of(session, self.source, run_id="earlier").run()
+        for number in range(3):
+            (self.source / f"new-{number}").write_bytes(b"%d" % number * 3_000)
+        self.earlier = [path.name for path in (self.repository / SNAPSHOTS).iterdir()]
+
+    def prune(self) -> None:
+        """What somebody does who thinks that we are dead."""
+        for arguments in (
+            ("unlock", "--remove-all"),
+            ("forget", *self.earlier),
+            ("unlock", "--remove-all"),  # a lease that notices takes its lock again
+            ("prune", "--max-unused", "0"),
+        ):
+            command = ["restic", "--no-cache", "-q", "-r", str(self.repository), *arguments]
+            environment = {
+                "RESTIC_PASSWORD": PASSWORD.decode(),
+                "PATH": os.environ["PATH"],
+                "HOME": "/nonexistent",
+            }
+            subprocess.run(command, check=True, capture_output=True, env=environment, timeout=120)
+
+    def backup(self, storage: Layer) -> int:
+        """A run as the workflow drives it: what fails for a time is done again. How often that was."""
+        session = RepositorySession(Repository.open(storage, PASSWORD))
+        run = EngineRun.of(session, self.source, run_id="later")
+        failures = 0
+        try:
+            for _ in range(_ATTEMPTS):
+                try:
+                    run.open()
+                    pages = run.select()
+                    for shard in range(sum(page.shards for page in pages)):
+                        run.store(shard)
+                    outcome = run.commit(pages)
+                except TemporaryError:
+                    failures += 1
+                    continue
+                if outcome.result is not None:
+                    assert not outcome.result.partial
+                    return failures
+                if outcome.rescan:
+                    run.key = RunKey(run_id="later", generation=run.key.generation + 1)
+            raise AssertionError("the run does not come to its end")
+        finally:
+            session.close()
+
+    def assert_whole(self, folder: Path) -> None:
+        """Restic finds nothing wrong, and restores what the source holds; every pack of the index is there."""
+        assert "no errors were found" in restic(self.repository, PASSWORD, "check", "--read-data")
+        restic(self.repository, PASSWORD, "restore", "latest", "--target", str(folder / "restored"))
+        for path in self.source.rglob("*"):
+            copy = folder / "restored" / path.relative_to("/")
+            if path.is_file() and not path.is_symlink():
+                assert copy.read_bytes() == path.read_bytes()
+        with open_session(self.repository) as session:
+            for pack in load_index(session.repository).packs():
+                assert (self.repository / pack_name(pack.id)).exists()
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+@pytest.mark.parametrize("folder", [DATA, INDEX, SNAPSHOTS])
+def test_before_what_others_will_believe(place: Place, tmp_path: Path, folder: str) -> None:
+    storage = Freezing(place.repository, place.prune, folder=folder)
+    failures = place.backup(storage)
+    assert storage.frozen
+    assert failures >= 1  # it was noticed
+    place.assert_whole(tmp_path)
+
+
+@pytest.mark.faults
+def test_before_each_write(tmp_path: Path) -> None:
+    writes = 0
+    number = 0
+    while number == 0 or number < writes:
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        place = Place(folder)
+        storage = Freezing(place.repository, place.prune, at=number)
+        place.backup(storage)
+        if not storage.frozen:
+            break
+        writes = max(writes, storage.writes)
+        place.assert_whole(folder)
+        number += 1
+    assert number > 10
+
+
+def test_packs_that_somebody_removes_in_spite_of_our_lock_are_stored_again(
+    place: Place, tmp_path: Path
+) -> None:
+    """As a prune that takes no locks does: rustic's, or one on a store that lost them."""
+
+    def remove() -> None:
+        for path in (place.repository / DATA).rglob("*"):
+            if path.is_file():
+                path.unlink()
+        for path in (place.repository / INDEX).iterdir():
+            path.unlink()
+        (place.repository / SNAPSHOTS / place.earlier[0]).unlink()
+
+    storage = Freezing(place.repository, remove, folder=DATA)
+    assert place.backup(storage) >= 1
+    place.assert_whole(tmp_path)
+
+
+def test_no_index_file_is_written_about_packs_that_are_gone(place: Place) -> None:
+    with open_session(place.repository) as session, session.hold() as held:
+        pack = next(iter(held.index.packs()))
+        before = {path.name for path in (place.repository / INDEX).iterdir()}
+        (entry,) = entries_of(session.repository, [pack.id]).values()
+        (place.repository / pack_name(pack.id)).unlink()
+        with pytest.raises(LockLostError, match="packs that we have stored were removed"):
+            held.write_index([entry])
+        with pytest.raises(LockLostError):
+            held.check_lock()
+    assert {path.name for path in (place.repository / INDEX).iterdir()} == before
+
+
+def test_packs_that_are_gone_at_the_commit_are_marked_and_stored_again(place: Place, tmp_path: Path) -> None:
+    """All locks and index files stand: it is the disk that has lost a pack, of this run and of an earlier one."""
+    with open_session(place.repository) as session:
+        run = EngineRun.of(session, place.source, run_id="later")
+        run.open()
+        pages = run.select()
+        for shard in range(sum(page.shards for page in pages)):
+            run.store(shard)
+        with session.hold() as held:
+            packs = {place.repository / pack_name(pack.id) for pack in held.index.packs()}
+        data = [path for path in packs if _is_data(session, path)]
+        assert len(data) >= 2
+        for path in data:
+            path.unlink()
+        outcome = run.commit(pages)
+        assert outcome.result is None
+        assert not any((place.repository / SNAPSHOTS / name).exists() for name in _new_snapshots(place))
+    failures = place.backup(Freezing(place.repository, nothing))
+    assert failures == 0
+    restic(place.repository, PASSWORD, "restore", "latest", "--target", str(tmp_path / "restored"))
+    for path in place.source.rglob("new-*"):
+        assert (tmp_path / "restored" / path.relative_to("/")).read_bytes() == path.read_bytes()
+
+
+def _is_data(session: RepositorySession, path: Path) -> bool:
+    pack = PackId(from_hex(path.name))
+    return all(blob.type is BlobType.DATA for blob in entries_of(session.repository, [pack])[pack].blobs)
+
+
+def _new_snapshots(place: Place) -> list[str]:
+    return [p.name for p in (place.repository / SNAPSHOTS).iterdir() if p.name not in place.earlier]
+
+
+@pytest.mark.parametrize("locked", [True, False])
+def test_a_session_sees_a_prune_between_two_holds(place: Place, *, locked: bool) -> None:
+    session = RepositorySession(Repository.open(LocalStorage(place.repository), PASSWORD), locked=locked)
+    with session.hold() as held:
+        assert len(held.index) > 0
+    session.lease.close()
+    place.prune()
+    with session.hold() as again:
+        assert len(again.index) == 0
+    session.close()
+
+
+def test_a_restore_under_which_the_snapshot_is_pruned_is_never_whole(place: Place, tmp_path: Path) -> None:
+    options = RestoreOptions(target=bytes(tmp_path / "target"))
+    with open_session(place.repository) as session:
+        with session.hold() as held:
+            run = RestoreRun.under(held, "restore", options)
+            trigger_restore(run)
+            pages = [select_page(run, 0)]
+            assert pages[-1].last
+        place.prune()
+        session.lease.close()
+        with session.hold() as held:
+            run = RestoreRun.under(held, "restore", options)
+            partial = False
+            try:
+                for shard in range(pages[0].shards):
+                    asyncio.run(restore_shard(run, shard, nothing))
+                partial = finish(run, 1, pages[0].shards, nothing).partial
+            except HoldfastError:
+                partial = True
+            assert partial
