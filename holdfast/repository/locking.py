@@ -257,6 +257,7 @@ class NoLease:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._generation = self._holders = 0
+        self._given_up = False
 
     @property
     def is_held(self) -> bool:
@@ -267,7 +268,9 @@ class NoLease:
     def acquire(self) -> int:
         """Begin to read; the generation."""
         with self._lock:
-            self._generation += self._holders == 0
+            if self._given_up or not self._holders:
+                self._generation += 1
+                self._holders, self._given_up = 0, False
             self._holders += 1
             return self._generation
 
@@ -284,7 +287,9 @@ class NoLease:
         """There is nothing that could be lost."""
 
     def give_up(self, generation: int) -> None:
-        """There is nothing to give up."""
+        """Whoever begins from now on is of a new generation."""
+        with self._lock:
+            self._given_up = self._given_up or generation == self._generation
 
     def close(self) -> None:
         """There is nothing to remove."""

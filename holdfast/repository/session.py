@@ -26,7 +26,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
-from holdfast.errors import HoldfastError, LockLostError
+from holdfast.errors import HoldfastError, IntegrityError, LockLostError
 from holdfast.format.index import IndexPack
 from holdfast.format.pack import Compression
 from holdfast.ids import IndexId, PackId
@@ -91,6 +91,11 @@ class HeldRepository:
         if not self._files.still_stands():
             raise self.broken("index files that we have read were removed")
 
+    def confirm(self) -> None:
+        """Both. Raises LockLostError."""
+        self.confirm_lock()
+        self.confirm_index()
+
     def missing_packs(self, packs: Iterable[PackId]) -> list[PackId]:
         """Those whose files are not there. Nothing is missing for not being in a listing."""
         storage, wanted = self.repository.storage, list(packs)
@@ -131,8 +136,8 @@ class HeldRepository:
         """The error about what was removed while our lock was there, which is given up."""
         self._session.lease.give_up(self.generation)
         return LockLostError(
-            f"{self.repository.storage.location}: {what} while we held our lock",
-            hint="Somebody prunes without regard to locks. The work goes on from its last whole checkpoint.",
+            f"{self.repository.storage.location}: {what} while we used them",
+            hint="Somebody prunes without regard to locks, or we have none. The work goes on from its last checkpoint.",
         )
 
 
@@ -173,10 +178,14 @@ class RepositorySession:
         Raises:
             RepositoryLockedError: somebody has the exclusive lock.
             CorruptFileError: an index file cannot be read.
+            LockLostError: at the end, in place of an IntegrityError that a prune under us explains.
         """
         held = self._acquire()
         try:
             yield held
+        except IntegrityError:
+            held.confirm()  # what is not there may have been removed under us: then it is no damage
+            raise
         finally:
             self.lease.release(held.generation)
 
@@ -194,6 +203,9 @@ class RepositorySession:
             raise
         try:
             yield held
+        except IntegrityError:
+            await asyncio.to_thread(held.confirm)
+            raise
         finally:
             self.lease.release(held.generation)
 

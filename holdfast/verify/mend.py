@@ -72,7 +72,7 @@ def diagnose_and_mark(held: HeldRepository, suspects: Collection[PackId]) -> Dia
         LockLostError: before anything is marked.
     """
     diagnosis = diagnose(held, suspects)
-    held.check_lock()
+    held.confirm()
     marks = DamageMarks(held.repository)
     for damaged in diagnosis.damaged:
         marks.put(damaged)

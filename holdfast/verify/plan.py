@@ -143,6 +143,7 @@ def check_trees(
         if standing is not None:
             return standing
         report, needed = walk_structure(held, snapshots, on_progress)
+        held.confirm()  # what was not there may have been removed under us
     result = StructureResult(
         blobs=report.blobs,
         files=report.files,
@@ -209,6 +210,8 @@ def read_shard(
                         pace.spend(checked.size_bytes),
                         partial(on_progress, reached.packs, reached.bytes_read),
                     )
+        if reached.damaged:
+            held.confirm()  # what was not there may have been removed under us
     return _decide_fenced(session, run_id, result_name(number), reached)
 
 

@@ -182,7 +182,8 @@ def descendants(roots: set[int]) -> list[int]:
     for folder in Path("/proc").iterdir():
         with contextlib.suppress(OSError, ValueError, IndexError):
             parents[int(folder.name)] = int((folder / "stat").read_bytes().rpartition(b")")[2].split()[1])
-    found, wanted = [], set(roots)
+    found: list[int] = []
+    wanted = set(roots)
     while wanted:
         below = {pid for pid, parent in parents.items() if parent in wanted}
         found += below
