@@ -251,10 +251,11 @@ class LogInput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackupResult(Warranted):
-    """Output of the backup workflow."""
+    """Output of the backup workflow. run_id: of this attempt. began: of the run that it went on with, else empty."""
 
     run_id: str
     status: RunStatus
+    began: str = ""
     snapshot_id: str = ""
     parent: str = ""
     strategy: Strategy = Strategy.FULL

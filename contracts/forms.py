@@ -62,6 +62,7 @@ FORMS: Final = {
     "parent": _SNAPSHOT_WORD,
     "run_id": _LINE,
     "attempt": _LINE,
+    "began": _LINE,
     "resume_run": _LINE,
     "restore_run": _LINE,
     "system_run": _LINE,

@@ -184,10 +184,11 @@ class RestoreLogInput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestoreResult(Warranted):
-    """Output of the restore workflow."""
+    """Output of the restore workflow. run_id: of this attempt. began: of the run that it went on with, else empty."""
 
     run_id: str
     status: RunStatus
+    began: str = ""
     snapshot_id: str = ""
     started_ns: int = 0
     ended_ns: int = 0

@@ -57,10 +57,12 @@ async def check_word(
         UnprovenError: it is not.
         StorageDeniedError, StorageUnavailableError: nobody can look.
     """
-    if not is_own(result.run_id, workflow_id):
+    began = result.began if isinstance(result, BackupResult | RestoreResult) else ""
+    if not is_own(result.run_id, workflow_id) or (began and not is_own(began, workflow_id)):
         raise _unproven("it tells of another run")
     if isinstance(result, BackupResult) and result.status in _DONE:
-        await asyncio.to_thread(_check_snapshot, location, result.snapshot_id, result.run_id, opener)
+        run_id = result.began or result.run_id
+        await asyncio.to_thread(_check_snapshot, location, result.snapshot_id, run_id, opener)
     elif isinstance(result, RestoreResult) and isinstance(request, RestoreRequest) and result.status in _DONE:
         await asyncio.to_thread(_check_restore, settings.state_dir, request.selection, result)
 
@@ -113,7 +115,9 @@ def _check_restore(state_dir: Path, selection: str, result: RestoreResult) -> No
             return
     except SettingsError:
         pass  # the run of an equal order was under way, and this command's own was withdrawn
-    said = RequestUse(run=result.run_id, over=True, status=result.status.value, snapshot=result.snapshot_id)
+    said = RequestUse(
+        run=result.began or result.run_id, over=True, status=result.status.value, snapshot=result.snapshot_id
+    )
     if said not in uses_like(state_dir, selection):
         raise _unproven("no worker of this host has noted that it carried it out")
 

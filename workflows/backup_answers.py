@@ -5,7 +5,7 @@ from dataclasses import replace
 from contracts.backup import BackupOpened, BackupProgress, BackupRequest, BackupResult, Committed, LogInput
 from contracts.common import Errors, Phase, Plan, Progress, RunRef, RunStatus, Verdict
 from workflows.run_frame import Ending
-from workflows.run_id import attempt_id
+from workflows.run_id import attempt_id, began_by
 
 
 def counts_of(progress: BackupProgress, committed: Committed | None, phase: Phase) -> Progress:
@@ -88,6 +88,7 @@ def result_of(
     """The result of a backup that has its snapshot."""
     return BackupResult(
         run_id=attempt_id(),
+        began=began_by(progress.run_id),
         status=committed.status,
         snapshot_id=committed.snapshot_id,
         parent=opened.parent,

@@ -5,7 +5,7 @@ from dataclasses import replace
 from contracts.common import Errors, Phase, Plan, Progress, RunRef, Verdict
 from contracts.restore import RestoreLogInput, RestoreProgress, RestoreRequest, RestoreResult
 from workflows.run_frame import Ending
-from workflows.run_id import attempt_id
+from workflows.run_id import attempt_id, began_by
 
 
 def counts_of(progress: RestoreProgress, phase: Phase) -> Progress:
@@ -70,6 +70,7 @@ def result_of(progress: RestoreProgress, verdict: Verdict | None, ending: Ending
     opened = progress.opened
     return RestoreResult(
         run_id=attempt_id(),
+        began=began_by(progress.run_id),
         status=ending.status,
         snapshot_id="" if opened is None else opened.snapshot_id,
         started_ns=progress.started_ns,

@@ -18,3 +18,8 @@ def attempt_of(run_id: str) -> str:
     """What a run's reference says of the attempt: nothing where the run is no resumption."""
     attempt = attempt_id()
     return "" if attempt == run_id else attempt
+
+
+def began_by(run_id: str) -> str:
+    """What a result says of the run that the attempt went on with: nothing where it began itself."""
+    return "" if run_id == attempt_id() else run_id

@@ -1,6 +1,6 @@
 """What another user of the host tries: a program of its own, with Temporal's stock client and nothing of ours.
 
-    attacker.py ATTACK ADDRESS QUEUE PARAMETERS     (JSON)
+    attacker.py ADDRESS QUEUE       then, on its standard input, lines of JSON: [ATTACK, PARAMETERS]
 
 Each attack prints one line of JSON: what it was answered. Whether it worked is not for it to say: the test looks at
 what should have been left alone.
@@ -261,9 +261,12 @@ ATTACKS = {
 
 
 async def main() -> None:
-    name, address, queue, parameters = sys.argv[1:]
+    """Attacks as they come, one a line; one that polls does so until the input ends."""
+    address, queue = sys.argv[1:]
     client = await Client.connect(address)
-    tell(json.dumps(await ATTACKS[name](client, queue, json.loads(parameters))))
+    while line := await asyncio.to_thread(sys.stdin.readline):
+        name, parameters = json.loads(line)
+        tell(json.dumps(await ATTACKS[name](client, queue, parameters)))
 
 
 if __name__ == "__main__":

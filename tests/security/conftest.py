@@ -26,7 +26,9 @@ def _served(user: User) -> Iterator[Attacker]:
     victim = Victim(folder=folder, user=user)
     try:
         with victim.serving():
-            yield Attacker(user=NOBODY, victim=victim)
+            attacker = Attacker(user=NOBODY, victim=victim)
+            yield attacker
+            attacker.close()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

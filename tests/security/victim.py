@@ -207,49 +207,37 @@ check = "touch {canary}/check"
 """
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Attacker:
-    """Another user, and a victim."""
+    """Another user, and a victim. One process of that user's tries one thing after the other."""
 
     user: User
     victim: Victim
+    _process: "subprocess.Popen[str] | None" = None
 
     def does(self, attack: str, **parameters: object) -> str:
         """What an attack was answered (tests/security/attacker.py)."""
-        done = subprocess.run(
-            self._command(attack, parameters),
-            env=self.user.environment(OWN),
-            capture_output=True,
-            text=True,
-            timeout=180,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        answer: Any = json.loads(done.stdout.splitlines()[-1])
+        if self._process is None:
+            self._process = self._started()
+        answer: Any = json.loads(_asked(self._process, attack, parameters))
         _LOG.info("%s: %s", attack, answer)
         return str(answer)
 
     @contextlib.contextmanager
     def doing(self, attack: str, **parameters: object) -> Iterator[None]:
         """An attack that lasts as long as the block."""
-        with subprocess.Popen(
-            self._command(attack, parameters),
-            env=self.user.environment(OWN),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-        ) as process:
-            assert process.stdout is not None
-            assert process.stdout.readline() == b"polling\n"
-            try:
-                yield
-            finally:
-                process.kill()
+        process = self._started()
+        try:
+            assert _asked(process, attack, parameters) == "polling\n"
+            yield
+        finally:
+            process.kill()
+            process.wait()
 
     def temporal(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """The stock `temporal` command."""
         binary = OWN / ".venv" / "bin" / "temporal"
-        return subprocess.run(
+        done = subprocess.run(
             self.user.command(str(binary), *arguments, "--address", self.victim.address),
             env={"PATH": os.environ["PATH"], "HOME": "/nonexistent"},
             capture_output=True,
@@ -257,13 +245,30 @@ class Attacker:
             timeout=120,
             check=False,
         )
+        _LOG.info("temporal: %s %s", done.stdout, done.stderr)
+        return done
 
-    def _command(self, attack: str, parameters: Mapping[str, object]) -> list[str]:
-        return self.user.command(
-            self.user.python(OWN),
-            str(ATTACKER),
-            attack,
-            self.victim.address,
-            self.victim.queue,
-            json.dumps(parameters),
+    def close(self) -> None:
+        """No more of it."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def _started(self) -> "subprocess.Popen[str]":
+        where = (self.victim.address, self.victim.queue)
+        return subprocess.Popen(
+            self.user.command(self.user.python(OWN), str(ATTACKER), *where),
+            env=self.user.environment(OWN),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
         )
+
+
+def _asked(process: "subprocess.Popen[str]", attack: str, parameters: Mapping[str, object]) -> str:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(json.dumps([attack, parameters]) + "\n")
+    process.stdin.flush()
+    return process.stdout.readline()
