@@ -39,6 +39,7 @@ _TEXT: Final = re.compile(r"[^\x00\ud800-\udfff]{0,8192}")
 FORMS: Final = {
     # Names that the worker's settings resolve, and tokens of files that only its user can write.
     "repository": _NAME_OR_TOKEN,
+    "repositories": _NAME_OR_TOKEN,
     "source": _NAME_OR_TOKEN,
     "selection": _OPTIONAL_TOKEN,
     "verification": _OPTIONAL_TOKEN,
