@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -291,3 +292,51 @@ def test_lists_of_files_are_exact_paths_whatever_bytes_they_hold(tmp_path: Path)
 
 def test_snapshot_filters_are_parsed_as_tuples() -> None:
     assert SnapshotsOptions(tag=("a,b", "c")).tag == ("a,b", "c")
+
+
+def test_several_sources_and_all(settings_file: Path, tmp_path: Path) -> None:
+    with settings_file.open("a") as file:
+        file.write(f'\n[sources.more]\nrepository = "main"\npaths = ["{tmp_path}"]\n')
+    invocation = Invocation.of(CommonOptions(config=settings_file))
+
+    def names(**options: Any) -> list[str]:
+        return [source.name for source in chosen_sources(invocation, BackupOptions(**options))]
+
+    assert names(paths=("more", "home", "more")) == ["more", "home"]
+    assert names(all=True) == list(invocation.settings.sources)
+    for contradictory in ({"paths": ("home",)}, {"source": "home"}):
+        with pytest.raises(UsageError, match="--all"):
+            names(all=True, **contradictory)
+    with pytest.raises(UsageError, match="--exclude does not go"):
+        names(paths=("more", "home"), exclude=("x",))
+
+
+def test_paths_of_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("home", "~x", "d$ollar"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").touch()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    invocation = Invocation.of(CommonOptions())
+    spellings = ("home", "./home", "home/", "home/.", f"/{tmp_path}/home", "~", "~/", "~x", "d$ollar")
+    order = _chosen(invocation, BackupOptions(paths=spellings, exclude=("~/.cache", "./b", "x"))).order
+    assert order is not None
+    assert order.spec.roots == tuple(bytes(tmp_path / name) for name in ("home", "~x", "d$ollar"))
+    assert order.spec.filters.excludes == (f"{tmp_path}/home/.cache", f"{tmp_path}/b", "x")
+    assert invocation.listed(("home", f"/{tmp_path}/home/.")) == (str(tmp_path / "home"),) * 2
+    with pytest.raises(UsageError, match="exclude files only"):
+        _chosen(invocation, BackupOptions(paths=("home",), exclude=("$HOME/x",)))
+
+
+def test_exclude_files_are_read_before_a_run_begins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "file").touch()
+    (tmp_path / "excludes").write_text("$NO_SUCH_VARIABLE/*\n$MINE\n")
+    monkeypatch.setenv("MINE", "/mine")
+    options = BackupOptions(paths=(str(tmp_path / "source"),), exclude_file=(str(tmp_path / "excludes"),))
+    with pytest.raises(SettingsError, match="NO_SUCH_VARIABLE"):
+        _chosen(Invocation.of(CommonOptions()), options)
+    (tmp_path / "excludes").write_text("$MINE\n")
+    order = _chosen(Invocation.of(CommonOptions()), options).order
+    assert order is not None
+    assert order.variables == {"MINE": "/mine"}
