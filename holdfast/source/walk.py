@@ -287,7 +287,7 @@ class Walker:
             marks = self._filter.marks(descriptor, names)
         except OSError as error:
             level.close()
-            level.inside = False
+            level.inside, level.entries_before = False, -1  # so it is not told as well that it gave nothing
             level.skip_to(leads, after)
             return (Unreadable(level.path, explain(error)),)
         troubles: tuple[Trouble, ...] = ()

@@ -153,11 +153,9 @@ class SourceWatcher:
             return True
         if not self._filter.has_patterns:
             return False
-        while len(path) > 1:
+        while len(path) > 1 and path not in self._source.spec.roots:  # of which no pattern speaks
             if self._filter.excludes(path):
                 return True
-            if path in self._source.spec.roots:
-                return False
             path = os.path.dirname(path)
         return False
 

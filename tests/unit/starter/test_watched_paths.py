@@ -1,0 +1,39 @@
+"""Which changes start a backup: those of what it would store."""
+
+from pathlib import Path
+
+import pytest
+from watchfiles import Change
+
+from holdfast.settings.load import load_settings
+from starter.watching.watcher import SourceWatcher
+
+
+@pytest.mark.parametrize(
+    ("path", "counts"),
+    [
+        ("nobackup/root", True),
+        ("nobackup/root/file", True),
+        ("nobackup/root/sub/file.o", False),
+        ("nobackup/root/nobackup", False),
+        ("nobackup/root/nobackup/file", False),
+        ("nobackup/root/keep/file.o", True),
+    ],
+)
+def test_patterns_count_below_a_root(tmp_path: Path, path: str, counts: bool) -> None:  # noqa: FBT001
+    (tmp_path / "holdfast.toml").write_text(
+        f"""
+        [repositories.main]
+        location = "{tmp_path}/repository"
+        [sources.home]
+        repository = "main"
+        paths = ["nobackup/root"]
+        exclude = ["nobackup", "*.o", "!keep"]
+        """
+    )
+    settings = load_settings(
+        tmp_path / "holdfast.toml", {"HOME": str(tmp_path), "HOLDFAST_STATE_DIR": str(tmp_path / "state")}
+    )
+    watcher = SourceWatcher(settings, settings.source("home"))
+    watcher.count({(Change.modified, str(tmp_path / path))})
+    assert watcher._changed.is_set() is counts
