@@ -2,27 +2,26 @@
 
                  read so far        announced                 mark
     |-----------------|-----------------|----------------------|
-                                        └ less than a quarter of MARK_BYTES: the next mark is being written
+                                        └ less than a quarter of `ahead`: the next mark is being written
 
 The mark is durable before a byte behind it is read; it is moved while there is still room before it.
 """
 
 import asyncio
-from typing import Final
 
 from holdfast.backup.checkpoints import ShardCheckpoints
-from holdfast.backup.shard_state import CHECKPOINT_BYTES
-
-MARK_BYTES: Final = CHECKPOINT_BYTES
-"""The bytes that are read twice need not be known better than that."""
-_ROOM_BYTES: Final = MARK_BYTES // 4
 
 
 class Announcer:
     """Announces the reading of one attempt at one shard. One reader uses it, on the event loop."""
 
-    def __init__(self, checkpoints: ShardCheckpoints, end: int) -> None:
-        """end: how far the plan says that there is something to read."""
+    def __init__(self, checkpoints: ShardCheckpoints, end: int, ahead: int) -> None:
+        """end: how far the plan says that there is something to read.
+
+        ahead: how far the mark is from what is announced, at most. What is read twice need not be known better than the
+        distance of checkpoints.
+        """
+        self._ahead = ahead
         self._checkpoints = checkpoints
         self._end = end
         self._moving: asyncio.Future[None] | None = None
@@ -36,7 +35,7 @@ class Announcer:
         while position > self._checkpoints.marked:
             await self._move(position)
             await self.settle()
-        if self._checkpoints.marked < min(position + _ROOM_BYTES, self._end):
+        if self._checkpoints.marked < min(position + self._ahead // 4, self._end):
             await self._move(position)
 
     @property
@@ -63,5 +62,5 @@ class Announcer:
         """Begin to move the mark, unless that is under way."""
         if not self.is_moving:
             await self.settle()
-            ahead = max(position, min(position + MARK_BYTES, self._end))
+            ahead = max(position, min(position + self._ahead, self._end))
             self._moving = asyncio.ensure_future(asyncio.to_thread(self._checkpoints.mark, ahead))

@@ -9,7 +9,7 @@ Each attempt first claims an *epoch*, its number among all attempts, by creating
        deletes nothing.
 
 What an attempt read behind its last checkpoint is known only as "up to its mark", so `bytes_reread` is an upper
-bound, exact to announcing.MARK_BYTES.
+bound, exact to the distance of checkpoints.
 """
 
 from holdfast.backup.documents import Checkpoint, Mark, RunKey

@@ -28,7 +28,6 @@ from holdfast.ids import BlobId, PackId
 
 OPENING: Final = "opening"
 RESUMED: Final = "resumed"
-PLAN_PART_RECORDS: Final = 10_000
 
 
 class RunKey(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,7 +6,6 @@ its first record is still at hand; so an unchanged tree of millions of files mak
 
 import os
 from collections.abc import Callable, Sequence
-from typing import Final
 
 from holdfast.backup.documents import (
     Enter,
@@ -23,18 +22,17 @@ from holdfast.backup.documents import (
 from holdfast.backup.large_files import extents
 from holdfast.backup.parent import Frame, ParentView
 from holdfast.backup.reading import failed
-from holdfast.backup.shards import SEGMENT_BYTES, Planned, Segment, cut_segments
+from holdfast.backup.shards import Planned, Segment, cut_segments
 from holdfast.format.coverage import Gap, mark_of
 from holdfast.format.tree import Node
 from holdfast.repository.index_map import IndexMap
+from holdfast.sizes import BackupSizes
 from holdfast.source.change import is_unchanged
 from holdfast.source.events import EnterDirectory, Entry, Files, LeaveDirectory, LeftOut, Trouble, WalkEvent
 from holdfast.source.events import Unreadable as UnreadableEvent
 from holdfast.source.metadata import IncompleteNodeError
 from holdfast.source.open_file import open_regular_at
 from holdfast.source.spec import SourceSpec
-
-MAX_RECORDS_AT_HAND: Final = 40_000
 
 
 class Planner:
@@ -48,9 +46,11 @@ class Planner:
         node_of: Callable[[Entry], Node],
         write_records: Callable[[list[PlanRecord]], None],
         *,
+        sizes: BackupSizes,
         distrusts_parent: bool,
     ) -> None:
         """distrusts_parent: look for each blob of unchanged files now, because a commit has missed some of them."""
+        self._sizes = sizes
         self._distrusts_parent = distrusts_parent
         self._index = index
         self._parent = parent
@@ -81,7 +81,7 @@ class Planner:
                 self._tell((event,))
         if event.troubles:
             self._tell(event.troubles)
-        if len(self._records) >= MAX_RECORDS_AT_HAND:
+        if len(self._records) >= self._sizes.records_at_hand:
             self.finish()
 
     def finish(self) -> None:
@@ -191,12 +191,12 @@ class Planner:
         size, inode = stat.st_size, stat.st_ino
         self._counts["bytes_total"] += size
         self._counts["files_to_read"] += 1
-        if size < SEGMENT_BYTES:
+        if size < self._sizes.segment_bytes:
             self.bytes_to_read += size
             self.to_read.append(Planned(event.directory, name, size, inode, known, size))
             self._records.append(Read(name, 1, known))
             return
-        segments = _segments(event.directory_fd, name, stat)
+        segments = _segments(event.directory_fd, name, stat, self._sizes.segment_bytes)
         for segment in segments:
             self.bytes_to_read += segment.bytes_to_read
             self.to_read.append(
@@ -249,7 +249,7 @@ class Planner:
         self._counts[name] += 1
 
 
-def _segments(directory: int, name: bytes, stat: os.stat_result) -> list[Segment]:
+def _segments(directory: int, name: bytes, stat: os.stat_result, segment_bytes: int) -> list[Segment]:
     """The segments of a large file of an open directory."""
     size = stat.st_size
     try:
@@ -262,7 +262,7 @@ def _segments(directory: int, name: bytes, stat: os.stat_result) -> list[Segment
             extent if extent.length >= 0 else type(extent)(extent.offset, size)
             for extent in extents(fd, stat, 0, -1)
         ]
-        return cut_segments(found)
+        return cut_segments(found, segment_bytes)
     finally:
         os.close(fd)
 

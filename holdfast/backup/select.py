@@ -19,7 +19,6 @@ from typing import Final
 
 from holdfast.backup.documents import (
     OPENING,
-    PLAN_PART_RECORDS,
     FileToRead,
     Opening,
     Page,
@@ -39,14 +38,13 @@ from holdfast.errors import RunStateError, SourceMissingError
 from holdfast.repository.documents import decide, encode, load
 from holdfast.repository.session import HeldRepository, RepositorySession
 from holdfast.repository.workspace import Workspace
+from holdfast.sizes import BackupSizes
 from holdfast.source.events import Files
 from holdfast.source.spec import SourceSpec
 from holdfast.source.walk import Walker
 from holdfast.storage.locations import own_directory
 
-FIRST_PAGE_ENTRIES: Final = 4_096
 PAGE_GROWTH: Final = 4
-MAX_PAGE_ENTRIES: Final = 131_072
 MAX_PAGE_S: Final = 20.0
 MAX_PAGE_BYTES: Final = 64 * 1024**3
 _PROGRESS_ENTRIES: Final = 512
@@ -100,16 +98,25 @@ def _plan_page(
     root = parent_tree(opening)
     open_directories = () if before is None else before.open_directories
     token = secrets.token_hex(8)
-    parts = _PartWriter(workspace, key, page, token)
+    sizes = held.sizes.backup
+    parts = _PartWriter(workspace, key, page, token, sizes.part_records)
     walker = Walker(
         spec, cursor=None if before is None else before.cursor, skip=own_directory(held.repository.storage)
     )
     parent = ParentView.resumed(held, root, open_directories)
-    planner = Planner(held.index, parent, spec, walker.node, parts.write, distrusts_parent=key.generation > 0)
-    shards = _ShardWriter(workspace, key, page, token, first_shard)
-    cursor = _walk(walker, planner, shards, page, on_entries)
+    planner = Planner(
+        held.index,
+        parent,
+        spec,
+        walker.node,
+        parts.write,
+        sizes=sizes,
+        distrusts_parent=key.generation > 0,
+    )
+    shards = _ShardWriter(workspace, key, page, token, first_shard, sizes)
+    cursor = _walk(walker, planner, shards, page, on_entries, sizes)
     planner.finish()
-    for plan in cut_shards(planner.to_read):
+    for plan in cut_shards(planner.to_read, sizes):
         shards.write(plan)
     return decide(
         workspace,
@@ -130,7 +137,7 @@ def _plan_page(
 def _plan_command(workspace: Workspace, key: RunKey, spec: SourceSpec, page: int, first_shard: int) -> Page:
     """The only page of a source that is a command's output: one file, whose size nobody knows yet."""
     token = secrets.token_hex(8)
-    parts = _PartWriter(workspace, key, page, token)
+    parts = _PartWriter(workspace, key, page, token, part_records=1)
     parts.write([Read(spec.command_file)])
     file = FileToRead(directory=0, name=spec.command_file, size=0, inode=0)
     plan = ShardPlan(directories=(b"/",), files=(file,), bytes_to_read=0)
@@ -151,10 +158,15 @@ def _plan_command(workspace: Workspace, key: RunKey, spec: SourceSpec, page: int
 
 
 def _walk(
-    walker: Walker, planner: Planner, shards: "_ShardWriter", page: int, on_entries: OnEntries
+    walker: Walker,
+    planner: Planner,
+    shards: "_ShardWriter",
+    page: int,
+    on_entries: OnEntries,
+    sizes: BackupSizes,
 ) -> bytes | None:
     """Feed the planner until the page is full; the cursor to go on from, or None at the end of the walk."""
-    limit = min(FIRST_PAGE_ENTRIES * PAGE_GROWTH ** min(page, 8), MAX_PAGE_ENTRIES)
+    limit = min(sizes.first_page_entries * PAGE_GROWTH ** min(page, 8), sizes.page_entries)
     deadline = time.monotonic() + MAX_PAGE_S
     seen = told = 0
     for event in walker:
@@ -194,29 +206,33 @@ def _page_before(workspace: Workspace, key: RunKey, page: int) -> Page | None:
 class _PartWriter:
     """Writes plan records as numbered parts."""
 
-    def __init__(self, workspace: Workspace, key: RunKey, page: int, token: str) -> None:
+    def __init__(self, workspace: Workspace, key: RunKey, page: int, token: str, part_records: int) -> None:
         self._workspace = workspace
         self._key = key
         self._page = page
         self._token = token
+        self._part_records = part_records
         self.count = 0
 
     def write(self, records: list[PlanRecord]) -> None:
-        for start in range(0, len(records), PLAN_PART_RECORDS):
+        for start in range(0, len(records), self._part_records):
             name = self._key.plan_part(self._page, self._token, self.count)
-            self._workspace.put(name, encode(records[start : start + PLAN_PART_RECORDS]))
+            self._workspace.put(name, encode(records[start : start + self._part_records]))
             self.count += 1
 
 
 class _ShardWriter:
     """Writes the plans of shards, those of very small files while the walk goes on: a page may have 20 MiB of names."""
 
-    def __init__(self, workspace: Workspace, key: RunKey, page: int, token: str, first: int) -> None:
+    def __init__(
+        self, workspace: Workspace, key: RunKey, page: int, token: str, first: int, sizes: BackupSizes
+    ) -> None:
         self._workspace = workspace
         self._key = key
         self._page = page
         self._token = token
         self._first = first
+        self._sizes = sizes
         self._bytes = 0
         self.count = 0
 
@@ -228,5 +244,5 @@ class _ShardWriter:
 
     def write_full(self, planner: Planner) -> None:
         """Write the shards that will not become larger."""
-        while plan := take_full_shard(planner.to_read, planner.bytes_to_read - self._bytes):
+        while plan := take_full_shard(planner.to_read, planner.bytes_to_read - self._bytes, self._sizes):
             self.write(plan)

@@ -25,10 +25,7 @@ from holdfast.format.index import IndexPack
 from holdfast.ids import BlobId
 from holdfast.repository.packer import Packer
 
-CHECKPOINT_BYTES: Final = 64 * 1024 * 1024
 CHECKPOINT_INTERVAL_S: Final = 5.0
-FLUSH_DISTANCE_BYTES: Final = 128 * 1024 * 1024
-MAX_DISTANCE_BYTES: Final = 192 * 1024 * 1024
 FLUSH_INTERVAL_S: Final = 30.0
 
 
@@ -49,10 +46,12 @@ class ShardState:
         packer: Packer,
         checkpoints: ShardCheckpoints,
         resumed_from: Checkpoint | None,
+        checkpoint_bytes: int,
         borrowed: Sequence[BlobId] = (),
     ) -> None:
-        """borrowed: the blobs that this attempt leaves to other shards, as the list grows."""
+        """checkpoint_bytes: see BackupSizes. borrowed: the blobs left to other shards, as the list grows."""
         self._packer = packer
+        self._checkpoint_bytes = checkpoint_bytes
         self._borrowed = borrowed
         self._borrowed_before = () if resumed_from is None else resumed_from.borrowed
         self._checkpoints = checkpoints
@@ -102,19 +101,19 @@ class ShardState:
     def checkpoint_if_due(self) -> None:
         """Write a checkpoint when enough became durable; make packs durable early when too much waits.
 
-        The distance from the last checkpoint stays below MAX_DISTANCE_BYTES and one batch, however well the data
-        compresses.
+        The distance from the last checkpoint stays below three times checkpoint_bytes and one batch, however well the
+        data compresses.
         """
         now = time.monotonic()
         waiting = self.position - self._saved.bytes_read
-        if waiting >= MAX_DISTANCE_BYTES:
+        if waiting >= 3 * self._checkpoint_bytes:
             self._packer.flush()
-        elif now - self._flushed_at > (1.0 if waiting >= FLUSH_DISTANCE_BYTES else FLUSH_INTERVAL_S):
+        elif now - self._flushed_at > (1.0 if waiting >= 2 * self._checkpoint_bytes else FLUSH_INTERVAL_S):
             self._packer.begin_flush()
             self._flushed_at = now
         durable = self._positions.advance(self._packer.frontier())
         gained = durable.bytes_read - self._saved.bytes_read
-        due = gained >= CHECKPOINT_BYTES or now - self._saved_at >= CHECKPOINT_INTERVAL_S
+        due = gained >= self._checkpoint_bytes or now - self._saved_at >= CHECKPOINT_INTERVAL_S
         if due and durable != self._saved:
             self._save(durable)
 

@@ -1,9 +1,9 @@
 """Cut what must be read into shards and segments. Pure.
 
 Shards follow the walk, so that the commit can stream their results. A shard holds about a page's share of bytes, so
-that all workers have something to do, or MAX_SHARD_FILES small files. A file larger than SEGMENT_BYTES and a half is
-cut into segments at fixed multiples of SEGMENT_BYTES of data: the seams, being chunk boundaries, must lie at the
-same places in the next run.
+that all workers have something to do, or `shard_files` small files. A file larger than one and a half `segment_bytes`
+is cut into segments at fixed multiples of that much data: the seams, being chunk boundaries, must lie at the same
+places in the next run. The numbers are in holdfast/sizes.py.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,13 +13,8 @@ from typing import Final
 import msgspec
 
 from holdfast.backup.documents import Extent, FileToRead, ShardPlan
+from holdfast.sizes import BackupSizes
 
-SEGMENT_BYTES: Final = 512 * 1024 * 1024
-MIN_SHARD_BYTES: Final = 64 * 1024 * 1024
-"""Some 20 to 30 ms of processor time go into a shard, whatever is in it: an activity, documents, an index file."""
-MAX_SHARD_BYTES: Final = 1024 * 1024 * 1024
-MAX_SHARD_FILES: Final = 4_096
-"""A worker has some 2 KiB for each at hand, twice while one shard ends beside the next one's beginning."""
 SHARDS_PER_PAGE: Final = 8
 
 
@@ -45,7 +40,7 @@ class Segment:
     bytes_to_read: int
 
 
-def cut_segments(extents: Iterable[Extent]) -> list[Segment]:
+def cut_segments(extents: Iterable[Extent], segment_bytes: int) -> list[Segment]:
     """Segments of a file with these extents, in order and without gaps: at least one, the last open-ended."""
     segments: list[Segment] = []
     start = data = 0
@@ -53,24 +48,24 @@ def cut_segments(extents: Iterable[Extent]) -> list[Segment]:
         if extent.hole:
             continue
         offset, left = extent.offset, extent.length
-        while data + left >= SEGMENT_BYTES + SEGMENT_BYTES // 2:
-            take = SEGMENT_BYTES - data
+        while data + left >= segment_bytes + segment_bytes // 2:
+            take = segment_bytes - data
             offset, left = offset + take, left - take
-            segments.append(Segment(start=start, end=offset, bytes_to_read=SEGMENT_BYTES))
+            segments.append(Segment(start=start, end=offset, bytes_to_read=segment_bytes))
             start, data = offset, 0
         data += left
     segments.append(Segment(start=start, end=-1, bytes_to_read=data))
     return segments
 
 
-def cut_shards(files: Sequence[Planned]) -> Iterator[ShardPlan]:
+def cut_shards(files: Sequence[Planned], sizes: BackupSizes) -> Iterator[ShardPlan]:
     """Shards of these files, in order."""
     total = sum([file.bytes_to_read for file in files])
-    target = min(max(total // SHARDS_PER_PAGE, MIN_SHARD_BYTES), MAX_SHARD_BYTES)
+    target = min(max(total // SHARDS_PER_PAGE, sizes.shard_bytes), sizes.most_shard_bytes)
     batch: list[Planned] = []
     size = 0
     for file in files:
-        if batch and (size + file.bytes_to_read > target or len(batch) >= MAX_SHARD_FILES):
+        if batch and (size + file.bytes_to_read > target or len(batch) >= sizes.shard_files):
             yield _shard(batch)
             batch, size = [], 0
         batch.append(file)
@@ -79,12 +74,12 @@ def cut_shards(files: Sequence[Planned]) -> Iterator[ShardPlan]:
         yield _shard(batch)
 
 
-def take_full_shard(files: list[Planned], bytes_to_read: int) -> ShardPlan | None:
+def take_full_shard(files: list[Planned], bytes_to_read: int, sizes: BackupSizes) -> ShardPlan | None:
     """Take the first shard off these files, if it is the same whatever comes after them. bytes_to_read: theirs."""
-    if len(files) < MAX_SHARD_FILES or bytes_to_read > MIN_SHARD_BYTES:
+    if len(files) < sizes.shard_files or bytes_to_read > sizes.shard_bytes:
         return None
-    plan = _shard(files[:MAX_SHARD_FILES])
-    del files[:MAX_SHARD_FILES]
+    plan = _shard(files[: sizes.shard_files])
+    del files[: sizes.shard_files]
     return plan
 
 

@@ -5,7 +5,6 @@ A file that changes meanwhile is read again at once, at most MAX_READINGS times 
 """
 
 import os
-from typing import Final
 
 from holdfast.backup.documents import FileToRead, Outcome, Stored
 from holdfast.backup.reading import CHANGED_WARNING, MAX_READINGS, Identity, failed, incomplete, is_same
@@ -15,10 +14,6 @@ from holdfast.ids import BlobId
 from holdfast.source.metadata import IncompleteNodeError, MetadataReader
 from holdfast.source.open_file import open_regular_with_status_at
 
-SMALL_FILE_BYTES: Final = 8 * 1024 * 1024
-BATCH_FILES: Final = 256
-BATCH_BYTES: Final = 32 * 1024 * 1024
-
 
 class OutgrownError(Exception):
     """The file is no longer small: read it as a large one."""
@@ -27,10 +22,11 @@ class OutgrownError(Exception):
 class SmallFileReader:
     """Reads small files of one shard. One thread uses it."""
 
-    def __init__(self, sink: BlobSink, metadata: MetadataReader) -> None:
+    def __init__(self, sink: BlobSink, metadata: MetadataReader, small_file_bytes: int) -> None:
         self._sink = sink
         self._metadata = metadata
-        self._buffer = BUFFERS.take(SMALL_FILE_BYTES)
+        self._small_file_bytes = small_file_bytes
+        self._buffer = BUFFERS.take(small_file_bytes)
         self._links: dict[tuple[int, int], tuple[Identity, list[BlobId]]] = {}
         self._bytes_read = 0
 
@@ -84,7 +80,7 @@ class SmallFileReader:
 
     def _fill(self, fd: int, size: int) -> memoryview:
         """Read `size` bytes, or what there is of them. Whether the file has grown is seen by its status afterwards."""
-        if size >= SMALL_FILE_BYTES:
+        if size >= self._small_file_bytes:
             raise OutgrownError
         filled = 0
         while filled < size:

@@ -35,13 +35,7 @@ from holdfast.backup.documents import (
 from holdfast.backup.large_files import LargeFileReader
 from holdfast.backup.shard_state import ShardState
 from holdfast.backup.sink import BlobSink
-from holdfast.backup.small_files import (
-    BATCH_BYTES,
-    BATCH_FILES,
-    SMALL_FILE_BYTES,
-    OutgrownError,
-    SmallFileReader,
-)
+from holdfast.backup.small_files import OutgrownError, SmallFileReader
 from holdfast.backup.source_directories import SourceDirectories
 from holdfast.chunker import Chunker
 from holdfast.errors import RunStateError
@@ -53,6 +47,7 @@ from holdfast.repository.layout import pack_name
 from holdfast.repository.packer import Packer
 from holdfast.repository.session import HeldRepository, RepositorySession
 from holdfast.repository.workspace import Workspace
+from holdfast.sizes import BackupSizes
 from holdfast.source.metadata import MetadataReader
 from holdfast.source.spec import SourceSpec
 
@@ -120,6 +115,7 @@ class ShardAttempt:
         claims: ClaimTable | None,
     ) -> None:
         self._held = held
+        self._sizes = held.sizes.backup
         self._workspace = Workspace(held.repository, key.run_id)
         self._result_name = key.shard(shard, "result")
         self._plan = plan
@@ -127,7 +123,7 @@ class ShardAttempt:
         self._on_progress = on_progress
         self._pace = pace
         self._checkpoints = ShardCheckpoints(self._workspace, key, shard)
-        self._announcer = Announcer(self._checkpoints, plan.bytes_to_read)
+        self._announcer = Announcer(self._checkpoints, plan.bytes_to_read, self._sizes.checkpoint_bytes)
         self._claims = None if claims is None else claims.of_shard(held.repository.id, key.run_id, shard)
         self._metadata = MetadataReader(with_atime=spec.with_atime)
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="shard")
@@ -154,7 +150,9 @@ class ShardAttempt:
                 sink = BlobSink(
                     self._held.index, packer, Chunker(repository.chunker_seed), self._helper, claims
                 )
-                state = ShardState(packer, self._checkpoints, checkpoint, sink.borrowed)
+                state = ShardState(
+                    packer, self._checkpoints, checkpoint, self._sizes.checkpoint_bytes, sink.borrowed
+                )
                 sink.knows({blob.id for pack in state.pending for blob in pack.blobs})
                 try:
                     await self._read(state, sink, directories)
@@ -181,7 +179,8 @@ class ShardAttempt:
         await self._hold_back(0)
 
     async def _read_all(self, state: ShardState, sink: BlobSink, directories: SourceDirectories) -> None:
-        small, stream = SmallFileReader(sink, self._metadata), BlockStream(self._reader)
+        small = SmallFileReader(sink, self._metadata, self._sizes.small_file_bytes)
+        stream = BlockStream(self._reader)
         large = LargeFileReader(
             sink,
             self._metadata,
@@ -194,7 +193,7 @@ class ShardAttempt:
         )
         files = self._plan.files
         while (done := len(state.outcomes)) < len(files):
-            batch = _batch(files, done, self._piece_bytes(BATCH_BYTES))
+            batch = _batch(files, done, self._piece_bytes(self._sizes.batch_bytes), self._sizes)
             if batch:
                 size = sum(file.size for file in batch)
                 await self._announcer.announce(state.position + size)
@@ -298,12 +297,15 @@ class ShardAttempt:
             saving.exception()
 
 
-def _batch(files: tuple[FileToRead, ...], start: int, most_bytes: int) -> list[FileToRead]:
+def _batch(
+    files: tuple[FileToRead, ...], start: int, most_bytes: int, sizes: BackupSizes
+) -> list[FileToRead]:
     """The small files from `start` on that go into one thread hop; empty where a large one comes first."""
     batch: list[FileToRead] = []
     size = 0
-    for file in files[start : start + BATCH_FILES]:
-        if file.size >= SMALL_FILE_BYTES or file.end >= 0 or file.start > 0 or size >= most_bytes:
+    small_file_bytes = sizes.small_file_bytes
+    for file in files[start : start + sizes.batch_files]:
+        if file.size >= small_file_bytes or file.end >= 0 or file.start > 0 or size >= most_bytes:
             break
         batch.append(file)
         size += file.size

@@ -39,6 +39,7 @@ from holdfast.repository.packer import DEFAULT_PACK_SIZE_BYTES
 from holdfast.repository.repository import Repository
 from holdfast.repository.shared_index import SharedIndex
 from holdfast.repository.workspace import Workspace
+from holdfast.sizes import Sizes
 
 _LOG: Final = logging.getLogger(__name__)
 _MANY_PACKS: Final = 1000
@@ -69,6 +70,10 @@ class HeldRepository:
     @property
     def pack_size_bytes(self) -> int:
         return self._session.pack_size_bytes
+
+    @property
+    def sizes(self) -> Sizes:
+        return self._session.sizes
 
     def knows_damage(self) -> bool:
         """Whether the marks of damage are those that the index was loaded with."""
@@ -151,6 +156,7 @@ class RepositorySession:
         compression: Compression = Compression.AUTO,
         pack_size_bytes: int = DEFAULT_PACK_SIZE_BYTES,
         shared_index: SharedIndex | None = None,
+        sizes: Sizes | None = None,
         locked: bool = True,
     ) -> None:
         """shared_index: where the processes of a host keep the indexes of repositories; else this one has its own.
@@ -160,6 +166,7 @@ class RepositorySession:
         self.repository = repository
         self.compression = compression
         self.pack_size_bytes = pack_size_bytes
+        self.sizes = sizes or Sizes()
         self.locked = locked
         self.lease: Lease = LockLease(repository) if locked else NoLease()
         self._shared_index = shared_index

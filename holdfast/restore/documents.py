@@ -30,7 +30,6 @@ from holdfast.restore.run import RestoreCounts
 OPENING: Final = "opening"
 SPACE: Final = "space"
 FINISHED: Final = "finished"
-RECORDS_PER_DOCUMENT: Final = 10_000
 
 
 def page_name(page: int) -> str:

@@ -19,7 +19,6 @@ from holdfast.restore.coverage import Covered
 from holdfast.restore.deletion import Deletion
 from holdfast.restore.documents import (
     FINISHED,
-    RECORDS_PER_DOCUMENT,
     Enter,
     FinishRecord,
     FinishRecords,
@@ -274,7 +273,7 @@ class _Finish:
 
     def _record(self, record: FinishRecord) -> None:
         self._records.append(record)
-        if len(self._records) >= RECORDS_PER_DOCUMENT:
+        if len(self._records) >= self._run.sizes.part_records:
             self._write_records()
 
     def _write_records(self) -> None:

@@ -1,18 +1,16 @@
 """Writes the plan of one page: records for the finish, and files cut into shards.
 
-Files go into shards in walk order, up to SHARD_BYTES to be written or SHARD_FILES. A larger file is cut into segments
-that are shards of their own, so several processes write it at once and a crash costs one segment.
+Files go into shards in walk order, up to `shard_bytes` to be written or `shard_files`. A larger file is cut into
+segments that are shards of their own, so several processes write it at once and a crash costs one segment.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Final
 
 from holdfast.format.tree import Node
 from holdfast.ids import BlobId
 from holdfast.repository.documents import encode
 from holdfast.repository.workspace import Workspace
 from holdfast.restore.documents import (
-    RECORDS_PER_DOCUMENT,
     FilePlan,
     PlanPart,
     PlanRecord,
@@ -20,10 +18,7 @@ from holdfast.restore.documents import (
     part_name,
     shard_plan_name,
 )
-
-SHARD_BYTES: Final = 512 * 1024 * 1024
-SHARD_FILES: Final = 5_000
-SEGMENT_BLOBS: Final = 250_000
+from holdfast.sizes import RestoreSizes
 
 
 def front_code(paths: Sequence[bytes]) -> Iterator[tuple[int, bytes]]:
@@ -58,8 +53,11 @@ def _shared_length(one: bytes, other: bytes) -> int:
 class PlanWriter:
     """The documents of one attempt at a page; `token` keeps them apart from those of others."""
 
-    def __init__(self, workspace: Workspace, page: int, token: str, first_shard: int) -> None:
+    def __init__(
+        self, workspace: Workspace, page: int, token: str, first_shard: int, sizes: RestoreSizes
+    ) -> None:
         self._workspace = workspace
+        self._sizes = sizes
         self._page = page
         self._token = token
         self._records: list[PlanRecord] = []
@@ -79,7 +77,7 @@ class PlanWriter:
     def record(self, record: PlanRecord) -> None:
         """Add a record for the finish."""
         self._records.append(record)
-        if len(self._records) >= RECORDS_PER_DOCUMENT:
+        if len(self._records) >= self._sizes.part_records:
             self._write_part()
 
     def file(
@@ -93,7 +91,8 @@ class PlanWriter:
         expected: str,
     ) -> None:
         """Add a whole file; cost: the bytes that will be written for it."""
-        if self._files and (self._bytes + cost > SHARD_BYTES or len(self._files) >= SHARD_FILES):
+        sizes = self._sizes
+        if self._files and (self._bytes + cost > sizes.shard_bytes or len(self._files) >= sizes.shard_files):
             self.close_shard()
         if not self._directories or self._directories[-1] != directory:
             self._directories.append(directory)

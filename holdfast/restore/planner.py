@@ -31,12 +31,13 @@ from holdfast.restore.documents import (
 )
 from holdfast.restore.making_room import Place, Rules, in_the_way
 from holdfast.restore.os_failures import path_failure
-from holdfast.restore.plan_writer import SEGMENT_BLOBS, SHARD_BYTES, PlanWriter
+from holdfast.restore.plan_writer import PlanWriter
 from holdfast.restore.run import RestoreCounts
 from holdfast.restore.target import kept_of, look, looks_equal
 from holdfast.restore.walk import Began, Broken, Ended, Frame, Item, SnapshotWalk, Step
 from holdfast.restore.zeros import is_zero_block
 from holdfast.safe_fs.directories import Directories, join
+from holdfast.sizes import RestoreSizes
 
 LinkKey = tuple[int, int, bytes]
 _SPECIAL_KINDS: Final = frozenset((SYMLINK, BLOCK_DEVICE, CHARACTER_DEVICE, FIFO))
@@ -74,7 +75,9 @@ class Planner:
         rules: Rules,
         writer: PlanWriter,
         next_file: int,
+        sizes: RestoreSizes,
     ) -> None:
+        self._sizes = sizes
         self._walk = walk
         self._index = index
         self._target = target
@@ -254,8 +257,8 @@ class Planner:
             self.new_links.append(self._links[key])
         bare = node.with_content((), size=node.size)
         expected = "new" if present is None else "same" if looks_equal(node, present) else "update"
-        self._tally.bytes_to_write += _growth(content, expected, present)
-        if content.cost <= SHARD_BYTES and len(content.ids) <= SEGMENT_BLOBS:
+        self._tally.bytes_to_write += _growth(content, expected, present, self._sizes.shard_bytes)
+        if content.cost <= self._sizes.shard_bytes and len(content.ids) <= self._sizes.segment_blobs:
             self._writer.file(directory, bare, number, content.size, content.ids, content.cost, expected)
         else:
             self._plan_segments(bare, directory, number, content, expected)
@@ -285,7 +288,7 @@ class Planner:
     def _plan_segments(
         self, node: Node, directory: bytes, number: int, content: _Content, expected: str
     ) -> None:
-        cuts = list(_segments(content))
+        cuts = list(_segments(content, self._sizes))
         self._writer.close_shard()
         first_shard = self._writer.next_shard
         self._writer.record(Large(node, number, content.size, first_shard, len(cuts), expected))
@@ -308,12 +311,14 @@ class Planner:
         return number
 
 
-def _segments(content: _Content) -> Iterable[tuple[int, int, int]]:
-    """Cuts: (first blob, end, byte offset), each with up to SHARD_BYTES to be written."""
+def _segments(content: _Content, sizes: RestoreSizes) -> Iterable[tuple[int, int, int]]:
+    """Cuts: (first blob, end, byte offset), each with up to `shard_bytes` to be written."""
     first = start = offset = cost = 0
     for position, (blob, length) in enumerate(zip(content.ids, content.lengths, strict=True)):
         weight = 0 if is_zero_block(blob, length) else length
-        if position > first and (cost + weight > SHARD_BYTES or position - first >= SEGMENT_BLOBS):
+        if position > first and (
+            cost + weight > sizes.shard_bytes or position - first >= sizes.segment_blobs
+        ):
             yield first, position, start
             first, start, cost = position, offset, 0
         cost += weight
@@ -321,11 +326,11 @@ def _segments(content: _Content) -> Iterable[tuple[int, int, int]]:
     yield first, len(content.ids), start
 
 
-def _growth(content: _Content, expected: str, present: os.stat_result | None) -> int:
+def _growth(content: _Content, expected: str, present: os.stat_result | None, shard_bytes: int) -> int:
     """What the target grows by: all of a new file or of a large one that is built beside the old one."""
     if expected == "same":
         return 0
-    if present is None or content.cost > SHARD_BYTES:
+    if present is None or content.cost > shard_bytes:
         return content.cost
     return max(0, content.cost - present.st_blocks * 512)
 

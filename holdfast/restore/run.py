@@ -11,6 +11,7 @@ from holdfast.repository.loader import BlobLoader
 from holdfast.repository.repository import Repository
 from holdfast.repository.workspace import Workspace
 from holdfast.restore.request import RestoreOptions
+from holdfast.sizes import RestoreSizes, Sizes
 
 
 class Held(Protocol):
@@ -22,6 +23,8 @@ class Held(Protocol):
     def index(self) -> IndexMap: ...
     @property
     def loader(self) -> BlobLoader: ...
+    @property
+    def sizes(self) -> Sizes: ...
     def check_lock(self) -> None: ...
     def refresh(self) -> None: ...
 
@@ -36,6 +39,7 @@ class RestoreRun:
     workspace: Workspace
     run_id: str
     options: RestoreOptions
+    sizes: RestoreSizes
     check_lock: Callable[[], None]
     refresh: Callable[[], None]
 
@@ -49,6 +53,7 @@ class RestoreRun:
             workspace=Workspace(held.repository, run_id),
             run_id=run_id,
             options=options,
+            sizes=held.sizes.restore,
             check_lock=held.check_lock,
             refresh=held.refresh,
         )

@@ -35,8 +35,6 @@ from holdfast.restore.selection import Selection
 from holdfast.restore.target import open_target
 from holdfast.restore.walk import SnapshotWalk
 
-FIRST_PAGE_ENTRIES: Final = 3_000
-PAGE_ENTRIES: Final = 20_000
 MAX_PAGE_S: Final = 20.0
 _PROGRESS_ENTRIES: Final = 512
 _TOKEN_BYTES: Final = 8
@@ -94,20 +92,21 @@ def _plan(run: RestoreRun, page: int, progress: Progress | None) -> Page:
     before = load_page(run, page - 1) if page else None
     first_shard = 0 if before is None else before.first_shard + before.shards
     first_file = 0 if before is None else before.next_file
+    limit = run.sizes.page_entries if page else run.sizes.first_page_entries
     token = secrets.token_hex(_TOKEN_BYTES)
     selection = Selection(run.options)
     walk = SnapshotWalk(run.loader.load_tree, selection, BlobId(opening.tree))
     if before is not None:
         walk.resume(before.open_directories, before.after)
-    writer = PlanWriter(run.workspace, page, token, first_shard)
+    writer = PlanWriter(run.workspace, page, token, first_shard, run.sizes)
     target = open_target(opening.target)
     try:
-        planner = Planner(walk, run.index, target, Rules(run, opening), writer, first_file)
+        planner = Planner(walk, run.index, target, Rules(run, opening), writer, first_file, run.sizes)
         _load_links(run, page, planner)
         if before is None:
             for path in missing_paths(run, selection, BlobId(opening.tree)):
                 planner.fail(path[1:], "the snapshot has no such path")
-        last = _walk(walk, planner, page, progress)
+        last = _walk(walk, planner, limit, progress)
     finally:
         if target is not None:
             target.close()
@@ -130,9 +129,8 @@ def _plan(run: RestoreRun, page: int, progress: Progress | None) -> Page:
     )
 
 
-def _walk(walk: SnapshotWalk, planner: Planner, page: int, progress: Progress | None) -> bool:
-    """Feed the planner until the page is full; True at the end of the walk."""
-    limit = PAGE_ENTRIES if page else FIRST_PAGE_ENTRIES
+def _walk(walk: SnapshotWalk, planner: Planner, limit: int, progress: Progress | None) -> bool:
+    """Feed the planner until the page has `limit` entries; True at the end of the walk."""
     deadline = time.monotonic() + MAX_PAGE_S
     for seen, step in enumerate(walk.steps(), start=1):
         if step is not None:

@@ -42,15 +42,8 @@ from holdfast.restore.threads import Stop, run_stoppable
 from holdfast.safe_fs.temporary import run_mark
 
 OPEN_FILES: Final = 256
-GROUP_BYTES: Final = 512 * 1024 * 1024
-"""A blob that several files of a group have is fetched once; so a group may be all of a shard's large files."""
 PACED_GROUP_BYTES: Final = 64 * 1024 * 1024
 """With a limit on the reading, a group of this size is what a pause may cost."""
-FLUSH_FILES: Final = 2_500
-FLUSH_BYTES: Final = 64 * 1024 * 1024
-BATCH_FILES: Final = 4_096
-BATCH_BYTES: Final = 256 * 1024 * 1024
-"""A batch of the FLUSH size is flushed as soon as the one before it is; at the BATCH size it waits for that."""
 _PATH_BYTES: Final = 16 * 1024 * 1024
 _REPORT_BYTES: Final = 4 * 1024 * 1024
 
@@ -137,7 +130,7 @@ class _ShardRestore:
         self._stop = stop
         self._pace = pace
         self._on_written = on_written
-        self._group_bytes = GROUP_BYTES if pace is None else PACED_GROUP_BYTES
+        self._group_bytes = run.sizes.group_bytes if pace is None else PACED_GROUP_BYTES
         self._outcomes = bytearray(len(plan.files))
         self._problems: list[Problem] = []
         self._bytes_written = self._bytes_kept = 0
@@ -203,13 +196,14 @@ class _ShardRestore:
         written: list[Job] = []
         flushing: list[Job] = []
         written_bytes = 0
+        sizes = self._run.sizes
         try:
             for group in self._groups():
                 written += group
                 self._write(group)
                 written_bytes += sum(job.written_bytes for job in group)
-                is_worth_it = len(written) >= FLUSH_FILES or written_bytes >= FLUSH_BYTES
-                is_full = len(written) >= BATCH_FILES or written_bytes >= BATCH_BYTES
+                is_worth_it = len(written) >= sizes.flush_files or written_bytes >= sizes.flush_bytes
+                is_full = len(written) >= sizes.batch_files or written_bytes >= sizes.batch_bytes
                 if is_full or (is_worth_it and self._flusher.is_idle):
                     self._name(flushing)
                     flushing, written, written_bytes = written, [], 0

@@ -110,7 +110,7 @@ def plan_run(
         candidates = [pack for pack in everything if needed is None or pack.id in needed]
         packs = choose(candidates, share, seed=run_id.encode(), now_ns=now_ns)
     nonce = secrets.token_hex(8)
-    shards = list(cut(packs, shards_wanted))
+    shards = list(cut(packs, shards_wanted, session.sizes.verify))
     for number, shard in enumerate(shards):
         planned = tuple(PlannedPack(pack.id, pack.size_bytes, pack.blob_count) for pack in shard)
         workspace.put_new(shard_name(nonce, number), encode(Shard(packs=planned)))

@@ -8,9 +8,8 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from holdfast.repository.index_map import PackInfo
+from holdfast.sizes import VerifySizes
 
-MIN_SHARD_WORK: Final = 128 << 20
-MAX_SHARD_WORK: Final = 2 << 30
 _WORK_PER_BLOB: Final = 8 << 10
 """Measured: what each blob takes of time beside its bytes."""
 
@@ -20,10 +19,10 @@ def work_of(pack: PackInfo) -> int:
     return pack.size_bytes + pack.expanded_bytes + pack.blob_count * _WORK_PER_BLOB
 
 
-def cut(packs: Sequence[PackInfo], wanted: int) -> Iterator[list[PackInfo]]:
+def cut(packs: Sequence[PackInfo], wanted: int, sizes: VerifySizes) -> Iterator[list[PackInfo]]:
     """Packs in shards: the first has one of `wanted` parts of the work, each further one such a part of what is left.
 
-    No shard has much less than MIN_SHARD_WORK but the last, and none more than MAX_SHARD_WORK unless one pack has.
+    No shard has much less than `shard_work` but the last, and none more than `most_shard_work` unless one pack has.
     """
     left = sum(work_of(pack) for pack in packs)
     shard: list[PackInfo] = []
@@ -34,7 +33,7 @@ def cut(packs: Sequence[PackInfo], wanted: int) -> Iterator[list[PackInfo]]:
             yield shard
             shard, have = [], 0
         if not shard:
-            size = min(MAX_SHARD_WORK, max(MIN_SHARD_WORK, left // wanted))
+            size = min(sizes.most_shard_work, max(sizes.shard_work, left // wanted))
         shard.append(pack)
         have += work
         left -= work

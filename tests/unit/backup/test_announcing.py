@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.backup.announcing import MARK_BYTES, Announcer
+from holdfast.backup.announcing import Announcer
 from holdfast.backup.checkpoints import ShardCheckpoints
 from holdfast.backup.documents import RunKey
 from holdfast.errors import StorageUnavailableError
@@ -17,6 +17,7 @@ from tests.support.engine import new_session
 KEY = RunKey(run_id="run")
 MIB = 1 << 20
 END = 200 * MIB + 5
+MARK_BYTES = 64 * MIB
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def claimed(workspace: Workspace, kind: type[ShardCheckpoints] = ShardCheckpoint
 @pytest.mark.asyncio
 async def test_the_mark_stays_ahead_and_close(workspace: Workspace) -> None:
     checkpoints = claimed(workspace)
-    announcer = Announcer(checkpoints, END)
+    announcer = Announcer(checkpoints, END, MARK_BYTES)
     for position in [*range(0, END, 3 * MIB), END]:
         await announcer.announce(position)
         assert position <= checkpoints.marked <= min(position + MARK_BYTES, END)
@@ -48,7 +49,7 @@ async def test_the_mark_stays_ahead_and_close(workspace: Workspace) -> None:
 async def test_a_file_that_has_grown_is_announced_behind_the_plan(workspace: Workspace) -> None:
     checkpoints = claimed(workspace)
 
-    await Announcer(checkpoints, MIB).announce(2 * MIB)
+    await Announcer(checkpoints, MIB, MARK_BYTES).announce(2 * MIB)
 
     assert checkpoints.marked == 2 * MIB
 
@@ -64,7 +65,7 @@ class _Refusing(ShardCheckpoints):
 
 @pytest.mark.asyncio
 async def test_nothing_is_read_behind_a_mark_that_could_not_be_written(workspace: Workspace) -> None:
-    announcer = Announcer(claimed(workspace, _Refusing), END)
+    announcer = Announcer(claimed(workspace, _Refusing), END, MARK_BYTES)
     reached = 0
 
     async def read_all() -> None:
@@ -95,7 +96,7 @@ async def test_a_reader_that_is_stopped_waits_for_the_mark_that_is_being_written
 ) -> None:
     """Or it would be written after the attempt has ended, perhaps into a workspace that was removed."""
     checkpoints = claimed(workspace, _Slow)
-    announcer = Announcer(checkpoints, END)
+    announcer = Announcer(checkpoints, END, MARK_BYTES)
     reading = asyncio.create_task(announcer.announce(MIB))
     while not announcer.is_moving:
         await asyncio.sleep(0)

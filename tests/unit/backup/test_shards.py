@@ -1,19 +1,24 @@
 """Cutting files into segments and shards."""
 
-from holdfast.backup.documents import Extent
-from holdfast.backup.shards import (
-    MAX_SHARD_BYTES,
-    MAX_SHARD_FILES,
-    MIN_SHARD_BYTES,
-    SEGMENT_BYTES,
-    Planned,
-    cut_segments,
-    cut_shards,
-    take_full_shard,
-)
+from collections.abc import Iterator
+
+from holdfast.backup.documents import Extent, ShardPlan
+from holdfast.backup.shards import Planned, Segment, take_full_shard
+from holdfast.backup.shards import cut_segments as cut_into_segments
+from holdfast.backup.shards import cut_shards as cut_into_shards
+from holdfast.sizes import BackupSizes
 
 GIB = 1024**3
 TIB = 1024**4
+SIZES = BackupSizes()
+
+
+def cut_segments(extents: list[Extent]) -> list[Segment]:
+    return cut_into_segments(extents, SIZES.segment_bytes)
+
+
+def cut_shards(files: list[Planned]) -> Iterator[ShardPlan]:
+    return cut_into_shards(files, SIZES)
 
 
 def planned(size: int, directory: bytes = b"/d", name: bytes = b"f") -> Planned:
@@ -21,7 +26,7 @@ def planned(size: int, directory: bytes = b"/d", name: bytes = b"f") -> Planned:
 
 
 def test_a_file_below_one_and_a_half_segments_stays_whole() -> None:
-    (segment,) = cut_segments([Extent(0, SEGMENT_BYTES + SEGMENT_BYTES // 2 - 1)])
+    (segment,) = cut_segments([Extent(0, SIZES.segment_bytes + SIZES.segment_bytes // 2 - 1)])
 
     assert (segment.start, segment.end) == (0, -1)
 
@@ -32,7 +37,7 @@ def test_segments_follow_each_other_and_the_last_is_open_ended() -> None:
     assert [s.start for s in segments] == [0, *(s.end for s in segments[:-1])]
     assert segments[-1].end == -1
     assert sum(s.bytes_to_read for s in segments) == 2 * GIB + 5
-    assert all(s.start % SEGMENT_BYTES == 0 for s in segments)
+    assert all(s.start % SIZES.segment_bytes == 0 for s in segments)
 
 
 def test_a_growing_file_keeps_its_seams() -> None:
@@ -49,20 +54,20 @@ def test_holes_do_not_count_towards_segments() -> None:
 
 
 def test_shards_keep_the_order_and_lose_nothing() -> None:
-    files = [planned(MIN_SHARD_BYTES // 2, name=b"%d" % n) for n in range(9)]
+    files = [planned(SIZES.shard_bytes // 2, name=b"%d" % n) for n in range(9)]
 
     shards = list(cut_shards(files))
 
     assert [file.name for shard in shards for file in shard.files] == [file.name for file in files]
-    assert all(shard.bytes_to_read <= MIN_SHARD_BYTES for shard in shards)
+    assert all(shard.bytes_to_read <= SIZES.shard_bytes for shard in shards)
 
 
 def test_shards_are_bounded_by_files_and_by_bytes() -> None:
-    many = list(cut_shards([planned(0)] * (MAX_SHARD_FILES + 1)))
-    large = list(cut_shards([planned(SEGMENT_BYTES)] * 100))
+    many = list(cut_shards([planned(0)] * (SIZES.shard_files + 1)))
+    large = list(cut_shards([planned(SIZES.segment_bytes)] * 100))
 
-    assert [len(shard.files) for shard in many] == [MAX_SHARD_FILES, 1]
-    assert all(shard.bytes_to_read <= MAX_SHARD_BYTES for shard in large)
+    assert [len(shard.files) for shard in many] == [SIZES.shard_files, 1]
+    assert all(shard.bytes_to_read <= SIZES.most_shard_bytes for shard in large)
 
 
 def test_directories_are_named_once() -> None:
@@ -77,17 +82,17 @@ def test_nothing_to_read_makes_no_shard() -> None:
 
 
 def test_shards_of_very_small_files_are_cut_while_the_walk_goes_on() -> None:
-    files = [planned(1, b"/%d" % (n // 1_000)) for n in range(2 * MAX_SHARD_FILES + 1)]
+    files = [planned(1, b"/%d" % (n // 1_000)) for n in range(2 * SIZES.shard_files + 1)]
     cut = list(cut_shards(files))
 
-    taken = [take_full_shard(files, len(files)) for _ in range(3)]
+    taken = [take_full_shard(files, len(files), SIZES) for _ in range(3)]
 
     assert taken == [*cut[:2], None]
     assert list(cut_shards(files)) == cut[2:]
 
 
 def test_no_shard_is_cut_early_that_could_become_larger() -> None:
-    files = [planned(MIN_SHARD_BYTES // MAX_SHARD_FILES + 1)] * MAX_SHARD_FILES
+    files = [planned(SIZES.shard_bytes // SIZES.shard_files + 1)] * SIZES.shard_files
 
-    assert take_full_shard(files, sum(file.bytes_to_read for file in files)) is None
-    assert take_full_shard([planned(1)] * (MAX_SHARD_FILES - 1), 1) is None
+    assert take_full_shard(files, sum(file.bytes_to_read for file in files), SIZES) is None
+    assert take_full_shard([planned(1)] * (SIZES.shard_files - 1), 1, SIZES) is None

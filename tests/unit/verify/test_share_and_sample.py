@@ -9,11 +9,13 @@ from holdfast.errors import UsageError
 from holdfast.ids import PackId
 from holdfast.repository.index_map import PackInfo
 from holdfast.settings.drills import parse_sample
-from holdfast.verify.shards import MIN_SHARD_WORK, cut, work_of
+from holdfast.sizes import VerifySizes
+from holdfast.verify.shards import cut, work_of
 from holdfast.verify.share import choose, parse_share
 
 MIB = 1 << 20
 DAY_NS = 86_400 * 10**9
+SIZES = VerifySizes()
 PACKS = [PackInfo(PackId(hashlib.sha256(bytes([n])).digest()), 16 * MIB, 1) for n in range(100)]
 
 
@@ -58,17 +60,17 @@ def test_what_is_no_sample_is_refused(text: str) -> None:
 
 
 def test_shards_get_smaller_as_less_is_left_but_not_small() -> None:
-    sizes = [len(shard) for shard in cut(PACKS, 4)]
+    sizes = [len(shard) for shard in cut(PACKS, 4, SIZES)]
     assert sum(sizes) == len(PACKS)
     assert sizes[0] == len(PACKS) // 4
     assert sizes[:-1] == sorted(sizes[:-1], reverse=True)
-    small = list(cut(PACKS[:20], 100))
-    assert all(sum(work_of(pack) for pack in shard) >= MIN_SHARD_WORK for shard in small[:-1])
+    small = list(cut(PACKS[:20], 100, SIZES))
+    assert all(sum(work_of(pack) for pack in shard) >= SIZES.shard_work for shard in small[:-1])
 
 
 def test_costly_packs_come_first_and_are_counted_by_what_they_expand_to() -> None:
     logs = [replace(pack, expanded_bytes=112 * MIB) for pack in PACKS[50:60]]
-    shards = list(cut(PACKS[:50] + logs, 4))
+    shards = list(cut(PACKS[:50] + logs, 4, SIZES))
     assert {pack.id for shard in shards for pack in shard} == {pack.id for pack in PACKS[:60]}
     one_by_one = [work_of(pack) for shard in shards for pack in shard]
     assert one_by_one == sorted(one_by_one, reverse=True)
@@ -76,4 +78,4 @@ def test_costly_packs_come_first_and_are_counted_by_what_they_expand_to() -> Non
 
 
 def test_no_packs_make_no_shard() -> None:
-    assert list(cut([], 4)) == []
+    assert list(cut([], 4, SIZES)) == []
