@@ -6,6 +6,7 @@ import stat
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
+from random import Random
 from typing import TypeAlias
 
 from hypothesis import settings
@@ -13,14 +14,16 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from holdfast.ids import to_hex
-from tests.support.engine import EngineRun, new_session
+from tests.support.engine import MIB, EngineRun, new_session
 from tests.support.restore import restore
 
 Model: TypeAlias = dict[str, tuple[int, bytes, int]]
 """Path to mode, content (or target), and modification time."""
 
 NAMES = st.sampled_from(["a", "b", "c", "d/a", "d/b", "d/e/a", "f/a"])
-CONTENTS = st.sampled_from([b"", b"one", b"two", b"one" * 1000, bytes(3 << 20)])
+LARGE = Random(1).randbytes(2 * MIB + 12_345)
+"""Two segments."""
+CONTENTS = st.sampled_from([b"", b"one", b"two", b"one" * 1000, bytes(3 << 20), LARGE])
 
 
 class Backups(RuleBasedStateMachine):
@@ -32,7 +35,7 @@ class Backups(RuleBasedStateMachine):
         self.source = self.folder / "source"
         self.source.mkdir()
         self.resources = ExitStack()
-        self.session = self.resources.enter_context(new_session(self.folder / "repository"))
+        self.session = self.resources.enter_context(new_session(self.folder / "repository", small=True))
         self.snapshots: list[tuple[str, Model]] = []
         self.runs = 0
 

@@ -17,11 +17,47 @@ from holdfast.backup.store import store_shard
 from holdfast.crypto.kdf import ScryptParameters
 from holdfast.repository.repository import Repository
 from holdfast.repository.session import RepositorySession
+from holdfast.sizes import BackupSizes, RestoreSizes, Sizes, VerifySizes
 from holdfast.source.spec import SourceSpec
 from holdfast.storage.locations import open_storage
 from tests.support.counting import CountingStorage
 
+KIB = 1 << 10
+MIB = 1 << 20
 PASSWORD = b"correct horse"
+SMALL = Sizes(
+    backup=BackupSizes(
+        first_page_entries=4,
+        page_entries=16,
+        part_records=3,
+        records_at_hand=10,
+        segment_bytes=MIB,
+        shard_bytes=64 * KIB,
+        most_shard_bytes=512 * KIB,
+        shard_files=5,
+        small_file_bytes=64 * KIB,
+        batch_files=3,
+        batch_bytes=32 * KIB,
+        checkpoint_bytes=256 * KIB,
+    ),
+    restore=RestoreSizes(
+        first_page_entries=5,
+        page_entries=7,
+        shard_bytes=MIB,
+        shard_files=4,
+        segment_blobs=100,
+        part_records=3,
+        group_bytes=64 * KIB,
+        flush_files=2,
+        flush_bytes=64 * KIB,
+        batch_files=3,
+        batch_bytes=128 * KIB,
+    ),
+    verify=VerifySizes(shard_work=128 * KIB, most_shard_work=512 * KIB),
+)
+"""So small that a tree of a few MiB has several pages, shards, segments, batches and checkpoints."""
+SMALL_PACK_BYTES = 128 * KIB
+"""Not restic's to write, but its to read."""
 
 
 def nothing(*_: object) -> None:
@@ -29,22 +65,29 @@ def nothing(*_: object) -> None:
 
 
 @contextmanager
-def new_session(path: Path, *, version: int = 2) -> Iterator[RepositorySession]:
-    """A session of a new repository at `path`, whose password is PASSWORD."""
-    repository = Repository.init(
-        open_storage(str(path)), PASSWORD, version=version, kdf=ScryptParameters.for_tests()
-    )
-    session = RepositorySession(repository)
-    try:
+def new_session(path: Path, *, version: int = 2, small: bool = False) -> Iterator[RepositorySession]:
+    """A session of a new repository at `path`, whose password is PASSWORD. small: with SMALL sizes."""
+    storage = open_storage(str(path))
+    repository = Repository.init(storage, PASSWORD, version=version, kdf=ScryptParameters.for_tests())
+    with _closing(repository, small=small) as session:
         yield session
-    finally:
-        session.close()
 
 
 @contextmanager
-def open_session(path: Path, password: bytes = PASSWORD) -> Iterator[RepositorySession]:
+def open_session(
+    path: Path, password: bytes = PASSWORD, *, small: bool = False
+) -> Iterator[RepositorySession]:
     """A session of an existing repository, as another process would open it."""
-    session = RepositorySession(Repository.open(open_storage(str(path)), password))
+    with _closing(Repository.open(open_storage(str(path)), password), small=small) as session:
+        yield session
+
+
+@contextmanager
+def _closing(repository: Repository, *, small: bool) -> Iterator[RepositorySession]:
+    if small:
+        session = RepositorySession(repository, sizes=SMALL, pack_size_bytes=SMALL_PACK_BYTES)
+    else:
+        session = RepositorySession(repository)
     try:
         yield session
     finally:

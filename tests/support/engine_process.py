@@ -31,7 +31,7 @@ RUN_ID: Final = "the-run"
 
 def backup(repository: Path, source: Path, *, run_id: str = RUN_ID) -> dict[str, object]:
     """One backup of `source`, from its opening to the removal of its workspace; repeated, it goes on."""
-    with open_session(repository) as session:
+    with open_session(repository, small=True) as session:
         run = EngineRun.of(session, source, run_id=run_id)
         if run.open().finished is not None:
             close_run(session, run.key, keep=False)
@@ -48,7 +48,7 @@ def restore(
     snapshot = "latest" if subfolder is None else f"latest:{subfolder}"
     options = RestoreOptions(snapshot=snapshot, target=os.fsencode(target))
     closing = target.with_name(f"{run_id}-is-closing")  # what a workflow would know from its history
-    with open_session(repository) as session:
+    with open_session(repository, small=True) as session:
         if closing.exists():
             with session.hold() as held:
                 close_restore(RestoreRun.under(held, run_id, options), keep=False)
