@@ -3,6 +3,9 @@
 `python -m tests.support.engine_process backup REPOSITORY SOURCE` and `… restore REPOSITORY TARGET` make one run, or go
 on with it, and print what came of it as one line of JSON: `{"error": "StorageFullError"}` for a typed error, whose
 message and hint follow as "text".
+
+A restore has small sizes, so that each page, shard, segment and batch of it can be hit. Its shards run in the main
+thread, because strace counts the calls of each thread by itself.
 """
 
 import asyncio
@@ -21,8 +24,9 @@ from holdfast.restore.opening import trigger_restore
 from holdfast.restore.request import RestoreOptions
 from holdfast.restore.run import RestoreRun
 from holdfast.restore.select import select_page
-from holdfast.restore.shard import restore_shard
+from holdfast.restore.shard import restore_shard_now
 from holdfast.restore.space import check_space
+from holdfast.restore.threads import Stop
 from holdfast.restore.verify import verify_restored
 from tests.support.engine import EngineRun, nothing, open_session
 
@@ -31,7 +35,7 @@ RUN_ID: Final = "the-run"
 
 def backup(repository: Path, source: Path, *, run_id: str = RUN_ID) -> dict[str, object]:
     """One backup of `source`, from its opening to the removal of its workspace; repeated, it goes on."""
-    with open_session(repository, small=True) as session:
+    with open_session(repository) as session:
         run = EngineRun.of(session, source, run_id=run_id)
         if run.open().finished is not None:
             close_run(session, run.key, keep=False)
@@ -68,7 +72,7 @@ def _restore(
         shards = sum(page.shards for page in pages)
         check_space(run, sum(page.counts.bytes_to_write for page in pages))
         for shard in range(shards):
-            asyncio.run(restore_shard(run, shard, nothing))
+            restore_shard_now(run, shard, nothing, Stop())
         finished = finish(run, len(pages), shards, nothing)
         verified = asyncio.run(verify_restored(run, len(pages), nothing))
         if verified.ok and not finished.partial:
