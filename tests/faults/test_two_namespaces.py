@@ -34,6 +34,7 @@ _LIMIT_S: Final = 900.0
 
 pytestmark = [
     pytest.mark.faults,
+    pytest.mark.timeout(3 * _SECONDS + 1200),
     pytest.mark.skipif(os.geteuid() != 0, reason="namespaces of processes are made by root"),
 ]
 
@@ -165,6 +166,7 @@ def restic(trial: Trial, dice: random.Random) -> None:
 
 def freezing(trial: Trial, dice: random.Random) -> None:
     while trial.goes_on:
+        report(trial)
         time.sleep(dice.random())
         workers = [pid for pid in descendants(trial.backups) if b"worker.py" in command_of(pid)]
         if not workers:
@@ -214,7 +216,7 @@ def test_what_is_acknowledged_stays_whole(tmp_path: Path) -> None:
         actor.start()
     for actor in actors:
         actor.join()
-    report(trial)
+    sys.stderr.write(report(trial))
     trial.run("restic", "restic", "--no-cache", "unlock")
     checked = trial.run("restic", "restic", "--no-cache", "check", "--read-data")
     assert checked.returncode == 0, checked.stdout + checked.stderr
@@ -240,9 +242,11 @@ def test_what_is_acknowledged_stays_whole(tmp_path: Path) -> None:
     assert not unexpected, unexpected[:3]
 
 
-def report(trial: Trial) -> None:
-    """For a person: what took place."""
+def report(trial: Trial) -> str:
+    """For a person: what has taken place, in a file too."""
     lines = [f"{count} {what}" for what, count in sorted(trial.counts.items())]
-    lines.append(f"{len(trial.acknowledged)} acknowledged, {len(trial.forgotten)} forgotten, seed {_SEED}")
+    lines.append(
+        f"{len(trial.acknowledged) + len(trial.short)} acknowledged, {len(trial.forgotten)} forgotten, seed {_SEED}"
+    )
     (trial.folder / "report.txt").write_text("\n".join([*lines, *trial.trouble]), encoding="utf-8")
-    sys.stderr.write("\n".join(["", *lines, ""]))
+    return "\n".join(["", *lines, ""])
