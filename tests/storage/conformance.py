@@ -241,20 +241,20 @@ class StorageConformance:
         assert storage.get("runs/one/deep/b", limit_bytes=LIMIT) == b"again"
 
     def test_put_into_a_folder_that_is_deleted_meanwhile(self, storage: Storage) -> None:
-        stop = threading.Event()
+        """Each deletion runs beside the next put; a put meets one deletion, however slow the machine is."""
+        puts, was_put = 50, threading.Semaphore(0)
 
         def delete() -> None:
-            while not stop.wait(0.02):
+            for _ in range(puts):
+                was_put.acquire()
                 storage.delete_folder("runs/one")
 
         deleter = threading.Thread(target=delete)
         deleter.start()
-        try:
-            for number in range(50):
-                storage.put(f"runs/one/sub/{number}", b"x")
-        finally:
-            stop.set()
-            deleter.join()
+        for number in range(puts):
+            storage.put(f"runs/one/sub/{number}", b"x")
+            was_put.release()
+        deleter.join()
         storage.delete_folder("runs/one")
         assert settled(storage, "runs") == set()
 

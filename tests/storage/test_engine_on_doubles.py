@@ -3,6 +3,8 @@
 Each engine call is repeated while its error says that a later attempt may succeed, as Temporal does with activities.
 """
 
+import contextlib
+import itertools
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,8 +19,14 @@ import pytest
 from holdfast.backup.closing import close_run
 from holdfast.backup.documents import CommitResult
 from holdfast.crypto.kdf import ScryptParameters
-from holdfast.errors import FencedError, RepositoryExistsError, TemporaryError, UsageError
-from holdfast.repository.layout import RUNS
+from holdfast.errors import (
+    FencedError,
+    RepositoryExistsError,
+    StorageUnavailableError,
+    TemporaryError,
+    UsageError,
+)
+from holdfast.repository.layout import LOCKS, RUNS
 from holdfast.repository.repository import Repository
 from holdfast.repository.session import RepositorySession
 from holdfast.repository.snapshots import list_snapshots
@@ -32,9 +40,18 @@ from holdfast.storage.memory import MemoryStorage
 from holdfast.verify.finish import finish_verification
 from holdfast.verify.plan import check_trees, close_verification, plan_run, read_shard
 from holdfast.verify.share import parse_share
-from tests.support.comparison import same
-from tests.support.doubles import READS, WRITES, Fault, FaultyStorage, LaggingStorage, SlowStorage
-from tests.support.engine import PASSWORD, EngineRun, nothing
+from tests.support.comparison import MIB, same
+from tests.support.doubles import (
+    READS,
+    WRITES,
+    DyingStorage,
+    Fault,
+    FaultyStorage,
+    Killed,
+    LaggingStorage,
+    SlowStorage,
+)
+from tests.support.engine import PASSWORD, SMALL, SMALL_PACK_BYTES, EngineRun, nothing
 from tests.support.faults import assert_sound
 from tests.support.restore import EngineRestore
 
@@ -164,6 +181,13 @@ def opened(storage: Storage) -> RepositorySession:
     return RepositorySession(Repository.open(storage, PASSWORD), pack_size_bytes=PACK_BYTES)
 
 
+def small(storage: Storage) -> RepositorySession:
+    """With sizes that take the run through every path."""
+    return RepositorySession(
+        Repository.open(storage, PASSWORD), pack_size_bytes=SMALL_PACK_BYTES, sizes=SMALL
+    )
+
+
 @contextmanager
 def failing_once(
     below: Storage, at: int, calls: frozenset[str], *, done: bool
@@ -233,6 +257,35 @@ def test_restore_and_verification_at_requests_that_fail_once(
         with failing_once(below, at, calls, done=done) as session:
             work(session)
         assert [*below.list(RUNS)] == []
+
+
+def test_a_backup_killed_at_writes_on_every_path(scene: Scene) -> None:
+    """With sizes so small that it has several pages, shards, segments and checkpoints; then it goes on."""
+    (scene.source / "large").write_bytes(Random(8).randbytes(3 * MIB + 5))
+    kills = 0
+    for at in itertools.count(4, 9):
+        below = a_repository()
+        dying = DyingStorage(below, at, done=bool(at % 2))
+        session = small(dying)
+        run = EngineRun.of(session, scene.source, run_id="run")
+        with contextlib.suppress(Killed, StorageUnavailableError):
+            run.run()
+        if not dying.dead:
+            break
+        kills += 1
+        below.delete_folder(LOCKS)  # as the next one does, which finds its process dead
+        again = small(below)
+        committed = EngineRun(again, run.order, run.key).run()
+        again.close()
+        checking = small(below)
+        assert [stored.id for stored in list_snapshots(checking.repository)] == [committed.snapshot]
+        assert [*below.list(RUNS)] == []
+        if kills % 4 == 0:
+            shutil.rmtree(scene.target, ignore_errors=True)
+            restored(checking, scene)
+            assert same(scene.source, scene.target)
+        checking.close()
+    assert kills > 10
 
 
 def test_a_repository_whose_config_was_made_by_a_request_without_an_answer_is_ours() -> None:

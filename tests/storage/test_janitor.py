@@ -2,9 +2,8 @@
 
 import os
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 import pytest
 
@@ -16,45 +15,16 @@ from holdfast.repository.locking import LockLease
 from holdfast.repository.repository import Repository
 from holdfast.repository.session import RepositorySession
 from holdfast.repository.workspace import run_name
-from holdfast.storage.contract import Storage
 from holdfast.storage.local import LocalStorage
 from holdfast.storage.memory import MemoryStorage
 from tests.support.comparison import same
-from tests.support.doubles import WRITES, Watched
+from tests.support.doubles import DyingStorage, Killed
 from tests.support.engine import PASSWORD, EngineRun, new_session, open_session
 from tests.support.restore import restore
 
 DAY_S: Final = 86_400.0
 MONTH_S: Final = 30 * DAY_S
 ANY_AGE_S: Final = -60.0
-ResultT = TypeVar("ResultT")
-
-
-class Killed(BaseException):
-    """The process ends here."""
-
-
-class DyingStorage(Watched):
-    """A process that is killed before or after its `at`-th write: what it does from then on reaches nothing."""
-
-    def __init__(self, below: Storage, at: int, *, done: bool) -> None:
-        super().__init__(below)
-        self.at = at
-        self.done = done
-        self.dead = False
-
-    def request(self, call: str, name: str, send: Callable[[], ResultT]) -> ResultT:
-        if self.dead:
-            raise Killed
-        if call not in WRITES:
-            return send()
-        self.at -= 1
-        if self.at >= 0:
-            return send()
-        self.dead = True
-        if self.done:
-            send()
-        raise Killed
 
 
 @pytest.fixture

@@ -119,6 +119,41 @@ class FaultyStorage(Watched):
         raise StorageUnavailableError(f"{call} {name}: the connection broke")
 
 
+class Killed(BaseException):
+    """The process ends here."""
+
+
+class DyingStorage(Watched):
+    """A process that is killed before or after its `at`-th write: what it does from then on reaches nothing."""
+
+    def __init__(self, below: Storage, at: int, *, done: bool) -> None:
+        super().__init__(below)
+        self.at = at
+        self.done = done
+        self.dead = False
+        self._lock = threading.Lock()
+
+    def request(self, call: str, name: str, send: Callable[[], ResultT]) -> ResultT:
+        with self._lock:
+            if self.dead:
+                raise StorageUnavailableError("there is no process that could ask")
+            if call in WRITES:
+                self.at -= 1
+            if self.at >= 0:
+                dies = False
+            else:
+                dies = self.dead = True
+        if not dies:
+            return send()
+        if self.done:
+            send()
+        if threading.current_thread() is not threading.main_thread():
+            raise StorageUnavailableError(
+                "the process was killed"
+            )  # the main thread meets it at its next request
+        raise Killed
+
+
 class LaggingStorage(Watched):
     """Listings show what was deleted for as long as the contract allows: settle_s after the deletion."""
 
