@@ -15,7 +15,7 @@ from contracts.drill import DrillRequest
 from contracts.restore import RestoreRequest
 from contracts.verify import VerifyRequest
 from holdfast.errors import JournalUnavailableError
-from holdfast.journal.glance import nothing_open
+from holdfast.journal.glance import is_recorded, nothing_open
 from holdfast.journal.records import RunKind, RunRecord
 from holdfast.settings.model import Settings
 from holdfast.settings.requests import remove_request
@@ -26,6 +26,7 @@ from starter.continuing import to_continue
 from starter.display import Display
 from starter.invocation import Invocation
 from starter.journaling import open_journal
+from starter.output import warn
 from starter.reports import Report
 from starter.service import Service
 
@@ -50,6 +51,9 @@ async def served(invocation: Invocation, order: Order, service: Service, queue: 
 
 def tell(invocation: Invocation, order: Order, result: runs.Result) -> int:
     """Say what came of the run; the exit code."""
+    settings = invocation.settings
+    if settings.journal.url is None and not is_recorded(settings.journal_path, result.run_id):
+        warn(f"the journal has no record of this run: {settings.state_dir / 'logs'} says why")
     report = Report(
         invocation.settings,
         as_json=invocation.options.json,
@@ -71,7 +75,8 @@ def _newest_record(settings: Settings, kind: RunKind, repository: str, source: s
     wanted = None if alike else source
     try:
         found = open_journal(settings).runs(_LOOKED_AT, source=wanted, repositories=[repository], kind=kind)
-    except JournalUnavailableError:
+    except JournalUnavailableError as error:
+        warn(f"the journal cannot be read: {error.message}")
         return None
     return next((record for record in found if record.source[:alike] == source[:alike]), None)
 

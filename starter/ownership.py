@@ -124,10 +124,19 @@ def registered_service(state_dir: Path, note: ServiceNote) -> Iterator[None]:
 
 
 def running_services(state_dir: Path) -> list[ServiceNote]:
-    """What is served on this host at the moment. Notes that were left behind are removed."""
+    """What is served on this host at the moment. Notes that were left behind are removed.
+
+    Raises:
+        StorageDeniedError: the state directory is none, or not ours.
+    """
     notes: list[ServiceNote] = []
+    folder = state_dir / _SERVICES_FOLDER
     with contextlib.suppress(FileNotFoundError):
-        for path in sorted((state_dir / _SERVICES_FOLDER).iterdir()):
+        try:
+            found = sorted(folder.iterdir())
+        except (NotADirectoryError, PermissionError) as error:
+            raise unwritable(folder, error) from error
+        for path in found:
             claim = Claim.take(path)
             if claim is None:
                 note = _read(path, ServiceNote)

@@ -5,7 +5,8 @@ is what a start left that was killed meanwhile, or what lost its WAL: no server 
 
     1. the owner looks at the file, while it holds the lock and no server runs;
     2. one that is unfinished or damaged is renamed, with -wal and -shm, which belong to it and to no other one;
-    3. one that is whole gets the number of this start; the note gets it after that. A file with a lower number than
+    3. one that is whole gets the number of this start (a new one has none before its second: that was the first); the
+       note gets it after that. A file with a lower number than
        the note's is an older one: somebody put it back, or its WAL was lost. It is used, with a word, and the journal
        knows better which of its runs are over (reconciling.py).
 
@@ -45,13 +46,14 @@ _LOG_BLOCK_BYTES: Final = 1 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Condition:
-    """How the database was found. number: of the start that comes now; 0 where there is no file.
+    """How the database was found. number: of the start that comes now. is_new: there is none.
 
     unusable: why no server can go on with it, else empty. unfinished: it was never whole. behind: how it is not as new
     as this state directory knows it, else empty.
     """
 
-    number: int = 0
+    number: int = 1
+    is_new: bool = False
     unusable: str = ""
     unfinished: bool = False
     behind: str = ""
@@ -68,7 +70,7 @@ def examine(path: Path, last_start: int, *, thorough: bool = False) -> Condition
     """
     if not path.exists() and not path.is_symlink():
         set_aside(path)  # what lies beside a file that is gone: a new one must not take it for its own
-        return Condition(behind="is gone, and a new one is begun" if last_start else "")
+        return Condition(is_new=True, behind="is gone, and a new one is begun" if last_start else "")
     try:
         if (thorough or path.stat().st_size <= _CHECKED_BYTES) and is_damaged(path):
             return Condition(unusable="it is damaged")
@@ -81,7 +83,7 @@ def examine(path: Path, last_start: int, *, thorough: bool = False) -> Condition
             number = max(found, last_start) + 1
             connection.execute("INSERT OR REPLACE INTO holdfast_starts (id, number) VALUES (1, ?)", (number,))
             behind = "is older than the last one here: somebody put it back, or it lost its last changes"
-            return Condition(number=number, behind=behind if found < last_start else "")
+            return Condition(number=number, behind=behind if found < last_start - (not found) else "")
     except sqlite3.Error as error:
         return _judged(path, error)
 

@@ -69,6 +69,7 @@ class EmbeddedServer:
         self._begun: int | None = None
         self._process: Child | None = None
         self._told_of_waiting = False
+        self._is_new = False
         self._silent = False
         self._thorough = False
         self._heard = 0
@@ -245,8 +246,8 @@ class EmbeddedServer:
     async def _started_on_new_database(self) -> "Client | None":
         """The last resort: whether the database is to blame shows when a server starts on a new one."""
         path = self._settings.server_database_path
-        if self._note is None or not self._note.starts or not path.exists():
-            return None  # it is a new one
+        if self._note is None or self._is_new or not path.exists():
+            return None
         damaged = await asyncio.to_thread(is_damaged, path)
         aside, note = set_aside(path), self._note
         self._note = msgspec.structs.replace(note, starts=0)
@@ -275,12 +276,12 @@ class EmbeddedServer:
             )
 
     def _next_start(self, last: int) -> int:
-        """The number of the start that comes; 0 on a new database, which is begun in place of one that is of no use."""
+        """The number of the start that comes; 1 on a new database, which is begun in place of one that is of no use."""
         path = self._settings.server_database_path
         found = examine(path, last, thorough=self._thorough)
+        self._is_new = found.is_new or bool(found.unusable)
         if found.unusable:
             self._tell_set_aside(set_aside(path, unfinished=found.unfinished), found.unusable)
-            return 0
         if found.behind:
             self.has_forgotten = True
             _LOG.warning("the server's database %s", found.behind)

@@ -17,6 +17,7 @@ _NEWEST: Final = (
     "SELECT status FROM runs WHERE kind = ? AND repository = ? AND substr(source, 1, ?) = ?"
     " ORDER BY started_ns DESC, run_id LIMIT 1"
 )
+_ENDED: Final = "SELECT status FROM runs WHERE run_id = ?"
 
 
 def nothing_open(
@@ -32,3 +33,13 @@ def nothing_open(
     except sqlite3.Error:
         return False
     return found is None or found[0] in _ENDED_WELL
+
+
+def is_recorded(path: Path, run_id: str) -> bool:
+    """Whether the run has its record, with an end; no also where that cannot be seen here."""
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as connection:
+            found = connection.execute(_ENDED, (run_id,)).fetchone()
+    except sqlite3.Error:
+        return False
+    return found is not None and found[0] != RunOutcome.RUNNING

@@ -282,6 +282,15 @@ def state_fills(site: Site, process: "subprocess.Popen[bytes]") -> None:
     _disk_fills(site, process, site.state.parent)
 
 
+def state_is_gone(site: Site, process: "subprocess.Popen[bytes]") -> None:
+    """Removed under the feet of all that use it."""
+    at_some_moment(site, process)
+    shutil.rmtree(site.state, ignore_errors=True)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(_FULL_S)
+    kill_family(process)
+
+
 DISTURBANCES: Final[tuple[Disturbance, ...]] = (
     nothing,
     command_dies,
@@ -297,6 +306,7 @@ DISTURBANCES: Final[tuple[Disturbance, ...]] = (
     first_start_dies,
     repository_fills,
     state_fills,
+    state_is_gone,
 )
 
 
