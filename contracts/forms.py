@@ -113,10 +113,10 @@ _SIGNED: Final = frozenset(("exit_code",))
 
 def misformed(message: object) -> str:
     """The first field of a message (a dataclass of contracts) that is not of its form, as "member.label"; else ""."""
-    for field in dataclasses.fields(message):  # type: ignore[arg-type]
-        wrong = _wrong(field.name, getattr(message, field.name))
+    for name in message.__dataclass_fields__:  # type: ignore[attr-defined]  # what `fields` looks through each time
+        wrong = _wrong(name, getattr(message, name))
         if wrong is not None:
-            return f"{field.name}.{wrong}" if wrong else field.name
+            return f"{name}.{wrong}" if wrong else name
     return ""
 
 
