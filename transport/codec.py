@@ -34,8 +34,8 @@ class Protection(Protocol):
     def open(self, payload: Payload, place: Place) -> Payload:
         """The payload that was protected for this place, or RefusedError."""
 
-    def is_closed(self, payload: Payload) -> bool:
-        """Whether it claims to be protected."""
+    def open_anywhere(self, payload: Payload) -> Payload:
+        """What can be read of it, whatever it is: to be shown, or during a migration; or RefusedError."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,11 +68,18 @@ class TrustCodec(PayloadCodec, WithSerializationContext):
         try:
             return self.protection.open(payload, self._here)
         except RefusedError as refusal:
-            if self.accept_unsigned and not (self.protection.hides and self.protection.is_closed(payload)):
-                _LOG.warning("accepted because of server.accept_unsigned, for %s: %s", self._words, refusal)
-                return payload
+            if self.accept_unsigned:
+                return self._accepted(payload, refusal)
             _LOG.warning("a value for %s was refused: %s", self._words, refusal)
             return refused(str(refusal))
+
+    def _accepted(self, payload: Payload, refusal: RefusedError) -> Payload:
+        try:
+            readable = self.protection.open_anywhere(payload)
+        except RefusedError:
+            return refused(str(refusal))  # it is encrypted with a key that is not here
+        _LOG.warning("accepted because of server.accept_unsigned, for %s: %s", self._words, refusal)
+        return readable
 
     @property
     def _here(self) -> Place:

@@ -37,7 +37,6 @@ from transport.codec import TrustCodec
 from transport.converter import WARRANT
 from transport.places import workflow_place
 from transport.refusals import RefusedError
-from transport.sealing import Sealer
 from transport.stamping import fresh_warrant
 
 _MAX_BODY_BYTES: Final = 64 << 20
@@ -233,10 +232,7 @@ def _asked(what: Sequence[str]) -> tuple[tuple[str, ...], str, str]:
 
 def _shown(codec: TrustCodec, payload: Payload) -> Payload:
     """A payload to be read by a person: opened if it is sealed."""
-    protection = codec.protection
-    if isinstance(protection, Sealer) and protection.is_closed(payload):
-        payload = protection.open_anywhere(payload)
-    return _bare(payload)
+    return _bare(codec.protection.open_anywhere(payload))
 
 
 def _checked(payload: Payload, purposes: Sequence[str], run: str) -> Payload:

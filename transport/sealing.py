@@ -1,11 +1,12 @@
 """Encryption of payloads: everything that this program hands to the server as a value is sealed before it leaves.
 
 A sealed payload is a Temporal payload whose data is the whole original one, metadata included. Its own metadata says
-that it is sealed, how, by which key, and for which place; all of that is authenticated with it. Workers know the place
-by themselves and compare. The codec server of the Web UI, which is not told it, takes the payload's word, because it
-only shows what was sealed.
+that it is sealed, how, by which key, and for which place (a hash of it); all of that is authenticated with it. Workers
+know the place by themselves and compare. The codec server of the Web UI, which is not told it, takes the payload's word,
+because it only shows what was sealed.
 """
 
+import hashlib
 import json
 from dataclasses import dataclass, field
 from typing import Final
@@ -53,18 +54,20 @@ class Sealer:
         Raises:
             RefusedError: it is not sealed, not with a key that is here, or not for this place.
         """
-        if payload.metadata.get(_PLACE_KEY, b"") != _written(place) and self.is_closed(payload):
+        if payload.metadata.get(_ENCODING_KEY) != ENCODING:
+            raise RefusedError("it is not encrypted with this installation's key")
+        if payload.metadata.get(_PLACE_KEY, b"") != _written(place):
             raise RefusedError("it was encrypted for another place")
         return self.open_anywhere(payload)
 
     def open_anywhere(self, payload: Payload) -> Payload:
-        """The same for any place, to be shown.
+        """The same for any place, and what is not sealed as it is: to be shown, or during a migration.
 
         Raises:
-            RefusedError: it is not sealed, or not with a key that is here.
+            RefusedError: it is sealed, but not with a key that is here.
         """
-        if not self.is_closed(payload):
-            raise RefusedError("it is not encrypted with this installation's key")
+        if payload.metadata.get(_ENCODING_KEY) != ENCODING:
+            return payload
         if payload.metadata.get(_CIPHER_KEY, b"") != CIPHER:
             raise RefusedError("it is encrypted by something else than this program")
         key_id = payload.metadata.get(_KEY_ID_KEY, b"").decode("utf-8", "replace")
@@ -76,13 +79,10 @@ class Sealer:
         except DecodeError:
             raise RefusedError("what was encrypted is no payload") from None
 
-    def is_closed(self, payload: Payload) -> bool:
-        """Whether it claims to be sealed."""
-        return payload.metadata.get(_ENCODING_KEY) == ENCODING
-
 
 def _written(place: Place) -> bytes:
-    return json.dumps(place, separators=(",", ":")).encode()
+    """As a hash: short, and it says nothing that the key's holders alone may know."""
+    return hashlib.sha256(json.dumps(place).encode()).digest()
 
 
 def _associated(key_id: str, where: bytes) -> bytes:

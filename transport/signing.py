@@ -63,9 +63,9 @@ class Signer:
         del metadata[KEY]
         return Payload(metadata=metadata, data=payload.data)
 
-    def is_closed(self, payload: Payload) -> bool:
-        """Whether it claims to be signed."""
-        return SIGNATURE in payload.metadata
+    def open_anywhere(self, payload: Payload) -> Payload:
+        """The payload as it is: a signature hides nothing."""
+        return payload
 
 
 def _signature(key: bytes, place: Place, metadata: Mapping[str, bytes], data: bytes) -> bytes:

@@ -23,6 +23,10 @@ from temporalio.api.workflowservice.v1 import (
 )
 from temporalio.client import (
     Client,
+    Schedule,
+    ScheduleActionExecutionStartWorkflow,
+    ScheduleActionStartWorkflow,
+    ScheduleSpec,
     WorkflowFailureError,
     WorkflowHandle,
     WorkflowUpdateFailedError,
@@ -35,6 +39,7 @@ from contracts import names
 from contracts.backup import BackupResult, StoreInput
 from contracts.common import BACKUP_WORKFLOW, PROGRESS_QUERY, RunRef, RunStatus, copy_queue
 from contracts.control import CANCEL, CONTROL_QUERY, PAUSE, RESUME, Asked, ControlState
+from contracts.scheduled import SCHEDULED_RUN_WORKFLOW, ScheduledRun
 from contracts.warrant import UNTRUSTED
 from holdfast.errors import UntrustedError
 from starter import runs
@@ -483,3 +488,58 @@ async def test_a_chain_of_runs_goes_on_and_remembers_what_was_asked(
             asked = await input_of(mallory, handle.id, run_id)
             again = await start(mallory, queue, handle.id, RawValue(asked))
             await told(ours, again)
+
+
+async def test_a_schedule_starts_what_the_settings_declare_and_its_child_runs(
+    ours: Client, mallory: Client, tmp_path: Path
+) -> None:
+    script = ScriptedBackup()
+    async with workers(ours, script, tmp_path) as queue:
+        ends = [
+            await scheduled(client, queue, name)
+            for client, name in ((ours, "declared"), (ours, "forgotten"), (mallory, "declared"))
+        ]
+    assert [end is None for end in ends] == [True, False, False]
+    assert "do not declare" in str(ends[1])
+    assert sum(1 for name, _ in script.calls if name == names.COMMIT_SNAPSHOT) == 1
+
+
+async def scheduled(client: Client, queue: str, name: str) -> BaseException | None:
+    """Why a run of a schedule failed, as its starter reads it; None when it did not."""
+    own_id = f"{name}.{uuid.uuid4()}"
+    order = ScheduledRun(schedule=own_id, workflow_id=f"backup-{uuid.uuid4()}", backup=REQUEST)
+    action = ScheduleActionStartWorkflow(SCHEDULED_RUN_WORKFLOW, order, id=own_id, task_queue=queue)
+    schedule = await client.create_schedule(own_id, Schedule(action=action, spec=ScheduleSpec()))
+    await schedule.trigger()
+    try:
+        async with asyncio.timeout(60):
+            while not (started := (await schedule.describe()).info.recent_actions):
+                await asyncio.sleep(0.2)
+        ran = started[0].action
+        assert isinstance(ran, ScheduleActionExecutionStartWorkflow)
+        handle = client.get_workflow_handle(ran.workflow_id, run_id=ran.first_execution_run_id)
+        await asyncio.wait_for(handle.result(), 60)
+    except WorkflowFailureError as error:
+        return error.cause
+    finally:
+        await schedule.delete()
+    return None
+
+
+async def test_a_migration_believes_what_is_not_signed_and_says_so(
+    server_address: str, mallory: Client, tmp_path: Path, caplog: pytest.LogCaptureFixture, keys: signed.Keys
+) -> None:
+    lenient = await signed.Keys(seals=keys.seals, accept_unsigned=True).client(server_address)
+    script = ScriptedBackup(shards_of_pages=(1,))
+    gate = Gate(script)
+    async with workers(lenient, script, tmp_path) as queue:
+        handle = await start(mallory, queue)
+        await asyncio.wait_for(gate.reached.wait(), 60)
+        await mallory.get_workflow_handle(handle.id).signal(PAUSE, Asked(by="before"))
+        ours_again = lenient.get_workflow_handle(handle.id)
+        await until(ours_again, paused=True)
+        await ours_again.execute_update(RESUME, Asked(by="now"), result_type=ControlState)
+        gate.open.set()
+        result = await lenient.get_workflow_handle(handle.id, result_type=BackupResult).result()
+        assert result.status is RunStatus.COMPLETE
+    assert "accept_unsigned" in caplog.text
