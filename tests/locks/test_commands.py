@@ -139,13 +139,15 @@ def test_a_worker_outlives_the_test_and_what_it_starts_does_not_inherit_that(hos
     script = f"grep -E 'SigIgn|SigCgt' /proc/self/status > {seen}.self; cp /proc/$PPID/status {seen}.worker; echo x"
     (host.folder / "holdfast.toml").write_text(
         f'[repositories.main]\nlocation = "{host.repository}"\npassword_env = "RESTIC_PASSWORD"\n'
-        f'[sources.made]\nrepository = "main"\ncommand = ["sh", "-c", "{script}"]\n'
+        f'[sources.made]\nrepository = "main"\ncommand = ["sh", "-c", "{script}"]\nfile = "made"\n'
     )
     host.environment["HOLDFAST_CONFIG"] = str(host.folder / "holdfast.toml")
     host.holdfast("backup", "-q", "made")
     bit = 1 << (signal.SIGHUP - 1)
     masks = dict(line.split(":") for line in Path(f"{seen}.self").read_text().splitlines())
     assert not int(masks["SigIgn"], 16) & bit
+    worker = dict(line.split(":\t", 1) for line in Path(f"{seen}.worker").read_text().splitlines())
+    assert int(worker["SigCgt"], 16) & bit
 
 
 def test_a_killed_worker_s_lock_goes_with_its_run(host: Host) -> None:
