@@ -2,7 +2,7 @@
 
 A sealed payload is a Temporal payload whose data is the whole original one, metadata included. Its own metadata says
 that it is sealed, how, by which key, and for which place (a hash of it); all of that is authenticated with it. Workers
-know the place by themselves and compare. The codec server of the Web UI, which is not told it, takes the payload's word,
+know the place by themselves and compare. The codec server of the Web UI, which is not told it, believes the payload,
 because it only shows what was sealed.
 """
 
