@@ -29,6 +29,7 @@ from starter.journaling import open_journal
 from starter.output import warn
 from starter.reports import Report
 from starter.service import Service
+from starter.text import local_time
 
 _LOOKED_AT: Final = 100
 _Resumable = BackupRequest | RestoreRequest | VerifyRequest
@@ -113,8 +114,10 @@ def _going_on(settings: Settings, request: _Resumable, display: Display) -> _Res
     earlier = to_continue(record, is_open=False, now_ns=time.time_ns(), only_lost=only_lost)
     if earlier is None or not _asks_the_same(request, earlier):
         return request
-    fresh = " (--fresh begins again)" if kind is RunKind.BACKUP else ""
-    display.note(f"going on with the interrupted run of this {_SUBJECTS[kind]}{fresh}")
+    display.note(f"going on with the interrupted run of this {_SUBJECTS[kind]}")
+    if kind is RunKind.BACKUP:
+        begun = local_time(earlier.started_ns)
+        display.note(f"files made since {begun} may be left for the next backup (--fresh begins again)")
     if isinstance(request, RestoreRequest):  # with the order that it has used; this one is not needed
         remove_request(settings.state_dir, request.selection)
         request = replace(request, selection=earlier.source)
