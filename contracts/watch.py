@@ -9,6 +9,8 @@ from contracts.warrant import Warranted
 SOURCE_WATCH_WORKFLOW: Final = "SourceWatch"
 CHANGES_UPDATE: Final = "changes"
 WATCH_QUERY: Final = "watch"
+REFUSED: Final = "Refused"
+"""The type of the error with which a report is refused that makes no sense."""
 MAX_TEXT: Final = 200
 _NS: Final = 10**9
 
@@ -125,7 +127,11 @@ class WatchOrder(Warranted):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchStatus(Warranted):
-    """Answer of the update and of the query. due_in_s: None while nothing is pending."""
+    """Answer of the update and of the query.
+
+    due_in_s: None while nothing is pending. pending_since_ns: when the first of what is pending came in, 0 for none; it
+    tells whether a backup has taken over what was reported before.
+    """
 
     pending_files: int
     pending_bytes: int
@@ -133,3 +139,4 @@ class WatchStatus(Warranted):
     reports: int
     running: bool = False
     due_in_s: float | None = None
+    pending_since_ns: int = 0

@@ -97,7 +97,7 @@ async def _serve(assignment: Assignment) -> None:
             reminding = asyncio.create_task(_remind(server, assignment))
             stack.callback(reminding.cancel)
         if assignment.up:
-            await _watch(settings, address, stack)
+            await _watch(assignment, address, stack)
         _LOG.info("server %s, worker processes: %d", address, settings.worker.processes)
         _LOG.info("serving the task queues %s", ", ".join(assignment.queues))
         if ui_url is not None:
@@ -120,16 +120,16 @@ async def _remind(server: EmbeddedServer, assignment: Assignment) -> None:
         await asyncio.sleep(_LOOK_EVERY_S)
 
 
-async def _watch(settings: Settings, address: str, stack: contextlib.AsyncExitStack) -> None:
+async def _watch(assignment: Assignment, address: str, stack: contextlib.AsyncExitStack) -> None:
     """Watch the sources that the settings say are to be watched."""
+    settings = assignment.settings
     watched = [source for source in settings.sources.values() if source.watch is not None]
     if not watched:
         return
-    from starter.watching.watcher import watching  # noqa: PLC0415 - few hosts need the watching library
+    from starter.watching.watcher import watching  # noqa: PLC0415 - few hosts watch sources
 
     client = await connect(settings.server, address)
-    logging.getLogger("watchfiles").setLevel(logging.WARNING)
-    await stack.enter_async_context(watching(settings, client, watched))
+    await stack.enter_async_context(watching(settings, client, watched, assignment.environ))
 
 
 async def _told_to_stop() -> None:

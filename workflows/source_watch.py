@@ -17,6 +17,7 @@ from contracts.common import BACKUP_WORKFLOW, Trigger, TriggerKind
 from contracts.watch import (
     CHANGES_UPDATE,
     MAX_TEXT,
+    REFUSED,
     SOURCE_WATCH_WORKFLOW,
     WATCH_QUERY,
     Changes,
@@ -34,6 +35,7 @@ _MOST_UPDATES: Final = 1_000
 """The server takes 2,000 updates in one history."""
 _LOOK_AGAIN_S: Final = 15.0
 _FIRST_REPORT_S: Final = 60.0
+_FIRST_REPORT_COUNTS: Final = "first-report-counts"
 _RETRY_S: Final = 60.0
 
 
@@ -52,7 +54,9 @@ class SourceWatchWorkflow:
     async def run(self, order: WatchOrder) -> WatchStatus:
         """Collect and back up until nothing is left to do."""
         show_run(source=order.request.source)
-        if order.state is None:
+        # The report that comes with the start is mostly taken before this runs: waiting for one more would keep it
+        # for a minute. Only runs that began so still wait.
+        if order.state is None and not (self._state.reports and workflow.patched(_FIRST_REPORT_COUNTS)):
             await self._changed(_FIRST_REPORT_S)
         while True:
             wait_s = self._wait_s()
@@ -79,9 +83,9 @@ class SourceWatchWorkflow:
     def check_changes(self, changes: Changes) -> None:
         """Refuse what cannot be meant."""
         if changes.files < 0 or changes.size_bytes < 0 or changes.largest_bytes < 0:
-            raise ApplicationError("counts and sizes are not negative", type="Refused")
+            raise ApplicationError("counts and sizes are not negative", type=REFUSED)
         if len(changes.by) > MAX_TEXT or len(changes.evidence) > MAX_TEXT:
-            raise ApplicationError(f"`by` and `evidence` have at most {MAX_TEXT} characters", type="Refused")
+            raise ApplicationError(f"`by` and `evidence` have at most {MAX_TEXT} characters", type=REFUSED)
 
     @workflow.query(name=WATCH_QUERY)
     def status(self) -> WatchStatus:
@@ -95,6 +99,7 @@ class SourceWatchWorkflow:
             reports=self._state.reports,
             running=self._running,
             due_in_s=wait_s,
+            pending_since_ns=pending.first_ns,
         )
 
     def _wait_s(self) -> float | None:

@@ -32,7 +32,7 @@ from holdfast.settings.passwords import split_command
 from holdfast.settings.paths import PathRules, without_variables
 from holdfast.settings.schedules import source_schedules
 from holdfast.settings.suggestions import one_of
-from holdfast.settings.watch import watch_settings
+from holdfast.settings.watch import WatchSettings, watch_settings
 from holdfast.source.filters import check_marker
 from holdfast.source.patterns import Pattern
 from holdfast.source.spec import FilterRules, SourceSpec
@@ -179,7 +179,7 @@ def _source(
         before=hook_names(place, "before", table.before, hooks),
         after=hook_names(place, "after", table.after, hooks),
         schedules=source_schedules(table.schedules, place, name),
-        watch=watch_settings(table.watch, place),
+        watch=_watch(table, place),
         guard=guard_settings(table.guard, place),
         exclude_files=values.paths(place, "exclude_files", table.exclude_files, rules),
         iexclude_files=values.paths(place, "iexclude_files", table.iexclude_files, rules),
@@ -218,6 +218,12 @@ def _output(table: SourceTable, place: Place) -> SourceSpec:
         command=command_words(place, "command", table.command or ""),
         allow_empty=table.allow_empty,
     )
+
+
+def _watch(table: SourceTable, place: Place) -> WatchSettings | None:
+    if table.watch is not None and table.command is not None:
+        place.refuse("watch", "a command's output cannot be watched", "Give the source a schedule instead.")
+    return watch_settings(table.watch, place)
 
 
 def _restore_command(table: SourceTable, place: Place) -> tuple[str, ...]:

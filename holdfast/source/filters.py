@@ -48,6 +48,7 @@ class Filter:
         self._markers = [_marker(text) for text in rules.exclude_if_present]
         if rules.exclude_caches:
             self._markers.append(_Marker(CACHE_TAG, CACHE_SIGNATURE))
+        self.marker_names = frozenset(marker.name for marker in self._markers)
 
     def excludes(self, path: bytes) -> bool:
         """Whether a pattern leaves out this entry of a directory below a root that is not left out itself."""

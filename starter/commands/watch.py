@@ -39,12 +39,11 @@ async def _watch(invocation: Invocation, options: WatchOptions) -> int:
 
     level = logging.WARNING if options.quiet else logging.INFO
     configure_logging(invocation.settings.log, label="holdfast", level=level, names=False)
-    logging.getLogger("watchfiles").setLevel(logging.WARNING)
     sources = _sources(invocation, options)
     need = Need(queue=base_queue(invocation.settings, ""))
     async with (
         open_service(invocation.settings, need, invocation.environ) as service,
-        watching(invocation.settings, service.client, sources),
+        watching(invocation.settings, service.client, sources, invocation.environ),
     ):
         await _told_to_stop()
     return EXIT_COMPLETE
@@ -53,7 +52,14 @@ async def _watch(invocation: Invocation, options: WatchOptions) -> int:
 def _sources(invocation: Invocation, options: WatchOptions) -> list[SourceProfile]:
     settings = invocation.settings
     if options.sources:
-        return [settings.source(name) for name in dict.fromkeys(options.sources)]
+        named = [settings.source(name) for name in dict.fromkeys(options.sources)]
+        for source in named:
+            if source.spec.command:
+                raise UsageError(
+                    f"the source {source.name} is a command's output, which cannot be watched",
+                    hint="Give it a schedule.",
+                )
+        return named
     found = [source for source in settings.sources.values() if source.watch is not None]
     if not found:
         raise UsageError(

@@ -27,6 +27,9 @@ from starter.runs import to_update
 from starter.service import base_queue
 
 WATCH: Final = "watch"
+_REPEATED: Final = frozenset(
+    (RPCStatusCode.RESOURCE_EXHAUSTED, RPCStatusCode.ABORTED, RPCStatusCode.UNAVAILABLE)
+)
 _ATTEMPTS: Final = 60
 _LONGEST_PAUSE_S: Final = 2.0
 _ANSWER_WITHIN: Final = timedelta(seconds=30)
@@ -64,24 +67,27 @@ def watch_order(settings: Settings, source: SourceProfile) -> WatchOrder:
 async def report(client: Client, settings: Settings, source: SourceProfile, changes: Changes) -> WatchStatus:
     """Tell the collector of a source; answers what it has pending.
 
-    The server takes ten updates of one workflow at a time and refuses the others: those are repeated here.
+    The server takes ten updates of one workflow at a time and refuses the others, and it aborts those that it has taken
+    when the workflow's task is lost: all of them are repeated here, under the id by which the server knows them again.
 
     Raises:
         RPCError: the server, or the workers behind it, did not answer in time.
         WorkflowUpdateFailedError: the collector refuses the report.
     """
-    attempts = 1
+    attempts, update_id = 1, str(uuid.uuid4())
     while True:
         try:
-            return await _report(client, settings, source, changes)
+            return await _report(client, settings, source, changes, update_id)
         except RPCError as error:
-            if error.status is not RPCStatusCode.RESOURCE_EXHAUSTED or attempts >= _ATTEMPTS:
+            if error.status not in _REPEATED or attempts >= _ATTEMPTS:
                 raise
         attempts += 1
         await asyncio.sleep(random.uniform(0, _LONGEST_PAUSE_S))  # noqa: S311 - only spreads callers out
 
 
-async def _report(client: Client, settings: Settings, source: SourceProfile, changes: Changes) -> WatchStatus:
+async def _report(
+    client: Client, settings: Settings, source: SourceProfile, changes: Changes, update_id: str
+) -> WatchStatus:
     start: WithStartWorkflowOperation[object, WatchStatus] = WithStartWorkflowOperation(
         SOURCE_WATCH_WORKFLOW,
         watch_order(settings, source),
@@ -90,7 +96,6 @@ async def _report(client: Client, settings: Settings, source: SourceProfile, cha
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         static_summary=f"changes of {source.name}",
     )
-    update_id = str(uuid.uuid4())
     status: WatchStatus = await client.execute_update_with_start_workflow(
         CHANGES_UPDATE,
         changes,

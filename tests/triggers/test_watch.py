@@ -1,6 +1,7 @@
 """Changes of files, and reports of other services, become one backup."""
 
 import asyncio
+from asyncio.subprocess import Process
 
 import pytest
 from temporalio.client import Client, WithStartWorkflowOperation, WorkflowUpdateFailedError
@@ -14,6 +15,16 @@ from tests.triggers.site import Site
 
 S = 10**9
 WATCH = '[sources.docs.watch]\nquiet = "{quiet}"\nmin_interval = "{interval}"\nmax_age = "1h"\n'
+
+
+async def told(watcher: Process, words: bytes) -> bytes:
+    """The line of what a command says that has these words."""
+    assert watcher.stderr is not None
+    while words not in (line := await watcher.stderr.readline()):
+        if line.startswith(b"unshare:"):
+            pytest.skip("no user namespace is to be had here")
+        assert line, "it has ended"
+    return line
 
 
 def test_what_makes_a_backup_due() -> None:
@@ -38,8 +49,7 @@ async def test_a_thousand_file_events_make_one_run(site: Site, client: Client) -
         *site.command("watch", "docs"), cwd=site.project, env=site.environment, stderr=asyncio.subprocess.PIPE
     )
     with site.serving():
-        assert watcher.stderr is not None
-        assert b"watching the source docs" in await watcher.stderr.readline()
+        await told(watcher, b"watching the source docs")
         handle = client.get_workflow_handle(watch_id(site.settings, site.settings.source("docs")))
         while not await is_open(client, handle.id):
             (site.source / "first").write_bytes(b"the watch is set once this is seen")
@@ -80,6 +90,84 @@ async def test_reports_while_a_backup_runs_make_one_more(site: Site, client: Cli
     newest, first = journal.runs(9)
     assert first.trigger_evidence.startswith("40 changes in 40 reports")
     assert newest.trigger_evidence == "1 changes in 1 reports, 0 bytes; table orders"
+
+
+async def test_one_report_waits_for_no_other(site: Site, client: Client) -> None:
+    """It comes with what starts the collector, which took it, and then waited a minute for the first one."""
+    site.declare(WATCH.format(quiet="1s", interval="0s"))
+    (site.source / "file").write_bytes(b"content")
+    settings, source = site.settings, site.settings.source("docs")
+    with site.serving():
+        await report(client, settings, source, Changes())
+        handle = client.get_workflow_handle(watch_id(settings, source))
+        status = WatchStatus(**await handle.result())
+    assert status.runs == 1
+    timers = [
+        event.timer_started_event_attributes.start_to_fire_timeout.ToSeconds()
+        async for event in handle.fetch_history_events()
+        if event.HasField("timer_started_event_attributes")
+    ]
+    assert timers
+    assert max(timers) <= 1
+
+
+async def test_a_path_counts_again_once_a_backup_has_taken_it_over(site: Site, client: Client) -> None:
+    """The condition asks for three files; the same three change before each of two backups."""
+    site.declare('[sources.docs.watch]\nfiles = 3\nquiet = "1s"\nmin_interval = "1s"\nmax_age = "1d"\n')
+    watcher = await asyncio.create_subprocess_exec(
+        *site.command("watch", "docs"), cwd=site.project, env=site.environment, stderr=asyncio.subprocess.PIPE
+    )
+    try:
+        await told(watcher, b"watching the source docs")
+        journal = Journal.at(site.settings.journal_path)
+        with site.serving():
+            for runs in (1, 2, 3):
+                for number in range(3):
+                    (site.source / f"file-{number}").write_bytes(b"%d" % runs)
+                while sum(bool(run.ended_ns) for run in journal.runs(9)) < runs:
+                    await asyncio.sleep(0.2)
+    finally:
+        watcher.terminate()
+        await watcher.communicate()
+
+
+async def test_a_source_beyond_the_kernels_limit_is_told_of_and_the_others_are_watched(
+    site: Site, client: Client
+) -> None:
+    large = site.folder / "large"
+    for number in range(40):
+        (large / str(number)).mkdir(parents=True)
+    site.declare(
+        WATCH.format(quiet="1s", interval="0s")
+        + f'[sources.large]\nrepository = "home"\npaths = ["{large}"]\n[sources.large.watch]\n'
+    )
+    limit = 'echo 20 > /proc/sys/user/max_inotify_watches && exec "$@"'
+    watcher = await asyncio.create_subprocess_exec(
+        *(
+            "unshare",
+            "--user",
+            "--map-root-user",
+            "sh",
+            "-c",
+            limit,
+            "sh",
+            *site.command("watch", "large", "docs"),
+        ),
+        cwd=site.project,
+        env=site.environment,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        assert b"fs.inotify.max_user_watches" in await told(watcher, b"source large cannot be watched")
+        await told(watcher, b"watching the source docs")
+        with site.serving():
+            (site.source / "file").write_bytes(b"changed")
+            journal = Journal.at(site.settings.journal_path)
+            while not journal.runs(9):
+                await asyncio.sleep(0.2)
+    finally:
+        watcher.terminate()
+        await watcher.communicate()
 
 
 async def test_a_report_with_a_long_text_is_refused(site: Site, client: Client) -> None:
