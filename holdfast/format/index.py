@@ -74,7 +74,7 @@ class WireBlob(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     type: str
     offset: int
     length: int
-    uncompressed_length: int = 0
+    uncompressed_length: int | None = 0
 
 
 class WirePack(msgspec.Struct, frozen=True, gc=False):
@@ -147,5 +147,5 @@ def _blob(wire: WireBlob) -> BlobEntry:
         type=_TYPES[wire.type],
         offset=wire.offset,
         length=wire.length,
-        uncompressed_length=wire.uncompressed_length,
+        uncompressed_length=wire.uncompressed_length or 0,  # rustic writes null
     )

@@ -53,7 +53,7 @@ class _Blob(msgspec.Struct, frozen=True, gc=False):
     type: Literal["data", "tree"]
     offset: _Length
     length: Annotated[int, msgspec.Meta(ge=OVERHEAD_BYTES, le=MAX_OFFSET)]
-    uncompressed_length: _Length = 0
+    uncompressed_length: _Length | None = 0
 
 
 class _Pack(msgspec.Struct, frozen=True, gc=False):
@@ -108,7 +108,7 @@ def _columns(pack: _Pack) -> PackColumns:
             raise ValueError(f"the blobs of pack {pack.id[:8]} overlap or leave gaps")
     if ends[-1] > MAX_OFFSET:
         raise ValueError(f"pack {pack.id[:8]} would be larger than 4 GiB")
-    plain = [blob.uncompressed_length for blob in blobs]
+    plain = [blob.uncompressed_length or 0 for blob in blobs]  # None: rustic's prune writes null
     compressed = len(plain) - plain.count(0)
     header = PLAIN_ENTRY_BYTES * (len(plain) - compressed) + COMPRESSED_ENTRY_BYTES * compressed
     return PackColumns(

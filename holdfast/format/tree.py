@@ -5,6 +5,7 @@ Bytes are `{"nodes":[…]}` and a line feed, which is hashed too. Names ascend s
 Source: restic, internal/data/tree.go and node.go.
 """
 
+import operator
 import re
 from collections.abc import Iterable, Sequence
 from typing import Final
@@ -37,7 +38,7 @@ _GO_ESCAPES: Final = (
     ("\u2028".encode(), rb"\u2028"),
     ("\u2029".encode(), rb"\u2029"),
 )
-_MORE: Final = MORE.encode()
+_MORE_OF: Final = operator.attrgetter("more")
 _NODES_AT_ONCE: Final = 256
 """What one call encodes: of a directory with a million files, no more nodes are at hand."""
 _NUMBER_BITS: Final = 64
@@ -122,7 +123,7 @@ class TreeWriter:
         if not ascend(names):
             raise ValueError("tree entries out of order, or two of one name")
         self._last = names[-1]
-        if any(node.more for node in self._nodes):
+        if any(map(_MORE_OF, self._nodes)):
             self._encoded += map(_encoded, self._nodes)
         else:
             self._encoded.append(_ENCODER.encode(self._nodes)[1:-1])
@@ -159,8 +160,7 @@ def _nodes(data: bytes) -> list[Node]:
     """The nodes of a tree; one by one where another program's habits need it."""
     try:
         nodes = _TREE_DECODER.decode(data).nodes
-        # Nobody else may say what we keep as unknown; the name of a member can be spelled with escapes.
-        if not ((_MORE in data or b"\\u" in data) and any(node.more for node in nodes)):
+        if not any(map(_MORE_OF, nodes)):  # nobody else may say what we keep as unknown
             return nodes
     except msgspec.ValidationError:
         pass

@@ -139,6 +139,8 @@ class PatternsBelow:
         self._roots = sorted((_text(root, ignore_case) for root in roots), key=len, reverse=True)
         parsed = [Pattern.parse(_text(text, ignore_case)) for text in patterns if text]
         self._runs = _runs([(pattern.negated, pattern.ending) for pattern in parsed])
+        # Most lists take nothing back: then one search is all.
+        self._only = self._runs[0][1].search if [negated for negated, _ in self._runs] == [False] else None
 
     def __bool__(self) -> bool:
         return bool(self._runs)
@@ -149,7 +151,11 @@ class PatternsBelow:
         Only what ends with the entry's own name is looked for: what matches above it was asked for there. What takes
         back, however, takes back all that is below its match.
         """
-        text = _text(path, self._ignore_case)
+        if not self._runs:
+            return False
+        text = os.fsdecode(path).lower() if self._ignore_case else os.fsdecode(path)
+        if self._only is not None:
+            return self._only(text) is not None
         matched = False
         for negated, expression in self._runs:
             if negated == matched and (

@@ -39,6 +39,8 @@ class Writer:
 
     repository: Repository
     packs: list[Json] = field(default_factory=list)
+    length: Json = field(default_factory=dict)
+    """What an index says of the size of a blob that is not compressed."""
 
     def pack(self, *blobs: tuple[BlobType, bytes], listed: bool = True, **more: object) -> None:
         """One pack of these blobs, uncompressed and of any types side by side. more: further members of its entry."""
@@ -61,7 +63,13 @@ class Writer:
         whole = sealed + header + encode_length(len(header))
         self.repository.storage.put(pack_name(PackId(sha256(whole))), whole)
         if listed:
-            self.packs.append({"id": to_hex(sha256(whole)), "blobs": list(map(_blob, entries)), **more})
+            self.packs.append(
+                {
+                    "id": to_hex(sha256(whole)),
+                    "blobs": [_blob(entry) | self.length for entry in entries],
+                    **more,
+                }
+            )
 
     def index(self, **more: object) -> str:
         """An index file of the packs so far; its id."""
@@ -182,7 +190,8 @@ def _split(blobs: list[tuple[BlobType, bytes]]) -> tuple[list[tuple[BlobType, by
 
 def rustic(repository: Repository, folder: Path, ns: int) -> None:
     """rustic: nothing of what is zero; packs with size and time, those to delete; a config with its own options."""
-    trees, writer = Trees(node=_rustic_node, bare=_nothing), Writer(repository)
+    trees = Trees(node=_rustic_node, bare=_nothing)
+    writer = Writer(repository, length={"uncompressed_length": None})  # so does its prune
     root = trees.of(folder)
     for blobs in _split(trees.blobs):
         writer.pack(*blobs, time=rustic_time(ns), size=None)
