@@ -17,7 +17,9 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -53,6 +55,8 @@ class Trial:
         self.trouble: list[str] = []
         self.stop_at = time.monotonic() + _SECONDS
         self.backups: set[int] = set()
+        self.died: list[str] = []
+        """What ended an actor before its time."""
         self._lock = threading.Lock()
 
     @property
@@ -156,7 +160,7 @@ def restic(trial: Trial, dice: random.Random) -> None:
             last = json.loads(ended.stdout.splitlines()[-1])
             trial.short[last["snapshot_id"]] = expected
         for line in ended.stdout.splitlines() if verb == "forget" else ():
-            if line.startswith("["):
+            if line.startswith("[{"):  # and not the progress of its prune
                 for group in json.loads(line):
                     trial.forgotten |= {gone["id"] for gone in group["remove"] or ()}
         if ended.returncode not in (0, 1):
@@ -204,18 +208,19 @@ def test_what_is_acknowledged_stays_whole(tmp_path: Path) -> None:
     begun = trial.run("one", sys.executable, "-m", "starter", "init")
     assert begun.returncode == 0, begun.stderr
     seeds = random.Random(_SEED)
-    actors = [
-        threading.Thread(target=holdfast, args=(trial, who, random.Random(seeds.random())))
-        for who in ("one", "two")
+    dice = [random.Random(seeds.random()) for _ in range(4)]
+    acts: list[Callable[[], None]] = [
+        lambda: holdfast(trial, "one", dice[0]),
+        lambda: holdfast(trial, "two", dice[1]),
+        lambda: restic(trial, dice[2]),
+        lambda: freezing(trial, dice[3]),
     ]
-    actors += [
-        threading.Thread(target=actor, args=(trial, random.Random(seeds.random())))
-        for actor in (restic, freezing)
-    ]
+    actors = [threading.Thread(target=acting, args=(trial, act)) for act in acts]
     for actor in actors:
         actor.start()
     for actor in actors:
         actor.join()
+    assert not trial.died, trial.died
     sys.stderr.write(report(trial))
     trial.run("restic", "restic", "--no-cache", "unlock")
     checked = trial.run("restic", "restic", "--no-cache", "check", "--read-data")
@@ -240,6 +245,14 @@ def test_what_is_acknowledged_stays_whole(tmp_path: Path) -> None:
     assert trial.counts["our backups"] >= 2
     unexpected = [line for line in trial.trouble if line]
     assert not unexpected, unexpected[:3]
+
+
+def acting(trial: Trial, act: Callable[[], None]) -> None:
+    try:
+        act()
+    except BaseException:
+        trial.died.append(traceback.format_exc())
+        raise
 
 
 def report(trial: Trial) -> str:
