@@ -3,10 +3,9 @@
 from pathlib import Path
 
 import pytest
-from watchfiles import Change
 
 from holdfast.settings.load import load_settings
-from starter.watching.watcher import SourceWatcher
+from starter.watching.scope import Scope
 
 
 @pytest.mark.parametrize(
@@ -34,6 +33,5 @@ def test_patterns_count_below_a_root(tmp_path: Path, path: str, counts: bool) ->
     settings = load_settings(
         tmp_path / "holdfast.toml", {"HOME": str(tmp_path), "HOLDFAST_STATE_DIR": str(tmp_path / "state")}
     )
-    watcher = SourceWatcher(settings, settings.source("home"))
-    watcher.count({(Change.modified, str(tmp_path / path))})
-    assert watcher._changed.is_set() is counts
+    scope = Scope(settings, settings.source("home"), {})
+    assert scope.counts(bytes(tmp_path / path), None) is counts
