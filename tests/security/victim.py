@@ -231,8 +231,7 @@ class Attacker:
             assert _asked(process, attack, parameters) == "polling\n"
             yield
         finally:
-            process.kill()
-            process.wait()
+            _end(process)
 
     def temporal(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """The stock `temporal` command."""
@@ -251,8 +250,7 @@ class Attacker:
     def close(self) -> None:
         """No more of it."""
         if self._process is not None:
-            self._process.kill()
-            self._process.wait()
+            _end(self._process)
 
     def _started(self) -> "subprocess.Popen[str]":
         where = (self.victim.address, self.victim.queue)
@@ -264,6 +262,11 @@ class Attacker:
             stderr=subprocess.DEVNULL,
             text=True,
         )
+
+
+def _end(process: "subprocess.Popen[str]") -> None:
+    with process:  # closes its pipes
+        process.kill()
 
 
 def _asked(process: "subprocess.Popen[str]", attack: str, parameters: Mapping[str, object]) -> str:
