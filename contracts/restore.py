@@ -30,7 +30,7 @@ class RestoreRequest(Warranted):
 class RestoreTotals:
     """Counts of a restore: what was selected, written, found equal (kept), left alone by the overwrite rule (skipped).
 
-    Bytes are of file content.
+    Bytes are of file content. incomplete: paths that were restored, but not with all that belongs to them.
     """
 
     files: int = 0
@@ -45,6 +45,7 @@ class RestoreTotals:
     files_skipped: int = 0
     files_deleted: int = 0
     errors: int = 0
+    incomplete: int = 0
 
     def plus(self, other: "RestoreTotals") -> "RestoreTotals":
         """The sum, field by field."""

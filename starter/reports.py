@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+from collections import Counter
 from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Final
 
@@ -13,6 +14,7 @@ from contracts.system import SystemResult
 from contracts.verify import VerifyResult
 from holdfast.errors import EXIT_COMPLETE, EXIT_FAILED, EXIT_PARTIAL, JournalUnavailableError
 from holdfast.journal.records import FileAction, FileRecord, RunKind
+from holdfast.safe_fs.attributes import kind_of_loss
 from holdfast.settings.model import Settings
 from starter import json_lines
 from starter.display import duration
@@ -121,11 +123,30 @@ class Report:
             for file in wrong:
                 warn_json(json_lines.file_error(kind, file))
             return
+        if kind is RunKind.RESTORE:
+            wrong = self._without_losses(wrong)
         for file in itertools.islice(wrong, _SHOWN_ERRORS):
             warn(f"{file.action.value}: {printable(file.path)}: {file.message}")
         rest = sum(1 for _ in wrong)
         if rest:
             warn(f"… and {rest:,} more; --json lists them all")
+
+    @staticmethod
+    def _without_losses(wrong: Iterator[FileRecord]) -> Iterator[FileRecord]:
+        """All but what was restored without something; that is told once for each kind, at the end."""
+        first: dict[str, FileRecord] = {}
+        counts: Counter[str] = Counter()
+        for file in wrong:
+            kind = kind_of_loss(file.message) if file.action is FileAction.WARNING else ""
+            if kind:
+                counts[kind] += 1
+                first.setdefault(kind, file)
+            else:
+                yield file
+        for kind, count in counts.items():
+            example = f"{printable(first[kind].path)}: {first[kind].message}"
+            more = f" (and {count - 1:,} more paths; `holdfast run files` lists them)" if count > 1 else ""
+            warn(f"warning: {example}{more}")
 
     def _files(self, run_id: str, actions: Collection[FileAction] = ()) -> Iterator[FileRecord]:
         try:
@@ -197,8 +218,10 @@ def restore_lines(result: RestoreResult) -> list[str]:
     lines += [f"Warning: {ahead_of_time(snapshot, result.snapshot_id)}" for snapshot in result.ahead]
     if totals.files_skipped or totals.files_deleted:
         lines.append(f"skipped {totals.files_skipped:,}, deleted {totals.files_deleted:,}")
-    if result.status is RunStatus.PARTIAL:
+    if totals.errors:
         lines.append(f"Warning: {totals.errors:,} paths could not be restored")
+    if totals.incomplete:
+        lines.append(f"Warning: {totals.incomplete:,} paths were not restored with all that belongs to them")
     return lines
 
 

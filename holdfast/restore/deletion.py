@@ -41,7 +41,7 @@ class Deletion:
         self._run = run
         self._directories = directories
         self._on_entry = on_entry
-        self._selection = Selection(run.options)
+        self._selection = Selection(run.options, opening.only)
         self._left_out = LeftOut(opening.coverage)
         self._mark = run_mark(run.run_id)
         self._protected = protected_directories(run)

@@ -98,6 +98,7 @@ class Opening(msgspec.Struct, frozen=True, kw_only=True):
     """Decided when the run began. tree: of the subfolder, if one was asked for. whole_bytes: of the snapshot's files,
     as its summary says; None where it has none (restic writes it since 0.17).
 
+    only: the name of the one file that was meant by the subfolder; then `tree` is that of its directory.
     ahead: snapshots that are dated in the future, where the latest one was asked for.
     root: the subfolder's own node, applied to the target directory unless that was there before and was named.
     kept: what the target keeps otherwise. in_place: nobody named a target.
@@ -112,6 +113,7 @@ class Opening(msgspec.Struct, frozen=True, kw_only=True):
     root: Node | None = None
     whole_bytes: int | None = None
     ahead: tuple[bytes, ...] = ()
+    only: bytes = b""
     kept: Kept | None = None
     in_place: bool = False
     coverage: Coverage = Coverage()
@@ -136,7 +138,9 @@ class OpenDirectory(msgspec.Struct, frozen=True, array_like=True):
 class Page(msgspec.Struct, frozen=True, kw_only=True):
     """One decided page. The next one goes on behind the name `after` in the innermost open directory.
 
-    first_file: number of the page's first file; its files are numbered on to next_file - 1.
+    first_file: number of the page's first file; its files are numbered on to next_file - 1. matched: numbers of the
+    request's patterns that this page or one before has met. broken: how many directories, here or before, could not be
+    gone into.
     """
 
     token: str
@@ -150,6 +154,8 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     links: int = 0
     open_directories: tuple[OpenDirectory, ...] = ()
     after: bytes = b""
+    matched: tuple[int, ...] = ()
+    broken: int = 0
 
 
 class Enter(msgspec.Struct, frozen=True, array_like=True, tag="e"):
@@ -318,6 +324,7 @@ class FinishResult(msgspec.Struct, frozen=True, kw_only=True):
     documents: int
     counts: RestoreCounts
     errors_of_run: int
+    incomplete_of_run: int = 0
 
 
 class KnownLink(msgspec.Struct, frozen=True, array_like=True):

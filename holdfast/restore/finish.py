@@ -6,10 +6,10 @@ whether it was done before: a second finish changes nothing.
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
-from holdfast.errors import HoldfastError
+from holdfast.errors import HoldfastError, SnapshotNotFoundError
 from holdfast.format.tree import Node
 from holdfast.ids import BlobId
 from holdfast.journal.records import FileAction
@@ -38,6 +38,7 @@ from holdfast.restore.outcomes import ACTIONS
 from holdfast.restore.plan_reader import PlacedRecord, load_result, placed_records
 from holdfast.restore.run import Finished, Progress, RestoreCounts, RestoreRun, ShardProgress
 from holdfast.restore.select import load_opening, load_page
+from holdfast.restore.selection import Selection
 from holdfast.restore.shard import load_shard
 from holdfast.restore.target import open_target
 from holdfast.safe_fs.directories import Directories, Directory, join
@@ -60,14 +61,31 @@ def finish(run: RestoreRun, pages: int, shards: int, progress: Progress) -> Fini
     """
     result = load(run.workspace, FINISHED, FinishResult)
     if result is None:
+        _check_selected(run, pages)
         attempt = Attempt(run.workspace, _SCOPE)
         finishing = _Finish(run, attempt, progress)
         result = finishing.dry_run(pages) if run.options.dry_run else finishing.execute(pages, shards)
         attempt.check()
         result = decide(run.workspace, FINISHED, result)
-    return Finished(
-        partial=result.errors_of_run > 0, errors_of_run=result.errors_of_run, counts=result.counts
-    )
+    partial = result.errors_of_run > 0 or result.incomplete_of_run > 0
+    return Finished(partial=partial, errors_of_run=result.errors_of_run, counts=result.counts)
+
+
+def _check_selected(run: RestoreRun, pages: int) -> None:
+    """Refuse to call it a restore when nothing was selected.
+
+    Raises:
+        SnapshotNotFoundError: patterns or paths left nothing.
+    """
+    if not Selection(run.options, load_opening(run).only).is_filtered:
+        return
+    found = [load_page(run, page) for page in range(pages)]
+    if not any(page.broken or page.counts.files or page.counts.dirs or page.counts.others for page in found):
+        raise SnapshotNotFoundError(
+            "nothing in the snapshot matches what was asked for: nothing was restored",
+            hint="`holdfast ls` shows what the snapshot holds; patterns and paths begin with / at its root, "
+            "or at the subfolder that was named.",
+        )
 
 
 def finish_records(run: RestoreRun) -> Iterator[FinishRecord]:
@@ -92,6 +110,7 @@ class _Finish:
         self._records: list[FinishRecord] = []
         self._documents = self._seen = 0
         self._written = self._kept = self._skipped = self._deleted = self._errors = 0
+        self._incomplete = self._incomplete_before = 0
         self._missing: set[int] = set()
         self._open: list[Enter] = []
         self._deletion: Deletion | None = None
@@ -143,8 +162,10 @@ class _Finish:
                 files_skipped=self._skipped,
                 files_deleted=self._deleted,
                 errors=self._errors,
+                incomplete=self._incomplete,
             ),
             errors_of_run=earlier_errors + self._errors,
+            incomplete_of_run=self._incomplete_before + self._incomplete,
         )
 
     def _planned_errors(self, pages: int) -> int:
@@ -156,6 +177,7 @@ class _Finish:
         for shard in range(shards):
             result = load_result(self._run, shard)
             errors += result.counts.errors
+            self._incomplete_before += result.counts.incomplete
             if Outcome.FAILED in result.outcomes or Outcome.SKIPPED in result.outcomes:
                 for file, letter in zip(load_shard(self._run, shard).files, result.outcomes, strict=True):
                     if letter in Outcome.FAILED + Outcome.SKIPPED:
@@ -168,7 +190,7 @@ class _Finish:
             return
         coverage = self._opening.coverage
         if not coverage.vouched:
-            self._record(FinishRecord(b"", FileAction.WARNING, message=_NOBODY_VOUCHES))
+            self._warn(b"", (_NOBODY_VOUCHES,))
             return
         self._deletion = Deletion(self._run, self._opening, directories, self._on_entry)
         root_leads = Rules(self._run, self._opening).root_leads
@@ -234,8 +256,7 @@ class _Finish:
         except (OSError, HoldfastError) as error:
             self._fail(path, path_failure(error))
             return
-        for warning in warnings:
-            self._record(FinishRecord(path, FileAction.WARNING, message=warning))
+        self._warn(path, warnings)
 
     def _delete_below(self, path: bytes, node: Node) -> None:
         if node.subtree_id is not None:
@@ -264,7 +285,12 @@ class _Finish:
         self._kept += counts and step.outcome in (Outcome.UNCHANGED, Outcome.UPDATED)
         self._skipped += step.outcome == Outcome.SKIPPED
         self._record(FinishRecord(path, ACTIONS[step.outcome], size))
-        for warning in step.warnings:
+        self._warn(path, step.warnings)
+
+    def _warn(self, path: bytes, warnings: Sequence[str]) -> None:
+        """Something of this path could not be restored."""
+        self._incomplete += bool(warnings)
+        for warning in warnings:
             self._record(FinishRecord(path, FileAction.WARNING, message=warning))
 
     def _fail(self, path: bytes, message: str) -> None:

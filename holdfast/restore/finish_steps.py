@@ -26,7 +26,7 @@ from holdfast.safe_fs.attributes import (
     read_xattrs,
 )
 from holdfast.safe_fs.directories import Directory, proc_path, split
-from holdfast.safe_fs.durable import FileSystems
+from holdfast.safe_fs.durable import FileSystems, only_leads_on
 from holdfast.safe_fs.replace import replace
 from holdfast.safe_fs.temporary import discard, run_mark, sweep, temporary_name
 
@@ -81,8 +81,9 @@ class FinishSteps:
             _put_back(directory, kept)
         elif node is not None:
             wanted = attributes_of(node)
-            if differences(os.fstat(directory.fd), read_xattrs(directory.fd), wanted):
-                warnings = apply_to_descriptor(directory.fd, wanted)
+            place = proc_path(directory.fd) if only_leads_on(directory.fd) else directory.fd
+            if differences(os.fstat(directory.fd), read_xattrs(place, follow=True), wanted):
+                warnings = apply_to_descriptor(place, wanted)
         self.file_systems.finish_directory(directory.fd, directory.device)
         return warnings
 

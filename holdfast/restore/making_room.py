@@ -42,7 +42,7 @@ class Rules:
 
     def __init__(self, run: RestoreRun, opening: Opening) -> None:
         self.options = run.options
-        self._limits = run.options.limits_selection
+        self._limits = run.options.limits_selection or bool(opening.only)
         self._left_out = LeftOut(opening.coverage) if run.options.delete else None
         self.protected = protected_directories(run)
         self._ways = SourceWays(opening.coverage.paths, opening.coverage.subfolder)

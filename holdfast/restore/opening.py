@@ -11,6 +11,7 @@ from holdfast.repository.documents import decide, load
 from holdfast.repository.janitor import enter
 from holdfast.repository.snapshots import find_snapshot
 from holdfast.restore.documents import OPENING, Coverage, Opening
+from holdfast.restore.request import RestoreOptions
 from holdfast.restore.run import RestoreOpened, RestoreRun
 from holdfast.restore.selection import Selection
 from holdfast.restore.space import has_room
@@ -47,8 +48,6 @@ def _decide(run: RestoreRun) -> Opening:
     options = run.options
     options.check()
     Selection(options)
-    target = options.target_path()
-    state = target_state(target)
     stored = find_snapshot(
         run.repository,
         options.snapshot_name,
@@ -58,10 +57,15 @@ def _decide(run: RestoreRun) -> Opening:
         ignore_damaged=options.ignore_damaged,
     )
     run.refresh()
-    tree, root = _find_subfolder(run, stored.snapshot, options.subfolder)
+    tree, root, only = _find_subfolder(run, stored.snapshot, options)
+    subfolder = options.subfolder.rpartition(b"/")[0] if only else options.subfolder
+    target = options.target or subfolder or b"/"
+    state = target_state(target)
     summary = stored.snapshot.summary
-    coverage = _coverage(stored.snapshot, options.subfolder, root)
-    only_leads = options.limits_selection or SourceWays(coverage.paths, coverage.subfolder).has(b"")
+    coverage = _coverage(stored.snapshot, subfolder, root)
+    only_leads = (
+        bool(only) or options.limits_selection or SourceWays(coverage.paths, coverage.subfolder).has(b"")
+    )
     keeps_own_attributes = state != "absent" and (options.target is not None or only_leads)
     return Opening(
         snapshot=stored.id,
@@ -70,7 +74,8 @@ def _decide(run: RestoreRun) -> Opening:
         host=stored.snapshot.hostname,
         target=target,
         target_state=state,
-        root=None if keeps_own_attributes else root,
+        root=None if keeps_own_attributes or (only and options.target is not None) else root,
+        only=only,
         ahead=stored.ahead,
         whole_bytes=None if summary is None else summary.total_bytes_processed,
         kept=kept_of_target(target) if keeps_own_attributes or root is None else None,
@@ -91,19 +96,25 @@ def _coverage(snapshot: Snapshot, subfolder: bytes, root: Node | None) -> Covera
     )
 
 
-def _find_subfolder(run: RestoreRun, snapshot: Snapshot, subfolder: bytes) -> tuple[BlobId, Node | None]:
+def _find_subfolder(
+    run: RestoreRun, snapshot: Snapshot, options: RestoreOptions
+) -> tuple[BlobId, Node | None, bytes]:
+    """The tree to restore from, its node, and the name of the one file in it that is meant (or b"")."""
     tree = BlobId(from_hex(snapshot.tree))
-    node: Node | None = None
-    for name in subfolder.split(b"/")[1:]:
+    above: Node | None = None
+    names = options.subfolder.split(b"/")[1:]
+    for depth, name in enumerate(names, start=1):
         node = next((child for child in run.loader.load_tree(tree) if child.name == name), None)
         if node is None:
             raise SnapshotNotFoundError(
                 "the snapshot has no such subfolder", hint="`holdfast ls` shows what it holds."
             )
         if not node.is_directory or node.subtree_id is None:
-            raise SnapshotNotFoundError(
-                "the subfolder is no directory in this snapshot",
-                hint="Restore a single file with --include and its path.",
-            )
-        tree = node.subtree_id
-    return tree, node
+            if depth < len(names) or options.limits_selection:
+                raise SnapshotNotFoundError(
+                    "what was named after the snapshot is no directory in it, so nothing in it can be selected",
+                    hint="Name its directory, or leave out patterns and paths.",
+                )
+            return tree, above, name
+        tree, above = node.subtree_id, node
+    return tree, above, b""

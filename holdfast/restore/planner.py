@@ -87,6 +87,8 @@ class Planner:
         self._tally = _Tally()
         self.next_file = next_file
         self.new_links: list[KnownLink] = []
+        self.broken = 0
+        """How many directories could not be gone into."""
         if walk.frames[0].position == 0 and len(walk.frames) == 1:
             walk.frames[0].on_disk = target is not None
         writer.obstacles.extend(_open_frames(walk, lambda frame: frame.obstacle))
@@ -116,6 +118,7 @@ class Planner:
                 if step.frame.entered:
                     self._writer.record(Leave())
             case Broken():
+                self.broken += 1
                 self.fail(step.path, step.message)
 
     def counts(self) -> RestoreCounts:
@@ -191,6 +194,7 @@ class Planner:
         return True
 
     def _give_up(self, frame: Frame, path: bytes, message: str) -> bool:
+        self.broken += 1
         self.fail(path, message)
         self._walk.abandon(frame)
         return False

@@ -65,7 +65,7 @@ class RestoreCounts(msgspec.Struct, frozen=True, kw_only=True):
     bytes are of file content. bytes_to_write: what the target grows by as far as metadata tells, holes and what is
     there already left out. bytes_kept: content that was on disk and did not have to be fetched. files_kept: files that
     were there, equal in content; at most their attributes were corrected. files_skipped: paths that the overwrite rule
-    protects, files or not.
+    protects, files or not. incomplete: paths that were restored, but not with all that belongs to them.
     """
 
     files: int = 0
@@ -80,6 +80,7 @@ class RestoreCounts(msgspec.Struct, frozen=True, kw_only=True):
     files_skipped: int = 0
     files_deleted: int = 0
     errors: int = 0
+    incomplete: int = 0
 
     def plus(self, other: "RestoreCounts") -> "RestoreCounts":
         """The sum, field by field."""
@@ -141,7 +142,7 @@ class ShardSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
-    """The tree stands; partial when any path failed in any step of the run. counts: of the finish alone."""
+    """The tree stands; partial when any path failed, or lost something, in any step. counts: of the finish alone."""
 
     partial: bool
     errors_of_run: int

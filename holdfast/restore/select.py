@@ -10,6 +10,7 @@
 The first page is small, so that restoring starts at once; later ones are large. Nothing is created on disk here.
 """
 
+import os
 import secrets
 import time
 from typing import Final
@@ -94,7 +95,7 @@ def _plan(run: RestoreRun, page: int, progress: Progress | None) -> Page:
     first_file = 0 if before is None else before.next_file
     limit = run.sizes.page_entries if page else run.sizes.first_page_entries
     token = secrets.token_hex(_TOKEN_BYTES)
-    selection = Selection(run.options)
+    selection = Selection(run.options, opening.only, () if before is None else before.matched)
     walk = SnapshotWalk(run.loader.load_tree, selection, BlobId(opening.tree))
     if before is not None:
         walk.resume(before.open_directories, before.after)
@@ -107,6 +108,12 @@ def _plan(run: RestoreRun, page: int, progress: Progress | None) -> Page:
             for path in missing_paths(run, selection, BlobId(opening.tree)):
                 planner.fail(path[1:], "the snapshot has no such path")
         last = _walk(walk, planner, limit, progress)
+        broken = planner.broken + (0 if before is None else before.broken)
+        if last and not broken:
+            for pattern in selection.unmatched:
+                planner.fail(
+                    os.fsencode(pattern).lstrip(b"/"), "nothing in the snapshot matches this pattern"
+                )
     finally:
         if target is not None:
             target.close()
@@ -126,6 +133,8 @@ def _plan(run: RestoreRun, page: int, progress: Progress | None) -> Page:
         links=len(planner.new_links),
         open_directories=open_directories,
         after=after,
+        matched=tuple(sorted(selection.matched)),
+        broken=broken,
     )
 
 

@@ -6,6 +6,7 @@ for it.
 """
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from holdfast.restore.request import RestoreOptions
@@ -28,9 +29,12 @@ _WHOLE = Choice(selected=True, descend=True, whole=True)
 
 
 class Selection:
-    """The part of a request that selects, made ready for many questions. Raises UsageError for a malformed pattern."""
+    """The part of a request that selects, made ready for many questions. Raises UsageError for a malformed pattern.
 
-    def __init__(self, options: RestoreOptions) -> None:
+    only: the one file that is meant by the subfolder. matched: numbers of the includes that earlier pages have met.
+    """
+
+    def __init__(self, options: RestoreOptions, only: bytes = b"", matched: Iterable[int] = ()) -> None:
         self._includes = [
             PatternList(_texts(options.includes)),
             PatternList(_texts(options.iincludes), ignore_case=True),
@@ -45,9 +49,21 @@ class Selection:
                 [text for text in _texts(options.iincludes) if not _WILD.intersection(text)], ignore_case=True
             ),
         ]
-        self._exact = frozenset(_clean(path) for path in options.exact_paths)
+        exact = (only,) if only else options.exact_paths
+        self._exact = frozenset(_clean(path) for path in exact)
         self._leading = frozenset(above for path in self._exact for above in _ancestors(path))
-        self._limited = options.limits_selection
+        self._limited = bool(only) or options.limits_selection
+        patterns = [
+            *((text, False) for text in _texts(options.includes)),
+            *((text, True) for text in _texts(options.iincludes)),
+        ]
+        self._unmatched = {
+            number: (text, PatternList([text], ignore_case=ignore_case))
+            for number, (text, ignore_case) in enumerate(patterns)
+        }
+        self.matched = set(matched)
+        for number in self.matched:
+            self._unmatched.pop(number, None)
         self._filtered = self._limited or bool(options.excludes or options.iexcludes)
 
     @property
@@ -71,7 +87,25 @@ class Selection:
             matches, below = patterns.matches_with_children(path)
             selected = selected or matches
             descend = descend or below
+        if selected and self._unmatched:
+            self._note_matches(path)
         return Choice(selected=selected, descend=descend)
+
+    def _note_matches(self, path: bytes) -> None:
+        for number, (_, pattern) in tuple(self._unmatched.items()):
+            if pattern.matches(path):
+                del self._unmatched[number]
+                self.matched.add(number)
+
+    @property
+    def unmatched(self) -> list[str]:
+        """The patterns of the request that have selected nothing so far."""
+        return [text for text, _ in self._unmatched.values()]
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether anything may be left out."""
+        return self._filtered
 
     def selects(self, path: bytes) -> bool:
         """Whether a path that the snapshot does not have would have been selected (what `delete` may remove)."""

@@ -184,6 +184,7 @@ class _ShardRestore:
             files_kept=self._outcomes.count(Outcome.UNCHANGED) + self._outcomes.count(Outcome.UPDATED),
             files_skipped=self._outcomes.count(Outcome.SKIPPED),
             errors=sum(not problem.warning for problem in self._problems),
+            incomplete=len({problem.index for problem in self._problems if problem.warning}),
         )
 
     def _restore_segment(self) -> None:

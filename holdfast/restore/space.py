@@ -12,6 +12,7 @@ from holdfast.restore.documents import OPENING, SPACE, Opening
 from holdfast.restore.run import RestoreRun
 
 RESERVE_BYTES = 16 * 1024 * 1024
+_UNTOLD_BYTES = 1 << 62
 
 
 def has_room(run: RestoreRun, opening: Opening) -> bool:
@@ -49,7 +50,10 @@ def check_space(run: RestoreRun, needed_bytes: int) -> None:
 
 
 def free_bytes(target: bytes) -> int:
-    """What an unprivileged or privileged writer, as we are, may still write at `target` or its nearest parent."""
+    """What an unprivileged or privileged writer, as we are, may still write at `target` or its nearest parent.
+
+    A file system that tells no size at all (ramfs, some of a network) is not full: writing will tell.
+    """
     path = target
     while True:
         try:
@@ -57,5 +61,7 @@ def free_bytes(target: bytes) -> int:
         except (FileNotFoundError, NotADirectoryError):
             path = os.path.dirname(path) or b"/"
             continue
+        if not status.f_blocks:
+            return _UNTOLD_BYTES
         blocks = status.f_bfree if os.geteuid() == 0 else status.f_bavail
         return blocks * status.f_frsize

@@ -7,7 +7,7 @@ and those that the overwrite rule protects. Shards are read by a few threads, ea
 import os
 import stat
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ from holdfast.restore.shard import load_shard
 from holdfast.restore.shard_files import PlannedFile
 from holdfast.restore.target import look, open_target
 from holdfast.restore.threads import Stop, run_stoppable
-from holdfast.safe_fs.attributes import SET_ID_BITS, Attributes, differences, read_xattrs
+from holdfast.safe_fs.attributes import SET_ID_BITS, Attributes, differences, kind_of_loss, read_xattrs
 from holdfast.safe_fs.directories import Directories, join, split
 from holdfast.safe_fs.temporary import open_existing
 
@@ -110,6 +110,7 @@ class _Verification:
         self._target = load_opening(run).target
         self._found = _Findings(stop, progress)
         self._excepted: frozenset[bytes] = frozenset()
+        self._lost: dict[bytes, set[str]] = {}
 
     def all(self, pages: int) -> VerifyReport:
         self._excepted = frozenset(
@@ -117,6 +118,9 @@ class _Verification:
             for record in finish_records(self._run)
             if record.action in (FileAction.FAILED, FileAction.SKIPPED)
         )
+        for record in finish_records(self._run):
+            if record.action is FileAction.WARNING:
+                self._lost.setdefault(record.path, set()).add(kind_of_loss(record.message))
         last = load_page(self._run, pages - 1)
         with ThreadPoolExecutor(_READERS, thread_name_prefix="verify") as pool:
             shards = [pool.submit(self._shard, shard) for shard in range(last.first_shard + last.shards)]
@@ -199,7 +203,8 @@ class _Verification:
             if wrong:
                 self._found.problem(file.path, f"differs from byte {wrong[0].offset} on")
             if plan.segments == 1:
-                self._attributes(file.path, status, read_xattrs(fd), plan.node)
+                lost = {kind_of_loss(problem.message) for problem in file.problems if problem.warning}
+                self._attributes(file.path, status, read_xattrs(fd), plan.node, lost)
         finally:
             os.close(fd)
 
@@ -232,11 +237,21 @@ class _Verification:
         self._attributes(path, present, read_xattrs(b"/proc/self/fd/%d/%b" % (parent, name)), node)
 
     def _attributes(
-        self, path: bytes, status: os.stat_result, xattrs: dict[bytes, bytes], node: Node
+        self,
+        path: bytes,
+        status: os.stat_result,
+        xattrs: dict[bytes, bytes],
+        node: Node,
+        lost: Collection[str] = (),
     ) -> None:
+        """lost: kinds of what the shard could not restore, and has told; so it is no damage."""
         wanted = _attainable(attributes_of(node), status)
+        lost = lost or self._lost.get(path, ())
+        if "attributes" in lost:
+            xattrs = dict(wanted.xattrs)
         for difference in differences(status, xattrs, wanted, compare_mode=not node.is_symlink):
-            self._found.problem(path, difference)
+            if not any(difference.startswith(f"{kind} ") for kind in lost if kind):
+                self._found.problem(path, difference)
 
 
 def _attainable(wanted: Attributes, status: os.stat_result) -> Attributes:

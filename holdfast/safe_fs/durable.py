@@ -59,7 +59,7 @@ def file_system_type(fd: int) -> int:
     return ctypes.c_ulong.from_buffer(buffer).value
 
 
-def _only_leads_on(directory: int) -> bool:
+def only_leads_on(directory: int) -> bool:
     """Whether a descriptor was opened for a directory that may be searched but not read."""
     return bool(fcntl.fcntl(directory, fcntl.F_GETFL) & os.O_PATH)
 
@@ -75,7 +75,7 @@ class FileSystems:
     def touch(self, directory: int, device: int) -> None:
         """Something was created or renamed in `directory`, which is on `device`."""
         if device not in self._open:
-            if _only_leads_on(directory):
+            if only_leads_on(directory):
                 # Neither it nor, through it, its file system can be flushed.
                 self._whole[device] = False
                 self._has_blind_spot = True
@@ -102,7 +102,7 @@ class FileSystems:
 
     def finish_directory(self, directory: int, device: int) -> None:
         """Called for each directory that got new names: flushes it unless `flush` will."""
-        if not self._whole.get(device, False) and not _only_leads_on(directory):
+        if not self._whole.get(device, False) and not only_leads_on(directory):
             os.fsync(directory)
 
     def close(self) -> None:

@@ -12,7 +12,7 @@ from contextlib import closing
 from functools import partial
 from typing import Final
 
-from holdfast.errors import CorruptFileError, FencedError, StoredFileMissingError
+from holdfast.errors import CorruptFileError, FencedError, SnapshotNotFoundError, StoredFileMissingError
 from holdfast.ids import ID_BYTES, BlobId, KeyId, PackId, SnapshotId, from_hex, to_hex
 from holdfast.pace import Pace
 from holdfast.repository.documents import DocumentT, decide, encode, load
@@ -87,7 +87,13 @@ def choose_snapshots(session: RepositorySession, order: VerifyOrder) -> list[Sto
         ]
     on_unreadable = None if ignored else raise_unreadable
     everything = list_snapshots(session.repository, on_unreadable=on_unreadable)
-    return [stored for stored in everything if matches(stored.snapshot, **filters)]
+    chosen = [stored for stored in everything if matches(stored.snapshot, **filters)]
+    if not chosen:
+        raise SnapshotNotFoundError(
+            f"none of the {len(everything)} snapshots has that host, these paths and tags: nothing is verified",
+            hint="`holdfast snapshots` lists what there is.",
+        )
+    return chosen
 
 
 def plan_run(

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 import typer
 
-from holdfast.errors import EXIT_COMPLETE
+from holdfast.errors import EXIT_COMPLETE, SnapshotNotFoundError
 from holdfast.format.node import Node
 from holdfast.ids import BlobId, from_hex, short, to_hex
 from holdfast.repository.snapshots import LATEST, find_snapshot
@@ -28,7 +28,12 @@ _PERMISSION_LETTERS: Final = "rwxrwxrwx"
 class LsOptions(SnapshotFilterOptions):
     """Options of `ls`."""
 
-    snapshot: Annotated[str, typer.Argument(metavar="SNAPSHOT", help='An id, or "latest".')] = LATEST
+    snapshot: Annotated[
+        str,
+        typer.Argument(
+            metavar="SNAPSHOT[:SUBFOLDER]", help='An id, or "latest"; paths begin at the subfolder then.'
+        ),
+    ] = LATEST
     directories: Annotated[
         tuple[str, ...], typer.Argument(metavar="[PATHS]", help="Only what is in these.", show_default=False)
     ] = ()
@@ -49,11 +54,12 @@ class Entry:
 def ls(options: LsOptions) -> int:
     """List the files of a snapshot."""
     invocation = Invocation.of(options)
+    name, _, inside = options.snapshot.partition(":")
     repository = open_for_reading(invocation, no_lock=options.no_lock)
     with repository_session(repository) as session, session.hold() as held:
         stored = find_snapshot(
             session.repository,
-            options.snapshot,
+            name,
             hosts=options.host,
             paths=invocation.listed(options.path),
             tags=options.tag,
@@ -62,8 +68,11 @@ def ls(options: LsOptions) -> int:
         for ahead in stored.ahead:
             warn(ahead_of_time(to_hex(ahead), to_hex(stored.id)))
         held.refresh()
+        load_tree = held.loader.load_tree
+        tree = _tree_at(load_tree, BlobId(from_hex(stored.snapshot.tree)), inside)
         wanted = Wanted(options.directories, recursive=options.recursive)
-        entries = walk(held.loader.load_tree, BlobId(from_hex(stored.snapshot.tree)), wanted)
+        wanted.check(load_tree, tree)
+        entries = walk(load_tree, tree, wanted)
         if options.json:
             head = document(stored) | {"struct_type": "snapshot", "message_type": "snapshot"}
             say(json_line(head))
@@ -85,6 +94,16 @@ class Wanted:
             for path in directories
         ]
         self._recursive = recursive
+
+    def check(self, load_tree: LoadTree, root: BlobId) -> None:
+        """Look for all that is named.
+
+        Raises:
+            SnapshotNotFoundError: one of them is not in the snapshot.
+        """
+        for named in self._directories:
+            if named != b"/":
+                _node_at(load_tree, root, named)
 
     def lists(self, path: bytes) -> bool:
         """Whether the entry is one of the named or lies below one."""
@@ -122,6 +141,45 @@ def permissions(mode: int) -> str:
         letter if mode & (1 << (last - bit)) else "-" for bit, letter in enumerate(_PERMISSION_LETTERS)
     )
     return (letters or "-") + access
+
+
+def _node_at(load_tree: LoadTree, root: BlobId, path: bytes) -> Node:
+    """The node of an absolute path that is not "/".
+
+    Raises:
+        SnapshotNotFoundError: there is none.
+    """
+    tree: BlobId | None = root
+    node: Node | None = None
+    for name in path.split(b"/")[1:]:
+        node = next((child for child in load_tree(tree) if child.name == name), None) if tree else None
+        if node is None:
+            raise SnapshotNotFoundError(
+                f"the snapshot has no {printable(path)}",
+                hint="`holdfast ls` without a path lists what it has.",
+            )
+        tree = node.subtree_id
+    if node is None:
+        raise SnapshotNotFoundError("no path is named")
+    return node
+
+
+def _tree_at(load_tree: LoadTree, root: BlobId, subfolder: str) -> BlobId:
+    """The tree of a subfolder; the root where none is named.
+
+    Raises:
+        SnapshotNotFoundError: it is not there, or is no directory.
+    """
+    path = "/".join(["", *(part for part in subfolder.split("/") if part not in {"", "."})])
+    if not path:
+        return root
+    tree = _node_at(load_tree, root, path.encode("utf-8", "surrogateescape")).subtree_id
+    if tree is None:
+        raise SnapshotNotFoundError(
+            f"{printable(path.encode('utf-8', 'surrogateescape'))} is no directory in the snapshot",
+            hint="Name its directory after the snapshot, and the file as a path.",
+        )
+    return tree
 
 
 def _entries(load_tree: LoadTree, tree: BlobId, path: bytes) -> Iterator[Entry]:

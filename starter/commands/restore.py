@@ -182,7 +182,22 @@ def _target(options: RestoreCommandOptions) -> bytes | None:
             "nothing says where to restore to",
             hint="Give --target DIR, or --in-place for where the files came from.",
         )
-    return _absolute(options.target)
+    return _absolute(expanded(options.target))
+
+
+def expanded(path: str) -> str:
+    """With the home directory for a tilde that the shell has left: it does not expand the one of `--target=~/x`.
+
+    Raises:
+        UsageError: no such user is known.
+    """
+    found = os.path.expanduser(path)
+    if path.startswith("~") and found == path:
+        raise UsageError(
+            f"{path}: nobody knows that home directory",
+            hint="Write the path out, or ./~… for a name like that.",
+        )
+    return found
 
 
 def _check_to_command(options: RestoreCommandOptions) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.errors import SnapshotNotFoundError
 from holdfast.restore.request import Overwrite
 from tests.restore.conftest import FILES, Place, listing
 from tests.support.engine import EngineRun
@@ -113,8 +114,9 @@ def test_delete_leaves_nothing_where_the_snapshot_has_nothing(place: Place) -> N
     place.source.mkdir()
     EngineRun.of(place.session, place.source, run_id="empty", allow_empty=True).run()
     assert listing(place.target) != set()
-    place.restore(delete=True, includes=(b"/docs",))
-    assert (place.target / "readme").exists()
+    with pytest.raises(SnapshotNotFoundError):
+        place.restore(delete=True, includes=(b"/docs",))
+    assert (place.target / "docs/guide").exists()
     place.restore(delete=True)
     assert listing(place.target) == set()
 

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from holdfast.format.snapshot import encode_snapshot
+from holdfast.format.times import format_time
 from holdfast.repository.layout import SNAPSHOTS
 from holdfast.repository.snapshots import find_snapshot
 from holdfast.restore.opening import trigger_restore
@@ -40,6 +41,6 @@ def test_what_may_not_fit_is_planned_first(place: Place, claimed_bytes: int | No
     summary = None
     if claimed_bytes is not None:
         summary = msgspec.structs.replace(snapshot.summary, total_bytes_processed=claimed_bytes)
-    changed = msgspec.structs.replace(snapshot, summary=summary, time="2100-01-01T00:00:00Z")
+    changed = msgspec.structs.replace(snapshot, summary=summary, time=format_time(snapshot.time_ns + 1))
     repository.save_file(SNAPSHOTS, encode_snapshot(changed))
     assert not opened(place).has_room

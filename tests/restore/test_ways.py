@@ -10,7 +10,7 @@ import pytest
 
 from holdfast.repository.session import RepositorySession
 from holdfast.restore.ways import SourceWays
-from tests.restore.users import NOBODY, folder_of_nobody, ordinary_user
+from tests.restore.users import NOBODY, folder_of_nobody, give, ordinary_user
 from tests.support.engine import EngineRun, new_session, open_session
 from tests.support.restore import Restored, restore, restore_in_place
 
@@ -215,6 +215,7 @@ def test_a_box_that_may_be_written_but_not_read() -> None:
     with folder_of_nobody() as place:
         (place / "box").mkdir()
         (place / "box/f").write_bytes(b"v")
+        give(place / "box/f")
         (place / "box").chmod(0o733)
         with ordinary_user(), new_session(place / "repository") as session:
             EngineRun.of(session, place / "box/f").run()
