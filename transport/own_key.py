@@ -8,6 +8,7 @@ A crash at any moment leaves a whole key or none:
 It is believed only if nobody else could have read or written it.
 """
 
+import errno
 import os
 import secrets
 import stat
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from holdfast.errors import SettingsError, StorageDeniedError, StorageFullError
+from holdfast.storage.durable import link_new
 from transport.keyring import new_key_line
 
 _MAX_BYTES: Final = 1 << 16
@@ -39,11 +41,14 @@ def ensure_key(path: Path) -> None:
             file.flush()
             os.fsync(file.fileno())
         try:
-            os.link(temporary, path)
-        except FileExistsError:
-            pass
+            link_new(str(temporary), str(path), hard_links=True)
+        except OSError as error:
+            if error.errno != errno.ENOTSUP or path.exists():
+                raise
+            # Two first starts at once could each believe a key of its own; nothing worse, and the next start cures it.
+            temporary.rename(path)
         finally:
-            temporary.unlink()
+            temporary.unlink(missing_ok=True)
         _flush(path.parent)
     except OSError as error:
         kind = StorageFullError if error.errno in _FULL else StorageDeniedError

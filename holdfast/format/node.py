@@ -18,8 +18,8 @@ from holdfast.ids import BlobId, from_hex, to_hex
 
 MORE: Final = "holdfast-more"
 """The name of `Node.more` in the documents of runs; never in a tree."""
-_WITHOUT_LINKS: Final = frozenset((DIRECTORY, FIFO, SOCKET))
-"""Kinds of which restic stores no number of links."""
+_WITHOUT_LINKS: Final = frozenset((DIRECTORY, SOCKET))
+"""Kinds of which no number of links is stored; of a fifo restic stores none either, so there is one only above 1."""
 
 
 class ExtendedAttribute(msgspec.Struct, frozen=True, gc=False):
@@ -110,7 +110,7 @@ class Node(
             inode=inode,
             device_id=device_id if links > 1 and kind not in _WITHOUT_LINKS else 0,
             size=size if is_file else 0,
-            links=0 if kind in _WITHOUT_LINKS else links,
+            links=0 if kind in _WITHOUT_LINKS or (kind == FIFO and links == 1) else links,
             linktarget=text,
             linktarget_raw=raw,
             extended_attributes=tuple(map(_attribute, xattrs)) if xattrs else (),

@@ -23,6 +23,7 @@ from holdfast.errors import (
     CorruptFileError,
     RepositoryExistsError,
     RepositoryNotFoundError,
+    StorageDeniedError,
     StoredFileMissingError,
     WrongPasswordError,
 )
@@ -85,7 +86,13 @@ class Repository:
             key, key_id = unfinished
         storage.make_folders(folders())
         stored = encode_config(config, Sealer(key))
-        if not storage.put_new(CONFIG, stored) and _stored_config(storage) != stored:
+        try:
+            is_new = storage.put_new(CONFIG, stored)
+        except StorageDeniedError:
+            if unfinished is None:
+                storage.delete(file_name(KEYS, key_id))
+            raise
+        if not is_new and _stored_config(storage) != stored:
             _withdraw_key(storage, key, key_id)
             raise _exists(storage)
         return cls(storage, config, key, key_id)

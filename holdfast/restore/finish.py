@@ -222,9 +222,11 @@ class _Finish:
                     self._delete_below(directory, entered.node)
                     self._leave(steps, directory, entered.node, entered.kept, sweeping=sweeping)
                 case Special():
-                    self._note(
-                        join(directory, record.node.name), steps.special(directory, record), counts=False
-                    )
+                    self._missing.add(record.number)
+                    step = steps.special(directory, record)
+                    if step.outcome != Outcome.SKIPPED:
+                        self._missing.discard(record.number)
+                    self._note(join(directory, record.node.name), step, counts=False)
                 case Large():
                     self._take_large(steps, directory, record)
                 case Link() if record.of in self._missing:
@@ -232,7 +234,8 @@ class _Finish:
                         join(directory, record.name), "the file that it is another name of was not restored"
                     )
                 case Link():
-                    self._note(join(directory, record.name), steps.link(directory, record), record.size)
+                    step = steps.link(directory, record)
+                    self._note(join(directory, record.name), step, record.size)
                 case _:
                     pass
         except (OSError, HoldfastError) as error:

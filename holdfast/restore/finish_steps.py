@@ -1,6 +1,7 @@
 """The single steps of a finish, each of which finds out whether it was done before: on one path, by descriptor."""
 
 import contextlib
+import errno
 import os
 import stat
 from dataclasses import dataclass
@@ -18,18 +19,30 @@ from holdfast.restore.run import RestoreRun
 from holdfast.restore.select import load_opening
 from holdfast.restore.target import look, make_target, may_overwrite
 from holdfast.safe_fs.attributes import (
+    HARD_LINK,
     Attributes,
     apply_to_descriptor,
     apply_to_link,
     apply_to_special,
     differences,
+    loss,
     read_xattrs,
 )
 from holdfast.safe_fs.directories import Directory, proc_path, split
 from holdfast.safe_fs.durable import FileSystems, only_leads_on
 from holdfast.safe_fs.replace import replace
-from holdfast.safe_fs.temporary import discard, run_mark, sweep, temporary_name
+from holdfast.safe_fs.sparse import copy_range
+from holdfast.safe_fs.temporary import create, discard, open_existing, run_mark, sweep, temporary_name
 
+_NO_HARD_LINKS: Final = {
+    errno.EPERM,
+    errno.EACCES,
+    errno.EINVAL,
+    errno.ENOTSUP,
+    errno.ENOSYS,
+    errno.EMLINK,
+    errno.EXDEV,
+}
 _MAX_DEVICE: Final = (1 << 64) - 1
 
 
@@ -88,10 +101,10 @@ class FinishSteps:
         return warnings
 
     def link(self, path: bytes, record: Link) -> Step:
-        """Give a restored file a further name."""
+        """Give a file, link, device or fifo a further name: of a file a copy, where there are no hard links."""
         source_path, source_name = split(record.to)
         source = look(self.directories, source_path, source_name)
-        if source is None or not stat.S_ISREG(source.st_mode):
+        if source is None or stat.S_ISDIR(source.st_mode):
             raise FileNotFoundError(2, "the file that it is another name of is not there")
         parent = self.directories.open(path)
         present = look(self.directories, path, record.name)
@@ -101,23 +114,32 @@ class FinishSteps:
             return Step(Outcome.SKIPPED)
         temporary = temporary_name(self._mark, record.number, self._token)
         discard(parent.fd, temporary)
-        os.link(
-            source_name,
-            temporary,
-            src_dir_fd=self.directories.open(source_path).fd,
-            dst_dir_fd=parent.fd,
-            follow_symlinks=False,
-        )
-        made = os.stat(temporary, dir_fd=parent.fd, follow_symlinks=False)
-        if not _same_file(made, source):
-            discard(parent.fd, temporary)
-            raise FileNotFoundError(2, "the file that it is another name of was exchanged meanwhile")
+        source_directory = self.directories.open(source_path).fd
+        warnings: list[str] = []
+        try:
+            os.link(
+                source_name,
+                temporary,
+                src_dir_fd=source_directory,
+                dst_dir_fd=parent.fd,
+                follow_symlinks=False,
+            )
+        except OSError as error:
+            if error.errno not in _NO_HARD_LINKS or not stat.S_ISREG(source.st_mode):
+                raise
+            warnings = _copy(source_directory, source_name, parent.fd, temporary)
+            warnings.append(loss(HARD_LINK, f"it is a file of its own: {error.strerror}"))
+        else:
+            made = os.stat(temporary, dir_fd=parent.fd, follow_symlinks=False)
+            if not _same_file(made, source):
+                discard(parent.fd, temporary)
+                raise FileNotFoundError(2, "the file that it is another name of was exchanged meanwhile")
         try:
             self._replace(path, temporary, record.name)
         except OSError:
             discard(parent.fd, temporary)
             raise
-        return Step(Outcome.RESTORED)
+        return Step(Outcome.RESTORED, tuple(warnings))
 
     def special(self, path: bytes, record: Special) -> Step:
         """Make a symbolic link, a device or a fifo."""
@@ -198,6 +220,35 @@ class FinishSteps:
 
     def _apply(self, parent: int, node: Node, name: bytes, wanted: Attributes) -> list[str]:
         return (apply_to_link if node.is_symlink else apply_to_special)(parent, name, wanted)
+
+
+def _copy(source_directory: int, name: bytes, directory: int, temporary: bytes) -> list[str]:
+    """A durable copy of a file with its attributes; what it could not be given."""
+    old = open_existing(source_directory, name)
+    try:
+        new = create(directory, temporary)
+        try:
+            status = os.fstat(old)
+            os.ftruncate(new, status.st_size)
+            copy_range(old, new, 0, status.st_size)
+            wanted = Attributes(
+                mode=stat.S_IMODE(status.st_mode),
+                uid=status.st_uid,
+                gid=status.st_gid,
+                mtime_ns=status.st_mtime_ns,
+                atime_ns=status.st_mtime_ns,
+                xattrs=tuple(sorted(read_xattrs(old).items())),
+            )
+            losses = apply_to_descriptor(new, wanted)
+            os.fsync(new)
+        except BaseException:
+            discard(directory, temporary)
+            raise
+        finally:
+            os.close(new)
+    finally:
+        os.close(old)
+    return losses
 
 
 def _put_back(directory: Directory, kept: Kept) -> None:

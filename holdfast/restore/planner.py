@@ -229,7 +229,7 @@ class Planner:
         if node.is_file:
             self._plan_file(node, directory, present)
         elif node.kind in _SPECIAL_KINDS:
-            self._writer.record(Special(node, self._number()))
+            self._plan_special(node, directory)
         else:
             self.fail(join(directory, node.name), f"an entry of the unknown type {node.kind!r}")
 
@@ -245,20 +245,35 @@ class Planner:
             self.fail(join(directory, node.name), in_the_way(present))
         return False
 
+    def _plan_special(self, node: Node, directory: bytes) -> None:
+        key = _link_key(node) if node.links > 1 else None
+        if not self._is_further_name(node, key):
+            number = self._number()
+            self._remember(key, join(directory, node.name), number)
+            self._writer.record(Special(node, number))
+
+    def _is_further_name(self, node: Node, key: LinkKey | None) -> bool:
+        """Plan a hard link where the walk has seen another name of this before."""
+        first = None if key is None else self._links.get(key)
+        if first is None:
+            return False
+        self._writer.record(Link(node.name, self._number(), first.path, first.number, node.size))
+        return True
+
+    def _remember(self, key: LinkKey | None, path: bytes, number: int) -> None:
+        if key is not None:
+            self._links[key] = KnownLink(key[0], key[1], key[2], path, number)
+            self.new_links.append(self._links[key])
+
     def _plan_file(self, node: Node, directory: bytes, present: os.stat_result | None) -> None:
         key = _link_key(node) if node.links > 1 else None
-        if key is not None and key in self._links:
-            first = self._links[key]
-            self._writer.record(Link(node.name, self._number(), first.path, first.number, node.size))
+        if self._is_further_name(node, key):
             return
         content = self._content(node, directory)
         if content is None:
             return
         number = self._number()
-        if key is not None:
-            path = join(directory, node.name)
-            self._links[key] = KnownLink(key[0], key[1], key[2], path, number)
-            self.new_links.append(self._links[key])
+        self._remember(key, join(directory, node.name), number)
         bare = node.with_content((), size=node.size)
         expected = "new" if present is None else "same" if looks_equal(node, present) else "update"
         self._tally.bytes_to_write += _growth(content, expected, present, self._sizes.shard_bytes)
@@ -340,8 +355,11 @@ def _growth(content: _Content, expected: str, present: os.stat_result | None, sh
 
 
 def _link_key(node: Node) -> LinkKey:
-    """Names of one file have its inode and device; the content guards against trees that lie about that."""
-    digest = hashlib.sha256(b"".join(node.content_ids)).digest()
+    """Names of one file have its inode and device; what it is guards against trees that lie about that."""
+    what = b"".join(node.content_ids)
+    if not node.is_file:
+        what = b"%b\0%b\0%d" % (node.kind.encode(), node.target, node.device)
+    digest = hashlib.sha256(what).digest()
     return node.inode, node.device_id, digest
 
 

@@ -4,6 +4,7 @@ Compared is what the run restored or found to be equal. Left out is what its rec
 and those that the overwrite rule protects. Shards are read by a few threads, each with its own descriptors.
 """
 
+import contextlib
 import os
 import stat
 import threading
@@ -30,13 +31,21 @@ from holdfast.restore.shard import load_shard
 from holdfast.restore.shard_files import PlannedFile
 from holdfast.restore.target import look, open_target
 from holdfast.restore.threads import Stop, run_stoppable
-from holdfast.safe_fs.attributes import SET_ID_BITS, Attributes, differences, kind_of_loss, read_xattrs
+from holdfast.safe_fs.attributes import (
+    HARD_LINK,
+    SET_ID_BITS,
+    Attributes,
+    differences,
+    kind_of_loss,
+    read_xattrs,
+)
 from holdfast.safe_fs.directories import Directories, join, split
 from holdfast.safe_fs.temporary import open_existing
 
 MAX_PROBLEMS: Final = 10_000
 _READERS: Final = 2
 _REPORT_BYTES: Final = 8 * 1024 * 1024
+_COMPARED_BYTES: Final = 1024 * 1024
 _COMPARED: Final = frozenset(
     (
         Outcome.RESTORED,
@@ -221,7 +230,10 @@ class _Verification:
             raise FileNotFoundError
         if isinstance(record, Link):
             source = look(reader.directories, *split(record.to))
-            if source is None or (source.st_dev, source.st_ino) != (present.st_dev, present.st_ino):
+            if source is not None and (source.st_dev, source.st_ino) == (present.st_dev, present.st_ino):
+                return
+            is_copy = HARD_LINK in self._lost.get(path, ())
+            if not is_copy or not _same_content(reader, path, record.to):
                 self._found.problem(path, "is not the same file as its other name")
             return
         node = record.node
@@ -252,6 +264,19 @@ class _Verification:
         for difference in differences(status, xattrs, wanted, compare_mode=not node.is_symlink):
             if not any(difference.startswith(f"{kind} ") for kind in lost if kind):
                 self._found.problem(path, difference)
+
+
+def _same_content(reader: _Reader, one: bytes, other: bytes) -> bool:
+    """Whether two files hold the same bytes."""
+    with contextlib.ExitStack() as resources:
+        files = [
+            resources.enter_context(open(open_existing(reader.directories.open(directory).fd, name), "rb"))
+            for directory, name in (split(one), split(other))
+        ]
+        while True:
+            first, second = (file.read(_COMPARED_BYTES) for file in files)
+            if first != second or not first:
+                return first == second
 
 
 def _attainable(wanted: Attributes, status: os.stat_result) -> Attributes:

@@ -34,6 +34,7 @@ _ORDINARY_NS: Final = (1 << 31) * 10**9
 OWNER: Final = "owner"
 MODE: Final = "mode"
 TIMES: Final = "times"
+HARD_LINK: Final = "hard link"
 _LOST: Final = " not restored: "
 
 
@@ -183,7 +184,7 @@ def set_xattrs(
     except OSError as error:
         if error.errno not in _REFUSALS:
             raise
-        return [loss("attributes", error.strerror or str(error))]
+        return [loss("attributes", error.strerror or str(error))] if wanted else []
     if not wanted and not present:
         return []
     warnings: list[str] = []
@@ -217,10 +218,16 @@ def _attribute(name: bytes) -> str:
 
 
 def read_xattrs(place: int | bytes, *, follow: bool = False) -> dict[bytes, bytes]:
-    """All extended attributes; none where the file system has no such thing."""
+    """All extended attributes; none where the file system has no such thing, or shows none."""
     follow = follow or isinstance(place, int)
     found: dict[bytes, bytes] = {}
-    for name in _names(place, follow=follow):
+    try:
+        names = _names(place, follow=follow)
+    except OSError as error:
+        if error.errno not in _REFUSALS:
+            raise
+        return {}
+    for name in names:
         try:
             found[name] = os.getxattr(place, name, follow_symlinks=follow)
         except OSError as error:

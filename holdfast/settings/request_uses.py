@@ -11,8 +11,6 @@ A run is named by its id, which is the same over retries, continue-as-new, anoth
 A run that failed or was stopped is not over: it may be resumed.
 """
 
-import contextlib
-import os
 import secrets
 from pathlib import Path
 
@@ -26,6 +24,7 @@ from holdfast.settings.requests import (
     SUBJECT_DIGITS,
     request_path,
 )
+from holdfast.storage.durable import link_new
 
 
 class RequestUse(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -49,8 +48,7 @@ def take_request(state_dir: Path, token: str, run_id: str) -> None:
         temporary = note.with_name(f".{note.name}.{secrets.token_hex(8)}")
         try:
             write_durably(temporary, msgspec.json.encode(RequestUse(run=run_id)))
-            with contextlib.suppress(FileExistsError):
-                os.link(temporary, note)
+            link_new(str(temporary), str(note), hard_links=True)
         except OSError as error:
             raise _unwritable(note, error) from error
         finally:

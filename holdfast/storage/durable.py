@@ -29,6 +29,8 @@ from typing import Final
 TEMPORARY_PREFIX: Final = ".holdfast-tmp-"
 _FLUSH_NOT_SUPPORTED: Final = frozenset({errno.EINVAL, errno.ENOTSUP})
 _NO_HARD_LINKS: Final = frozenset({errno.EPERM, errno.ENOTSUP, errno.ENOSYS})
+_NO_RENAME_FLAGS: Final = frozenset({errno.EINVAL, errno.ENOTSUP, errno.ENOSYS})
+NO_NEW_NAMES: Final = "the file system can neither link files nor rename without replacing"
 _ALLOCATION_NOT_SUPPORTED: Final = frozenset({errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.ENODEV})
 _LARGE_BYTES: Final = 1024 * 1024
 _BLOCK_BYTES: Final = 4096
@@ -85,7 +87,11 @@ def make_directories(path: str, mode: int) -> None:
 
 
 def link_new(temporary: str, final: str, *, hard_links: bool) -> bool:
-    """Give a temporary file its final name unless that is taken; whether it was free. Atomic either way."""
+    """Give a temporary file its final name unless that is taken; whether it was free. Atomic either way.
+
+    Raises:
+        OSError: ENOTSUP where the file system has neither way to do that.
+    """
     try:
         if hard_links:
             try:
@@ -96,7 +102,12 @@ def link_new(temporary: str, final: str, *, hard_links: bool) -> bool:
             else:
                 discard(temporary)
                 return True
-        _rename_no_replace(temporary, final)
+        try:
+            _rename_no_replace(temporary, final)
+        except OSError as error:
+            if error.errno in _NO_RENAME_FLAGS:
+                raise OSError(errno.ENOTSUP, NO_NEW_NAMES, final) from error
+            raise
     except FileExistsError:
         discard(temporary)
         return False

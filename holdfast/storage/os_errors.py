@@ -21,20 +21,58 @@ _DENIED: Final = {
     errno.EISDIR: "A directory is where a file should be: look at what is there.",
     errno.ELOOP: "The path leads through a loop of symbolic links: use another location.",
     errno.ENAMETOOLONG: "The path is too long for the file system: use a shorter location.",
+    errno.ENOTSUP: "A repository needs one or the other, so that of two writers one wins: use another file system.",
     errno.EFBIG: "Raise the limit on file sizes (ulimit -f), or use smaller packs.",
 }
 _FULL: Final = {
     errno.ENOSPC: "Free some space or inodes there; the run goes on from its last checkpoint.",
     errno.EDQUOT: "The disk quota is used up: raise it or free some space; the run goes on from its last checkpoint.",
 }
+_UNAVAILABLE_HINT: Final = "Look whether the disk is mounted and answers."
 _UNAVAILABLE: Final = {
+    **dict.fromkeys(
+        (
+            errno.EAGAIN,
+            errno.EBUSY,
+            errno.EINTR,
+            errno.ENODEV,
+            errno.ENXIO,
+            errno.ENOMEDIUM,
+            errno.EREMOTEIO,
+            errno.ETIME,
+            errno.ETIMEDOUT,
+            errno.ENOTCONN,
+            errno.ECONNABORTED,
+            errno.ECONNREFUSED,
+            errno.ECONNRESET,
+            errno.EHOSTDOWN,
+            errno.EHOSTUNREACH,
+            errno.ENETDOWN,
+            errno.ENETRESET,
+            errno.ENETUNREACH,
+            errno.ENOLINK,
+            errno.EPIPE,
+            errno.ESHUTDOWN,
+            errno.ENOBUFS,
+            errno.ENOLCK,
+            errno.EDEADLK,
+            errno.ECANCELED,
+            errno.ETXTBSY,
+            errno.EPROTO,
+            errno.ENOTEMPTY,
+            errno.EEXIST,
+        ),
+        _UNAVAILABLE_HINT,
+    ),
     errno.EMFILE: "Too many open files: raise the limit (ulimit -n).",
     errno.ENFILE: "The system has too many open files.",
     errno.ENOMEM: "The system is out of memory.",
     errno.EIO: "The disk reports an error: look at the kernel's log (dmesg) and at the disk's health.",
     errno.ESTALE: "The network file system has lost the directory: mount it again.",
 }
-_UNAVAILABLE_HINT: Final = "Look whether the disk is mounted and answers."
+_UNKNOWN_HINT: Final = (
+    "Trying again promises nothing: look at the kernel's log (dmesg), or use another location."
+)
 
 
 @contextmanager
@@ -58,6 +96,9 @@ def translate(error: OSError, path: str) -> HoldfastError:
         return StorageDeniedError(message, hint=_DENIED[number])
     if number in _FULL:
         return StorageFullError(message, hint=_FULL[number])
-    return StorageUnavailableError(
-        message, hint=_UNAVAILABLE.get(number, _UNAVAILABLE_HINT), medium_failed=error.errno == errno.EIO
-    )
+    if number in _UNAVAILABLE:
+        return StorageUnavailableError(
+            message, hint=_UNAVAILABLE[number], medium_failed=error.errno == errno.EIO
+        )
+    # Tried again, what nobody knows would be tried without an end.
+    return StorageDeniedError(message, hint=_UNKNOWN_HINT)
