@@ -1,4 +1,4 @@
-"""A file system that can neither link nor rename without replacing is refused at once; the unknown is not repeated."""
+"""A file system that can neither link nor rename without replacing is refused at once; nothing unknown is waited for."""
 
 import ctypes
 import errno
