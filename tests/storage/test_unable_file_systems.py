@@ -1,4 +1,4 @@
-"""A file system that can neither link nor rename without replacing is refused at once; nothing unknown is waited for."""
+"""A file system that can neither link nor rename without replacing is refused at once, and the unknown is final."""
 
 import ctypes
 import errno
