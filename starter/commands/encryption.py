@@ -53,7 +53,7 @@ def list_keys(options: CommonOptions) -> int:
     keyring = codec.protection.keyring if codec is not None and isinstance(codec.protection, Sealer) else None
     if keyring is None:
         raise SettingsError(
-            "the settings name no keys: what is sent to the server is clear text",
+            "the settings name no keys of encryption: what is sent to the server can be read",
             hint="Add [encryption] with key_file to holdfast.toml.",
         )
     for key_id in keyring.keys:
