@@ -9,12 +9,15 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError
 
 from holdfast.errors import ServerUnavailableError
+from holdfast.journal.journal import Journal
+from holdfast.journal.records import RunKind, RunOutcome, RunRecord
 from starter.hosting import kept
 from starter.ownership import read_server_note
+from starter.reconciling import end_what_is_over
 from starter.server_database import KEPT_ASIDE, examine, set_aside
 from starter.temporal_server import EmbeddedServer
 from tests.support.commands import Home, until
@@ -198,6 +201,35 @@ async def test_a_server_that_never_answers_is_given_up(home: Home, monkeypatch: 
     async with serving(home) as (server, client):
         assert not server.has_forgotten
         assert await knows_it(client)
+
+
+async def test_runs_that_the_journal_knows_as_ended_are_over_on_an_older_server(home: Home) -> None:
+    journal = Journal.at(home.settings.journal_path)
+    async with serving(home) as (_, client):
+        for subject, status in (
+            ("ended", RunOutcome.COMPLETE),
+            ("open", RunOutcome.RUNNING),
+            ("unknown", None),
+        ):
+            handle = await client.start_workflow("Restore", id=f"restore:h:r:{subject}", task_queue="nobody")
+            if status is not None:
+                run = RunRecord(
+                    run_id=f"{handle.id}/{handle.first_execution_run_id}",
+                    kind=RunKind.RESTORE,
+                    status=status,
+                    repository="r",
+                    source=subject,
+                    started_ns=1,
+                    ended_ns=int(status is RunOutcome.COMPLETE),
+                )
+                journal.record(run)
+        await end_what_is_over(client, home.settings)
+        found = {
+            subject: (await client.get_workflow_handle(f"restore:h:r:{subject}").describe()).status
+            for subject in ("ended", "open", "unknown")
+        }
+    running = WorkflowExecutionStatus.RUNNING
+    assert found == {"ended": WorkflowExecutionStatus.TERMINATED, "open": running, "unknown": running}
 
 
 def test_a_bounded_number_is_kept(tmp_path: Path) -> None:
