@@ -12,6 +12,7 @@ from temporalio.client import Client
 
 from contracts.backup import BackupRequest
 from contracts.drill import DrillRequest
+from contracts.forms import is_own
 from contracts.restore import RestoreRequest
 from contracts.verify import VerifyRequest
 from holdfast.errors import JournalUnavailableError
@@ -101,18 +102,23 @@ async def _begin(
         request = await _as_asked_before(service.client, order, request)
         display.note("going on with the interrupted run")
     elif not order.fresh:
-        request = _going_on(settings, request, display)
+        request = _going_on(settings, request, order.workflow_id, display)
     return await runs.start(service.client, request, order.workflow_id, queue)
 
 
-def _going_on(settings: Settings, request: _Resumable, display: Display) -> _Resumable:
+def _going_on(settings: Settings, request: _Resumable, workflow_id: str, display: Display) -> _Resumable:
     """The request, as the continuation of an interrupted run of its subject if there is one."""
     kind = runs.kind_of(request)
     subject = request.source if isinstance(request, BackupRequest) else request.selection
     record = _newest_record(settings, kind, request.repository, subject)
     only_lost = kind is not RunKind.BACKUP
     earlier = to_continue(record, is_open=False, now_ns=time.time_ns(), only_lost=only_lost)
-    if earlier is None or not _asks_the_same(request, earlier):
+    # Of a journal that hosts share, another host's run of a source of the same name is not this one's to go on with.
+    if (
+        earlier is None
+        or not is_own(earlier.workspace_id, workflow_id)
+        or not _asks_the_same(request, earlier)
+    ):
         return request
     display.note(f"going on with the interrupted run of this {_SUBJECTS[kind]}")
     if kind is RunKind.BACKUP:
