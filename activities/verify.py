@@ -30,7 +30,7 @@ from holdfast.ids import SnapshotId, from_hex, to_hex
 from holdfast.repository.documents import load
 from holdfast.verify.documents import REPORT, Report
 from holdfast.verify.finish import finish_verification
-from holdfast.verify.plan import check_trees, choose_snapshots, close_verification, plan_run, read_shard
+from holdfast.verify.plan import check_trees, close_verification, open_verification, plan_run, read_shard
 from holdfast.verify.share import parse_share
 
 _SHOWN_SNAPSHOTS: Final = 100
@@ -101,7 +101,8 @@ class VerifyActivities:
         with session.hold():
             if request.selection:
                 order = self._services.verify_order(request.selection)
-                snapshots = tuple(to_hex(stored.id) for stored in choose_snapshots(session, order))
+                chosen = open_verification(session, message.run.run_id, order)
+                snapshots = tuple(map(to_hex, chosen))
         self._services.journal.record(verify_records.begun(message, host=self._services.host))
         return VerifyOpened(
             snapshots=snapshots, tell=self._services.tells_of(request.selection), fewer_steps=True

@@ -2,6 +2,7 @@
 
 plan                     what is verified; created once, after the shards that it speaks of
 shards-<nonce>/<number>  the packs of one shard; the plan says which nonce counts
+roots                    the trees to walk, where only a folder of a snapshot is meant
 structure                what the walk of the trees found
 reached/<number>         how far an attempt at a shard came; its packs are read in their order
 result/<number>          what reading the shard's packs found
@@ -15,12 +16,14 @@ import msgspec
 from holdfast.verify.report import Level, Problem, ProblemKind, VerifyReport
 
 PLAN: Final = "plan"
+ROOTS: Final = "roots"
 STRUCTURE: Final = "structure"
 REPORT: Final = "report"
 
 
 class VerifyOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which snapshots: "latest", ids or beginnings of ids; without any, all that the filters let pass.
+    """Which snapshots: "latest", ids or beginnings of ids, each with ":folder" or without; without any, all that the
+    filters let pass.
 
     ignore_damaged: let "latest" be the newest of those that can be read.
     """
@@ -30,6 +33,12 @@ class VerifyOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     paths: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     ignore_damaged: bool = False
+
+
+class Roots(msgspec.Struct, frozen=True, kw_only=True):
+    """The trees of the chosen snapshots, or of folders in them."""
+
+    trees: tuple[bytes, ...]
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):

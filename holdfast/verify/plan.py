@@ -32,9 +32,11 @@ from holdfast.repository.snapshots import (
 from holdfast.repository.workspace import Workspace
 from holdfast.verify.documents import (
     PLAN,
+    ROOTS,
     STRUCTURE,
     Plan,
     PlannedPack,
+    Roots,
     Shard,
     ShardResult,
     StructureResult,
@@ -82,7 +84,7 @@ def choose_snapshots(session: RepositorySession, order: VerifyOrder) -> list[Sto
     ignored = order.ignore_damaged
     if order.snapshots:
         return [
-            find_snapshot(session.repository, name, **filters, ignore_damaged=ignored)
+            find_snapshot(session.repository, name.partition(":")[0], **filters, ignore_damaged=ignored)
             for name in order.snapshots
         ]
     on_unreadable = None if ignored else raise_unreadable
@@ -94,6 +96,42 @@ def choose_snapshots(session: RepositorySession, order: VerifyOrder) -> list[Sto
             hint="`holdfast snapshots` lists what there is.",
         )
     return chosen
+
+
+def open_verification(session: RepositorySession, run_id: str, order: VerifyOrder) -> list[SnapshotId]:
+    """The snapshots that an order means; where it means folders in them, the run's document of roots names those.
+
+    Raises:
+        SnapshotNotFoundError, CorruptFileError: as `choose_snapshots`; or a folder is not there.
+    """
+    chosen = choose_snapshots(session, order)
+    if any(":" in name for name in order.snapshots):
+        with session.hold() as held:
+            held.refresh()
+            trees = tuple(
+                _tree_at(held, stored, name) for stored, name in zip(chosen, order.snapshots, strict=True)
+            )
+            workspace = session.workspace(run_id)
+            enter(workspace, run_id)
+            decide(workspace, ROOTS, Roots(trees=trees))
+    return [stored.id for stored in chosen]
+
+
+def _tree_at(held: HeldRepository, stored: StoredSnapshot, name: str) -> BlobId:
+    """The tree of the folder that `name` has behind its colon; the snapshot's own where it has none."""
+    tree = BlobId(from_hex(stored.snapshot.tree))
+    inside = name.partition(":")[2].encode("utf-8", "surrogateescape")
+    for part in inside.split(b"/"):
+        if part in {b"", b"."}:
+            continue
+        node = next((child for child in held.loader.load_tree(tree) if child.name == part), None)
+        if node is None or node.subtree_id is None:
+            raise SnapshotNotFoundError(
+                "the snapshot has no such folder",
+                hint="`holdfast ls` shows what it holds; name a directory of it.",
+            )
+        tree = node.subtree_id
+    return tree
 
 
 def plan_run(
@@ -148,7 +186,8 @@ def check_trees(
         standing = load(workspace, STRUCTURE, StructureResult)
         if standing is not None:
             return standing
-        report, needed = walk_structure(held, snapshots, on_progress)
+        roots = load(workspace, ROOTS, Roots)
+        report, needed = walk_structure(held, snapshots, on_progress, () if roots is None else roots.trees)
         held.confirm()  # what was not there may have been removed under us
     result = StructureResult(
         blobs=report.blobs,
@@ -161,11 +200,18 @@ def check_trees(
 
 
 def walk_structure(
-    held: HeldRepository, snapshots: Sequence[SnapshotId], on_progress: OnProgress
+    held: HeldRepository,
+    snapshots: Sequence[SnapshotId],
+    on_progress: OnProgress,
+    folders: Sequence[bytes] = (),
 ) -> tuple[VerifyReport, set[PackId]]:
-    """What is wrong with the trees, the key files and the packs as seen from outside; the packs that are needed."""
+    """What is wrong with the trees, the key files and the packs as seen from outside; the packs that are needed.
+
+    folders: trees to walk instead of those of the snapshots.
+    """
     report = VerifyReport(level=Level.STRUCTURE)
     roots = [BlobId(from_hex(stored.snapshot.tree)) for stored in _to_walk(held, snapshots, report)]
+    roots = [BlobId(tree) for tree in folders] or roots
     held.refresh()
     trees = 0
 

@@ -22,7 +22,9 @@ class VerifyOptions(SnapshotFilterOptions):
 
     snapshots: Annotated[
         tuple[str, ...],
-        typer.Argument(metavar="[SNAPSHOTS]", help="Only these; all without any.", show_default=False),
+        typer.Argument(
+            metavar="[SNAPSHOT[:SUBFOLDER]…]", help="Only these; all without any.", show_default=False
+        ),
     ] = ()
     level: Annotated[str, typer.Option(metavar="LEVEL", help="structure, or full: read everything back.")] = (
         Level.STRUCTURE.value

@@ -7,7 +7,7 @@ import pytest
 
 from holdfast.errors import SnapshotNotFoundError
 from holdfast.verify.documents import VerifyOrder
-from holdfast.verify.plan import choose_snapshots
+from holdfast.verify.plan import check_trees, choose_snapshots, close_verification, open_verification
 from tests.restore.conftest import FILES, Place, listing
 
 
@@ -79,3 +79,22 @@ def test_a_subfolder_that_is_not_there(place: Place, inside: str) -> None:
 def test_a_verification_of_nothing_is_an_error(place: Place, wanted: dict[str, Any]) -> None:
     with pytest.raises(SnapshotNotFoundError, match="nothing is verified"):
         choose_snapshots(place.session, VerifyOrder(**wanted))
+
+
+def test_a_verification_of_a_folder(place: Place) -> None:
+    """Damage beside the folder is no concern of it; a folder that is not there is an error."""
+    whole = open_verification(place.session, "whole", VerifyOrder(snapshots=("latest",)))
+    part = VerifyOrder(snapshots=(f"latest:{place.source}/docs/deep",))
+    assert open_verification(place.session, "part", part) == whole
+    files = {
+        run: check_trees(place.session, run, whole, lambda _trees, _bytes: None).files
+        for run in ("whole", "part")
+    }
+    assert files == {"whole": 6, "part": 2}
+    for missing in ("no/such", "readme"):
+        with pytest.raises(SnapshotNotFoundError):
+            open_verification(
+                place.session, "none", VerifyOrder(snapshots=(f"latest:{place.source}/{missing}",))
+            )
+    for run in ("whole", "part"):
+        close_verification(place.session, run)
