@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from holdfast.errors import PasswordMissingError, ServerUnavailableError
+from holdfast.errors import PasswordMissingError, ServerUnavailableError, UsageError
 from holdfast.repository.repository import Repository
 from holdfast.repository.shared_keys import SharedKeys
 from holdfast.repository.sharing import config_hash, open_sharing
@@ -195,11 +195,18 @@ def _refuse_if_service_is_up(settings: Settings, need: Need) -> None:
 
     Raises:
         PasswordMissingError: there is one, and it was not given that repository's password.
+        UsageError: there is one, and the repository stands in the settings with other options.
     """
     pids = [note.pid for note in running_services(settings.state_dir) if note.up]
     if not pids or need.queue == base_queue(settings, ""):
         return
-    location = next(iter(need.passwords), "LOCATION")
+    if not need.passwords:
+        raise UsageError(
+            f"this command wants of its repository what the settings do not say (a compression, say), and the running "
+            f"service (process {pids[0]}) does as they say",
+            hint="Write it into the repository's table of the settings, leave it out, or stop the service meanwhile.",
+        )
+    location = next(iter(need.passwords))
     raise PasswordMissingError(
         f"the running service (process {pids[0]}) was not given the password of {location}",
         hint=f"Stop it, or start it anew with `holdfast up --repo {location} --password-file FILE`.",

@@ -10,6 +10,7 @@ from holdfast.journal.records import RunKind
 from starter.display import counts, duration
 from starter.meter import Meter, Reading
 from starter.progress import RunView
+from starter.text import harmless
 
 
 class LiveDisplay:
@@ -35,7 +36,7 @@ class LiveDisplay:
 
     def note(self, text: str) -> None:
         """Print above the region."""
-        self._console.print(Text(text))
+        self._console.print(Text(harmless(text)))
 
     def link(self, url: str) -> None:
         """Print the link above the region, where it stays."""

@@ -16,6 +16,7 @@ from typing import Final
 from contracts.log_context import RUN, SOURCE
 from holdfast.errors import StorageDeniedError
 from holdfast.settings.model import LogSettings
+from starter.text import harmless
 
 _MODE: Final = 0o600
 _HANDLER: Final = "holdfast"
@@ -69,7 +70,7 @@ class TextFormatter(logging.Formatter):
         """The line, and whom it is about."""
         about = " ".join(f"{key}={value}" for key, value in _about(record).items())
         line = super().formatMessage(record)
-        return f"{line} [{about}]" if about else line
+        return harmless(f"{line} [{about}]" if about else line)
 
 
 class JsonFormatter(logging.Formatter):

@@ -16,7 +16,7 @@ import typer
 from holdfast import __version__
 from holdfast.errors import EXIT_COMPLETE, EXIT_FAILED, EXIT_INTERRUPTED, HoldfastError
 from starter.compiled import kept_methods
-from starter.output import say, tell_error
+from starter.output import say, speak_any_language, tell_error
 from starter.registration import add_command, add_common_options
 
 COMMANDS: Final[Mapping[str, str]] = {
@@ -63,6 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code. Without `argv` it is this process's, which ends here."""
     if argv is not None:
         return _run(argv)
+    speak_any_language()
     gc.disable()  # while modules load: they make hundreds of thousands of objects that stay
     gc.set_threshold(_GC_THRESHOLD)
     with kept_methods():

@@ -1,7 +1,9 @@
 """Lines on standard output and standard error, and how mistakes are told: two lines, or one of JSON."""
 
+import io
 import itertools
 import json
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from typing import Final
@@ -9,9 +11,12 @@ from typing import Final
 import typer
 
 from holdfast.errors import HoldfastError
+from starter.text import harmless
 
 _MAX_LINES: Final = 2
 _BATCH: Final = 1000
+_CONTROLS: Final = re.compile("[\x7f-\x9f]")
+"""Those that JSON leaves as they are."""
 _REVEALED: Final[dict[str, str]] = {}
 
 
@@ -27,19 +32,26 @@ def revealed(message: str) -> str:
     return message
 
 
+def speak_any_language() -> None:
+    """What the locale has no letter for is escaped from now on, and is no error: the run was good."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def say(text: str) -> None:
     """A line of the answer."""
-    typer.echo(text)
+    typer.echo(harmless(text))
 
 
 def warn(text: str) -> None:
     """A line beside the answer."""
-    typer.echo(text, err=True)
+    typer.echo(harmless(text), err=True)
 
 
 def say_json(document: object) -> None:
     """A line of JSON."""
-    _write(json_line(document))
+    _write(json_line(document).encode("utf-8", "replace"))
 
 
 def warn_json(document: Mapping[str, object]) -> None:
@@ -60,13 +72,14 @@ def say_all(lines: Iterable[str]) -> None:
     """Many lines, a thousand at a time."""
     waiting = iter(lines)
     while batch := list(itertools.islice(waiting, _BATCH)):
-        _write("\n".join(batch))
+        text = harmless("\n".join(batch))
+        _write(text.encode(sys.stdout.encoding or "utf-8", "backslashreplace"))
 
 
-def _write(text: str) -> None:
+def _write(line: bytes) -> None:
     """Write all of it. Without buffers (PYTHONUNBUFFERED, as images set it) a signal makes a long write a short one."""
     stream = sys.stdout.buffer
-    rest = memoryview(text.encode("utf-8", "replace") + b"\n")
+    rest = memoryview(line + b"\n")
     while rest:
         rest = rest[stream.write(rest) :]
     stream.flush()
@@ -74,4 +87,5 @@ def _write(text: str) -> None:
 
 def json_line(document: object) -> str:
     """A document on one line, as restic writes it."""
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    line = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    return line if line.isprintable() else _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", line)

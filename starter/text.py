@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from typing import Final
 
 _NS_PER_S: Final = 10**9
+_FIRST_BYTE, _LAST_BYTE = 0xDC80, 0xDCFF
+"""What bytes that are no UTF-8 become in names."""
 _SURROGATES: Final = dict.fromkeys(range(0xDC80, 0xDD00), "\ufffd")
 
 
@@ -12,6 +14,21 @@ def ahead_of_time(snapshot: str, taken: str) -> str:
     """What is said of a snapshot that is dated in the future, where the latest one was asked for. Ids, or digits."""
     passed_over = "" if taken.startswith(snapshot) else ", and was passed over"
     return f"snapshot {snapshot[:8]} is dated in the future{passed_over}"
+
+
+def harmless(text: str) -> str:
+    """Text of whatever origin for a terminal: line ends stay, and what would move the cursor, change colours or the
+    reading direction is escaped, as are bytes that are no UTF-8."""
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() or letter == "\n" else _escaped(letter) for letter in text)
+
+
+def _escaped(letter: str) -> str:
+    code = ord(letter)
+    if _FIRST_BYTE <= code <= _LAST_BYTE:
+        return f"\\x{code - _FIRST_BYTE + 0x80:02x}"
+    return letter.encode("unicode_escape").decode()
 
 
 def printable(path: bytes) -> str:
@@ -37,8 +54,9 @@ def local_time(ns: int) -> str:
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], footer: str = "") -> list[str]:
     """A table as restic draws it: columns, two spaces between them, rules above and below the rows.
 
-    A cell may have several lines.
+    A cell may have several lines. What a terminal would obey is escaped.
     """
+    rows = [[harmless(cell) for cell in row] for row in rows]
     cells = [[cell.split("\n") for cell in row] for row in rows]
     widths = [
         max([len(name), *(len(line) for row in cells for line in row[column])])

@@ -34,7 +34,7 @@ from holdfast.settings.model import (
     TlsSettings,
     WorkerSettings,
 )
-from holdfast.settings.paths import PathRules
+from holdfast.settings.paths import NO_HOME, PathRules
 from holdfast.settings.schedules import top_schedules
 from holdfast.settings.suggestions import one_of
 from holdfast.settings.systems import systems
@@ -96,9 +96,9 @@ def find_settings(path: Path | None, environ: Mapping[str, str]) -> Path | None:
                 f"the name of the settings file cannot be used: {error}", hint="Give its path."
             ) from None
     folder = environ.get("XDG_CONFIG_HOME", "")
-    own = Path(folder) if folder.startswith("/") else rules.home / ".config"
-    for candidate in (own / "holdfast" / FILE_NAME, _SYSTEM_FILE):
-        if candidate.exists():
+    own = Path(folder) if folder.startswith("/") else None if rules.home is None else rules.home / ".config"
+    for candidate in (None if own is None else own / "holdfast" / FILE_NAME, _SYSTEM_FILE):
+        if candidate is not None and candidate.exists():
             return candidate
     return None
 
@@ -115,7 +115,7 @@ def _parse(file: Path) -> dict[str, object]:
     if len(content) > _MAX_FILE_BYTES:
         raise SettingsError(f"the settings file {file} is too large", hint="Check its path.")
     try:
-        return tomllib.loads(content.decode())
+        return tomllib.loads(content.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise SettingsError(f"{file}: byte {error.start} is not UTF-8", hint="Save it as UTF-8.") from None
     except tomllib.TOMLDecodeError as error:
@@ -189,7 +189,13 @@ def _state_dir(top: TopTable, place: Place, rules: PathRules, environ: Mapping[s
     if top.state_dir:
         return values.path(place, "state_dir", top.state_dir, rules)
     folder = environ.get("XDG_STATE_HOME", "")
-    return (Path(folder) if folder.startswith("/") else rules.home / ".local" / "state") / "holdfast"
+    if folder.startswith("/"):
+        return Path(folder) / "holdfast"
+    if rules.home is None:
+        raise SettingsError(
+            NO_HOME, hint=f"Set HOME, or {STATE_VARIABLE} to a folder that this user may write."
+        )
+    return rules.home / ".local" / "state" / "holdfast"
 
 
 def _server(value: object, place: Place, rules: PathRules) -> ServerSettings:

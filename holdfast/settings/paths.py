@@ -7,6 +7,7 @@ variables of the shell that a command is typed into. "$$" stands for a dollar.
 Nothing here looks at the disk, but for the home folders of named users.
 """
 
+import contextlib
 import os
 import pwd
 import re
@@ -17,6 +18,9 @@ from typing import AnyStr, Final
 
 _SCHEME: Final = re.compile(r"[a-z][a-z0-9+.-]*:", re.ASCII)
 LOCAL_SCHEME: Final = "local:"
+NO_HOME: Final = (
+    "this user has no home directory: HOME is not set, and the user database does not know the user"
+)
 _DOLLAR: Final = re.compile(r"\$(\$|\{[^}]*\}?|[A-Za-z_][A-Za-z0-9_]*)", re.ASCII)
 _SPECIAL: Final = re.compile(r"[\\*?\[\]]")
 _PLACE: Final = re.compile(r"\.{1,2}(/|\Z)|~[^/]*/|~\Z", re.DOTALL)
@@ -25,20 +29,23 @@ _PLACE: Final = re.compile(r"\.{1,2}(/|\Z)|~[^/]*/|~\Z", re.DOTALL)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PathRules:
-    """base: absolute folder that relative paths begin at. home: what a lone "~" stands for.
+    """base: absolute folder that relative paths begin at. home: what a lone "~" stands for, if there is any.
 
     in_file: the paths stand in a file, where no shell has replaced variables: those are refused.
     """
 
     base: Path
-    home: Path
+    home: Path | None
     in_file: bool = False
 
     @classmethod
     def of(cls, base: Path, environ: Mapping[str, str], *, in_file: bool = False) -> "PathRules":
-        """The rules for this user: home is $HOME, or what the user database says."""
-        home = Path(environ.get("HOME") or pwd.getpwuid(os.getuid()).pw_dir)
-        return cls(base=base, home=home, in_file=in_file)
+        """The rules for this user: home is $HOME, or what the user database says; None where neither knows any."""
+        written = environ.get("HOME", "")
+        if not written:
+            with contextlib.suppress(KeyError):
+                written = pwd.getpwuid(os.getuid()).pw_dir
+        return cls(base=base, home=Path(written) if written else None, in_file=in_file)
 
     def text(self, path: str) -> str:
         """`path` as an absolute path without "." and "..".
@@ -84,6 +91,8 @@ class PathRules:
             return path
         user, slash, rest = path[1:].partition("/")
         if not user:
+            if self.home is None:
+                raise ValueError(NO_HOME)
             home = str(self.home)
         else:
             try:
