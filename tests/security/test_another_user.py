@@ -175,11 +175,11 @@ def test_a_command_believes_no_false_worker(backed_up: Attacker) -> None:
 @pytest.mark.faults
 def test_the_end_that_another_gives_a_run_is_told(backed_up: Attacker) -> None:
     victim = backed_up.victim
-    victim.holdfast("backup", "-q", "slow", "--detach")
-    until(lambda: running(victim, "slow"))
-    backed_up.does("terminate", id=f"backup:{victim.host}:home:slow")
-    until(lambda: recorded(victim, "slow")["status"] == "failed")
-    assert "ended from outside" in json.dumps(recorded(victim, "slow"))
+    victim.holdfast("backup", "-q", "lasting", "--detach")
+    until(lambda: running(victim, "lasting"))
+    backed_up.does("terminate", id=f"backup:{victim.host}:home:lasting")
+    until(lambda: recorded(victim, "lasting")["status"] == "failed")
+    assert "ended from outside" in json.dumps(recorded(victim, "lasting"))
 
 
 def test_all_ports_are_the_loopbacks(backed_up: Attacker) -> None:

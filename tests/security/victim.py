@@ -198,6 +198,10 @@ repository = "home"
 command = ["sh", "-c", "while [ ! -e {self.folder}/go ]; do sleep 0.2; done; echo data"]
 file = "dump"
 restore_command = ["sh", "-c", "cat > {canary}/restore_command"]
+[sources.lasting]
+repository = "home"
+command = ["sleep", "600"]
+file = "dump"
 [hooks.canary]
 command = ["touch", "{canary}/hook"]
 [drills.docs]
