@@ -20,7 +20,7 @@ from typing import Final
 
 from holdfast.errors import IntegrityError, SnapshotNotFoundError, SourceMissingError
 from holdfast.format.names import quote_path
-from holdfast.format.times import parse_time
+from holdfast.format.times import is_time
 from holdfast.format.tree import Node
 from holdfast.guard.contents import first_piece, first_piece_before, is_equal
 from holdfast.guard.findings import Comparison, Finding, FindingKind, Thresholds
@@ -156,7 +156,7 @@ class _Comparer:
 
     def _file(self, frame: _Frame, directory_fd: int, name: bytes, stat: os.stat_result, node: Node) -> None:
         path = join(frame.path, name)
-        if stat.st_size != node.size or stat.st_mtime_ns != parse_time(node.mtime):
+        if stat.st_size != node.size or not is_time(stat.st_mtime_ns, node.mtime):
             self.found.changed += 1
             if self._became_noise(directory_fd, name, node):
                 self.found.add(Finding(path=path, kind=FindingKind.NOISE, size_bytes=stat.st_size))

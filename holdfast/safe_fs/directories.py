@@ -244,16 +244,24 @@ def proc_path(fd: int) -> bytes:
 
 
 def _open_link(parent: int, name: bytes) -> int:
-    """The directory behind a link (or in its place). Only root and this user may have put the link there."""
-    status = os.stat(name, dir_fd=parent, follow_symlinks=False)
-    if not stat.S_ISLNK(status.st_mode):
-        return _open_child(parent, name)
-    if status.st_uid not in (0, os.geteuid()):
-        raise UnsafePathError("a link of another user is in the place of a directory on the way")
+    """The directory behind a link (or in its place). Only root and this user may have put the link there.
+
+    The link is held while it is looked at, so what is followed is what was looked at.
+    """
+    link = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
     try:
-        return os.open(name, DIRECTORY_FLAGS & ~os.O_NOFOLLOW, dir_fd=parent)
+        status = os.fstat(link)
+        if not stat.S_ISLNK(status.st_mode):
+            return _open_child(parent, name)
+        if status.st_uid not in (0, os.geteuid()):
+            raise UnsafePathError("a link of another user is in the place of a directory on the way")
+        target = os.readlink(b"", dir_fd=link)
+    finally:
+        os.close(link)
+    try:
+        return os.open(target, DIRECTORY_FLAGS & ~os.O_NOFOLLOW, dir_fd=parent)
     except PermissionError:
-        return os.open(name, _PATH_FLAGS & ~os.O_NOFOLLOW, dir_fd=parent)
+        return os.open(target, _PATH_FLAGS & ~os.O_NOFOLLOW, dir_fd=parent)
 
 
 def _open_child(parent: int, name: bytes) -> int:

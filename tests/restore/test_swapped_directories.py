@@ -102,3 +102,22 @@ def test_the_source_is_not_left_through_a_link_either(place: Place, canary: Path
     assert not (place.target / "docs/guide").exists() or back.failures
     assert not [path for path in place.target.rglob("guide") if path.read_bytes() == b"secret"]
     assert os.path.lexists(place.target / "bin/tool")
+
+
+@pytest.mark.parametrize("swapped", ["docs", "docs/deep"])
+def test_a_way_of_a_restore_in_place_that_becomes_a_link_while_it_runs(
+    place: Place, canary: Path, swapped: str
+) -> None:
+    """Links that were there when the restore was planned are the owner's own; one that comes later is refused."""
+    (place.source / "docs/deep/notes").unlink()
+    asked = RestoreOptions(snapshot=f"latest:{place.source}", exact_paths=(b"/docs/deep/notes",))
+    run = EngineRestore(place.session, asked)
+    pages = run.plan()
+    before = state(canary)
+    shutil.rmtree(place.source / swapped)
+    (place.source / swapped).symlink_to(canary)
+    for shard in range(pages[0].shards):
+        run.shard(shard)
+    finished = run.complete(len(pages), pages[0].shards)
+    assert finished.partial
+    assert state(canary) == before
