@@ -15,6 +15,7 @@ import msgspec
 from holdfast.settings import values
 from holdfast.settings.document import Duration, Place, convert_table
 from holdfast.settings.paths import PathRules
+from holdfast.settings.schedule_times import CalendarRule, calendar_rule, check_cron
 from holdfast.settings.suggestions import one_of
 
 KINDS: Final = ("backup", "restore", "verify", "drill", "guard", "system")
@@ -24,37 +25,8 @@ RESTORE_OVERWRITES: Final = ("always", "if-changed", "if-newer", "never")
 _STRATEGIES: Final = ("auto", "full", "differential", "incremental")
 _LEVELS: Final = ("none", "structure", "written", "full")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", re.ASCII)
-_CRON_WORDS: Final = ("@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly")
-_CRON_FIELD: Final = re.compile(r"[0-9A-Za-z*/,?-]+", re.ASCII)
-_FEWEST_CRON_FIELDS: Final = 5
-_MOST_CRON_FIELDS: Final = 7
 _SHORTEST_S: Final = 1.0
 _DEFAULT_CATCH_UP: Final = "1d"
-
-_DAYS: Final = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
-_MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_RANGE: Final = re.compile(r"(?P<first>\w+|\*)(?:-(?P<last>\w+))?(?:/(?P<step>\d+))?", re.ASCII)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
-    """Numbers from `first` to `last`, both included, each `step`-th."""
-
-    first: int
-    last: int
-    step: int = 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CalendarRule:
-    """Moments on the calendar; an empty tuple of spans means any. Days of the week count from Sunday, 0."""
-
-    second: tuple[Span, ...] = ()
-    minute: tuple[Span, ...] = ()
-    hour: tuple[Span, ...] = ()
-    day_of_month: tuple[Span, ...] = ()
-    month: tuple[Span, ...] = ()
-    day_of_week: tuple[Span, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,9 +175,18 @@ def _schedule(table: ScheduleTable, place: Place, source: str) -> ScheduleSettin
     name = table.name or (table.strategy if kind in {"backup", "system"} else "") or kind
     if _NAME.fullmatch(name) is None:
         place.refuse("name", "this name cannot be used", 'Use letters, digits, "_" and "-", at most 64.')
-    if table.time_zone not in available_timezones() | {"UTC"}:
+    zones = available_timezones()  # none where there is no database of them: `schedule apply` says so then
+    if zones and table.time_zone not in zones | {"UTC"}:
         place.refuse("time_zone", "no such time zone", 'Write one like "Europe/Berlin".')
     cron, every_s, calendar = _times(table, place)
+    offset_s = values.duration_s(place, "offset", table.offset)
+    if offset_s and (every_s is None or offset_s >= every_s):
+        place.refuse(
+            "offset", "it counts from the beginning of each `every`", "Write less than that, or nothing."
+        )
+    for key, length_s in (("every", every_s or 0.0), ("offset", offset_s)):
+        if length_s != int(length_s):
+            place.refuse(key, "the server counts in whole seconds", "Write whole seconds.")
     if kind == "restore" and not table.target:
         place.refuse(
             "target", "this key is missing", "A scheduled restore never writes in place: name a folder."
@@ -218,7 +199,7 @@ def _schedule(table: ScheduleTable, place: Place, source: str) -> ScheduleSettin
         repository=table.repository,
         cron=cron,
         every_s=every_s,
-        offset_s=values.duration_s(place, "offset", table.offset),
+        offset_s=offset_s,
         calendar=calendar,
         time_zone=table.time_zone,
         jitter_s=values.duration_s(place, "jitter", table.jitter),
@@ -262,77 +243,15 @@ def _times(
         what = "nothing says when" if not given else f"there is {given[0]} already"
         place.refuse(given[1] if given else "cron", what, "Write exactly one of cron, every and calendar.")
     cron: tuple[str, ...] = ()
+    if table.cron == [] or table.calendar == []:
+        place.refuse(given[0], "it says nothing", "Write one time at least.")
     if table.cron is not None:
         cron = (table.cron,) if isinstance(table.cron, str) else tuple(table.cron)
         for line in cron:
-            _check_cron(line, place)
+            check_cron(line, place)
     every_s = None
     if table.every is not None:
         every_s = values.duration_s(place, "every", table.every, at_least_s=_SHORTEST_S)
     written = [] if table.calendar is None else table.calendar
     rules = [written] if isinstance(written, dict) else written
-    return cron, every_s, tuple(_calendar(rule, place) for rule in rules)
-
-
-def _check_cron(line: str, place: Place) -> None:
-    fields = line.split()
-    is_word = len(fields) == 1 and fields[0] in _CRON_WORDS
-    well_formed = all(_CRON_FIELD.fullmatch(field) for field in fields)
-    if not is_word and not (well_formed and _FEWEST_CRON_FIELDS <= len(fields) <= _MOST_CRON_FIELDS):
-        place.refuse(
-            "cron",
-            "five fields are expected",
-            'Write one like "30 2 * * sun" (minute hour day month weekday).',
-        )
-
-
-def _calendar(rule: Mapping[str, int | str], place: Place) -> CalendarRule:
-    """One rule. What is finer than the finest key that is given is zero: `hour = 3` means at 3:00:00."""
-    bounds: dict[str, tuple[int, int, tuple[str, ...]]] = {
-        "second": (0, 59, ()),
-        "minute": (0, 59, ()),
-        "hour": (0, 23, ()),
-        "day_of_month": (1, 31, ()),
-        "month": (1, 12, _MONTHS),
-        "day_of_week": (0, 6, _DAYS),
-    }
-    for key in rule:
-        if key not in bounds:
-            place.refuse(f"calendar.{key}", "this key is not known", one_of(key, bounds, "calendar"))
-    if not rule:
-        place.refuse("calendar", "it says nothing", 'Write calendar = { day_of_week = "sun", hour = 3 }.')
-    spans = {key: _spans(f"calendar.{key}", str(value), *bounds[key], place) for key, value in rule.items()}
-    zero = (Span(first=0, last=0),)
-    for key in ("second", "minute", "hour"):
-        if key in rule:
-            break
-        spans[key] = zero
-    return CalendarRule(**spans)
-
-
-def _spans(
-    key: str, text: str, least: int, most: int, words: tuple[str, ...], place: Place
-) -> tuple[Span, ...]:
-    found = []
-    for part in text.lower().replace(" ", "").split(","):
-        match = _RANGE.fullmatch(part)
-        first = last = None
-        if match is not None:
-            whole = match["first"] == "*"
-            first = least if whole else _number(match["first"], least, words)
-            last = most if whole else _number(match["last"] or match["first"], least, words)
-        if match is None or first is None or last is None or not least <= first <= last <= most:
-            place.refuse(
-                key, "numbers are expected", f'Write them like "{least}-{most}", "*/2" or "{least},{most}".'
-            )
-        step = int(match["step"] or 1)
-        if step < 1:
-            place.refuse(key, "a step of zero leads nowhere", "Write 1 or more.")
-        found.append(Span(first=first, last=last, step=step))
-    return tuple(found)
-
-
-def _number(text: str, least: int, words: tuple[str, ...]) -> int | None:
-    if text[:3] in words:
-        return words.index(text[:3]) + least
-    return int(text) if text.isdigit() else None
+    return cron, every_s, tuple(calendar_rule(rule, place) for rule in rules)

@@ -129,8 +129,7 @@ async def _apply(invocation: Invocation, options: ApplyOptions) -> int:
             return EXIT_COMPLETE
         if not options.yes:
             _ask(steps)
-        for step in steps:
-            await server.carry_out(client, step)
+        await server.carry_out_all(client, steps)
     if not options.quiet and not options.json:
         say(f"{len(steps)} applied")
     return EXIT_COMPLETE

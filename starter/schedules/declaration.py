@@ -7,6 +7,7 @@ the server, so that the next `apply` sees what was declared before, and what dif
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Final
+from zoneinfo import available_timezones
 
 from contracts.common import Trigger, TriggerKind, VerifyLevel
 from contracts.drill import DrillRequest
@@ -49,11 +50,18 @@ def declarations(settings: Settings) -> list[Declaration]:
     """All schedules that the settings declare, by id.
 
     Raises:
-        UsageError: two have one id.
+        UsageError: two have one id, or one needs a time zone where there is no database of them.
         StorageDeniedError, StorageFullError: a restore's request file cannot be written.
     """
     found: dict[str, Declaration] = {}
+    zones = available_timezones()
     for schedule in _all(settings):
+        if not zones and schedule.time_zone != "UTC":
+            raise UsageError(
+                f"the schedule {schedule.name} needs the time zone {schedule.time_zone}, "
+                "and this host has no database of time zones",
+                hint='Install it (Debian: apt-get install tzdata), or write time_zone = "UTC".',
+            )
         declared = _declare(settings, schedule)
         if declared.id in found:
             raise UsageError(

@@ -5,6 +5,7 @@ run that the schedule starts shows it. Lists of schedules lag behind on every se
 described by its id, which does not.
 """
 
+import contextlib
 import json
 from collections.abc import Sequence
 from datetime import timedelta
@@ -32,7 +33,8 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from contracts.scheduled import SCHEDULED_RUN_WORKFLOW
 from holdfast.errors import UsageError
-from holdfast.settings.schedules import CalendarRule, ScheduleSettings, Span
+from holdfast.settings.schedule_times import CalendarRule, Span
+from holdfast.settings.schedules import ScheduleSettings
 from starter.schedules.declaration import PREFIX, Declaration
 from starter.schedules.plan import PlannedStep, Standing, Step, plain
 
@@ -88,6 +90,36 @@ async def entry_of(client: Client, description: ScheduleDescription) -> dict[str
     except (ApplicationError, ValueError):
         return {}
     return entry if isinstance(entry, dict) else {}
+
+
+async def carry_out_all(client: Client, steps: Sequence[PlannedStep]) -> None:
+    """Do all steps, or none: what was done before one fails is undone.
+
+    Raises:
+        UsageError: the server refuses a declaration.
+        RPCError: the server cannot be reached.
+    """
+    done: list[tuple[PlannedStep, ScheduleDescription | None]] = []
+    try:
+        for step in steps:
+            before = None if step.step is Step.CREATE else await describe(client, step.id)
+            await carry_out(client, step)
+            done.append((step, before))
+    except (UsageError, RPCError):
+        for step, before in reversed(done):
+            with contextlib.suppress(RPCError):
+                await _undo(client, step, before)
+        raise
+
+
+async def _undo(client: Client, step: PlannedStep, before: ScheduleDescription | None) -> None:
+    handle = client.get_schedule_handle(step.id)
+    if before is None:
+        await handle.delete(rpc_timeout=RPC_TIMEOUT)
+    elif step.declared is None:
+        await client.create_schedule(step.id, before.schedule, rpc_timeout=RPC_TIMEOUT)
+    else:
+        await handle.update(lambda _: ScheduleUpdate(schedule=before.schedule), rpc_timeout=RPC_TIMEOUT)
 
 
 async def carry_out(client: Client, step: PlannedStep) -> None:

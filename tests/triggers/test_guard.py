@@ -179,7 +179,9 @@ async def test_restored_by_policy_reported_and_restored_after_approval(site: Sit
             ("missing", "restored", "policy"),
             ("damaged", "restored", "Ada"),
         ]
-    shutil.copystat(pristine, site.source)  # it only led to what was restored, so it keeps the time of the loss
+    shutil.copystat(
+        pristine, site.source
+    )  # it only led to what was restored, so it keeps the time of the loss
     assert same(pristine, site.source)
     (record,) = Journal.at(site.settings.journal_path).runs(9, kind=RunKind.GUARD)
     assert "damaged restored by Ada: compared by hand" in record.reason
