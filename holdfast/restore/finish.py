@@ -41,6 +41,7 @@ from holdfast.restore.select import load_opening, load_page
 from holdfast.restore.selection import Selection
 from holdfast.restore.shard import load_shard
 from holdfast.restore.target import open_target
+from holdfast.safe_fs.attributes import is_expected
 from holdfast.safe_fs.directories import Directories, Directory, join
 
 _CHECK_EVERY: Final = 1_024
@@ -292,7 +293,7 @@ class _Finish:
 
     def _warn(self, path: bytes, warnings: Sequence[str]) -> None:
         """Something of this path could not be restored."""
-        self._incomplete += bool(warnings)
+        self._incomplete += not all(map(is_expected, warnings))
         for warning in warnings:
             self._record(FinishRecord(path, FileAction.WARNING, message=warning))
 

@@ -39,6 +39,7 @@ from holdfast.restore.select import load_opening
 from holdfast.restore.shard_files import files_of, log_of
 from holdfast.restore.target import make_target
 from holdfast.restore.threads import Stop, run_stoppable
+from holdfast.safe_fs.attributes import is_expected
 from holdfast.safe_fs.temporary import run_mark
 
 OPEN_FILES: Final = 256
@@ -184,7 +185,13 @@ class _ShardRestore:
             files_kept=self._outcomes.count(Outcome.UNCHANGED) + self._outcomes.count(Outcome.UPDATED),
             files_skipped=self._outcomes.count(Outcome.SKIPPED),
             errors=sum(not problem.warning for problem in self._problems),
-            incomplete=len({problem.index for problem in self._problems if problem.warning}),
+            incomplete=len(
+                {
+                    problem.index
+                    for problem in self._problems
+                    if problem.warning and not is_expected(problem.message)
+                }
+            ),
         )
 
     def _restore_segment(self) -> None:

@@ -32,6 +32,7 @@ _ORDINARY_NS: Final = (1 << 31) * 10**9
 """Times from 1970 to here are known to all file systems."""
 
 OWNER: Final = "owner"
+GROUP: Final = "group"
 MODE: Final = "mode"
 TIMES: Final = "times"
 HARD_LINK: Final = "hard link"
@@ -138,6 +139,11 @@ def loss(kind: str, reason: str) -> str:
     return f"{kind}{_LOST}{reason}"
 
 
+def is_expected(warning: str) -> bool:
+    """Whether a loss is listed, and no more: an ordinary user's own files get the groups that the user is in."""
+    return kind_of_loss(warning) == GROUP
+
+
 def kind_of_loss(warning: str) -> str:
     """What was lost, as these warnings begin; empty for another one."""
     kind, found, _ = warning.partition(_LOST)
@@ -166,7 +172,8 @@ def _attempt(losses: list[str], kind: str, value: str, act: Callable[[], None]) 
 
 def _own(losses: list[str], wanted: Attributes, change: Callable[[], None]) -> int:
     """Change the owner; the mode that is to be set then: set-id bits would lend our own ids to everybody."""
-    if _attempt(losses, OWNER, f"{wanted.uid}:{wanted.gid}", change):
+    kind = GROUP if wanted.uid == os.geteuid() != 0 else OWNER
+    if _attempt(losses, kind, f"{wanted.uid}:{wanted.gid}", change):
         return wanted.mode
     return wanted.mode & ~SET_ID_BITS
 

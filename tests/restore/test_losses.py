@@ -14,7 +14,7 @@ import pytest
 from holdfast.repository.session import RepositorySession
 from holdfast.restore import space
 from holdfast.safe_fs.attributes import kind_of_loss
-from tests.restore.users import folder_of_nobody, ordinary_user
+from tests.restore.users import NOBODY, as_root, folder_of_nobody, ordinary_user
 from tests.support.engine import EngineRun, new_session, open_session
 from tests.support.restore import Restored, restore
 
@@ -77,6 +77,21 @@ def test_without_root_an_owner_is_lost_and_so_are_set_id_bits() -> None:
     assert {(b"/f", "owner"), (b"/f", "attribute 'trusted.k'")} <= losses(restored)
     assert restored.finished.partial
     assert not restored.failures
+
+
+@AS_ROOT
+def test_an_ordinary_user_gets_the_files_of_another_group_without_alarm() -> None:
+    """It is listed, and no more: whose file it is is restored, and nobody can have groups that they are not in."""
+    with folder_of_nobody() as place, ordinary_user(), new_session(place / "repository") as session:
+        (place / "source").mkdir()
+        (place / "source/f").write_bytes(b"content")
+        with as_root():
+            os.chown(place / "source/f", NOBODY, 1234)
+        EngineRun.of(session, place / "source").run()
+        restored = restore(session, place / "target", snapshot=f"latest:{place / 'source'}")
+    assert losses(restored) == {(b"/f", "group")}
+    assert not restored.finished.partial
+    assert restored.counts.incomplete == 0
 
 
 @pytest.mark.parametrize("call", ["chown", "chmod", "utime", "listxattr"])

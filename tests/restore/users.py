@@ -29,6 +29,16 @@ def ordinary_user() -> Iterator[None]:
 
 
 @contextmanager
+def as_root() -> Iterator[None]:
+    """Inside `ordinary_user`: root again while the block lasts."""
+    os.seteuid(0)
+    try:
+        yield
+    finally:
+        os.seteuid(NOBODY)
+
+
+@contextmanager
 def folder_of_nobody() -> Iterator[Path]:
     """A folder that the ordinary user may use; those of pytest are below one that is closed to it."""
     folder = Path(tempfile.mkdtemp(prefix="holdfast-"))
