@@ -11,7 +11,7 @@ from activities.calls import EngineCall, engine_call
 from activities.pacing import pace_of
 from activities.services import Services
 from contracts import names
-from contracts.common import CloseInput, RunRef, ShardHeartbeat, Verdict, VerifyLevel
+from contracts.common import RunRef, ShardHeartbeat, Verdict, VerifyLevel
 from contracts.verify import (
     ShardVerified,
     TreesChecked,
@@ -45,7 +45,7 @@ class VerifyActivities:
 
     def light(self) -> list[Callable[..., object]]:
         """For the run's own queue."""
-        return [self.trigger, self.trees, self.plan, self.finish, self.log, self.close]
+        return [self.trigger, self.trees, self.plan, self.finish, self.log]
 
     def copying(self) -> list[Callable[..., object]]:
         """For the copy queue beside it."""
@@ -87,12 +87,6 @@ class VerifyActivities:
         async with engine_call(self._executor) as call:
             await call.in_thread(lambda: self._log(message))
 
-    @activity.defn(name=names.CLOSE_VERIFY)
-    async def close(self, message: CloseInput) -> None:
-        """Remove the workspace, for a run that began when this was a step of its own."""
-        async with engine_call(self._executor) as call:
-            await call.in_thread(lambda: self._close(message.run))
-
     def _open(self, message: VerifyTriggerInput) -> VerifyOpened:
         request = message.request
         parse_share(request.share)
@@ -104,9 +98,7 @@ class VerifyActivities:
                 chosen = open_verification(session, message.run.run_id, order)
                 snapshots = tuple(map(to_hex, chosen))
         self._services.journal.record(verify_records.begun(message, host=self._services.host))
-        return VerifyOpened(
-            snapshots=snapshots, tell=self._services.tells_of(request.selection), fewer_steps=True
-        )
+        return VerifyOpened(snapshots=snapshots, tell=self._services.tells_of(request.selection))
 
     def _check_trees(self, message: TreesInput, call: EngineCall) -> TreesChecked:
         result = check_trees(

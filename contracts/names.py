@@ -26,7 +26,6 @@ PLAN_VERIFY: Final = "verify_plan"
 VERIFY_SHARD: Final = "verify_shard"
 FINISH_VERIFY: Final = "verify_finish"
 LOG_VERIFY: Final = "verify_log"
-CLOSE_VERIFY: Final = "verify_close"
 
 TRIGGER_DRILL: Final = "drill_trigger"
 CHECK_DRILL: Final = "drill_check"

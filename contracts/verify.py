@@ -73,13 +73,11 @@ class VerifyTriggerInput:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifyOpened:
     """The run is open. snapshots: the ids that were meant; none for the whole repository. tell: somebody wants to know
-    how it ends. fewer_steps: the packs of a whole repository are chosen while its trees are walked, and the last record
-    closes the run; a run that began when each was a step of its own goes on like that.
+    how it ends.
     """
 
     snapshots: tuple[str, ...] = ()
     tell: bool = False
-    fewer_steps: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

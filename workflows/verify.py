@@ -11,7 +11,7 @@ from dataclasses import replace
 from temporalio import workflow
 
 from contracts import names
-from contracts.common import PROGRESS_QUERY, CloseInput, Phase, Progress, RunRef, RunStatus
+from contracts.common import PROGRESS_QUERY, Phase, Progress, RunRef, RunStatus
 from contracts.verify import (
     DAMAGE_FOUND,
     VERIFY_WORKFLOW,
@@ -89,7 +89,6 @@ class VerifyWorkflow(SteeredRun[VerifyResult]):
         self._enter(Phase.SELECT)
         if opened.snapshots:
             await self._check_trees(opened)
-        if opened.snapshots or not opened.fewer_steps:
             await self._plan(opened)
         if self._progress.plan is not None:
             self._enter(Phase.EXECUTE)
@@ -106,15 +105,8 @@ class VerifyWorkflow(SteeredRun[VerifyResult]):
         )
         ending = _ending_of(self._finished)
         self._enter(Phase.LOG)
-        record = replace(self._record(ending), close=opened.fewer_steps)
+        record = replace(self._record(ending), close=True)
         await self._calls.quick(names.LOG_VERIFY, record, type(None), "write the record")
-        if not opened.fewer_steps:
-            await self._calls.quick(
-                names.CLOSE_VERIFY,
-                CloseInput(run=self._run_ref(), status=ending.status, ended_ns=ending.ended_ns),
-                type(None),
-                "remove the workspace",
-            )
         await self._end_well(ending)
         return self._result(ending)
 

@@ -36,12 +36,6 @@ class PackColumns:
     lengths: Sequence[int]
     uncompressed_lengths: Sequence[int]
 
-    @property
-    def single_type(self) -> BlobType | None:
-        """The type of all blobs, where they have one (version 2 demands it, version 1 recommends it)."""
-        kinds = set(self.types)
-        return kinds.pop() if len(kinds) == 1 else None
-
 
 _HexId = Annotated[str, msgspec.Meta(min_length=HEX_LENGTH, max_length=HEX_LENGTH)]
 _Length = Annotated[int, msgspec.Meta(ge=0, le=MAX_OFFSET)]

@@ -145,11 +145,6 @@ class IndexLoader:
                     reading.cancel()
 
 
-def load_index(repository: Repository) -> IndexMap:
-    """A map of all blobs of the repository. Raises as `IndexLoader.refresh` does."""
-    return IndexLoader.loaded(repository).index
-
-
 def write_index(repository: Repository, packs: Sequence[IndexPack]) -> list[IndexId]:
     """Store index files for packs that are durable already; durable themselves on return. No packs, no file.
 

@@ -83,7 +83,6 @@ class IndexMap:
         self._shared = shared
         self._views = [_View(log) for log in (shared, IndexLog.private()) if log is not None]
         self._packs: dict[PackId, PackInfo] = {}
-        self._conflicts: list[PackId] = []
         self._blobs = 0
         self._rows = 0
         """Of the files that were loaded."""
@@ -190,10 +189,6 @@ class IndexMap:
         """All packs, as they are now."""
         return iter(list(self._packs.values()))
 
-    def conflicts(self) -> list[PackId]:
-        """Packs that two index files describe differently; the first description counts."""
-        return list(self._conflicts)
-
     def _find(self, blob: bytes, kind: int) -> "_Found | None":
         bucket = bucket_of(blob)
         for view in self._views:
@@ -239,8 +234,6 @@ class IndexMap:
                     self._note_damaged(pack)
                 view.believe(pack, _BELIEVED if damaged is None else _DAMAGED)
                 self._blobs += info.blob_count
-            elif known != info:
-                self._conflicts.append(pack.id)
         return packs is not None
 
     def _note_damaged(self, pack: LoggedPack) -> None:

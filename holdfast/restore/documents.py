@@ -285,13 +285,13 @@ class Problem(msgspec.Struct, frozen=True, array_like=True):
 class ShardResult(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a shard's files: one letter of `outcomes` for each, in plan order (see Outcome).
 
-    log: the same as the journal gets it; None in results of earlier releases.
+    log: the same as the journal gets it.
     """
 
     outcomes: bytes
     counts: RestoreCounts
     problems: tuple[Problem, ...] = ()
-    log: tuple[Chunk, ...] | None = None
+    log: tuple[Chunk, ...] = ()
 
 
 class LargeFile(msgspec.Struct, frozen=True, kw_only=True):

@@ -17,7 +17,7 @@ from holdfast.restore.finish import finish_records
 from holdfast.restore.outcomes import EXPECTED
 from holdfast.restore.plan_reader import PlacedRecord, load_result, placed_records, planned_files
 from holdfast.restore.run import RestoreRun
-from holdfast.restore.shard_files import PlannedFile, log_of
+from holdfast.restore.shard_files import PlannedFile
 from holdfast.safe_fs.directories import join
 
 
@@ -42,10 +42,7 @@ def _of_shard(run: RestoreRun, shard: int) -> Iterable[Chunk]:
     """What it has encoded itself; in a dry run there is only its plan."""
     if run.options.dry_run:
         return encode_chunks(chain.from_iterable(map(_of_dry_file, planned_files(run, shard, done=False))))
-    encoded = load_result(run, shard).log
-    if encoded is not None:
-        return encoded
-    return encode_chunks(chain.from_iterable(map(log_of, planned_files(run, shard))))
+    return load_result(run, shard).log
 
 
 def _of_record(run: RestoreRun, placed: PlacedRecord) -> Iterator[FileRecord]:

@@ -30,7 +30,6 @@ MAX_PACK_SIZE_BYTES: Final = 128 << 20
 
 _JOURNAL_FILE: Final = "journal.db"
 _SERVER_DATABASE_FILE: Final = "temporal.db"
-_REQUESTS_FOLDER: Final = "requests"
 _SCRATCH_FOLDER: Final = "scratch"
 
 REQUEST_MARK: Final = "@"
@@ -230,11 +229,6 @@ class Settings:
     def server_database_path(self) -> Path:
         """The embedded server's database."""
         return self.state_dir / _SERVER_DATABASE_FILE
-
-    @property
-    def requests_dir(self) -> Path:
-        """Where private request files lie."""
-        return self.state_dir / _REQUESTS_FOLDER
 
     @property
     def scratch_dir(self) -> Path:

@@ -16,7 +16,7 @@ from holdfast.backup.documents import RunKey
 from holdfast.errors import HoldfastError, LockLostError, TemporaryError
 from holdfast.format.index import BlobType
 from holdfast.ids import PackId, from_hex
-from holdfast.repository.index_files import load_index
+from holdfast.repository.index_files import IndexLoader
 from holdfast.repository.index_rewrite import entries_of
 from holdfast.repository.layout import DATA, INDEX, LOCKS, SNAPSHOTS, pack_name
 from holdfast.repository.repository import Repository
@@ -129,7 +129,7 @@ class Place:
             if path.is_file() and not path.is_symlink():
                 assert copy.read_bytes() == path.read_bytes()
         with open_session(self.repository) as session:
-            for pack in load_index(session.repository).packs():
+            for pack in IndexLoader.loaded(session.repository).index.packs():
                 assert (self.repository / pack_name(pack.id)).exists()
 
 
