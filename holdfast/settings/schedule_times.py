@@ -21,7 +21,15 @@ _MONTHS: Final = (
 )
 _SHORTEST_NAME: Final = 3
 _PART: Final = re.compile(r"(?P<first>\w+|\*)(?:-(?P<last>\w+))?(?:/(?P<step>\d+))?", re.ASCII)
-_WORDS: Final = ("@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly")
+_WORDS: Final = {
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+    "@monthly": "0 0 1 * *",
+    "@weekly": "0 0 * * 0",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@hourly": "0 * * * *",
+}
 _LAST_YEAR: Final = 2100
 
 
@@ -77,9 +85,16 @@ def check_cron(line: str, place: Place) -> None:
     Raises:
         SettingsError: so it is.
     """
-    fields = line.split()
-    if len(fields) == 1 and fields[0] in _WORDS:
-        return
+    _refuse_never("cron", _cron_spans(line, place), place)
+
+
+def cron_spans(line: str) -> dict[str, tuple[Span, ...]]:
+    """What a line of settings says of each of its fields."""
+    return _cron_spans(line, Place(file=""))
+
+
+def _cron_spans(line: str, place: Place) -> dict[str, tuple[Span, ...]]:
+    fields = _WORDS.get(line.strip(), line).split()
     form = _CRON_FORMS.get(len(fields))
     if form is None:
         place.refuse(
@@ -87,11 +102,10 @@ def check_cron(line: str, place: Place) -> None:
             "five fields are expected",
             'Write one like "30 2 * * sun" (minute hour day month weekday).',
         )
-    spans = {
+    return {
         name: _spans("cron", name, text, _CRON_FIELDS[name], place)
         for name, text in zip(form, fields, strict=True)
     }
-    _refuse_never("cron", spans, place)
 
 
 def calendar_rule(rule: Mapping[str, int | str], place: Place) -> CalendarRule:

@@ -8,7 +8,7 @@ described by its id, which does not.
 import contextlib
 import json
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from temporalio.client import (
@@ -37,6 +37,7 @@ from holdfast.settings.schedule_times import CalendarRule, Span
 from holdfast.settings.schedules import ScheduleSettings
 from starter.schedules.declaration import PREFIX, Declaration
 from starter.schedules.plan import PlannedStep, Standing, Step, plain
+from starter.schedules.summer_time import corrections
 
 ENTRY: Final = "holdfast-schedule"
 RPC_TIMEOUT: Final = timedelta(seconds=10)
@@ -190,8 +191,10 @@ def _spec(settings: ScheduleSettings) -> ScheduleSpec:
     if settings.every_s is not None:
         every, offset = timedelta(seconds=settings.every_s), timedelta(seconds=settings.offset_s)
         intervals.append(ScheduleIntervalSpec(every=every, offset=offset))
+    more, less = corrections(settings, datetime.now(UTC).date())
     return ScheduleSpec(
-        calendars=[_calendar(rule) for rule in settings.calendar],
+        calendars=[*(_calendar(rule) for rule in settings.calendar), *more],
+        skip=less,
         intervals=intervals,
         cron_expressions=list(settings.cron),
         jitter=timedelta(seconds=settings.jitter_s) if settings.jitter_s else None,

@@ -172,7 +172,9 @@ async def test_apply_is_all_or_nothing(site: Site, client: Client) -> None:
     wanted = steps[1].declared
     assert wanted is not None
     foul = dataclasses.replace(
-        wanted, id=f"{wanted.id}-z", settings=dataclasses.replace(wanted.settings, cron=("x",))
+        wanted,
+        id=f"{wanted.id}-z",
+        settings=dataclasses.replace(wanted.settings, time_zone="Europe/Atlantis"),
     )
     with pytest.raises(UsageError, match="the server refuses"):
         await server.carry_out_all(client, [*steps, dataclasses.replace(steps[1], id=foul.id, declared=foul)])
