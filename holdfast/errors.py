@@ -29,6 +29,7 @@
         ├── RepositoryLockedError        somebody holds a lock that excludes ours
         ├── LockLostError                our lock could not be refreshed in time
         ├── FencedError                  a newer attempt has taken over; this one must stop
+        │   └── RunClosedError               the run is over, for good: a retry is in vain
         ├── SourceCommandError           the command whose output is backed up has failed
         ├── RunStateError                what the run relied on is gone (pruned, deleted): redo that part
         ├── EndedOutsideError            a run's workflow was ended on the server, by no worker of ours
@@ -192,6 +193,12 @@ class LockLostError(TemporaryError):
 
 class FencedError(TemporaryError):
     """A newer attempt has taken over; this one must stop and leave everything as it is."""
+
+
+class RunClosedError(FencedError):
+    """The run is over, and its workspace gone, for good: who still works for it, or asks for it, is late."""
+
+    retryable: ClassVar[bool] = False
 
 
 class RunStateError(TemporaryError):

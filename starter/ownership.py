@@ -33,13 +33,14 @@ _Note = TypeVar("_Note", bound=msgspec.Struct)
 class ServerNote(msgspec.Struct, frozen=True, kw_only=True):
     """Where the embedded server listens; pid is that of the process that owns it.
 
-    starts: how often a server was started on its database since that was new (server_database.py).
+    starts: how often a server was started on its database since that was new (server_database.py). served: it answered.
     """
 
     port: int
     ui_port: int
     pid: int
     starts: int = 0
+    served: bool = False
 
 
 class ServiceNote(msgspec.Struct, frozen=True, kw_only=True):

@@ -59,6 +59,12 @@ class Condition:
     behind: str = ""
 
 
+def lost_its_tail(path: Path) -> bool:
+    """Whether the file lacks its WAL. A server that has answered leaves one, because it is ended with SIGKILL."""
+    wal = path.with_name(path.name + "-wal")
+    return path.exists() and not (wal.exists() and wal.stat().st_size)
+
+
 def examine(path: Path, last_start: int, *, thorough: bool = False) -> Condition:
     """Look at the file before a start, and give it the start's number.
 

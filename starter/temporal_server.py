@@ -32,7 +32,7 @@ from holdfast.settings.model import Settings
 from starter.children import Child
 from starter.ownership import Claim, ServerNote, claim_server, read_server_note, write_server_note
 from starter.processes import Backoff, child_environment, ending, kill_child, open_log, spawn_tethered
-from starter.server_database import complains, examine, is_damaged, put_back, set_aside
+from starter.server_database import complains, examine, is_damaged, lost_its_tail, put_back, set_aside
 from transport.own_key import ensure_key
 
 if TYPE_CHECKING:
@@ -232,6 +232,8 @@ class EmbeddedServer:
         while self._process.returncode is None:
             client = await self._client()
             if client is not None:
+                self._note = msgspec.structs.replace(self._note, served=True)
+                write_server_note(self._settings.state_dir, self._note)
                 return client
             self._tell_of_waiting(begun, "the server was started and does not answer yet")
             if time.monotonic() - begun > _START_LIMIT_S:
@@ -278,13 +280,16 @@ class EmbeddedServer:
     def _next_start(self, last: int) -> int:
         """The number of the start that comes; 1 on a new database, which is begun in place of one that is of no use."""
         path = self._settings.server_database_path
+        note = read_server_note(self._settings.state_dir)
+        tail_is_lost = note is not None and note.served and lost_its_tail(path)
         found = examine(path, last, thorough=self._thorough)
         self._is_new = found.is_new or bool(found.unusable)
         if found.unusable:
             self._tell_set_aside(set_aside(path, unfinished=found.unfinished), found.unusable)
-        if found.behind:
+        if found.behind or tail_is_lost:
             self.has_forgotten = True
-            _LOG.warning("the server's database %s", found.behind)
+            behind = found.behind or "has lost its last changes: its -wal is gone"
+            _LOG.warning("the server's database %s", behind)
         return found.number
 
     def _tell_set_aside(self, aside: Path, reason: str) -> None:

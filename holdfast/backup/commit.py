@@ -41,7 +41,7 @@ from holdfast.backup.merge import TreeMerger
 from holdfast.backup.opening import BackupOrder, begun_ns, load_opening, run_tag, snapshot_paths
 from holdfast.backup.plan_reader import MissingShardError, PlanReader, ReadOutcome
 from holdfast.backup.strategy import STATUS_TAG, STRATEGY_TAG
-from holdfast.errors import FencedError, RunStateError
+from holdfast.errors import RunClosedError, RunStateError
 from holdfast.format.coverage import Gap, coverage_tag
 from holdfast.format.index import BlobType, IndexPack
 from holdfast.format.sealed import encode_file
@@ -119,7 +119,7 @@ def commit_run(
         return CommitOutcome(result=done)
     opening = load_opening(session, key)
     if opening is None:
-        raise FencedError("the run's workspace is gone: it was closed, or never opened")
+        raise RunClosedError("the run's workspace is gone: it was closed, or never opened")
     opening = msgspec.structs.replace(opening, started_ns=begun_ns(session.workspace(key.run_id), opening))
     with session.hold() as held:
         reader = PlanReader(workspace, key, pages, shards)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from holdfast.backup.documents import RunKey
 from holdfast.backup.kept_trees import look_through
 from holdfast.backup.opening import load_opening
-from holdfast.errors import FencedError
+from holdfast.errors import RunClosedError
 from holdfast.format.sealed import decode_file
 from holdfast.format.snapshot import decode_snapshot
 from holdfast.ids import BlobId, PackId, from_hex, sha256
@@ -49,7 +49,7 @@ def decide_snapshot(
     if standing is None or load_opening(session, key) is None:
         if standing == sealed:
             workspace.remove(name)
-        raise FencedError("the run was closed before this attempt could commit it")
+        raise RunClosedError("the run was closed before this attempt could commit it")
     return standing
 
 

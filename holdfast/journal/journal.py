@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import URL, Connection, Row, Select, Table, and_, delete, insert, or_, select, update
 
-from holdfast.errors import AlreadyEndedError, JournalUnavailableError
+from holdfast.errors import AlreadyEndedError, JournalUnavailableError, RunClosedError
 from holdfast.journal.chunks import Chunk, clean_text, decode_lines, encode_chunks
 from holdfast.journal.database import BUSY_TIMEOUT_S, Database, Password
 from holdfast.journal.records import (
@@ -29,6 +29,8 @@ _FINISHED: Final = (RunOutcome.COMPLETE.value, RunOutcome.PARTIAL.value)
 _SOUND_OR_FAILED: Final = (RunKind.BACKUP.value, RunKind.RESTORE.value, RunKind.VERIFY.value)
 DAMAGE_FOUND: Final = "DamageFound"
 """As failure_kind: the run took all its steps, and what it stored, restored or read is not as it should be."""
+_SAY_THAT_IT_ENDED: Final = (AlreadyEndedError.__name__, RunClosedError.__name__)
+"""A server with an older database asks for what is over: that is no end of the run."""
 INTERRUPTED: Final = "Interrupted"
 """As failure_kind: the attempt came to no end of its own, and another one went on with it."""
 _COUNTERS: Final = msgspec.json.Decoder(dict[str, int])
@@ -249,7 +251,7 @@ def _run_row(connection: Connection, run_id: str) -> Row[Any] | None:
 def _comes_late(run: RunRecord, standing: Row[Any]) -> bool:
     if standing.status == RunOutcome.RUNNING.value:
         return False
-    return run.status is RunOutcome.RUNNING or run.failure_kind == AlreadyEndedError.__name__
+    return run.status is RunOutcome.RUNNING or run.failure_kind in _SAY_THAT_IT_ENDED
 
 
 def _end_earlier_attempts(connection: Connection, run: RunRecord) -> None:

@@ -13,7 +13,7 @@ An attempt whose claim was answered by "taken", because the answer to its own fi
 more: it counts as repeated then, which costs a look at what an earlier attempt may have left.
 """
 
-from holdfast.errors import FencedError
+from holdfast.errors import FencedError, RunClosedError
 from holdfast.repository.sealed_folder import SealedFolder
 
 _DIGITS = 6
@@ -47,7 +47,7 @@ class Fence:
         if max(self.numbers(), default=-1) > self.number:
             raise FencedError(f"{self._work} is in the hands of a newer attempt")
         if not self._documents.has(self.mark_name(self.number)):
-            raise FencedError(f"{self._work} is over: its run was closed")
+            raise RunClosedError(f"{self._work} is over: its run was closed")
 
     def numbers(self) -> list[int]:
         """The numbers of all attempts that have claimed one, in any order."""

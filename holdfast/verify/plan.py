@@ -12,7 +12,13 @@ from contextlib import closing
 from functools import partial
 from typing import Final
 
-from holdfast.errors import CorruptFileError, FencedError, SnapshotNotFoundError, StoredFileMissingError
+from holdfast.errors import (
+    CorruptFileError,
+    FencedError,
+    RunClosedError,
+    SnapshotNotFoundError,
+    StoredFileMissingError,
+)
 from holdfast.ids import ID_BYTES, BlobId, KeyId, PackId, SnapshotId, from_hex, to_hex
 from holdfast.pace import Pace
 from holdfast.repository.documents import DocumentT, decide, encode, load
@@ -69,7 +75,7 @@ def load_plan(session: RepositorySession, run_id: str) -> Plan:
     """
     plan = load(session.workspace(run_id), PLAN, Plan)
     if plan is None:
-        raise FencedError("the run's plan is gone: it was closed, or never made")
+        raise RunClosedError("the run's plan is gone: it was closed, or never made")
     return plan
 
 

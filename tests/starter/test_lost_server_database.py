@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError
@@ -16,7 +17,7 @@ from holdfast.errors import ServerUnavailableError
 from holdfast.journal.journal import Journal
 from holdfast.journal.records import RunKind, RunOutcome, RunRecord
 from starter.hosting import kept
-from starter.ownership import read_server_note
+from starter.ownership import read_server_note, write_server_note
 from starter.reconciling import end_what_is_over
 from starter.server_database import KEPT_ASIDE, examine, set_aside
 from starter.temporal_server import EmbeddedServer
@@ -47,6 +48,12 @@ async def with_a_workflow(home: Home) -> Path:
     path = home.settings.server_database_path
     with contextlib.closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    note = read_server_note(home.settings.state_dir)
+    assert note is not None
+    assert note.served
+    write_server_note(
+        home.settings.state_dir, msgspec.structs.replace(note, served=False)
+    )  # it needs no -wal
     return path
 
 
@@ -154,6 +161,17 @@ async def test_an_older_one_is_used_and_told_of(home: Home, caplog: pytest.LogCa
     assert again is not None
     assert again.starts == note.starts + 1
     assert "is older than the last one here" in caplog.text
+
+
+async def test_one_that_has_lost_its_wal(home: Home, caplog: pytest.LogCaptureFixture) -> None:
+    path = await with_a_workflow(home)
+    async with serving(home) as (server, _):
+        assert not server.has_forgotten
+    path.with_name("temporal.db-wal").unlink()
+    async with serving(home) as (server, client):
+        assert server.has_forgotten
+        assert await knows_it(client)
+    assert "its -wal is gone" in caplog.text
 
 
 async def test_one_that_is_gone(home: Home, caplog: pytest.LogCaptureFixture) -> None:

@@ -55,11 +55,14 @@ async def test_a_killed_server_comes_back_with_its_workflows(home: Home) -> None
         server.send_signal(signal.SIGKILL)
         await until(lambda: children()["server"] not in ([], [server]))
         assert await finds_it(service)
-        assert read_server_note(home.settings.state_dir) == first
+        again = read_server_note(home.settings.state_dir)
+        assert first is not None
+        assert again is not None
+        assert (again.port, again.ui_port, again.pid) == (first.port, first.ui_port, first.pid)
     assert children() == {"worker": [], "server": []}
-    async with open_service(home.settings, Need(), home.environ) as again:
-        assert await finds_it(again)
-        assert again.ui_url == service.ui_url
+    async with open_service(home.settings, Need(), home.environ) as later:
+        assert await finds_it(later)
+        assert later.ui_url == service.ui_url
 
 
 async def test_a_command_survives_the_one_whose_server_it_uses(home: Home) -> None:
