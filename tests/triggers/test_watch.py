@@ -74,7 +74,7 @@ async def test_a_thousand_file_events_make_one_run(site: Site, client: Client) -
 
 async def test_reports_while_a_backup_runs_make_one_more(site: Site, client: Client) -> None:
     """As another service would report: 40 at once, then while the backup is under way, then none."""
-    site.declare(WATCH.format(quiet="3s", interval="0s"))
+    site.declare(WATCH.format(quiet="10s", interval="0s"))
     (site.source / "file").write_bytes(b"content")
     settings, source = site.settings, site.settings.source("docs")
     with site.serving():
