@@ -52,6 +52,12 @@ class Invocation:
         """
         settings = load_settings(options.config, os.environ)
         configure_logging(settings.log, label="holdfast", level=logging.WARNING)
+        if settings.asked_state_dir not in {None, settings.state_dir}:
+            logging.getLogger("holdfast.settings").warning(
+                "the state directory %s belongs to another user; root's own is %s",
+                settings.asked_state_dir,
+                settings.state_dir,
+            )
         return cls(settings=settings, options=options, environ=dict(os.environ))
 
     @classmethod

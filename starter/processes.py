@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import IO, Final, NoReturn
 
 from holdfast.errors import EXIT_FAILED, StorageDeniedError, StorageFullError
-from holdfast.settings.load import CONFIG_VARIABLE, STATE_VARIABLE
+from holdfast.settings.load import CONFIG_VARIABLE
+from holdfast.settings.state_folder import STATE_VARIABLE
 from starter.children import Child, spawn
 
 _PR_SET_PDEATHSIG: Final = 1

@@ -34,13 +34,13 @@ from holdfast.settings.model import (
     TlsSettings,
     WorkerSettings,
 )
-from holdfast.settings.paths import NO_HOME, PathRules
+from holdfast.settings.paths import PathRules
 from holdfast.settings.schedules import top_schedules
+from holdfast.settings.state_folder import asked_state_dir, own_state_dir
 from holdfast.settings.suggestions import one_of
 from holdfast.settings.systems import systems
 
 CONFIG_VARIABLE: Final = "HOLDFAST_CONFIG"
-STATE_VARIABLE: Final = "HOLDFAST_STATE_DIR"
 FILE_NAME: Final = "holdfast.toml"
 SIGNING_KEY: Final = "signing.key"
 """In the state directory: what signs all that passes the embedded server."""
@@ -138,10 +138,12 @@ def _settings(
     known_systems = systems(
         document.get("systems", {}), place.below("systems"), sources, repositories, known_hooks
     )
-    state_dir = _state_dir(top, place, rules, environ)
+    asked_dir = asked_state_dir(top.state_dir, place, rules, environ)
+    state_dir = own_state_dir(asked_dir)
     return Settings(
         path=file,
         state_dir=state_dir,
+        asked_state_dir=asked_dir,
         host=top.host or socket.gethostname(),
         repositories=repositories,
         sources=sources,
@@ -178,24 +180,6 @@ def _top(document: Mapping[str, object], place: Place) -> TopTable:
     return convert_table(
         {key: value for key, value in document.items() if key not in _TABLES}, TopTable, place
     )
-
-
-def _state_dir(top: TopTable, place: Place, rules: PathRules, environ: Mapping[str, str]) -> Path:
-    """From the environment, else from the file, else where the XDG base directories put state."""
-    named = environ.get(STATE_VARIABLE, "")
-    if named:
-        here = PathRules.of(Path.cwd(), environ)
-        return values.path(Place(file="environment"), STATE_VARIABLE, named, here)
-    if top.state_dir:
-        return values.path(place, "state_dir", top.state_dir, rules)
-    folder = environ.get("XDG_STATE_HOME", "")
-    if folder.startswith("/"):
-        return Path(folder) / "holdfast"
-    if rules.home is None:
-        raise SettingsError(
-            NO_HOME, hint=f"Set HOME, or {STATE_VARIABLE} to a folder that this user may write."
-        )
-    return rules.home / ".local" / "state" / "holdfast"
 
 
 def _server(value: object, place: Place, rules: PathRules) -> ServerSettings:

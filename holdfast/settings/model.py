@@ -202,11 +202,15 @@ class NoticeSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Everything. path: the file it was read from, None when there is none (then all is default)."""
+    """Everything. path: the file it was read from, None when there is none (then all is default).
+
+    asked_state_dir: the state directory that was asked for, which may be another user's (state_folder.py).
+    """
 
     path: Path | None
     state_dir: Path
     host: str
+    asked_state_dir: Path | None = None
     repositories: Mapping[str, RepositoryProfile] = field(default_factory=dict)
     sources: Mapping[str, SourceProfile] = field(default_factory=dict)
     schedules: tuple[ScheduleSettings, ...] = ()
