@@ -15,6 +15,7 @@ from holdfast.errors import EXIT_COMPLETE, EndedOutsideError, UntrustedError
 from holdfast.restore.request import RestoreOptions
 from holdfast.settings.model import RepositoryProfile, Settings
 from holdfast.settings.requests import read_request
+from holdfast.storage.locations import is_read_only, open_storage
 from starter.invocation import Invocation
 from starter.output import reveal
 from starter.service import Need, base_queue, open_service
@@ -71,6 +72,7 @@ def _need(invocation: Invocation, order: Order) -> Need:
         passwords=passwords,
         openings={location: lambda: passwords.get(location) or invocation.password(order.repository)},
         ahead=invocation.ahead,
+        aside=order.repository.no_lock or is_read_only(open_storage(location)),
     )
 
 

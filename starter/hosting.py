@@ -191,14 +191,15 @@ def _is_served(settings: Settings, queue: str) -> bool:
 
 
 def _refuse_if_service_is_up(settings: Settings, need: Need) -> None:
-    """A repository that was given by its location is the service's business when there is one.
+    """A repository that was given by its location is the service's business when there is one, unless it is read
+    without a lock.
 
     Raises:
         PasswordMissingError: there is one, and it was not given that repository's password.
         UsageError: there is one, and the repository stands in the settings with other options.
     """
     pids = [note.pid for note in running_services(settings.state_dir) if note.up]
-    if not pids or need.queue == base_queue(settings, ""):
+    if not pids or need.aside or need.queue == base_queue(settings, ""):
         return
     if not need.passwords:
         raise UsageError(

@@ -25,13 +25,15 @@ class Need:
 
     queue: the base task queue that must be polled; empty when the server alone is enough. passwords: by repository
     location, for workers that the command starts itself. openings: how to read the passwords of those repositories
-    that the command opens for them, by location. ahead: what of all this has been begun.
+    that the command opens for them, by location. ahead: what of all this has been begun. aside: with workers of the
+    command's own even where a service is up, because all that is wanted is to read, without a lock.
     """
 
     queue: str = ""
     passwords: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     openings: Mapping[str, Callable[[], bytes]] = field(default_factory=dict, repr=False)
     ahead: "Ahead | None" = None
+    aside: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

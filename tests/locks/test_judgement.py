@@ -66,16 +66,6 @@ def locks(tmp_path: Path) -> Locks:
         return Locks(tmp_path / "repository", session.repository)
 
 
-@pytest.fixture(scope="module")
-def dead() -> tuple[int, int]:
-    """Number and start of a process that has ended, and been waited for."""
-    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    started = started_at(process.pid)
-    assert started is not None
-    process.communicate(b"\n")
-    return process.pid, started
-
-
 def test_our_locks_say_whose_they_are(tmp_path: Path) -> None:
     with new_session(tmp_path / "repository") as session, session.hold():
         (path,) = (tmp_path / "repository" / LOCKS).iterdir()
