@@ -26,6 +26,7 @@ class Held(Protocol):
     @property
     def sizes(self) -> Sizes: ...
     def check_lock(self) -> None: ...
+    def confirm(self) -> None: ...
     def refresh(self) -> None: ...
 
 
@@ -41,6 +42,8 @@ class RestoreRun:
     options: RestoreOptions
     sizes: RestoreSizes
     check_lock: Callable[[], None]
+    confirm: Callable[[], None]
+    """Before something is said to be missing or damaged: raises LockLostError where it was removed under us."""
     refresh: Callable[[], None]
 
     @classmethod
@@ -55,6 +58,7 @@ class RestoreRun:
             options=options,
             sizes=held.sizes.restore,
             check_lock=held.check_lock,
+            confirm=held.confirm,
             refresh=held.refresh,
         )
 

@@ -118,6 +118,9 @@ def _plan(run: RestoreRun, page: int, progress: Progress | None) -> Page:
         if target is not None:
             target.close()
     writer.finish()
+    counts = planner.counts()
+    if counts.errors:
+        run.confirm()
     if planner.new_links:
         run.workspace.put(links_name(page, token), encode(KnownLinks(links=tuple(planner.new_links))))
     open_directories, after = walk.cursor()
@@ -129,7 +132,7 @@ def _plan(run: RestoreRun, page: int, progress: Progress | None) -> Page:
         shards=writer.next_shard - first_shard,
         first_file=first_file,
         next_file=planner.next_file,
-        counts=planner.counts(),
+        counts=counts,
         links=len(planner.new_links),
         open_directories=open_directories,
         after=after,

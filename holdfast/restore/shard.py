@@ -91,6 +91,8 @@ def restore_shard_now(
         plan = load_shard(run, shard)
         attempt = Attempt(run.workspace, f"shard-{shard:08d}")
         result = _ShardRestore(run, plan, attempt, progress, stop, pace, on_written).result()
+        if result.counts.errors:
+            run.confirm()
         attempt.check()
         result = decide(run.workspace, shard_name(shard, "result"), result)
     return ShardSummary(shard=shard, counts=result.counts)

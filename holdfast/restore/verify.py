@@ -141,6 +141,8 @@ class _Verification:
                 for shard in shards:
                     shard.cancel()
         found = self._found
+        if found.problem_count:
+            self._run.confirm()
         return VerifyReport(
             ok=not found.problem_count,
             files=found.files,

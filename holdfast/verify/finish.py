@@ -93,6 +93,7 @@ def _treat(
         report, _ = walk_structure(held, chosen, lambda _trees, _bytes: on_progress())
         lost = without_sound_copy(held, diagnosis.damaged)
         losses = find_losses(held, snapshots, lost, on_progress)
+        held.confirm()  # what was not there may have been removed under us
     treated = _Treated(report, list(diagnosis.damaged), losses)
     needed = lost if unreadable else losses.needed  # who cannot be asked may need anything
     going = [pack for pack in diagnosis.damaged if not pack.blobs & needed]

@@ -59,6 +59,7 @@ async def verify_snapshot(
 
     Raises:
         SnapshotNotFoundError: the snapshot is gone.
+        LockLostError: packs may have been removed under us, and something is missing.
         StorageUnavailableError, RepositoryLockedError, …: the repository cannot be read just now.
     """
     report = VerifyReport(level=level)
@@ -73,6 +74,8 @@ async def verify_snapshot(
             chosen -= marked | _bad_packs(report)
             packs = [info for info in held.index.packs() if info.id in chosen]
             await _read_back(session, held, packs, report, run_id, on_progress)
+        if report.problems:
+            await asyncio.to_thread(held.confirm)  # what was not there may have been removed under us
     await asyncio.to_thread(_treat, session, snapshot, marked, report, on_progress)
     return report
 
@@ -126,6 +129,7 @@ def _treat(
         lost = without_sound_copy(held, diagnosis.damaged)
         stored = find_snapshot(held.repository, to_hex(snapshot))
         losses = find_losses(held, [stored], lost, lambda: on_progress(report.blobs, report.bytes_read))
+        held.confirm()
     for path in losses.paths:
         # Lost trees, and what is in no index, have been named by the walk.
         if (BlobId(from_hex(path.blob)), BlobType.DATA) in lost:
@@ -171,6 +175,8 @@ def _check(
                 report.add(checked.problem)
             on_progress(report.blobs, report.bytes_read)
             if workspace is not None and report.bytes_read - saved_at >= _SAVE_BYTES:
+                if report.problems:
+                    held.confirm()  # a later attempt believes what is written here
                 saved_at = report.bytes_read
                 workspace.put(document, encode(_state(report, checked.pack)))
 
