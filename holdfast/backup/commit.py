@@ -10,10 +10,13 @@
 5. the sealed snapshot is created as a document of the run: whoever comes second takes the first one's bytes, unless
    these name a tree that is not whole any more (then nobody has acknowledged them, and they are decided again);
 6. these bytes are put under their own hash. Attempts that race write the same file: one snapshot (invariant 4);
-7. the lock is looked for again. If it has gone, the next attempt begins with 2, and this one says nothing;
+7. the lock is looked for again. If it has gone, the next attempt begins with 2, and this one says nothing. Killed in
+   between, a run that goes on finds the snapshot, and whether it is whole (opening.py); one that is not is removed
+   when there is another;
 8. the outcome is created as a document.
 """
 
+import logging
 import time
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -23,7 +26,7 @@ import msgspec
 
 from holdfast import __version__
 from holdfast.backup.checkpoints import ShardCheckpoints
-from holdfast.backup.decided_snapshot import decide_snapshot, packs_gone
+from holdfast.backup.decided_snapshot import decide_snapshot, packs_gone, remove_superseded
 from holdfast.backup.documents import (
     CommitResult,
     Enter,
@@ -58,6 +61,7 @@ from holdfast.repository.snapshots import save_sealed
 from holdfast.repository.workspace import Workspace
 from holdfast.source.spec import FilterRules
 
+_LOG: Final = logging.getLogger(__name__)
 PARTIAL: Final = "partial"
 COMPLETE: Final = "complete"
 _TREE_PACK_BYTES: Final = 4 * 1024 * 1024
@@ -141,6 +145,7 @@ def commit_run(
         standing = decide_snapshot(session, key, held, sealed, BlobId(from_hex(snapshot.tree)))
         snapshot_id = save_sealed(session.repository, standing)
         held.confirm_lock()
+        remove_superseded(session, key, snapshot_id)
     return CommitOutcome(
         result=decide(
             workspace,
@@ -176,6 +181,12 @@ def _send_back(
     marks = DamageMarks(held.repository)
     for pack in gone:
         marks.put(DamagedPack(pack=pack, whole=True))
+    _LOG.warning(
+        "%s: %d packs that the index names are gone, and what the source has of them is stored again; restic may look "
+        "for them until `holdfast verify` has taken them out of the index",
+        held.repository.storage.location,
+        len(gone),
+    )
     own = {pack.id for pack in merged.tree_packs}
     shards = {reader.packs[pack] for pack in gone if pack in reader.packs}
     if any(pack not in own and pack not in reader.packs for pack in gone):

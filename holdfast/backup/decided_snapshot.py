@@ -3,12 +3,12 @@
 from collections.abc import Iterable
 
 from holdfast.backup.documents import RunKey
-from holdfast.backup.kept_trees import look_through
+from holdfast.backup.kept_trees import is_whole
 from holdfast.backup.opening import load_opening
 from holdfast.errors import RunClosedError
 from holdfast.format.sealed import decode_file
 from holdfast.format.snapshot import decode_snapshot
-from holdfast.ids import BlobId, PackId, from_hex, sha256
+from holdfast.ids import BlobId, PackId, SnapshotId, from_hex, sha256
 from holdfast.repository.layout import SNAPSHOTS, file_name
 from holdfast.repository.session import HeldRepository, RepositorySession
 
@@ -53,11 +53,20 @@ def decide_snapshot(
     return standing
 
 
+def remove_superseded(session: RepositorySession, key: RunKey, snapshot: SnapshotId) -> None:
+    """Remove what earlier generations of the run have written, once `snapshot` stands. Nobody was told of it: a commit
+    that has ended makes no plan anew. Mostly packs of it were removed before the last look."""
+    workspace = session.workspace(key.run_id)
+    for generation in range(key.generation):
+        sealed = workspace.get(RunKey(run_id=key.run_id, generation=generation).name("snapshot"))
+        if sealed is not None and sha256(sealed) != snapshot:
+            session.repository.storage.delete(file_name(SNAPSHOTS, sha256(sealed)))
+
+
 def _is_whole(held: HeldRepository, sealed: bytes, whole_tree: BlobId) -> bool:
     """Whether all is there that a sealed snapshot needs, by an index that is believed."""
     tree = BlobId(from_hex(decode_snapshot(decode_file(held.repository.sealer(), sealed)).tree))
     if tree == whole_tree:
         return True
     held.refresh()  # the other attempt may have stored its trees since
-    whole = held.whole_trees.get(tree) or look_through(held, tree)
-    return whole is not None and not held.missing_packs(whole.packs)
+    return is_whole(held, tree)

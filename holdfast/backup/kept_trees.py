@@ -1,9 +1,19 @@
-"""Looks through an unchanged subtree: is every blob of it in the index, and what does it count? Without recursion."""
+"""Looks through a tree that is stored: is every blob of it in the index, and what does it count? Without recursion."""
 
+from holdfast.errors import IntegrityError
 from holdfast.format.index import BlobType
 from holdfast.ids import BlobId, PackId
 from holdfast.repository.session import HeldRepository
 from holdfast.repository.whole_trees import WholeTree
+
+
+def is_whole(held: HeldRepository, root: BlobId) -> bool:
+    """Whether all is there that a snapshot of this tree needs, files of packs included."""
+    try:
+        whole = held.whole_trees.get(root) or look_through(held, root)
+    except IntegrityError:
+        return False
+    return whole is not None and not held.missing_packs(whole.packs)
 
 
 def look_through(held: HeldRepository, root: BlobId) -> WholeTree | None:

@@ -2,7 +2,10 @@
 
 The decision is a document that is created once, so every attempt, and every resumption after days, goes on with the
 same strategy and parent. The time alone is the newest resumption's, because a snapshot must not seem older than what
-it holds; each resumption leaves its own. A snapshot that carries the run's tag ends the matter: the run is finished.
+it holds; each resumption leaves its own.
+
+A snapshot that carries the run's tag ends the matter: the run is finished. Not so where the workspace stands and the
+snapshot is not whole: then its commit was killed before the last look (commit.py, 7), and nobody was told of it.
 """
 
 import hashlib
@@ -12,6 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from holdfast.backup.documents import OPENING, RESUMED, Opening, RunKey
+from holdfast.backup.kept_trees import is_whole
 from holdfast.backup.strategy import RUN_TAG, Candidate, Choice, choose, choose_named
 from holdfast.errors import HoldfastError, StorageDeniedError
 from holdfast.format.names import quote_path
@@ -78,13 +82,16 @@ def open_run(session: RepositorySession, key: RunKey, order: BackupOrder) -> Run
             hint="Mount it for writing, or back up to another repository.",
         )
     workspace = session.workspace(key.run_id)
-    with session.hold():
+    with session.hold() as held:
         enter(workspace, key.run_id)
         candidates = [
             Candidate(id=stored.id, snapshot=stored.snapshot)
             for stored in list_snapshots(session.repository, on_unreadable=_no_parent)
         ]
-    standing = load(workspace, OPENING, Opening)
+        standing = load(workspace, OPENING, Opening)
+        finished = _finished_snapshot(candidates, key.run_id)
+        if finished is not None and standing is not None and not is_whole(held, _tree(finished)):
+            finished = None  # an attempt was killed before the last look of its commit: it has told nobody
     opening = standing or decide(workspace, OPENING, _decide(order, candidates))
     if order.started_ns > opening.started_ns:
         workspace.put_new(f"{RESUMED}/{order.started_ns:020d}", b"")
@@ -94,7 +101,7 @@ def open_run(session: RepositorySession, key: RunKey, order: BackupOrder) -> Run
         started_ns=max(opening.started_ns, order.started_ns),
         parent=SnapshotId(opening.parent) if opening.parent else None,
         resumed=standing is not None,
-        finished=finished_snapshot(candidates, key.run_id),
+        finished=None if finished is None else finished.id,
     )
 
 
@@ -109,15 +116,19 @@ def begun_ns(workspace: Workspace, opening: Opening) -> int:
     return max([opening.started_ns, *later])
 
 
-def finished_snapshot(candidates: Sequence[Candidate], run_id: str) -> SnapshotId | None:
-    """The snapshot that carries the run's tag."""
-    tag = run_tag(run_id)
-    return next((c.id for c in candidates if tag in (c.snapshot.tags or ())), None)
-
-
 def parent_tree(opening: Opening) -> BlobId | None:
     """The root tree to compare with, or None where every file is read."""
     return BlobId(opening.parent_tree) if opening.parent_tree else None
+
+
+def _finished_snapshot(candidates: Sequence[Candidate], run_id: str) -> Candidate | None:
+    """The snapshot that carries the run's tag."""
+    tag = run_tag(run_id)
+    return next((candidate for candidate in candidates if tag in (candidate.snapshot.tags or ())), None)
+
+
+def _tree(candidate: Candidate) -> BlobId:
+    return BlobId(from_hex(candidate.snapshot.tree))
 
 
 def _no_parent(snapshot_id: SnapshotId, error: HoldfastError) -> None:

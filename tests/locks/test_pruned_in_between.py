@@ -4,16 +4,13 @@ The freeze is in the gap that no check can close: after all checks, right before
 run: what is acknowledged in the end is whole, and nothing stands in the index that is not there.
 """
 
-import asyncio
-import os
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from holdfast.backup.documents import RunKey
-from holdfast.errors import HoldfastError, LockLostError, TemporaryError
+from holdfast.errors import LockLostError, TemporaryError
 from holdfast.format.index import BlobType
 from holdfast.ids import PackId, from_hex
 from holdfast.repository.index_files import IndexLoader
@@ -21,18 +18,14 @@ from holdfast.repository.index_rewrite import entries_of
 from holdfast.repository.layout import DATA, INDEX, LOCKS, SNAPSHOTS, pack_name
 from holdfast.repository.repository import Repository
 from holdfast.repository.session import RepositorySession
-from holdfast.restore.finish import finish
-from holdfast.restore.opening import trigger_restore
-from holdfast.restore.request import RestoreOptions
-from holdfast.restore.run import RestoreRun
-from holdfast.restore.select import select_page
-from holdfast.restore.shard import restore_shard
 from holdfast.storage.contract import Content
 from holdfast.storage.layers.layer import Layer
 from holdfast.storage.local import LocalStorage
+from tests.locks.pruned import forget_and_prune
 from tests.support.comparison import plant, restic
 from tests.support.engine import PASSWORD, EngineRun, new_session, nothing, open_session
 from tests.support.engine_process import restore
+from tests.verify.test_damage import verify
 
 _ATTEMPTS = 12
 
@@ -65,6 +58,20 @@ class Freezing(Layer):
             self._meanwhile()
 
 
+class KilledError(BaseException):
+    """Where a process that was killed would not have gone on."""
+
+
+class Killed(Freezing):
+    """Freezes before the first write to a folder, and is killed right after it: the look that follows is not made."""
+
+    def put(self, name: str, data: Content) -> None:
+        was_frozen = self.frozen
+        super().put(name, data)
+        if self.frozen and not was_frozen:
+            raise KilledError
+
+
 class Place:
     """A source, and a repository that has an earlier snapshot of most of it."""
 
@@ -81,29 +88,33 @@ class Place:
 
     def prune(self) -> None:
         """What somebody does who thinks that we are dead."""
-        for arguments in (
-            ("unlock", "--remove-all"),
-            ("forget", *self.earlier),
-            ("unlock", "--remove-all"),  # a lease that notices takes its lock again
-            ("prune", "--max-unused", "0"),
-        ):
-            command = ["restic", "--no-cache", "-q", "-r", str(self.repository), *arguments]
-            environment = {
-                "RESTIC_PASSWORD": PASSWORD.decode(),
-                "PATH": os.environ["PATH"],
-                "HOME": "/nonexistent",
-            }
-            subprocess.run(command, check=True, capture_output=True, env=environment, timeout=120)
+        forget_and_prune(self.repository, self.earlier)
 
-    def backup(self, storage: Layer) -> int:
+    def kill(self, folder: str) -> None:
+        """A run that is killed right after its first write to a folder, with a prune right before it."""
+        with pytest.raises(KilledError):
+            self.backup(Killed(self.repository, self.prune, folder=folder))
+
+    def missing_packs(self) -> list[PackId]:
+        """Those of the index whose files are not there."""
+        with open_session(self.repository) as session, session.hold() as held:
+            return held.missing_packs(pack.id for pack in held.index.packs())
+
+    def verify(self) -> None:
+        """The structure, as by `holdfast verify`: nothing that anything needs is missing."""
+        with open_session(self.repository) as session:
+            report = verify(session, "verification", share="none")
+        assert report.problem_count == 0
+
+    def backup(self, storage: Layer, run_id: str = "later") -> int:
         """A run as the workflow drives it: what fails for a time is done again. How often that was."""
         session = RepositorySession(Repository.open(storage, PASSWORD))
-        run = EngineRun.of(session, self.source, run_id="later")
+        run = EngineRun.of(session, self.source, run_id=run_id)
         failures = 0
         try:
             for _ in range(_ATTEMPTS):
                 try:
-                    run.open()
+                    assert run.open().finished is None
                     pages = run.select()
                     for shard in range(sum(page.shards for page in pages)):
                         run.store(shard)
@@ -115,7 +126,7 @@ class Place:
                     assert not outcome.result.partial
                     return failures
                 if outcome.rescan:
-                    run.key = RunKey(run_id="later", generation=run.key.generation + 1)
+                    run.key = RunKey(run_id=run_id, generation=run.key.generation + 1)
             raise AssertionError("the run does not come to its end")
         finally:
             session.close()
@@ -144,6 +155,31 @@ def test_before_what_others_will_believe(place: Place, tmp_path: Path, folder: s
     failures = place.backup(storage)
     assert storage.frozen
     assert failures >= 1  # it was noticed
+    place.assert_whole(tmp_path)
+
+
+@pytest.mark.parametrize("verified_first", [True, False])
+def test_killed_before_the_look_after_an_index_file(
+    place: Place, tmp_path: Path, *, verified_first: bool
+) -> None:
+    """The entry that lies is found by the next run that would use it, and goes with the next verification."""
+    place.kill(INDEX)
+    assert place.missing_packs()
+    if verified_first:
+        place.verify()
+        assert not place.missing_packs()
+    place.backup(Freezing(place.repository, nothing), run_id="another")
+    place.verify()
+    place.assert_whole(tmp_path)
+
+
+def test_killed_before_the_look_after_a_snapshot(place: Place, tmp_path: Path) -> None:
+    """It was acknowledged by nobody, and the run that goes on does not take it for done."""
+    place.kill(SNAPSHOTS)
+    (broken,) = _new_snapshots(place)
+    place.backup(Freezing(place.repository, nothing))
+    (whole,) = _new_snapshots(place)
+    assert whole != broken
     place.assert_whole(tmp_path)
 
 
@@ -242,25 +278,3 @@ def test_a_session_sees_a_prune_between_two_holds(place: Place, *, locked: bool)
     with session.hold() as again:
         assert len(again.index) == 0
     session.close()
-
-
-def test_a_restore_under_which_the_snapshot_is_pruned_is_never_whole(place: Place, tmp_path: Path) -> None:
-    options = RestoreOptions(target=bytes(tmp_path / "target"))
-    with open_session(place.repository) as session:
-        with session.hold() as held:
-            run = RestoreRun.under(held, "restore", options)
-            trigger_restore(run)
-            pages = [select_page(run, 0)]
-            assert pages[-1].last
-        place.prune()
-        session.lease.close()
-        with session.hold() as held:
-            run = RestoreRun.under(held, "restore", options)
-            partial = False
-            try:
-                for shard in range(pages[0].shards):
-                    asyncio.run(restore_shard(run, shard, nothing))
-                partial = finish(run, 1, pages[0].shards, nothing).partial
-            except HoldfastError:
-                partial = True
-            assert partial
