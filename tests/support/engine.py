@@ -95,14 +95,13 @@ def _closing(repository: Repository, *, small: bool) -> Iterator[RepositorySessi
 
 
 @contextmanager
-def counted_session(path: Path) -> Iterator[tuple[RepositorySession, CountingStorage]]:
+def counted_session(
+    path: Path, *, small: bool = False
+) -> Iterator[tuple[RepositorySession, CountingStorage]]:
     """The same, with the storage that counts its calls."""
     storage = CountingStorage(path)
-    session = RepositorySession(Repository.open(storage, PASSWORD))
-    try:
+    with _closing(Repository.open(storage, PASSWORD), small=small) as session:
         yield session, storage
-    finally:
-        session.close()
 
 
 @dataclass(slots=True)

@@ -10,6 +10,7 @@ from collections import Counter
 from pathlib import Path
 from random import Random
 
+import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client
 
@@ -62,6 +63,37 @@ def test_storage_calls_do_not_grow_with_the_files(tmp_path: Path) -> None:
         assert 2 <= counted.pop(("put", "data")) <= 4
     assert few == many
     assert (few["put", "index"], few["put", "snapshots"]) == (2, 1)
+
+
+@pytest.mark.parametrize("listed", [False, True])
+def test_what_the_looks_of_a_commit_cost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, listed: bool
+) -> None:
+    """Each pack of the snapshot is asked for once, or all are listed where they are many, and those of trees before their
+    index file. The lock file is looked for four times, the index files are listed once more than for `hold`."""
+    if listed:
+        monkeypatch.setattr("holdfast.repository.session._MANY_PACKS", 1)
+    source = _planted(tmp_path, FEW)
+    (source / "large").write_bytes(Random(1).randbytes(2 * MIB))
+    repository = tmp_path / "repository"
+    with new_session(repository, small=True):
+        pass
+    with counted_session(repository, small=True) as (session, storage):
+        run = EngineRun.of(session, source)
+        run.open()
+        pages = run.select()
+        for shard in range(sum(page.shards for page in pages)):
+            run.store(shard)
+        before = storage.calls.copy()
+        run.commit(pages)
+        calls = storage.calls - before
+    packs = sum(path.is_file() for path in (repository / "data").rglob("*"))
+    trees = calls["put", "data"]
+    assert packs > trees > 1
+    assert calls["size", "data"] == (0 if listed else packs + trees)
+    assert calls["list", "data"] == (2 if listed else 0)
+    assert calls["size", "locks"] == 4
+    assert calls["list", "index"] == 2
 
 
 def test_a_process_reads_each_index_file_once(tmp_path: Path) -> None:
