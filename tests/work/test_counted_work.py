@@ -69,8 +69,10 @@ def test_storage_calls_do_not_grow_with_the_files(tmp_path: Path) -> None:
 def test_what_the_looks_of_a_commit_cost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, listed: bool
 ) -> None:
-    """Each pack of the snapshot is asked for once, or all are listed where they are many, and those of trees before their
-    index file. The lock file is looked for four times, the index files are listed once more than for `hold`."""
+    """Each pack of the snapshot is asked for once, and those of its trees before their index file; many are listed.
+
+    The lock file is looked for four times, and the index files are listed once more than for `hold`.
+    """
     if listed:
         monkeypatch.setattr("holdfast.repository.session._MANY_PACKS", 1)
     source = _planted(tmp_path, FEW)
