@@ -36,7 +36,7 @@ class Site:
     def write_settings(self, drill: str) -> None:
         at = self.installation
         at.settings.write_text(
-            f'host = "{at.host}"\n'
+            f'host = "{at.host}"\n[server]\naddress = "{at.address}"\n'
             f'[worker]\ngraceful_shutdown = "1s"\nheartbeat_throttle = "1s"\n'
             f'[repositories.main]\nlocation = "{at.repository}"\npassword_file = "{at.folder}/password"\n'
             f'[sources.home]\nrepository = "main"\npaths = ["{at.source}"]\n'

@@ -64,6 +64,8 @@ class Site:
         (at.folder / "password").write_bytes(PASSWORD)
         at.settings.write_text(f"""
 host = "{at.host}"
+[server]
+address = "{at.address}"
 [worker]
 graceful_shutdown = "1s"
 heartbeat_throttle = "1s"

@@ -38,7 +38,9 @@ class Installation:
 
     def __post_init__(self) -> None:
         self.source.mkdir(parents=True)
-        self.settings.write_text('[worker]\ngraceful_shutdown = "1s"\nheartbeat_throttle = "1s"\n')
+        self.settings.write_text(
+            f'[server]\naddress = "{self.address}"\n[worker]\ngraceful_shutdown = "1s"\nheartbeat_throttle = "1s"\n'
+        )
         self.create_repository()
 
     def create_repository(self) -> None:
