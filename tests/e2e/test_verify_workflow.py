@@ -72,7 +72,8 @@ async def test_one_flipped_bit_is_found_named_mended_and_gone(
         mended, _ = await run_verify(client, installation)
         part, _ = await run_verify(client, installation, share="2/7")
 
-    assert sound.status is damaged.status is mended.status is RunStatus.COMPLETE
+    assert sound.status is mended.status is RunStatus.COMPLETE
+    assert damaged.status is RunStatus.FAILED
     assert sound.finished is not None
     assert sound.finished.verdict.ok
     assert sound.finished.verdict.bytes_read > 80 * MIB
