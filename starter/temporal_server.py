@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from holdfast.cores import usable_cores
-from holdfast.errors import HoldfastError, ServerUnavailableError
+from holdfast.errors import HoldfastError, ServerUnavailableError, SettingsError
 from holdfast.settings.model import Settings
 from starter.children import Child
 from starter.ownership import Claim, ServerNote, claim_server, read_server_note, write_server_note
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 HOST: Final = "127.0.0.1"
 _LOG_NAME: Final = "server"
 _START_LIMIT_S: Final = 60.0
+_KEY_LIMIT_S: Final = 2.0
+"""A process that claims the server makes its key at once."""
 _WORD_AFTER_S: Final = 5.0
 _LISTEN_EVERY_S: Final = 5.0
 _LOOK_AGAIN_S: Final = 0.05
@@ -116,6 +118,7 @@ class EmbeddedServer:
 
         Raises:
             ServerUnavailableError: it cannot be started, or who runs it does not get it to answer.
+            SettingsError: it runs, and the key that it was started with is gone.
             StorageDeniedError, StorageFullError: the state directory cannot be written.
         """
         with contextlib.suppress(TimeoutError):
@@ -125,6 +128,8 @@ class EmbeddedServer:
                     client = await self.find()
                     if client is not None:
                         return client
+                    if time.monotonic() - begun > _KEY_LIMIT_S:
+                        self._check_key()
                     self._tell_of_waiting(begun, "the server, which another process runs, does not answer")
                     await asyncio.sleep(_LOOK_AGAIN_S)
         if not self.owned:
@@ -138,10 +143,21 @@ class EmbeddedServer:
     async def find(self) -> "Client | None":
         """A client of the server that somebody else runs, or None."""
         self._note = read_server_note(self._settings.state_dir)
-        own_key = self._settings.server.own_key
-        if self._note is None or (own_key is not None and not own_key.exists()):
+        if self._note is None or not self._has_key():
             return None  # a server that is ours has made its key before it noted where it listens
         return await self._client()
+
+    def _has_key(self) -> bool:
+        own_key = self._settings.server.own_key
+        return own_key is None or own_key.exists()
+
+    def _check_key(self) -> None:
+        """Say that the key of a server that runs is gone: nobody can speak to it, however long they wait."""
+        if self._note is not None and not self._has_key():
+            raise SettingsError(
+                f"the signing key {self._settings.server.own_key} is gone, and the server still runs with it",
+                hint=f"Put it back, or end process {self._note.pid}: the next start makes another key.",
+            )
 
     async def keep(self) -> None:
         """Start the server again whenever it dies; when somebody else owns it, when they have ended. Never ends."""

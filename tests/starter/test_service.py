@@ -1,5 +1,6 @@
 """One server for all commands of a state directory, whoever of them is killed; and `holdfast up` beside them."""
 
+import asyncio
 import contextlib
 import os
 import signal
@@ -11,10 +12,10 @@ import pytest
 from temporalio.client import Client
 
 from holdfast.cores import usable_cores
-from holdfast.errors import PasswordMissingError, ServerUnavailableError
+from holdfast.errors import PasswordMissingError, ServerUnavailableError, SettingsError
 from starter.ownership import read_server_note, running_services
 from starter.service import Need, Service, base_queue, open_service
-from starter.temporal_server import temporal_binary
+from starter.temporal_server import EmbeddedServer, temporal_binary
 from tests.support.commands import CANARY, TOKEN, Home, children, is_alive, until
 from tests.support.temporal_server import free_port, running_server
 
@@ -149,6 +150,15 @@ async def test_commands_use_the_service_that_is_up(home: Home) -> None:
         assert service.returncode == 0
         assert not any(is_alive(process) for process in family)
     assert running_services(home.settings.state_dir) == []
+
+
+async def test_a_key_that_is_gone_is_told_at_once(home: Home) -> None:
+    async with open_service(home.settings, Need(), home.environ):
+        assert home.settings.server.own_key is not None
+        home.settings.server.own_key.unlink()
+        with pytest.raises(SettingsError, match=r"signing\.key is gone"):
+            async with asyncio.timeout(30):
+                await EmbeddedServer(home.settings, home.environ).join()
 
 
 async def test_nobody_at_the_address(tmp_path: Path) -> None:
