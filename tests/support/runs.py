@@ -18,11 +18,12 @@ BackupHandle = WorkflowHandle[object, BackupResult]
 async def start_backup(
     client: Client, installation: Installation, request: BackupRequest | None = None
 ) -> BackupHandle:
-    """Start a backup; without a request, the installation's usual one."""
+    """Start a backup; without a request, the installation's usual one. One that resumes a run has its workflow id."""
+    asked = installation.backup_request() if request is None else request
     return await client.start_workflow(
         BACKUP_WORKFLOW,
-        installation.backup_request() if request is None else request,
-        id=f"backup-{uuid.uuid4()}",
+        asked,
+        id=asked.resume_run.rpartition("/")[0] or f"backup-{uuid.uuid4()}",
         task_queue=installation.queue,
         result_type=BackupResult,
     )
