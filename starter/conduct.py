@@ -72,8 +72,13 @@ def _need(invocation: Invocation, order: Order) -> Need:
         passwords=passwords,
         openings={location: lambda: passwords.get(location) or invocation.password(order.repository)},
         ahead=invocation.ahead,
-        aside=order.repository.no_lock or is_read_only(open_storage(location)),
+        aside=is_only_read(order.repository),
     )
+
+
+def is_only_read(repository: RepositoryProfile) -> bool:
+    """Whether nothing is locked or written there: that is wanted, or the medium is read-only."""
+    return repository.no_lock or is_read_only(open_storage(repository.location))
 
 
 async def _carry_out(invocation: Invocation, order: Order, need: Need) -> int:

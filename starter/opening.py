@@ -8,7 +8,6 @@ from holdfast.repository.session import RepositorySession
 from holdfast.storage.layers.beside import BesideStorage, beside
 from holdfast.storage.locations import is_read_only, open_storage
 from starter.invocation import Invocation
-from starter.living import outliving_tests
 from starter.orders import check_repository, reading
 
 
@@ -35,10 +34,9 @@ def open_for_reading(invocation: Invocation, *, no_lock: bool) -> Repository:
 
 @contextmanager
 def repository_session(repository: Repository) -> Iterator[RepositorySession]:
-    """A session of it, whose lock is given back at the end. It outlives a test of `restic unlock` (living.py)."""
+    """A session of it, whose lock is given back at the end."""
     session = RepositorySession(repository, locked=not isinstance(repository.storage, BesideStorage))
-    with outliving_tests():
-        try:
-            yield session
-        finally:
-            session.close()
+    try:
+        yield session
+    finally:
+        session.close()

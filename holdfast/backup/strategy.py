@@ -98,9 +98,9 @@ def choose_named(strategy: str, prefix: str, candidates: Iterable[Candidate]) ->
     """
     found = [c for c in candidates if to_hex(c.id).startswith(prefix.lower())]
     if len(found) != 1:
-        how_many = "no snapshot" if not found else f"{len(found)} snapshots"
+        how_many = "no snapshot begins" if not found else f"{len(found)} snapshots begin"
         raise SnapshotNotFoundError(
-            f"{how_many} begin with {prefix!r}",
+            f"{how_many} with {prefix!r}",
             hint="`holdfast snapshots` lists the ids that can be a parent",
         )
     kind = INCREMENTAL if strategy in (AUTO, FULL) else strategy

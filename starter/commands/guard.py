@@ -13,6 +13,7 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 
 from contracts.common import Trigger
 from contracts.guard import GUARD_QUERY, GUARD_WORKFLOW, GuardFound, GuardResult, GuardStatus
+from contracts.veiled import REPOSITORY
 from holdfast.errors import EXIT_COMPLETE, EXIT_PARTIAL, JournalUnavailableError, UsageError
 from holdfast.journal.records import FileRecord
 from holdfast.settings.guard import DAMAGE_POLICIES, MISSING_POLICIES, GuardOrder
@@ -22,7 +23,7 @@ from starter import orders
 from starter.invocation import Invocation
 from starter.journaling import open_journal
 from starter.options import CommonOptions
-from starter.output import say, say_json, warn
+from starter.output import reveal, say, say_json, warn
 from starter.runs import RPC_TIMEOUT, result_of, server_errors
 from starter.schedules.declaration import GUARD, guard_request
 from starter.service import Need, Service, base_queue, open_service
@@ -65,6 +66,7 @@ async def _guard(invocation: Invocation, options: GuardOptions) -> int:
         queue=base_queue(settings, source.repository),
         passwords=invocation.worker_passwords(settings.repository(source.repository)),
     )
+    reveal(REPOSITORY, settings.repository(source.repository).location)
     request = replace(
         guard_request(settings, source.repository, source.name),
         trigger=Trigger(by=_person()),

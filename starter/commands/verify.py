@@ -12,6 +12,7 @@ from holdfast.verify.report import Level
 from holdfast.verify.share import parse_share
 from starter.invocation import Invocation
 from starter.options import SnapshotFilterOptions
+from starter.output import warn
 
 _LEVELS: Final = (Level.STRUCTURE.value, Level.FULL.value)
 
@@ -70,7 +71,13 @@ def _verify(invocation: Invocation, options: VerifyOptions, share: str) -> int:
         workflow_id=orders.workflow_id(orders.VERIFY, invocation.settings, name, selection or orders.WHOLE),
         detach=options.detach,
     )
-    return conduct.run(invocation, order)
+    code = conduct.run(invocation, order)
+    if code and conduct.is_only_read(repository):
+        warn(
+            "What is damaged was noted on this host only, because the repository is only read: backups learn of it "
+            "when the repository itself is verified."
+        )
+    return code
 
 
 def _share(options: VerifyOptions) -> str:

@@ -126,6 +126,25 @@ def test_a_command_still_ends_with_its_terminal(long_list: Host) -> None:
         assert process.wait(_PATIENCE_S) == -signal.SIGHUP
 
 
+def test_a_service_outlives_the_test_of_a_number_that_it_has_by_chance(host: Host) -> None:
+    """As in two containers with one host name, where the process of a lock is another one's number."""
+    with subprocess.Popen(
+        host.command("up"),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        env=host.environment,
+        cwd=PROJECT,
+    ) as service:
+        assert service.stderr is not None
+        until(lambda: b"serving" in service.stderr.readline())  # type: ignore[union-attr]
+        service.send_signal(signal.SIGHUP)
+        with pytest.raises(subprocess.TimeoutExpired):
+            service.wait(1.0)
+        service.terminate()
+        service.communicate(timeout=_PATIENCE_S)
+        assert service.returncode == 0
+
+
 def _take_terminal() -> None:
     import fcntl  # noqa: PLC0415
     import termios  # noqa: PLC0415
@@ -205,6 +224,12 @@ def test_without_a_lock_nothing_is_written_to_the_repository(host: Host) -> None
     host.holdfast("ls", "latest", "--no-lock")
     assert {path: path.stat().st_mtime_ns for path in host.repository.rglob("*")} == before
     assert (host.folder / "out" / str(host.source).lstrip("/") / "f").read_text() == "v"
+    for path in (host.repository / "data").rglob("*/*"):
+        path.chmod(0o600)
+        path.write_bytes(b"damaged")
+    ended = host.holdfast("verify", "--no-lock", code=_FAILED)
+    assert "on this host only" in ended.stderr
+    assert not (host.repository / "holdfast" / "damaged").exists()
 
 
 def test_without_a_lock_a_living_exclusive_lock_does_not_matter(host: Host) -> None:
