@@ -14,6 +14,7 @@ from activities.hooks import hook_refs
 from activities.pacing import pace_of
 from activities.services import Services
 from activities.turns import own_turn
+from activities.veil import roots_by_number
 from contracts import names
 from contracts.backup import (
     BackupOpened,
@@ -164,14 +165,16 @@ class BackupActivities:
         )
 
     def _select(self, message: SelectInput, call: EngineCall) -> PageSelected:
-        page = select_page(
-            self._services.session(message.run.repository),
-            _key(message.run),
-            self._services.source(message.run.source).spec,
-            message.page,
-            message.first_shard,
-            lambda _entries: call.check(),
-        )
+        session, spec = self._resolved(message.run)
+        with roots_by_number(spec.roots):
+            page = select_page(
+                session,
+                _key(message.run),
+                spec,
+                message.page,
+                message.first_shard,
+                lambda _entries: call.check(),
+            )
         return PageSelected(
             page=message.page,
             shards=page.shards,

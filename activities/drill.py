@@ -24,7 +24,7 @@ from contracts.drill import (
 from holdfast.backup.opening import snapshot_paths
 from holdfast.commands import CommandRun
 from holdfast.errors import SettingsError, UsageError
-from holdfast.ids import BlobId, from_hex, sha256, to_hex
+from holdfast.ids import BlobId, from_hex, sha256, short, to_hex
 from holdfast.repository.documents import decide, encode, load
 from holdfast.repository.session import RepositorySession
 from holdfast.repository.snapshots import LATEST, StoredSnapshot, find_snapshot
@@ -149,6 +149,7 @@ class DrillActivities:
             rpo_s=profile.rpo_s or 0.0,
             check_timeout_s=profile.check_timeout_s if profile.check else 0.0,
             tell=self._services.tells_of(profile.source),
+            ahead=tuple(map(short, stored.ahead)),
         )
 
     def _profile(self, message: DrillTriggerInput) -> DrillProfile:

@@ -1,6 +1,7 @@
 """The activities of systems: what a system is, what its members are on their hosts, which snapshots they have."""
 
 import os
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from typing import Final
@@ -37,13 +38,20 @@ from contracts.veiled import TARGET
 from holdfast.backup.opening import snapshot_paths
 from holdfast.backup.strategy import STATUS_TAG
 from holdfast.errors import SettingsError, UsageError
-from holdfast.ids import to_hex
-from holdfast.repository.snapshots import StoredSnapshot, list_snapshots, matches, raise_unreadable
+from holdfast.ids import short, to_hex
+from holdfast.repository.snapshots import (
+    StoredSnapshot,
+    is_ahead,
+    list_snapshots,
+    matches,
+    raise_unreadable,
+)
 from holdfast.restore.request import RestoreOptions
 from holdfast.settings.model import SourceProfile
 from holdfast.settings.systems import MemberName, SystemProfile
 
 _MOST_FOUND: Final = 200
+_MOST_AHEAD: Final = 5
 _PARTIAL_TAG: Final = f"{STATUS_TAG}partial"
 
 
@@ -140,16 +148,21 @@ class SystemActivities:
             )
         stored = list_snapshots(self._services.session(repository).repository, on_unreadable=raise_unreadable)
         found = [
-            _found(snapshot, message.system)
+            snapshot
             for snapshot in reversed(stored)
             if _is_of(snapshot, message, profile)
             and (not message.as_of_ns or snapshot.time_ns <= message.as_of_ns)
         ]
+        now_ns = time.time_ns()
+        ahead = [snapshot for snapshot in found if is_ahead(snapshot, now_ns)]
+        if not message.as_of_ns:  # one wrong clock would hide all later backups
+            found = [snapshot for snapshot in found if snapshot not in ahead] or found
         return Found(
             repository=repository,
             host=self._services.host,
-            snapshots=tuple(found[:_MOST_FOUND]),
+            snapshots=tuple(_found(snapshot, message.system) for snapshot in found[:_MOST_FOUND]),
             window=2 * self._services.settings.worker.processes,
+            ahead=tuple(short(snapshot.id) for snapshot in ahead[:_MOST_AHEAD]),
         )
 
     def _prepare(self, message: PrepareInput) -> Prepared:

@@ -6,11 +6,15 @@ their placeholder (contracts/veiled.py); whatever else looks like an absolute pa
 goes to the worker's log.
 """
 
+import contextlib
+import os
 import re
 import threading
+from collections.abc import Iterator, Sequence
 from typing import Final
 
-from contracts.veiled import PATH
+from contracts.veiled import PATH, ROOT
+from holdfast.errors import HoldfastError
 
 _AT_LINE_START: Final = re.compile(r"^/[^\n]*?(?=: )", re.MULTILINE)
 _QUOTED: Final = re.compile(r"(['\"`])/[^'\"`\n]*\1")
@@ -39,6 +43,21 @@ class Veil:
         text = _AT_LINE_START.sub(PATH, text)
         text = _QUOTED.sub(rf"\1{PATH}\1", text)
         return _BARE.sub(PATH, text)
+
+
+@contextlib.contextmanager
+def roots_by_number(roots: Sequence[bytes]) -> Iterator[None]:
+    """Have errors that come from inside call a source's roots by their places, which the command line can put back.
+
+    For this source alone: another one may have the same path in another place.
+    """
+    try:
+        yield
+    except HoldfastError as error:
+        for number, root in sorted(enumerate(roots, start=1), key=lambda one: -len(one[1])):
+            whole = re.compile(rf"(?<![^\s'\"]){re.escape(os.fsdecode(root))}(?=[\s:,'\"]|\Z)")
+            error.message = whole.sub(ROOT.format(number), error.message)
+        raise
 
 
 VEIL: Final = Veil()

@@ -26,8 +26,9 @@ from contracts.verify import (
     VerifyTotals,
     VerifyTriggerInput,
 )
-from holdfast.ids import SnapshotId, from_hex, to_hex
+from holdfast.ids import SnapshotId, from_hex, short, to_hex
 from holdfast.repository.documents import load
+from holdfast.repository.snapshots import StoredSnapshot
 from holdfast.verify.documents import REPORT, Report
 from holdfast.verify.finish import finish_verification
 from holdfast.verify.plan import check_trees, close_verification, open_verification, plan_run, read_shard
@@ -91,14 +92,19 @@ class VerifyActivities:
         request = message.request
         parse_share(request.share)
         session = self._services.session(message.run.repository)
-        snapshots: tuple[str, ...] = ()
+        chosen: Sequence[StoredSnapshot] = ()
         with session.hold():
             if request.selection:
                 order = self._services.verify_order(request.selection)
                 chosen = open_verification(session, message.run.run_id, order)
-                snapshots = tuple(map(to_hex, chosen))
         self._services.journal.record(verify_records.begun(message, host=self._services.host))
-        return VerifyOpened(snapshots=snapshots, tell=self._services.tells_of(request.selection))
+        latest = next((stored for stored in chosen if stored.ahead), None)
+        return VerifyOpened(
+            snapshots=tuple(to_hex(stored.id) for stored in chosen),
+            latest="" if latest is None else short(latest.id),
+            ahead=() if latest is None else tuple(map(short, latest.ahead)),
+            tell=self._services.tells_of(request.selection),
+        )
 
     def _check_trees(self, message: TreesInput, call: EngineCall) -> TreesChecked:
         result = check_trees(

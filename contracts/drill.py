@@ -43,7 +43,7 @@ class DrillOpened:
     """What is tried. selection, verification: tokens of private request files, for the restore and for a verification
     of the snapshot if the restore fails. Of a sample of everything, the counts of all are not known (0).
     rto_s, rpo_s: the goals, 0 where there is none. check_timeout_s: 0 where there is no check. tell: somebody wants to
-    know how it ends.
+    know how it ends. ahead: the first digits of snapshots that are dated in the future, where the newest was asked for.
     """
 
     source: str
@@ -61,6 +61,7 @@ class DrillOpened:
     rpo_s: float = 0.0
     check_timeout_s: float = 0.0
     tell: bool = False
+    ahead: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -60,6 +60,7 @@ FORMS: Final = {
     "first_affected": SNAPSHOT,
     "snapshot": _SNAPSHOT_WORD,
     "ahead": _SNAPSHOT_WORD,
+    "latest": _SNAPSHOT_WORD,
     "parent": _SNAPSHOT_WORD,
     "run_id": _LINE,
     "attempt": _LINE,

@@ -149,12 +149,17 @@ class FoundSnapshot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """What the repository has of a member, the newest first, at most some hundred. host: as the workers call theirs."""
+    """What the repository has of a member, the newest first, at most some hundred. host: as the workers call theirs.
+
+    ahead: the first digits of snapshots that are dated in the future. They are among the others only where there are no
+    others, or where a moment that late was named.
+    """
 
     repository: str
     host: str
     snapshots: tuple[FoundSnapshot, ...] = ()
     window: int = 0
+    ahead: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

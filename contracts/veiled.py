@@ -8,4 +8,6 @@ from typing import Final
 REPOSITORY: Final = "<repository>"
 TARGET: Final = "<target>"
 STATE_DIR: Final = "<state directory>"
+ROOT: Final = "<root {}>"
+"""With the number of one of the source's paths, from 1."""
 PATH: Final = "<path>"

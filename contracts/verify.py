@@ -73,10 +73,13 @@ class VerifyTriggerInput:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifyOpened:
     """The run is open. snapshots: the ids that were meant; none for the whole repository. tell: somebody wants to know
-    how it ends.
+    how it ends. ahead: the first digits of snapshots that are dated in the future, and latest those of the one that was
+    taken for the latest, if there are such.
     """
 
     snapshots: tuple[str, ...] = ()
+    latest: str = ""
+    ahead: tuple[str, ...] = ()
     tell: bool = False
 
 
@@ -176,7 +179,10 @@ class VerifyLogInput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifyResult(Warranted):
-    """Output of the verify workflow. status: whether it ran to its end; `verdict`: what it found, if it did."""
+    """Output of the verify workflow. status: whether it ran to its end; `verdict`: what it found, if it did.
+
+    latest, ahead: as in VerifyOpened.
+    """
 
     run_id: str
     status: RunStatus
@@ -185,6 +191,8 @@ class VerifyResult(Warranted):
     ended_ns: int = 0
     share: str = "all"
     packs_of_repository: int = 0
+    latest: str = ""
+    ahead: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> Verdict | None:

@@ -54,12 +54,22 @@ class Report:
             self._tell_errors(kind_of_result(result), result.run_id)
         if isinstance(result, BackupResult | SystemResult):
             self._tell_hooks(result)
+        self._tell_ahead(result)
         if self._json:
             say_json(json_lines.summary(result))
         elif not self._quiet:
             for line in summary_lines(result):
                 say(line)
         return self._exit_code(result)
+
+    def _tell_ahead(self, result: Result) -> None:
+        """Of each snapshot that is dated in the future: another one was the latest."""
+        for snapshot, taken in _ahead(result):
+            text = ahead_of_time(snapshot, taken)
+            if self._json:
+                say_json(json_lines.note(text))
+            else:
+                warn(f"Warning: {text}")
 
     @functools.cached_property
     def _journal(self) -> "Journal":
@@ -177,6 +187,20 @@ def _is_sound(result: Result) -> bool:
     return not isinstance(result, DrillResult) or result.findings.ok
 
 
+def _ahead(result: Result) -> list[tuple[str, str]]:
+    """The snapshots that are dated in the future, each with the one that was taken as the latest."""
+    match result:
+        case RestoreResult():
+            ahead, taken = result.ahead, result.snapshot_id
+        case VerifyResult():
+            ahead, taken = result.ahead, result.latest
+        case DrillResult():
+            ahead, taken = result.opened.ahead, result.opened.snapshot_id
+        case _:
+            return []
+    return [(snapshot, taken) for snapshot in ahead]
+
+
 def _has_warnings(result: Result) -> bool:
     """Whether a backup has something to tell of paths that it has stored."""
     return isinstance(result, BackupResult) and bool(result.selected.warnings or result.stored.warnings)
@@ -215,7 +239,6 @@ def restore_lines(result: RestoreResult) -> list[str]:
         f"wrote {format_bytes(totals.bytes_written)} of {format_bytes(totals.bytes_total)} in {_duration(result)}",
         f"snapshot {result.snapshot_id[:8]} restored{_verified(result)}",
     ]
-    lines += [f"Warning: {ahead_of_time(snapshot, result.snapshot_id)}" for snapshot in result.ahead]
     if totals.files_skipped or totals.files_deleted:
         lines.append(f"skipped {totals.files_skipped:,}, deleted {totals.files_deleted:,}")
     if totals.errors:

@@ -166,6 +166,9 @@ def _outcome(
         reasons.append("its snapshot lacks paths that could not be read")
     if verdict is not None and not sound:
         reasons.append(f"reading back found {verdict.problems:,} problems")
+    for ahead in found.ahead:
+        passed_over = "" if snapshot.snapshot_id.startswith(ahead) else ", and was passed over"
+        reasons.append(f"snapshot {ahead} is dated in the future{passed_over}")
     if result.totals.errors:
         reasons.append(f"{result.totals.errors:,} paths could not be restored")
     return MemberOutcome(

@@ -114,7 +114,7 @@ class VerifyWorkflow(SteeredRun[VerifyResult]):
         return self._result(Ending(status=RunStatus.CANCELLED, ended_ns=workflow.time_ns()))
 
     def _result(self, ending: Ending) -> VerifyResult:
-        plan = self._progress.plan
+        plan, opened = self._progress.plan, self._progress.opened
         return VerifyResult(
             run_id=attempt_id(),
             status=ending.status,
@@ -123,6 +123,8 @@ class VerifyWorkflow(SteeredRun[VerifyResult]):
             ended_ns=ending.ended_ns,
             share=self._request.share,
             packs_of_repository=0 if plan is None else plan.packs_of_repository,
+            latest="" if opened is None else opened.latest,
+            ahead=() if opened is None else opened.ahead,
         )
 
     async def _trigger(self) -> VerifyOpened:

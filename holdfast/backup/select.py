@@ -187,7 +187,7 @@ def _walk(
 
 def _refuse_emptiness(trouble: Unreadable | None) -> None:
     """A snapshot without any file would be taken for a backup."""
-    why = "" if trouble is None else f"{trouble.message}: {os.fsdecode(trouble.path)}"
+    why = "" if trouble is None else f"{os.fsdecode(trouble.path)}: {trouble.message}"
     raise SourceMissingError(
         f"nothing to back up: {why or 'there are only directories'}",
         hint="Check paths, rights, mounts and filters; with allow_empty (--allow-empty) directories alone will do.",

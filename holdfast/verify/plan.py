@@ -104,7 +104,7 @@ def choose_snapshots(session: RepositorySession, order: VerifyOrder) -> list[Sto
     return chosen
 
 
-def open_verification(session: RepositorySession, run_id: str, order: VerifyOrder) -> list[SnapshotId]:
+def open_verification(session: RepositorySession, run_id: str, order: VerifyOrder) -> list[StoredSnapshot]:
     """The snapshots that an order means; where it means folders in them, the run's document of roots names those.
 
     Raises:
@@ -120,7 +120,7 @@ def open_verification(session: RepositorySession, run_id: str, order: VerifyOrde
             workspace = session.workspace(run_id)
             enter(workspace, run_id)
             decide(workspace, ROOTS, Roots(trees=trees))
-    return [stored.id for stored in chosen]
+    return chosen
 
 
 def _tree_at(held: HeldRepository, stored: StoredSnapshot, name: str) -> BlobId:

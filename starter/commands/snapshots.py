@@ -52,7 +52,7 @@ def snapshots(options: SnapshotsOptions) -> int:
         if is_ahead(stored, now_ns):
             warn(f"snapshot {short(stored.id)} is dated in the future: no latest one, and no parent")
     if options.latest > 0:
-        found = _newest(found, options.latest)
+        found = _newest(found, options.latest, now_ns)
     if options.json:
         say_json([document(stored) for stored in found])
         return EXIT_COMPLETE
@@ -71,12 +71,15 @@ def _is_named(stored: StoredSnapshot, ids: Sequence[str]) -> bool:
     return not ids or any(name == "latest" or to_hex(stored.id).startswith(name) for name in ids)
 
 
-def _newest(found: Iterable[StoredSnapshot], count: int) -> list[StoredSnapshot]:
+def _newest(found: Iterable[StoredSnapshot], count: int, now_ns: int) -> list[StoredSnapshot]:
+    """The newest of each host and set of paths; those that are dated in the future only where there are no others."""
     groups: dict[tuple[str, tuple[str, ...]], list[StoredSnapshot]] = {}
     for stored in found:
         key = (stored.snapshot.hostname, tuple(stored.snapshot.paths or ()))
         groups.setdefault(key, []).append(stored)
-    newest = [stored for group in groups.values() for stored in group[-count:]]
+    newest: list[StoredSnapshot] = []
+    for group in groups.values():
+        newest += ([stored for stored in group if not is_ahead(stored, now_ns)] or group)[-count:]
     return sorted(newest, key=lambda stored: (stored.time_ns, stored.id))
 
 

@@ -35,7 +35,7 @@ def host(tmp_path: Path) -> Host:
 def test_all_of_them_whatever_becomes_of_one(host: Host) -> None:
     done = host.run("backup", "--all", "--verify", "none")
     assert done.returncode == 1, done.stderr
-    assert "does not exist" in done.stderr
+    assert f"nothing to back up: {host.folder / 'no-such-folder'} does not exist" in done.stderr
     told = host.folder / "to-documents"
     assert f"warning: {told}: a symbolic link: the link was stored" in done.stderr
     assert f"unreadable: {host.folder / 'disk'}: nothing in it was stored" in done.stderr
