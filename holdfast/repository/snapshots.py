@@ -80,7 +80,7 @@ def raise_unreadable(snapshot_id: SnapshotId, error: HoldfastError) -> None:
     """
     raise CorruptFileError(
         f"the snapshot {short(snapshot_id)} cannot be read, and may be one that is meant: {error.message}",
-        hint="Name snapshots by their ids, or give --ignore-damaged for those that can be read.",
+        hint="Name snapshots by their ids; `restore`, `ls` and `verify` take --ignore-damaged for those that can be read.",
     ) from error
 
 
@@ -207,8 +207,8 @@ def _may_be_newest(repository: Repository, unreadable: Sequence[SnapshotId]) -> 
     return CorruptFileError(
         f"{repository.storage.location}: {'the snapshot' if one else 'the snapshots'} {shown}{more} cannot be read, "
         f"so nobody can say which one is the latest",
-        hint="Name a snapshot by its id (`holdfast snapshots` lists them), or give --ignore-damaged for the newest "
-        "one that can be read.",
+        hint="Name a snapshot by its id (`holdfast snapshots` lists them); `restore`, `ls` and `verify` take "
+        "--ignore-damaged for the newest one that can be read.",
     )
 
 
