@@ -80,7 +80,7 @@ def raise_unreadable(snapshot_id: SnapshotId, error: HoldfastError) -> None:
     """
     raise CorruptFileError(
         f"the snapshot {short(snapshot_id)} cannot be read, and may be one that is meant: {error.message}",
-        hint="Name snapshots by their ids; `restore`, `ls` and `verify` take --ignore-damaged for those that can be read.",
+        hint="Name snapshots by their ids; `restore`, `ls` and `verify` take --ignore-damaged.",
     ) from error
 
 
