@@ -16,7 +16,11 @@ from datetime import timedelta
 from typing import Any
 
 from temporalio import activity, workflow
-from temporalio.api.workflowservice.v1 import RespondActivityTaskCompletedByIdRequest
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import (
+    ResetWorkflowExecutionRequest,
+    RespondActivityTaskCompletedByIdRequest,
+)
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.common import RawValue, RetryPolicy, WorkflowIDReusePolicy
 from temporalio.service import RPCError
@@ -89,6 +93,30 @@ async def replay(client: Client, queue: str, wanted: dict[str, Any]) -> str:
             execution_timeout=SHORT,
         )
     )
+
+
+async def reset(client: Client, _queue: str, wanted: dict[str, Any]) -> str:
+    """The newest run of that id again, from the start and from its middle; then it is ended."""
+    history = await client.get_workflow_handle(wanted["id"]).fetch_history()
+    tasks = [
+        event.event_id
+        for event in history.events
+        if event.HasField("workflow_task_completed_event_attributes")
+    ]
+    said = []
+    for event_id in (tasks[0], tasks[len(tasks) // 2]):
+        request = ResetWorkflowExecutionRequest(
+            namespace=client.namespace,
+            workflow_execution=WorkflowExecution(workflow_id=wanted["id"], run_id=history.run_id),
+            reason="mallory",
+            workflow_task_finish_event_id=event_id,
+            request_id=str(uuid.uuid4()),
+        )
+        begun = await client.workflow_service.reset_workflow_execution(request)
+        again = client.get_workflow_handle(wanted["id"], run_id=begun.run_id)
+        said.append(await answered(asyncio.wait_for(again.result(), 5)))
+    await answered(again.terminate("mallory"))
+    return " ".join(said)
 
 
 async def inputs(client: Client, _queue: str, wanted: dict[str, Any]) -> str:
@@ -245,6 +273,7 @@ ATTACKS = {
         activity_of_my_own,
         start,
         replay,
+        reset,
         inputs,
         find,
         signal,

@@ -1,7 +1,8 @@
 """Another user of the host against `holdfast up` of root, and of an ordinary user: nothing is obeyed or believed.
 
-Shown against the state before values were signed and checked (commit dc8b82b): `HOLDFAST_ATTACKED=CHECKOUT` names the
-checkout that is attacked, and against that one every one of these fails, by its own assertion.
+`HOLDFAST_ATTACKED=CHECKOUT` has another checkout attacked. Against the state before values were signed and checked
+(commit dc8b82b) most of these were shown to fail; that an old restore was done again, and that a restore's command was
+fed, was not shown there by these assertions.
 """
 
 import json
@@ -81,6 +82,15 @@ def test_no_old_restore_is_done_again(backed_up: Attacker) -> None:
         backed_up.does("start", type="Restore", input=resumed, id=name)
     assert known
     assert (backed_up.victim.folder / "src" / "file").read_text() == "newer data"
+
+
+def test_no_run_is_done_again_from_its_middle(backed_up: Attacker) -> None:
+    victim = backed_up.victim
+    before = snapshots(victim)
+    for name in (*tokens(backed_up), f"backup:{victim.host}:home:docs"):
+        assert "done: " not in backed_up.does("reset", id=name)
+    assert (victim.folder / "src" / "file").read_text() == "newer data"
+    assert snapshots(victim) == before
 
 
 def test_no_hook_runs(backed_up: Attacker) -> None:
