@@ -154,7 +154,8 @@ class BackupActivities:
     def _open(self, message: TriggerInput) -> BackupOpened:
         order = self._order(message.request, message.started_ns)
         opening = open_run(self._services.session(message.run.repository), _key(message.run), order)
-        self._services.journal.record(records.backup_begun(message, opening, host=order.host))
+        begun = records.backup_begun(message, opening, host=order.host, source_digest=order.spec.digest)
+        self._services.journal.record(begun)
         tell = self._services.tells_of(message.request.source)
         source = self._services.source(message.request.source)
         settings = self._services.settings

@@ -19,7 +19,7 @@ from holdfast.verify.report import VerifyReport
 MAX_PROBLEMS_RECORDED: Final = 1_000
 
 
-def backup_begun(message: TriggerInput, opening: RunOpening, *, host: str) -> RunRecord:
+def backup_begun(message: TriggerInput, opening: RunOpening, *, host: str, source_digest: str) -> RunRecord:
     """The first record of a backup."""
     request = message.request
     record = RunRecord(
@@ -35,6 +35,7 @@ def backup_begun(message: TriggerInput, opening: RunOpening, *, host: str) -> Ru
         parent="" if opening.parent is None else to_hex(opening.parent),
         started_ns=opening.started_ns,
         request=request_text(request),
+        source_digest=source_digest,
     )
     return asked_by(record, request.trigger)
 

@@ -46,7 +46,7 @@ async def served(invocation: Invocation, order: Order, service: Service, queue: 
     """Start or find the run and follow it; None when it was left to the service."""
 
     async def begin(display: Display) -> runs.Handle:
-        return await _begin(service, invocation.settings, order, queue, display)
+        return await _begin(service, invocation, order, queue, display)
 
     return await attend(invocation, service, runs.kind_of(order.request), begin, detach=order.detach)
 
@@ -84,7 +84,7 @@ def _newest_record(settings: Settings, kind: RunKind, repository: str, source: s
 
 
 async def _begin(
-    service: Service, settings: Settings, order: Order, queue: str, display: Display
+    service: Service, invocation: Invocation, order: Order, queue: str, display: Display
 ) -> runs.Handle:
     request = order.request
     kind = runs.kind_of(request)
@@ -94,7 +94,9 @@ async def _begin(
         if order.lift_pause:
             await runs.lift_pause(handle)
         elif isinstance(request, RestoreRequest):
-            remove_request(settings.state_dir, request.selection)  # it is the open run's that is carried out
+            remove_request(
+                invocation.settings.state_dir, request.selection
+            )  # it is the open run's that is carried out
         return handle
     if isinstance(request, DrillRequest):  # it begins again
         return await runs.start(service.client, request, order.workflow_id, queue)
@@ -102,13 +104,13 @@ async def _begin(
         request = await _as_asked_before(service.client, order, request)
         display.note("going on with the interrupted run")
     elif not order.fresh:
-        request = _going_on(settings, request, order.workflow_id, display)
+        request = _going_on(invocation, request, order.workflow_id, display)
     return await runs.start(service.client, request, order.workflow_id, queue)
 
 
-def _going_on(settings: Settings, request: _Resumable, workflow_id: str, display: Display) -> _Resumable:
+def _going_on(invocation: Invocation, request: _Resumable, workflow_id: str, display: Display) -> _Resumable:
     """The request, as the continuation of an interrupted run of its subject if there is one."""
-    kind = runs.kind_of(request)
+    settings, kind = invocation.settings, runs.kind_of(request)
     subject = request.source if isinstance(request, BackupRequest) else request.selection
     record = _newest_record(settings, kind, request.repository, subject)
     only_lost = kind is not RunKind.BACKUP
@@ -119,6 +121,9 @@ def _going_on(settings: Settings, request: _Resumable, workflow_id: str, display
         or not is_own(earlier.workspace_id, workflow_id)
         or not _asks_the_same(request, earlier)
     ):
+        return request
+    if orders.source_changed(settings, invocation.environ, earlier):
+        display.note("the source's settings have changed since the interrupted run began; beginning again")
         return request
     display.note(f"going on with the interrupted run of this {_SUBJECTS[kind]}")
     if kind is RunKind.BACKUP:

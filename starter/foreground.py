@@ -116,7 +116,7 @@ async def _remind(server: EmbeddedServer, assignment: Assignment) -> None:
             if client is not None:
                 server.has_forgotten = False
                 await prepare(client, server.address)
-                await bring_back(client, assignment.settings, assignment.queues)
+                await bring_back(client, assignment.settings, assignment.environ, assignment.queues)
         await asyncio.sleep(_LOOK_EVERY_S)
 
 

@@ -6,7 +6,7 @@ once. What was given by name appears by name; what was given by its place appear
 
 import getpass
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -19,10 +19,11 @@ from contracts.queues import is_token
 from contracts.restore import RestoreRequest
 from contracts.system import SystemBackupRequest
 from contracts.verify import VerifyRequest
-from holdfast.errors import RepositoryNotFoundError, SettingsError, StorageDeniedError
-from holdfast.journal.records import RunKind
+from holdfast.errors import HoldfastError, RepositoryNotFoundError, SettingsError, StorageDeniedError
+from holdfast.journal.records import RunKind, RunRecord
 from holdfast.repository.layout import CONFIG
 from holdfast.restore.request import RestoreOptions
+from holdfast.settings.exclude_files import resolve
 from holdfast.settings.model import RepositoryProfile, Settings
 from holdfast.settings.requests import (
     RepositoryOrder,
@@ -105,6 +106,23 @@ def repository_name(invocation: Invocation, repository: RepositoryProfile) -> st
         no_lock=repository.no_lock,
     )
     return store(invocation.settings, order)
+
+
+def source_changed(settings: Settings, environ: Mapping[str, str], record: RunRecord) -> bool:
+    """Whether the source of a backup is not what it was when the run was opened: its plan is of what was meant then.
+
+    False where that cannot be told: what is missing or cannot be read, the run itself says best.
+    """
+    if not record.source_digest:
+        return False
+    try:
+        if is_token(record.source):
+            profile = read_request(settings.state_dir, record.source, SourceOrder).profile(record.source)
+        else:
+            profile = settings.source(record.source)
+        return resolve(profile, environ).spec.digest != record.source_digest
+    except HoldfastError:
+        return False
 
 
 def known_repository(settings: Settings, name: str) -> RepositoryProfile:

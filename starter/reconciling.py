@@ -11,7 +11,7 @@ Nothing here fails its caller: each part that cannot be done is told of, and don
 
 import asyncio
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -54,10 +54,12 @@ async def end_what_is_over(client: Client, settings: Settings) -> None:
         _LOG.warning("open runs could not be compared with the journal: %s", _words(error))
 
 
-async def bring_back(client: Client, settings: Settings, queues: Collection[str]) -> None:
+async def bring_back(
+    client: Client, settings: Settings, environ: Mapping[str, str], queues: Collection[str]
+) -> None:
     """Start lost runs again, and make lost schedules, for a service that serves `queues`."""
     try:
-        await _go_on(client, settings, queues)
+        await _go_on(client, settings, environ, queues)
     except (HoldfastError, RPCError) as error:
         _LOG.warning("lost runs could not be started again (`holdfast resume` does that): %s", _words(error))
     try:
@@ -68,27 +70,31 @@ async def bring_back(client: Client, settings: Settings, queues: Collection[str]
         _LOG.warning("schedules could not be made again (`holdfast schedule apply`): %s", _words(error))
 
 
-async def _go_on(client: Client, settings: Settings, queues: Collection[str]) -> None:
+async def _go_on(
+    client: Client, settings: Settings, environ: Mapping[str, str], queues: Collection[str]
+) -> None:
     journal = open_journal(settings)
     lost = await asyncio.to_thread(journal.runs, _LOOKED_AT, statuses=[RunOutcome.RUNNING])
     taken = {run.workflow_id for run in await runs.open_runs(client)}
     for record in lost:  # newest first: of one subject only that
         workflow_id = workflow_of(record.run_id)
         queue = base_queue(settings, record.repository)
-        request = _request(settings, record)
+        request = _request(settings, environ, record)
         if workflow_id in taken or queue not in queues or request is None:
             continue
         taken.add(workflow_id)
         await runs.start(client, request, workflow_id, queue)
-        _LOG.warning("the server had forgotten run %s; it goes on", record.run_id[-8:])
+        done = "goes on" if getattr(request, "resume_run", "") else "begins again"
+        _LOG.warning("the server had forgotten run %s; it %s", record.run_id[-8:], done)
 
 
-def _request(settings: Settings, record: RunRecord) -> runs.Request | None:
+def _request(settings: Settings, environ: Mapping[str, str], record: RunRecord) -> runs.Request | None:
     """What the run was asked, as its continuation; None for what cannot be told from the journal."""
     asked = recorded.request_of(record) if record.kind in _KINDS else None
     if asked is None:
         return None
-    resume_run = record.workspace_id if was_opened(record) else ""
+    as_it_was = was_opened(record) and not orders.source_changed(settings, environ, record)
+    resume_run = record.workspace_id if as_it_was else ""
     return replace(asked, resume_run=resume_run, policy=orders.run_policy(settings))
 
 

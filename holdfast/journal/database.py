@@ -9,6 +9,7 @@ A damaged one is never moved or overwritten here; it is reported, and a person d
 """
 
 import os
+import sqlite3
 import stat
 import time
 from collections.abc import Callable, Iterator
@@ -30,6 +31,10 @@ Password = Callable[[], bytes]
 """Reads the password of a server's role when a connection is made, so that a changed one counts at once."""
 
 BUSY_TIMEOUT_S: Final = 20.0
+_BUSY_AGAIN_S: Final = 1.0
+_HELD_FOR_S: Final = 120.0
+"""Others' writing takes milliseconds. One that did not end within the timeout holds the journal, and the next uses wait
+shortly: a run has some of them, and each would wait in full."""
 _SERVER_DRIVER: Final = "postgresql+psycopg"
 _WRITERS_LOCK: Final = 0x686F6C6466617374  # "holdfast", to be nobody else's number
 _CONNECT_TIMEOUT_S: Final = 10
@@ -54,12 +59,13 @@ class Database:
         self._path = _sqlite_path(parsed)
         self._where = parsed.render_as_string() if self._path is None else str(self._path)
         self._busy_timeout_s = busy_timeout_s
+        self._held_until = 0.0
         self._server_prepared = False
         with self._translated():
             self._engine = (
-                _server_engine(parsed, password, busy_timeout_s)
+                _server_engine(parsed, password, self._patience_s)
                 if self._path is None
-                else _file_engine(parsed, busy_timeout_s)
+                else _file_engine(parsed, self._patience_s)
             )
 
     @contextmanager
@@ -89,6 +95,11 @@ class Database:
         with engine.begin() as connection:
             yield connection
 
+    def _patience_s(self) -> float:
+        """How long a use of the journal waits for others."""
+        held = time.monotonic() < self._held_until
+        return min(_BUSY_AGAIN_S, self._busy_timeout_s) if held else self._busy_timeout_s
+
     def _prepare(self) -> None:
         """Make file and tables where they are missing.
 
@@ -107,7 +118,7 @@ class Database:
         Several processes may be here at once. Changing a new file to WAL then fails as "locked" at once, without
         SQLite's busy timeout, so the waiting is done here.
         """
-        give_up = time.monotonic() + self._busy_timeout_s
+        give_up = time.monotonic() + self._patience_s()
         while True:
             try:
                 self._check_version(self._found_version())
@@ -155,6 +166,12 @@ class Database:
                 f"the journal {self._where} cannot be used: {error.message}", hint=error.hint
             ) from error
         except (SQLAlchemyError, OSError) as error:
+            if _is_held(error):
+                self._held_until = time.monotonic() + _HELD_FOR_S
+                raise JournalUnavailableError(
+                    f"the journal {self._where} is held by another program: {_reason(error)}",
+                    hint="Backups go on without it. End what holds it (`fuser` shows who has a file open).",
+                ) from error
             hint = "Look at the server and at [journal] in the settings."
             if self._path is not None:
                 hint = "If the file is damaged, move it away: a new one is begun."
@@ -162,6 +179,13 @@ class Database:
                 f"the journal {self._where} cannot be used: {_reason(error)}",
                 hint=f"Backups go on without it. {hint}",
             ) from error
+
+
+def _is_held(error: SQLAlchemyError | OSError) -> bool:
+    """Whether the wait for others came to its end: SQLite's SQLITE_BUSY, PostgreSQL's lock_not_available."""
+    cause = error.orig if isinstance(error, DBAPIError) else None
+    code = getattr(cause, "sqlite_errorcode", 0) & 0xFF  # without the extended part
+    return code == sqlite3.SQLITE_BUSY or getattr(cause, "sqlstate", "") == "55P03"
 
 
 def _reason(error: SQLAlchemyError | OSError) -> str:
@@ -202,7 +226,7 @@ def _sqlite_path(url: URL) -> Path | None:
     return path
 
 
-def _server_engine(url: URL, password: Password | None, busy_timeout_s: float) -> Engine:
+def _server_engine(url: URL, password: Password | None, patience_s: Callable[[], float]) -> Engine:
     options = {"connect_timeout": str(_CONNECT_TIMEOUT_S), "application_name": "holdfast"} | dict(url.query)
     engine = create_engine(url.set(query=options), poolclass=NullPool, hide_parameters=True)
 
@@ -218,7 +242,7 @@ def _server_engine(url: URL, password: Password | None, busy_timeout_s: float) -
             connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             return
         # Not in one statement with others: what follows has to see what the writer before committed.
-        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {round(busy_timeout_s * 1000)}")
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {round(patience_s() * 1000)}")
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITERS_LOCK})")
 
     event.listen(engine, "do_connect", connecting)
@@ -226,13 +250,13 @@ def _server_engine(url: URL, password: Password | None, busy_timeout_s: float) -
     return engine
 
 
-def _file_engine(url: URL, busy_timeout_s: float) -> Engine:
+def _file_engine(url: URL, patience_s: Callable[[], float]) -> Engine:
     engine = create_engine(url, poolclass=NullPool, hide_parameters=True)
 
     def opened(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
         connection.isolation_level = None  # the driver's own transactions begin late and deferred
         cursor = connection.cursor()
-        cursor.execute(f"PRAGMA busy_timeout = {round(busy_timeout_s * 1000)}")
+        cursor.execute(f"PRAGMA busy_timeout = {round(patience_s() * 1000)}")
         cursor.execute("PRAGMA synchronous = NORMAL")
         cursor.close()
 

@@ -59,8 +59,9 @@ class Journal:
     def record(self, run: RunRecord) -> None:
         """Write the run's record in place of the one that it may have.
 
-        A verdict and a request are kept when the new record has none. A run that has ended is never put back to
-        running: who says so woke up late. A run that begins as the resumption of another ends what was left of that.
+        A verdict, a request and a digest are kept when the new record has none. A run that has ended is never put
+        back to running: who says so woke up late. A run that begins as the resumption of another ends what was left
+        of that.
         """
         row = _row(run)
         with self._database.writing() as connection:
@@ -70,8 +71,9 @@ class Journal:
             if row["verdict"] is None and standing is not None:
                 row["verdict"] = standing.verdict
             attempt = _attempt_row(run)
-            if not run.request and standing is not None:
-                attempt["request"] = standing.request or ""
+            if standing is not None:
+                attempt["request"] = attempt["request"] or standing.request or ""
+                attempt["source_digest"] = attempt["source_digest"] or standing.source_digest or ""
             _put(connection, RUNS, row)
             _put(connection, ATTEMPTS, attempt)
             if run.resumes and run.status is RunOutcome.RUNNING:
@@ -239,9 +241,8 @@ def _put(connection: Connection, table: Table, row: dict[str, object]) -> None:
 
 def _selected() -> Select[Any]:
     """Runs with what is known of them beside the first table; nothing is, of those that older releases wrote."""
-    return select(RUNS, ATTEMPTS.c.resumes, ATTEMPTS.c.failure_message, ATTEMPTS.c.request).select_from(
-        RUNS.outerjoin(ATTEMPTS, ATTEMPTS.c.run_id == RUNS.c.run_id)
-    )
+    known = [column for column in ATTEMPTS.c if column.name != "run_id"]
+    return select(RUNS, *known).select_from(RUNS.outerjoin(ATTEMPTS, ATTEMPTS.c.run_id == RUNS.c.run_id))
 
 
 def _run_row(connection: Connection, run_id: str) -> Row[Any] | None:
@@ -277,6 +278,7 @@ def _attempt_row(run: RunRecord) -> dict[str, object]:
         "resumes": clean_text(run.resumes),
         "failure_message": clean_text(run.failure_message),
         "request": clean_text(run.request),
+        "source_digest": run.source_digest,
     }
 
 
@@ -335,6 +337,7 @@ def _record(row: Row[Any]) -> RunRecord:
             failure_message=row.failure_message or "",
             resumes=row.resumes or "",
             request=row.request or "",
+            source_digest=row.source_digest or "",
             verdict=None if row.verdict is None else _VERDICT.decode(row.verdict),
         )
     except (ValueError, msgspec.DecodeError) as error:

@@ -92,7 +92,8 @@ class RunRecord:
     counters: whatever was counted, by name; names that start alike belong together. snapshot_id, parent: 64 hex
     digits or empty. reason: why this strategy. failure_kind: the class of the error that ended the run, failure_message
     what it said. resumes: the run that this attempt goes on with, whose workspace it uses; empty for one that begins.
-    request: what was asked, as JSON, for who asks it again; empty where that is not known. verdict: set by
+    request: what was asked, as JSON, for who asks it again; empty where that is not known.
+    source_digest: of a backup, `SourceSpec.digest` as it was when the run was opened. verdict: set by
     `Journal.set_verdict`, and kept when the run is recorded again without one.
     """
 
@@ -116,6 +117,7 @@ class RunRecord:
     failure_message: str = ""
     resumes: str = ""
     request: str = ""
+    source_digest: str = ""
     verdict: VerdictRecord | None = None
 
     @property

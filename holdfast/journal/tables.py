@@ -50,11 +50,13 @@ ATTEMPTS: Final = Table(
     Column("resumes", Text, nullable=False),
     Column("failure_message", Text, nullable=False),
     Column("request", Text, nullable=False),
+    Column("source_digest", Text, nullable=False),
     Index("attempts_by_run", "resumes"),
 )
 """What else is known of a run, of which other releases know nothing: a table more, and not a new layout.
 
 resumes: the run that it goes on with. request: what it was asked, as JSON, so that it can be asked again.
+source_digest: of the source as its settings were when a backup was opened.
 """
 
 FILE_CHUNKS: Final = Table(

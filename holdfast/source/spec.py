@@ -1,6 +1,9 @@
 """What a source is: where it begins, what is left out, and how changes are recognised."""
 
-from dataclasses import dataclass, field
+import hashlib
+from dataclasses import dataclass, field, replace
+
+import msgspec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,3 +46,8 @@ class SourceSpec:
     def command_file(self) -> bytes:
         """The name that a command's output is stored under."""
         return self.roots[0].removeprefix(b"/")
+
+    @property
+    def digest(self) -> str:
+        """Stands for all that decides what is stored, in hex; not for the environment, which holds secrets."""
+        return hashlib.sha256(msgspec.msgpack.encode(replace(self, command_environ=()))).hexdigest()[:32]

@@ -129,7 +129,8 @@ def _order_of(invocation: Invocation, options: ResumeOptions, record: RunRecord)
 
 def _request_of(invocation: Invocation, record: RunRecord) -> runs.Request:
     """The request as far as the journal tells it; the server, where it knows the run, tells it in full."""
-    resume_run = record.workspace_id if was_opened(record) else ""
+    changed = orders.source_changed(invocation.settings, invocation.environ, record)  # then it begins again
+    resume_run = record.workspace_id if was_opened(record) and not changed else ""
     asked = recorded.request_of(record)
     if asked is not None:
         return replace(asked, resume_run=resume_run, policy=orders.run_policy(invocation.settings))

@@ -1,7 +1,10 @@
 """The journal on SQLite and on PostgreSQL: the same calls, the same answers."""
 
+import sqlite3
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -223,3 +226,20 @@ def test_a_restore_that_an_older_server_asks_for_again_stays_as_it_ended(journal
     before = journal.run("restore/0")
     journal.record(replace(restored, status=RunOutcome.FAILED, failure_kind="AlreadyEndedError"))
     assert journal.run("restore/0") == before
+
+
+def test_a_journal_that_another_program_holds_is_waited_for_in_full_once(tmp_path: Path) -> None:
+    journal = Journal(f"sqlite:///{tmp_path}/journal.db", busy_timeout_s=4.0)
+    journal.record(RUN)
+    with closing(sqlite3.connect(tmp_path / "journal.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        waited = []
+        for _ in range(2):
+            begun = time.monotonic()
+            with pytest.raises(JournalUnavailableError, match="held by another program"):
+                journal.record(RUN)
+            waited.append(time.monotonic() - begun)
+        other.execute("ROLLBACK")
+    assert waited[0] >= 3.9 > waited[1]
+    journal.record(replace(RUN, status=RunOutcome.COMPLETE))
+    assert [run.status for run in journal.runs(9)] == [RunOutcome.COMPLETE]

@@ -1,6 +1,5 @@
 """Each attempt keeps its record, and what a lost server knew of a run the journal knows as well. Real commands."""
 
-import os
 import random
 import subprocess
 import time
@@ -33,7 +32,7 @@ def succeeds(site: Site, *words: str) -> str:
         check=False,
         capture_output=True,
         text=True,
-        env=site.environment | {"PATH": os.environ["PATH"]},
+        env=site.environment,
         timeout=120,
     )
     assert ended.returncode == 0, ended.stderr
@@ -90,6 +89,26 @@ def test_a_failure_stays_and_the_snapshot_is_not_older_than_what_it_holds(site: 
     assert (restored / later.relative_to("/")).exists()
     assert "exit code 1" in succeeds(site, "run", "show", failed.run_id[-8:])
     assert failed.run_id[-8:] in succeeds(site, "runs", "--status", "failed")
+
+
+@pytest.mark.parametrize("word", ["backup", "resume"])
+def test_a_run_of_a_source_that_is_another_now_begins_again(site: Site, word: str) -> None:
+    settings = site.folder / "holdfast.toml"
+    settings.write_text(
+        settings.read_text().replace("[sources.home]\n", '[sources.home]\nbefore = ["pre"]\n')
+        + HOOK.format(site.folder)
+    )
+    assert site.ended(site.command("backup", "home")) == 1
+    (site.folder / "ok").touch()
+    (site.source / "left.out").touch()
+    settings.write_text(
+        settings.read_text().replace("[sources.home]\n", '[sources.home]\nexclude = ["*.out"]\n')
+    )
+    said = succeeds(site, word, "home")
+    assert "settings have changed" in said
+    complete, failed = journal_of(site).runs(9)
+    assert (complete.status, complete.resumes) == (RunOutcome.COMPLETE, "")
+    assert complete.source_digest not in {"", failed.source_digest}
 
 
 @pytest.mark.parametrize("resume", [False, True])
