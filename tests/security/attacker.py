@@ -115,7 +115,7 @@ async def reset(client: Client, _queue: str, wanted: dict[str, Any]) -> str:
         begun = await client.workflow_service.reset_workflow_execution(request)
         again = client.get_workflow_handle(wanted["id"], run_id=begun.run_id)
         said.append(await answered(asyncio.wait_for(again.result(), 5)))
-    await answered(again.terminate("mallory"))
+    await answered(client.get_workflow_handle(wanted["id"]).terminate("mallory"))
     return " ".join(said)
 
 
