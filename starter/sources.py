@@ -153,8 +153,8 @@ def _order(invocation: Invocation, options: SourceOptions) -> SourceOrder:
     spec = SourceSpec(
         roots=_roots(invocation, options),
         filters=FilterRules(
-            excludes=_patterns(invocation, options.exclude),
-            iexcludes=_patterns(invocation, options.iexclude),
+            excludes=typed_patterns(invocation, options.exclude),
+            iexcludes=typed_patterns(invocation, options.iexclude),
             exclude_if_present=options.exclude_if_present,
             exclude_caches=options.exclude_caches,
             exclude_larger_than_bytes=_size_bytes(options.exclude_larger_than),
@@ -177,7 +177,12 @@ def _order(invocation: Invocation, options: SourceOptions) -> SourceOrder:
     return order
 
 
-def _patterns(invocation: Invocation, given: tuple[str, ...]) -> tuple[str, ...]:
+def typed_patterns(invocation: Invocation, given: tuple[str, ...]) -> tuple[str, ...]:
+    """Patterns of options.
+
+    Raises:
+        UsageError: one is malformed, names a variable, or begins in a home folder that nobody knows.
+    """
     patterns = []
     for text in given:
         try:

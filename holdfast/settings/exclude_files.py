@@ -29,18 +29,18 @@ def read_patterns(files: Sequence[Path], environ: Mapping[str, str]) -> Iterator
     """
     for path in files:
         rules = PathRules.of(path.parent, environ, in_file=True)
-        for number, line in _lines(path):
+        for number, line in lines_of(path):
             try:
                 pattern = rules.pattern(with_variables(line, environ))
                 Pattern.parse(pattern)
             except ValueError as error:
                 raise SettingsError(
-                    f"the exclude file {str(path)!r}, line {number}: {error}",
-                    hint="Correct the line, or define the variable where the backup runs.",
+                    f"the pattern file {str(path)!r}, line {number}: {error}",
+                    hint="Correct the line, or define the variable for the program that reads it.",
                 ) from error
             except UsageError as error:
                 raise SettingsError(
-                    f"the exclude file {str(path)!r}, line {number}: {error.message}", hint=error.hint
+                    f"the pattern file {str(path)!r}, line {number}: {error.message}", hint=error.hint
                 ) from error
             if pattern:
                 yield pattern
@@ -52,19 +52,23 @@ def named_variables(files: Sequence[Path], environ: Mapping[str, str]) -> dict[s
     Raises:
         SettingsError: a file cannot be read.
     """
-    names = {name for path in files for _, line in _lines(path) for name in variables_in(line)}
+    names = {name for path in files for _, line in lines_of(path) for name in variables_in(line)}
     return {name: environ[name] for name in sorted(names) if name in environ}
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """The lines that count, with their numbers."""
+def lines_of(path: Path) -> Iterator[tuple[int, str]]:
+    """The lines that count, as they are written, with their numbers.
+
+    Raises:
+        SettingsError: the file cannot be read.
+    """
     try:
         with path.open("rb") as file:
             content = decode_text_file(file.read(_MAX_FILE_BYTES))
     except OSError as error:
         raise SettingsError(
-            f"the exclude file {str(path)!r} cannot be read: {error.strerror}",
-            hint="Create it, or take it out of the source's exclude files.",
+            f"the pattern file {str(path)!r} cannot be read: {error.strerror}",
+            hint="Create it, or name it no longer.",
         ) from error
     for number, line in enumerate(content.split("\n"), start=1):
         pattern = trim(line)

@@ -108,6 +108,11 @@ def plain(path: AnyStr) -> AnyStr:
     return normal[1:] if normal[1:2] == normal[:1] else normal
 
 
+def begins_at_place(pattern: str) -> bool:
+    """Whether `PathRules.pattern` makes it absolute."""
+    return _PLACE.match(pattern.removeprefix("!")) is not None
+
+
 def without_variables(text: str) -> str:
     """The text with "$$" as a dollar.
 
@@ -138,8 +143,8 @@ def with_variables(text: str, environ: Mapping[str, str]) -> str:
         name = match[1].strip("{}")
         if not name or name not in environ:
             raise ValueError(f"the variable {match[0]} is not defined; write $$ for a dollar")
-        begins = text[: match.start()] in ("", "!")
-        if begins and not environ[name] and text[match.end() :].startswith("/"):
+        before = text[: match.start()].removeprefix("!")
+        if not _DOLLAR.sub(value, before) and not environ[name] and text[match.end() :].startswith("/"):
             raise ValueError(f"the variable {match[0]} is empty")
         return environ[name]
 

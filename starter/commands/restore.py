@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -10,12 +11,14 @@ import typer
 
 from holdfast.errors import UsageError
 from holdfast.restore.request import Overwrite, RestoreOptions
+from holdfast.settings.exclude_files import lines_of, read_patterns
 from holdfast.settings.model import SourceProfile
-from holdfast.settings.paths import plain
+from holdfast.settings.paths import begins_at_place, plain
 from holdfast.settings.suggestions import one_of
 from holdfast.settings.text import decode_text_file, trim
 from starter.invocation import Invocation
 from starter.options import ReadingOptions
+from starter.sources import typed_patterns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +116,7 @@ def _restore(invocation: Invocation, options: RestoreCommandOptions) -> int:
     from starter import conduct, orders  # noqa: PLC0415
 
     source = invocation.settings.source(options.source) if options.source else None
-    request = wanted(options)
+    request = wanted(invocation, options)
     if source is not None:
         request = _of_source(request, source, invocation.settings.host)
     request.check()
@@ -135,11 +138,12 @@ def _restore(invocation: Invocation, options: RestoreCommandOptions) -> int:
     return conduct.run(invocation, order)
 
 
-def wanted(options: RestoreCommandOptions) -> RestoreOptions:
-    """What is asked for, with paths absolute and files of patterns read.
+def wanted(invocation: Invocation, options: RestoreCommandOptions) -> RestoreOptions:
+    """What is asked for, with paths absolute and files of patterns read. Patterns are as in backups.
 
     Raises:
-        UsageError: options contradict each other, or a file cannot be read.
+        UsageError: options contradict each other, or a pattern cannot be used.
+        SettingsError: a file of patterns cannot be read, or a line of it not be used.
     """
     try:
         overwrite = Overwrite(options.overwrite or Overwrite.ALWAYS)
@@ -148,16 +152,17 @@ def wanted(options: RestoreCommandOptions) -> RestoreOptions:
             f"--overwrite: {options.overwrite!r} is not known",
             hint=one_of(options.overwrite, [way.value for way in Overwrite], "--overwrite"),
         ) from None
+    patterns = partial(_patterns, invocation, is_subfolder=":" in options.snapshot)
     return RestoreOptions(
         snapshot=options.snapshot,
         hosts=options.host,
-        paths=tuple(_absolute(path) for path in options.path),
+        paths=tuple(_absolute(expanded(path)) for path in options.path),
         tags=options.tag,
         target=_target(options),
-        includes=(*_raw(options.include), *_patterns(options.include_file)),
-        iincludes=(*_raw(options.iinclude), *_patterns(options.iinclude_file)),
-        excludes=(*_raw(options.exclude), *_patterns(options.exclude_file)),
-        iexcludes=(*_raw(options.iexclude), *_patterns(options.iexclude_file)),
+        includes=patterns(options.include, options.include_file),
+        iincludes=patterns(options.iinclude, options.iinclude_file),
+        excludes=patterns(options.exclude, options.exclude_file),
+        iexcludes=patterns(options.iexclude, options.iexclude_file),
         exact_paths=_exact_paths(options),
         overwrite=overwrite,
         replace_kinds=bool(options.overwrite),
@@ -240,15 +245,24 @@ def _exact_paths(options: RestoreCommandOptions) -> tuple[bytes, ...]:
     return tuple(dict.fromkeys(path if path.startswith(b"/") else b"/" + path for path in listed))
 
 
-def _patterns(files: tuple[str, ...]) -> tuple[bytes, ...]:
-    """Patterns of files, read now: a restore begins at once."""
-    found: list[bytes] = []
-    for file in files:
-        for line in decode_text_file(_read(file, "the pattern file")).split("\n"):
-            pattern = trim(line)
-            if pattern and not pattern.startswith("#"):
-                found.append(os.fsencode(pattern))
-    return tuple(found)
+def _patterns(
+    invocation: Invocation, given: tuple[str, ...], files: tuple[str, ...], *, is_subfolder: bool
+) -> tuple[bytes, ...]:
+    """Those of options and of files, read now: a restore begins at once."""
+    listed = [invocation.rules.path(file) for file in files]
+    if is_subfolder:
+        for text in (*given, *(line for file in listed for _, line in lines_of(file))):
+            _refuse_place(text)
+    patterns = (*typed_patterns(invocation, given), *read_patterns(listed, invocation.environ))
+    return tuple(map(os.fsencode, patterns))
+
+
+def _refuse_place(pattern: str) -> None:
+    if begins_at_place(pattern):
+        raise UsageError(
+            f"the pattern {pattern!r} names a place, and the restore begins at a subfolder of the snapshot",
+            hint="Begin it with / at that subfolder, or leave out what comes before the name.",
+        )
 
 
 def _read(file: str, what: str) -> bytes:

@@ -12,6 +12,7 @@ import pytest
 from holdfast.crypto.kdf import ScryptParameters
 from holdfast.errors import PasswordMissingError, SettingsError, SourceMissingError, UsageError
 from holdfast.repository.repository import Repository
+from holdfast.restore.request import RestoreOptions
 from holdfast.storage.local import LocalStorage
 from starter import orders
 from starter.commands.backup import BackupOptions
@@ -281,13 +282,46 @@ def test_lists_of_files_are_exact_paths_whatever_bytes_they_hold(tmp_path: Path)
         files_from_raw=(str(tmp_path / "raw"),),
         include=(os.fsdecode(b"*.\xfe"),),
     )
-    order = wanted(options)
+    invocation = Invocation.of(CommonOptions())
+    order = wanted(invocation, options)
     assert order.exact_paths == (b"/first", b"/a b", b"/c/d", b"/line\nfeed", b"/\xff")
     assert order.includes == (b"*.\xfe",)
     assert order.subfolder == b"/home"
     (tmp_path / "lines").write_text("\n")
     with pytest.raises(UsageError, match="empty"):
-        wanted(RestoreCommandOptions(snapshot="latest", in_place=True, files_from=(str(tmp_path / "lines"),)))
+        wanted(
+            invocation,
+            RestoreCommandOptions(snapshot="latest", in_place=True, files_from=(str(tmp_path / "lines"),)),
+        )
+
+
+def test_patterns_of_a_restore_are_those_of_a_backup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.setenv("KIND", "txt")
+    monkeypatch.delenv("NOPE", raising=False)
+    folder = tmp_path / "lists"
+    folder.mkdir()
+    (folder / "list").write_text("./here\n*.$KIND\n")
+    (folder / "wrong").write_text("$NOPE/*\n")
+    invocation = Invocation.of(CommonOptions())
+
+    def given(**options: tuple[str, ...]) -> RestoreOptions:
+        order = RestoreCommandOptions(snapshot="latest", target="out", **options)  # type: ignore[arg-type]
+        return wanted(invocation, order)
+
+    assert given(include=("~/x", "*.c")).includes == (b"/home/me/x", b"*.c")
+    assert given(iexclude=("./x", "$$x")).iexcludes == (f"{tmp_path}/x".encode(), b"$x")
+    assert given(exclude_file=("lists/list",)).excludes == (f"{folder}/here".encode(), b"*.txt")
+    assert given(path=("~/docs",)).paths == (b"/home/me/docs",)
+    for refused in ({"exclude": ("$HOME/x",)}, {"include": ("[",)}):
+        with pytest.raises(UsageError):
+            given(**refused)
+    below = RestoreCommandOptions(snapshot="latest:/home", target="out", exclude_file=("lists/list",))
+    with pytest.raises(UsageError, match="names a place"):
+        wanted(invocation, below)
+    with pytest.raises(SettingsError, match="NOPE"):
+        given(include_file=("lists/wrong",))
 
 
 def test_snapshot_filters_are_parsed_as_tuples() -> None:

@@ -125,7 +125,7 @@ def test_a_variable_that_is_not_defined_is_named(tmp_path: Path, line: str) -> N
         patterns(tmp_path, "# first", line)
 
 
-@pytest.mark.parametrize("line", ["$EMPTY/*", "${EMPTY}/", "!$EMPTY/x"])
+@pytest.mark.parametrize("line", ["$EMPTY/*", "${EMPTY}/", "!$EMPTY/x", "$EMPTY$EMPTY/*"])
 def test_an_empty_variable_is_not_the_root_of_everything(tmp_path: Path, line: str) -> None:
     with pytest.raises(SettingsError, match="is empty"):
         patterns(tmp_path, line, EMPTY="")
