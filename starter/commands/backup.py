@@ -1,10 +1,11 @@
 """`holdfast backup`: back up paths, or a source of the settings."""
 
 from dataclasses import dataclass, replace
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
+from contracts.forms import FORMS
 from holdfast.errors import EXIT_COMPLETE, EXIT_INTERRUPTED, EXIT_PARTIAL, HoldfastError, UsageError
 from holdfast.format.pack import Compression
 from holdfast.settings.model import (
@@ -18,6 +19,8 @@ from holdfast.settings.suggestions import one_of
 from starter.invocation import Invocation
 from starter.output import say, say_json, tell_error
 from starter.sources import ChosenSource, SourceOptions, chosen_sources
+
+_OF_A_LABEL: Final = "Snapshots are found and shown by it: keep it a short line."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +90,7 @@ def _backup(invocation: Invocation, options: BackupOptions, source: ChosenSource
     repository = _repository(invocation, options, source.repository)
     strategy = _choice("--strategy", _strategy(options), STRATEGIES) or source.strategy
     verify = _choice("--verify", options.verify, VERIFY_LEVELS) or source.verify
+    host, tags = _host(options.host), _tags(options.tag)
     orders.check_repository(repository)
     orders.check_writable(repository)
     name = orders.repository_name(invocation, repository)
@@ -97,8 +101,8 @@ def _backup(invocation: Invocation, options: BackupOptions, source: ChosenSource
         source=subject,
         strategy=strategy,
         verify=verify,
-        host=options.host,
-        tags=_tags(options.tag),
+        host=host,
+        tags=tags,
         parent=options.parent,
     )
     order = conduct.Order(
@@ -132,7 +136,15 @@ def _tags(given: tuple[str, ...]) -> tuple[str, ...]:
     for tag in tags:
         if tag.startswith("holdfast-"):
             raise UsageError('tags that begin with "holdfast-" are ours', hint="Choose another.")
+        if tag and not FORMS["tags"].fullmatch(tag):
+            raise UsageError(f"--tag: {tag!r} is too long, or holds a control character", hint=_OF_A_LABEL)
     return tuple(dict.fromkeys(tag for tag in tags if tag))
+
+
+def _host(given: str) -> str:
+    if not FORMS["host"].fullmatch(given):
+        raise UsageError(f"--host: {given!r} is too long, or holds a control character", hint=_OF_A_LABEL)
+    return given
 
 
 def _repository(invocation: Invocation, options: BackupOptions, fallback: str) -> RepositoryProfile:
