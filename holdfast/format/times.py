@@ -14,7 +14,8 @@ _DAY_S: Final = 86_400
 _EPOCH_ORDINAL: Final = date(1970, 1, 1).toordinal()
 # Go's year 0 has no counterpart in `date`, whose years begin with 1: its days are counted by hand (a leap year).
 _FIRST_NS: Final = (1 - _EPOCH_ORDINAL - 366) * _DAY_S * _SECOND_NS
-_LAST_NS: Final = (date.max.toordinal() + 1 - _EPOCH_ORDINAL) * _DAY_S * _SECOND_NS - 1
+LAST_NS: Final = (date.max.toordinal() + 1 - _EPOCH_ORDINAL) * _DAY_S * _SECOND_NS - 1
+"""The end of the year 9999: what is later is clamped to it."""
 
 ZERO_TIME: Final = "0001-01-01T00:00:00Z"
 """Go's time.Time without a value: what a time is that is left out."""
@@ -26,8 +27,8 @@ _RFC3339: Final = re.compile(
 
 def format_time(ns: int) -> str:
     """RFC 3339 in UTC for nanoseconds since 1970, clamped to the years 0 to 9999."""
-    if not _FIRST_NS <= ns <= _LAST_NS:
-        ns = min(max(ns, _FIRST_NS), _LAST_NS)
+    if not _FIRST_NS <= ns <= LAST_NS:
+        ns = min(max(ns, _FIRST_NS), LAST_NS)
     seconds, fraction = divmod(ns, _SECOND_NS)
     if not fraction:
         return _second(seconds) + "Z"
@@ -43,7 +44,7 @@ def is_time(ns: int, text: str) -> bool:
         ValueError: `text` is no such time.
     """
     # The last nine digits are those of the fraction: cutting them off is quicker than formatting them.
-    is_usual = len(text) == _FULL_LENGTH and _SECOND_NS <= ns <= _LAST_NS
+    is_usual = len(text) == _FULL_LENGTH and _SECOND_NS <= ns <= LAST_NS
     if is_usual and text == f"{_second(ns // _SECOND_NS)}.{str(ns)[-9:]}Z":
         return True
     return format_time(ns) == text or (not text.endswith("Z") and parse_time(text) == ns)

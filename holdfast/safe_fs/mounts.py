@@ -1,12 +1,15 @@
-"""On which mount a descriptor is: tells bind mounts of one file system apart, which device numbers do not.
+"""On which mount a descriptor is, and where mounts are: tells bind mounts of one file system apart, which device
+numbers do not.
 
-Source: proc_pid_fdinfo(5), `mnt_id` (Linux 3.15).
+Sources: proc_pid_fdinfo(5), `mnt_id` (Linux 3.15); proc_pid_mountinfo(5), field 5, with its octal escapes.
 """
 
 import os
+import re
 from typing import NamedTuple
 
 _KEY = b"mnt_id:"
+_ESCAPE = re.compile(rb"\\([0-7]{3})")
 
 
 class Mount(NamedTuple):
@@ -27,3 +30,28 @@ def mount_of(fd: int) -> Mount:
     except OSError:
         pass
     return Mount(device, 0)
+
+
+class MountPoints:
+    """The directories on which something is mounted at this moment, ready for many questions about names."""
+
+    def __init__(self) -> None:
+        self._paths = frozenset(_mount_points())
+        self._names = frozenset(path.rpartition(b"/")[2] for path in self._paths)
+
+    def has(self, path: bytes, name: bytes) -> bool:
+        """Whether this directory, whose last name is `name`, is one, by whichever links `path` leads there.
+
+        Nearly all directories are told by their names alone.
+        """
+        return name in self._names and os.path.realpath(path) in self._paths
+
+
+def _mount_points() -> list[bytes]:
+    """Their paths; none where /proc does not say."""
+    try:
+        with open("/proc/self/mountinfo", "rb") as mounts:
+            fields = [line.split(b" ", 5)[4] for line in mounts]
+    except OSError:
+        return []
+    return [_ESCAPE.sub(lambda escape: bytes((int(escape[1], 8),)), path) for path in fields]

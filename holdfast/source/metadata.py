@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Final
 
 from holdfast.format.names import quote_name
+from holdfast.format.times import LAST_NS
 from holdfast.format.tree import Node
 from holdfast.ids import BlobId
 from holdfast.source.trouble import explain
@@ -17,13 +18,14 @@ from holdfast.source.trouble import explain
 _NO_XATTRS: Final = frozenset({errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENODATA})
 NO_CTIME_NS: Final = 0
 """A time of change that no file has."""
+_TOO_LATE: Final = "stored with a time of the year 9999: the format has none later"
 
 
 class IncompleteNodeError(Exception):
-    """Extended attributes of an entry cannot be read. node: all else. message: which, in the system's words.
+    """Attributes of an entry cannot be read, or stored. node: all else. message: which, in the system's words.
 
     A file's node has a time of change that no file has, so that the next backup looks at the file again, and tells
-    again what it cannot read: an unchanged file's node is taken over as it stands.
+    again what is lost: an unchanged file's node is taken over as it stands.
     """
 
     def __init__(self, node: Node, message: str) -> None:
@@ -53,13 +55,16 @@ class MetadataReader:
         """The node of an open regular file with this content, of which `size` bytes were read.
 
         Raises:
-            IncompleteNodeError: an extended attribute cannot be read.
+            IncompleteNodeError: an extended attribute cannot be read, or a time is beyond what the format has.
         """
         try:
-            return self._file_node(name, stat, _xattrs(fd), content, size)
+            node = self._file_node(name, stat, _xattrs(fd), content, size)
         except _AttributesLostError as error:
             node = self._file_node(name, stat, error.found, content, size)
             raise IncompleteNodeError(node.with_ctime(NO_CTIME_NS), error.message) from error
+        if stat.st_mtime_ns > LAST_NS:
+            raise IncompleteNodeError(node.with_ctime(NO_CTIME_NS), _TOO_LATE)
+        return node
 
     def _file_node(
         self,
@@ -84,7 +89,7 @@ class MetadataReader:
         """The node of an entry of an open directory; a file's has no content yet.
 
         Raises:
-            IncompleteNodeError: an extended attribute cannot be read.
+            IncompleteNodeError: an extended attribute cannot be read, or a time is beyond what the format has.
             OSError: a link's target cannot be read.
         """
         target = os.readlink(name, dir_fd=directory) if modes.S_ISLNK(stat.st_mode) else b""
@@ -95,20 +100,23 @@ class MetadataReader:
         """The node of a directory above a root, by path.
 
         Raises:
-            IncompleteNodeError: an extended attribute cannot be read.
+            IncompleteNodeError: an extended attribute cannot be read, or a time is beyond what the format has.
         """
         return self._with_attributes(path, name, stat, target=b"", size=0)
 
     def _with_attributes(
         self, path: bytes, name: bytes, stat: os.stat_result, *, target: bytes, size: int
     ) -> Node:
+        message = _TOO_LATE if stat.st_mtime_ns > LAST_NS else ""
         try:
-            return self._node(name, stat, xattrs=_xattrs(path), target=target, size=size)
+            node = self._node(name, stat, xattrs=_xattrs(path), target=target, size=size)
         except _AttributesLostError as error:
             node = self._node(name, stat, xattrs=error.found, target=target, size=size)
-            if modes.S_ISREG(stat.st_mode):
-                node = node.with_ctime(NO_CTIME_NS)
-            raise IncompleteNodeError(node, error.message) from error
+            message = error.message
+        if message:
+            node = node.with_ctime(NO_CTIME_NS) if modes.S_ISREG(stat.st_mode) else node
+            raise IncompleteNodeError(node, message)
+        return node
 
     def _node(
         self,

@@ -23,6 +23,7 @@ from typing import Final
 from holdfast.errors import SourceMissingError
 from holdfast.format.coverage import Gap
 from holdfast.format.tree import Node
+from holdfast.safe_fs.mounts import MountPoints
 from holdfast.source.events import (
     EnterDirectory,
     Entry,
@@ -72,6 +73,7 @@ class Walker:
         self._metadata = MetadataReader(with_atime=spec.with_atime)
         self._roots = SourceRoots(spec.roots)
         self._skip = skip
+        self._mounts = MountPoints()
         self._way = ways(spec.roots)
         self._start = cursor
         self._levels: list[Level] = []
@@ -255,7 +257,7 @@ class Walker:
         except IncompleteNodeError as error:
             node = error.node
             troubles = (Remark(path, error.message, lost=True),)
-        if stat.st_dev != level.device and self._is_in_root():
+        if (stat.st_dev != level.device or self._mounts.has(path, name)) and self._is_in_root():
             troubles += (LeftOut(Gap.MOUNT),)
         if below.is_root:
             below.device = stat.st_dev

@@ -24,7 +24,7 @@ from holdfast.source.spec import FilterRules
 from tests.restore.conftest import listing
 from tests.restore.users import NOBODY, folder_of_nobody, ordinary_user
 from tests.support.comparison import restic
-from tests.support.disks import tmpfs
+from tests.support.disks import bound, tmpfs
 from tests.support.engine import PASSWORD, EngineRun, new_session, open_session
 from tests.support.restore import Restored, restore_in_place
 
@@ -246,6 +246,20 @@ def test_what_was_mounted_then_is_not_covered(area: Area, one_file_system: bool)
     restored = area.restore(f"latest:{area.source}")
     assert names(restored) == {"new"}
     assert listing(area.source) >= {"mnt/precious", "mnt/deep/precious"}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount")
+@pytest.mark.parametrize("by_link", [True, False], ids=["source by a link", "source"])
+def test_what_a_bind_mount_hid_is_not_covered(area: Area, *, by_link: bool) -> None:
+    area.write("docs/a", "docs/a b/mnt/hidden", "other/stored", "other/deep/stored")
+    (area.folder / "link").symlink_to(area.folder)
+    source = area.folder / ("link/docs" if by_link else "docs")
+    with bound(area.folder / "other", area.source / "a b/mnt"):
+        EngineRun.of(area.session, source, run_id="run").run()
+    area.write("docs/a b/mnt/deep/precious", "docs/a b/new")
+    restored = area.restore(f"latest:{source}")
+    assert names(restored) == {"new"}
+    assert listing(area.source) >= {"a b/mnt/hidden", "a b/mnt/deep/precious"}
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount")

@@ -31,6 +31,16 @@ def tmpfs(folder: Path, options: str) -> Iterator[Path]:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
+@contextlib.contextmanager
+def bound(source: Path, folder: Path) -> Iterator[None]:
+    """A bind mount of `source` at `folder`, which exists: another mount of the same file system."""
+    _mount("--bind", str(source), str(folder))
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
 def remount(folder: Path, options: str) -> None:
     """Change the options of what is mounted at `folder`."""
     _mount("-o", f"remount,{options}", str(folder))
