@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -16,12 +16,21 @@ from starter.output import say, say_json
 from starter.service import Need, base_queue, open_service
 from starter.steering import cancel_run
 
+_FORCED: Final = "holdfast cancel --force"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelOptions(CommonOptions):
     """Options of `cancel`."""
 
     run: Annotated[str, typer.Argument(metavar="RUN|SOURCE", help="A run's id, or its source's name.")]
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force",
+            help="End it on the server, for a run that does not listen. It keeps what it has stored.",
+        ),
+    ] = False
 
 
 def cancel(options: CancelOptions) -> int:
@@ -36,8 +45,14 @@ async def _cancel(invocation: Invocation, options: CancelOptions) -> int:
         run = listing.find_run(await listing.listed_runs(invocation.settings, client, 1000), options.run)
         if run.view is None:
             raise _not_running(run)
-        await cancel_run(runs.handle_of(client, run.kind, run.workflow_id), run)
-        _tell(options, run, "was asked to stop")
+        handle = runs.handle_of(client, run.kind, run.workflow_id)
+        if options.force:
+            # A run that a stranger began or reset cannot listen (docs/security.md), nor one whose workers are gone.
+            await handle.terminate(reason=_FORCED)
+            _tell(options, run, "was ended on the server")
+        else:
+            await cancel_run(handle, run)
+            _tell(options, run, "was asked to stop")
         return EXIT_COMPLETE
     return await _cancel_sleeping(invocation, options)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError
 
 from contracts import names
@@ -113,3 +113,23 @@ def test_a_rate_that_is_none_is_refused(rate: str) -> None:
 def test_a_window_that_is_none_is_refused(window: str) -> None:
     with pytest.raises(UsageError):
         wanted_throttle(ThrottleOptions(run="docs", rate="1MiB", window=(window,)))
+
+
+async def test_a_run_that_does_not_listen_is_ended_by_force(server_address: str, tmp_path: Path) -> None:
+    host = Hosts(folder=tmp_path, address=server_address).one
+    (host.folder / "docs").mkdir()
+    (host.folder / "docs" / "file").write_text("text")
+    host.settings = f'[sources.docs]\nrepository = "home"\npaths = ["{host.folder}/docs"]\n'
+    host.write()
+    client = await Client.connect(server_address)
+    handle = await client.start_workflow(
+        BACKUP_WORKFLOW,
+        BackupRequest(repository="home", source="docs", policy=FAST),
+        id=f"backup:{host.name}:home:docs",
+        task_queue="a-queue-that-nobody-polls",
+    )
+    told = await asyncio.to_thread(host.holdfast, "cancel", "docs", "--force")
+    assert "was ended on the server" in told
+    assert (await handle.describe()).status is WorkflowExecutionStatus.TERMINATED
+    with host.serving():
+        await asyncio.to_thread(host.holdfast, "backup", "docs")
