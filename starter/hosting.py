@@ -210,5 +210,5 @@ def _refuse_if_service_is_up(settings: Settings, need: Need) -> None:
     location = next(iter(need.passwords))
     raise PasswordMissingError(
         f"the running service (process {pids[0]}) was not given the password of {location}",
-        hint=f"Stop it, or start it anew with `holdfast up --repo {location} --password-file FILE`.",
+        hint=f"Stop it, or start it again with `holdfast up --repo {location} --password-file FILE`.",
     )

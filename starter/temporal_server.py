@@ -302,7 +302,7 @@ class EmbeddedServer:
         self._is_new = found.is_new or bool(found.unusable)
         if found.unusable:
             self._tell_set_aside(set_aside(path, unfinished=found.unfinished), found.unusable)
-        if found.behind or tail_is_lost:
+        elif found.behind or tail_is_lost:
             self.has_forgotten = True
             behind = found.behind or "has lost its last changes: its -wal is gone"
             _LOG.warning("the server's database %s", behind)

@@ -174,6 +174,18 @@ async def test_one_that_has_lost_its_wal(home: Home, caplog: pytest.LogCaptureFi
     assert "its -wal is gone" in caplog.text
 
 
+async def test_an_emptied_one_is_told_of_once(home: Home, caplog: pytest.LogCaptureFixture) -> None:
+    path = await with_a_workflow(home)
+    note = read_server_note(home.settings.state_dir)
+    assert note is not None
+    write_server_note(home.settings.state_dir, msgspec.structs.replace(note, served=True))
+    emptied(path)
+    async with serving(home) as (server, _):
+        assert server.has_forgotten
+    assert "could not be used, because" in caplog.text
+    assert "its -wal is gone" not in caplog.text
+
+
 async def test_one_that_is_gone(home: Home, caplog: pytest.LogCaptureFixture) -> None:
     path = await with_a_workflow(home)
     async with serving(home):
