@@ -196,7 +196,7 @@ def _refuse_if_service_is_up(settings: Settings, need: Need) -> None:
 
     Raises:
         PasswordMissingError: there is one, and it was not given that repository's password.
-        UsageError: there is one, and the repository stands in the settings with other options.
+        UsageError: there is one, and the repository stands in the settings, with other options or by its name.
     """
     pids = [note.pid for note in running_services(settings.state_dir) if note.up]
     if not pids or need.aside or need.queue == base_queue(settings, ""):
@@ -208,6 +208,12 @@ def _refuse_if_service_is_up(settings: Settings, need: Need) -> None:
             hint="Write it into the repository's table of the settings, leave it out, or stop the service meanwhile.",
         )
     location = next(iter(need.passwords))
+    known = next((name for name, known in settings.repositories.items() if known.location == location), "")
+    if known:
+        raise UsageError(
+            f"the running service (process {pids[0]}) knows {location} by its name in the settings",
+            hint=f"Give --repo {known}, without a password, or stop the service meanwhile.",
+        )
     raise PasswordMissingError(
         f"the running service (process {pids[0]}) was not given the password of {location}",
         hint=f"Stop it, or start it again with `holdfast up --repo {location} --password-file FILE`.",

@@ -106,5 +106,15 @@ def test_options_beside_a_service_that_does_as_the_settings_say_are_refused_with
         while "serving the task queues" not in (site.folder / "service.log").read_text():
             time.sleep(0.1)
         refused = site.holdfast("backup", "docs", "--compression", "max", code=1)
+        by_place = site.holdfast(
+            "backup",
+            str(site.source),
+            "--repo",
+            str(site.repository),
+            "--password-file",
+            str(site.folder / "password"),
+            code=1,
+        )
     assert "what the settings do not say" in refused
     assert "password" not in refused
+    assert "by its name in the settings" in by_place
