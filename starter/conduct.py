@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 
 from contracts.backup import BackupRequest
 from contracts.restore import RestoreRequest
-from contracts.veiled import REPOSITORY, ROOT, STATE_DIR, TARGET
+from contracts.veiled import REPOSITORY, STATE_DIR, TARGET
 from holdfast.errors import EXIT_COMPLETE, EndedOutsideError, UntrustedError
 from holdfast.restore.request import RestoreOptions
 from holdfast.settings.model import RepositoryProfile, Settings
-from holdfast.settings.requests import SourceOrder, read_request
+from holdfast.settings.requests import read_request
 from holdfast.storage.locations import is_read_only, open_storage
 from starter.invocation import Invocation
+from starter.orders import veiled_roots
 from starter.output import reveal
 from starter.service import Need, base_queue, open_service
 
@@ -110,18 +111,8 @@ def _reveal_paths(settings: Settings, order: Order) -> None:
         if options.target is not None:
             reveal(TARGET, os.fsdecode(options.target))
     elif isinstance(order.request, BackupRequest):
-        for number, root in enumerate(_roots(settings, order.request.source), start=1):
-            reveal(ROOT.format(number), os.fsdecode(root))
-
-
-def _roots(settings: Settings, source: str) -> tuple[bytes, ...]:
-    """Of a source of the settings, or of one that was typed."""
-    profile = settings.sources.get(source)
-    return (
-        read_request(settings.state_dir, source, SourceOrder).spec.roots
-        if profile is None
-        else profile.spec.roots
-    )
+        for placeholder, path in veiled_roots(settings, order.request.source):
+            reveal(placeholder, path)
 
 
 async def find_client(invocation: Invocation) -> "Client | None":

@@ -5,6 +5,7 @@ once. What was given by name appears by name; what was given by its place appear
 """
 
 import getpass
+import os
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -18,6 +19,7 @@ from contracts.drill import DrillRequest
 from contracts.queues import is_token
 from contracts.restore import RestoreRequest
 from contracts.system import SystemBackupRequest
+from contracts.veiled import ROOT
 from contracts.verify import VerifyRequest
 from holdfast.errors import HoldfastError, RepositoryNotFoundError, SettingsError, StorageDeniedError
 from holdfast.journal.records import RunKind, RunRecord
@@ -123,6 +125,18 @@ def source_changed(settings: Settings, environ: Mapping[str, str], record: RunRe
         return resolve(profile, environ).spec.digest != record.source_digest
     except HoldfastError:
         return False
+
+
+def veiled_roots(settings: Settings, source: str) -> list[tuple[str, str]]:
+    """What messages of a backup have in place of its source's paths, and the paths; none of a source that is gone."""
+    try:
+        if is_token(source):
+            roots = read_request(settings.state_dir, source, SourceOrder).spec.roots
+        else:
+            roots = settings.source(source).spec.roots
+    except HoldfastError:
+        return []
+    return [(ROOT.format(number), os.fsdecode(root)) for number, root in enumerate(roots, start=1)]
 
 
 def known_repository(settings: Settings, name: str) -> RepositoryProfile:

@@ -13,7 +13,7 @@ from holdfast.journal.journal import Journal
 from holdfast.journal.records import WRONG_ACTIONS, FileAction, RunKind, RunRecord, VerdictRecord
 from holdfast.settings.model import Settings
 from starter.invocation import Invocation
-from starter.orders import describe_selection, describe_source, known_repository
+from starter.orders import describe_selection, describe_source, known_repository, veiled_roots
 from starter.output import revealed
 from starter.text import local_time
 from workflows.details import format_bytes, format_duration
@@ -111,7 +111,7 @@ def document(settings: Settings, run: RunRecord) -> dict[str, object]:
         "ended_ns": run.ended_ns,
         "duration_ns": run.duration_ns,
         "failure": run.failure_kind,
-        "failure_message": failure_words(run),
+        "failure_message": failure_words(settings, run),
         "resumes": run.resumes,
         "counters": dict(run.counters),
         "verdict": None if run.verdict is None else _verdict(run.verdict),
@@ -125,7 +125,7 @@ def details(settings: Settings, run: RunRecord) -> list[tuple[str, str]]:
         ("Run", run.run_id),
         ("Kind", run.kind.value),
         ("Status", f"{run.status.value} ({run.failure_kind})" if run.failure_kind else run.status.value),
-        ("Because", failure_words(run)),
+        ("Because", failure_words(settings, run)),
         ("Resumes", run.resumes),
         ("What", subject_of(settings, run)),
         ("Repository", location_of(settings, run.repository)),
@@ -143,9 +143,13 @@ def details(settings: Settings, run: RunRecord) -> list[tuple[str, str]]:
     return [(name, value) for name, value in pairs if value]
 
 
-def failure_words(run: RunRecord) -> str:
+def failure_words(settings: Settings, run: RunRecord) -> str:
     """Why the run failed, on one line, with the paths that this command knows."""
-    return " ".join(revealed(run.failure_message).split())
+    message = revealed(run.failure_message)
+    if run.kind is RunKind.BACKUP and run.host == settings.host:
+        for placeholder, path in veiled_roots(settings, run.source):
+            message = message.replace(placeholder, path)
+    return " ".join(message.split())
 
 
 def request_of(run: RunRecord) -> BackupRequest | RestoreRequest | VerifyRequest | None:

@@ -36,6 +36,8 @@ def test_all_of_them_whatever_becomes_of_one(host: Host) -> None:
     done = host.run("backup", "--all", "--verify", "none")
     assert done.returncode == 1, done.stderr
     assert f"nothing to back up: {host.folder / 'no-such-folder'} does not exist" in done.stderr
+    (failed,) = json.loads(host.run("runs", "--status", "failed", "--json").stdout)
+    assert str(host.folder / "no-such-folder") in failed["failure_message"]
     told = host.folder / "to-documents"
     assert f"warning: {told}: a symbolic link: the link was stored" in done.stderr
     assert f"unreadable: {host.folder / 'disk'}: nothing in it was stored" in done.stderr
