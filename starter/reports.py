@@ -143,12 +143,11 @@ class Report:
 
     @staticmethod
     def _without_losses(wrong: Iterator[FileRecord]) -> Iterator[FileRecord]:
-        """All but what was restored without something; that is told once for each kind, at the end."""
+        """All but what the target refuses; that is told once for each kind, at the end."""
         first: dict[str, FileRecord] = {}
         counts: Counter[str] = Counter()
         for file in wrong:
-            kind = kind_of_loss(file.message) if file.action is FileAction.WARNING else ""
-            if kind:
+            if kind := kind_of_loss(file.message):
                 counts[kind] += 1
                 first.setdefault(kind, file)
             else:
@@ -156,7 +155,7 @@ class Report:
         for kind, count in counts.items():
             example = f"{printable(first[kind].path)}: {first[kind].message}"
             more = f" (and {count - 1:,} more paths; `holdfast run files` lists them)" if count > 1 else ""
-            warn(f"warning: {example}{more}")
+            warn(f"{first[kind].action.value}: {example}{more}")
 
     def _files(self, run_id: str, actions: Collection[FileAction] = ()) -> Iterator[FileRecord]:
         try:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 from holdfast.errors import CorruptFileError
-from holdfast.format.modes import FIFO
+from holdfast.format.modes import BLOCK_DEVICE, CHARACTER_DEVICE, FIFO, SYMLINK
 from holdfast.format.tree import Node
 from holdfast.restore.completion import LargeFiles
 from holdfast.restore.documents import Enter, Kept, Large, Link, Outcome, Special
@@ -20,6 +20,7 @@ from holdfast.restore.select import load_opening
 from holdfast.restore.target import look, make_target, may_overwrite
 from holdfast.safe_fs.attributes import (
     HARD_LINK,
+    REFUSALS,
     Attributes,
     apply_to_descriptor,
     apply_to_link,
@@ -42,6 +43,12 @@ _NO_HARD_LINKS: Final = {
     errno.ENOSYS,
     errno.EMLINK,
     errno.EXDEV,
+}
+_KINDS: Final = {
+    SYMLINK: "symbolic link",
+    FIFO: "fifo",
+    BLOCK_DEVICE: "block device",
+    CHARACTER_DEVICE: "character device",
 }
 _MAX_DEVICE: Final = (1 << 64) - 1
 
@@ -158,7 +165,12 @@ class FinishSteps:
             return Step(Outcome.SKIPPED)
         temporary = temporary_name(self._mark, record.number, self._token)
         discard(parent.fd, temporary)
-        self._make(parent.fd, node, temporary)
+        try:
+            self._make(parent.fd, node, temporary)
+        except OSError as error:
+            if error.errno in REFUSALS:
+                raise OSError(error.errno, loss(_KINDS[node.kind], error.strerror or str(error))) from error
+            raise
         try:
             warnings = self._apply(parent.fd, node, temporary, wanted)
             self._replace(path, temporary, node.name)

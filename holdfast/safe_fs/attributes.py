@@ -21,13 +21,14 @@ import msgspec
 SET_ID_BITS: Final = stat.S_ISUID | stat.S_ISGID
 _KERNEL_KEPT: Final = frozenset((b"security.selinux", b"security.ima", b"security.evm"))
 _UNSUPPORTED: Final = {errno.EOPNOTSUPP, errno.ENOSYS}
-_REFUSALS: Final = _UNSUPPORTED | {
+REFUSALS: Final = _UNSUPPORTED | {
     errno.EPERM,
     errno.EACCES,
     errno.EINVAL,
     errno.ERANGE,
     errno.EOVERFLOW,
 }
+"""What a file system that lacks something says, or a system of those who may not do it."""
 _ORDINARY_NS: Final = (1 << 31) * 10**9
 """Times from 1970 to here are known to all file systems."""
 
@@ -135,7 +136,7 @@ def set_times(losses: list[str], place: int | bytes, wanted: Attributes) -> None
 
 
 def loss(kind: str, reason: str) -> str:
-    """The warning that a path was restored without something; `kind_of_loss` tells it from others."""
+    """The word that a path was restored without something, or not at all; `kind_of_loss` tells it from others."""
     return f"{kind}{_LOST}{reason}"
 
 
@@ -145,7 +146,7 @@ def is_expected(warning: str) -> bool:
 
 
 def kind_of_loss(warning: str) -> str:
-    """What was lost, as these warnings begin; empty for another one."""
+    """What was lost, as these words begin; empty for others."""
     kind, found, _ = warning.partition(_LOST)
     return kind if found else ""
 
@@ -161,7 +162,7 @@ def _attempt(losses: list[str], kind: str, value: str, act: Callable[[], None]) 
     except OverflowError:
         losses.append(loss(kind, "there is no such value here"))
     except OSError as error:
-        if error.errno not in _REFUSALS:
+        if error.errno not in REFUSALS:
             raise
         reason = error.strerror or str(error)
         losses.append(loss(kind, f"{value}: {reason}" if value else reason))
@@ -189,7 +190,7 @@ def set_xattrs(
     try:
         present = _names(place, follow=follow)
     except OSError as error:
-        if error.errno not in _REFUSALS:
+        if error.errno not in REFUSALS:
             raise
         return [loss("attributes", error.strerror or str(error))] if wanted else []
     if not wanted and not present:
@@ -231,7 +232,7 @@ def read_xattrs(place: int | bytes, *, follow: bool = False) -> dict[bytes, byte
     try:
         names = _names(place, follow=follow)
     except OSError as error:
-        if error.errno not in _REFUSALS:
+        if error.errno not in REFUSALS:
             raise
         return {}
     for name in names:

@@ -5,7 +5,7 @@ import os
 import shutil
 import stat
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -213,3 +213,22 @@ def test_hard_links_between_links_devices_and_fifos(
         assert one.lstat().st_ino == other.lstat().st_ino
     again = restore(session, tmp_path / "target", snapshot=f"latest:{source}")
     assert [record for record in again.records if record.action.value != "unchanged"] == []
+
+
+@pytest.mark.parametrize("kind", ["symbolic link", "fifo"])
+def test_entries_that_a_target_does_not_have_are_of_one_kind(
+    session: RepositorySession, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """So that a command tells them once, however many there are."""
+    make: Callable[[str | Path], None] = os.mkfifo if kind == "fifo" else lambda path: os.symlink("f", path)
+    for name in ("one", "two"):
+        make(source / name)
+    EngineRun.of(session, source).run()
+    monkeypatch.setattr(os, "mkfifo" if kind == "fifo" else "symlink", refuse)
+    restored = restore(session, tmp_path / "target", snapshot=f"latest:{source}")
+    assert {path: kind_of_loss(message) for path, message in restored.failures.items()} == {
+        b"/one": kind,
+        b"/two": kind,
+    }
+    assert (tmp_path / "target/f").read_bytes() == b"content"
+    assert restored.finished.partial
