@@ -250,7 +250,9 @@ def test_a_run_that_is_detached_shows_in_status_until_it_ends(served: Host) -> N
 
 
 def test_a_location_that_the_service_was_not_given_is_refused_with_a_way_out(served: Host) -> None:
-    done = served.run("backup", "-r", str(served.repository), "-p", "password", str(served.source))
+    other = served.folder / "other repository"
+    shutil.copytree(served.repository, other)
+    done = served.run("backup", "-r", str(other), "-p", "password", str(served.source))
     assert done.returncode == 12
     assert len(done.stderr.splitlines()) == 2
     assert "holdfast up --repo" in done.stderr
