@@ -61,6 +61,9 @@ class Selection:
             number: (text, PatternList([text], ignore_case=ignore_case))
             for number, (text, ignore_case) in enumerate(patterns)
         }
+        self._names_excluded = not self._limited and not options.delete
+        if self._names_excluded:
+            self._unmatched |= self._named_excludes(options)
         self.matched = set(matched)
         for number in self.matched:
             self._unmatched.pop(number, None)
@@ -76,6 +79,8 @@ class Selection:
         if not self._filtered:
             return EVERYTHING
         if any(patterns.matches(path) for patterns in self._excludes):
+            if self._names_excluded and self._unmatched:
+                self._note_matches(path)
             return _NOTHING
         if whole or path in self._exact:
             return _WHOLE
@@ -91,6 +96,23 @@ class Selection:
             self._note_matches(path)
         return Choice(selected=selected, descend=descend)
 
+    def _named_excludes(self, options: RestoreOptions) -> dict[int, tuple[str, PatternList]]:
+        """The paths that are left out by name, by numbers, where patterns only exclude: each has to be there.
+
+        Other patterns are rules, which may meet nothing. With `delete` they may be about what is on disk alone.
+        """
+        found = {}
+        for ignore_case, texts in enumerate((_texts(options.excludes), _texts(options.iexcludes))):
+            for number, text in enumerate(texts):
+                others = PatternList(texts[:number] + texts[number + 1 :], ignore_case=bool(ignore_case))
+                is_path = text.startswith("/") and not _WILD.intersection(text)
+                if is_path and not others.matches(os.fsencode(text)):
+                    found[2 * number + ignore_case] = (
+                        text,
+                        PatternList([text], ignore_case=bool(ignore_case)),
+                    )
+        return found
+
     def _note_matches(self, path: bytes) -> None:
         for number, (_, pattern) in tuple(self._unmatched.items()):
             if pattern.matches(path):
@@ -99,7 +121,7 @@ class Selection:
 
     @property
     def unmatched(self) -> list[str]:
-        """The patterns of the request that have selected nothing so far."""
+        """The patterns of the request that have selected nothing so far, or left out nothing that they name."""
         return [text for text, _ in self._unmatched.values()]
 
     @property

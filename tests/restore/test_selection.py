@@ -77,3 +77,17 @@ def test_a_target_that_is_a_file_is_refused(place: Place) -> None:
 def test_deleting_at_the_root_is_refused() -> None:
     with pytest.raises(TargetError):
         RestoreOptions(target=b"/", delete=True).check()
+
+
+def test_a_path_to_leave_out_that_is_not_there_is_told(place: Place) -> None:
+    """A typing error there restores over what was to be spared."""
+    restored = place.restore(excludes=(b"/docs", b"/docs/deep", b"/no/such", b"*.tmp", b"no-such"))
+    assert restored.failures == {b"/no/such": "nothing in the snapshot matches this pattern"}
+    assert restored.finished.partial
+    assert not (place.target / "docs").exists()
+
+
+def test_paths_to_leave_out_that_are_there_are_no_failure(place: Place) -> None:
+    restored = place.restore(excludes=(b"/docs/deep",), iexcludes=(b"/BIN/tool", b"*.tmp"))
+    assert not restored.finished.partial
+    assert not (place.target / "bin/tool").exists()
