@@ -72,11 +72,16 @@ def examine(path: Path, last_start: int, *, thorough: bool = False) -> Condition
 
     Raises:
         ServerUnavailableError: another program has it locked.
-        StorageFullError, StorageDeniedError: it cannot be written.
+        StorageFullError, StorageDeniedError: it cannot be written, or is a link to nothing.
     """
     if not path.exists() and not path.is_symlink():
         set_aside(path)  # what lies beside a file that is gone: a new one must not take it for its own
         return Condition(is_new=True, behind="is gone, and a new one is begun" if last_start else "")
+    if not path.exists():
+        raise StorageDeniedError(
+            f"the server's database {path} is a link to {path.readlink()}, and there is nothing",
+            hint="Mount what it leads to, or remove the link: a new one is begun.",
+        )
     try:
         if (thorough or path.stat().st_size <= _CHECKED_BYTES) and is_damaged(path):
             return Condition(unusable="it is damaged")

@@ -137,7 +137,19 @@ def _protection(server: ServerSettings, environ: Mapping[str, str], given: Given
         return Sealer(keyring=Keyring.parse(text))
     if server.signing is not None:
         return Signer.parse(given.signing or _keys("signing keys", server.signing, environ))
-    return None if server.own_key is None else Signer.parse(read_key(server.own_key))
+    return None if server.own_key is None else _own_signer(server.own_key)
+
+
+def _own_signer(path: Path) -> Signer:
+    text = read_key(path)
+    try:
+        return Signer.parse(text)
+    except SettingsError as error:
+        raise SettingsError(
+            f"the signing key {path} is damaged: {error.message}",
+            hint="Stop the service and remove the file: the next start makes another one, and `holdfast resume` "
+            "goes on with what was under way.",
+        ) from error
 
 
 async def open_client(

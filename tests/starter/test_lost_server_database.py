@@ -13,7 +13,7 @@ import pytest
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError
 
-from holdfast.errors import ServerUnavailableError
+from holdfast.errors import ServerUnavailableError, StorageDeniedError
 from holdfast.journal.journal import Journal
 from holdfast.journal.records import RunKind, RunOutcome, RunRecord
 from starter.hosting import kept
@@ -286,3 +286,11 @@ def test_a_crash_between_the_two_numbers_means_nothing(tmp_path: Path) -> None:
     assert examine(path, 3).behind == ""
     assert "older" in examine(path, 9).behind
     assert examine(path, 10).behind == ""
+
+
+def test_a_link_to_what_is_not_mounted_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "temporal.db"
+    path.symlink_to(tmp_path / "not mounted" / "temporal.db")
+    with pytest.raises(StorageDeniedError, match="is a link to"):
+        examine(path, 1)
+    assert path.is_symlink()

@@ -112,6 +112,15 @@ def test_who_signs_with_what(tmp_path: Path) -> None:
     assert own.enforces
 
 
+def test_an_emptied_key_is_named_with_the_way_out(tmp_path: Path) -> None:
+    path = tmp_path / "state" / SIGNING_KEY
+    path.parent.mkdir()
+    path.touch(mode=0o600)
+    with pytest.raises(SettingsError, match=f"{path} is damaged") as told:
+        trust_codec(settings_of(tmp_path, "").server, {})
+    assert "remove the file" in told.value.hint
+
+
 def test_a_missing_key_is_no_reason_to_go_on_without(tmp_path: Path) -> None:
     for text in ("", '[signing]\nkey_file = "missing"', '[signing]\nkey_env = "NONE"'):
         with pytest.raises(SettingsError, match="key"):
