@@ -42,7 +42,14 @@ async def attend(
             if url is not None:
                 display.link(url)
             following = Following(
-                service.client, handle, display, interrupts, service_stays=not service.owned
+                service.client,
+                handle,
+                display,
+                interrupts,
+                service_stays=not service.owned,
+                state_dir=invocation.settings.state_dir
+                if invocation.settings.server.address is None
+                else None,
             )
             return await following.to_the_end()
     finally:

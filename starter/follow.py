@@ -7,7 +7,9 @@ it goes on from its checkpoint once that is done.
 
 import asyncio
 import contextlib
+import os
 import signal
+from pathlib import Path
 from typing import Final, Self
 
 from temporalio.client import Client
@@ -52,7 +54,10 @@ class Interrupts:
 
 
 class Following:
-    """One run that is being followed. service_stays: whether its workers outlive this command."""
+    """One run that is being followed. service_stays: whether its workers outlive this command.
+
+    state_dir: where the server has its database, if it is the embedded one.
+    """
 
     def __init__(
         self,
@@ -62,11 +67,13 @@ class Following:
         interrupts: Interrupts,
         *,
         service_stays: bool,
+        state_dir: Path | None = None,
     ) -> None:
         self._client = client
         self._handle = handle
         self._display = display
         self._service_stays = service_stays
+        self._state_dir = state_dir
         self._interrupts = interrupts
         self._reason: HoldfastError | None = None
         self._told: Trouble | None = None
@@ -143,7 +150,10 @@ class Following:
     def _tell_away(self) -> None:
         if not self._told_away:
             self._told_away = True
-            self._display.note("the server does not answer; waiting for it")
+            reason = ""
+            if self._state_dir is not None and is_full(self._state_dir):
+                reason = f": {self._state_dir} is full; make room there"
+            self._display.note(f"the server does not answer; waiting for it{reason}")
 
     def _detached(self) -> DetachedError:
         if self._service_stays:
@@ -155,3 +165,12 @@ class Following:
             "the run is left where it is",
             hint="`holdfast resume`, or the same command again, goes on with it.",
         )
+
+
+def is_full(folder: Path) -> bool:
+    """Whether nothing can be written there; not where that cannot be told, nor where no space is counted."""
+    try:
+        figures = os.statvfs(folder)
+    except OSError:
+        return False
+    return figures.f_blocks > 0 and figures.f_bavail == 0

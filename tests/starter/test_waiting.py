@@ -9,6 +9,7 @@ from random import Random
 
 import pytest
 
+from starter.follow import is_full
 from tests.support.campaign import MIB, Site, kill_family
 from tests.support.disks import tmpfs
 
@@ -61,3 +62,11 @@ def test_a_scheduled_backup_onto_a_full_disk(tmp_path: Path) -> None:
             assert b"WAITS: " in plain.stdout
         finally:
             kill_family(service)
+
+
+def test_a_full_state_directory_is_known(tmp_path: Path) -> None:
+    with tmpfs(tmp_path / "state", "size=1m") as folder:
+        assert not is_full(folder)
+        with pytest.raises(OSError, match="space"):
+            (folder / "fill").write_bytes(bytes(2 * MIB))
+        assert is_full(folder)
