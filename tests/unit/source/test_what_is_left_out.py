@@ -104,11 +104,11 @@ def test_what_takes_back_does_so_below_a_root_only(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("rules", [{"excludes": ("left",)}, {"exclude_if_present": (".nobackup",)}])
 def test_a_root_inside_of_what_is_left_out(tmp_path: Path, rules: dict[str, object]) -> None:
-    outer = tree(tmp_path / "outer", "a", "left/b", "left/deep/root/c", "z")
+    outer = tree(tmp_path / "outer", "a", "left/b", "left/deep/named/c", "z")
     marker = outer / "left" / ".nobackup"
     marker.touch()
-    stored, troubles = told(spec_of(outer, outer / "left" / "deep" / "root", **rules), outer)
-    assert [path for path in stored if path != "left/.nobackup"] == ["a", "left/deep/root/c", "z"]
+    stored, troubles = told(spec_of(outer, outer / "left" / "deep" / "named", **rules), outer)
+    assert [path for path in stored if path != "left/.nobackup"] == ["a", "left/deep/named/c", "z"]
     assert troubles == []
 
 
@@ -263,8 +263,8 @@ def test_a_marker_that_cannot_be_read_is_content(tmp_path: Path) -> None:
 
 def test_directories_are_entered_where_a_root_lies_behind_them(tmp_path: Path) -> None:
     """The way through what is left out is stored, without what else lies there."""
-    outer = tree(tmp_path / "outer", "left/b", "left/way/root/c", "left/way/d")
-    spec = spec_of(outer, outer / "left" / "way" / "root", excludes=("left",))
+    outer = tree(tmp_path / "outer", "left/b", "left/way/named/c", "left/way/d")
+    spec = spec_of(outer, outer / "left" / "way" / "named", excludes=("left",))
     entered = [event.path for event in Walker(spec) if isinstance(event, EnterDirectory)]
     assert bytes(outer / "left" / "way") in entered
-    assert told(spec, outer)[0] == ["left/way/root/c"]
+    assert told(spec, outer)[0] == ["left/way/named/c"]

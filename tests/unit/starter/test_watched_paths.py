@@ -11,12 +11,12 @@ from starter.watching.scope import Scope
 @pytest.mark.parametrize(
     ("path", "counts"),
     [
-        ("nobackup/root", True),
-        ("nobackup/root/file", True),
-        ("nobackup/root/sub/file.o", False),
-        ("nobackup/root/nobackup", False),
-        ("nobackup/root/nobackup/file", False),
-        ("nobackup/root/keep/file.o", True),
+        ("nobackup/named", True),
+        ("nobackup/named/file", True),
+        ("nobackup/named/sub/file.o", False),
+        ("nobackup/named/nobackup", False),
+        ("nobackup/named/nobackup/file", False),
+        ("nobackup/named/keep/file.o", True),
     ],
 )
 def test_patterns_count_below_a_root(tmp_path: Path, path: str, counts: bool) -> None:  # noqa: FBT001
@@ -26,7 +26,7 @@ def test_patterns_count_below_a_root(tmp_path: Path, path: str, counts: bool) ->
         location = "{tmp_path}/repository"
         [sources.home]
         repository = "main"
-        paths = ["nobackup/root"]
+        paths = ["nobackup/named"]
         exclude = ["nobackup", "*.o", "!keep"]
         """
     )
