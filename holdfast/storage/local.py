@@ -30,7 +30,7 @@ from holdfast.storage.durable import (
 from holdfast.storage.os_errors import translate, translated
 
 _READ_FLAGS: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
-_FOLDER_TRIES: Final = 10
+_FOLDER_TRIES: Final = 40
 """How often a directory may vanish under a write, or fill up again under a removal."""
 _MODES: Final = (0o700, 0o400)
 _GROUP_MODES: Final = (0o770, 0o440)

@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.campaign import run_round
 
-SHORT = (0, 3)
+SHORT = (0,)
 LONG = 100
 
 

@@ -149,6 +149,7 @@ def _take_terminal() -> None:
     import fcntl  # noqa: PLC0415
     import termios  # noqa: PLC0415
 
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # tests that `nohup` has begun hand on that it is ignored
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 

@@ -17,13 +17,21 @@ from starter.processes import Backoff
 from starter.supervisor import Crew, at, running_workers
 from tests.support.commands import CANARY, Home, children, is_alive, until
 from tests.support.service import start_worker
+from transport.own_key import ensure_key
 
 NOBODY = "127.0.0.1:9"
+
+
+def make_key(state_dir: Path) -> None:
+    """As the service does before it starts workers; without it they end at once."""
+    state_dir.mkdir(parents=True, exist_ok=True)
+    ensure_key(state_dir / "signing.key")
 
 
 @pytest.fixture
 async def crew(tmp_path: Path) -> Crew:
     home = Home.create(tmp_path)
+    make_key(home.settings.state_dir)
     return Crew(
         settings=home.settings,
         place=at(NOBODY),
@@ -60,6 +68,7 @@ def test_a_worker_that_is_told_to_stop_while_it_connects_ends_by_itself(tmp_path
         config = WorkerConfig(
             address=f"127.0.0.1:{silent.getsockname()[1]}", state_dir=str(tmp_path), queues=("queue",)
         )
+        make_key(tmp_path)
         worker = start_worker(config, log=tmp_path / "worker.log")
         connection, _ = silent.accept()
         with connection:

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +24,8 @@ from holdfast.repository.shared_index import PLACES, SharedIndex
 
 OWNER = sha256(b"a repository")
 BLOB_BYTES = 500
+
+PROJECT = Path(__file__).parent.parent.parent
 
 
 @pytest.fixture
@@ -96,7 +99,7 @@ def test_another_process_recalls_it(memory: int) -> None:
         "assert index.recall(index_id('first')) and knows(index, 'a');"
         "index.load(index_id('second'), [pack_of('b')])"
     )
-    subprocess.run([sys.executable, "-c", program, str(memory)], check=True, pass_fds=[memory])
+    subprocess.run([sys.executable, "-c", program, str(memory)], check=True, pass_fds=[memory], cwd=PROJECT)
     assert index.recall(index_id("second"))
     assert knows(index, "b")
 
