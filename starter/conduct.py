@@ -88,7 +88,6 @@ async def _carry_out(invocation: Invocation, order: Order, need: Need) -> int:
     _reveal_paths(settings, order)
     async with open_service(settings, need, invocation.environ) as service:
         from starter import carrying  # noqa: PLC0415 (see the module's docstring)
-        from starter.outside import tell_outside_end  # noqa: PLC0415
         from starter.witness import UnprovenError, check_word  # noqa: PLC0415
 
         try:
@@ -97,6 +96,8 @@ async def _carry_out(invocation: Invocation, order: Order, need: Need) -> int:
                 location = order.repository.location
                 await check_word(settings, order.request, order.workflow_id, location, result, service.opener)
         except (EndedOutsideError, UnprovenError, UntrustedError) as error:
+            from starter.outside import tell_outside_end  # noqa: PLC0415 (it brings SQLAlchemy: 0.1 s for a rare case)
+
             await asyncio.to_thread(tell_outside_end, invocation, order.workflow_id, error.message)
             raise
     return EXIT_COMPLETE if result is None else carrying.tell(invocation, order, result)
