@@ -33,7 +33,7 @@ class TrustedCalls(Interceptor):
 
 
 class _Inbound(ActivityInboundInterceptor):
-    def __init__(self, next: ActivityInboundInterceptor, *, enforced: bool) -> None:  # noqa: A002
+    def __init__(self, next: ActivityInboundInterceptor, *, enforced: bool) -> None:  # noqa: A002 - Temporal's name
         super().__init__(next)
         self._enforced = enforced
 

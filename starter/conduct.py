@@ -88,7 +88,7 @@ async def _carry_out(invocation: Invocation, order: Order, need: Need) -> int:
     _reveal_paths(settings, order)
     async with open_service(settings, need, invocation.environ) as service:
         from starter import carrying  # noqa: PLC0415 (see the module's docstring)
-        from starter.witness import UnprovenError, check_word  # noqa: PLC0415
+        from starter.witness import UnprovenError, check_word  # noqa: PLC0415 (as above)
 
         try:
             result = await carrying.served(invocation, order, service, need.queue)

@@ -99,7 +99,7 @@ def _check_snapshot(location: str, snapshot_id: str, run_id: str, opener: Opener
 
 def _check_tag(repository: Repository, snapshot_id: SnapshotId, run_id: str) -> None:
     from holdfast.backup.opening import run_tag  # noqa: PLC0415 - loaded by then, with the workers
-    from holdfast.repository.snapshots import load_snapshot  # noqa: PLC0415
+    from holdfast.repository.snapshots import load_snapshot  # noqa: PLC0415 (only where the key is at hand)
 
     try:
         stored = load_snapshot(repository, snapshot_id)

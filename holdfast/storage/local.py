@@ -31,7 +31,7 @@ from holdfast.storage.os_errors import translate, translated
 
 _READ_FLAGS: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 _FOLDER_TRIES: Final = 40
-"""How often a directory may vanish under a write, or fill up again under a removal."""
+"""How often a directory may vanish under a write, or fill up again under a removal. 10 were once too few."""
 _MODES: Final = (0o700, 0o400)
 _GROUP_MODES: Final = (0o770, 0o440)
 _CONFIG: Final = "config"

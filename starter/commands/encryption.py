@@ -47,7 +47,7 @@ def new_key(options: NewKeyOptions) -> int:
 def list_keys(options: CommonOptions) -> int:
     """List the ids of the keys in the settings; a star marks the one that encrypts."""
     from transport.client import trust_codec  # noqa: PLC0415 (brings Temporal's client)
-    from transport.sealing import Sealer  # noqa: PLC0415
+    from transport.sealing import Sealer  # noqa: PLC0415 (likewise)
 
     codec = trust_codec(Invocation.of(options).settings.server, os.environ)
     keyring = codec.protection.keyring if codec is not None and isinstance(codec.protection, Sealer) else None
