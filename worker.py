@@ -2,7 +2,7 @@
 
 Run by hand, `python worker.py --settings FILE` starts the supervisor with its worker processes. A supervisor runs
 `worker.py --config-fd N`, and hands this process its configuration through the inherited descriptor N; with several of
-them and a --pids-fd, this process only loads the program, forks a worker for each, and ends (starter/forking.py).
+them and a --pids-fd, this process only loads the program, forks a worker for each, and ends (starter/host/forks.py).
 
 Each process polls, for each of its queues, twice: the queue itself, for workflows and light activities, and the copy
 queue beside it, for activities that move bytes, of which one computes at a time (activities/turns.py). SIGTERM ends it
@@ -55,20 +55,20 @@ from activities.turns import AT_ONCE, TurnContext, Turns
 from activities.verify import VerifyActivities
 from contracts.common import copy_queue
 from contracts.worker import ENCRYPTION_KEYS, SIGNING_KEYS, WorkerConfig, WorkerConfigError
+from control.journal import open_journal
 from holdfast import __version__
 from holdfast.backup.claims import ClaimTable
 from holdfast.errors import EXIT_COMPLETE, EXIT_FAILED, HoldfastError
 from holdfast.repository.shared_index import SharedIndex
 from holdfast.repository.shared_keys import SharedKeys
-from holdfast.settings.admission import Admissions
-from holdfast.settings.load import SIGNING_KEY, load_settings
-from holdfast.settings.model import Settings, WorkerSettings
-from holdfast.settings.passwords import PasswordBook
-from starter.forking import fork_workers
-from starter.journaling import open_journal
-from starter.living import outlive_tests
-from starter.logging import configure_logging
-from starter.processes import end_process, end_with
+from service.settings.admission import Admissions
+from service.settings.load import SIGNING_KEY, load_settings
+from service.settings.model import Settings, WorkerSettings
+from service.settings.passwords import PasswordBook
+from starter.host.forks import fork_workers
+from starter.host.processes import end_process, end_with
+from starter.shell.hangup import outlive_tests
+from starter.shell.logging import configure_logging
 from transport.client import Credentials, GivenKeys, open_client, read_credentials
 from workflows.catalogue import INPUT_ERRORS, WORKFLOWS, workflow_runner
 from workflows.registration import ensure_search_attributes
@@ -353,7 +353,7 @@ def _username() -> str:
 
 def _supervise(settings_file: str | None) -> int:
     # Imported here: it brings the whole command line, which a worker process has no use for.
-    from starter.foreground import serve  # noqa: PLC0415
+    from starter.daemon.foreground import serve  # noqa: PLC0415
 
     gc.enable()
     return serve(settings_file)

@@ -42,8 +42,8 @@ from holdfast.backup.select import select_page
 from holdfast.backup.store import store_shard
 from holdfast.backup.written import written_packs
 from holdfast.errors import UsageError
+from holdfast.file_list import FileRecord
 from holdfast.ids import PackId, SnapshotId, from_hex
-from holdfast.journal.records import FileRecord
 from holdfast.repository.session import RepositorySession
 from holdfast.repository.snapshots import find_snapshot
 from holdfast.source.spec import SourceSpec

@@ -23,18 +23,18 @@ from contracts.drill import (
 )
 from holdfast.backup.opening import snapshot_paths
 from holdfast.commands import CommandRun
+from holdfast.drill.check_command import run_check
+from holdfast.drill.sample import Sample, draw, parse_sample
+from holdfast.drill.scratch import make_scratch, remove_scratch, scratch_of
 from holdfast.errors import SettingsError, UsageError
 from holdfast.ids import BlobId, from_hex, sha256, short, to_hex
 from holdfast.repository.documents import decide, encode, load
 from holdfast.repository.session import RepositorySession
 from holdfast.repository.snapshots import LATEST, StoredSnapshot, find_snapshot
 from holdfast.restore.request import RestoreOptions
-from holdfast.settings.drills import DrillProfile, parse_sample
-from holdfast.settings.requests import write_request
-from holdfast.verify.check_command import run_check
 from holdfast.verify.documents import VerifyOrder
-from holdfast.verify.sample import Sample, draw
-from holdfast.verify.scratch import make_scratch, remove_scratch, scratch_of
+from service.settings.drills import DrillProfile
+from service.settings.requests import write_request
 
 _TREE: Final = "tree"
 _CHECK: Final = "check"

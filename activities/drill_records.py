@@ -5,7 +5,7 @@ from typing import Final
 
 from activities.records import asked_by
 from contracts.drill import DrillFindings, DrillLogInput, DrillOpened, DrillTriggerInput
-from holdfast.journal.records import RunKind, RunOutcome, RunRecord, VerdictRecord
+from service.journal.records import RunKind, RunOutcome, RunRecord, VerdictRecord
 
 LEVEL: Final = "drill"
 PROVEN: Final = "proven"

@@ -18,13 +18,14 @@ from contracts.guard import (
     GuardRequest,
 )
 from holdfast.errors import UsageError
+from holdfast.file_list import FileAction, FileRecord
 from holdfast.guard.compare import compare, newest_snapshot
 from holdfast.guard.findings import Comparison, FindingKind, Thresholds, judge
 from holdfast.ids import BlobId, from_hex, short, to_hex
-from holdfast.journal.records import FileAction, FileRecord, RunKind, RunOutcome, RunRecord
 from holdfast.restore.request import Overwrite, RestoreOptions
-from holdfast.settings.guard import GuardSettings
-from holdfast.settings.model import SourceProfile
+from service.journal.records import RunKind, RunOutcome, RunRecord
+from service.settings.guard import GuardSettings
+from service.settings.model import SourceProfile
 
 _ACTIONS = {
     FindingKind.MISSING: (FileAction.DELETED, "missing: the snapshot has it, the source does not"),

@@ -11,12 +11,12 @@ from contracts import names
 from contracts.hooks import HookDone, HookInput, HookMoment, HookRef
 from contracts.queues import is_token
 from holdfast.errors import SettingsError
-from holdfast.hooks import run_hook
-from holdfast.journal.records import OutputRecord
-from holdfast.settings.commands import harmless
-from holdfast.settings.hooks import HookProfile
-from holdfast.settings.model import Settings, SourceProfile
-from holdfast.settings.systems import SystemProfile
+from service.hooks import run_hook
+from service.journal.records import OutputRecord
+from service.settings.commands import harmless
+from service.settings.hooks import HookProfile
+from service.settings.model import Settings, SourceProfile
+from service.settings.systems import SystemProfile
 
 
 class HookActivities:

@@ -15,9 +15,9 @@ from activities.waiting import waiting_runs
 from contracts.cleanup import CLEANUP_WORKFLOW
 from contracts.notify import NOTIFY, WATCH, WATCHDOG_WORKFLOW, Notified, NotifyInput, WatchInput, WatchState
 from contracts.queues import is_token
-from holdfast.journal.records import RunKind, RunOutcome, RunRecord
-from holdfast.notices.delivery import tell
-from holdfast.notices.notice import (
+from service.journal.records import RunKind, RunOutcome, RunRecord
+from service.notices.delivery import tell
+from service.notices.notice import (
     NoticeEvent,
     event_of,
     notice_of_missed,
@@ -25,8 +25,8 @@ from holdfast.notices.notice import (
     notice_of_run,
     notice_of_waiting,
 )
-from holdfast.notices.overdue import Watched, look, newest_good_backup
-from holdfast.notices.ping import ping
+from service.notices.overdue import Watched, look, newest_good_backup
+from service.notices.ping import ping
 
 _GOOD: Final = frozenset((RunOutcome.COMPLETE, RunOutcome.PARTIAL))
 _UPKEEP: Final = frozenset((WATCHDOG_WORKFLOW, CLEANUP_WORKFLOW))

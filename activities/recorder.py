@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from holdfast.errors import JournalUnavailableError
-from holdfast.journal.chunks import Chunk
-from holdfast.journal.journal import Journal
-from holdfast.journal.records import WRONG_ACTIONS, FileRecord, OutputRecord, RunRecord, VerdictRecord
+from holdfast.file_list import WRONG_ACTIONS, Chunk, FileRecord
+from service.journal.journal import Journal
+from service.journal.records import OutputRecord, RunRecord, VerdictRecord
 
 _LOG: Final = logging.getLogger(__name__)
 

@@ -11,10 +11,10 @@ from contracts.restore import RestoreLogInput, RestoreRequest, RestoreTotals, Re
 from contracts.verify import VerifyRequest
 from holdfast.backup.opening import RunOpening
 from holdfast.ids import to_hex
-from holdfast.journal.records import RunKind, RunOutcome, RunRecord, VerdictRecord
 from holdfast.restore.run import RestoreOpened
 from holdfast.restore.run import VerifyReport as RestoreVerifyReport
 from holdfast.verify.report import VerifyReport
+from service.journal.records import RunKind, RunOutcome, RunRecord, VerdictRecord
 
 MAX_PROBLEMS_RECORDED: Final = 1_000
 

@@ -28,9 +28,8 @@ from contracts.restore import (
     ToCommandInput,
 )
 from holdfast.errors import AlreadyEndedError, RunStateError, SettingsError, UsageError
+from holdfast.file_list import Chunk
 from holdfast.ids import BlobId, SnapshotId, from_hex, to_hex
-from holdfast.journal.chunks import Chunk
-from holdfast.journal.records import OutputRecord, RunOutcome
 from holdfast.repository.documents import load
 from holdfast.repository.snapshots import load_snapshot
 from holdfast.restore.documents import OPENING, Opening
@@ -44,7 +43,8 @@ from holdfast.restore.shard import restore_shard
 from holdfast.restore.space import check_space
 from holdfast.restore.to_command import CommandOutcome, restore_to_command
 from holdfast.restore.verify import verify_restored
-from holdfast.settings.request_uses import RequestUse
+from service.journal.records import OutputRecord, RunOutcome
+from service.settings.request_uses import RequestUse
 
 
 class RestoreActivities:

@@ -31,17 +31,17 @@ from holdfast.repository.shared_index import SharedIndex
 from holdfast.repository.shared_keys import SharedKeys
 from holdfast.repository.sharing import config_hash, open_sharing
 from holdfast.restore.request import RestoreOptions, SystemRestoreOrder
-from holdfast.restore.scheduled import is_scheduled
-from holdfast.settings.commands import harmless
-from holdfast.settings.exclude_files import resolve
-from holdfast.settings.guard import GuardOrder
-from holdfast.settings.model import RepositoryProfile, Settings, SourceProfile
-from holdfast.settings.passwords import PasswordBook
-from holdfast.settings.request_uses import RequestUse, check_use, end_use, take_request, use_of
-from holdfast.settings.requests import RepositoryOrder, SourceOrder, is_once, read_request, write_request
 from holdfast.storage.layers.beside import BesideStorage, beside
 from holdfast.storage.locations import is_read_only, open_storage
 from holdfast.verify.documents import VerifyOrder
+from service.scheduled_restore import is_scheduled
+from service.settings.commands import harmless
+from service.settings.exclude_files import resolve
+from service.settings.guard import GuardOrder
+from service.settings.model import RepositoryProfile, Settings, SourceProfile
+from service.settings.passwords import PasswordBook
+from service.settings.request_uses import RequestUse, check_use, end_use, take_request, use_of
+from service.settings.requests import RepositoryOrder, SourceOrder, is_once, read_request, write_request
 
 _LOG: Final = logging.getLogger(__name__)
 KEPT_AWAKE: Final = 1

@@ -47,8 +47,8 @@ from holdfast.repository.snapshots import (
     raise_unreadable,
 )
 from holdfast.restore.request import RestoreOptions
-from holdfast.settings.model import SourceProfile
-from holdfast.settings.systems import MemberName, SystemProfile
+from service.settings.model import SourceProfile
+from service.settings.systems import MemberName, SystemProfile
 
 _MOST_FOUND: Final = 200
 _MOST_AHEAD: Final = 5

@@ -2,7 +2,7 @@
 
 from activities.records import asked_by
 from contracts.system import LogSystemInput, MemberOutcome, OpenSystemInput
-from holdfast.journal.records import RunKind, RunOutcome, RunRecord, VerdictRecord
+from service.journal.records import RunKind, RunOutcome, RunRecord, VerdictRecord
 
 LEVEL = "members"
 

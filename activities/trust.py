@@ -14,7 +14,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
 from contracts.warrant import ADMIT, ADMITTED, MALFORMED, UNTRUSTED, AdmitInput, Refusal
-from holdfast.settings.admission import Admissions, AlreadyAdmittedError
+from service.settings.admission import Admissions, AlreadyAdmittedError
 
 _LOG: Final = logging.getLogger("holdfast.trust")
 

@@ -5,9 +5,10 @@ from dataclasses import fields
 
 from activities.records import asked_by, backup_verdict, request_text, resumed_by
 from contracts.verify import VerifyLogInput, VerifyTriggerInput
-from holdfast.journal.records import FileAction, FileRecord, RunKind, RunOutcome, RunRecord, VerdictRecord
+from holdfast.file_list import FileAction, FileRecord
 from holdfast.verify.documents import Report
 from holdfast.verify.report import Level
+from service.journal.records import RunKind, RunOutcome, RunRecord, VerdictRecord
 
 
 def begun(message: VerifyTriggerInput, *, host: str) -> RunRecord:

@@ -22,16 +22,17 @@ from benchmarks.measure import Measured, MemoryWatch, RunFailedError, cpu_of_tre
 from benchmarks.places import size_of
 from contracts.common import RunStatus, VerifyLevel
 from contracts.verify import VerifyResult
+from control import runs
 from holdfast import __version__
 from holdfast.cores import usable_cores
 from holdfast.restore.request import RestoreOptions
-from holdfast.settings.load import load_settings
-from holdfast.settings.model import Settings
-from holdfast.settings.requests import SourceOrder
 from holdfast.source.spec import SourceSpec
-from starter import orders, runs
-from starter.service import base_queue
-from starter.temporal_server import EmbeddedServer
+from service.settings.load import load_settings
+from service.settings.model import Settings
+from service.settings.requests import SourceOrder
+from starter.host.need import base_queue
+from starter.host.temporal_server import EmbeddedServer
+from starter.requests import orders
 
 PROJECT: Final = Path(__file__).parent.parent
 _PROFILE: Final = "benchmark"

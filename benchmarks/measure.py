@@ -18,7 +18,7 @@ from typing import Final
 import msgspec
 import psutil
 
-from starter import forking
+from starter.host import forks
 
 _LOOK_S: Final = 0.02
 _KIB: Final = 1 << 10
@@ -86,7 +86,7 @@ def tree(pid: int) -> list[psutil.Process]:
 def is_worker(process: psutil.Process) -> bool:
     """Whether it is one of Holdfast's worker processes."""
     try:
-        return forking.is_worker(process.cmdline())
+        return forks.is_worker(process.cmdline())
     except psutil.Error:
         return False
 

@@ -11,9 +11,9 @@ _PROJECT = Path(__file__).parent.parent
 sys.path[0] = str(_PROJECT)
 
 from activities.calls import EngineCall  # noqa: E402 - found once the path is set
-from starter import launching  # noqa: E402 - as above
+from starter.host import launch  # noqa: E402 - as above
+from starter.host.processes import end_process  # noqa: E402 - as above
 from starter.main import main as command  # noqa: E402 - as above
-from starter.processes import end_process  # noqa: E402 - as above
 from worker import main as worker  # noqa: E402 - as above
 
 
@@ -25,5 +25,5 @@ if __name__ == "__main__":
     setattr(EngineCall, "beat", _no_beat)  # noqa: B010 - a method may not be assigned to
     if "--config-fd" in sys.argv:
         end_process(worker())
-    setattr(launching, "_WORKER", Path(__file__))  # noqa: B010 - nor a constant
+    setattr(launch, "_WORKER", Path(__file__))  # noqa: B010 - nor a constant
     sys.exit(command())

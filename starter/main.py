@@ -16,9 +16,9 @@ import typer
 from holdfast import __version__
 from holdfast.errors import EXIT_COMPLETE, EXIT_FAILED, EXIT_INTERRUPTED, HoldfastError
 from starter.compiled import kept_methods
-from starter.living import outliving_tests
-from starter.output import say, speak_any_language, tell_error
-from starter.registration import add_command, add_common_options
+from starter.shell.hangup import outliving_tests
+from starter.shell.output import say, speak_any_language, tell_error
+from starter.shell.registration import add_command, add_common_options
 
 COMMANDS: Final[Mapping[str, str]] = {
     "init": "Create a repository.",
@@ -70,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     with kept_methods(), outliving_tests():
         code = _run(sys.argv[1:])
     if "temporalio" in sys.modules:
-        from starter.processes import end_process  # noqa: PLC0415 - loaded by now
+        from starter.host.processes import end_process  # noqa: PLC0415 - loaded by now
 
         end_process(code)
     return code

@@ -15,8 +15,8 @@ from temporalio.converter import DataConverter, DefaultFailureConverter
 from temporalio.runtime import Runtime
 
 from holdfast.errors import PasswordMissingError, SettingsError
-from holdfast.settings.model import PasswordSource, ServerSettings, TlsSettings
-from holdfast.settings.passwords import resolve_password
+from service.settings.model import PasswordSource, ServerSettings, TlsSettings
+from service.settings.passwords import resolve_password
 from transport.codec import Protection, TrustCodec
 from transport.converter import CheckedConverter, TolerantDataConverter
 from transport.failures import failure_converter

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from holdfast.backup.documents import Enter, Failed, Keep, Leave, Remark, RunKey, Stored, Unreadable
 from holdfast.backup.plan_reader import PlanReader, ReadOutcome
-from holdfast.journal.records import FileAction, FileRecord
+from holdfast.file_list import FileAction, FileRecord
 from holdfast.repository.session import RepositorySession
 
 

@@ -20,11 +20,10 @@ from typing import Final
 
 import msgspec
 
+from holdfast.file_list import Chunk, FileAction
 from holdfast.format.coverage import Gap
 from holdfast.format.snapshot import SnapshotFilters
 from holdfast.format.tree import Node
-from holdfast.journal.chunks import Chunk
-from holdfast.journal.records import FileAction
 from holdfast.restore.run import RestoreCounts
 
 OPENING: Final = "opening"

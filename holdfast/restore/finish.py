@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from holdfast.errors import HoldfastError, SnapshotNotFoundError
+from holdfast.file_list import FileAction
 from holdfast.format.tree import Node
 from holdfast.ids import BlobId
-from holdfast.journal.records import FileAction
 from holdfast.repository.documents import decide, encode, load
 from holdfast.restore.attempts import Attempt, any_repeated
 from holdfast.restore.coverage import Covered

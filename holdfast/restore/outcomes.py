@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from holdfast.journal.records import FileAction
+from holdfast.file_list import FileAction
 from holdfast.restore.documents import Outcome
 
 ACTIONS: Final[Mapping[bytes, FileAction]] = {

@@ -3,8 +3,7 @@
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
-from holdfast.journal.chunks import Chunk, encode_chunks
-from holdfast.journal.records import FileAction, FileRecord
+from holdfast.file_list import Chunk, FileAction, FileRecord, encode_chunks
 from holdfast.restore.documents import (
     Failed,
     Large,

@@ -14,7 +14,7 @@ from itertools import chain
 from typing import Final
 
 from holdfast.errors import HoldfastError, RunStateError
-from holdfast.journal.chunks import encode_chunks
+from holdfast.file_list import encode_chunks
 from holdfast.pace import Pace
 from holdfast.repository.documents import decide, load
 from holdfast.restore.attempts import Attempt

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from holdfast.journal.records import FileAction, FileRecord
+from holdfast.file_list import FileAction, FileRecord
 from holdfast.restore.documents import FilePlan, Outcome, Problem, ShardPlan
 from holdfast.restore.outcomes import ACTIONS
 from holdfast.restore.plan_writer import front_decode

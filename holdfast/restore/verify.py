@@ -18,8 +18,8 @@ from typing import Final
 import msgspec
 
 from holdfast.errors import IntegrityError, UnsafePathError
+from holdfast.file_list import FileAction
 from holdfast.format.tree import Node
-from holdfast.journal.records import FileAction
 from holdfast.restore.contents import ContentReader, pieces_of
 from holdfast.restore.documents import Enter, Large, Link, Outcome, Special
 from holdfast.restore.finish import finish_records

@@ -16,7 +16,7 @@ from typing import Final
 
 from holdfast.errors import UsageError
 from holdfast.repository.index_map import PackInfo
-from holdfast.settings.units import parse_size
+from holdfast.units import parse_size
 
 _MOST_PARTS: Final = 256
 """A part is chosen by the first byte of a pack's id."""

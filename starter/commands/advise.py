@@ -5,18 +5,18 @@ from typing import Annotated, Final
 
 import typer
 
+from control.journal import open_journal
 from holdfast.errors import EXIT_COMPLETE, JournalUnavailableError, UsageError
-from holdfast.journal.records import RunKind, RunRecord
-from holdfast.settings.exclude_files import resolve
-from holdfast.settings.model import SourceProfile
-from holdfast.settings.units import DURATION_EXAMPLES, parse_duration
-from starter.invocation import Invocation
-from starter.journaling import open_journal
-from starter.options import CommonOptions
-from starter.output import say, say_json, warn
+from holdfast.units import DURATION_EXAMPLES, parse_duration
+from service.journal.records import RunKind, RunRecord
+from service.settings.exclude_files import resolve
+from service.settings.model import SourceProfile
 from starter.schedules.advice import Advice, Facts, Wishes
 from starter.schedules.advice import advise as propose
 from starter.schedules.measuring import from_runs, from_scans
+from starter.shell.invocation import Invocation
+from starter.shell.options import CommonOptions
+from starter.shell.output import say, say_json, warn
 from workflows.details import format_bytes
 
 _RUNS: Final = 200

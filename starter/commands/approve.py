@@ -9,15 +9,15 @@ import typer
 from temporalio.client import WorkflowHandle, WorkflowUpdateFailedError
 
 from contracts.guard import APPROVE_UPDATE, Approval, GuardResult, GuardStatus, Part
+from control.runs import is_open, server_errors, to_update
 from holdfast.errors import UsageError
-from holdfast.settings.suggestions import one_of
-from starter import orders
+from service.settings.suggestions import one_of
 from starter.commands.guard import follow
-from starter.invocation import Invocation
-from starter.options import CommonOptions
-from starter.runs import is_open, server_errors, to_update
+from starter.host.need import Need, base_queue, open_service
+from starter.requests import orders
 from starter.schedules.declaration import GUARD
-from starter.service import Need, base_queue, open_service
+from starter.shell.invocation import Invocation
+from starter.shell.options import CommonOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,17 +8,17 @@ import typer
 from contracts.forms import FORMS
 from holdfast.errors import EXIT_COMPLETE, EXIT_INTERRUPTED, EXIT_PARTIAL, HoldfastError, UsageError
 from holdfast.format.pack import Compression
-from holdfast.settings.model import (
+from service.settings.model import (
     MAX_PACK_SIZE_BYTES,
     MIN_PACK_SIZE_BYTES,
     STRATEGIES,
     VERIFY_LEVELS,
     RepositoryProfile,
 )
-from holdfast.settings.suggestions import one_of
-from starter.invocation import Invocation
-from starter.output import say, say_json, tell_error
-from starter.sources import ChosenSource, SourceOptions, chosen_sources
+from service.settings.suggestions import one_of
+from starter.requests.sources import ChosenSource, SourceOptions, chosen_sources
+from starter.shell.invocation import Invocation
+from starter.shell.output import say, say_json, tell_error
 
 _OF_A_LABEL: Final = "Snapshots are found and shown by it: keep it a short line."
 
@@ -85,7 +85,8 @@ def _one_of_several(invocation: Invocation, options: BackupOptions, source: Chos
 
 
 def _backup(invocation: Invocation, options: BackupOptions, source: ChosenSource) -> int:
-    from starter import conduct, orders  # noqa: PLC0415 - meanwhile workers load
+    from starter.requests import orders  # noqa: PLC0415 - meanwhile workers load
+    from starter.runs import conduct  # noqa: PLC0415 - meanwhile workers load
 
     repository = _repository(invocation, options, source.repository)
     strategy = _choice("--strategy", _strategy(options), STRATEGIES) or source.strategy

@@ -7,14 +7,14 @@ from typing import Annotated, Final
 
 import typer
 
+from control import listing, runs
+from control.steering import cancel_run
 from holdfast.errors import EXIT_COMPLETE, UsageError
-from starter import listing, runs
-from starter.conduct import find_client
-from starter.invocation import Invocation
-from starter.options import CommonOptions
-from starter.output import say, say_json
-from starter.service import Need, base_queue, open_service
-from starter.steering import cancel_run
+from starter.host.need import Need, base_queue, open_service
+from starter.runs.conduct import find_client
+from starter.shell.invocation import Invocation
+from starter.shell.options import CommonOptions
+from starter.shell.output import say, say_json
 
 _FORCED: Final = "holdfast cancel --force"
 

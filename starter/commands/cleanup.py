@@ -10,15 +10,15 @@ from temporalio.client import WorkflowHandle
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 
 from contracts.cleanup import CLEANUP_WORKFLOW, CleanupRequest, CleanupResult, RepositoryCleaned
+from control.runs import result_of, server_errors
 from holdfast.errors import EXIT_COMPLETE, EXIT_FAILED, EXIT_LOCKED, UsageError
-from holdfast.settings.model import RepositoryProfile
-from starter import orders
-from starter.invocation import Invocation
-from starter.options import CommonOptions
-from starter.output import revealed, say, say_json, warn
-from starter.runs import result_of, server_errors
-from starter.service import Need, base_queue, open_service
-from starter.text import local_time
+from service.settings.model import RepositoryProfile
+from starter.host.need import Need, base_queue, open_service
+from starter.requests import orders
+from starter.shell.invocation import Invocation
+from starter.shell.options import CommonOptions
+from starter.shell.output import revealed, say, say_json, warn
+from starter.shell.text import local_time
 from workflows.details import format_bytes
 
 

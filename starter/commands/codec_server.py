@@ -13,10 +13,10 @@ from typing import Annotated, Final
 import typer
 
 from holdfast.errors import EXIT_COMPLETE, PasswordMissingError, SettingsError, UsageError
-from holdfast.settings.passwords import read_password_file
-from starter.invocation import Invocation
-from starter.logging import configure_logging
-from starter.options import CommonOptions
+from service.settings.passwords import read_password_file
+from starter.shell.invocation import Invocation
+from starter.shell.logging import configure_logging
+from starter.shell.options import CommonOptions
 
 _ORIGIN: Final = re.compile(r"https?://[^/\s?#@]+")
 _LOG: Final = logging.getLogger("holdfast.codec_server")

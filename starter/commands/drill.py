@@ -5,12 +5,12 @@ from typing import Annotated
 
 import typer
 
+from holdfast.drill.sample import parse_sample
 from holdfast.errors import UsageError
-from holdfast.settings.drills import parse_sample
-from holdfast.settings.model import Settings
-from holdfast.settings.suggestions import one_of
-from starter.invocation import Invocation
-from starter.options import CommonOptions
+from service.settings.model import Settings
+from service.settings.suggestions import one_of
+from starter.shell.invocation import Invocation
+from starter.shell.options import CommonOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +43,8 @@ def drill(options: DrillOptions) -> int:
 
 
 def _drill(invocation: Invocation, options: DrillOptions) -> int:
-    from starter import conduct, orders  # noqa: PLC0415 - meanwhile workers load
+    from starter.requests import orders  # noqa: PLC0415 - meanwhile workers load
+    from starter.runs import conduct  # noqa: PLC0415 - meanwhile workers load
 
     settings = invocation.settings
     drill_name, source = _meant(settings, options)

@@ -7,14 +7,14 @@ from typing import Annotated, Final
 import typer
 
 from activities.drill_records import PROVEN
+from control.journal import open_journal
 from holdfast.errors import EXIT_COMPLETE
-from holdfast.journal.records import RunKind, RunOutcome, RunRecord
-from holdfast.settings.model import Settings
-from starter.invocation import Invocation
-from starter.journaling import open_journal
-from starter.options import CommonOptions
-from starter.output import say, say_json, warn
-from starter.text import local_time, table
+from service.journal.records import RunKind, RunOutcome, RunRecord
+from service.settings.model import Settings
+from starter.shell.invocation import Invocation
+from starter.shell.options import CommonOptions
+from starter.shell.output import say, say_json, warn
+from starter.shell.text import local_time, table
 from workflows.details import format_bytes, format_duration
 
 _NS_PER_MS: Final = 10**6

@@ -8,10 +8,10 @@ from typing import Annotated, Final
 import typer
 
 from holdfast.errors import EXIT_COMPLETE, SettingsError, UsageError
-from starter.invocation import Invocation
-from starter.options import CommonOptions
-from starter.output import say, say_json
-from starter.registration import add_command
+from starter.shell.invocation import Invocation
+from starter.shell.options import CommonOptions
+from starter.shell.output import say, say_json
+from starter.shell.registration import add_command
 
 app: Final = typer.Typer(help="Make keys for payload encryption, and show which there are.")
 

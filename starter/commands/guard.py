@@ -14,20 +14,20 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from contracts.common import Trigger
 from contracts.guard import GUARD_QUERY, GUARD_WORKFLOW, GuardFound, GuardResult, GuardStatus
 from contracts.veiled import REPOSITORY
+from control.journal import open_journal
+from control.runs import RPC_TIMEOUT, result_of, server_errors
 from holdfast.errors import EXIT_COMPLETE, EXIT_PARTIAL, JournalUnavailableError, UsageError
-from holdfast.journal.records import FileRecord
-from holdfast.settings.guard import DAMAGE_POLICIES, MISSING_POLICIES, GuardOrder
-from holdfast.settings.model import Settings
-from holdfast.settings.suggestions import one_of
-from starter import orders
-from starter.invocation import Invocation
-from starter.journaling import open_journal
-from starter.options import CommonOptions
-from starter.output import reveal, say, say_json, warn
-from starter.runs import RPC_TIMEOUT, result_of, server_errors
+from holdfast.file_list import FileRecord
+from service.settings.guard import DAMAGE_POLICIES, MISSING_POLICIES, GuardOrder
+from service.settings.model import Settings
+from service.settings.suggestions import one_of
+from starter.host.need import Need, Service, base_queue, open_service
+from starter.requests import orders
 from starter.schedules.declaration import GUARD, guard_request
-from starter.service import Need, Service, base_queue, open_service
-from starter.text import ahead_of_time, local_time, printable
+from starter.shell.invocation import Invocation
+from starter.shell.options import CommonOptions
+from starter.shell.output import reveal, say, say_json, warn
+from starter.shell.text import ahead_of_time, local_time, printable
 
 _LOOK_AGAIN_S: Final = 0.3
 _SHOWN_PATHS: Final = 20

@@ -7,11 +7,11 @@ import typer
 
 from holdfast.errors import EXIT_COMPLETE, UsageError
 from holdfast.repository.repository import Repository
-from holdfast.settings.suggestions import one_of
 from holdfast.storage.locations import open_storage
-from starter.invocation import Invocation
-from starter.options import CommonOptions
-from starter.output import say, say_json
+from service.settings.suggestions import one_of
+from starter.shell.invocation import Invocation
+from starter.shell.options import CommonOptions
+from starter.shell.output import say, say_json
 
 _VERSIONS = {"1": 1, "2": 2, "stable": 2, "latest": 2}
 

@@ -9,17 +9,17 @@ from typing import Annotated, Final
 
 import typer
 
+from control.repositories import open_repository, repository_session
 from holdfast.errors import EXIT_COMPLETE
 from holdfast.ids import short
 from holdfast.repository import keys
 from holdfast.repository.repository import Repository
-from holdfast.settings.passwords import read_password_file
-from starter.invocation import Invocation, ask_password
-from starter.opening import open_repository, repository_session
-from starter.options import CommonOptions
-from starter.output import say, say_json
-from starter.registration import add_command
-from starter.text import local_time, table
+from service.settings.passwords import read_password_file
+from starter.shell.invocation import Invocation, ask_password
+from starter.shell.options import CommonOptions
+from starter.shell.output import say, say_json
+from starter.shell.registration import add_command
+from starter.shell.text import local_time, table
 
 app: Final = typer.Typer(help="List, add and remove passwords.", no_args_is_help=False)
 

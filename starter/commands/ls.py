@@ -6,16 +6,16 @@ from typing import Annotated, Final
 
 import typer
 
+from control.repositories import open_for_reading, repository_session
 from holdfast.errors import EXIT_COMPLETE, SnapshotNotFoundError
 from holdfast.format.node import Node
 from holdfast.ids import BlobId, from_hex, short, to_hex
 from holdfast.repository.snapshots import LATEST, find_snapshot
 from starter.commands.snapshots import document
-from starter.invocation import Invocation
-from starter.opening import open_for_reading, repository_session
-from starter.options import SnapshotFilterOptions
-from starter.output import json_line, say, say_all, warn
-from starter.text import ahead_of_time, json_text, local_time, printable
+from starter.shell.invocation import Invocation
+from starter.shell.options import SnapshotFilterOptions
+from starter.shell.output import json_line, say, say_all, warn
+from starter.shell.text import ahead_of_time, json_text, local_time, printable
 
 LoadTree = Callable[[BlobId], list[Node]]
 

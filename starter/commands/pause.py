@@ -7,10 +7,10 @@ from typing import Annotated
 import typer
 
 from contracts.control import PAUSE
+from control import steering
 from holdfast.errors import EXIT_COMPLETE
-from starter import steering
-from starter.invocation import Invocation
-from starter.options import CommonOptions
+from starter.shell.invocation import Invocation
+from starter.shell.options import CommonOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,14 +11,14 @@ import typer
 
 from holdfast.errors import UsageError
 from holdfast.restore.request import Overwrite, RestoreOptions
-from holdfast.settings.exclude_files import lines_of, read_patterns
-from holdfast.settings.model import SourceProfile
-from holdfast.settings.paths import begins_at_place, plain
-from holdfast.settings.suggestions import one_of
-from holdfast.settings.text import decode_text_file, trim
-from starter.invocation import Invocation
-from starter.options import ReadingOptions
-from starter.sources import typed_patterns
+from service.settings.exclude_files import lines_of, read_patterns
+from service.settings.model import SourceProfile
+from service.settings.paths import begins_at_place, plain
+from service.settings.suggestions import one_of
+from service.settings.text import decode_text_file, trim
+from starter.requests.sources import typed_patterns
+from starter.shell.invocation import Invocation
+from starter.shell.options import ReadingOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +113,8 @@ def restore(options: RestoreCommandOptions) -> int:
 
 def _restore(invocation: Invocation, options: RestoreCommandOptions) -> int:
     from contracts.common import VerifyLevel  # noqa: PLC0415 - meanwhile workers load
-    from starter import conduct, orders  # noqa: PLC0415
+    from starter.requests import orders  # noqa: PLC0415
+    from starter.runs import conduct  # noqa: PLC0415
 
     source = invocation.settings.source(options.source) if options.source else None
     request = wanted(invocation, options)

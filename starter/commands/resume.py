@@ -7,14 +7,16 @@ from typing import Annotated, Final
 import typer
 
 from contracts.common import VerifyLevel
+from control import listing, records, runs
 from holdfast.errors import EXIT_COMPLETE, UsageError
-from holdfast.journal.records import RunKind, RunRecord, workflow_of
-from starter import conduct, listing, orders, recorded, runs
-from starter.continuing import interrupted, was_opened
-from starter.invocation import Invocation
-from starter.options import CommonOptions
-from starter.output import say, say_json
-from starter.service import Need, open_service
+from service.journal.records import RunKind, RunRecord, workflow_of
+from starter.host.need import Need, open_service
+from starter.requests import orders
+from starter.requests.continuation import interrupted, was_opened
+from starter.runs import conduct
+from starter.shell.invocation import Invocation
+from starter.shell.options import CommonOptions
+from starter.shell.output import say, say_json
 
 _OF_SYSTEMS: Final = frozenset((RunKind.SYSTEM_BACKUP, RunKind.SYSTEM_RESTORE))
 
@@ -131,7 +133,7 @@ def _request_of(invocation: Invocation, record: RunRecord) -> runs.Request:
     """The request as far as the journal tells it; the server, where it knows the run, tells it in full."""
     changed = orders.source_changed(invocation.settings, invocation.environ, record)  # then it begins again
     resume_run = record.workspace_id if was_opened(record) and not changed else ""
-    asked = recorded.request_of(record)
+    asked = records.request_of(record)
     if asked is not None:
         return replace(asked, resume_run=resume_run, policy=orders.run_policy(invocation.settings))
     if record.kind is RunKind.BACKUP:

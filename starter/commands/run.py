@@ -7,19 +7,20 @@ from typing import Annotated, Final
 
 import typer
 
+from control import records
+from control.journal import open_journal
 from holdfast.errors import EXIT_COMPLETE, UsageError
-from holdfast.journal.journal import Journal
-from holdfast.journal.records import FileAction, FileRecord, OutputRecord, RunRecord
-from holdfast.settings.suggestions import one_of
-from starter import recorded
-from starter.invocation import Invocation
-from starter.journaling import open_journal
-from starter.options import CommonOptions
-from starter.output import say, say_all, say_json
-from starter.registration import add_command
-from starter.report.content import gather
-from starter.report.page import render_page
-from starter.text import printable
+from holdfast.file_list import FileAction, FileRecord
+from service.journal.journal import Journal
+from service.journal.records import OutputRecord, RunRecord
+from service.settings.suggestions import one_of
+from starter.shell.invocation import Invocation
+from starter.shell.options import CommonOptions
+from starter.shell.output import say, say_all, say_json
+from starter.shell.registration import add_command
+from starter.shell.text import printable
+from starter.view.report.content import gather
+from starter.view.report.page import render_page
 from workflows.details import format_bytes
 
 app: Final = typer.Typer(help="One run: its record, its files, its report.", no_args_is_help=True)
@@ -69,11 +70,11 @@ def show(options: ShowOptions) -> int:
     """Show a run: what was asked, how it ended, what was counted, what went wrong."""
     settings = Invocation.of(options).settings
     journal = open_journal(settings)
-    run = recorded.find_record(journal, options.run)
+    run = records.find_record(journal, options.run)
     if options.json:
-        say_json(recorded.document(settings, run) | {"hooks": _outputs(journal, run)})
+        say_json(records.document(settings, run) | {"hooks": _outputs(journal, run)})
         return EXIT_COMPLETE
-    pairs = recorded.details(settings, run)
+    pairs = records.details(settings, run)
     width = max(len(name) for name, _ in pairs)
     for name, value in pairs:
         say(f"{name:<{width}}  {value}")
@@ -89,7 +90,7 @@ def files(options: FilesOptions) -> int:
     """List a run's files: what became of each path that it stored, restored or could not read."""
     actions = [_action(name) for name in options.action]
     journal = open_journal(Invocation.of(options).settings)
-    run = recorded.find_record(journal, options.run)
+    run = records.find_record(journal, options.run)
     found = journal.files(run.run_id, actions)
     if options.json:
         for file in found:
@@ -107,7 +108,7 @@ def report(options: ReportOptions) -> int:
         )
     settings = Invocation.of(options).settings
     journal = open_journal(settings)
-    run = recorded.find_record(journal, options.run or options.source)
+    run = records.find_record(journal, options.run or options.source)
     page = render_page(gather(settings, journal, run))
     if options.output == "-":
         say(page)
@@ -117,7 +118,7 @@ def report(options: ReportOptions) -> int:
     if options.json:
         say_json({"message_type": "report", "path": str(path), "run_id": run.run_id})
     elif not options.quiet:
-        say(f"wrote {path}, about run {recorded.short_id(run)}")
+        say(f"wrote {path}, about run {records.short_id(run)}")
     return EXIT_COMPLETE
 
 
@@ -150,7 +151,7 @@ def _document(file: FileRecord) -> dict[str, object]:
 def _problems(journal: Journal, run: RunRecord) -> list[str]:
     found = [] if run.verdict is None else [f"verification: {what}" for what in run.verdict.problems]
     left = _SHOWN_PATHS
-    for file in journal.files(run.run_id, recorded.TOLD_ACTIONS):
+    for file in journal.files(run.run_id, records.TOLD_ACTIONS):
         if not left:
             found.append("… `holdfast run files` lists them all")
             break

@@ -7,18 +7,18 @@ from typing import Annotated
 
 import typer
 
+from control import records
+from control.journal import open_journal
 from holdfast.errors import EXIT_COMPLETE, UsageError
-from holdfast.journal.journal import Journal
-from holdfast.journal.records import RunKind, RunOutcome, RunRecord
-from holdfast.settings.model import Settings
-from holdfast.settings.suggestions import one_of
-from starter import recorded
-from starter.invocation import Invocation
-from starter.journaling import open_journal
-from starter.moments import parse_moment
-from starter.options import CommonOptions
-from starter.output import say, say_json
-from starter.text import local_time, table
+from service.journal.journal import Journal
+from service.journal.records import RunKind, RunOutcome, RunRecord
+from service.settings.model import Settings
+from service.settings.suggestions import one_of
+from starter.shell.invocation import Invocation
+from starter.shell.moments import parse_moment
+from starter.shell.options import CommonOptions
+from starter.shell.output import say, say_json
+from starter.shell.text import local_time, table
 from workflows.details import format_bytes, format_duration
 
 _KINDS = tuple(kind.value for kind in RunKind)
@@ -57,7 +57,7 @@ def runs(options: RunsOptions) -> int:
     settings = invocation.settings
     found = chosen(invocation, open_journal(settings), options)
     if options.json:
-        say_json([recorded.document(settings, run) for run in found])
+        say_json([records.document(settings, run) for run in found])
         return EXIT_COMPLETE
     for line in _table(settings, found):
         say(line)
@@ -76,7 +76,7 @@ def chosen(invocation: Invocation, journal: Journal, options: RunsOptions) -> li
     statuses = [RunOutcome(_word("--status", status, _STATUSES)) for status in options.status]
     repositories: Sequence[str] = ()
     if options.repo is not None:
-        repositories = recorded.repositories_named(invocation, journal, options.repo)
+        repositories = records.repositories_named(invocation, journal, options.repo)
         if not repositories:
             return []
     return journal.runs(
@@ -103,15 +103,15 @@ def _word(option: str, given: str, known: Sequence[str]) -> str:
 def _table(settings: Settings, found: Sequence[RunRecord]) -> list[str]:
     rows = [
         (
-            recorded.short_id(run),
+            records.short_id(run),
             run.kind.value,
             run.status.value,
-            recorded.subject_of(settings, run),
-            recorded.location_of(settings, run.repository),
+            records.subject_of(settings, run),
+            records.location_of(settings, run.repository),
             local_time(run.started_ns),
             format_duration(run.duration_ns) if run.ended_ns else "",
-            format_bytes(recorded.total_bytes(run)) if recorded.total_bytes(run) else "",
-            format_bytes(recorded.added_bytes(run)) if run.kind is RunKind.BACKUP and run.ended_ns else "",
+            format_bytes(records.total_bytes(run)) if records.total_bytes(run) else "",
+            format_bytes(records.added_bytes(run)) if run.kind is RunKind.BACKUP and run.ended_ns else "",
             _result(run),
         )
         for run in found
@@ -125,7 +125,7 @@ def _result(run: RunRecord) -> str:
     parts += [f"snapshot {run.snapshot_id[:8]}"] if run.snapshot_id else []
     parts += [run.failure_kind] if run.failure_kind else []
     parts += [f"resumes {run.resumes[-8:]}"] if run.resumes else []
-    errors = recorded.error_count(run)
+    errors = records.error_count(run)
     parts += [f"{errors:,} errors"] if errors else []
     if run.verdict is not None:
         parts.append("verified" if run.verdict.ok else f"{run.verdict.problem_count:,} PROBLEMS")

@@ -11,19 +11,19 @@ from typing import Annotated, Final
 import typer
 from temporalio.client import Client, ScheduleBackfill, ScheduleDescription, ScheduleOverlapPolicy
 
+from control.runs import server_errors
 from holdfast.errors import EXIT_COMPLETE, UsageError
-from holdfast.settings.suggestions import one_of
-from starter.invocation import Invocation
-from starter.options import CommonOptions
-from starter.output import say, say_json
-from starter.registration import add_command
-from starter.runs import server_errors
+from service.settings.suggestions import one_of
+from starter.host.need import Need, open_service
 from starter.schedules import server
 from starter.schedules.declaration import PREFIX, declarations
 from starter.schedules.plan import PlannedStep, Step, plan
 from starter.schedules.standing import waits_for
-from starter.service import Need, open_service
-from starter.text import local_time, table
+from starter.shell.invocation import Invocation
+from starter.shell.options import CommonOptions
+from starter.shell.output import say, say_json
+from starter.shell.registration import add_command
+from starter.shell.text import local_time, table
 
 app: Final = typer.Typer(help="Apply, list and steer schedules.", no_args_is_help=False)
 _MARKS: Final = {Step.CREATE: "+", Step.CHANGE: "~", Step.DELETE: "-"}

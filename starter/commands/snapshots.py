@@ -8,14 +8,14 @@ from typing import Annotated
 import msgspec
 import typer
 
+from control.repositories import open_repository
 from holdfast.errors import EXIT_COMPLETE, HoldfastError
 from holdfast.ids import SnapshotId, short, to_hex
 from holdfast.repository.snapshots import StoredSnapshot, is_ahead, list_snapshots, matches
-from starter.invocation import Invocation
-from starter.opening import open_repository
-from starter.options import SnapshotFilterOptions
-from starter.output import say, say_json, warn
-from starter.text import local_time, table
+from starter.shell.invocation import Invocation
+from starter.shell.options import SnapshotFilterOptions
+from starter.shell.output import say, say_json, warn
+from starter.shell.text import local_time, table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

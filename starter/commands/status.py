@@ -14,23 +14,23 @@ from activities.waiting import waiting_runs
 from contracts.control import ControlState
 from contracts.guard import GUARD_WORKFLOW
 from contracts.veiled import REPOSITORY
+from control import listing, records, steering
+from control.journal import open_journal
+from control.listing import ListedRun
+from control.runs import handle_of, server_errors
 from holdfast.errors import EXIT_COMPLETE, JournalUnavailableError, ServerUnavailableError
-from holdfast.journal.records import RunRecord
-from holdfast.settings.model import Settings
-from starter import listing, recorded, steering
-from starter.conduct import find_client
-from starter.display import counts, duration
-from starter.invocation import Invocation
-from starter.journaling import open_journal
-from starter.listing import ListedRun
-from starter.meter import Meter
-from starter.options import CommonOptions
-from starter.output import say, say_json, warn
-from starter.progress import Trouble
-from starter.reports import WRONG
-from starter.runs import handle_of, server_errors
+from service.journal.records import RunRecord
+from service.settings.model import Settings
+from starter.runs.conduct import find_client
 from starter.schedules.standing import paused_schedules
-from starter.text import local_time, printable, table
+from starter.shell.invocation import Invocation
+from starter.shell.options import CommonOptions
+from starter.shell.output import say, say_json, warn
+from starter.shell.text import local_time, printable, table
+from starter.view.display import counts, duration
+from starter.view.meter import Meter
+from starter.view.progress import Trouble
+from starter.view.reports import WRONG
 from workflows.details import format_bytes
 
 _NS_PER_S: Final = 10**9
@@ -160,7 +160,7 @@ def _trouble(settings: Settings, run: ListedRun, trouble: Trouble) -> str:
 
 
 def _document(settings: Settings, run: ListedRun) -> dict[str, object]:
-    document: dict[str, object] = {} if run.record is None else recorded.document(settings, run.record)
+    document: dict[str, object] = {} if run.record is None else records.document(settings, run.record)
     document |= {
         "run_id": run.run_id,
         "short_id": run.short_id,

@@ -12,23 +12,24 @@ import typer
 
 from contracts.common import Trigger, VerifyLevel
 from contracts.system import MemberHost, SystemRestoreRequest
+from control.journal import open_journal
+from control.records import document as run_document
+from control.records import short_id
 from holdfast.errors import EXIT_COMPLETE, UsageError
-from holdfast.journal.records import RunKind, RunRecord
 from holdfast.restore.request import SystemRestoreOrder
-from holdfast.settings.model import STRATEGIES, Settings
-from holdfast.settings.naming import is_name
-from holdfast.settings.suggestions import one_of
-from holdfast.settings.systems import SystemProfile
-from starter import orders, system_runs
-from starter.invocation import Invocation
-from starter.journaling import open_journal
-from starter.moments import parse_moment
-from starter.options import CommonOptions
-from starter.output import say, say_json
-from starter.recorded import document as run_document
-from starter.recorded import short_id
-from starter.registration import add_command
-from starter.text import local_time, table
+from service.journal.records import RunKind, RunRecord
+from service.settings.model import STRATEGIES, Settings
+from service.settings.naming import is_name
+from service.settings.suggestions import one_of
+from service.settings.systems import SystemProfile
+from starter.requests import orders
+from starter.runs import systems
+from starter.shell.invocation import Invocation
+from starter.shell.moments import parse_moment
+from starter.shell.options import CommonOptions
+from starter.shell.output import say, say_json
+from starter.shell.registration import add_command
+from starter.shell.text import local_time, table
 
 app: Final = typer.Typer(help="Systems: sources that belong together.", no_args_is_help=True)
 
@@ -153,7 +154,7 @@ def backup(options: BackupOptions) -> int:
         settings, system=options.name, strategy=options.strategy, trigger=_person()
     )
     return asyncio.run(
-        system_runs.carry_out(invocation, system_runs.SystemOrder(request=request, detach=options.detach))
+        systems.carry_out(invocation, systems.SystemOrder(request=request, detach=options.detach))
     )
 
 
@@ -174,7 +175,7 @@ def restore(options: RestoreOfSystemOptions) -> int:
         policy=orders.run_policy(settings),
     )
     return asyncio.run(
-        system_runs.carry_out(invocation, system_runs.SystemOrder(request=request, detach=options.detach))
+        systems.carry_out(invocation, systems.SystemOrder(request=request, detach=options.detach))
     )
 
 

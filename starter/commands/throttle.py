@@ -8,11 +8,11 @@ from typing import Annotated, Final
 import typer
 
 from contracts.control import THROTTLE, Throttle, ThrottleRequest, ThrottleWindow, check_throttle
+from control import steering
 from holdfast.errors import EXIT_COMPLETE, UsageError
-from holdfast.settings.units import parse_size
-from starter import steering
-from starter.invocation import Invocation
-from starter.options import CommonOptions
+from holdfast.units import parse_size
+from starter.shell.invocation import Invocation
+from starter.shell.options import CommonOptions
 
 NO_LIMIT: Final = "none"
 _WINDOW: Final = re.compile(r"(?P<start>\d\d:\d\d)-(?P<end>\d\d:\d\d)=(?P<rate>.+)", re.ASCII)

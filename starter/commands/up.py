@@ -1,7 +1,7 @@
 """`holdfast up`: server, workers and Web UI in the foreground."""
 
 from starter.commands.worker import run
-from starter.options import CommonOptions
+from starter.shell.options import CommonOptions
 
 
 def up(options: CommonOptions) -> int:

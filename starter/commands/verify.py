@@ -6,13 +6,13 @@ from typing import Annotated, Final
 import typer
 
 from holdfast.errors import UsageError
-from holdfast.settings.suggestions import one_of
 from holdfast.verify.documents import VerifyOrder
 from holdfast.verify.report import Level
 from holdfast.verify.share import parse_share
-from starter.invocation import Invocation
-from starter.options import SnapshotFilterOptions
-from starter.output import warn
+from service.settings.suggestions import one_of
+from starter.shell.invocation import Invocation
+from starter.shell.options import SnapshotFilterOptions
+from starter.shell.output import warn
 
 _LEVELS: Final = (Level.STRUCTURE.value, Level.FULL.value)
 
@@ -52,7 +52,8 @@ def verify(options: VerifyOptions) -> int:
 
 
 def _verify(invocation: Invocation, options: VerifyOptions, share: str) -> int:
-    from starter import conduct, orders  # noqa: PLC0415 - meanwhile workers load
+    from starter.requests import orders  # noqa: PLC0415 - meanwhile workers load
+    from starter.runs import conduct  # noqa: PLC0415 - meanwhile workers load
 
     repository = orders.reading(invocation.repository(), no_lock=options.no_lock)
     name = orders.repository_name(invocation, repository)

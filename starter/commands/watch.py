@@ -10,11 +10,11 @@ from typing import Annotated
 import typer
 
 from holdfast.errors import EXIT_COMPLETE, UsageError
-from holdfast.settings.model import SourceProfile
-from starter.invocation import Invocation
-from starter.logging import configure_logging
-from starter.options import CommonOptions
-from starter.service import Need, base_queue, open_service
+from service.settings.model import SourceProfile
+from starter.host.need import Need, base_queue, open_service
+from starter.shell.invocation import Invocation
+from starter.shell.logging import configure_logging
+from starter.shell.options import CommonOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,10 +2,10 @@
 
 import os
 
-from starter.invocation import Invocation
-from starter.options import CommonOptions
-from starter.orders import repository_name
-from starter.service import base_queue
+from starter.host.need import base_queue
+from starter.requests.orders import repository_name
+from starter.shell.invocation import Invocation
+from starter.shell.options import CommonOptions
 
 
 def worker(options: CommonOptions) -> int:
@@ -22,7 +22,7 @@ def run(options: CommonOptions, *, up: bool) -> int:
     Raises:
         HoldfastError: as `run_service` and `Invocation`.
     """
-    from starter.foreground import Assignment, run_service  # noqa: PLC0415 (brings Temporal's client)
+    from starter.daemon.foreground import Assignment, run_service  # noqa: PLC0415 (brings Temporal's client)
 
     invocation = Invocation.of(options)
     queues = [base_queue(invocation.settings, "")]

@@ -15,12 +15,12 @@ from contracts.guard import GuardRequest
 from contracts.scheduled import Busy, ScheduledRun
 from contracts.verify import VerifyRequest
 from holdfast.errors import UsageError
-from holdfast.journal.records import RunKind
-from holdfast.restore.scheduled import scheduled_options
-from holdfast.settings.model import Settings
-from holdfast.settings.schedules import ScheduleSettings
-from starter import orders
-from starter.service import base_queue
+from service.journal.records import RunKind
+from service.scheduled_restore import scheduled_options
+from service.settings.model import Settings
+from service.settings.schedules import ScheduleSettings
+from starter.host.need import base_queue
+from starter.requests import orders
 
 PREFIX: Final = "holdfast"
 GUARD: Final = "guard"

@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from holdfast.journal.records import RunOutcome, RunRecord
 from holdfast.source.events import Files
 from holdfast.source.spec import SourceSpec
 from holdfast.source.walk import Walker
+from service.journal.records import RunOutcome, RunRecord
 from starter.schedules.advice import DAY_S, Facts
 
 _NS: Final = 10**9

@@ -33,8 +33,8 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from contracts.scheduled import SCHEDULED_RUN_WORKFLOW
 from holdfast.errors import UsageError
-from holdfast.settings.schedule_times import CalendarRule, Span
-from holdfast.settings.schedules import ScheduleSettings
+from service.settings.schedule_times import CalendarRule, Span
+from service.settings.schedules import ScheduleSettings
 from starter.schedules.declaration import PREFIX, Declaration
 from starter.schedules.plan import PlannedStep, Standing, Step, plain
 from starter.schedules.summer_time import corrections

@@ -6,9 +6,9 @@ from temporalio.client import Client, ScheduleActionExecutionStartWorkflow, Sche
 from temporalio.service import RPCError
 
 from activities.waiting import waiting_reason
-from starter.output import revealed
 from starter.schedules.declaration import PREFIX
 from starter.schedules.server import RPC_TIMEOUT
+from starter.shell.output import revealed
 
 _PAUSED: Final = "is paused"
 

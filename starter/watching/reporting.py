@@ -20,11 +20,11 @@ from contracts.watch import (
     WatchOrder,
     WatchStatus,
 )
-from holdfast.settings.model import Settings, SourceProfile
-from holdfast.settings.watch import WatchSettings
-from starter import orders
-from starter.runs import to_update
-from starter.service import base_queue
+from control.runs import to_update
+from service.settings.model import Settings, SourceProfile
+from service.settings.watch import WatchSettings
+from starter.host.need import base_queue
+from starter.requests import orders
 
 WATCH: Final = "watch"
 _REPEATED: Final = frozenset(

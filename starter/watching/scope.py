@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Final
 
 from holdfast.errors import HoldfastError
-from holdfast.settings.exclude_files import resolve
-from holdfast.settings.model import Settings, SourceProfile
 from holdfast.source.filters import Filter
 from holdfast.storage.locations import open_storage
+from service.settings.exclude_files import resolve
+from service.settings.model import Settings, SourceProfile
 
 _SQLITE: Final = "sqlite:///"
 _BESIDE_SQLITE: Final = (b"", b"-wal", b"-shm", b"-journal")

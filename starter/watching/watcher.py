@@ -21,7 +21,7 @@ from temporalio.service import RPCError
 
 from contracts.watch import REFUSED, Changes, WatchStatus
 from holdfast.errors import HoldfastError
-from holdfast.settings.model import Settings, SourceProfile
+from service.settings.model import Settings, SourceProfile
 from starter.watching.kernel import TreeWatch, WatchLimitError
 from starter.watching.reporting import report
 from starter.watching.scope import Scope, exclude_files_state

@@ -24,7 +24,7 @@ from temporalio.runtime import Runtime
 from contracts import names
 from contracts.warrant import Warrant
 from holdfast.errors import UsageError
-from holdfast.settings.load import load_settings
+from service.settings.load import load_settings
 from starter.commands.codec_server import CodecServerOptions, codec_server
 from tests.support.temporal_server import temporal_binary
 from tests.unit.transport.signed import Keys, workers

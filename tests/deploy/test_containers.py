@@ -13,8 +13,8 @@ from typing import Final
 import pytest
 from ruamel.yaml import YAML
 
-from holdfast.settings.load import load_settings
-from holdfast.settings.passwords import read_password_file
+from service.settings.load import load_settings
+from service.settings.passwords import read_password_file
 from tests.support.postgres import PASSWORD, running_postgres
 from transport.keyring import Keyring
 

@@ -15,10 +15,10 @@ from temporalio.exceptions import ApplicationError, FailureError
 
 from contracts.worker import ENCRYPTION_KEYS
 from holdfast.errors import SettingsError, UsageError
-from holdfast.settings.load import load_settings
-from holdfast.settings.model import PasswordSource
+from service.settings.load import load_settings
+from service.settings.model import PasswordSource
+from starter.host.supervisor import Crew, at
 from starter.main import main
-from starter.supervisor import Crew, at
 from transport.client import protecting, trust_codec
 from transport.codec import TrustCodec
 from transport.keyring import Keyring, new_key_line

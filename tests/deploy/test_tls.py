@@ -21,9 +21,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from holdfast.errors import ServerUnavailableError, SettingsError
-from holdfast.settings.load import load_settings
-from holdfast.settings.model import ServerSettings
-from starter.connection import connect
+from service.settings.load import load_settings
+from service.settings.model import ServerSettings
+from starter.host.connection import connect
 
 API_KEY: Final = "sesame-ant"
 _HUFFMAN: Final = {

@@ -15,8 +15,9 @@ from contracts.common import BACKUP_WORKFLOW, RunStatus
 from contracts.drill import DRILL_WORKFLOW, DrillRequest, DrillResult
 from contracts.queues import task_queue
 from contracts.worker import WorkerConfig
-from holdfast.journal.journal import Journal
-from holdfast.journal.records import FileAction, RunKind
+from holdfast.file_list import FileAction
+from service.journal.journal import Journal
+from service.journal.records import RunKind
 from tests.support.comparison import CANARY, MIB
 from tests.support.runs import BackupHandle, everything_stored_about
 from tests.support.service import FAST, PASSWORD, Installation, running_worker

@@ -16,8 +16,9 @@ from contracts.backup import Strategy
 from contracts.common import RunPolicy, RunStatus, VerifyLevel
 from contracts.control import THROTTLE, Throttle, ThrottleRequest
 from contracts.verify import VERIFY_WORKFLOW, VerifyRequest, VerifyResult
-from holdfast.journal.journal import Journal
-from holdfast.journal.records import FileAction, RunKind
+from holdfast.file_list import FileAction
+from service.journal.journal import Journal
+from service.journal.records import RunKind
 from tests.support.comparison import CANARY, MIB, restic
 from tests.support.runs import BackupHandle, everything_stored_about, start_backup
 from tests.support.service import FAST, PASSWORD, Installation, running_worker

@@ -12,8 +12,8 @@ from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureEr
 
 from contracts.common import RunStatus
 from contracts.control import THROTTLE, Throttle, ThrottleRequest
-from holdfast.journal.journal import Journal
-from holdfast.journal.records import RunOutcome
+from service.journal.journal import Journal
+from service.journal.records import RunOutcome
 from tests.support.comparison import MIB, plant, restic, same
 from tests.support.runs import BackupHandle, run_restore, start_backup, stored_bytes
 from tests.support.service import PASSWORD, PROJECT, Installation, running_worker, start_worker

@@ -9,8 +9,9 @@ from temporalio.exceptions import ApplicationError
 
 from contracts.backup import Strategy
 from contracts.common import RunStatus
-from holdfast.journal.journal import Journal
-from holdfast.journal.records import FileAction, RunOutcome
+from holdfast.file_list import FileAction
+from service.journal.journal import Journal
+from service.journal.records import RunOutcome
 from tests.support.comparison import CANARY, MIB, plant, restic, same
 from tests.support.runs import everything_stored_about, run_restore, start_backup
 from tests.support.service import PASSWORD, Installation, running_worker

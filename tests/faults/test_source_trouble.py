@@ -14,7 +14,7 @@ import pytest
 
 from holdfast.backup.documents import CommitResult
 from holdfast.backup.report import file_records
-from holdfast.journal.records import FileAction
+from holdfast.file_list import FileAction
 from tests.support.comparison import MIB, plant
 from tests.support.engine import EngineRun, new_session
 from tests.support.engine_process import restore

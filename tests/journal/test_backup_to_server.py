@@ -6,8 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from holdfast.journal.journal import Journal
-from holdfast.journal.records import FileAction, RunKind, RunOutcome
+from holdfast.file_list import FileAction
+from service.journal.journal import Journal
+from service.journal.records import RunKind, RunOutcome
 from tests.support.postgres import PASSWORD, Cluster
 from tests.support.receiver import receiving
 

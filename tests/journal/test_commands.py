@@ -9,10 +9,11 @@ from typing import Final
 import pytest
 
 from holdfast.errors import UsageError
-from holdfast.journal.journal import Journal
-from holdfast.journal.records import FileAction, FileRecord, RunKind, RunOutcome, RunRecord
+from holdfast.file_list import FileAction, FileRecord
+from service.journal.journal import Journal
+from service.journal.records import RunKind, RunOutcome, RunRecord
 from starter.main import main
-from starter.moments import parse_moment
+from starter.shell.moments import parse_moment
 from tests.support.postgres import PASSWORD, Cluster
 
 HOUR_NS: Final = 3_600_000_000_000

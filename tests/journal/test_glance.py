@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.journal.glance import nothing_open
-from holdfast.journal.journal import Journal
-from holdfast.journal.records import RunKind, RunOutcome, RunRecord
+from service.journal.glance import nothing_open
+from service.journal.journal import Journal
+from service.journal.records import RunKind, RunOutcome, RunRecord
 
 RUN = RunRecord(
     run_id="backup:host:main:docs/1",

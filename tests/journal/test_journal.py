@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from holdfast.errors import JournalUnavailableError
-from holdfast.journal.journal import Journal
-from holdfast.journal.records import FileAction, FileRecord, RunKind, RunOutcome, RunRecord, VerdictRecord
+from holdfast.file_list import FileAction, FileRecord
+from service.journal.journal import Journal
+from service.journal.records import RunKind, RunOutcome, RunRecord, VerdictRecord
 from tests.support.postgres import Cluster
 
 RUN = RunRecord(

@@ -18,8 +18,8 @@ from activities.log_context import LogContext
 from contracts.common import RunRef
 from contracts.log_context import RUN, SOURCE, working_for
 from holdfast.errors import StorageDeniedError
-from holdfast.settings.model import LogSettings
-from starter.logging import configure_logging
+from service.settings.model import LogSettings
+from starter.shell.logging import configure_logging
 
 LOG = logging.getLogger("holdfast.test")
 

@@ -15,15 +15,15 @@ from activities.recorder import Recorder
 from activities.services import Services
 from contracts.common import RunRef, RunStatus
 from contracts.notify import Notified, NotifyInput
-from holdfast.journal.journal import Journal
-from holdfast.journal.records import RunKind, RunOutcome, RunRecord, VerdictRecord
-from holdfast.notices.delivery import Delivery, addresses, deliver
-from holdfast.notices.notice import Notice, NoticeEvent, notice_of_overdue, notice_of_run
-from holdfast.notices.overdue import REMIND_AFTER_S, Watched, look, newest_good_backup
-from holdfast.notices.ping import ping, ping_address
-from holdfast.settings.load import load_settings
-from holdfast.settings.model import NoticeSettings
-from holdfast.settings.passwords import PasswordBook
+from service.journal.journal import Journal
+from service.journal.records import RunKind, RunOutcome, RunRecord, VerdictRecord
+from service.notices.delivery import Delivery, addresses, deliver
+from service.notices.notice import Notice, NoticeEvent, notice_of_overdue, notice_of_run
+from service.notices.overdue import REMIND_AFTER_S, Watched, look, newest_good_backup
+from service.notices.ping import ping, ping_address
+from service.settings.load import load_settings
+from service.settings.model import NoticeSettings
+from service.settings.passwords import PasswordBook
 from tests.support.receiver import Receiver, receiving
 
 HOUR_NS: Final = 3_600_000_000_000

@@ -12,10 +12,10 @@ from activities.notify import NotifyActivities
 from activities.outside import OutsideWatch
 from activities.recorder import Recorder
 from activities.services import Services
-from holdfast.journal.journal import Journal
-from holdfast.journal.records import RunKind, RunOutcome, RunRecord
-from holdfast.settings.load import load_settings
-from holdfast.settings.passwords import PasswordBook
+from service.journal.journal import Journal
+from service.journal.records import RunKind, RunOutcome, RunRecord
+from service.settings.load import load_settings
+from service.settings.passwords import PasswordBook
 from tests.support.receiver import Receiver, receiving
 from tests.support.temporal_server import running_server
 

@@ -9,12 +9,13 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from holdfast.journal.journal import Journal
-from holdfast.journal.records import FileAction, FileRecord, RunKind, RunOutcome, RunRecord, VerdictRecord
-from holdfast.settings.model import Settings
-from starter.report.chart import round_bytes, round_percent, round_seconds
-from starter.report.content import MAX_PROBLEMS, ReportContent, gather
-from starter.report.page import render_page
+from holdfast.file_list import FileAction, FileRecord
+from service.journal.journal import Journal
+from service.journal.records import RunKind, RunOutcome, RunRecord, VerdictRecord
+from service.settings.model import Settings
+from starter.view.report.chart import round_bytes, round_percent, round_seconds
+from starter.view.report.content import MAX_PROBLEMS, ReportContent, gather
+from starter.view.report.page import render_page
 
 HOUR_NS: Final = 3_600_000_000_000
 EVIL: Final = "<script>alert('x')</script>"

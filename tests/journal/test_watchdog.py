@@ -26,12 +26,12 @@ from activities.recorder import Recorder
 from activities.services import Services
 from contracts.common import BACKUP_WORKFLOW
 from contracts.notify import WATCHDOG_WORKFLOW, WatchdogRequest, WatchInput, WatchState
-from holdfast.journal.journal import Journal
-from holdfast.journal.records import RunKind, RunOutcome, RunRecord
-from holdfast.settings.load import load_settings
-from holdfast.settings.model import NoticeSettings
-from holdfast.settings.passwords import PasswordBook
-from starter.watchdog import ensure_watchdog, watchdog_id
+from service.journal.journal import Journal
+from service.journal.records import RunKind, RunOutcome, RunRecord
+from service.settings.load import load_settings
+from service.settings.model import NoticeSettings
+from service.settings.passwords import PasswordBook
+from starter.daemon.watchdog import ensure_watchdog, watchdog_id
 from tests.support.receiver import Receiver, receiving
 from tests.support.temporal_server import running_server
 from workflows.catalogue import WORKFLOWS, workflow_runner

@@ -17,8 +17,8 @@ from typing import Any, Final
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
 
 from contracts.verify import VERIFY_WORKFLOW, VerifyRequest
-from holdfast.settings.requests import write_request
 from holdfast.verify.documents import VerifyOrder
+from service.settings.requests import write_request
 from tests.support.comparison import MIB, plant
 from tests.support.runs import run_restore, start_backup, stored_bytes
 from tests.support.service import FAST, Installation, running_worker

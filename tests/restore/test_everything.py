@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.journal.records import FileAction
+from holdfast.file_list import FileAction
 from tests.support.engine import EngineRun, new_session
 from tests.support.restore import restore
 from tests.support.trees import inside, itemized, plant_everything

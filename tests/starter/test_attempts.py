@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.journal.journal import Journal
-from holdfast.journal.records import RunKind, RunOutcome, RunRecord
+from service.journal.journal import Journal
+from service.journal.records import RunKind, RunOutcome, RunRecord
 from tests.support.campaign import MIB, Site, kill_family, snapshots
 from tests.support.faults import stock_restic
 

@@ -14,14 +14,14 @@ from holdfast.errors import PasswordMissingError, SettingsError, SourceMissingEr
 from holdfast.repository.repository import Repository
 from holdfast.restore.request import RestoreOptions
 from holdfast.storage.local import LocalStorage
-from starter import orders
 from starter.commands.backup import BackupOptions
 from starter.commands.restore import RestoreCommandOptions, wanted
 from starter.commands.snapshots import SnapshotsOptions
-from starter.invocation import Invocation
 from starter.main import COMMANDS, main
-from starter.options import CommonOptions
-from starter.sources import ChosenSource, SourceOptions, chosen_sources
+from starter.requests import orders
+from starter.requests.sources import ChosenSource, SourceOptions, chosen_sources
+from starter.shell.invocation import Invocation
+from starter.shell.options import CommonOptions
 
 PROJECT = Path(__file__).parent.parent.parent
 

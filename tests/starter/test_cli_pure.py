@@ -6,14 +6,14 @@ from dataclasses import replace
 import pytest
 
 from contracts.common import Phase, Progress
-from holdfast.journal.records import RunKind, RunOutcome, RunRecord, VerdictRecord, workflow_of
+from control.listing import ListedRun, find_run
+from service.journal.records import RunKind, RunOutcome, RunRecord, VerdictRecord, workflow_of
 from starter.commands.ls import Wanted, permissions
-from starter.continuing import CONTINUED_WITHIN_NS, interrupted, to_continue
-from starter.display import counts
-from starter.listing import ListedRun, find_run
-from starter.meter import Meter
-from starter.progress import RunView
-from starter.text import json_text, printable, table
+from starter.requests.continuation import CONTINUED_WITHIN_NS, interrupted, to_continue
+from starter.shell.text import json_text, printable, table
+from starter.view.display import counts
+from starter.view.meter import Meter
+from starter.view.progress import RunView
 
 NOW_NS = 10**18
 

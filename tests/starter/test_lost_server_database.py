@@ -14,13 +14,13 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError
 
 from holdfast.errors import ServerUnavailableError, StorageDeniedError
-from holdfast.journal.journal import Journal
-from holdfast.journal.records import RunKind, RunOutcome, RunRecord
-from starter.hosting import kept
-from starter.ownership import read_server_note, write_server_note
-from starter.reconciling import end_what_is_over
-from starter.server_database import KEPT_ASIDE, examine, set_aside
-from starter.temporal_server import EmbeddedServer
+from service.journal.journal import Journal
+from service.journal.records import RunKind, RunOutcome, RunRecord
+from starter.daemon.reconciliation import end_what_is_over
+from starter.host.muster import kept
+from starter.host.ownership import read_server_note, write_server_note
+from starter.host.server_database import KEPT_ASIDE, examine, set_aside
+from starter.host.temporal_server import EmbeddedServer
 from tests.support.commands import Home, until
 
 WORKFLOW = "a/workflow"
@@ -129,8 +129,8 @@ async def test_a_large_one_is_set_aside_when_the_server_complains(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server goes on with it, and lets requests wait."""
-    monkeypatch.setattr("starter.server_database._CHECKED_BYTES", 0)
-    monkeypatch.setattr("starter.temporal_server._LISTEN_EVERY_S", 0.1)
+    monkeypatch.setattr("starter.host.server_database._CHECKED_BYTES", 0)
+    monkeypatch.setattr("starter.host.temporal_server._LISTEN_EVERY_S", 0.1)
     path = await with_a_workflow(home)
     a_page(path)
     async with serving(home) as (server, _), kept(server):
@@ -200,7 +200,7 @@ async def test_one_that_is_gone(home: Home, caplog: pytest.LogCaptureFixture) ->
 async def test_one_that_another_program_has_locked_is_left_alone(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("starter.server_database._LOCK_PATIENCE_S", 0.2)
+    monkeypatch.setattr("starter.host.server_database._LOCK_PATIENCE_S", 0.2)
     path = await with_a_workflow(home)
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
@@ -221,8 +221,8 @@ async def test_a_server_that_never_answers_is_given_up(home: Home, monkeypatch: 
     fake.mkdir()
     (fake / "temporal").write_text("#!/bin/sh\nexec sleep 60\n")
     (fake / "temporal").chmod(0o755)
-    monkeypatch.setattr("starter.temporal_server.temporal_binary", lambda _: str(fake / "temporal"))
-    monkeypatch.setattr("starter.temporal_server._START_LIMIT_S", 0.3)
+    monkeypatch.setattr("starter.host.temporal_server.temporal_binary", lambda _: str(fake / "temporal"))
+    monkeypatch.setattr("starter.host.temporal_server._START_LIMIT_S", 0.3)
     with pytest.raises(ServerUnavailableError, match="does not come to answer"):
         async with serving(home):
             pass

@@ -11,10 +11,10 @@ import psutil
 import pytest
 
 from contracts.worker import WorkerConfig
-from starter.ahead import expecting_run
-from starter.ownership import ServiceNote, registered_service
-from starter.processes import Backoff
-from starter.supervisor import Crew, at, running_workers
+from starter.host.early_start import expecting_run
+from starter.host.ownership import ServiceNote, registered_service
+from starter.host.processes import Backoff
+from starter.host.supervisor import Crew, at, running_workers
 from tests.support.commands import CANARY, Home, children, is_alive, until
 from tests.support.service import start_worker
 from transport.own_key import ensure_key

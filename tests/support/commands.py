@@ -14,10 +14,10 @@ import psutil
 
 from holdfast.crypto.kdf import ScryptParameters
 from holdfast.repository.repository import Repository
-from holdfast.settings.load import load_settings
-from holdfast.settings.model import Settings
 from holdfast.storage.local import LocalStorage
-from starter.forking import is_worker
+from service.settings.load import load_settings
+from service.settings.model import Settings
+from starter.host.forks import is_worker
 
 PROJECT: Final = Path(__file__).parent.parent.parent
 CANARY: Final = "canary-password-stable"
@@ -27,9 +27,9 @@ _LOOK_AGAIN_S: Final = 0.05
 _ONE_SHOT: Final = f"""
 import asyncio, os, sys
 from pathlib import Path
-from holdfast.settings.load import load_settings
-from starter.ahead import expecting_run
-from starter.service import Need, base_queue, open_service
+from service.settings.load import load_settings
+from starter.host.early_start import expecting_run
+from starter.host.need import Need, base_queue, open_service
 
 async def keep_open(settings, need):
     async with open_service(settings, need, os.environ):
@@ -54,7 +54,7 @@ import sys
 from pathlib import Path
 from holdfast.errors import HoldfastError
 from starter.commands.up import up
-from starter.options import CommonOptions
+from starter.shell.options import CommonOptions
 
 try:
     sys.exit(up(CommonOptions(config=Path(sys.argv[1]))))

@@ -6,8 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from holdfast.journal.chunks import decode_lines
-from holdfast.journal.records import FileRecord
+from holdfast.file_list import FileRecord, decode_lines
 from holdfast.repository.session import RepositorySession
 from holdfast.restore.closing import close_restore
 from holdfast.restore.finish import finish

@@ -19,9 +19,9 @@ from contracts.worker import WorkerConfig
 from holdfast.crypto.kdf import ScryptParameters
 from holdfast.repository.repository import Repository
 from holdfast.restore.request import RestoreOptions
-from holdfast.settings.requests import RepositoryOrder, SourceOrder, write_request
 from holdfast.source.spec import SourceSpec
 from holdfast.storage.local import LocalStorage
+from service.settings.requests import RepositoryOrder, SourceOrder, write_request
 
 PROJECT: Final = Path(__file__).parent.parent.parent
 PASSWORD: Final = b"canary-password-horse"

@@ -21,7 +21,7 @@ from contracts.system import (
     SystemResult,
 )
 from holdfast.restore.request import SystemRestoreOrder
-from holdfast.settings.requests import write_request
+from service.settings.requests import write_request
 from tests.support.comparison import restic
 from tests.support.hosts import PASSWORD, Hosts
 from tests.support.service import FAST, running_worker

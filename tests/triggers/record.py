@@ -12,8 +12,8 @@ from temporalio.client import Client
 
 from contracts.guard import APPROVE_UPDATE, GUARD_QUERY, GUARD_WORKFLOW, Approval, GuardStatus
 from contracts.watch import Changes
-from starter import orders
-from starter.runs import is_open
+from control.runs import is_open
+from starter.requests import orders
 from starter.schedules.declaration import GUARD, Declaration, declarations, guard_request
 from starter.watching.reporting import report, watch_id
 from tests.support.temporal_server import running_server

@@ -14,9 +14,9 @@ from typing import Any, Final
 
 from holdfast.crypto.kdf import ScryptParameters
 from holdfast.repository.repository import Repository
-from holdfast.settings.load import load_settings
-from holdfast.settings.model import Settings
 from holdfast.storage.local import LocalStorage
+from service.settings.load import load_settings
+from service.settings.model import Settings
 
 PROJECT: Final = Path(__file__).parent.parent.parent
 PASSWORD: Final = b"canary-password-staple"

@@ -3,10 +3,10 @@
 import itertools
 from pathlib import Path
 
-from holdfast.journal.journal import Journal
-from holdfast.journal.records import RunKind, RunOutcome, RunRecord
-from holdfast.settings.load import load_settings
 from holdfast.source.spec import SourceSpec
+from service.journal.journal import Journal
+from service.journal.records import RunKind, RunOutcome, RunRecord
+from service.settings.load import load_settings
 from starter.schedules.advice import DAY_S, Facts, Wishes, advise
 from starter.schedules.measuring import from_runs, from_scans
 from tests.triggers.site import Site

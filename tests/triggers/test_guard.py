@@ -14,9 +14,9 @@ from holdfast.guard.compare import compare, newest_snapshot
 from holdfast.guard.findings import Alarm, Comparison, FindingKind, Thresholds, judge
 from holdfast.guard.noise import became_noise, is_noise
 from holdfast.ids import BlobId, from_hex
-from holdfast.journal.journal import Journal
-from holdfast.journal.records import RunKind
-from starter import orders
+from service.journal.journal import Journal
+from service.journal.records import RunKind
+from starter.requests import orders
 from tests.support.comparison import plant, same
 from tests.support.engine import EngineRun, new_session
 from tests.support.runs import everything_stored_about

@@ -11,9 +11,9 @@ from temporalio.exceptions import ApplicationError
 
 from contracts.backup import BackupResult
 from contracts.common import BACKUP_WORKFLOW
-from holdfast.journal.journal import Journal
-from holdfast.journal.records import RunKind
-from starter import orders
+from service.journal.journal import Journal
+from service.journal.records import RunKind
+from starter.requests import orders
 from starter.schedules.declaration import declarations
 from starter.schedules.plan import Standing, Step, plain, plan
 from tests.support.comparison import plant

@@ -15,8 +15,8 @@ from temporalio.client import (
 from temporalio.service import RPCError
 
 from holdfast.errors import SettingsError, UsageError
-from holdfast.settings.document import Place
-from holdfast.settings.schedule_times import CalendarRule, Span, calendar_rule, check_cron
+from service.settings.document import Place
+from service.settings.schedule_times import CalendarRule, Span, calendar_rule, check_cron
 from starter.schedules import declaration, server
 from starter.schedules.declaration import declarations
 from starter.schedules.plan import plan
@@ -147,7 +147,7 @@ def test_what_the_server_would_take_otherwise_than_it_was_meant_is_refused(
 def test_without_a_database_of_time_zones_only_what_needs_it_is_refused(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("holdfast.settings.schedules.available_timezones", set)
+    monkeypatch.setattr("service.settings.schedules.available_timezones", set)
     monkeypatch.setattr(declaration, "available_timezones", set)
     site.declare('schedules = [{name = "a", every = "1d"}]\n')
     assert len(declarations(site.settings)) == 1

@@ -14,10 +14,10 @@ from typing import Final
 import pytest
 from temporalio.client import Client, ScheduleBackfill, ScheduleOverlapPolicy
 
-from holdfast.journal.journal import Journal
-from holdfast.journal.records import RunKind, RunRecord
-from starter import orders
-from starter.runs import is_open
+from control.runs import is_open
+from service.journal.journal import Journal
+from service.journal.records import RunKind, RunRecord
+from starter.requests import orders
 from tests.support.comparison import same
 from tests.triggers.site import Site
 from tests.triggers.two_weeks import MIB, Tree

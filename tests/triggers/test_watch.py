@@ -8,8 +8,8 @@ from temporalio.client import Client, WithStartWorkflowOperation, WorkflowUpdate
 from temporalio.common import WorkflowIDConflictPolicy
 
 from contracts.watch import CHANGES_UPDATE, Changes, PendingChanges, WatchConditions, WatchStatus, due_ns
-from holdfast.journal.journal import Journal
-from starter.runs import is_open
+from control.runs import is_open
+from service.journal.journal import Journal
 from starter.watching.reporting import report, watch_id, watch_order
 from tests.triggers.site import Site
 

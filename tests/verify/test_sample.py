@@ -3,10 +3,9 @@
 import os
 from pathlib import Path
 
+from holdfast.drill.sample import Sample, draw, parse_sample
 from holdfast.ids import BlobId
 from holdfast.repository.snapshots import load_snapshot
-from holdfast.settings.drills import parse_sample
-from holdfast.verify.sample import Sample, draw
 from tests.support.engine import EngineRun, new_session
 
 

@@ -23,12 +23,12 @@ from contracts.guard import CompareInput, GuardRequest
 from contracts.hooks import HookInput, HookMoment, HookRef
 from contracts.restore import RestoreRequest, RestoreTriggerInput
 from contracts.system import Member, PrepareInput
-from holdfast.journal.journal import Journal
 from holdfast.restore.request import RestoreOptions, SystemRestoreOrder
-from holdfast.settings.guard import GuardOrder
-from holdfast.settings.load import load_settings
-from holdfast.settings.passwords import PasswordBook
-from holdfast.settings.requests import read_request, write_request
+from service.journal.journal import Journal
+from service.settings.guard import GuardOrder
+from service.settings.load import load_settings
+from service.settings.passwords import PasswordBook
+from service.settings.requests import read_request, write_request
 from tests.support.engine import PASSWORD, EngineRun, new_session
 
 ID: Final = "0123456789abcdef" * 4

@@ -15,9 +15,9 @@ from activities.recorder import Recorder
 from activities.services import Services
 from contracts.backup import BackupOpened, BackupRequest, Committed, ListInput, LogInput, Strategy
 from contracts.common import RunRef, RunStatus
-from holdfast.journal.journal import Journal
-from holdfast.settings.load import load_settings
-from holdfast.settings.passwords import PasswordBook
+from service.journal.journal import Journal
+from service.settings.load import load_settings
+from service.settings.passwords import PasswordBook
 from tests.support.engine import PASSWORD, EngineRun, new_session, open_session
 
 RUN = RunRef(run_id="run", repository="vault", source="home")

@@ -9,11 +9,11 @@ import pytest
 from activities.recorder import Recorder
 from activities.services import KEPT_AWAKE, Services
 from holdfast import heap
-from holdfast.journal.journal import Journal
 from holdfast.repository.index_map import IndexMap
 from holdfast.repository.layout import LOCKS, list_ids
-from holdfast.settings.load import load_settings
-from holdfast.settings.passwords import PasswordBook
+from service.journal.journal import Journal
+from service.settings.load import load_settings
+from service.settings.passwords import PasswordBook
 from tests.support.engine import PASSWORD, new_session
 
 NAMES = [f"vault{number}" for number in range(KEPT_AWAKE + 2)]

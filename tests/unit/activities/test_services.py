@@ -8,11 +8,11 @@ import pytest
 from activities.recorder import Recorder
 from activities.services import Services
 from holdfast.errors import WrongPasswordError
-from holdfast.journal.journal import Journal
 from holdfast.repository.repository import Repository
 from holdfast.repository.shared_keys import SharedKeys
-from holdfast.settings.load import load_settings
-from holdfast.settings.passwords import PasswordBook
+from service.journal.journal import Journal
+from service.settings.load import load_settings
+from service.settings.passwords import PasswordBook
 from tests.support.engine import PASSWORD, new_session
 
 

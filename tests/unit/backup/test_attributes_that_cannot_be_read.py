@@ -9,7 +9,7 @@ import pytest
 
 from holdfast.backup.documents import CommitResult
 from holdfast.backup.report import file_records
-from holdfast.journal.records import FileAction
+from holdfast.file_list import FileAction
 from holdfast.repository.session import RepositorySession
 from tests.support.engine import EngineRun, new_session
 from tests.support.restore import restore

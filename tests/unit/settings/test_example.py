@@ -8,8 +8,8 @@ from typing import Final
 import msgspec
 import pytest
 
-from holdfast.settings.cleanup import CleanupTable
-from holdfast.settings.document import (
+from service.settings.cleanup import CleanupTable
+from service.settings.document import (
     JournalTable,
     LogTable,
     NoticesTable,
@@ -19,12 +19,12 @@ from holdfast.settings.document import (
     TopTable,
     WorkerTable,
 )
-from holdfast.settings.drills import DrillTable
-from holdfast.settings.encryption import KeysTable
-from holdfast.settings.hooks import HookTable
-from holdfast.settings.load import load_settings
-from holdfast.settings.model import Settings, WorkerSettings
-from holdfast.settings.systems import SystemTable
+from service.settings.drills import DrillTable
+from service.settings.encryption import KeysTable
+from service.settings.hooks import HookTable
+from service.settings.load import load_settings
+from service.settings.model import Settings, WorkerSettings
+from service.settings.systems import SystemTable
 
 EXAMPLE: Final = Path(__file__).parents[3] / "holdfast.example.toml"
 _COMMENTED_KEY: Final = re.compile(r"^# (?=[a-z_]+ = |\[[a-z.]+\]$)", re.MULTILINE)

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from holdfast.errors import SettingsError
-from holdfast.settings.load import load_settings
-from holdfast.settings.model import (
+from service.settings.load import load_settings
+from service.settings.model import (
     JournalSettings,
     LogSettings,
     NoticeSettings,

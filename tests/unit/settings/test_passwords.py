@@ -6,8 +6,8 @@ import time
 import pytest
 
 from holdfast.errors import PasswordMissingError
-from holdfast.settings.model import PasswordSource
-from holdfast.settings.passwords import resolve_password
+from service.settings.model import PasswordSource
+from service.settings.passwords import resolve_password
 
 LIMIT_S = 60.0
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.settings.load import load_settings
+from service.settings.load import load_settings
 from starter.watching.scope import Scope
 
 

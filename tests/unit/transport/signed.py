@@ -16,7 +16,7 @@ from temporalio.worker import Replayer, Worker
 from activities.trust import AdmissionActivities, TrustedCalls
 from contracts.backup import BackupRequest, BackupResult
 from contracts.common import BACKUP_WORKFLOW, copy_queue
-from holdfast.settings.admission import Admissions
+from service.settings.admission import Admissions
 from tests.unit.workflows.running import FAST, Script
 from transport.client import protecting
 from transport.codec import Protection, TrustCodec

@@ -41,9 +41,9 @@ from contracts.common import BACKUP_WORKFLOW, PROGRESS_QUERY, RunRef, RunStatus,
 from contracts.control import CANCEL, CONTROL_QUERY, PAUSE, RESUME, Asked, ControlState
 from contracts.scheduled import SCHEDULED_RUN_WORKFLOW, ScheduledRun
 from contracts.warrant import UNTRUSTED
+from control import runs
 from holdfast.errors import UntrustedError
-from starter import runs
-from starter.progress import RunView, look
+from starter.view.progress import RunView, look
 from tests.unit.transport import signed
 from tests.unit.transport.signed import REQUEST, input_of, replay, start, workers
 from tests.unit.workflows.scripted import ScriptedBackup, heartbeat_until_cancelled

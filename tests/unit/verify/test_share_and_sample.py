@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
+from holdfast.drill.sample import parse_sample
 from holdfast.errors import UsageError
 from holdfast.ids import PackId
 from holdfast.repository.index_map import PackInfo
-from holdfast.settings.drills import parse_sample
 from holdfast.sizes import VerifySizes
 from holdfast.verify.shards import cut, work_of
 from holdfast.verify.share import choose, parse_share

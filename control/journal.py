@@ -1,0 +1,35 @@
+"""Opens the journal that the settings name, with the password that its database asks for.
+
+Cheap to import: SQLAlchemy, which takes a quarter of a second to load, comes with the first `open_journal`.
+"""
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from service.settings.model import Settings
+from service.settings.passwords import resolve_password
+
+if TYPE_CHECKING:
+    from service.journal.journal import Journal
+
+
+def open_journal(
+    settings: Settings, environ: Mapping[str, str] = os.environ, given: Mapping[str, bytes] | None = None
+) -> "Journal":
+    """The journal; nothing is connected yet.
+
+    given: passwords that were handed to this process, by location or, for the journal, by its URL.
+
+    Raises:
+        JournalUnavailableError: its URL is none.
+    """
+    from service.journal.journal import Journal  # noqa: PLC0415 (see the module's docstring)
+
+    url, source = settings.journal.url, settings.journal.password
+    if url is None:
+        return Journal.at(settings.journal_path)
+    if source is None:
+        return Journal(url)
+    handed = (given or {}).get(url)
+    return Journal(url, password=lambda: resolve_password(source, environ) if handed is None else handed)

@@ -1,0 +1,301 @@
+"""Runs on the server: find one that is open, start one, ask it to stop, wait for its result."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final, TypeVar
+
+from temporalio.client import (
+    Client,
+    WorkflowExecutionStatus,
+    WorkflowFailureError,
+    WorkflowHandle,
+)
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.converter import WorkflowSerializationContext
+from temporalio.exceptions import ApplicationError, CancelledError, FailureError
+from temporalio.service import RPCError, RPCStatusCode
+
+import holdfast.errors
+from contracts.backup import BackupRequest, BackupResult
+from contracts.common import BACKUP_WORKFLOW, RESTORE_WORKFLOW, RunStatus
+from contracts.control import RESUME, Asked
+from contracts.drill import DRILL_WORKFLOW, DrillRequest, DrillResult
+from contracts.restore import RestoreRequest, RestoreResult
+from contracts.system import SYSTEM_BACKUP_WORKFLOW, SYSTEM_RESTORE_WORKFLOW, SystemResult
+from contracts.verify import VERIFY_WORKFLOW, VerifyRequest, VerifyResult
+from contracts.warrant import ANSWER, RESULT, Warranted, purpose
+from holdfast.errors import EndedOutsideError, HoldfastError, ServerUnavailableError, UntrustedError
+from service.journal.records import RunKind
+from starter.shell.output import revealed
+
+Request = BackupRequest | RestoreRequest | VerifyRequest | DrillRequest
+Result = BackupResult | RestoreResult | VerifyResult | DrillResult | SystemResult
+Handle = WorkflowHandle[Any, Result]
+
+ResultT = TypeVar("ResultT")
+
+RPC_TIMEOUT: Final = timedelta(seconds=10)
+_PAUSE_S: Final = 0.5
+_AWAY: Final = frozenset(
+    (
+        RPCStatusCode.UNAVAILABLE,
+        RPCStatusCode.DEADLINE_EXCEEDED,
+        RPCStatusCode.CANCELLED,
+        RPCStatusCode.UNKNOWN,
+        RPCStatusCode.INTERNAL,
+        RPCStatusCode.RESOURCE_EXHAUSTED,
+    )
+)
+_WORKFLOWS: Final[Mapping[RunKind, str]] = {
+    RunKind.BACKUP: BACKUP_WORKFLOW,
+    RunKind.RESTORE: RESTORE_WORKFLOW,
+    RunKind.VERIFY: VERIFY_WORKFLOW,
+    RunKind.DRILL: DRILL_WORKFLOW,
+    RunKind.SYSTEM_BACKUP: SYSTEM_BACKUP_WORKFLOW,
+    RunKind.SYSTEM_RESTORE: SYSTEM_RESTORE_WORKFLOW,
+}
+_REQUESTS: Final[Mapping[RunKind, type[Request]]] = {
+    RunKind.BACKUP: BackupRequest,
+    RunKind.RESTORE: RestoreRequest,
+    RunKind.VERIFY: VerifyRequest,
+    RunKind.DRILL: DrillRequest,
+}
+_RESULTS: Final[Mapping[RunKind, type[Result]]] = {
+    RunKind.BACKUP: BackupResult,
+    RunKind.RESTORE: RestoreResult,
+    RunKind.VERIFY: VerifyResult,
+    RunKind.DRILL: DrillResult,
+    RunKind.SYSTEM_BACKUP: SystemResult,
+    RunKind.SYSTEM_RESTORE: SystemResult,
+}
+
+
+class RunCancelledError(HoldfastError):
+    """The run was asked to stop, and has stopped."""
+
+    exit_code = holdfast.errors.EXIT_INTERRUPTED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenRun:
+    """A run that is open on the server. workflow_run: the id of its newest execution, first_run that of its first."""
+
+    workflow_id: str
+    workflow_run: str
+    first_run: str
+    kind: RunKind
+
+
+def kind_of(request: Request) -> RunKind:
+    """Which verb a request is of."""
+    return next(kind for kind, requests in _REQUESTS.items() if isinstance(request, requests))
+
+
+def kind_of_result(result: Result) -> RunKind:
+    """Which verb a result is of."""
+    return next(kind for kind, results in _RESULTS.items() if isinstance(result, results))
+
+
+def handle_of(client: Client, kind: RunKind, workflow_id: str) -> Handle:
+    """The newest run of a workflow id."""
+    return client.get_workflow_handle(workflow_id, result_type=_RESULTS[kind])
+
+
+@contextlib.contextmanager
+def server_errors() -> Iterator[None]:
+    """Around calls to the server: what it answers in place of an answer, as one of our errors.
+
+    Raises:
+        ServerUnavailableError: it refuses, or is away for longer than a call may take.
+        UntrustedError: it answers what no worker of ours has said.
+    """
+    try:
+        yield
+    except RPCError as error:
+        raise ServerUnavailableError(
+            f"the server does not answer as it should: {error.message or error.status.name.lower()}",
+            hint="Repeat the command; `holdfast resume` goes on with a run that was begun.",
+        ) from error
+    except ApplicationError as refusal:
+        raise unbelieved(refusal) from None
+
+
+async def is_open(client: Client, workflow_id: str) -> bool:
+    """Whether the server knows an open workflow of that id."""
+    try:
+        description = await client.get_workflow_handle(workflow_id).describe(rpc_timeout=RPC_TIMEOUT)
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return False
+        raise
+    return description.status is WorkflowExecutionStatus.RUNNING
+
+
+async def open_runs(client: Client) -> list[OpenRun]:
+    """All our runs that are open on the server, newest first."""
+    kinds = {workflow: kind for kind, workflow in _WORKFLOWS.items()}
+    names = ", ".join(f"'{name}'" for name in kinds)
+    query = f"ExecutionStatus = 'Running' AND WorkflowType IN ({names})"
+    return [
+        OpenRun(
+            workflow_id=execution.id,
+            workflow_run=execution.run_id,
+            first_run=execution.raw_info.first_run_id or execution.run_id,
+            kind=kinds[execution.workflow_type],
+        )
+        async for execution in client.list_workflows(query)
+    ]
+
+
+async def start(client: Client, request: Request, workflow_id: str, queue: str) -> Handle:
+    """Start a run, or take the one of this id that is open already."""
+    kind = kind_of(request)
+    return await client.start_workflow(
+        _WORKFLOWS[kind],
+        request,
+        id=workflow_id,
+        task_queue=queue,
+        result_type=_RESULTS[kind],
+        id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        static_summary=f"{kind.value} of {workflow_id.rpartition(':')[2]}",
+    )
+
+
+async def request_of(client: Client, workflow_id: str, kind: RunKind) -> Request | None:
+    """What the newest run of a workflow id was asked; None when the server does not know it, or of a system."""
+    if kind not in _REQUESTS:
+        return None
+    try:
+        history = client.get_workflow_handle(workflow_id).fetch_history_events(page_size=1)
+        async for event in history:
+            started = event.workflow_execution_started_event_attributes
+            place = WorkflowSerializationContext(namespace=client.namespace, workflow_id=workflow_id)
+            converter = client.data_converter.with_context(place)
+            values = await converter.decode(started.input.payloads, [_REQUESTS[kind]])
+            return values[0] if values and isinstance(values[0], Request) else None
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise
+    except ApplicationError:  # it was not asked by us, or not with a key that is here
+        return None
+    return None
+
+
+async def ask_to_stop(handle: Handle) -> None:
+    """Ask a run to stop; one that has ended already is fine."""
+    try:
+        await handle.cancel(rpc_timeout=RPC_TIMEOUT)
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise
+
+
+async def lift_pause(handle: Handle) -> None:
+    """Let a paused run go on; by signal, which needs no worker yet, and which one that is not paused ignores."""
+    await handle.signal(RESUME, Asked(), rpc_timeout=RPC_TIMEOUT)
+
+
+async def result_of(handle: Handle, on_away: Callable[[], None]) -> Result:
+    """Wait for the end of a run, however often the server is away meanwhile.
+
+    Raises:
+        HoldfastError: the error that ended the run, as its activity raised it.
+        RunCancelledError: it was asked to stop, and did.
+    """
+    run = ""
+    while True:
+        try:
+            run = run or await first_run(handle)
+            return _not_cancelled(of_run(await handle.result(), run))
+        except WorkflowFailureError as failure:
+            raise _error_of(failure) from None
+        except ApplicationError as refusal:
+            raise unbelieved(refusal) from None
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                raise _ended_outside("the server does not know it any more") from None
+            if error.status not in _AWAY:
+                raise
+            on_away()
+            await asyncio.sleep(_PAUSE_S)
+
+
+async def first_run(handle: Handle) -> str:
+    """The first run of the chain that the newest run of a workflow id belongs to."""
+    description = await handle.describe(rpc_timeout=RPC_TIMEOUT)
+    return description.raw_description.workflow_execution_info.first_run_id or description.run_id
+
+
+def of_run(result: ResultT, run: str) -> ResultT:
+    """A result, if it is of this run. Where nothing is signed it does not say so.
+
+    Raises:
+        UntrustedError: it is of another one.
+    """
+    warrant = result.warrant if isinstance(result, Warranted) else None
+    if warrant is not None and (RESULT not in warrant.purposes or warrant.run != run):
+        raise UntrustedError(
+            "the answer is not believed: it is that of another run",
+            hint="Somebody has given it who is none of your workers; see to who may reach the server.",
+        )
+    return result
+
+
+def to_update(answer: ResultT, update_id: str) -> ResultT:
+    """The answer to an update, if it is that; where nothing is signed it does not say so.
+
+    Raises:
+        UntrustedError: it is that to another one.
+    """
+    warrant = answer.warrant if isinstance(answer, Warranted) else None
+    if warrant is not None and purpose(ANSWER, update_id) not in warrant.purposes:
+        raise UntrustedError(
+            "the answer is not believed: it is that to another request",
+            hint="Somebody has given it who is none of your workers; see to who may reach the server.",
+        )
+    return answer
+
+
+def unbelieved(refusal: ApplicationError) -> HoldfastError:
+    """What to say of an answer that was refused."""
+    return UntrustedError(
+        f"the answer is not believed: {refusal.message}",
+        hint="It did not come from a worker with this installation's key; the log of the workers may say more.",
+    )
+
+
+def error_by_name(kind: str, message: str) -> HoldfastError:
+    """The engine's error of that class name, so that its exit code counts here as well."""
+    text, _, hint = revealed(message).partition("\n")
+    found = getattr(holdfast.errors, kind, None)
+    if isinstance(found, type) and issubclass(found, HoldfastError):
+        return found(text, hint=hint)
+    return HoldfastError(text, hint=hint)
+
+
+def _not_cancelled(result: Result) -> Result:
+    """A run that was cancelled by the update ends with a result that says so."""
+    if result.status is RunStatus.CANCELLED:
+        raise RunCancelledError("the run was stopped", hint="`holdfast resume` goes on with it.")
+    return result
+
+
+def _error_of(failure: WorkflowFailureError) -> HoldfastError:
+    cause = failure.cause
+    if isinstance(cause, CancelledError):
+        return RunCancelledError("the run was stopped", hint="`holdfast resume` goes on with it.")
+    if isinstance(cause, ApplicationError):
+        return error_by_name(cause.type or "", cause.message)
+    message = cause.message if isinstance(cause, FailureError) else str(cause)
+    return _ended_outside(f"{message.lower()} on the server")
+
+
+def _ended_outside(how: str) -> EndedOutsideError:
+    return EndedOutsideError(
+        f"the run was ended from outside: {how}",
+        hint="`holdfast resume` goes on with it; docs/security.md says who can do that.",
+    )

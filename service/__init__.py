@@ -1,0 +1,1 @@
+"""What an installation knows beside the engine: settings, the journal, notices, hooks."""

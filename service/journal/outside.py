@@ -1,0 +1,48 @@
+"""Runs that ended otherwise than by themselves: their record says "running" until somebody says what became of them.
+
+Whoever may reach the Temporal server may end, reset or delete a workflow there (docs/security.md), and then no step of
+the run is left that could record its end.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from holdfast.errors import EndedOutsideError
+from service.journal.journal import Journal
+from service.journal.records import RunOutcome, RunRecord
+
+
+def open_records(
+    journal: Journal, *, host: str | None = None, before_ns: int | None = None
+) -> list[RunRecord]:
+    """The records that say "running".
+
+    Raises:
+        JournalUnavailableError.
+    """
+    return journal.runs(1_000, host=host, statuses=(RunOutcome.RUNNING,), before_ns=before_ns)
+
+
+def record_end(journal: Journal, records: Sequence[RunRecord], how: str, now_ns: int) -> list[RunRecord]:
+    """Write that these runs were ended from outside, and give the records as they are then.
+
+    One that has got its own end meanwhile keeps that. how: "terminated" and the like.
+
+    Raises:
+        JournalUnavailableError.
+    """
+    ended: list[RunRecord] = []
+    for record in records:
+        standing = journal.run(record.run_id)
+        if standing is None or standing.status is not RunOutcome.RUNNING:
+            continue
+        failed = replace(
+            standing,
+            status=RunOutcome.FAILED,
+            failure_kind=EndedOutsideError.__name__,
+            failure_message=f"ended from outside: {how}",
+            ended_ns=now_ns,
+        )
+        journal.record(failed)
+        ended.append(failed)
+    return ended

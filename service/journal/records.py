@@ -1,0 +1,106 @@
+"""What the journal holds: one record for each run, and one for each file that the run touched or could not read."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import msgspec
+
+
+class RunKind(StrEnum):
+    """Which verb a run is of."""
+
+    BACKUP = "backup"
+    RESTORE = "restore"
+    DRY_RUN = "dry-run"
+    GUARD = "guard"
+    VERIFY = "verify"
+    DRILL = "drill"
+    SYSTEM_BACKUP = "system-backup"
+    SYSTEM_RESTORE = "system-restore"
+
+
+class RunOutcome(StrEnum):
+    """How a run stands, or how it ended; the values are those of contracts.common.RunStatus."""
+
+    RUNNING = "running"
+    COMPLETE = "complete"
+    PARTIAL = "partial"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class OutputRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """How a hook ended, and the end of what it printed. moment: "before", "after". exit_code: negative for a signal."""
+
+    hook: str
+    moment: str
+    exit_code: int
+    timed_out: bool = False
+    started_ns: int
+    ended_ns: int
+    output: str = ""
+
+
+class VerdictRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """What the run's verification found. `problems` lists the findings (capped), `problem_count` counts them all."""
+
+    level: str
+    ok: bool
+    blobs: int = 0
+    packs: int = 0
+    files: int = 0
+    bytes_read: int = 0
+    problem_count: int = 0
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord:
+    """One run. Names as the run was asked for; times in nanoseconds since 1970, `ended_ns` 0 while it runs.
+
+    counters: whatever was counted, by name; names that start alike belong together. snapshot_id, parent: 64 hex
+    digits or empty. reason: why this strategy. failure_kind: the class of the error that ended the run, failure_message
+    what it said. resumes: the run that this attempt goes on with, whose workspace it uses; empty for one that begins.
+    request: what was asked, as JSON, for who asks it again; empty where that is not known.
+    source_digest: of a backup, `SourceSpec.digest` as it was when the run was opened. verdict: set by
+    `Journal.set_verdict`, and kept when the run is recorded again without one.
+    """
+
+    run_id: str
+    kind: RunKind
+    status: RunOutcome
+    repository: str
+    source: str = ""
+    host: str = ""
+    trigger_kind: str = ""
+    trigger_by: str = ""
+    trigger_evidence: str = ""
+    strategy: str = ""
+    reason: str = ""
+    parent: str = ""
+    snapshot_id: str = ""
+    started_ns: int
+    ended_ns: int = 0
+    counters: Mapping[str, int] = field(default_factory=dict)
+    failure_kind: str = ""
+    failure_message: str = ""
+    resumes: str = ""
+    request: str = ""
+    source_digest: str = ""
+    verdict: VerdictRecord | None = None
+
+    @property
+    def workspace_id(self) -> str:
+        """The run as its workspace knows it: the first attempt's."""
+        return self.resumes or self.run_id
+
+    @property
+    def duration_ns(self) -> int:
+        """How long the run took; 0 while it runs."""
+        return max(0, self.ended_ns - self.started_ns) if self.ended_ns else 0
+
+
+def workflow_of(run_id: str) -> str:
+    """The id of the workflow that began a run."""
+    return run_id.rpartition("/")[0] or run_id

@@ -1,0 +1,135 @@
+"""What a notice says. It goes through services of others, so it names runs, sources and counts, and never a path."""
+
+import time
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from service.journal.records import RunKind, RunOutcome, RunRecord
+
+_NS_PER_S: Final = 10**9
+_SHORT_LENGTH: Final = 8
+_ERROR_COUNTS: Final = ("errors", "selected_errors", "stored_errors")
+
+
+class NoticeEvent(StrEnum):
+    """What somebody may want to be told of; the values are those of `notices.on`."""
+
+    FAILED = "failed"
+    PARTIAL = "partial"
+    OVERDUE = "overdue"
+    MISSED = "missed"
+    WAITING = "waiting"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """One message to people."""
+
+    event: NoticeEvent
+    title: str
+    body: str
+
+
+def event_of(run: RunRecord) -> NoticeEvent | None:
+    """What there is to tell of a run that ended; None of one that is well, or that a person stopped.
+
+    A verification that found damage makes a failure of any run: what it stored cannot be relied on.
+    """
+    if run.status is RunOutcome.FAILED or (run.verdict is not None and not run.verdict.ok):
+        return NoticeEvent.FAILED
+    return NoticeEvent.PARTIAL if run.status is RunOutcome.PARTIAL else None
+
+
+def notice_of_run(run: RunRecord, subject: str) -> Notice | None:
+    """The notice of a run, if there is anything to tell. subject: its source or selection, as people know it."""
+    event = event_of(run)
+    if event is None:
+        return None
+    what = f"{run.kind.value} of {subject}"
+    verdict = run.verdict
+    damaged = verdict is not None and not verdict.ok
+    lines = [_how_it_ended(run)]
+    if verdict is not None and damaged:
+        lines.append(f"Its verification ({verdict.level}) found {verdict.problem_count:,} problems.")
+    lines += [
+        "",
+        f"Repository: {run.repository}",
+        f"Host: {run.host}",
+        f"Started: {_utc(run.started_ns)}",
+        f"Ended: {_utc(run.ended_ns)}" if run.ended_ns else "",
+        f"Snapshot: {run.snapshot_id[:_SHORT_LENGTH]}" if run.snapshot_id else "",
+        f"Run: {run.run_id}",
+        "",
+        f"`holdfast run show {run.run_id[-_SHORT_LENGTH:]}` says more.",
+    ]
+    ending = "found damage" if damaged and run.status is not RunOutcome.FAILED else run.status.value
+    return Notice(event=event, title=f"Holdfast: {what}: {ending}", body=_joined(lines))
+
+
+def notice_of_overdue(source: str, *, newest_ns: int | None, max_age_s: float, now_ns: int) -> Notice:
+    """The notice of a source without a good backup for too long. newest_ns: start of its newest one, if any."""
+    if newest_ns is None:
+        since = "There is no good backup of it at all."
+    else:
+        since = f"Its newest good backup is {_age((now_ns - newest_ns) / _NS_PER_S)} old ({_utc(newest_ns)})."
+    body = f"{since}\nIt should never be older than {_age(max_age_s)}."
+    return Notice(
+        event=NoticeEvent.OVERDUE,
+        title=f"Holdfast: {source} is overdue",
+        body=f"{body}\n\n`holdfast runs --source {source}` lists its runs.",
+    )
+
+
+def notice_of_missed(schedule: str, count: int) -> Notice:
+    """The notice of a schedule whose time came `count` times without a run, because nobody was there to start one."""
+    times = "once" if count == 1 else f"{count:,} times"
+    return Notice(
+        event=NoticeEvent.MISSED,
+        title=f"Holdfast: schedule {schedule} missed a run",
+        body=f"Its time came {times} while the server was away, and its catch-up window had passed since.",
+    )
+
+
+def notice_of_waiting(workflow_id: str, reason: str, *, since_ns: int) -> Notice:
+    """The notice of a run that does not go on by itself. reason: from its own error, without a path."""
+    kind, _, subject = workflow_id.partition(":")
+    return Notice(
+        event=NoticeEvent.WAITING,
+        title=f"Holdfast: {kind} of {subject.rpartition(':')[2] or subject} waits",
+        body=f"It has waited since {_utc(since_ns)} at least: {reason}.\n"
+        "It goes on by itself when that is over; `holdfast status` shows it.",
+    )
+
+
+def _how_it_ended(run: RunRecord) -> str:
+    if run.status is RunOutcome.FAILED:
+        cause = f" ({run.failure_kind})" if run.failure_kind else ""
+        again = " What it stored is kept, and the next run goes on from there." if _goes_on(run) else ""
+        return f"The run failed{cause}.{again}"
+    if run.status is RunOutcome.PARTIAL and run.kind in {RunKind.BACKUP, RunKind.RESTORE}:
+        errors = max(run.counters.get(name, 0) for name in _ERROR_COUNTS)
+        made = "could not be restored" if run.kind is RunKind.RESTORE else "could not be read"
+        return f"The run is complete but for {errors:,} paths that {made}."
+    return f"The run is {run.status.value}."
+
+
+def _goes_on(run: RunRecord) -> bool:
+    return run.kind is RunKind.BACKUP and run.counters.get("shards", 0) > 0
+
+
+def _joined(lines: list[str]) -> str:
+    """Without what is not known; the empty lines between the parts stay."""
+    kept = [line for number, line in enumerate(lines) if line or not number or lines[number - 1]]
+    return "\n".join(kept)
+
+
+def _utc(ns: int) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(ns // _NS_PER_S))
+
+
+def _age(seconds: float) -> str:
+    hours = seconds / 3600
+    if hours < 1:
+        return f"{seconds / 60:.0f} min"
+    return f"{hours:.0f} h" if hours < 72 else f"{hours / 24:.1f} days"

@@ -1,0 +1,98 @@
+"""[drills.NAME]: trial restores, their checks, and the goals that they are held against."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from holdfast.drill.check_command import split_check
+from holdfast.drill.sample import parse_sample
+from holdfast.errors import SettingsError, UsageError
+from service.settings import values
+from service.settings.document import Duration, Place, convert_table, expect_table
+from service.settings.suggestions import one_of
+
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrillProfile:
+    """One drill by name.
+
+    source: whose newest snapshot is restored. sample: "all", a share of the files ("5%") or so many bytes of them
+    ("1GiB"). check: a command that is run in the restored tree, without a shell. rto_s: within how long everything must
+    be back; rpo_s: how old the newest data may be; None where there is no such goal.
+    """
+
+    name: str
+    source: str
+    sample: str = "all"
+    check: str | None = None
+    check_timeout_s: float = 3600.0
+    rto_s: float | None = None
+    rpo_s: float | None = None
+
+
+class DrillTable(msgspec.Struct, kw_only=True, frozen=True):
+    """[drills.NAME]"""
+
+    source: str
+    sample: str = "all"
+    check: str | None = None
+    check_timeout: Duration = "1h"
+    rto: Duration | None = None
+    rpo: Duration | None = None
+
+
+def drills(value: object, place: Place, sources: Mapping[str, object]) -> dict[str, DrillProfile]:
+    """All of [drills]; sources: those that they can name.
+
+    Raises:
+        SettingsError: something in it is wrong.
+    """
+    return {
+        name: _drill(name, table, place.below(name), sources)
+        for name, table in expect_table(value, place).items()
+        if _check_name(name, place)
+    }
+
+
+def _check_name(name: str, place: Place) -> bool:
+    if _NAME.fullmatch(name) is None:
+        place.refuse(
+            name[:80],
+            "this name cannot be used",
+            'Use letters, digits, ".", "_" and "-", at most 64, the first one a letter or digit.',
+        )
+    return True
+
+
+def _drill(name: str, value: object, place: Place, sources: Mapping[str, object]) -> DrillProfile:
+    table = convert_table(value, DrillTable, place)
+    if table.source not in sources:
+        hint = one_of(table.source, sources, "sources") if sources else "Add a table [sources.NAME]."
+        place.refuse("source", "the settings have no source of this name", hint)
+    try:
+        parse_sample(table.sample)
+    except UsageError as error:
+        place.refuse("sample", error.message, error.hint)
+    if table.check is not None:
+        try:
+            split_check(table.check)
+        except SettingsError as error:
+            place.refuse("check", error.message, error.hint)
+    return DrillProfile(
+        name=name,
+        source=table.source,
+        sample=table.sample,
+        check=table.check,
+        check_timeout_s=values.duration_s(place, "check_timeout", table.check_timeout, at_least_s=1.0),
+        rto_s=_goal(place, "rto", table.rto),
+        rpo_s=_goal(place, "rpo", table.rpo),
+    )
+
+
+def _goal(place: Place, key: str, value: Duration | None) -> float | None:
+    return None if value is None else values.duration_s(place, key, value, at_least_s=1.0)

@@ -1,0 +1,115 @@
+"""After the server's database was lost, or an older one was put back: what the journal and the settings know better.
+
+    1. runs that the older database has open, and the journal as ended, are over: they are terminated before a worker
+       hears of them, or a restore of last week would go on over what was written since;
+    2. runs that the journal has as running, and no server knows, go on in their workspaces (`holdfast up` starts them
+       again; a command does so with the run that it is asked for, see continuation.py);
+    3. schedules that the settings declare, and a new database cannot have, are made again by `holdfast up`.
+
+Nothing here fails its caller: each part that cannot be done is told of, and done by hand.
+"""
+
+import asyncio
+import logging
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from typing import Final
+
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from control import records, runs
+from control.journal import open_journal
+from holdfast.errors import HoldfastError, JournalUnavailableError
+from service.journal.records import RunKind, RunOutcome, RunRecord, workflow_of
+from service.settings.model import Settings
+from starter.daemon.cleanup_schedule import ensure_cleanup
+from starter.daemon.watchdog import ensure_watchdog
+from starter.host.need import base_queue
+from starter.requests import orders
+from starter.requests.continuation import was_opened
+from starter.schedules import server
+from starter.schedules.declaration import declarations
+from starter.schedules.plan import Step, plan
+
+_LOOKED_AT: Final = 1_000
+_KINDS: Final = frozenset((RunKind.BACKUP, RunKind.RESTORE, RunKind.VERIFY))
+_REASON: Final = "the journal has it as ended: the server's database is older"
+_LOG: Final = logging.getLogger("holdfast.server")
+
+
+async def end_what_is_over(client: Client, settings: Settings) -> None:
+    """Terminate the open runs that the journal has as ended."""
+    try:
+        journal = open_journal(settings)
+        for run in await runs.open_runs(client):
+            record = await asyncio.to_thread(journal.run, f"{run.workflow_id}/{run.first_run}")
+            if record is None or record.status is RunOutcome.RUNNING:
+                continue
+            handle = client.get_workflow_handle(run.workflow_id, run_id=run.workflow_run)
+            await handle.terminate(reason=_REASON)
+            _LOG.warning(
+                "run %s is over, as the journal knows, and was ended on the server", record.run_id[-8:]
+            )
+    except (JournalUnavailableError, RPCError) as error:
+        _LOG.warning("open runs could not be compared with the journal: %s", _words(error))
+
+
+async def bring_back(
+    client: Client, settings: Settings, environ: Mapping[str, str], queues: Collection[str]
+) -> None:
+    """Start lost runs again, and make lost schedules, for a service that serves `queues`."""
+    try:
+        await _go_on(client, settings, environ, queues)
+    except (HoldfastError, RPCError) as error:
+        _LOG.warning("lost runs could not be started again (`holdfast resume` does that): %s", _words(error))
+    try:
+        await _make_schedules(client, settings)
+        await ensure_watchdog(client, settings, base_queue(settings, ""))
+        await ensure_cleanup(client, settings, base_queue(settings, ""))
+    except (HoldfastError, RPCError) as error:
+        _LOG.warning("schedules could not be made again (`holdfast schedule apply`): %s", _words(error))
+
+
+async def _go_on(
+    client: Client, settings: Settings, environ: Mapping[str, str], queues: Collection[str]
+) -> None:
+    journal = open_journal(settings)
+    lost = await asyncio.to_thread(journal.runs, _LOOKED_AT, statuses=[RunOutcome.RUNNING])
+    taken = {run.workflow_id for run in await runs.open_runs(client)}
+    for record in lost:  # newest first: of one subject only that
+        workflow_id = workflow_of(record.run_id)
+        queue = base_queue(settings, record.repository)
+        request = _request(settings, environ, record)
+        if workflow_id in taken or queue not in queues or request is None:
+            continue
+        taken.add(workflow_id)
+        await runs.start(client, request, workflow_id, queue)
+        done = "goes on" if getattr(request, "resume_run", "") else "begins again"
+        _LOG.warning("the server had forgotten run %s; it %s", record.run_id[-8:], done)
+
+
+def _request(settings: Settings, environ: Mapping[str, str], record: RunRecord) -> runs.Request | None:
+    """What the run was asked, as its continuation; None for what cannot be told from the journal."""
+    asked = records.request_of(record) if record.kind in _KINDS else None
+    if asked is None:
+        return None
+    as_it_was = was_opened(record) and not orders.source_changed(settings, environ, record)
+    resume_run = record.workspace_id if as_it_was else ""
+    return replace(asked, resume_run=resume_run, policy=orders.run_policy(settings))
+
+
+async def _make_schedules(client: Client, settings: Settings) -> None:
+    declared = declarations(settings)
+    there = await server.standing(client, settings.host, [wanted.id for wanted in declared])
+    steps = plan(declared, there)
+    for step in steps:
+        if step.step is Step.CREATE:
+            await server.carry_out(client, step)
+            _LOG.warning("the schedule %s was not on the server; it is made again, and not paused", step.id)
+        else:
+            _LOG.warning("the schedule %s differs from the settings: see `holdfast schedule apply`", step.id)
+
+
+def _words(error: HoldfastError | RPCError) -> str:
+    return str(error).partition("\n")[0]

@@ -1,0 +1,48 @@
+"""Keeps the service's own schedules on the server: the watchdog's looks, and the daily cleanup."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from typing import Final
+
+from temporalio.service import RPCError
+
+from holdfast.errors import ServerUnavailableError, SettingsError
+from service.settings.model import Settings
+from starter.daemon.cleanup_schedule import ensure_cleanup
+from starter.daemon.watchdog import ensure_watchdog
+from starter.host.connection import connect
+
+_RETRY_S: Final = 10.0
+_LOG: Final = logging.getLogger(__name__)
+
+
+@contextlib.asynccontextmanager
+async def upkeep(settings: Settings, address: str, queue: str) -> AsyncIterator[None]:
+    """For a service: see to these schedules beside what it does, as soon as the server answers."""
+    keeping = asyncio.create_task(_keep(settings, address, queue))
+    try:
+        yield
+    finally:
+        keeping.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await keeping
+
+
+async def _keep(settings: Settings, address: str, queue: str) -> None:
+    told = False
+    while True:
+        try:
+            client = await connect(settings.server, address)
+            await ensure_watchdog(client, settings, queue)
+            await ensure_cleanup(client, settings, queue)
+        except (ServerUnavailableError, SettingsError, RPCError) as error:
+            if not told:
+                _LOG.warning(
+                    "the schedules of watchdog and cleanup have to wait: %s", str(error).partition("\n")[0]
+                )
+                told = True
+            await asyncio.sleep(_RETRY_S)
+        else:
+            return

@@ -1,0 +1,1 @@
+"""Processes of this host: Temporal's server, workers, keys, and who owns them."""

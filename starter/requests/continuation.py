@@ -1,0 +1,85 @@
+"""Which earlier run is to be continued: a pure choice from the journal's records.
+
+A run of the same source is continued when it was cancelled or failed less than a day ago, or when the journal says
+that it runs and no server knows of it (its database was lost). One that never got as far as opening its workspace
+has nothing to continue; and one that failed by a fault of our own, continued, would most likely fail by it again: that
+is tried once.
+"""
+
+from collections.abc import Collection, Sequence
+from typing import Final
+
+import holdfast.errors
+from holdfast.errors import FencedError, HoldfastError, IntegrityError, RunStateError
+from service.journal.records import RunKind, RunOutcome, RunRecord, workflow_of
+
+CONTINUED_WITHIN_NS: Final = 24 * 3600 * 10**9
+_OF_SYSTEMS: Final = frozenset((RunKind.SYSTEM_BACKUP, RunKind.SYSTEM_RESTORE))  # they go on by themselves
+_ENDED_EARLY: Final = frozenset((RunOutcome.CANCELLED, RunOutcome.FAILED))
+_INTERRUPTED: Final = "Interrupted"  # service.journal.journal, which takes long to load
+_OF_THE_RUN: Final = (IntegrityError, RunStateError, FencedError)
+"""What the run itself relied on was not as it should be. Other errors of ours say that something outside was wrong."""
+
+
+def to_continue(
+    newest: RunRecord | None, *, is_open: bool, now_ns: int, only_lost: bool = False
+) -> RunRecord | None:
+    """The newest run of a subject, if the next run of that subject is to go on with it.
+
+    is_open: whether the server knows an open workflow for the subject; then that one goes on by itself. only_lost:
+    one that reached an end, whichever, is not continued; a restore is not: its target may have changed since.
+    """
+    if newest is None or is_open or not was_opened(newest):
+        return None
+    if newest.status is RunOutcome.RUNNING:
+        return newest
+    if newest.verdict is not None:
+        return None  # it took all its steps, and was found to be damaged
+    if only_lost or newest.status not in _ENDED_EARLY or now_ns - newest.ended_ns >= CONTINUED_WITHIN_NS:
+        return None
+    return None if newest.resumes and is_fault_of_ours(newest) else newest
+
+
+def is_fault_of_ours(record: RunRecord) -> bool:
+    """Whether the run failed by something that no person has to mend first."""
+    if record.status is not RunOutcome.FAILED or record.failure_kind == _INTERRUPTED:
+        return False
+    kind = getattr(holdfast.errors, record.failure_kind, None)
+    return not (isinstance(kind, type) and issubclass(kind, HoldfastError)) or issubclass(kind, _OF_THE_RUN)
+
+
+def interrupted(records: Sequence[RunRecord], open_workflows: Collection[str]) -> list[RunRecord]:
+    """The runs that `resume` may mean, in the order given: of each source the newest, if it did not reach its end.
+
+    A run whose workflow is open is among them: it goes on once there is a worker.
+    """
+    seen: set[tuple[RunKind, str, str]] = set()
+    found: list[RunRecord] = []
+    for record in records:
+        subject = (record.kind, record.repository, _subject(record))
+        if subject in seen:
+            continue
+        seen.add(subject)
+        is_open = workflow_of(record.run_id) in open_workflows
+        if record.kind in _OF_SYSTEMS or (record.kind in {RunKind.DRILL, RunKind.DRY_RUN} and not is_open):
+            continue
+        ended_early = record.status in _ENDED_EARLY and was_opened(record) and record.verdict is None
+        if is_open or record.status is RunOutcome.RUNNING or ended_early:
+            found.append(record)
+    return found
+
+
+def _subject(record: RunRecord) -> str:
+    """What a run is about. Of a restore's token, the part that says what is restored: each request has its own rest."""
+    return workflow_of(record.run_id) if record.kind is RunKind.RESTORE else record.source
+
+
+def was_opened(record: RunRecord) -> bool:
+    """Whether the run got as far as deciding what it compares with, or which snapshot it restores."""
+    if record.resumes:
+        return True
+    if record.kind is RunKind.BACKUP:
+        return bool(record.reason)
+    if record.kind is RunKind.RESTORE:
+        return bool(record.snapshot_id)
+    return record.kind is RunKind.VERIFY  # a drill begins anew

@@ -1,0 +1,258 @@
+"""What a backup reads: the paths and options of the command line, or a source of the settings."""
+
+import os
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from holdfast.errors import SourceMissingError, UsageError
+from holdfast.source.filters import check_marker
+from holdfast.source.patterns import Pattern
+from holdfast.source.spec import FilterRules, SourceSpec
+from holdfast.units import SIZE_EXAMPLES, parse_size
+from service.settings.exclude_files import named_variables, resolve
+from service.settings.model import SourceProfile
+from service.settings.paths import without_variables
+from service.settings.requests import SourceOrder
+from service.settings.suggestions import one_of
+from starter.shell.invocation import Invocation
+from starter.shell.options import CommonOptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceOptions(CommonOptions):
+    """The part of `backup`'s options that says what is read."""
+
+    paths: Annotated[
+        tuple[str, ...],
+        typer.Argument(metavar="PATHS", help="What to back up; or the names of sources.", show_default=False),
+    ] = ()
+    source: Annotated[str, typer.Option(metavar="NAME", help="A source of the settings.")] = ""
+    all: Annotated[bool, typer.Option("--all", help="Each source of the settings, one after the other.")] = (
+        False
+    )
+    exclude: Annotated[
+        tuple[str, ...], typer.Option("--exclude", "-e", metavar="PATTERN", help="Leave out; repeatable.")
+    ] = ()
+    iexclude: Annotated[
+        tuple[str, ...], typer.Option(metavar="PATTERN", help="The same without regard to case.")
+    ] = ()
+    exclude_file: Annotated[
+        tuple[str, ...],
+        typer.Option(metavar="FILE", help="Leave out what the patterns in FILE say; repeatable."),
+    ] = ()
+    iexclude_file: Annotated[
+        tuple[str, ...], typer.Option(metavar="FILE", help="The same without regard to case.")
+    ] = ()
+    exclude_if_present: Annotated[
+        tuple[str, ...],
+        typer.Option(metavar="NAME[:HEADER]", help="Leave out what is in directories with such a file."),
+    ] = ()
+    exclude_caches: Annotated[
+        bool, typer.Option("--exclude-caches", help="Leave out what is in directories with a CACHEDIR.TAG.")
+    ] = False
+    exclude_larger_than: Annotated[
+        str, typer.Option(metavar="SIZE", help="Leave out larger files (k, M, G, T).", show_default=False)
+    ] = ""
+    one_file_system: Annotated[
+        bool, typer.Option("--one-file-system", "-x", help="Do not cross into other file systems.")
+    ] = False
+    with_atime: Annotated[bool, typer.Option("--with-atime", help="Store access times.")] = False
+    allow_empty: Annotated[
+        bool, typer.Option("--allow-empty", help="Back up directories that hold nothing.")
+    ] = False
+    ignore_inode: Annotated[
+        bool, typer.Option("--ignore-inode", help="Inode numbers do not tell that a file changed.")
+    ] = False
+    ignore_ctime: Annotated[
+        bool, typer.Option("--ignore-ctime", help="Change times do not tell that a file changed.")
+    ] = False
+
+
+_SPEC_OPTIONS: Final = tuple(
+    field.name
+    for field in fields(SourceOptions)
+    if field.name not in {"paths", "source", "all", *(common.name for common in fields(CommonOptions))}
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChosenSource:
+    """A source of the settings (order is None), or one that was typed. repository: the profile's."""
+
+    name: str = ""
+    order: SourceOrder | None = None
+    repository: str = ""
+    strategy: str = "auto"
+    verify: str = "structure"
+
+
+def chosen_sources(invocation: Invocation, options: SourceOptions) -> list[ChosenSource]:
+    """The sources that are meant. An argument that is the name of a source means that; `./NAME` is the folder.
+
+    Raises:
+        SourceMissingError: a path is not there.
+        UsageError: nothing, or something contradictory, is named.
+        SettingsError: there is no source of that name.
+    """
+    profiles = _named_profiles(invocation, options)
+    for profile in profiles:
+        _refuse_spec_options(options, profile.name)
+    if profiles:
+        return [
+            ChosenSource(
+                name=profile.name,
+                repository=profile.repository,
+                strategy=profile.strategy,
+                verify=profile.verify,
+            )
+            for profile in profiles
+        ]
+    if not options.paths:
+        raise UsageError("nothing is named to back up", hint="Name paths, or a source of the settings.")
+    return [ChosenSource(order=_order(invocation, options))]
+
+
+def _named_profiles(invocation: Invocation, options: SourceOptions) -> list[SourceProfile]:
+    settings = invocation.settings
+    if options.all:
+        if options.source or options.paths:
+            raise UsageError("--all goes with no source and no path", hint="Leave out the one or the other.")
+        if not settings.sources:
+            raise UsageError("the settings have no source", hint="Add a table [sources.NAME], or name paths.")
+        return list(settings.sources.values())
+    if options.source:
+        if options.paths:
+            raise UsageError("--source and paths exclude each other", hint="Give one of them.")
+        return [settings.source(options.source)]
+    named = dict.fromkeys(path for path in options.paths if path in settings.sources)
+    paths = [path for path in options.paths if path not in named]
+    if named and paths:
+        name = next(iter(named))
+        raise UsageError(
+            f"{name} is a source of the settings, and {paths[0]} is not",
+            hint=f"Name sources or paths; ./{name} is the path.",
+        )
+    return [settings.sources[name] for name in named]
+
+
+def _refuse_spec_options(options: SourceOptions, name: str) -> None:
+    for option in _SPEC_OPTIONS:
+        if getattr(options, option):
+            raise UsageError(
+                f"--{option.replace('_', '-')} does not go with a source of the settings",
+                hint=f"Set it in [sources.{name}], or name paths.",
+            )
+
+
+def _order(invocation: Invocation, options: SourceOptions) -> SourceOrder:
+    for marker in options.exclude_if_present:
+        check_marker(marker)
+    spec = SourceSpec(
+        roots=_roots(invocation, options),
+        filters=FilterRules(
+            excludes=typed_patterns(invocation, options.exclude),
+            iexcludes=typed_patterns(invocation, options.iexclude),
+            exclude_if_present=options.exclude_if_present,
+            exclude_caches=options.exclude_caches,
+            exclude_larger_than_bytes=_size_bytes(options.exclude_larger_than),
+        ),
+        one_file_system=options.one_file_system,
+        with_atime=options.with_atime,
+        ignore_inode=options.ignore_inode,
+        ignore_ctime=options.ignore_ctime,
+        allow_empty=options.allow_empty,
+    )
+    exclude_files = _files(invocation, options.exclude_file)
+    iexclude_files = _files(invocation, options.iexclude_file)
+    order = SourceOrder(
+        spec=spec,
+        exclude_files=exclude_files,
+        iexclude_files=iexclude_files,
+        variables=named_variables((*exclude_files, *iexclude_files), invocation.environ),
+    )
+    resolve(order.profile(""), invocation.environ)  # what is wrong with the files is told before a run begins
+    return order
+
+
+def typed_patterns(invocation: Invocation, given: tuple[str, ...]) -> tuple[str, ...]:
+    """Patterns of options.
+
+    Raises:
+        UsageError: one is malformed, names a variable, or begins in a home folder that nobody knows.
+    """
+    patterns = []
+    for text in given:
+        try:
+            patterns.append(invocation.rules.pattern(without_variables(text)))
+        except ValueError as error:
+            raise UsageError(
+                f"the pattern {text!r} cannot be used: {error}", hint="Let the shell replace variables."
+            ) from None
+        Pattern.parse(patterns[-1])
+    return tuple(patterns)
+
+
+def _roots(invocation: Invocation, options: SourceOptions) -> tuple[bytes, ...]:
+    paths = options.paths
+    roots: list[bytes] = []
+    for path in paths:
+        root = _root(invocation, path)
+        if not os.path.lexists(root):
+            raise SourceMissingError(
+                f"{os.fsdecode(root)}: there is no such path",
+                hint=_no_such_path_hint(invocation, path if len(paths) == 1 else ""),
+            )
+        if not options.allow_empty and _is_empty(root):
+            raise SourceMissingError(
+                f"{os.fsdecode(root)}: the directory holds nothing",
+                hint="Is its file system mounted? With --allow-empty it is backed up as it is.",
+            )
+        roots.append(root)
+    return tuple(dict.fromkeys(roots))
+
+
+def _root(invocation: Invocation, path: str) -> bytes:
+    """A path as it is named; a name that begins with "~", as editors' and offices' files do, is a name."""
+    if not path:
+        raise UsageError(
+            "an empty path cannot be backed up", hint="Check the command's quotes and variables."
+        )
+    is_name = path.startswith("~") and path != "~" and not path.startswith("~/")
+    return os.fsencode(invocation.rules.text(f"./{path}" if is_name else path))
+
+
+def _is_empty(root: bytes) -> bool:
+    try:
+        with os.scandir(root) as entries:
+            return next(entries, None) is None and not os.path.islink(root)
+    except OSError:
+        return False  # no directory, or none that we may read: the run will tell
+
+
+def _no_such_path_hint(invocation: Invocation, name: str) -> str:
+    sources = invocation.settings.sources
+    if not sources or not name or "/" in name:
+        return "Look for a typing error; nothing was backed up."
+    return f"Nor is it a source of the settings. {one_of(name, sources, 'the sources')}"
+
+
+def _files(invocation: Invocation, paths: tuple[str, ...]) -> tuple[Path, ...]:
+    files = tuple(invocation.rules.path(path) for path in paths)
+    for file in files:
+        if not file.is_file():
+            raise UsageError(f"the exclude file {file} is not there", hint="Check its path.")
+    return files
+
+
+def _size_bytes(text: str) -> int | None:
+    if not text:
+        return None
+    try:
+        return parse_size(text)
+    except ValueError:
+        raise UsageError(
+            f"--exclude-larger-than: {text!r} is no size", hint=f"Write one like {SIZE_EXAMPLES}."
+        ) from None

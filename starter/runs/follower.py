@@ -1,0 +1,176 @@
+"""Follows a run to its end: shows it, and lets the person stop it.
+
+The first Ctrl-C asks the run to stop and waits until it has. The second leaves it as it is. Where a step fails again
+and again for a reason that only a person can remove (a lock, a full disk), the run is stopped and the reason told:
+it goes on from its checkpoint once that is done.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+from pathlib import Path
+from typing import Final, Self
+
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from control import runs
+from holdfast.errors import EXIT_INTERRUPTED, HoldfastError, RepositoryLockedError, StorageFullError
+from starter.view.display import Display
+from starter.view.progress import RunView, Trouble, look
+
+_PATIENCE: Final = {RepositoryLockedError.__name__: 1, StorageFullError.__name__: 4}
+"""After how many failed attempts in a row a step's error ends the command."""
+
+
+class DetachedError(HoldfastError):
+    """The person has left the run as it is."""
+
+    exit_code = EXIT_INTERRUPTED
+
+
+class Interrupts:
+    """How often the person, or who ends this process, wants it to end. SIGTERM does not ask: it counts twice."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.happened = asyncio.Event()
+
+    def __enter__(self) -> Self:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGINT, self._add, 1)
+        loop.add_signal_handler(signal.SIGTERM, self._add, 2)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        loop = asyncio.get_running_loop()
+        loop.remove_signal_handler(signal.SIGINT)
+        loop.remove_signal_handler(signal.SIGTERM)
+
+    def _add(self, times: int) -> None:
+        self.count += times
+        self.happened.set()
+
+
+class Following:
+    """One run that is being followed. service_stays: whether its workers outlive this command.
+
+    state_dir: where the server has its database, if it is the embedded one.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        handle: runs.Handle,
+        display: Display,
+        interrupts: Interrupts,
+        *,
+        service_stays: bool,
+        state_dir: Path | None = None,
+    ) -> None:
+        self._client = client
+        self._handle = handle
+        self._display = display
+        self._service_stays = service_stays
+        self._state_dir = state_dir
+        self._interrupts = interrupts
+        self._reason: HoldfastError | None = None
+        self._told: Trouble | None = None
+        self._told_away = False
+
+    async def to_the_end(self) -> runs.Result:
+        """The run's result.
+
+        Raises:
+            HoldfastError: what ended the run.
+            DetachedError: the person has left.
+        """
+        result = asyncio.create_task(runs.result_of(self._handle, self._tell_away))
+        watching = asyncio.create_task(self._watch())
+        try:
+            await self._until_done(result, watching)
+            return await result
+        except runs.RunCancelledError:
+            if self._reason is not None:
+                raise self._reason from None
+            raise
+        finally:
+            for task in (result, watching):
+                task.cancel()
+            await asyncio.gather(result, watching, return_exceptions=True)
+            self._display.close()
+
+    async def _until_done(self, result: "asyncio.Task[runs.Result]", watching: "asyncio.Task[None]") -> None:
+        while not result.done():
+            interrupted = asyncio.create_task(self._interrupts.happened.wait())
+            await asyncio.wait({result, watching, interrupted}, return_when=asyncio.FIRST_COMPLETED)
+            interrupted.cancel()
+            if watching.done():
+                watching.result()  # it has no end of its own, so this raises
+            if self._interrupts.happened.is_set():
+                self._interrupts.happened.clear()
+                await self._interrupt()
+
+    async def _interrupt(self) -> None:
+        if self._interrupts.count > 1:
+            raise self._detached()
+        self._display.note("stopping the run; press Ctrl-C again to leave it as it is")
+        # Beside the loop, so that a server that is away does not keep the second Ctrl-C waiting.
+        self._stopping = asyncio.create_task(self._stop())
+
+    async def _stop(self) -> None:
+        with contextlib.suppress(RPCError):
+            await runs.ask_to_stop(self._handle)
+
+    async def _watch(self) -> None:
+        view = RunView()
+        while True:
+            view = await look(self._client, self._handle, view)
+            self._told_away = self._told_away and view.away
+            self._display.show(view)
+            if view.trouble is not None:
+                await self._consider(view.trouble)
+            await asyncio.sleep(self._display.interval_s)
+
+    async def _consider(self, trouble: Trouble) -> None:
+        """Tell of a step that is tried again; end the run where waiting is in vain."""
+        if self._reason is not None:
+            return
+        patience = _PATIENCE.get(trouble.kind)
+        if patience is None or trouble.attempt <= patience:
+            if self._told is None or self._told.kind != trouble.kind:
+                self._told = trouble
+                self._display.note(f"{trouble.message.partition(chr(10))[0]} (trying again)")
+            return
+        error = runs.error_by_name(trouble.kind, trouble.message)
+        self._reason = type(error)(error.message, hint=f"{error.hint} Then repeat the command.".strip())
+        await self._stop()
+
+    def _tell_away(self) -> None:
+        if not self._told_away:
+            self._told_away = True
+            reason = ""
+            if self._state_dir is not None and is_full(self._state_dir):
+                reason = f": {self._state_dir} is full; make room there"
+            self._display.note(f"the server does not answer; waiting for it{reason}")
+
+    def _detached(self) -> DetachedError:
+        if self._service_stays:
+            return DetachedError(
+                "the run goes on in the service",
+                hint="`holdfast status` shows it, `holdfast cancel` stops it.",
+            )
+        return DetachedError(
+            "the run is left where it is",
+            hint="`holdfast resume`, or the same command again, goes on with it.",
+        )
+
+
+def is_full(folder: Path) -> bool:
+    """Whether nothing can be written there; not where that cannot be told, nor where no space is counted."""
+    try:
+        figures = os.statvfs(folder)
+    except OSError:
+        return False
+    return figures.f_blocks > 0 and figures.f_bavail == 0

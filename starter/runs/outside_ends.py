@@ -1,0 +1,28 @@
+"""What a command does about a run that was ended from outside or answered by another: it records and tells that.
+
+Its own workers, who would look after such runs (activities/outside.py), end with it.
+"""
+
+import time
+
+from control.journal import open_journal
+from holdfast.errors import JournalUnavailableError
+from service.journal.outside import open_records, record_end
+from service.journal.records import workflow_of
+from service.notices.delivery import tell
+from service.notices.notice import notice_of_run
+from starter.shell.invocation import Invocation
+from starter.shell.output import warn
+
+
+def tell_outside_end(invocation: Invocation, workflow_id: str, how: str) -> None:
+    """Record how the open runs of a workflow id ended, and send the notices. Blocks; a journal that fails is told."""
+    journal = open_journal(invocation.settings, invocation.environ)
+    try:
+        records = [record for record in open_records(journal) if workflow_of(record.run_id) == workflow_id]
+        ended = record_end(journal, records, how, time.time_ns())
+    except JournalUnavailableError as error:
+        warn(f"the journal cannot be written: {error.message}")
+        return
+    for record in ended:
+        tell(invocation.settings.notices, notice_of_run(record, record.source or record.repository))

@@ -1,0 +1,129 @@
+"""Holds what a run says of itself against what is there, before a command repeats it.
+
+A result comes from the server, and whoever reaches that may have answered in a worker's place. So a command says
+"complete" of a backup only when it has read the snapshot itself: one small file, without a lock. It is decrypted, and
+must bear the run's tag, where this command has opened the repository for workers of its own; beside a service, whose
+answer is signed (ADR 0030), the file must be there and be what its name says, because deriving the key again would take
+half a second. A restore, which is carried out on this host, has left a note beside its request.
+"""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+from contracts.backup import BackupResult
+from contracts.common import RunStatus
+from contracts.forms import is_own
+from contracts.restore import RestoreRequest, RestoreResult
+from contracts.system import SystemResult
+from control import runs
+from holdfast.errors import (
+    CorruptFileError,
+    HoldfastError,
+    PermanentError,
+    SettingsError,
+    StoredFileMissingError,
+)
+from holdfast.ids import SnapshotId, from_hex, is_hex_id, sha256, short
+from holdfast.repository.layout import SNAPSHOTS, file_name
+from holdfast.repository.repository import Repository
+from holdfast.storage.locations import open_storage
+from service.settings.model import Settings
+from service.settings.request_uses import RequestUse, uses_like
+from service.settings.requests import is_once
+
+_LIMIT_BYTES = 64 << 20
+_DONE = frozenset((RunStatus.COMPLETE, RunStatus.PARTIAL))
+
+Opener = Callable[[str], Repository]
+"""Opens a repository by its location, with the key that this command has derived already."""
+
+
+class UnprovenError(PermanentError):
+    """A run says that it has done what nobody can find."""
+
+
+async def check_word(
+    settings: Settings,
+    request: runs.Request,
+    workflow_id: str,
+    location: str,
+    result: runs.Result,
+    opener: Opener | None,
+) -> None:
+    """Whether what the result says of a backup or a restore is there. location: of the repository.
+
+    Raises:
+        UnprovenError: it is not.
+        StorageDeniedError, StorageUnavailableError: nobody can look.
+    """
+    began = result.began if isinstance(result, BackupResult | RestoreResult) else ""
+    if not is_own(result.run_id, workflow_id) or (began and not is_own(began, workflow_id)):
+        raise _unproven("it tells of another run")
+    if isinstance(result, BackupResult) and result.status in _DONE:
+        run_id = result.began or result.run_id
+        await asyncio.to_thread(_check_snapshot, location, result.snapshot_id, run_id, opener)
+    elif isinstance(result, RestoreResult) and isinstance(request, RestoreRequest) and result.status in _DONE:
+        await asyncio.to_thread(_check_restore, settings.state_dir, request.selection, result)
+
+
+async def check_members(settings: Settings, result: SystemResult) -> None:
+    """The same of a system's members, as far as their sources are this host's.
+
+    Raises:
+        UnprovenError, StorageDeniedError, StorageUnavailableError: as `check_word`.
+    """
+    if result.is_restore:
+        return
+    for member in result.members:
+        source = settings.sources.get(member.label)
+        if member.ok and source is not None:
+            location = settings.repository(source.repository).location
+            await asyncio.to_thread(_check_snapshot, location, member.snapshot_id, member.run_id, None)
+
+
+def _check_snapshot(location: str, snapshot_id: str, run_id: str, opener: Opener | None) -> None:
+    if not is_hex_id(snapshot_id):
+        raise _unproven("it names no snapshot")
+    found = SnapshotId(from_hex(snapshot_id))
+    if opener is not None:
+        _check_tag(opener(location), found, run_id)
+        return
+    try:
+        stored = open_storage(location).get(file_name(SNAPSHOTS, found), limit_bytes=_LIMIT_BYTES)
+    except StoredFileMissingError:
+        raise _unproven(f"the repository has no snapshot {short(found)}") from None
+    if sha256(stored) != found:
+        raise _unproven(f"the snapshot {short(found)} is damaged")
+
+
+def _check_tag(repository: Repository, snapshot_id: SnapshotId, run_id: str) -> None:
+    from holdfast.backup.opening import run_tag  # noqa: PLC0415 - loaded by then, with the workers
+    from holdfast.repository.snapshots import load_snapshot  # noqa: PLC0415 (only where the key is at hand)
+
+    try:
+        stored = load_snapshot(repository, snapshot_id)
+    except (StoredFileMissingError, CorruptFileError) as error:
+        raise _unproven(f"its snapshot {short(snapshot_id)} cannot be read: {error.message}") from None
+    if run_tag(run_id) not in (stored.snapshot.tags or ()):
+        raise _unproven(f"the snapshot {short(snapshot_id)} is another run's")
+
+
+def _check_restore(state_dir: Path, selection: str, result: RestoreResult) -> None:
+    try:
+        if not is_once(state_dir, selection):
+            return
+    except SettingsError:
+        pass  # the run of an equal order was under way, and this command's own was withdrawn
+    said = RequestUse(
+        run=result.began or result.run_id, over=True, status=result.status.value, snapshot=result.snapshot_id
+    )
+    if said not in uses_like(state_dir, selection):
+        raise _unproven("no worker of this host has noted that it carried it out")
+
+
+def _unproven(reason: str) -> HoldfastError:
+    return UnprovenError(
+        f"the run says that it is done, but {reason}",
+        hint="Another program may have answered for this host's workers (docs/security.md). Repeat the command.",
+    )

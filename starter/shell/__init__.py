@@ -1,0 +1,1 @@
+"""The command line itself: options, what was typed, text in and out."""

@@ -1,0 +1,238 @@
+"""What a command was called with, resolved: settings, repository and password.
+
+Where each comes from, first match wins. Repository: `--repo`, `--repository-file`, RESTIC_REPOSITORY,
+RESTIC_REPOSITORY_FILE, the source's profile, the only profile that there is. Password: `--password-file` or
+`--password-command`; the profile's own source; RESTIC_PASSWORD_FILE, RESTIC_PASSWORD_COMMAND, RESTIC_PASSWORD; the
+person at the terminal. A profile's own source stands before the environment, which may be meant for another repository.
+"""
+
+import contextlib
+import getpass
+import logging
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+from holdfast.errors import PasswordMissingError, SettingsError, UsageError
+from holdfast.format.names import quote_path
+from service.settings.load import load_settings
+from service.settings.model import PasswordSource, RepositoryProfile, Settings
+from service.settings.passwords import resolve_password
+from service.settings.paths import PathRules
+from service.settings.text import decode_text_file, trim
+from starter.host.early_start import Ahead, expecting_run
+from starter.shell.logging import configure_logging
+from starter.shell.options import CommonOptions
+
+_MAX_LOCATION_BYTES: Final = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invocation:
+    """Settings, common options and environment of one command. ahead: what is begun for the run that it starts.
+
+    environ: a copy, because forked processes wipe theirs (forks.py).
+    """
+
+    settings: Settings
+    options: CommonOptions
+    environ: Mapping[str, str] = field(repr=False)
+    ahead: Ahead | None = None
+
+    @classmethod
+    def of(cls, options: CommonOptions) -> "Invocation":
+        """The invocation of this process.
+
+        Raises:
+            SettingsError: the settings are wrong.
+            StorageDeniedError: the log file cannot be written.
+        """
+        settings = load_settings(options.config, os.environ)
+        configure_logging(settings.log, label="holdfast", level=logging.WARNING)
+        if settings.asked_state_dir not in {None, settings.state_dir}:
+            logging.getLogger("service.settings").warning(
+                "the state directory %s belongs to another user; root's own is %s",
+                settings.asked_state_dir,
+                settings.state_dir,
+            )
+        return cls(settings=settings, options=options, environ=dict(os.environ))
+
+    @classmethod
+    @contextlib.contextmanager
+    def for_run(cls, options: CommonOptions) -> Iterator["Invocation"]:
+        """The same of a command that starts a run. What that will have to wait for is begun.
+
+        Raises:
+            SettingsError, StorageDeniedError: as `of`.
+        """
+        invocation = cls.of(options)
+        with expecting_run(invocation.settings, invocation.environ) as ahead:
+            yield replace(invocation, ahead=ahead)
+
+    @property
+    def rules(self) -> PathRules:
+        """How paths of the command line become absolute."""
+        return PathRules.of(Path.cwd(), self.environ)
+
+    def listed(self, paths: Sequence[str]) -> tuple[str, ...]:
+        """Paths of the command line as snapshots list them, absolute.
+
+        Raises:
+            UsageError: one is none.
+        """
+        try:
+            return tuple(quote_path(os.fsencode(self.rules.text(path))) for path in paths)
+        except ValueError as error:
+            raise UsageError(f"--path: {error}", hint="Write the path as it was backed up.") from None
+
+    def repository(self, fallback: str = "") -> RepositoryProfile:
+        """The repository that is meant. fallback: the profile of the source.
+
+        A location becomes a profile whose name is the location; `orders.repository_name` gives it a token.
+
+        Raises:
+            UsageError: none is named.
+            SettingsError: its file cannot be read, or there is no such profile.
+        """
+        named = self._named_repository()
+        if named is not None:
+            return self._profile_or_location(named)
+        if fallback:
+            return self.settings.repository(fallback)
+        if len(self.settings.repositories) == 1:
+            return next(iter(self.settings.repositories.values()))
+        raise UsageError(
+            "no repository is named",
+            hint="Give --repo with a location or a profile's name, or set RESTIC_REPOSITORY.",
+        )
+
+    def names_repository(self) -> bool:
+        """Whether the command line or the environment names a repository."""
+        return self._named_repository() is not None
+
+    def is_profile(self, repository: RepositoryProfile) -> bool:
+        """Whether it comes from the settings (and was not given by its location)."""
+        return self.settings.repositories.get(repository.name) == repository
+
+    def password(self, repository: RepositoryProfile, *, confirm: bool = False) -> bytes:
+        """The repository's password. confirm: a person types it twice.
+
+        Raises:
+            PasswordMissingError: there is none, or its source fails.
+            UsageError: file and command were both given.
+        """
+        given = self.given_password(repository)
+        if given is not None:
+            return given
+        if repository.password is not None:
+            return resolve_password(repository.password, self.environ)
+        return ask_password(f"enter password for {repository.name}: ", confirm=confirm)
+
+    def given_password(self, repository: RepositoryProfile) -> bytes | None:
+        """The password that the command line or the environment gives for it, if any.
+
+        Raises:
+            PasswordMissingError, UsageError: as `password`.
+        """
+        source = self._option_source()
+        if source is None and repository.password is None:
+            source = self._environment_source()
+        if source is None:
+            return None
+        return resolve_password(source, self.environ)
+
+    def worker_passwords(self, repository: RepositoryProfile) -> dict[str, bytes]:
+        """What workers that this command starts have to be told, by location.
+
+        A profile's own source is read where it is needed: by the worker, or by the supervisor for a variable.
+
+        Raises:
+            PasswordMissingError, UsageError: as `password`.
+        """
+        given = self.given_password(repository)
+        if given is None and repository.password is not None:
+            return {}
+        return {repository.location: self.password(repository) if given is None else given}
+
+    def _named_repository(self) -> str | None:
+        if self.options.repo is not None:
+            return self.options.repo
+        if self.options.repository_file is not None:
+            return _read_location(self.options.repository_file)
+        if self.environ.get("RESTIC_REPOSITORY"):
+            return self.environ["RESTIC_REPOSITORY"]
+        if self.environ.get("RESTIC_REPOSITORY_FILE"):
+            return _read_location(Path(self.environ["RESTIC_REPOSITORY_FILE"]))
+        return None
+
+    def _profile_or_location(self, named: str) -> RepositoryProfile:
+        profile = self.settings.repositories.get(named)
+        if profile is not None:
+            return profile
+        try:
+            location = self.rules.location(named)
+        except ValueError as error:
+            raise UsageError(
+                f"the repository's location cannot be used: {error}", hint="Name a directory, or a profile."
+            ) from None
+        return RepositoryProfile(name=location, location=location)
+
+    def _option_source(self) -> PasswordSource | None:
+        file, command = self.options.password_file, self.options.password_command
+        if file is not None and command is not None:
+            raise UsageError(
+                "--password-file and --password-command exclude each other", hint="Give one of them."
+            )
+        if file is not None:
+            return PasswordSource(file=self._file(str(file)))
+        return None if command is None else PasswordSource(command=command)
+
+    def _environment_source(self) -> PasswordSource | None:
+        file, command = self.environ.get("RESTIC_PASSWORD_FILE"), self.environ.get("RESTIC_PASSWORD_COMMAND")
+        if file:
+            return PasswordSource(file=self._file(file))
+        if command:
+            return PasswordSource(command=command)
+        return PasswordSource(env="RESTIC_PASSWORD") if self.environ.get("RESTIC_PASSWORD") else None
+
+    def _file(self, path: str) -> Path:
+        try:
+            return self.rules.path(path)
+        except ValueError as error:
+            raise UsageError(f"the password file: {error}", hint="Give its path.") from None
+
+
+def ask_password(prompt: str, *, confirm: bool = False) -> bytes:
+    """Ask the person at the terminal.
+
+    Raises:
+        PasswordMissingError: nobody is there, or nothing was typed.
+        UsageError: the two differ.
+    """
+    if not sys.stdin.isatty():
+        raise PasswordMissingError(
+            "no password was given",
+            hint="Give --password-file or --password-command, or set RESTIC_PASSWORD.",
+        )
+    typed = getpass.getpass(prompt)
+    if not typed:
+        raise PasswordMissingError("an empty password is not accepted", hint="Type one.")
+    if confirm and getpass.getpass("enter password again: ") != typed:
+        raise UsageError("the two passwords differ", hint="Nothing was changed; repeat the command.")
+    return os.fsencode(typed)
+
+
+def _read_location(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            location = trim(decode_text_file(file.read(_MAX_LOCATION_BYTES)))
+    except OSError as error:
+        raise SettingsError(
+            f"the repository file {path} cannot be read: {error.strerror}", hint="Check its path."
+        ) from error
+    if not location:
+        raise SettingsError(f"the repository file {path} is empty", hint="Write the location there.")
+    return location

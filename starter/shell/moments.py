@@ -1,0 +1,28 @@
+"""Moments as people type them for --since and --until: a date, a date and time, or how long ago."""
+
+from datetime import datetime
+from typing import Final
+
+from holdfast.errors import UsageError
+from holdfast.units import parse_duration
+
+_NS_PER_S: Final = 10**9
+
+
+def parse_moment(text: str, *, option: str, now_ns: int) -> int:
+    """Nanoseconds since 1970. A moment without a time zone is one of the local zone.
+
+    Raises:
+        UsageError: it is none.
+    """
+    try:
+        return now_ns - round(parse_duration(text) * _NS_PER_S)
+    except ValueError:
+        pass
+    try:
+        moment = datetime.fromisoformat(text.strip())
+        return round(moment.astimezone().timestamp() * 1_000_000) * 1_000
+    except (ValueError, OverflowError, OSError):
+        raise UsageError(
+            f"{option}: {text!r} is no moment", hint='Write "2026-11-24", "2026-11-24 08:30" or "36h" (ago).'
+        ) from None

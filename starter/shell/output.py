@@ -1,0 +1,91 @@
+"""Lines on standard output and standard error, and how mistakes are told: two lines, or one of JSON."""
+
+import io
+import itertools
+import json
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import typer
+
+from holdfast.errors import HoldfastError
+from starter.shell.text import harmless
+
+_MAX_LINES: Final = 2
+_BATCH: Final = 1000
+_CONTROLS: Final = re.compile("[\x7f-\x9f]")
+"""Those that JSON leaves as they are."""
+_REVEALED: Final[dict[str, str]] = {}
+
+
+def reveal(placeholder: str, text: str) -> None:
+    """Write `text` where a worker's message has `placeholder` (contracts/veiled.py), from now on."""
+    _REVEALED[placeholder] = text
+
+
+def revealed(message: str) -> str:
+    """A worker's message with the paths that this command knows."""
+    for placeholder, text in _REVEALED.items():
+        message = message.replace(placeholder, text)
+    return message
+
+
+def speak_any_language() -> None:
+    """What the locale has no letter for is escaped from now on, and is no error: the run was good."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def say(text: str) -> None:
+    """A line of the answer."""
+    typer.echo(harmless(text))
+
+
+def warn(text: str) -> None:
+    """A line beside the answer."""
+    typer.echo(harmless(text), err=True)
+
+
+def say_json(document: object) -> None:
+    """A line of JSON."""
+    _write(json_line(document).encode("utf-8", "replace"))
+
+
+def warn_json(document: Mapping[str, object]) -> None:
+    """A line of JSON beside the answer, where restic puts errors too."""
+    typer.echo(json_line(document).encode("utf-8", "replace"), err=True)
+
+
+def tell_error(error: HoldfastError, *, as_json: bool) -> None:
+    """Say what went wrong and what to do about it."""
+    lines = [line for line in str(error).splitlines() if line.strip()][:_MAX_LINES]
+    if as_json:
+        warn_json({"message_type": "exit_error", "code": error.exit_code, "message": "\n".join(lines)})
+        return
+    warn("\n".join([f"Error: {lines[0] if lines else type(error).__name__}", *lines[1:]]))
+
+
+def say_all(lines: Iterable[str]) -> None:
+    """Many lines, a thousand at a time."""
+    waiting = iter(lines)
+    while batch := list(itertools.islice(waiting, _BATCH)):
+        text = harmless("\n".join(batch))
+        _write(text.encode(sys.stdout.encoding or "utf-8", "backslashreplace"))
+
+
+def _write(line: bytes) -> None:
+    """Write all of it. Without buffers (PYTHONUNBUFFERED, as images set it) a signal makes a long write a short one."""
+    stream = sys.stdout.buffer
+    rest = memoryview(line + b"\n")
+    while rest:
+        rest = rest[stream.write(rest) :]
+    stream.flush()
+
+
+def json_line(document: object) -> str:
+    """A document on one line, as restic writes it."""
+    line = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    return line if line.isprintable() else _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", line)

@@ -1,0 +1,98 @@
+"""Where a run stands: the progress query, plus what the heartbeats of unfinished shards tell, as one value."""
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Final
+
+from temporalio.api.workflow.v1 import PendingActivityInfo
+from temporalio.client import Client, WorkflowQueryFailedError, WorkflowQueryRejectedError
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError
+
+from activities.waiting import converter_of, failing_step
+from contracts import names
+from contracts.common import PROGRESS_QUERY, Phase, Progress, ShardHeartbeat
+from control.runs import Handle
+from starter.shell.output import revealed
+from workflows.attributes import PAUSED, STATUS
+
+_TIMEOUT: Final = timedelta(seconds=3)
+_COPYING: Final = frozenset((names.STORE_SHARD, names.RESTORE_SHARD, names.VERIFY_SHARD))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trouble:
+    """Why a step is being tried again. kind: the error's class name. message: for people, one or two lines."""
+
+    kind: str
+    message: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunView:
+    """A run as it is shown. progress: as last answered; None before the first answer. away: the server is silent.
+
+    paused: as the server shows the run, which it can without a worker.
+    """
+
+    progress: Progress | None = None
+    trouble: Trouble | None = None
+    away: bool = False
+    paused: bool = False
+
+    @property
+    def phase(self) -> Phase:
+        """The step that is under way."""
+        return Phase.TRIGGER if self.progress is None else self.progress.phase
+
+
+async def look(client: Client, handle: Handle, before: RunView) -> RunView:
+    """The run now; what cannot be learned now stays as it was before."""
+    try:
+        description = await handle.describe(rpc_timeout=_TIMEOUT)
+    except RPCError:
+        return replace(before, away=True)
+    pending = list(description.raw_description.pending_activities)
+    progress = await _progress(handle)
+    if progress is None:
+        progress = before.progress
+    else:
+        progress = _with_heartbeats(progress, [await _heartbeat(client, handle.id, step) for step in pending])
+    paused = description.typed_search_attributes.get(STATUS) == PAUSED
+    return RunView(progress=progress, trouble=await _trouble(client, handle.id, pending), paused=paused)
+
+
+async def _progress(handle: Handle) -> Progress | None:
+    try:
+        answer: Progress = await handle.query(PROGRESS_QUERY, result_type=Progress, rpc_timeout=_TIMEOUT)
+    except (RPCError, WorkflowQueryFailedError, WorkflowQueryRejectedError, ApplicationError):
+        return None  # the last: an answer that is not believed
+    return answer
+
+
+async def _heartbeat(
+    client: Client, workflow_id: str, activity: PendingActivityInfo
+) -> ShardHeartbeat | None:
+    if activity.activity_type.name not in _COPYING or len(activity.heartbeat_details.payloads) != 1:
+        return None
+    converter = converter_of(client, workflow_id, activity)
+    values = await converter.decode(activity.heartbeat_details.payloads, [ShardHeartbeat])
+    return values[0] if values and isinstance(values[0], ShardHeartbeat) else None
+
+
+def _with_heartbeats(progress: Progress, heartbeats: list[ShardHeartbeat | None]) -> Progress:
+    files = sum(beat.files_done for beat in heartbeats if beat is not None)
+    read = sum(beat.bytes_done for beat in heartbeats if beat is not None)
+    return replace(
+        progress,
+        files_done=min(progress.files_total, progress.files_done + files),
+        bytes_done=min(progress.bytes_total, progress.bytes_done + read),
+    )
+
+
+async def _trouble(client: Client, workflow_id: str, pending: list[PendingActivityInfo]) -> Trouble | None:
+    step = await failing_step(client, workflow_id, pending)
+    if step is None:
+        return None
+    return Trouble(kind=step.kind, message=revealed(step.message), attempt=step.attempt)

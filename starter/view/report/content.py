@@ -1,0 +1,93 @@
+"""What a report says, gathered from the journal; plain values, so that two journals that hold the same say the same."""
+
+import heapq
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from control import records
+from holdfast.file_list import FileAction, FileRecord
+from service.journal.journal import Journal
+from service.journal.records import RunOutcome, RunRecord
+from service.settings.model import Settings
+
+MAX_RUNS: Final = 60
+MAX_PROBLEMS: Final = 200
+MAX_LARGEST: Final = 15
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileSummary:
+    """A run's files: how many of each action and their bytes, the largest ones, and those that went wrong (capped)."""
+
+    counts: Mapping[FileAction, int]
+    sizes: Mapping[FileAction, int]
+    largest: Sequence[FileRecord]
+    wrong: Sequence[FileRecord]
+    wrong_count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportContent:
+    """One run, its files, and the runs of the same source up to it, oldest first. Names as people know them."""
+
+    run: RunRecord
+    subject: str
+    repository: str
+    files: FileSummary
+    history: Sequence[RunRecord]
+
+
+def gather(settings: Settings, journal: Journal, run: RunRecord) -> ReportContent:
+    """Read it all. Time grows with the number of the run's files; memory does not.
+
+    Raises:
+        JournalUnavailableError: the journal cannot be read.
+    """
+    earlier = journal.runs(
+        MAX_RUNS,
+        source=run.source,
+        repositories=[run.repository],
+        host=run.host,
+        kind=run.kind,
+        statuses=[status for status in RunOutcome if status is not RunOutcome.RUNNING],
+        before_ns=run.started_ns + 1,
+    )
+    history = earlier[::-1] if any(other.run_id == run.run_id for other in earlier) else [*earlier[::-1], run]
+    return ReportContent(
+        run=run,
+        subject=records.subject_of(settings, run),
+        repository=records.location_of(settings, run.repository),
+        files=_summary(journal.files(run.run_id)),
+        history=history[-MAX_RUNS:],
+    )
+
+
+def _summary(files: Iterable[FileRecord]) -> FileSummary:
+    counts: Counter[FileAction] = Counter()
+    sizes: Counter[FileAction] = Counter()
+    largest: list[tuple[int, bytes, FileAction]] = []
+    wrong: list[FileRecord] = []
+    wrong_count = 0
+    for file in files:
+        counts[file.action] += 1
+        sizes[file.action] += file.size_bytes
+        if file.action in records.TOLD_ACTIONS:
+            wrong_count += 1
+            if len(wrong) < MAX_PROBLEMS:
+                wrong.append(file)
+        elif len(largest) < MAX_LARGEST:
+            heapq.heappush(largest, (file.size_bytes, file.path, file.action))
+        elif file.size_bytes > largest[0][0]:
+            heapq.heapreplace(largest, (file.size_bytes, file.path, file.action))
+    return FileSummary(
+        counts=counts,
+        sizes=sizes,
+        largest=[
+            FileRecord(path=path, action=action, size_bytes=size)
+            for size, path, action in sorted(largest, key=lambda entry: (-entry[0], entry[1]))
+        ],
+        wrong=wrong,
+        wrong_count=wrong_count,
+    )

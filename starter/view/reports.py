@@ -1,0 +1,268 @@
+"""What a command says when its run is over: the summary, the paths that went wrong, the exit code."""
+
+import functools
+import itertools
+from collections import Counter
+from collections.abc import Collection, Iterator
+from typing import TYPE_CHECKING, Final
+
+from contracts.backup import BackupResult
+from contracts.common import RunStatus
+from contracts.drill import DrillResult
+from contracts.restore import RestoreResult
+from contracts.system import SystemResult
+from contracts.verify import VerifyResult
+from control.journal import open_journal
+from control.runs import Result, kind_of_result
+from holdfast.errors import EXIT_COMPLETE, EXIT_FAILED, EXIT_PARTIAL, JournalUnavailableError
+from holdfast.file_list import FileAction, FileRecord
+from holdfast.safe_fs.attributes import kind_of_loss
+from service.journal.records import RunKind
+from service.settings.model import Settings
+from starter.shell.output import say, say_json, warn, warn_json
+from starter.shell.text import ahead_of_time, printable
+from starter.view import json_lines
+from starter.view.display import duration
+from starter.view.proofs import drill_lines, verify_lines
+from starter.view.verdicts import system_lines
+from workflows.details import format_bytes
+
+if TYPE_CHECKING:
+    from service.journal.journal import Journal
+
+_SHOWN_ERRORS: Final = 20
+_NS_PER_S: Final = 10**9
+WRONG: Final = (FileAction.UNREADABLE, FileAction.FAILED, FileAction.DAMAGED, FileAction.WARNING)
+_ACTION_WIDTH: Final = 10
+
+
+class Report:
+    """How one command tells of its run. list_files: also what became of each path (a dry run, or -v)."""
+
+    def __init__(self, settings: Settings, *, as_json: bool, quiet: bool, list_files: bool = False) -> None:
+        self._settings = settings
+        self._json = as_json
+        self._quiet = quiet
+        self._list_files = list_files
+
+    def tell(self, result: Result) -> int:
+        """Say it all; the exit code."""
+        if self._list_files:
+            self._tell_files(result.run_id)
+        if not _is_sound(result):
+            self._tell_problems(result.run_id)
+        if result.status is RunStatus.PARTIAL or isinstance(result, DrillResult) or _has_warnings(result):
+            self._tell_errors(kind_of_result(result), result.run_id)
+        if isinstance(result, BackupResult | SystemResult):
+            self._tell_hooks(result)
+        self._tell_ahead(result)
+        if self._json:
+            say_json(json_lines.summary(result))
+        elif not self._quiet:
+            for line in summary_lines(result):
+                say(line)
+        return self._exit_code(result)
+
+    def _tell_ahead(self, result: Result) -> None:
+        """Of each snapshot that is dated in the future: another one was the latest."""
+        for snapshot, taken in _ahead(result):
+            text = ahead_of_time(snapshot, taken)
+            if self._json:
+                say_json(json_lines.note(text))
+            else:
+                warn(f"Warning: {text}")
+
+    @functools.cached_property
+    def _journal(self) -> "Journal":
+        """Opened by those runs only of which there is more to tell than their result."""
+        return open_journal(self._settings)
+
+    def _exit_code(self, result: Result) -> int:
+        if isinstance(result, VerifyResult | DrillResult):
+            return EXIT_COMPLETE if _is_sound(result) else EXIT_FAILED
+        verdict = result.verdict
+        if verdict is not None and not verdict.ok:
+            warn(
+                f"Error: the verification ({verdict.level.value}) found {verdict.problems:,} problems\n"
+                "`holdfast status` names the run; the journal lists them."
+            )
+            return EXIT_FAILED
+        if result.status is RunStatus.FAILED:
+            return EXIT_FAILED
+        return EXIT_PARTIAL if result.status is RunStatus.PARTIAL else EXIT_COMPLETE
+
+    def _tell_hooks(self, result: BackupResult | SystemResult) -> None:
+        for hook in result.hooks:
+            if hook.ok:
+                continue
+            if self._json:
+                warn_json({"message_type": "error", "error": {"message": hook.words}, "during": "hooks"})
+            else:
+                warn(f"{hook.words}; `holdfast run show` has what it printed")
+
+    def _tell_files(self, run_id: str) -> None:
+        files = self._files(run_id)
+        if self._json:
+            for message in json_lines.actions(files):
+                say_json(message)
+            return
+        for file in files:
+            say(
+                f"{file.action.value:<{_ACTION_WIDTH}} {printable(file.path)} ({format_bytes(file.size_bytes)})"
+            )
+
+    def _tell_problems(self, run_id: str) -> None:
+        """What a verification or a drill has found, as its verdict lists it."""
+        try:
+            record = self._journal.run(run_id)
+        except JournalUnavailableError as error:
+            warn(f"the journal cannot be read: {error.message}")
+            return
+        problems = () if record is None or record.verdict is None else record.verdict.problems
+        if self._json:
+            for problem in problems:
+                warn_json({"message_type": "error", "error": {"message": problem}, "during": "verify"})
+            return
+        for problem in problems[:_SHOWN_ERRORS]:
+            warn(problem)
+        if len(problems) > _SHOWN_ERRORS:
+            warn(f"… and {len(problems) - _SHOWN_ERRORS:,} more; --json lists them")
+
+    def _tell_errors(self, kind: RunKind, run_id: str) -> None:
+        wrong = self._files(run_id, WRONG)
+        if self._json:
+            for file in wrong:
+                warn_json(json_lines.file_error(kind, file))
+            return
+        if kind is RunKind.RESTORE:
+            wrong = self._without_losses(wrong)
+        for file in itertools.islice(wrong, _SHOWN_ERRORS):
+            warn(f"{file.action.value}: {printable(file.path)}: {file.message}")
+        rest = sum(1 for _ in wrong)
+        if rest:
+            warn(f"… and {rest:,} more; --json lists them all")
+
+    @staticmethod
+    def _without_losses(wrong: Iterator[FileRecord]) -> Iterator[FileRecord]:
+        """All but what the target refuses; that is told once for each kind, at the end."""
+        first: dict[str, FileRecord] = {}
+        counts: Counter[str] = Counter()
+        for file in wrong:
+            if kind := kind_of_loss(file.message):
+                counts[kind] += 1
+                first.setdefault(kind, file)
+            else:
+                yield file
+        for kind, count in counts.items():
+            example = f"{printable(first[kind].path)}: {first[kind].message}"
+            more = f" (and {count - 1:,} more paths; `holdfast run files` lists them)" if count > 1 else ""
+            warn(f"{first[kind].action.value}: {example}{more}")
+
+    def _files(self, run_id: str, actions: Collection[FileAction] = ()) -> Iterator[FileRecord]:
+        try:
+            yield from self._journal.files(run_id, actions)
+        except JournalUnavailableError as error:
+            warn(f"the journal cannot be read: {error.message}")
+
+
+def summary_lines(result: Result) -> list[str]:
+    """What a person is told at the end of a run."""
+    match result:
+        case BackupResult():
+            return backup_lines(result)
+        case RestoreResult():
+            return restore_lines(result)
+        case VerifyResult():
+            return verify_lines(result)
+        case DrillResult():
+            return drill_lines(result)
+        case SystemResult():
+            return system_lines(result)
+
+
+def _is_sound(result: Result) -> bool:
+    """Whether a verification or a drill found nothing wrong; other runs have a verdict of their own."""
+    if isinstance(result, VerifyResult):
+        return result.verdict is not None and result.verdict.ok
+    return not isinstance(result, DrillResult) or result.findings.ok
+
+
+def _ahead(result: Result) -> list[tuple[str, str]]:
+    """The snapshots that are dated in the future, each with the one that was taken as the latest."""
+    match result:
+        case RestoreResult():
+            ahead, taken = result.ahead, result.snapshot_id
+        case VerifyResult():
+            ahead, taken = result.ahead, result.latest
+        case DrillResult():
+            ahead, taken = result.opened.ahead, result.opened.snapshot_id
+        case _:
+            return []
+    return [(snapshot, taken) for snapshot in ahead]
+
+
+def _has_warnings(result: Result) -> bool:
+    """Whether a backup has something to tell of paths that it has stored."""
+    return isinstance(result, BackupResult) and bool(result.selected.warnings or result.stored.warnings)
+
+
+def backup_lines(result: BackupResult) -> list[str]:
+    """restic's summary, and what a person wants to know of an interrupted run."""
+    selected, stored = result.selected, result.stored
+    lines = [
+        "",
+        _three("Files", selected.files_new, selected.files_changed, selected.files_unmodified),
+        _three("Dirs", selected.dirs_new, selected.dirs_changed, selected.dirs_unmodified),
+        _added(result),
+        "",
+        f"processed {result.files:,} files, {format_bytes(result.bytes_total)} in {_duration(result)}",
+    ]
+    if stored.checkpoints_resumed:
+        lines.append(
+            f"went on from {stored.checkpoints_resumed} checkpoints, "
+            f"{format_bytes(stored.bytes_reread)} were read again"
+        )
+    lines.append(f"snapshot {result.snapshot_id[:8]} saved{_verified(result)}")
+    if result.status is RunStatus.PARTIAL:
+        lines.append(
+            f"Warning: {result.errors:,} paths could not be read, or not all of them; the snapshot is partial"
+        )
+    return lines
+
+
+def restore_lines(result: RestoreResult) -> list[str]:
+    """restic's summary."""
+    totals = result.totals
+    lines = [
+        "",
+        f"restored {totals.files_written:,} of {totals.files:,} files",
+        f"wrote {format_bytes(totals.bytes_written)} of {format_bytes(totals.bytes_total)} in {_duration(result)}",
+        f"snapshot {result.snapshot_id[:8]} restored{_verified(result)}",
+    ]
+    if totals.files_skipped or totals.files_deleted:
+        lines.append(f"skipped {totals.files_skipped:,}, deleted {totals.files_deleted:,}")
+    if totals.errors:
+        lines.append(f"Warning: {totals.errors:,} paths could not be restored")
+    if totals.incomplete:
+        lines.append(f"Warning: {totals.incomplete:,} paths were not restored with all that belongs to them")
+    return lines
+
+
+def _added(result: BackupResult) -> str:
+    stored = format_bytes(result.data_added_packed)
+    return f"Added to the repository: {format_bytes(result.data_added)} ({stored} stored)"
+
+
+def _three(name: str, new: int, changed: int, unmodified: int) -> str:
+    return f"{name + ':':<12} {new:>5,} new, {changed:>5,} changed, {unmodified:>5,} unmodified"
+
+
+def _duration(result: Result) -> str:
+    return duration(max(0, result.ended_ns - result.started_ns) / _NS_PER_S)
+
+
+def _verified(result: Result) -> str:
+    verdict = result.verdict
+    if verdict is None or not verdict.ok:
+        return ""
+    return f", verified ({verdict.level.value})"

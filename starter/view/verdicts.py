@@ -1,0 +1,86 @@
+"""What a backup or a recovery of a system came to, member by member, for people and for programs."""
+
+from contracts.common import RunStatus
+from contracts.system import MemberOutcome, SystemResult
+from holdfast.format.times import format_time
+from starter.shell.text import local_time, table
+from workflows.details import format_bytes
+
+_NS_PER_S = 10**9
+
+
+def system_lines(result: SystemResult) -> list[str]:
+    """The verdict as a table, and in one sentence."""
+    rows = [
+        (
+            member.label,
+            member.host,
+            _word(member, is_restore=result.is_restore),
+            member.snapshot_id[:8],
+            local_time(member.snapshot_time_ns) if member.snapshot_time_ns else "",
+            f"{member.files:,}" if member.files else "",
+            format_bytes(member.bytes_total) if member.bytes_total else "",
+            member.reason,
+        )
+        for member in result.members
+    ]
+    header = ("Member", "Host", "Result", "Snapshot", "Of", "Files", "Size", "")
+    lines = ["", *table(header, rows, _sentence(result))]
+    if result.is_restore and not result.system_run and any(member.ok for member in result.members):
+        lines.append("These snapshots are not of one run of the system: no such run is whole.")
+    return lines
+
+
+def system_summary(result: SystemResult) -> dict[str, object]:
+    """The last line for programs."""
+    return {
+        "message_type": "summary",
+        "run_id": result.run_id,
+        "system": result.system,
+        "kind": "restore" if result.is_restore else "backup",
+        "status": result.status.value,
+        "system_run": result.system_run,
+        "seconds_elapsed": max(0, result.ended_ns - result.started_ns) / _NS_PER_S,
+        "members": [_member(member) for member in result.members],
+        "hooks": [
+            {
+                "name": hook.name,
+                "moment": hook.moment.value,
+                "ok": hook.ok,
+                "exit_code": hook.exit_code,
+                "timed_out": hook.timed_out,
+                "failure": hook.failure,
+            }
+            for hook in result.hooks
+        ],
+    }
+
+
+def _member(member: MemberOutcome) -> dict[str, object]:
+    return {
+        "member": member.label,
+        "host": member.host,
+        "status": member.status.value,
+        "ok": member.ok,
+        "snapshot_id": member.snapshot_id,
+        "snapshot_time": format_time(member.snapshot_time_ns) if member.snapshot_time_ns else "",
+        "reason": member.reason,
+        "run_id": member.run_id,
+        "workflow_id": member.workflow_id,
+        "files": member.files,
+        "bytes": member.bytes_total,
+        "error_count": member.errors,
+    }
+
+
+def _word(member: MemberOutcome, *, is_restore: bool) -> str:
+    if not member.ok:
+        return "NOT RESTORED" if is_restore else "NOT RECOVERABLE"
+    whole = "restored" if is_restore else "recoverable"
+    return whole if member.status is RunStatus.COMPLETE else f"{whole} in part"
+
+
+def _sentence(result: SystemResult) -> str:
+    good = sum(member.ok for member in result.members)
+    what = "restored" if result.is_restore else "recoverable as of this run"
+    return f"{good} of {len(result.members)} members {what}: {result.status.value}"
