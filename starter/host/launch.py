@@ -25,7 +25,7 @@ from starter.host.children import ADOPTION, Child, spawn
 from starter.host.forks import fork_apart
 from starter.host.processes import child_environment, ending, open_log
 
-_WORKER: Final = Path(__file__).parent.parent / "worker.py"
+_WORKER: Final = Path(__file__).parents[2] / "worker.py"
 _STDERR: Final = 2
 _ARENAS: Final = 2
 _MMAP_THRESHOLD_BYTES: Final = 4 << 20
