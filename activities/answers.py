@@ -2,8 +2,8 @@
 
 import msgspec
 
-from contracts.backup import BackupOpened, Committed, SelectionTotals, ShardStored, StoredTotals, Strategy
-from contracts.common import RunStatus, Verdict, VerifyLevel
+from contracts.backup import BackupOpened, Committed, SelectionTotals, ShardStored, StoredTotals
+from contracts.common import Verdict
 from contracts.restore import RestoreTotals
 from holdfast.backup.commit import CommitOutcome
 from holdfast.backup.documents import CommitResult, ShardResult, Totals
@@ -13,13 +13,14 @@ from holdfast.format.snapshot import Snapshot
 from holdfast.ids import to_hex
 from holdfast.restore.run import RestoreCounts
 from holdfast.restore.run import VerifyReport as RestoreVerifyReport
+from holdfast.terms import RunStatus, VerifyLevel
 from holdfast.verify.report import VerifyReport
 
 
 def opened(opening: RunOpening, *, host: str, tell: bool) -> BackupOpened:
     """A backup run is open."""
     return BackupOpened(
-        strategy=Strategy(opening.strategy),
+        strategy=opening.strategy,
         reason=opening.reason,
         parent="" if opening.parent is None else to_hex(opening.parent),
         host=host,
@@ -81,7 +82,7 @@ def committed_before(snapshot_id: str, snapshot: Snapshot) -> Committed:
 def backup_verdict(report: VerifyReport) -> Verdict:
     """What verifying a snapshot found."""
     return Verdict(
-        level=VerifyLevel(report.level.value),
+        level=report.level,
         ok=report.ok,
         blobs=report.blobs,
         packs=report.packs,

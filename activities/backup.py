@@ -29,7 +29,7 @@ from contracts.backup import (
     StoreInput,
     TriggerInput,
 )
-from contracts.common import CloseInput, RunRef, RunStatus, ShardHeartbeat, Verdict, VerifyInput, VerifyLevel
+from contracts.common import CloseInput, RunRef, ShardHeartbeat, Verdict, VerifyInput
 from contracts.system import MEMBER_TAG, SYSTEM_RUN_TAG, SYSTEM_TAG
 from holdfast import heap
 from holdfast.backup.closing import close_run
@@ -47,7 +47,7 @@ from holdfast.ids import PackId, SnapshotId, from_hex
 from holdfast.repository.session import RepositorySession
 from holdfast.repository.snapshots import find_snapshot
 from holdfast.source.spec import SourceSpec
-from holdfast.verify.report import Level
+from holdfast.terms import RunStatus, VerifyLevel
 from holdfast.verify.snapshot import verify_snapshot
 
 _OUR_TAGS: Final = "holdfast-"
@@ -134,7 +134,7 @@ class BackupActivities:
             found = await verify_snapshot(
                 session,
                 SnapshotId(from_hex(message.snapshot_id)),
-                Level(message.level.value),
+                message.level,
                 run_id=message.run.run_id,
                 written=written,
                 knows_kept_trees=message.level is not VerifyLevel.FULL,
@@ -247,7 +247,7 @@ class BackupActivities:
         return BackupOrder(
             spec=source.spec,
             host=request.host or source.host or self._services.host,
-            strategy=request.strategy.value,
+            strategy=request.strategy,
             started_ns=started_ns,
             parent=request.parent,
             tags=request.tags or source.tags,

@@ -5,7 +5,8 @@ from typing import Final
 
 from activities.records import asked_by
 from contracts.drill import DrillFindings, DrillLogInput, DrillOpened, DrillTriggerInput
-from service.journal.records import RunKind, RunOutcome, RunRecord, VerdictRecord
+from holdfast.terms import RunKind, RunStatus
+from service.journal.records import RunRecord, VerdictRecord
 
 LEVEL: Final = "drill"
 PROVEN: Final = "proven"
@@ -18,7 +19,7 @@ def begun(message: DrillTriggerInput, opened: DrillOpened, *, host: str) -> RunR
     record = RunRecord(
         run_id=message.run.run_id,
         kind=RunKind.DRILL,
-        status=RunOutcome.RUNNING,
+        status=RunStatus.RUNNING,
         repository=message.request.repository,
         source=opened.source,
         host=host,
@@ -36,7 +37,7 @@ def ended(message: DrillLogInput, *, host: str) -> RunRecord:
     record = RunRecord(
         run_id=message.run.run_id,
         kind=RunKind.DRILL,
-        status=RunOutcome(message.status.value),
+        status=message.status,
         repository=message.request.repository,
         source=message.request.source if opened is None else opened.source,
         host=host,

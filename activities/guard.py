@@ -22,8 +22,9 @@ from holdfast.file_list import FileAction, FileRecord
 from holdfast.guard.compare import compare, newest_snapshot
 from holdfast.guard.findings import Comparison, FindingKind, Thresholds, judge
 from holdfast.ids import BlobId, from_hex, short, to_hex
-from holdfast.restore.request import Overwrite, RestoreOptions
-from service.journal.records import RunKind, RunOutcome, RunRecord
+from holdfast.restore.request import RestoreOptions
+from holdfast.terms import Overwrite, RunKind, RunStatus
+from service.journal.records import RunRecord
 from service.settings.guard import GuardSettings
 from service.settings.model import SourceProfile
 
@@ -141,7 +142,7 @@ class GuardActivities:
         return RunRecord(
             run_id=message.run.run_id,
             kind=RunKind.GUARD,
-            status=RunOutcome.PARTIAL if wrong and not settled else RunOutcome.COMPLETE,
+            status=RunStatus.PARTIAL if wrong and not settled else RunStatus.COMPLETE,
             repository=message.run.repository,
             source=message.run.source,
             host=self._services.host,

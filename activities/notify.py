@@ -15,7 +15,8 @@ from activities.waiting import waiting_runs
 from contracts.cleanup import CLEANUP_WORKFLOW
 from contracts.notify import NOTIFY, WATCH, WATCHDOG_WORKFLOW, Notified, NotifyInput, WatchInput, WatchState
 from contracts.queues import is_token
-from service.journal.records import RunKind, RunOutcome, RunRecord
+from holdfast.terms import RunKind, RunStatus
+from service.journal.records import RunRecord
 from service.notices.delivery import tell
 from service.notices.notice import (
     NoticeEvent,
@@ -28,7 +29,7 @@ from service.notices.notice import (
 from service.notices.overdue import Watched, look, newest_good_backup
 from service.notices.ping import ping
 
-_GOOD: Final = frozenset((RunOutcome.COMPLETE, RunOutcome.PARTIAL))
+_GOOD: Final = frozenset((RunStatus.COMPLETE, RunStatus.PARTIAL))
 _UPKEEP: Final = frozenset((WATCHDOG_WORKFLOW, CLEANUP_WORKFLOW))
 _MOST_SCHEDULES: Final = 1_000
 _LOG: Final = logging.getLogger(__name__)
@@ -65,7 +66,7 @@ class NotifyActivities:
 
     def _notify(self, message: NotifyInput) -> Notified:
         run = self._services.journal.run(message.run.record_id)
-        if run is None or run.status is RunOutcome.RUNNING:
+        if run is None or run.status is RunStatus.RUNNING:
             run = _as_told(message, self._services.host)
         return self.tell_run(run)
 
@@ -76,7 +77,7 @@ class NotifyActivities:
 
     def _ping(self, run: RunRecord) -> bool:
         """Every end of a backup but a person's stop: silence is what makes the watcher raise the alarm."""
-        if run.kind is not RunKind.BACKUP or run.status is RunOutcome.CANCELLED:
+        if run.kind is not RunKind.BACKUP or run.status is RunStatus.CANCELLED:
             return False
         profile = self._services.settings.sources.get(run.source)
         if profile is None or profile.ping_url is None:
@@ -192,7 +193,7 @@ def _as_told(message: NotifyInput, host: str) -> RunRecord:
     return RunRecord(
         run_id=message.run.record_id,
         kind=RunKind(message.kind),
-        status=RunOutcome(message.status.value),
+        status=message.status,
         repository=message.run.repository,
         source=message.run.source,
         host=host,

@@ -13,8 +13,9 @@ from holdfast.backup.opening import RunOpening
 from holdfast.ids import to_hex
 from holdfast.restore.run import RestoreOpened
 from holdfast.restore.run import VerifyReport as RestoreVerifyReport
+from holdfast.terms import RunKind, RunStatus
 from holdfast.verify.report import VerifyReport
-from service.journal.records import RunKind, RunOutcome, RunRecord, VerdictRecord
+from service.journal.records import RunRecord, VerdictRecord
 
 MAX_PROBLEMS_RECORDED: Final = 1_000
 
@@ -26,7 +27,7 @@ def backup_begun(message: TriggerInput, opening: RunOpening, *, host: str, sourc
         run_id=message.run.record_id,
         resumes=resumed_by(message.run),
         kind=RunKind.BACKUP,
-        status=RunOutcome.RUNNING,
+        status=RunStatus.RUNNING,
         repository=request.repository,
         source=request.source,
         host=host,
@@ -58,7 +59,7 @@ def backup_ended(message: LogInput, *, host: str) -> RunRecord:
         run_id=message.run.record_id,
         resumes=resumed_by(message.run),
         kind=RunKind.BACKUP,
-        status=RunOutcome(message.status.value),
+        status=message.status,
         repository=message.request.repository,
         source=message.request.source,
         host=host if opened is None or not opened.host else opened.host,
@@ -83,7 +84,7 @@ def restore_begun(message: RestoreTriggerInput, opened: RestoreOpened, *, host: 
         run_id=message.run.record_id,
         resumes=resumed_by(message.run),
         kind=RunKind.DRY_RUN if opened.dry_run else RunKind.RESTORE,
-        status=RunOutcome.RUNNING,
+        status=RunStatus.RUNNING,
         repository=request.repository,
         source=request.selection,
         host=host,
@@ -101,7 +102,7 @@ def restore_ended(message: RestoreLogInput, *, host: str) -> RunRecord:
         run_id=message.run.record_id,
         resumes=resumed_by(message.run),
         kind=RunKind.DRY_RUN if message.opened is not None and message.opened.dry_run else RunKind.RESTORE,
-        status=RunOutcome(message.status.value),
+        status=message.status,
         repository=message.request.repository,
         source=message.request.selection,
         host=host,

@@ -12,7 +12,7 @@ from activities.pacing import pace_of
 from activities.services import Services
 from activities.turns import own_turn
 from contracts import names
-from contracts.common import CloseInput, RunRef, RunStatus, ShardHeartbeat, Verdict, VerifyInput
+from contracts.common import CloseInput, RunRef, ShardHeartbeat, Verdict, VerifyInput
 from contracts.restore import (
     Finished,
     FinishInput,
@@ -43,7 +43,8 @@ from holdfast.restore.shard import restore_shard
 from holdfast.restore.space import check_space
 from holdfast.restore.to_command import CommandOutcome, restore_to_command
 from holdfast.restore.verify import verify_restored
-from service.journal.records import OutputRecord, RunOutcome
+from holdfast.terms import RunStatus
+from service.journal.records import OutputRecord
 from service.settings.request_uses import RequestUse
 
 
@@ -203,7 +204,7 @@ class RestoreActivities:
     def _refuse_ended(self, message: RestoreTriggerInput) -> None:
         """A backup that has ended finds its snapshot; a restore would write once more over what came since."""
         record = self._services.journal.run(message.run.record_id)
-        if record is not None and record.status is not RunOutcome.RUNNING:
+        if record is not None and record.status is not RunStatus.RUNNING:
             raise AlreadyEndedError(
                 f"this restore has ended before ({record.status.value})",
                 hint="The server's database is older than the journal. Start the restore again if it is wanted.",

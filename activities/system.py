@@ -14,8 +14,6 @@ from activities.services import Services
 from activities.system_records import begun, ended, findings
 from activities.veil import VEIL
 from contracts import names
-from contracts.backup import Strategy
-from contracts.common import VerifyLevel
 from contracts.queues import task_queue
 from contracts.system import (
     MEMBER_TAG,
@@ -132,8 +130,8 @@ class SystemActivities:
         return Resolved(
             repository=source.repository,
             host=self._services.host,
-            strategy=Strategy(source.strategy),
-            verify=VerifyLevel(source.verify),
+            strategy=source.strategy,
+            verify=source.verify,
             tags=source.tags,
             window=2 * self._services.settings.worker.processes,
         )

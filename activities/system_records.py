@@ -2,7 +2,8 @@
 
 from activities.records import asked_by
 from contracts.system import LogSystemInput, MemberOutcome, OpenSystemInput
-from service.journal.records import RunKind, RunOutcome, RunRecord, VerdictRecord
+from holdfast.terms import RunKind, RunStatus
+from service.journal.records import RunRecord, VerdictRecord
 
 LEVEL = "members"
 
@@ -12,7 +13,7 @@ def begun(message: OpenSystemInput, *, host: str) -> RunRecord:
     record = RunRecord(
         run_id=message.run.run_id,
         kind=_kind(is_restore=message.is_restore),
-        status=RunOutcome.RUNNING,
+        status=RunStatus.RUNNING,
         repository="",
         source=message.run.source,
         host=host,
@@ -27,7 +28,7 @@ def ended(message: LogSystemInput, *, host: str) -> RunRecord:
     record = RunRecord(
         run_id=message.run.run_id,
         kind=_kind(is_restore=message.is_restore),
-        status=RunOutcome(message.status.value),
+        status=message.status,
         repository="",
         source=message.run.source,
         host=host,

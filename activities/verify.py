@@ -11,7 +11,7 @@ from activities.calls import EngineCall, engine_call
 from activities.pacing import pace_of
 from activities.services import Services
 from contracts import names
-from contracts.common import RunRef, ShardHeartbeat, Verdict, VerifyLevel
+from contracts.common import RunRef, ShardHeartbeat, Verdict
 from contracts.verify import (
     ShardVerified,
     TreesChecked,
@@ -29,6 +29,7 @@ from contracts.verify import (
 from holdfast.ids import SnapshotId, from_hex, short, to_hex
 from holdfast.repository.documents import load
 from holdfast.repository.snapshots import StoredSnapshot
+from holdfast.terms import VerifyLevel
 from holdfast.verify.documents import REPORT, Report
 from holdfast.verify.finish import finish_verification
 from holdfast.verify.plan import check_trees, close_verification, open_verification, plan_run, read_shard

@@ -6,9 +6,9 @@ from dataclasses import fields
 from activities.records import asked_by, backup_verdict, request_text, resumed_by
 from contracts.verify import VerifyLogInput, VerifyTriggerInput
 from holdfast.file_list import FileAction, FileRecord
+from holdfast.terms import RunKind, RunStatus, VerifyLevel
 from holdfast.verify.documents import Report
-from holdfast.verify.report import Level
-from service.journal.records import RunKind, RunOutcome, RunRecord, VerdictRecord
+from service.journal.records import RunRecord, VerdictRecord
 
 
 def begun(message: VerifyTriggerInput, *, host: str) -> RunRecord:
@@ -18,7 +18,7 @@ def begun(message: VerifyTriggerInput, *, host: str) -> RunRecord:
         run_id=message.run.record_id,
         resumes=resumed_by(message.run),
         kind=RunKind.VERIFY,
-        status=RunOutcome.RUNNING,
+        status=RunStatus.RUNNING,
         repository=request.repository,
         source=request.selection,
         host=host,
@@ -52,7 +52,7 @@ def ended(message: VerifyLogInput, *, host: str) -> RunRecord:
         run_id=message.run.record_id,
         resumes=resumed_by(message.run),
         kind=RunKind.VERIFY,
-        status=RunOutcome(message.status.value),
+        status=message.status,
         repository=message.request.repository,
         source=message.request.selection,
         host=host,
@@ -67,9 +67,9 @@ def ended(message: VerifyLogInput, *, host: str) -> RunRecord:
     return asked_by(record, message.request.trigger)
 
 
-def verdict(report: Report, level: str) -> VerdictRecord:
+def verdict(report: Report, level: VerifyLevel) -> VerdictRecord:
     """What was found, with the first of the findings."""
-    return backup_verdict(report.as_verify_report(Level(level)))
+    return backup_verdict(report.as_verify_report(level))
 
 
 def lost_files(report: Report) -> Iterator[FileRecord]:

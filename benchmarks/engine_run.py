@@ -44,6 +44,7 @@ from holdfast.restore.select import select_page as select_restore_page
 from holdfast.restore.shard import restore_shard
 from holdfast.source.spec import SourceSpec
 from holdfast.storage.locations import open_storage
+from holdfast.terms import Strategy
 from holdfast.verify.finish import finish_verification
 from holdfast.verify.plan import check_trees, close_verification, plan_run, read_shard
 from holdfast.verify.share import Share
@@ -79,7 +80,7 @@ def _backup(repository: Repository, source: Path, processes: int) -> bool:
     order = BackupOrder(
         spec=SourceSpec(roots=(os.fsencode(source),)),
         host=_HOST,
-        strategy="auto",
+        strategy=Strategy.AUTO,
         started_ns=time.time_ns(),
     )
     key = _new_key()
@@ -163,7 +164,9 @@ class _Crew:
             shard.result()
 
 
-_NO_ORDER: Final = BackupOrder(spec=SourceSpec(roots=(b"/",)), host=_HOST, strategy="auto", started_ns=0)
+_NO_ORDER: Final = BackupOrder(
+    spec=SourceSpec(roots=(b"/",)), host=_HOST, strategy=Strategy.AUTO, started_ns=0
+)
 _current: list[Run] = []
 _CLAIMS: Final = ClaimTable()
 """Mapped before the processes are forked, so that they share it."""

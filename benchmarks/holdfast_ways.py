@@ -20,13 +20,13 @@ from temporalio.client import Client
 from benchmarks.contenders import CommandContender, Contender, Verb
 from benchmarks.measure import Measured, MemoryWatch, RunFailedError, cpu_of_tree, run_command, tail
 from benchmarks.places import size_of
-from contracts.common import RunStatus, VerifyLevel
 from contracts.verify import VerifyResult
 from control import runs
 from holdfast import __version__
 from holdfast.cores import usable_cores
 from holdfast.restore.request import RestoreOptions
 from holdfast.source.spec import SourceSpec
+from holdfast.terms import RunStatus, Strategy, VerifyLevel
 from service.settings.load import load_settings
 from service.settings.model import Settings
 from service.settings.requests import SourceOrder
@@ -207,7 +207,7 @@ def _request(settings: Settings, verb: Verb, path: Path) -> tuple[runs.Request, 
     if verb is Verb.BACKUP:
         source = orders.store(settings, SourceOrder(spec=SourceSpec(roots=(os.fsencode(path),))))
         request: runs.Request = orders.backup_request(
-            settings, repository=_PROFILE, source=source, strategy="auto", verify=VerifyLevel.NONE.value
+            settings, repository=_PROFILE, source=source, strategy=Strategy.AUTO, verify=VerifyLevel.NONE
         )
         return request, orders.workflow_id(orders.BACKUP, settings, _PROFILE, source)
     if verb is Verb.VERIFY:

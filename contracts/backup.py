@@ -1,21 +1,12 @@
 """Messages of a backup: one dataclass into and one out of the workflow and of each of its activities."""
 
 from dataclasses import dataclass, field
-from enum import StrEnum
 
-from contracts.common import RunPolicy, RunRef, RunStatus, Trigger, Verdict, VerifyLevel
+from contracts.common import RunPolicy, RunRef, Trigger, Verdict
 from contracts.control import ControlState, Throttle
 from contracts.hooks import HookDone, HookRef
 from contracts.warrant import Warranted
-
-
-class Strategy(StrEnum):
-    """What is read, and against which parent (docs/architecture.md, "Strategies")."""
-
-    AUTO = "auto"
-    FULL = "full"
-    DIFFERENTIAL = "differential"
-    INCREMENTAL = "incremental"
+from holdfast.terms import RunStatus, Strategy, VerifyLevel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,8 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Final
 
-from contracts.common import RunPolicy, RunStatus
+from contracts.common import RunPolicy
 from contracts.warrant import Warranted
+from holdfast.terms import RunStatus
 
 CLEANUP_WORKFLOW: Final = "Cleanup"
 CLEAN_REPOSITORY: Final = "clean_repository"

@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import Final
 
 from contracts.warrant import Warranted
+from holdfast.terms import RunStatus, VerifyLevel
 
 BACKUP_WORKFLOW: Final = "Backup"
 RESTORE_WORKFLOW: Final = "Restore"
@@ -17,16 +18,6 @@ COPY_QUEUE_SUFFIX: Final = "-copy"
 def copy_queue(task_queue: str) -> str:
     """The queue beside `task_queue` that carries the long byte-moving activities."""
     return task_queue + COPY_QUEUE_SUFFIX
-
-
-class RunStatus(StrEnum):
-    """How a run stands, or how it ended."""
-
-    RUNNING = "running"
-    COMPLETE = "complete"
-    PARTIAL = "partial"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
 
 
 class Phase(StrEnum):
@@ -47,19 +38,6 @@ class TriggerKind(StrEnum):
     SCHEDULE = "schedule"
     EVENT = "event"
     SERVICE = "service"
-
-
-class VerifyLevel(StrEnum):
-    """How much a verification reads.
-
-    structure: every referenced blob is indexed, in a pack of the right size. written: packs (or files) of
-    this run are read back, decrypted and hashed. full: everything the snapshot references.
-    """
-
-    NONE = "none"
-    STRUCTURE = "structure"
-    WRITTEN = "written"
-    FULL = "full"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

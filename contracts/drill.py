@@ -3,10 +3,11 @@
 from dataclasses import dataclass, field
 from typing import Final
 
-from contracts.common import RunPolicy, RunRef, RunStatus, Trigger, Verdict
+from contracts.common import RunPolicy, RunRef, Trigger, Verdict
 from contracts.restore import RestoreResult
 from contracts.verify import VerifyFinished
 from contracts.warrant import Warranted
+from holdfast.terms import RunStatus
 
 DRILL_WORKFLOW: Final = "Drill"
 

@@ -4,8 +4,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from contracts.common import RunPolicy, RunRef, RunStatus, Trigger
+from contracts.common import RunPolicy, RunRef, Trigger
 from contracts.warrant import Warranted
+from holdfast.terms import RunStatus
 
 GUARD_WORKFLOW: Final = "Guard"
 APPROVE_UPDATE: Final = "approve"

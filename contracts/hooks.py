@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from contracts.common import RunRef, RunStatus
+from contracts.common import RunRef
+from holdfast.terms import RunStatus
 
 
 class HookMoment(StrEnum):

@@ -3,8 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Final
 
-from contracts.common import RunPolicy, RunRef, RunStatus
+from contracts.common import RunPolicy, RunRef
 from contracts.warrant import Warranted
+from holdfast.terms import RunStatus
 
 WATCHDOG_WORKFLOW: Final = "Watchdog"
 NOTIFY: Final = "notify"

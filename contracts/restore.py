@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass, field
 
-from contracts.common import RunPolicy, RunRef, RunStatus, Trigger, Verdict, VerifyLevel
+from contracts.common import RunPolicy, RunRef, Trigger, Verdict
 from contracts.control import ControlState, Throttle
 from contracts.warrant import Warranted
+from holdfast.terms import RunStatus, VerifyLevel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,11 +7,11 @@ queues; what a name means there, their workers' own settings say.
 from dataclasses import dataclass, field
 from typing import Final
 
-from contracts.backup import Strategy
-from contracts.common import RunPolicy, RunRef, RunStatus, Trigger, Verdict, VerifyLevel
+from contracts.common import RunPolicy, RunRef, Trigger, Verdict
 from contracts.control import ControlState
 from contracts.hooks import HookDone, HookRef
 from contracts.warrant import Warranted
+from holdfast.terms import RunStatus, Strategy, VerifyLevel
 
 SYSTEM_BACKUP_WORKFLOW: Final = "SystemBackup"
 SYSTEM_RESTORE_WORKFLOW: Final = "SystemRestore"

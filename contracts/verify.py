@@ -3,9 +3,10 @@
 from dataclasses import dataclass, field
 from typing import Final
 
-from contracts.common import RunPolicy, RunRef, RunStatus, Trigger, Verdict
+from contracts.common import RunPolicy, RunRef, Trigger, Verdict
 from contracts.control import ControlState, Throttle
 from contracts.warrant import Warranted
+from holdfast.terms import RunStatus
 
 DAMAGE_FOUND: Final = "DamageFound"
 """The failure_kind of a verification that took all its steps, and found what no backup should have."""

@@ -10,7 +10,8 @@ from temporalio.client import Client
 from control import runs
 from control.journal import open_journal
 from holdfast.errors import JournalUnavailableError, UsageError
-from service.journal.records import RunKind, RunOutcome, RunRecord, workflow_of
+from holdfast.terms import RunKind, RunStatus
+from service.journal.records import RunRecord, workflow_of
 from service.settings.model import Settings
 from starter.requests.orders import describe_selection, describe_source, known_repository
 from starter.shell.output import warn
@@ -48,8 +49,8 @@ class ListedRun:
     def status(self) -> str:
         """How it stands, or ended."""
         if self.view is not None:
-            return PAUSED if self.view.paused else RunOutcome.RUNNING.value
-        if self.record is None or self.record.status is RunOutcome.RUNNING:
+            return PAUSED if self.view.paused else RunStatus.RUNNING.value
+        if self.record is None or self.record.status is RunStatus.RUNNING:
             return _INTERRUPTED
         return self.record.status.value
 
@@ -72,7 +73,7 @@ async def listed_runs(settings: Settings, client: Client | None, limit: int) -> 
     running = dict(zip((run.workflow_id for run in opened), views, strict=True))
     found: list[ListedRun] = []
     for record in records:
-        view = running.pop(workflow_of(record.run_id), None) if record.status is RunOutcome.RUNNING else None
+        view = running.pop(workflow_of(record.run_id), None) if record.status is RunStatus.RUNNING else None
         found.append(ListedRun(run_id=record.run_id, kind=record.kind, record=record, view=view))
     unknown = [
         ListedRun(run_id=_run_id(run, running[run.workflow_id]), kind=run.kind, view=running[run.workflow_id])

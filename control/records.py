@@ -10,8 +10,9 @@ from contracts.restore import RestoreRequest
 from contracts.verify import VerifyRequest
 from holdfast.errors import UsageError
 from holdfast.file_list import WRONG_ACTIONS, FileAction
+from holdfast.terms import RunKind
 from service.journal.journal import Journal
-from service.journal.records import RunKind, RunRecord, VerdictRecord
+from service.journal.records import RunRecord, VerdictRecord
 from service.settings.model import Settings
 from starter.requests.orders import describe_selection, describe_source, known_repository, veiled_roots
 from starter.shell.invocation import Invocation

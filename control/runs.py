@@ -20,7 +20,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 import holdfast.errors
 from contracts.backup import BackupRequest, BackupResult
-from contracts.common import BACKUP_WORKFLOW, RESTORE_WORKFLOW, RunStatus
+from contracts.common import BACKUP_WORKFLOW, RESTORE_WORKFLOW
 from contracts.control import RESUME, Asked
 from contracts.drill import DRILL_WORKFLOW, DrillRequest, DrillResult
 from contracts.restore import RestoreRequest, RestoreResult
@@ -28,7 +28,7 @@ from contracts.system import SYSTEM_BACKUP_WORKFLOW, SYSTEM_RESTORE_WORKFLOW, Sy
 from contracts.verify import VERIFY_WORKFLOW, VerifyRequest, VerifyResult
 from contracts.warrant import ANSWER, RESULT, Warranted, purpose
 from holdfast.errors import EndedOutsideError, HoldfastError, ServerUnavailableError, UntrustedError
-from service.journal.records import RunKind
+from holdfast.terms import RunKind, RunStatus
 from starter.shell.output import revealed
 
 Request = BackupRequest | RestoreRequest | VerifyRequest | DrillRequest

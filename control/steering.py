@@ -19,7 +19,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from contracts.control import CANCEL, CONTROL_QUERY, Asked, ControlState
 from control import listing, runs
 from holdfast.errors import UsageError
-from service.journal.records import RunKind
+from holdfast.terms import RunKind
 from starter.runs.conduct import find_client
 from starter.shell.invocation import Invocation
 from starter.shell.output import say, say_json

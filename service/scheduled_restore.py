@@ -2,7 +2,7 @@
 
 import os
 
-from holdfast.restore.request import Overwrite, RestoreOptions
+from holdfast.restore.request import RestoreOptions
 from service.settings.model import Settings
 from service.settings.schedules import ScheduleSettings
 
@@ -22,7 +22,7 @@ def scheduled_options(settings: Settings, schedule: ScheduleSettings) -> Restore
         paths=() if source is None else source.spec.roots,
         target=os.fsencode(schedule.target),
         includes=tuple(os.fsencode(pattern) for pattern in schedule.include),
-        overwrite=Overwrite(schedule.overwrite),
+        overwrite=schedule.overwrite,
     )
     options.check()
     return options

@@ -10,7 +10,7 @@ from typing import Final
 from temporalio import workflow
 from temporalio.common import SearchAttributeKey, SearchAttributeUpdate
 
-from contracts.common import RunStatus
+from holdfast.terms import RunStatus
 
 SOURCE: Final = SearchAttributeKey.for_keyword("HoldfastSource")
 STRATEGY: Final = SearchAttributeKey.for_keyword("HoldfastStrategy")

@@ -21,11 +21,10 @@ from contracts.common import (
     Phase,
     Plan,
     Progress,
-    RunStatus,
     Verdict,
     VerifyInput,
-    VerifyLevel,
 )
+from holdfast.terms import RunStatus, VerifyLevel
 from workflows.attributes import show_run
 from workflows.backup_answers import cancelled_result_of, counts_of, errors_of, plan_of, record_of, result_of
 from workflows.backup_execution import BackupExecution

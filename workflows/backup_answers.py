@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 from contracts.backup import BackupOpened, BackupProgress, BackupRequest, BackupResult, Committed, LogInput
-from contracts.common import Errors, Phase, Plan, Progress, RunRef, RunStatus, Verdict
+from contracts.common import Errors, Phase, Plan, Progress, RunRef, Verdict
+from holdfast.terms import RunStatus
 from workflows.run_frame import Ending
 from workflows.run_id import attempt_id, began_by
 

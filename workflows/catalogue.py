@@ -40,6 +40,9 @@ class _Runner(SandboxedWorkflowRunner):
 
 
 def workflow_runner() -> SandboxedWorkflowRunner:
-    """The sandbox. Messages pass through it: they are plain values, and need not be loaded anew for each
-    run."""
-    return _Runner(restrictions=SandboxRestrictions.default.with_passthrough_modules("contracts"))
+    """The sandbox. Messages pass through it, and the terms that they use: they are plain values, which must be the same
+    on both sides, and need not be loaded again for each run."""
+    passed = SandboxRestrictions.default.with_passthrough_modules(
+        "contracts", "holdfast.terms", "holdfast.units"
+    )
+    return _Runner(restrictions=passed)

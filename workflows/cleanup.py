@@ -22,7 +22,7 @@ from contracts.cleanup import (
     RepositoryCleaned,
     ScratchCleaned,
 )
-from contracts.common import RunStatus
+from holdfast.terms import RunStatus
 from workflows.answers import answer_of
 from workflows.failures import failure_of
 

@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 from typing import Final
 
-from contracts.common import Progress, RunStatus, Verdict
+from contracts.common import Progress, Verdict
 from contracts.control import NORMAL_PRIORITY, Asked, ControlState
+from holdfast.terms import RunStatus
 
 _NS_PER_S: Final = 10**9
 _BYTES_PER_STEP: Final = 1024

@@ -11,17 +11,7 @@ from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError, ChildWorkflowError, is_cancelled_exception
 
 from contracts import names
-from contracts.common import (
-    PROGRESS_QUERY,
-    RESTORE_WORKFLOW,
-    Phase,
-    Progress,
-    RunRef,
-    RunStatus,
-    Trigger,
-    TriggerKind,
-    VerifyLevel,
-)
+from contracts.common import PROGRESS_QUERY, RESTORE_WORKFLOW, Phase, Progress, RunRef, Trigger, TriggerKind
 from contracts.drill import (
     DRILL_WORKFLOW,
     DrillChecked,
@@ -36,6 +26,7 @@ from contracts.drill import (
 )
 from contracts.restore import RestoreRequest, RestoreResult
 from contracts.verify import VERIFY_WORKFLOW, VerifyFinished, VerifyRequest, VerifyResult
+from holdfast.terms import RunStatus, VerifyLevel
 from workflows.attributes import show_run
 from workflows.children import Child, result_of
 from workflows.details import format_duration

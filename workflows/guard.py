@@ -15,7 +15,7 @@ from typing import Final
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError, ChildWorkflowError, FailureError, is_cancelled_exception
 
-from contracts.common import RESTORE_WORKFLOW, RunRef, RunStatus, Trigger, TriggerKind, VerifyLevel
+from contracts.common import RESTORE_WORKFLOW, RunRef, Trigger, TriggerKind
 from contracts.guard import (
     APPROVE_UPDATE,
     COMPARE_ACTIVITY,
@@ -35,6 +35,7 @@ from contracts.guard import (
     Part,
 )
 from contracts.restore import RestoreRequest, RestoreResult
+from holdfast.terms import RunStatus, VerifyLevel
 from workflows.attributes import show_run
 from workflows.children import result_of, start_run
 from workflows.failures import failure_of

@@ -10,8 +10,9 @@ from temporalio.common import RawValue, RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 from contracts import names
-from contracts.common import RunRef, RunStatus
+from contracts.common import RunRef
 from contracts.hooks import HookDone, HookInput, HookMoment, HookRef
+from holdfast.terms import RunStatus
 from workflows.answers import answer_of
 from workflows.failures import failure_of
 

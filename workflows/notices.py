@@ -8,8 +8,8 @@ from temporalio import workflow
 from temporalio.common import RawValue, RetryPolicy
 from temporalio.exceptions import FailureError
 
-from contracts.common import RunStatus
 from contracts.notify import NOTIFY, Notified, NotifyInput
+from holdfast.terms import RunStatus
 from workflows.answers import answer_of
 
 _ATTEMPTS: Final = 3

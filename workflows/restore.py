@@ -23,10 +23,8 @@ from contracts.common import (
     Plan,
     Progress,
     RunRef,
-    RunStatus,
     Verdict,
     VerifyInput,
-    VerifyLevel,
 )
 from contracts.restore import (
     Finished,
@@ -44,6 +42,7 @@ from contracts.restore import (
     SpaceInput,
     ToCommandInput,
 )
+from holdfast.terms import RunStatus, VerifyLevel
 from workflows.attributes import show_run
 from workflows.details import control_notes, verdict_notes
 from workflows.policies import ActivityCalls

@@ -18,9 +18,10 @@ from typing import ClassVar, Generic, Protocol, TypeVar
 from temporalio import workflow
 from temporalio.exceptions import FailureError, is_cancelled_exception
 
-from contracts.common import Phase, Progress, RunPolicy, RunRef, RunStatus
+from contracts.common import Phase, Progress, RunPolicy, RunRef
 from contracts.control import ControlState
 from contracts.notify import NotifyInput
+from holdfast.terms import RunStatus
 from workflows.attributes import show_run
 from workflows.control import RunControl, SteeredWorkflow
 from workflows.details import pace_of, render

@@ -15,7 +15,7 @@ from temporalio.common import SearchAttributeKey
 from temporalio.exceptions import ApplicationError, ChildWorkflowError, is_cancelled_exception
 
 from contracts.backup import BackupResult
-from contracts.common import BACKUP_WORKFLOW, RESTORE_WORKFLOW, RunStatus, Trigger, TriggerKind
+from contracts.common import BACKUP_WORKFLOW, RESTORE_WORKFLOW, Trigger, TriggerKind
 from contracts.drill import DRILL_WORKFLOW, DrillResult
 from contracts.guard import GUARD_WORKFLOW, GuardResult
 from contracts.restore import RestoreResult
@@ -29,6 +29,7 @@ from contracts.scheduled import (
 from contracts.system import SYSTEM_BACKUP_WORKFLOW, SystemResult
 from contracts.verify import VERIFY_WORKFLOW, VerifyResult
 from contracts.warrant import MALFORMED
+from holdfast.terms import RunStatus
 from workflows.children import child_failure, result_of, start_run
 
 _DUE: Final = SearchAttributeKey.for_datetime("TemporalScheduledStartTime")

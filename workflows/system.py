@@ -7,15 +7,7 @@ from temporalio import workflow
 from temporalio.exceptions import FailureError, is_cancelled_exception
 
 from contracts import names
-from contracts.common import (
-    PROGRESS_QUERY,
-    Phase,
-    Progress,
-    RunRef,
-    RunStatus,
-    Trigger,
-    TriggerKind,
-)
+from contracts.common import PROGRESS_QUERY, Phase, Progress, RunRef, Trigger, TriggerKind
 from contracts.control import (
     PAUSE,
     RESUME,
@@ -39,6 +31,7 @@ from contracts.system import (
     SystemRestoreRequest,
     SystemResult,
 )
+from holdfast.terms import RunStatus
 from workflows.attributes import show_run
 from workflows.children import Child
 from workflows.control import RunControl, SteeredWorkflow

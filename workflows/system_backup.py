@@ -18,8 +18,8 @@ from temporalio.exceptions import (
 )
 
 from contracts import names
-from contracts.backup import BackupRequest, BackupResult, Strategy
-from contracts.common import BACKUP_WORKFLOW, Phase, RunStatus
+from contracts.backup import BackupRequest, BackupResult
+from contracts.common import BACKUP_WORKFLOW, Phase
 from contracts.system import (
     MEMBER_TAG,
     SYSTEM_BACKUP_WORKFLOW,
@@ -33,6 +33,7 @@ from contracts.system import (
     SystemOpened,
     SystemResult,
 )
+from holdfast.terms import RunStatus, Strategy
 from workflows.children import Child, child_failure, result_of, start_run
 from workflows.hooks import HookCalls, failed_before
 from workflows.members import MemberAwayError

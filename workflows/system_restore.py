@@ -19,7 +19,7 @@ from temporalio.exceptions import (
 )
 
 from contracts import names
-from contracts.common import RESTORE_WORKFLOW, Phase, RunStatus
+from contracts.common import RESTORE_WORKFLOW, Phase
 from contracts.restore import RestoreRequest, RestoreResult
 from contracts.system import (
     SYSTEM_RESTORE_WORKFLOW,
@@ -34,6 +34,7 @@ from contracts.system import (
     SystemRestoreRequest,
     SystemResult,
 )
+from holdfast.terms import RunStatus
 from workflows.children import child_failure, result_of, start_run
 from workflows.control import is_task_cancelled
 from workflows.members import MemberAwayError

@@ -11,7 +11,7 @@ from dataclasses import replace
 from temporalio import workflow
 
 from contracts import names
-from contracts.common import PROGRESS_QUERY, Phase, Progress, RunRef, RunStatus
+from contracts.common import PROGRESS_QUERY, Phase, Progress, RunRef
 from contracts.verify import (
     DAMAGE_FOUND,
     VERIFY_WORKFLOW,
@@ -30,6 +30,7 @@ from contracts.verify import (
     VerifyShardInput,
     VerifyTriggerInput,
 )
+from holdfast.terms import RunStatus
 from workflows.attributes import show_run
 from workflows.details import control_notes
 from workflows.run_frame import Ending, SteeredRun

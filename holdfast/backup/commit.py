@@ -60,10 +60,9 @@ from holdfast.repository.session import HeldRepository, RepositorySession
 from holdfast.repository.snapshots import save_sealed
 from holdfast.repository.workspace import Workspace
 from holdfast.source.spec import FilterRules
+from holdfast.terms import RunStatus
 
 _LOG: Final = logging.getLogger(__name__)
-PARTIAL: Final = "partial"
-COMPLETE: Final = "complete"
 _TREE_PACK_BYTES: Final = 4 * 1024 * 1024
 _TREE_BUFFERS: Final = 3
 """Packs of restic's smallest size, and one more than are filled: a commit has much else at hand."""
@@ -362,7 +361,7 @@ def _snapshot(
 ) -> Snapshot:
     if merged.tree is None:
         raise RunStateError("the run's plan is empty")
-    status = PARTIAL if merged.errors else COMPLETE
+    status = RunStatus.PARTIAL if merged.errors else RunStatus.COMPLETE
     tags = [*order.tags, run_tag(key.run_id), STATUS_TAG + status, STRATEGY_TAG + opening.strategy]
     filters = order.spec.filters
     snapshot = Snapshot(

@@ -25,6 +25,7 @@ from holdfast.format.coverage import Gap
 from holdfast.format.index import BlobEntry, BlobType, IndexPack
 from holdfast.format.tree import Node
 from holdfast.ids import BlobId, PackId
+from holdfast.terms import Strategy
 
 OPENING: Final = "opening"
 RESUMED: Final = "resumed"
@@ -57,7 +58,7 @@ class Opening(msgspec.Struct, frozen=True, kw_only=True):
     """The run's decisions, made once."""
 
     started_ns: int
-    strategy: str
+    strategy: Strategy
     reason: str
     host: str
     parent: bytes = b""

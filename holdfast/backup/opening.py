@@ -26,6 +26,7 @@ from holdfast.repository.session import RepositorySession
 from holdfast.repository.snapshots import list_snapshots
 from holdfast.repository.workspace import Workspace
 from holdfast.source.spec import SourceSpec
+from holdfast.terms import Strategy
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ class BackupOrder:
 
     spec: SourceSpec
     host: str
-    strategy: str
+    strategy: Strategy
     started_ns: int
     parent: str = ""
     tags: tuple[str, ...] = ()
@@ -50,7 +51,7 @@ class BackupOrder:
 class RunOpening:
     """The run is open. finished: the snapshot that this run has already written."""
 
-    strategy: str
+    strategy: Strategy
     reason: str
     started_ns: int
     parent: SnapshotId | None

@@ -8,19 +8,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from holdfast.errors import SnapshotNotFoundError, UsageError
+from holdfast.errors import SnapshotNotFoundError
 from holdfast.format.snapshot import Snapshot
 from holdfast.format.times import parse_time
 from holdfast.ids import SnapshotId, to_hex
+from holdfast.terms import Strategy
 
 RUN_TAG: Final = "holdfast-run:"
 STATUS_TAG: Final = "holdfast-status:"
 STRATEGY_TAG: Final = "holdfast-strategy:"
-
-FULL: Final = "full"
-DIFFERENTIAL: Final = "differential"
-INCREMENTAL: Final = "incremental"
-AUTO: Final = "auto"
 
 MAX_FULL_AGE_NS: Final = 90 * 86_400 * 10**9
 MAX_CHANGED_SHARE: Final = 0.5
@@ -40,26 +36,22 @@ class Candidate:
 
     @property
     def is_full(self) -> bool:
-        return STRATEGY_TAG + FULL in (self.snapshot.tags or ())
+        return STRATEGY_TAG + Strategy.FULL in (self.snapshot.tags or ())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
     """The decision. parent is None when every file is read; reason says why, for people."""
 
-    strategy: str
+    strategy: Strategy
     reason: str
     parent: Candidate | None
 
 
 def choose(
-    strategy: str, candidates: Iterable[Candidate], *, host: str, paths: Sequence[str], now_ns: int
+    strategy: Strategy, candidates: Iterable[Candidate], *, host: str, paths: Sequence[str], now_ns: int
 ) -> Choice:
-    """Decide strategy and parent among the snapshots of the same host and paths that are not after `now_ns`.
-
-    Raises:
-        UsageError: `strategy` is not one of the four.
-    """
+    """Decide strategy and parent among the snapshots of the same host and paths that are not after `now_ns`."""
     wanted = sorted(paths)
     own = [c for c in candidates if c.snapshot.hostname == host and sorted(c.snapshot.paths or ()) == wanted]
     ahead = [to_hex(c.id)[:8] for c in own if c.time_ns > now_ns]
@@ -71,26 +63,24 @@ def choose(
     return replace(choice, reason=f"{choice.reason}; {note}" if choice.reason else note)
 
 
-def _choose(strategy: str, own: Sequence[Candidate], now_ns: int) -> Choice:
+def _choose(strategy: Strategy, own: Sequence[Candidate], now_ns: int) -> Choice:
     fulls = [c for c in own if c.is_full]
-    if strategy == FULL:
-        return Choice(strategy=FULL, reason="asked for", parent=None)
-    if strategy == INCREMENTAL:
+    if strategy is Strategy.FULL:
+        return Choice(strategy=Strategy.FULL, reason="asked for", parent=None)
+    if strategy is Strategy.INCREMENTAL:
         return _incremental(own, "asked for")
-    if strategy == DIFFERENTIAL:
+    if strategy is Strategy.DIFFERENTIAL:
         if not fulls:
             return Choice(
-                strategy=FULL, reason="differential was asked for, but there is no full one", parent=None
+                strategy=Strategy.FULL,
+                reason="differential was asked for, but there is no full one",
+                parent=None,
             )
-        return Choice(strategy=DIFFERENTIAL, reason="asked for", parent=fulls[-1])
-    if strategy != AUTO:
-        raise UsageError(
-            f"unknown strategy {strategy!r}", hint="choose full, differential, incremental or auto"
-        )
+        return Choice(strategy=Strategy.DIFFERENTIAL, reason="asked for", parent=fulls[-1])
     return _auto(own, fulls, now_ns)
 
 
-def choose_named(strategy: str, prefix: str, candidates: Iterable[Candidate]) -> Choice:
+def choose_named(strategy: Strategy, prefix: str, candidates: Iterable[Candidate]) -> Choice:
     """The parent that was asked for by id or prefix.
 
     Raises:
@@ -103,14 +93,16 @@ def choose_named(strategy: str, prefix: str, candidates: Iterable[Candidate]) ->
             f"{how_many} with {prefix!r}",
             hint="`holdfast snapshots` lists the ids that can be a parent",
         )
-    kind = INCREMENTAL if strategy in (AUTO, FULL) else strategy
+    kind = Strategy.INCREMENTAL if strategy in (Strategy.AUTO, Strategy.FULL) else strategy
     return Choice(strategy=kind, reason="the parent was named", parent=found[0])
 
 
 def _incremental(own: Sequence[Candidate], reason: str) -> Choice:
     if not own:
-        return Choice(strategy=FULL, reason="there is no earlier snapshot of this source", parent=None)
-    return Choice(strategy=INCREMENTAL, reason=reason, parent=own[-1])
+        return Choice(
+            strategy=Strategy.FULL, reason="there is no earlier snapshot of this source", parent=None
+        )
+    return Choice(strategy=Strategy.INCREMENTAL, reason=reason, parent=own[-1])
 
 
 def _auto(own: Sequence[Candidate], fulls: Sequence[Candidate], now_ns: int) -> Choice:
@@ -120,12 +112,16 @@ def _auto(own: Sequence[Candidate], fulls: Sequence[Candidate], now_ns: int) -> 
         return _incremental(own, "")
     last_full = fulls[-1]
     if now_ns - last_full.time_ns > MAX_FULL_AGE_NS:
-        return Choice(strategy=FULL, reason="the last full backup is older than 90 days", parent=None)
+        return Choice(
+            strategy=Strategy.FULL, reason="the last full backup is older than 90 days", parent=None
+        )
     since = [c for c in own if c.time_ns > last_full.time_ns]
     added = sum(c.snapshot.summary.data_added for c in since if c.snapshot.summary is not None)
     whole = 0 if last_full.snapshot.summary is None else last_full.snapshot.summary.total_bytes_processed
     if whole and added > MAX_CHANGED_SHARE * whole:
         return Choice(
-            strategy=FULL, reason="changes since the last full backup outgrow half of it", parent=None
+            strategy=Strategy.FULL,
+            reason="changes since the last full backup outgrow half of it",
+            parent=None,
         )
     return _incremental(own, "changes are small and the last full backup is recent")

@@ -14,7 +14,6 @@ from holdfast.restore.completion import LargeFiles
 from holdfast.restore.documents import Enter, Kept, Large, Link, Outcome, Special
 from holdfast.restore.making_room import Rules
 from holdfast.restore.node_attributes import attributes_of
-from holdfast.restore.request import Overwrite
 from holdfast.restore.run import RestoreRun
 from holdfast.restore.select import load_opening
 from holdfast.restore.target import look, make_target, may_overwrite
@@ -34,6 +33,7 @@ from holdfast.safe_fs.durable import FileSystems, only_leads_on
 from holdfast.safe_fs.replace import replace
 from holdfast.safe_fs.sparse import copy_range
 from holdfast.safe_fs.temporary import create, discard, open_existing, run_mark, sweep, temporary_name
+from holdfast.terms import Overwrite
 
 _NO_HARD_LINKS: Final = {
     errno.EPERM,

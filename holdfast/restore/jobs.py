@@ -18,7 +18,6 @@ from holdfast.restore.contents import ContentReader, Piece, matching_stretches, 
 from holdfast.restore.documents import FilePlan, Outcome
 from holdfast.restore.making_room import Rules
 from holdfast.restore.node_attributes import attributes_of
-from holdfast.restore.request import Overwrite
 from holdfast.restore.target import look, looks_equal, may_overwrite
 from holdfast.safe_fs.attributes import (
     Attributes,
@@ -32,6 +31,7 @@ from holdfast.safe_fs.durable import FileSystems
 from holdfast.safe_fs.replace import replace
 from holdfast.safe_fs.sparse import copy_range
 from holdfast.safe_fs.temporary import create, discard, open_existing, temporary_name
+from holdfast.terms import Overwrite
 
 _PERMISSIONS: Final = 0o777
 _PRIVATE: Final = 0o600

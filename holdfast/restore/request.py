@@ -1,26 +1,13 @@
 """What a person asks of a restore: which snapshot, what of it, where to, and what may happen to what is there."""
 
-from enum import StrEnum
 from typing import Final
 
 import msgspec
 
 from holdfast.errors import TargetError, UsageError
+from holdfast.terms import Overwrite
 
 LATEST: Final = "latest"
-
-
-class Overwrite(StrEnum):
-    """What happens to a file that exists already.
-
-    always: it is compared by content, and what differs is replaced. if-changed: the same, but equal size and mtime
-    count as equal content. if-newer: replaced when the snapshot's is newer. never: left alone.
-    """
-
-    ALWAYS = "always"
-    IF_CHANGED = "if-changed"
-    IF_NEWER = "if-newer"
-    NEVER = "never"
 
 
 class RestoreOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -11,11 +11,11 @@ from holdfast.restore.fetch import Fetcher
 from holdfast.restore.jobs import Job, Workbench
 from holdfast.restore.large import open_large
 from holdfast.restore.os_failures import path_failure
-from holdfast.restore.request import Overwrite
 from holdfast.restore.run import RestoreRun
 from holdfast.restore.target import look, looks_equal, may_overwrite
 from holdfast.safe_fs.sparse import copy_range
 from holdfast.safe_fs.temporary import open_existing, run_mark
+from holdfast.terms import Overwrite
 
 
 def restore_segment(run: RestoreRun, bench: Workbench, fetcher: Fetcher, job: Job, attempt: Attempt) -> None:

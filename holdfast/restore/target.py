@@ -6,10 +6,10 @@ import stat
 from holdfast.errors import TargetError
 from holdfast.format.tree import Node
 from holdfast.restore.documents import Kept
-from holdfast.restore.request import Overwrite
 from holdfast.restore.run import RestoreRun
 from holdfast.safe_fs.directories import DIRECTORY_FLAGS, Directories
 from holdfast.storage.locations import own_directory
+from holdfast.terms import Overwrite
 
 ROOT_FLAGS = DIRECTORY_FLAGS & ~os.O_NOFOLLOW
 

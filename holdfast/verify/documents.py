@@ -13,7 +13,8 @@ from typing import Final
 
 import msgspec
 
-from holdfast.verify.report import Level, Problem, ProblemKind, VerifyReport
+from holdfast.terms import VerifyLevel
+from holdfast.verify.report import Problem, ProblemKind, VerifyReport
 
 PLAN: Final = "plan"
 ROOTS: Final = "roots"
@@ -123,7 +124,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     damaged_blobs: int = 0
     mended_packs: int = 0
 
-    def as_verify_report(self, level: Level) -> VerifyReport:
+    def as_verify_report(self, level: VerifyLevel) -> VerifyReport:
         """The same, as verifications of one snapshot report it."""
         return VerifyReport(
             level=level,

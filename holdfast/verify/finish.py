@@ -20,6 +20,7 @@ from holdfast.repository.damage import DamagedPack
 from holdfast.repository.documents import decide, load
 from holdfast.repository.session import RepositorySession
 from holdfast.repository.snapshots import StoredSnapshot, list_snapshots
+from holdfast.terms import VerifyLevel
 from holdfast.verify.documents import (
     REPORT,
     STRUCTURE,
@@ -33,7 +34,7 @@ from holdfast.verify.documents import (
 from holdfast.verify.lost import Losses, find_losses
 from holdfast.verify.mend import diagnose_and_mark, mend, without_sound_copy
 from holdfast.verify.plan import load_plan, walk_structure
-from holdfast.verify.report import MAX_PROBLEMS, PACK_PROBLEMS, Level, Problem, ProblemKind, VerifyReport
+from holdfast.verify.report import MAX_PROBLEMS, PACK_PROBLEMS, Problem, ProblemKind, VerifyReport
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -129,7 +130,7 @@ def _report(structure: StructureResult, results: Sequence[ShardResult], treated:
             findings=structure.findings[:MAX_PROBLEMS],
         )
     found, losses = treated.structure, treated.losses
-    report = VerifyReport(level=Level.FULL, blobs=found.blobs, packs=packs, files=found.files)
+    report = VerifyReport(level=VerifyLevel.FULL, blobs=found.blobs, packs=packs, files=found.files)
     for problem in found.problems:
         if problem.kind not in PACK_PROBLEMS:
             report.add(problem)

@@ -36,6 +36,7 @@ from holdfast.repository.snapshots import (
     raise_unreadable,
 )
 from holdfast.repository.workspace import Workspace
+from holdfast.terms import VerifyLevel
 from holdfast.verify.documents import (
     PLAN,
     ROOTS,
@@ -53,7 +54,7 @@ from holdfast.verify.documents import (
     shard_name,
 )
 from holdfast.verify.packs import PackChecked, check_packs
-from holdfast.verify.report import Level, Problem, ProblemKind, VerifyReport
+from holdfast.verify.report import Problem, ProblemKind, VerifyReport
 from holdfast.verify.shards import cut
 from holdfast.verify.share import Share, choose
 from holdfast.verify.structure import check_structure
@@ -215,7 +216,7 @@ def walk_structure(
 
     folders: trees to walk instead of those of the snapshots.
     """
-    report = VerifyReport(level=Level.STRUCTURE)
+    report = VerifyReport(level=VerifyLevel.STRUCTURE)
     roots = [BlobId(from_hex(stored.snapshot.tree)) for stored in _to_walk(held, snapshots, report)]
     roots = [BlobId(tree) for tree in folders] or roots
     held.refresh()

@@ -4,13 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-
-class Level(StrEnum):
-    """How much is read; see docs/architecture.md, step 5."""
-
-    STRUCTURE = "structure"
-    WRITTEN = "written"
-    FULL = "full"
+from holdfast.terms import VerifyLevel
 
 
 class ProblemKind(StrEnum):
@@ -43,7 +37,7 @@ class Problem:
 class VerifyReport:
     """Counts and findings. Findings are capped at MAX_PROBLEMS; `problem_count` counts on."""
 
-    level: Level
+    level: VerifyLevel
     blobs: int = 0
     packs: int = 0
     files: int = 0

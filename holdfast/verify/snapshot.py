@@ -21,10 +21,11 @@ from holdfast.repository.layout import DATA, pack_name
 from holdfast.repository.session import HeldRepository, RepositorySession
 from holdfast.repository.snapshots import find_snapshot
 from holdfast.repository.workspace import Workspace
+from holdfast.terms import VerifyLevel
 from holdfast.verify.lost import find_losses
 from holdfast.verify.mend import diagnose_and_mark, without_sound_copy
 from holdfast.verify.packs import check_packs
-from holdfast.verify.report import PACK_PROBLEMS, Level, Problem, ProblemKind, VerifyReport
+from holdfast.verify.report import PACK_PROBLEMS, Problem, ProblemKind, VerifyReport
 from holdfast.verify.structure import check_structure
 
 _SAVE_BYTES: Final = 512 * 1024 * 1024
@@ -46,7 +47,7 @@ class _Verified(msgspec.Struct, frozen=True, kw_only=True):
 async def verify_snapshot(
     session: RepositorySession,
     snapshot: SnapshotId,
-    level: Level,
+    level: VerifyLevel,
     *,
     run_id: str | None = None,
     written: Collection[PackId] = (),
@@ -68,8 +69,8 @@ async def verify_snapshot(
             _structure, held, snapshot, report, on_progress, known=knows_kept_trees
         )
         marked: set[PackId] = set()
-        if level is not Level.STRUCTURE:
-            chosen = needed if level is Level.FULL else set(written)
+        if level is not VerifyLevel.STRUCTURE:
+            chosen = needed if level is VerifyLevel.FULL else set(written)
             marked = chosen & held.index.damage.keys()
             chosen -= marked | _bad_packs(report)
             packs = [info for info in held.index.packs() if info.id in chosen]

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-from service.journal.records import RunKind, RunOutcome
+from holdfast.terms import RunKind, RunStatus
 
-_ENDED_WELL: Final = frozenset((RunOutcome.COMPLETE, RunOutcome.PARTIAL))
+_ENDED_WELL: Final = frozenset((RunStatus.COMPLETE, RunStatus.PARTIAL))
 _WHOLE: Final = 1 << 30
 _NEWEST: Final = (
     "SELECT status FROM runs WHERE kind = ? AND repository = ? AND substr(source, 1, ?) = ?"
@@ -42,4 +42,4 @@ def is_recorded(path: Path, run_id: str) -> bool:
             found = connection.execute(_ENDED, (run_id,)).fetchone()
     except sqlite3.Error:
         return False
-    return found is not None and found[0] != RunOutcome.RUNNING
+    return found is not None and found[0] != RunStatus.RUNNING

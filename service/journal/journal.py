@@ -13,11 +13,12 @@ from sqlalchemy import URL, Connection, Row, Select, Table, and_, delete, insert
 
 from holdfast.errors import AlreadyEndedError, JournalUnavailableError, RunClosedError
 from holdfast.file_list import Chunk, FileAction, FileRecord, clean_text, decode_lines, encode_chunks
+from holdfast.terms import RunKind, RunStatus
 from service.journal.database import BUSY_TIMEOUT_S, Database, Password
-from service.journal.records import OutputRecord, RunKind, RunOutcome, RunRecord, VerdictRecord
+from service.journal.records import OutputRecord, RunRecord, VerdictRecord
 from service.journal.tables import ATTEMPTS, FILE_CHUNKS, OUTPUTS, RUNS
 
-_FINISHED: Final = (RunOutcome.COMPLETE.value, RunOutcome.PARTIAL.value)
+_FINISHED: Final = (RunStatus.COMPLETE.value, RunStatus.PARTIAL.value)
 _SOUND_OR_FAILED: Final = (RunKind.BACKUP.value, RunKind.RESTORE.value, RunKind.VERIFY.value)
 DAMAGE_FOUND: Final = "DamageFound"
 """As failure_kind: the run took all its steps, and what it stored, restored or read is not as it should be."""
@@ -68,7 +69,7 @@ class Journal:
                 attempt["source_digest"] = attempt["source_digest"] or standing.source_digest or ""
             _put(connection, RUNS, row)
             _put(connection, ATTEMPTS, attempt)
-            if run.resumes and run.status is RunOutcome.RUNNING:
+            if run.resumes and run.status is RunStatus.RUNNING:
                 _end_earlier_attempts(connection, run)
 
     def set_verdict(self, run_id: str, verdict: VerdictRecord) -> None:
@@ -81,7 +82,7 @@ class Journal:
         with self._database.writing() as connection:
             connection.execute(update(RUNS).where(same).values(verdict=_verdict_json(verdict)))
             if not verdict.ok:
-                failed = {"status": RunOutcome.FAILED.value, "failure_kind": DAMAGE_FOUND}
+                failed = {"status": RunStatus.FAILED.value, "failure_kind": DAMAGE_FOUND}
                 connection.execute(update(RUNS).where(damaged).values(failed))
 
     def add_files(self, run_id: str, files: Iterable[FileRecord]) -> int:
@@ -163,7 +164,7 @@ class Journal:
         repositories: Collection[str] = (),
         host: str | None = None,
         kind: RunKind | None = None,
-        statuses: Collection[RunOutcome] = (),
+        statuses: Collection[RunStatus] = (),
         since_ns: int | None = None,
         before_ns: int | None = None,
     ) -> list[RunRecord]:
@@ -242,21 +243,21 @@ def _run_row(connection: Connection, run_id: str) -> Row[Any] | None:
 
 
 def _comes_late(run: RunRecord, standing: Row[Any]) -> bool:
-    if standing.status == RunOutcome.RUNNING.value:
+    if standing.status == RunStatus.RUNNING.value:
         return False
-    return run.status is RunOutcome.RUNNING or run.failure_kind in _SAY_THAT_IT_ENDED
+    return run.status is RunStatus.RUNNING or run.failure_kind in _SAY_THAT_IT_ENDED
 
 
 def _end_earlier_attempts(connection: Connection, run: RunRecord) -> None:
     """Those that still seem to run: the server forgot them, or was ended with them."""
     resumes, own = clean_text(run.resumes), clean_text(run.run_id)
     earlier = _selected().where(
-        RUNS.c.status == RunOutcome.RUNNING.value,
+        RUNS.c.status == RunStatus.RUNNING.value,
         RUNS.c.run_id != own,
         or_(RUNS.c.run_id == resumes, ATTEMPTS.c.resumes == resumes),
     )
     for row in connection.execute(earlier).all():
-        ended = {"status": RunOutcome.FAILED.value, "ended_ns": run.started_ns, "failure_kind": INTERRUPTED}
+        ended = {"status": RunStatus.FAILED.value, "ended_ns": run.started_ns, "failure_kind": INTERRUPTED}
         connection.execute(update(RUNS).where(RUNS.c.run_id == row.run_id).values(ended))
         attempt = _attempt_row(_record(row)) | {
             "failure_message": f"no server knew of it; run {own} went on with it"
@@ -311,7 +312,7 @@ def _record(row: Row[Any]) -> RunRecord:
         return RunRecord(
             run_id=row.run_id,
             kind=RunKind(row.kind),
-            status=RunOutcome(row.status),
+            status=RunStatus(row.status),
             repository=row.repository,
             source=row.source,
             host=row.host,

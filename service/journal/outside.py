@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from holdfast.errors import EndedOutsideError
+from holdfast.terms import RunStatus
 from service.journal.journal import Journal
-from service.journal.records import RunOutcome, RunRecord
+from service.journal.records import RunRecord
 
 
 def open_records(
@@ -20,7 +21,7 @@ def open_records(
     Raises:
         JournalUnavailableError.
     """
-    return journal.runs(1_000, host=host, statuses=(RunOutcome.RUNNING,), before_ns=before_ns)
+    return journal.runs(1_000, host=host, statuses=(RunStatus.RUNNING,), before_ns=before_ns)
 
 
 def record_end(journal: Journal, records: Sequence[RunRecord], how: str, now_ns: int) -> list[RunRecord]:
@@ -34,11 +35,11 @@ def record_end(journal: Journal, records: Sequence[RunRecord], how: str, now_ns:
     ended: list[RunRecord] = []
     for record in records:
         standing = journal.run(record.run_id)
-        if standing is None or standing.status is not RunOutcome.RUNNING:
+        if standing is None or standing.status is not RunStatus.RUNNING:
             continue
         failed = replace(
             standing,
-            status=RunOutcome.FAILED,
+            status=RunStatus.FAILED,
             failure_kind=EndedOutsideError.__name__,
             failure_message=f"ended from outside: {how}",
             ended_ns=now_ns,

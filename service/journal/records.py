@@ -2,32 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 import msgspec
 
-
-class RunKind(StrEnum):
-    """Which verb a run is of."""
-
-    BACKUP = "backup"
-    RESTORE = "restore"
-    DRY_RUN = "dry-run"
-    GUARD = "guard"
-    VERIFY = "verify"
-    DRILL = "drill"
-    SYSTEM_BACKUP = "system-backup"
-    SYSTEM_RESTORE = "system-restore"
-
-
-class RunOutcome(StrEnum):
-    """How a run stands, or how it ended; the values are those of contracts.common.RunStatus."""
-
-    RUNNING = "running"
-    COMPLETE = "complete"
-    PARTIAL = "partial"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
+from holdfast.terms import RunKind, RunStatus
 
 
 class OutputRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,7 +47,7 @@ class RunRecord:
 
     run_id: str
     kind: RunKind
-    status: RunOutcome
+    status: RunStatus
     repository: str
     source: str = ""
     host: str = ""

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from service.journal.records import RunKind, RunOutcome, RunRecord
+from holdfast.terms import RunKind, RunStatus
+from service.journal.records import RunRecord
 
 _NS_PER_S: Final = 10**9
 _SHORT_LENGTH: Final = 8
@@ -36,9 +37,9 @@ def event_of(run: RunRecord) -> NoticeEvent | None:
 
     A verification that found damage makes a failure of any run: what it stored cannot be relied on.
     """
-    if run.status is RunOutcome.FAILED or (run.verdict is not None and not run.verdict.ok):
+    if run.status is RunStatus.FAILED or (run.verdict is not None and not run.verdict.ok):
         return NoticeEvent.FAILED
-    return NoticeEvent.PARTIAL if run.status is RunOutcome.PARTIAL else None
+    return NoticeEvent.PARTIAL if run.status is RunStatus.PARTIAL else None
 
 
 def notice_of_run(run: RunRecord, subject: str) -> Notice | None:
@@ -63,7 +64,7 @@ def notice_of_run(run: RunRecord, subject: str) -> Notice | None:
         "",
         f"`holdfast run show {run.run_id[-_SHORT_LENGTH:]}` says more.",
     ]
-    ending = "found damage" if damaged and run.status is not RunOutcome.FAILED else run.status.value
+    ending = "found damage" if damaged and run.status is not RunStatus.FAILED else run.status.value
     return Notice(event=event, title=f"Holdfast: {what}: {ending}", body=_joined(lines))
 
 
@@ -103,11 +104,11 @@ def notice_of_waiting(workflow_id: str, reason: str, *, since_ns: int) -> Notice
 
 
 def _how_it_ended(run: RunRecord) -> str:
-    if run.status is RunOutcome.FAILED:
+    if run.status is RunStatus.FAILED:
         cause = f" ({run.failure_kind})" if run.failure_kind else ""
         again = " What it stored is kept, and the next run goes on from there." if _goes_on(run) else ""
         return f"The run failed{cause}.{again}"
-    if run.status is RunOutcome.PARTIAL and run.kind in {RunKind.BACKUP, RunKind.RESTORE}:
+    if run.status is RunStatus.PARTIAL and run.kind in {RunKind.BACKUP, RunKind.RESTORE}:
         errors = max(run.counters.get(name, 0) for name in _ERROR_COUNTS)
         made = "could not be restored" if run.kind is RunKind.RESTORE else "could not be read"
         return f"The run is complete but for {errors:,} paths that {made}."

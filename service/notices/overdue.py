@@ -4,12 +4,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from holdfast.terms import RunKind, RunStatus
 from service.journal.journal import Journal
-from service.journal.records import RunKind, RunOutcome
 
 REMIND_AFTER_S: Final = 86_400
 _NS_PER_S: Final = 10**9
-_GOOD: Final = (RunOutcome.COMPLETE, RunOutcome.PARTIAL)
+_GOOD: Final = (RunStatus.COMPLETE, RunStatus.PARTIAL)
 _LOOKED_AT: Final = 20
 
 

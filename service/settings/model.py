@@ -9,6 +9,7 @@ from holdfast.cores import usable_cores
 from holdfast.errors import SettingsError, UsageError
 from holdfast.format.pack import Compression
 from holdfast.source.spec import SourceSpec
+from holdfast.terms import Strategy, VerifyLevel
 from service.settings.cleanup import CleanupSettings
 from service.settings.drills import DrillProfile
 from service.settings.guard import GuardSettings
@@ -18,11 +19,9 @@ from service.settings.suggestions import one_of
 from service.settings.systems import SystemProfile
 from service.settings.watch import WatchSettings
 
-STRATEGIES: Final = ("auto", "full", "differential", "incremental")
 LOG_FORMATS: Final = ("text", "json")
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 NOTICE_EVENTS: Final = ("failed", "partial", "overdue", "missed", "waiting")
-VERIFY_LEVELS: Final = ("none", "structure", "written", "full")
 
 DEFAULT_PACK_SIZE_BYTES: Final = 16 << 20
 MIN_PACK_SIZE_BYTES: Final = 4 << 20
@@ -98,8 +97,8 @@ class SourceProfile:
     guard: GuardSettings = field(default_factory=GuardSettings)
     tags: tuple[str, ...] = ()
     host: str = ""
-    strategy: str = "auto"
-    verify: str = "structure"
+    strategy: Strategy = Strategy.AUTO
+    verify: VerifyLevel = VerifyLevel.STRUCTURE
     max_age_s: float | None = None
     ping_url: str | None = field(default=None, repr=False)
     restore_command: tuple[str, ...] = ()

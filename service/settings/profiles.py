@@ -10,6 +10,7 @@ from holdfast.format.pack import Compression
 from holdfast.source.filters import check_marker
 from holdfast.source.patterns import Pattern
 from holdfast.source.spec import FilterRules, SourceSpec
+from holdfast.terms import Strategy, VerifyLevel
 from service.settings import values
 from service.settings.commands import command_words
 from service.settings.document import (
@@ -25,8 +26,6 @@ from service.settings.hooks import HookProfile, hook_names
 from service.settings.model import (
     MAX_PACK_SIZE_BYTES,
     MIN_PACK_SIZE_BYTES,
-    STRATEGIES,
-    VERIFY_LEVELS,
     PasswordSource,
     RepositoryProfile,
     SourceProfile,
@@ -104,7 +103,7 @@ def _repository(name: str, value: object, place: Place, rules: PathRules) -> Rep
         name=name,
         location=location,
         password=password(table, place, rules),
-        compression=Compression(values.choice(place, "compression", table.compression, list(Compression))),
+        compression=values.choice(place, "compression", table.compression, Compression),
         pack_size_bytes=pack_size_bytes,
     )
 
@@ -185,8 +184,8 @@ def _source(
         iexclude_files=values.paths(place, "iexclude_files", table.iexclude_files, rules),
         tags=_tags(table, place),
         host=table.host,
-        strategy=values.choice(place, "strategy", table.strategy, STRATEGIES),
-        verify=values.choice(place, "verify", table.verify, VERIFY_LEVELS),
+        strategy=values.choice(place, "strategy", table.strategy, Strategy),
+        verify=values.choice(place, "verify", table.verify, VerifyLevel),
         max_age_s=(
             None
             if table.max_age is None

@@ -12,6 +12,7 @@ from zoneinfo import available_timezones
 
 import msgspec
 
+from holdfast.terms import Overwrite, Strategy, VerifyLevel
 from service.settings import values
 from service.settings.document import Duration, Place, convert_table
 from service.settings.paths import PathRules
@@ -20,10 +21,7 @@ from service.settings.suggestions import one_of
 
 KINDS: Final = ("backup", "restore", "verify", "drill", "guard", "system")
 OVERLAPS: Final = ("skip", "buffer_one", "buffer_all", "cancel_other", "terminate_other", "allow_all")
-RESTORE_OVERWRITES: Final = ("always", "if-changed", "if-newer", "never")
 
-_STRATEGIES: Final = ("auto", "full", "differential", "incremental")
-_LEVELS: Final = ("none", "structure", "written", "full")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", re.ASCII)
 _SHORTEST_S: Final = 1.0
 _DEFAULT_CATCH_UP: Final = "1d"
@@ -54,12 +52,12 @@ class ScheduleSettings:
     overlap: str = "skip"
     catch_up_s: float = 86_400.0
     pause_on_failure: bool = False
-    strategy: str = ""
-    verify: str = ""
+    strategy: Strategy | None = None
+    verify: VerifyLevel | None = None
     snapshot: str = "latest"
     target: str = ""
     include: tuple[str, ...] = ()
-    overwrite: str = "if-changed"
+    overwrite: Overwrite = Overwrite.IF_CHANGED
     share: str = ""
     drill: str = ""
 
@@ -206,12 +204,12 @@ def _schedule(table: ScheduleTable, place: Place, source: str) -> ScheduleSettin
         overlap=values.choice(place, "overlap", table.overlap, OVERLAPS),
         catch_up_s=values.duration_s(place, "catch_up", table.catch_up, at_least_s=10.0),
         pause_on_failure=table.pause_on_failure,
-        strategy=values.choice(place, "strategy", table.strategy, _STRATEGIES) if table.strategy else "",
-        verify=values.choice(place, "verify", table.verify, _LEVELS) if table.verify else "",
+        strategy=values.choice(place, "strategy", table.strategy, Strategy) if table.strategy else None,
+        verify=values.choice(place, "verify", table.verify, VerifyLevel) if table.verify else None,
         snapshot=table.snapshot,
         target=table.target,
         include=values.texts(place, "include", table.include),
-        overwrite=values.choice(place, "overwrite", table.overwrite, RESTORE_OVERWRITES),
+        overwrite=values.choice(place, "overwrite", table.overwrite, Overwrite),
         share=table.share,
         drill=table.drill,
     )

@@ -1,13 +1,16 @@
 """Single values of the settings, checked: sizes, durations, paths, choices. Each refusal names the key."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from holdfast.units import DURATION_EXAMPLES, SIZE_EXAMPLES, parse_duration, parse_size
 from service.settings.document import Duration, Place, Size
 from service.settings.paths import PathRules
 from service.settings.suggestions import one_of
+
+TextT = TypeVar("TextT", bound=str)
 
 
 def size_bytes(place: Place, key: str, value: Size) -> int:
@@ -74,15 +77,16 @@ def http_url(place: Place, key: str, value: str) -> str:
     return value
 
 
-def choice(place: Place, key: str, value: str, choices: Sequence[str]) -> str:
+def choice(place: Place, key: str, value: str, choices: Iterable[TextT]) -> TextT:
     """One of a few words.
 
     Raises:
         SettingsError: it is none of them.
     """
-    if value not in choices:
-        place.refuse(key, "not one of the known values", one_of(value, choices, key))
-    return value
+    known = {str(one): one for one in choices}
+    if value not in known:
+        place.refuse(key, "not one of the known values", one_of(value, known, key))
+    return known[value]
 
 
 def texts(place: Place, key: str, values: Sequence[str]) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from holdfast.terms import Strategy
 from service.settings import values
 from service.settings.document import Duration, Place, Size, convert_table
 
@@ -22,7 +23,7 @@ class WatchSettings:
     quiet_s: float = 30.0
     max_age_s: float = 3_600.0
     min_interval_s: float = 900.0
-    strategy: str = "incremental"
+    strategy: Strategy = Strategy.INCREMENTAL
 
 
 class WatchTable(msgspec.Struct, kw_only=True, frozen=True):
@@ -62,7 +63,5 @@ def watch_settings(value: object, place: Place) -> WatchSettings | None:
         quiet_s=quiet_s,
         max_age_s=max_age_s,
         min_interval_s=values.duration_s(here, "min_interval", table.min_interval),
-        strategy=values.choice(
-            here, "strategy", table.strategy, ("auto", "full", "differential", "incremental")
-        ),
+        strategy=values.choice(here, "strategy", table.strategy, Strategy),
     )

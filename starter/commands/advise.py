@@ -7,8 +7,9 @@ import typer
 
 from control.journal import open_journal
 from holdfast.errors import EXIT_COMPLETE, JournalUnavailableError, UsageError
+from holdfast.terms import RunKind
 from holdfast.units import DURATION_EXAMPLES, parse_duration
-from service.journal.records import RunKind, RunRecord
+from service.journal.records import RunRecord
 from service.settings.exclude_files import resolve
 from service.settings.model import SourceProfile
 from starter.schedules.advice import Advice, Facts, Wishes

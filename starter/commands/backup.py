@@ -1,18 +1,18 @@
 """`holdfast backup`: back up paths, or a source of the settings."""
 
 from dataclasses import dataclass, replace
-from typing import Annotated, Final
+from enum import StrEnum
+from typing import Annotated, Final, TypeVar
 
 import typer
 
 from contracts.forms import FORMS
 from holdfast.errors import EXIT_COMPLETE, EXIT_INTERRUPTED, EXIT_PARTIAL, HoldfastError, UsageError
 from holdfast.format.pack import Compression
+from holdfast.terms import Strategy, VerifyLevel
 from service.settings.model import (
     MAX_PACK_SIZE_BYTES,
     MIN_PACK_SIZE_BYTES,
-    STRATEGIES,
-    VERIFY_LEVELS,
     RepositoryProfile,
 )
 from service.settings.suggestions import one_of
@@ -20,6 +20,7 @@ from starter.requests.sources import ChosenSource, SourceOptions, chosen_sources
 from starter.shell.invocation import Invocation
 from starter.shell.output import say, say_json, tell_error
 
+WordT = TypeVar("WordT", bound=StrEnum)
 _OF_A_LABEL: Final = "Snapshots are found and shown by it: keep it a short line."
 
 
@@ -89,8 +90,8 @@ def _backup(invocation: Invocation, options: BackupOptions, source: ChosenSource
     from starter.runs import conduct  # noqa: PLC0415 - meanwhile workers load
 
     repository = _repository(invocation, options, source.repository)
-    strategy = _choice("--strategy", _strategy(options), STRATEGIES) or source.strategy
-    verify = _choice("--verify", options.verify, VERIFY_LEVELS) or source.verify
+    strategy = _choice("--strategy", _strategy(options), Strategy) or source.strategy
+    verify = _choice("--verify", options.verify, VerifyLevel) or source.verify
     host, tags = _host(options.host), _tags(options.tag)
     orders.check_repository(repository)
     orders.check_writable(repository)
@@ -125,10 +126,11 @@ def _strategy(options: BackupOptions) -> str:
     return "full"
 
 
-def _choice(option: str, value: str, choices: tuple[str, ...]) -> str:
-    if value and value not in choices:
-        raise UsageError(f"{option}: {value!r} is not known", hint=one_of(value, choices, option))
-    return value
+def _choice(option: str, value: str, words: type[WordT]) -> WordT | None:
+    try:
+        return words(value) if value else None
+    except ValueError:
+        raise UsageError(f"{option}: {value!r} is not known", hint=one_of(value, words, option)) from None
 
 
 def _tags(given: tuple[str, ...]) -> tuple[str, ...]:
@@ -151,9 +153,9 @@ def _host(given: str) -> str:
 def _repository(invocation: Invocation, options: BackupOptions, fallback: str) -> RepositoryProfile:
     """The repository; with another compression or pack size than its profile's, it is one of its own."""
     repository = invocation.repository(fallback)
-    compression = _choice("--compression", options.compression, tuple(mode.value for mode in Compression))
+    compression = _choice("--compression", options.compression, Compression)
     if compression:
-        repository = replace(repository, compression=Compression(compression))
+        repository = replace(repository, compression=compression)
     if options.pack_size:
         size_bytes = options.pack_size << 20
         if not MIN_PACK_SIZE_BYTES <= size_bytes <= MAX_PACK_SIZE_BYTES:

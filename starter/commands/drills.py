@@ -9,7 +9,8 @@ import typer
 from activities.drill_records import PROVEN
 from control.journal import open_journal
 from holdfast.errors import EXIT_COMPLETE
-from service.journal.records import RunKind, RunOutcome, RunRecord
+from holdfast.terms import RunKind, RunStatus
+from service.journal.records import RunRecord
 from service.settings.model import Settings
 from starter.shell.invocation import Invocation
 from starter.shell.options import CommonOptions
@@ -59,7 +60,7 @@ def drills(options: DrillsOptions) -> int:
 
 def is_proof(run: RunRecord) -> bool:
     """Whether a drill has proven its source restorable, goals aside."""
-    return run.status is RunOutcome.COMPLETE and run.counters.get(PROVEN, 0) == 1
+    return run.status is RunStatus.COMPLETE and run.counters.get(PROVEN, 0) == 1
 
 
 def _last_proofs(found: Sequence[RunRecord]) -> dict[str, RunRecord]:
@@ -97,9 +98,9 @@ def _table(found: Sequence[RunRecord]) -> list[str]:
 
 def outcome(run: RunRecord) -> str:
     """How a drill ended, in a few words."""
-    if run.status is RunOutcome.RUNNING:
+    if run.status is RunStatus.RUNNING:
         return "running"
-    if run.status is not RunOutcome.COMPLETE:
+    if run.status is not RunStatus.COMPLETE:
         return f"{run.status.value} ({run.failure_kind})" if run.failure_kind else run.status.value
     if not is_proof(run):
         return "NOT PROVEN"

@@ -10,7 +10,8 @@ import msgspec
 import typer
 
 from holdfast.errors import UsageError
-from holdfast.restore.request import Overwrite, RestoreOptions
+from holdfast.restore.request import RestoreOptions
+from holdfast.terms import Overwrite, VerifyLevel
 from service.settings.exclude_files import lines_of, read_patterns
 from service.settings.model import SourceProfile
 from service.settings.paths import begins_at_place, plain
@@ -112,8 +113,7 @@ def restore(options: RestoreCommandOptions) -> int:
 
 
 def _restore(invocation: Invocation, options: RestoreCommandOptions) -> int:
-    from contracts.common import VerifyLevel  # noqa: PLC0415 - meanwhile workers load
-    from starter.requests import orders  # noqa: PLC0415
+    from starter.requests import orders  # noqa: PLC0415 - meanwhile workers load
     from starter.runs import conduct  # noqa: PLC0415
 
     source = invocation.settings.source(options.source) if options.source else None

@@ -6,10 +6,10 @@ from typing import Annotated, Final
 
 import typer
 
-from contracts.common import VerifyLevel
 from control import listing, records, runs
 from holdfast.errors import EXIT_COMPLETE, UsageError
-from service.journal.records import RunKind, RunRecord, workflow_of
+from holdfast.terms import RunKind, Strategy, VerifyLevel
+from service.journal.records import RunRecord, workflow_of
 from starter.host.need import Need, open_service
 from starter.requests import orders
 from starter.requests.continuation import interrupted, was_opened
@@ -143,8 +143,8 @@ def _request_of(invocation: Invocation, record: RunRecord) -> runs.Request:
                 invocation.settings,
                 repository=record.repository,
                 source=record.source,
-                strategy=record.strategy or "auto",
-                verify=profile.verify if profile is not None else "structure",
+                strategy=Strategy(record.strategy or Strategy.AUTO),
+                verify=profile.verify if profile is not None else VerifyLevel.STRUCTURE,
                 host=record.host,
             ),
             resume_run=resume_run,

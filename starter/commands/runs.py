@@ -10,8 +10,9 @@ import typer
 from control import records
 from control.journal import open_journal
 from holdfast.errors import EXIT_COMPLETE, UsageError
+from holdfast.terms import RunKind, RunStatus
 from service.journal.journal import Journal
-from service.journal.records import RunKind, RunOutcome, RunRecord
+from service.journal.records import RunRecord
 from service.settings.model import Settings
 from service.settings.suggestions import one_of
 from starter.shell.invocation import Invocation
@@ -22,7 +23,7 @@ from starter.shell.text import local_time, table
 from workflows.details import format_bytes, format_duration
 
 _KINDS = tuple(kind.value for kind in RunKind)
-_STATUSES = tuple(status.value for status in RunOutcome)
+_STATUSES = tuple(status.value for status in RunStatus)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +74,7 @@ def chosen(invocation: Invocation, journal: Journal, options: RunsOptions) -> li
     """
     now_ns = time.time_ns()
     kind = None if options.kind is None else RunKind(_word("--kind", options.kind, _KINDS))
-    statuses = [RunOutcome(_word("--status", status, _STATUSES)) for status in options.status]
+    statuses = [RunStatus(_word("--status", status, _STATUSES)) for status in options.status]
     repositories: Sequence[str] = ()
     if options.repo is not None:
         repositories = records.repositories_named(invocation, journal, options.repo)

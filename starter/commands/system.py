@@ -10,15 +10,16 @@ from typing import Annotated, Final
 
 import typer
 
-from contracts.common import Trigger, VerifyLevel
+from contracts.common import Trigger
 from contracts.system import MemberHost, SystemRestoreRequest
 from control.journal import open_journal
 from control.records import document as run_document
 from control.records import short_id
 from holdfast.errors import EXIT_COMPLETE, UsageError
 from holdfast.restore.request import SystemRestoreOrder
-from service.journal.records import RunKind, RunRecord
-from service.settings.model import STRATEGIES, Settings
+from holdfast.terms import RunKind, Strategy, VerifyLevel
+from service.journal.records import RunRecord
+from service.settings.model import Settings
 from service.settings.naming import is_name
 from service.settings.suggestions import one_of
 from service.settings.systems import SystemProfile
@@ -143,15 +144,15 @@ def show(options: SystemOptions) -> int:
 
 def backup(options: BackupOptions) -> int:
     """Back up all members of a system at once, and say of each whether it is recoverable."""
-    if options.strategy not in STRATEGIES:
+    if options.strategy not in tuple(Strategy):
         raise UsageError(
             f"--strategy: {options.strategy!r} is not known",
-            hint=one_of(options.strategy, STRATEGIES, "--strategy"),
+            hint=one_of(options.strategy, Strategy, "--strategy"),
         )
     invocation = Invocation.of(options)
     settings = invocation.settings
     request = orders.system_backup_request(
-        settings, system=options.name, strategy=options.strategy, trigger=_person()
+        settings, system=options.name, strategy=Strategy(options.strategy), trigger=_person()
     )
     return asyncio.run(
         systems.carry_out(invocation, systems.SystemOrder(request=request, detach=options.detach))

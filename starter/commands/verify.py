@@ -6,15 +6,15 @@ from typing import Annotated, Final
 import typer
 
 from holdfast.errors import UsageError
+from holdfast.terms import VerifyLevel
 from holdfast.verify.documents import VerifyOrder
-from holdfast.verify.report import Level
 from holdfast.verify.share import parse_share
 from service.settings.suggestions import one_of
 from starter.shell.invocation import Invocation
 from starter.shell.options import SnapshotFilterOptions
 from starter.shell.output import warn
 
-_LEVELS: Final = (Level.STRUCTURE.value, Level.FULL.value)
+_LEVELS: Final = (VerifyLevel.STRUCTURE.value, VerifyLevel.FULL.value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +28,7 @@ class VerifyOptions(SnapshotFilterOptions):
         ),
     ] = ()
     level: Annotated[str, typer.Option(metavar="LEVEL", help="structure, or full: read everything back.")] = (
-        Level.STRUCTURE.value
+        VerifyLevel.STRUCTURE.value
     )
     read_data: Annotated[bool, typer.Option("--read-data", help="The same as --level full.")] = False
     read_data_subset: Annotated[
@@ -89,4 +89,4 @@ def _share(options: VerifyOptions) -> str:
     if options.read_data_subset:
         parse_share(options.read_data_subset)
         return options.read_data_subset
-    return "all" if options.read_data or options.level == Level.FULL.value else "none"
+    return "all" if options.read_data or options.level == VerifyLevel.FULL.value else "none"

@@ -21,7 +21,8 @@ from temporalio.service import RPCError
 from control import records, runs
 from control.journal import open_journal
 from holdfast.errors import HoldfastError, JournalUnavailableError
-from service.journal.records import RunKind, RunOutcome, RunRecord, workflow_of
+from holdfast.terms import RunKind, RunStatus
+from service.journal.records import RunRecord, workflow_of
 from service.settings.model import Settings
 from starter.daemon.cleanup_schedule import ensure_cleanup
 from starter.daemon.watchdog import ensure_watchdog
@@ -44,7 +45,7 @@ async def end_what_is_over(client: Client, settings: Settings) -> None:
         journal = open_journal(settings)
         for run in await runs.open_runs(client):
             record = await asyncio.to_thread(journal.run, f"{run.workflow_id}/{run.first_run}")
-            if record is None or record.status is RunOutcome.RUNNING:
+            if record is None or record.status is RunStatus.RUNNING:
                 continue
             handle = client.get_workflow_handle(run.workflow_id, run_id=run.workflow_run)
             await handle.terminate(reason=_REASON)
@@ -75,7 +76,7 @@ async def _go_on(
     client: Client, settings: Settings, environ: Mapping[str, str], queues: Collection[str]
 ) -> None:
     journal = open_journal(settings)
-    lost = await asyncio.to_thread(journal.runs, _LOOKED_AT, statuses=[RunOutcome.RUNNING])
+    lost = await asyncio.to_thread(journal.runs, _LOOKED_AT, statuses=[RunStatus.RUNNING])
     taken = {run.workflow_id for run in await runs.open_runs(client)}
     for record in lost:  # newest first: of one subject only that
         workflow_id = workflow_of(record.run_id)

@@ -11,11 +11,12 @@ from typing import Final
 
 import holdfast.errors
 from holdfast.errors import FencedError, HoldfastError, IntegrityError, RunStateError
-from service.journal.records import RunKind, RunOutcome, RunRecord, workflow_of
+from holdfast.terms import RunKind, RunStatus
+from service.journal.records import RunRecord, workflow_of
 
 CONTINUED_WITHIN_NS: Final = 24 * 3600 * 10**9
 _OF_SYSTEMS: Final = frozenset((RunKind.SYSTEM_BACKUP, RunKind.SYSTEM_RESTORE))  # they go on by themselves
-_ENDED_EARLY: Final = frozenset((RunOutcome.CANCELLED, RunOutcome.FAILED))
+_ENDED_EARLY: Final = frozenset((RunStatus.CANCELLED, RunStatus.FAILED))
 _INTERRUPTED: Final = "Interrupted"  # service.journal.journal, which takes long to load
 _OF_THE_RUN: Final = (IntegrityError, RunStateError, FencedError)
 """What the run itself relied on was not as it should be. Other errors of ours say that something outside was wrong."""
@@ -31,7 +32,7 @@ def to_continue(
     """
     if newest is None or is_open or not was_opened(newest):
         return None
-    if newest.status is RunOutcome.RUNNING:
+    if newest.status is RunStatus.RUNNING:
         return newest
     if newest.verdict is not None:
         return None  # it took all its steps, and was found to be damaged
@@ -42,7 +43,7 @@ def to_continue(
 
 def is_fault_of_ours(record: RunRecord) -> bool:
     """Whether the run failed by something that no person has to mend first."""
-    if record.status is not RunOutcome.FAILED or record.failure_kind == _INTERRUPTED:
+    if record.status is not RunStatus.FAILED or record.failure_kind == _INTERRUPTED:
         return False
     kind = getattr(holdfast.errors, record.failure_kind, None)
     return not (isinstance(kind, type) and issubclass(kind, HoldfastError)) or issubclass(kind, _OF_THE_RUN)
@@ -64,7 +65,7 @@ def interrupted(records: Sequence[RunRecord], open_workflows: Collection[str]) -
         if record.kind in _OF_SYSTEMS or (record.kind in {RunKind.DRILL, RunKind.DRY_RUN} and not is_open):
             continue
         ended_early = record.status in _ENDED_EARLY and was_opened(record) and record.verdict is None
-        if is_open or record.status is RunOutcome.RUNNING or ended_early:
+        if is_open or record.status is RunStatus.RUNNING or ended_early:
             found.append(record)
     return found
 

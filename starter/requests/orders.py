@@ -13,8 +13,8 @@ from typing import Final
 
 import msgspec
 
-from contracts.backup import BackupRequest, Strategy
-from contracts.common import RunPolicy, Trigger, VerifyLevel
+from contracts.backup import BackupRequest
+from contracts.common import RunPolicy, Trigger
 from contracts.drill import DrillRequest
 from contracts.queues import is_token
 from contracts.restore import RestoreRequest
@@ -25,7 +25,8 @@ from holdfast.errors import HoldfastError, RepositoryNotFoundError, SettingsErro
 from holdfast.repository.layout import CONFIG
 from holdfast.restore.request import RestoreOptions
 from holdfast.storage.locations import is_read_only, open_storage
-from service.journal.records import RunKind, RunRecord
+from holdfast.terms import RunKind, Strategy, VerifyLevel
+from service.journal.records import RunRecord
 from service.settings.exclude_files import resolve
 from service.settings.model import RepositoryProfile, Settings
 from service.settings.requests import (
@@ -201,8 +202,8 @@ def backup_request(
     *,
     repository: str,
     source: str,
-    strategy: str,
-    verify: str,
+    strategy: Strategy,
+    verify: VerifyLevel,
     host: str = "",
     tags: Sequence[str] = (),
     parent: str = "",
@@ -211,12 +212,12 @@ def backup_request(
     return BackupRequest(
         repository=repository,
         source=source,
-        strategy=Strategy(strategy),
+        strategy=strategy,
         trigger=_person(),
         host=host,
         tags=tuple(tags),
         parent=parent,
-        verify=VerifyLevel(verify),
+        verify=verify,
         policy=run_policy(settings),
     )
 
@@ -267,7 +268,7 @@ def drill_request(
 
 
 def system_backup_request(
-    settings: Settings, *, system: str, strategy: str, trigger: Trigger
+    settings: Settings, *, system: str, strategy: Strategy, trigger: Trigger
 ) -> SystemBackupRequest:
     """The request of a backup of a system of the settings.
 
@@ -276,7 +277,7 @@ def system_backup_request(
     """
     return SystemBackupRequest(
         system=settings.system(system).name,
-        strategy=Strategy(strategy),
+        strategy=strategy,
         trigger=trigger,
         policy=run_policy(settings),
     )

@@ -11,6 +11,7 @@ from holdfast.errors import SourceMissingError, UsageError
 from holdfast.source.filters import check_marker
 from holdfast.source.patterns import Pattern
 from holdfast.source.spec import FilterRules, SourceSpec
+from holdfast.terms import Strategy, VerifyLevel
 from holdfast.units import SIZE_EXAMPLES, parse_size
 from service.settings.exclude_files import named_variables, resolve
 from service.settings.model import SourceProfile
@@ -85,8 +86,8 @@ class ChosenSource:
     name: str = ""
     order: SourceOrder | None = None
     repository: str = ""
-    strategy: str = "auto"
-    verify: str = "structure"
+    strategy: Strategy = Strategy.AUTO
+    verify: VerifyLevel = VerifyLevel.STRUCTURE
 
 
 def chosen_sources(invocation: Invocation, options: SourceOptions) -> list[ChosenSource]:

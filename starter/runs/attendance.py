@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 from control import runs
 from holdfast.errors import UsageError
-from service.journal.records import RunKind
+from holdfast.terms import RunKind
 from starter.host.need import Service
 from starter.runs.follower import Following, Interrupts
 from starter.shell.invocation import Invocation

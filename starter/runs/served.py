@@ -18,8 +18,9 @@ from contracts.verify import VerifyRequest
 from control import runs
 from control.journal import open_journal
 from holdfast.errors import JournalUnavailableError
+from holdfast.terms import RunKind
 from service.journal.glance import is_recorded, nothing_open
-from service.journal.records import RunKind, RunRecord
+from service.journal.records import RunRecord
 from service.settings.model import Settings
 from service.settings.requests import remove_request
 from starter.host.need import Service

@@ -13,7 +13,7 @@ from contracts.system import (
 )
 from control import runs
 from holdfast.errors import EXIT_COMPLETE
-from service.journal.records import RunKind
+from holdfast.terms import RunKind
 from starter.host.need import Need, Service, base_queue, open_service
 from starter.requests import orders
 from starter.runs.attendance import attend

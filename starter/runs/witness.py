@@ -12,7 +12,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from contracts.backup import BackupResult
-from contracts.common import RunStatus
 from contracts.forms import is_own
 from contracts.restore import RestoreRequest, RestoreResult
 from contracts.system import SystemResult
@@ -28,6 +27,7 @@ from holdfast.ids import SnapshotId, from_hex, is_hex_id, sha256, short
 from holdfast.repository.layout import SNAPSHOTS, file_name
 from holdfast.repository.repository import Repository
 from holdfast.storage.locations import open_storage
+from holdfast.terms import RunStatus
 from service.settings.model import Settings
 from service.settings.request_uses import RequestUse, uses_like
 from service.settings.requests import is_once

@@ -9,13 +9,13 @@ from dataclasses import asdict, dataclass, replace
 from typing import Final
 from zoneinfo import available_timezones
 
-from contracts.common import Trigger, TriggerKind, VerifyLevel
+from contracts.common import Trigger, TriggerKind
 from contracts.drill import DrillRequest
 from contracts.guard import GuardRequest
 from contracts.scheduled import Busy, ScheduledRun
 from contracts.verify import VerifyRequest
 from holdfast.errors import UsageError
-from service.journal.records import RunKind
+from holdfast.terms import RunKind, Strategy, VerifyLevel
 from service.scheduled_restore import scheduled_options
 from service.settings.model import Settings
 from service.settings.schedules import ScheduleSettings
@@ -137,7 +137,7 @@ def _order(settings: Settings, schedule: ScheduleSettings, name: str, repository
         return ScheduledRun(schedule=name, workflow_id=workflow_id, guard=guard)
     if schedule.kind == "system":
         system = orders.system_backup_request(
-            settings, system=schedule.system, strategy=schedule.strategy or "auto", trigger=trigger
+            settings, system=schedule.system, strategy=schedule.strategy or Strategy.AUTO, trigger=trigger
         )
         workflow_id = orders.system_id(RunKind.SYSTEM_BACKUP, settings.host, schedule.system)
         return ScheduledRun(schedule=name, workflow_id=workflow_id, system=system)

@@ -8,11 +8,12 @@ from typing import Final
 from holdfast.source.events import Files
 from holdfast.source.spec import SourceSpec
 from holdfast.source.walk import Walker
-from service.journal.records import RunOutcome, RunRecord
+from holdfast.terms import RunStatus
+from service.journal.records import RunRecord
 from starter.schedules.advice import DAY_S, Facts
 
 _NS: Final = 10**9
-_FINISHED: Final = frozenset((RunOutcome.COMPLETE, RunOutcome.PARTIAL))
+_FINISHED: Final = frozenset((RunStatus.COMPLETE, RunStatus.PARTIAL))
 _SHORTEST_NS: Final = 3_600 * _NS
 """Runs closer together than an hour tell nothing about a day."""
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from service.journal.records import RunKind
+from holdfast.terms import RunKind
 from starter.shell.output import say, say_json, warn
 from starter.view import json_lines
 from starter.view.meter import Meter, Reading

@@ -11,7 +11,7 @@ from contracts.verify import VerifyResult
 from control.runs import Result
 from holdfast.file_list import FileAction, FileRecord
 from holdfast.format.times import format_time
-from service.journal.records import RunKind
+from holdfast.terms import RunKind
 from starter.shell.text import json_text
 from starter.view.meter import Reading
 from starter.view.progress import RunView

@@ -6,7 +6,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from service.journal.records import RunKind
+from holdfast.terms import RunKind
 from starter.shell.text import harmless
 from starter.view.display import counts, duration
 from starter.view.meter import Meter, Reading

@@ -7,7 +7,6 @@ from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Final
 
 from contracts.backup import BackupResult
-from contracts.common import RunStatus
 from contracts.drill import DrillResult
 from contracts.restore import RestoreResult
 from contracts.system import SystemResult
@@ -17,7 +16,7 @@ from control.runs import Result, kind_of_result
 from holdfast.errors import EXIT_COMPLETE, EXIT_FAILED, EXIT_PARTIAL, JournalUnavailableError
 from holdfast.file_list import FileAction, FileRecord
 from holdfast.safe_fs.attributes import kind_of_loss
-from service.journal.records import RunKind
+from holdfast.terms import RunKind, RunStatus
 from service.settings.model import Settings
 from starter.shell.output import say, say_json, warn, warn_json
 from starter.shell.text import ahead_of_time, printable

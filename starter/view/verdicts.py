@@ -1,8 +1,8 @@
 """What a backup or a recovery of a system came to, member by member, for people and for programs."""
 
-from contracts.common import RunStatus
 from contracts.system import MemberOutcome, SystemResult
 from holdfast.format.times import format_time
+from holdfast.terms import RunStatus
 from starter.shell.text import local_time, table
 from workflows.details import format_bytes
 

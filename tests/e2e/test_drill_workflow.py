@@ -10,14 +10,14 @@ from typing import cast
 import pytest
 from temporalio.client import Client, WorkflowHandle
 
-from contracts.backup import BackupRequest, BackupResult, Strategy
-from contracts.common import BACKUP_WORKFLOW, RunStatus
+from contracts.backup import BackupRequest, BackupResult
+from contracts.common import BACKUP_WORKFLOW
 from contracts.drill import DRILL_WORKFLOW, DrillRequest, DrillResult
 from contracts.queues import task_queue
 from contracts.worker import WorkerConfig
 from holdfast.file_list import FileAction
+from holdfast.terms import RunKind, RunStatus, Strategy
 from service.journal.journal import Journal
-from service.journal.records import RunKind
 from tests.support.comparison import CANARY, MIB
 from tests.support.runs import BackupHandle, everything_stored_about
 from tests.support.service import FAST, PASSWORD, Installation, running_worker

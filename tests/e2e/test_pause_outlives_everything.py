@@ -11,8 +11,9 @@ import pytest
 from temporalio.client import Client
 
 from contracts.backup import BackupRequest, BackupResult
-from contracts.common import BACKUP_WORKFLOW, RunStatus, VerifyLevel
+from contracts.common import BACKUP_WORKFLOW
 from contracts.control import THROTTLE, Throttle, ThrottleRequest
+from holdfast.terms import RunStatus, VerifyLevel
 from tests.support.comparison import MIB, restic
 from tests.support.hosts import PASSWORD, Hosts
 from tests.support.killing import Server, killable_server

@@ -9,8 +9,9 @@ import pytest
 from temporalio.client import Client
 
 from contracts.backup import BackupRequest, BackupResult
-from contracts.common import BACKUP_WORKFLOW, VerifyLevel
+from contracts.common import BACKUP_WORKFLOW
 from contracts.control import THROTTLE, Throttle, ThrottleRequest
+from holdfast.terms import VerifyLevel
 from tests.support.comparison import MIB
 from tests.support.hosts import Hosts
 from tests.support.service import FAST

@@ -12,13 +12,12 @@ from typing import cast
 from temporalio.client import Client, WorkflowHandle
 
 from contracts import names
-from contracts.backup import Strategy
-from contracts.common import RunPolicy, RunStatus, VerifyLevel
+from contracts.common import RunPolicy
 from contracts.control import THROTTLE, Throttle, ThrottleRequest
 from contracts.verify import VERIFY_WORKFLOW, VerifyRequest, VerifyResult
 from holdfast.file_list import FileAction
+from holdfast.terms import RunKind, RunStatus, Strategy, VerifyLevel
 from service.journal.journal import Journal
-from service.journal.records import RunKind
 from tests.support.comparison import CANARY, MIB, restic
 from tests.support.runs import BackupHandle, everything_stored_about, start_backup
 from tests.support.service import FAST, PASSWORD, Installation, running_worker

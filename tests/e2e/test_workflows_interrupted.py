@@ -10,10 +10,9 @@ import psutil
 import pytest
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
 
-from contracts.common import RunStatus
 from contracts.control import THROTTLE, Throttle, ThrottleRequest
+from holdfast.terms import RunStatus
 from service.journal.journal import Journal
-from service.journal.records import RunOutcome
 from tests.support.comparison import MIB, plant, restic, same
 from tests.support.runs import BackupHandle, run_restore, start_backup, stored_bytes
 from tests.support.service import PASSWORD, PROJECT, Installation, running_worker, start_worker
@@ -101,7 +100,7 @@ async def test_a_cancelled_run_is_resumed_from_where_it_was(
         journal = Journal.at(installation.state_dir / "journal.db")
         cancelled = journal.run(run_id)
         assert cancelled is not None
-        assert cancelled.status is RunOutcome.CANCELLED
+        assert cancelled.status is RunStatus.CANCELLED
         assert installation.workspace_files()
         assert not restic(installation.repository, PASSWORD, "list", "snapshots")
 
@@ -114,7 +113,7 @@ async def test_a_cancelled_run_is_resumed_from_where_it_was(
     assert installation.workspace_files() == []
     complete = journal.run(result.run_id)
     assert complete is not None
-    assert (complete.status, complete.resumes) == (RunOutcome.COMPLETE, run_id)
+    assert (complete.status, complete.resumes) == (RunStatus.COMPLETE, run_id)
     assert journal.run(run_id) == cancelled
 
 

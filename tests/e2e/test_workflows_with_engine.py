@@ -7,11 +7,9 @@ import pytest
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
-from contracts.backup import Strategy
-from contracts.common import RunStatus
 from holdfast.file_list import FileAction
+from holdfast.terms import RunStatus, Strategy
 from service.journal.journal import Journal
-from service.journal.records import RunOutcome
 from tests.support.comparison import CANARY, MIB, plant, restic, same
 from tests.support.runs import everything_stored_about, run_restore, start_backup
 from tests.support.service import PASSWORD, Installation, running_worker
@@ -46,7 +44,7 @@ async def test_the_journal_tells_of_the_run(client: Client, installation: Instal
     journal = Journal.at(installation.state_dir / "journal.db")
     backup, restore = journal.run(result.run_id), journal.run(restored.run_id)
     assert backup is not None
-    assert (backup.status, backup.snapshot_id) == (RunOutcome.COMPLETE, result.snapshot_id)
+    assert (backup.status, backup.snapshot_id) == (RunStatus.COMPLETE, result.snapshot_id)
     assert (backup.started_ns, backup.ended_ns) == (result.started_ns, result.ended_ns)
     assert backup.counters["selected_files_new"] == backup.counters["stored_files"] == 41
     assert backup.verdict is not None

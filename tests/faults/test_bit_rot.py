@@ -12,7 +12,7 @@ import pytest
 
 from holdfast.errors import HoldfastError
 from holdfast.repository.snapshots import list_snapshots
-from holdfast.verify.report import Level
+from holdfast.terms import VerifyLevel
 from holdfast.verify.snapshot import verify_snapshot
 from tests.support.engine import open_session
 from tests.support.faults import Place
@@ -43,7 +43,9 @@ def is_found(repository: Path) -> bool:
     try:
         with open_session(repository) as session:
             snapshots = list_snapshots(session.repository)
-            reports = [asyncio.run(verify_snapshot(session, stored.id, Level.FULL)) for stored in snapshots]
+            reports = [
+                asyncio.run(verify_snapshot(session, stored.id, VerifyLevel.FULL)) for stored in snapshots
+            ]
     except HoldfastError:
         return True
     return len(reports) < SNAPSHOTS or not all(report.ok for report in reports)

@@ -11,7 +11,7 @@ from random import Random
 import pytest
 from temporalio.client import Client
 
-from contracts.common import RunStatus
+from holdfast.terms import RunStatus
 from tests.support.comparison import MIB, plant, same
 from tests.support.faults import assert_sound, leftovers
 from tests.support.killing import Server, Watcher, Workers, bytes_below, killable_server

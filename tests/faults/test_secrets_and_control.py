@@ -15,9 +15,10 @@ import pytest
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.service import RPCError
 
-from contracts.common import BACKUP_WORKFLOW, RunStatus
+from contracts.common import BACKUP_WORKFLOW
 from holdfast.repository.repository import Repository
 from holdfast.storage.local import LocalStorage
+from holdfast.terms import RunStatus
 from tests.support.comparison import CANARY, MIB, plant, same
 from tests.support.faults import assert_sound, leftovers
 from tests.support.killing import Server, Watcher, bytes_below, killable_server

@@ -16,7 +16,8 @@ from holdfast.errors import HoldfastError
 from holdfast.format.index import HEADER_LENGTH_BYTES, BlobType
 from holdfast.format.pack import parse_pack
 from holdfast.ids import SnapshotId
-from holdfast.verify.report import Level, VerifyReport
+from holdfast.terms import VerifyLevel
+from holdfast.verify.report import VerifyReport
 from holdfast.verify.snapshot import verify_snapshot
 from tests.support.engine import EngineRun, new_session, open_session
 
@@ -153,7 +154,7 @@ class _damaged:  # noqa: N801 -- reads like a function
 
 def _verify(subject: Subject) -> VerifyReport:
     with open_session(subject.repository) as session:
-        return asyncio.run(verify_snapshot(session, subject.snapshot, Level.FULL))
+        return asyncio.run(verify_snapshot(session, subject.snapshot, VerifyLevel.FULL))
 
 
 def _named(report: VerifyReport) -> set[bytes]:

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from holdfast.repository.snapshots import find_snapshot
-from holdfast.verify.report import Level
+from holdfast.terms import VerifyLevel
 from holdfast.verify.snapshot import verify_snapshot
 from tests.support.engine import EngineRun, open_session
 from tests.support.restore import restore
@@ -32,7 +32,7 @@ def main(step: str, repository: Path, path: Path) -> None:
             files = restored.counts.files
         else:
             snapshot = find_snapshot(session.repository, "latest").id
-            report = asyncio.run(verify_snapshot(session, snapshot, Level.FULL))
+            report = asyncio.run(verify_snapshot(session, snapshot, VerifyLevel.FULL))
             whole, files = report.ok, report.files
     if not whole:
         sys.exit(f"{step}: not whole")

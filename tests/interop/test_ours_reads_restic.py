@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.repository.snapshots import find_snapshot
-from holdfast.verify.report import Level
+from holdfast.terms import VerifyLevel
 from holdfast.verify.snapshot import verify_snapshot
 from tests.interop.stored import restic_backup
 from tests.support.comparison import restic
@@ -37,7 +37,7 @@ def test_we_restore_it(theirs: Path, planted: Path, tmp_path: Path) -> None:
 def test_we_verify_every_byte(theirs: Path) -> None:
     with open_session(theirs) as session:
         snapshot = find_snapshot(session.repository, "latest").id
-        report = asyncio.run(verify_snapshot(session, snapshot, Level.FULL))
+        report = asyncio.run(verify_snapshot(session, snapshot, VerifyLevel.FULL))
     assert report.problems == []
     assert report.bytes_read > 5_000_000
 

@@ -14,7 +14,7 @@ from holdfast.crypto.kdf import ScryptParameters
 from holdfast.repository.repository import Repository
 from holdfast.repository.snapshots import list_snapshots
 from holdfast.storage.locations import open_storage
-from holdfast.verify.report import Level
+from holdfast.terms import VerifyLevel
 from holdfast.verify.snapshot import verify_snapshot
 from tests.interop.others import RECIPES
 from tests.interop.stored import nodes
@@ -55,7 +55,7 @@ def test_what_others_wrote(theirs: Path, source: Path, tmp_path: Path) -> None:
         snapshots = list_snapshots(session.repository)
         assert {tuple(stored.snapshot.paths or ()) for stored in snapshots} == {(str(source),)}
         for stored in snapshots:
-            report = asyncio.run(verify_snapshot(session, stored.id, Level.FULL))
+            report = asyncio.run(verify_snapshot(session, stored.id, VerifyLevel.FULL))
             assert report.problems == []
         restored = restore(session, tmp_path / "target", snapshot=f"latest:{source}")
         assert not restored.finished.partial

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 from holdfast.file_list import FileAction
+from holdfast.terms import RunKind, RunStatus
 from service.journal.journal import Journal
-from service.journal.records import RunKind, RunOutcome
 from tests.support.postgres import PASSWORD, Cluster
 from tests.support.receiver import receiving
 
@@ -59,7 +59,7 @@ def test_workers_write_the_journal_that_the_settings_name(tmp_path: Path, postgr
         assert receiver.pings == ["/ping"]
     journal = Journal(url, password=PASSWORD.encode)
     (run,) = journal.runs()
-    assert (run.kind, run.status, run.source) == (RunKind.BACKUP, RunOutcome.COMPLETE, "papers")
+    assert (run.kind, run.status, run.source) == (RunKind.BACKUP, RunStatus.COMPLETE, "papers")
     assert run.verdict is not None
     assert {file.path: file.action for file in journal.files(run.run_id)}[bytes(source / "letter")] is (
         FileAction.NEW

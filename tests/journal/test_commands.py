@@ -10,8 +10,9 @@ import pytest
 
 from holdfast.errors import UsageError
 from holdfast.file_list import FileAction, FileRecord
+from holdfast.terms import RunKind, RunStatus
 from service.journal.journal import Journal
-from service.journal.records import RunKind, RunOutcome, RunRecord
+from service.journal.records import RunRecord
 from starter.main import main
 from starter.shell.moments import parse_moment
 from tests.support.postgres import PASSWORD, Cluster
@@ -21,7 +22,7 @@ NOW_NS: Final = 1_800_000_000_000_000_000
 RUN = RunRecord(
     run_id="backup:mars:home:documents/aaaa0001",
     kind=RunKind.BACKUP,
-    status=RunOutcome.PARTIAL,
+    status=RunStatus.PARTIAL,
     repository="home",
     source="documents",
     host="mars",
@@ -61,7 +62,7 @@ def fill(journal: Journal) -> None:
     journal.record(RUN)
     journal.add_files(RUN.run_id, FILES)
     journal.record(
-        replace(RUN, run_id="x/bbbb0001", source="etc", status=RunOutcome.FAILED, started_ns=NOW_NS + HOUR_NS)
+        replace(RUN, run_id="x/bbbb0001", source="etc", status=RunStatus.FAILED, started_ns=NOW_NS + HOUR_NS)
     )
     journal.record(replace(RUN, run_id="y/cccc0002", kind=RunKind.RESTORE, started_ns=NOW_NS + 2 * HOUR_NS))
 

@@ -5,14 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.terms import RunKind, RunStatus
 from service.journal.glance import nothing_open
 from service.journal.journal import Journal
-from service.journal.records import RunKind, RunOutcome, RunRecord
+from service.journal.records import RunRecord
 
 RUN = RunRecord(
     run_id="backup:host:main:docs/1",
     kind=RunKind.BACKUP,
-    status=RunOutcome.COMPLETE,
+    status=RunStatus.COMPLETE,
     repository="main",
     source="docs",
     host="host",
@@ -23,20 +24,20 @@ RUN = RunRecord(
 @pytest.mark.parametrize(
     ("status", "well"),
     [
-        (RunOutcome.COMPLETE, True),
-        (RunOutcome.PARTIAL, True),
-        (RunOutcome.RUNNING, False),
-        (RunOutcome.FAILED, False),
-        (RunOutcome.CANCELLED, False),
+        (RunStatus.COMPLETE, True),
+        (RunStatus.PARTIAL, True),
+        (RunStatus.RUNNING, False),
+        (RunStatus.FAILED, False),
+        (RunStatus.CANCELLED, False),
     ],
 )
-def test_only_the_newest_run_of_the_source_counts(tmp_path: Path, status: RunOutcome, *, well: bool) -> None:
+def test_only_the_newest_run_of_the_source_counts(tmp_path: Path, status: RunStatus, *, well: bool) -> None:
     path = tmp_path / "a journal.db"
     journal = Journal.at(path)
     journal.record(RUN)
     journal.record(replace(RUN, run_id="2", status=status, started_ns=2))
-    journal.record(replace(RUN, run_id="3", source="other", status=RunOutcome.FAILED, started_ns=3))
-    journal.record(replace(RUN, run_id="4", repository="other", status=RunOutcome.FAILED, started_ns=3))
+    journal.record(replace(RUN, run_id="3", source="other", status=RunStatus.FAILED, started_ns=3))
+    journal.record(replace(RUN, run_id="4", repository="other", status=RunStatus.FAILED, started_ns=3))
     assert nothing_open(path, RunKind.BACKUP, "main", "docs") is well
     assert nothing_open(path, RunKind.RESTORE, "main", "docs")  # there is none
     assert nothing_open(path, RunKind.BACKUP, "main", "do")

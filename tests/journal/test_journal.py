@@ -12,14 +12,15 @@ import pytest
 
 from holdfast.errors import JournalUnavailableError
 from holdfast.file_list import FileAction, FileRecord
+from holdfast.terms import RunKind, RunStatus
 from service.journal.journal import Journal
-from service.journal.records import RunKind, RunOutcome, RunRecord, VerdictRecord
+from service.journal.records import RunRecord, VerdictRecord
 from tests.support.postgres import Cluster
 
 RUN = RunRecord(
     run_id="backup:mars:home:documents/0",
     kind=RunKind.BACKUP,
-    status=RunOutcome.RUNNING,
+    status=RunStatus.RUNNING,
     repository="home",
     source="documents",
     host="mars",
@@ -33,7 +34,7 @@ RUN = RunRecord(
 )
 ENDED = replace(
     RUN,
-    status=RunOutcome.PARTIAL,
+    status=RunStatus.PARTIAL,
     snapshot_id="cd" * 32,
     ended_ns=RUN.started_ns + 5_000_000_000,
     counters={"bytes_total": 1 << 50, "errors": 1},
@@ -63,7 +64,7 @@ def test_a_late_attempt_and_a_second_record_lose_nothing(journal: Journal) -> No
     journal.record(ENDED)
     found = journal.run(RUN.run_id)
     assert found is not None
-    assert found.status is RunOutcome.PARTIAL
+    assert found.status is RunStatus.PARTIAL
     assert found.verdict is not None
     assert found.verdict.problems == (r"pack ab: \udcff\x00",)
 
@@ -84,7 +85,7 @@ def test_files_are_told_in_their_order_and_once(journal: Journal) -> None:
 
 def test_runs_are_found_by_what_is_asked(journal: Journal) -> None:
     hour = 3_600_000_000_000
-    outcomes = [RunOutcome.COMPLETE, RunOutcome.FAILED, RunOutcome.PARTIAL, RunOutcome.COMPLETE]
+    outcomes = [RunStatus.COMPLETE, RunStatus.FAILED, RunStatus.PARTIAL, RunStatus.COMPLETE]
     for number, outcome in enumerate(outcomes):
         journal.record(
             replace(
@@ -103,7 +104,7 @@ def test_runs_are_found_by_what_is_asked(journal: Journal) -> None:
     assert numbers(journal.runs()) == ["3", "2", "1", "0"]
     assert numbers(journal.runs(2)) == ["3", "2"]
     assert numbers(journal.runs(source="documents", kind=RunKind.BACKUP)) == ["1", "0"]
-    assert numbers(journal.runs(statuses=[RunOutcome.FAILED, RunOutcome.PARTIAL])) == ["2", "1"]
+    assert numbers(journal.runs(statuses=[RunStatus.FAILED, RunStatus.PARTIAL])) == ["2", "1"]
     assert numbers(journal.runs(since_ns=RUN.started_ns + hour, before_ns=RUN.started_ns + 3 * hour)) == [
         "2",
         "1",
@@ -130,7 +131,7 @@ def test_writers_at_once_leave_each_run_once(new_journal: Callable[[], Journal])
     assert [file.path for file in journal.files(RUN.run_id)] == [file.path for file in FILES]
     found = journal.run(RUN.run_id)
     assert found is not None
-    assert found.status is RunOutcome.PARTIAL
+    assert found.status is RunStatus.PARTIAL
 
 
 def test_another_layout_is_left_alone(postgres: Cluster) -> None:
@@ -186,25 +187,25 @@ def test_an_attempt_is_a_record_of_its_own_and_ends_the_one_that_was_lost(journa
     lost = journal.run(RUN.run_id)
     assert lost is not None
     assert (lost.status, lost.failure_kind, lost.ended_ns) == (
-        RunOutcome.FAILED,
+        RunStatus.FAILED,
         "Interrupted",
         again.started_ns,
     )
     assert again.run_id in lost.failure_message
     journal.record(third)
     assert [run.status for run in journal.runs(9)] == [
-        RunOutcome.RUNNING,
-        RunOutcome.FAILED,
-        RunOutcome.FAILED,
+        RunStatus.RUNNING,
+        RunStatus.FAILED,
+        RunStatus.FAILED,
     ]
     ended = replace(
-        third, status=RunOutcome.FAILED, failure_kind="StorageFullError", failure_message="full", request=""
+        third, status=RunStatus.FAILED, failure_kind="StorageFullError", failure_message="full", request=""
     )
     journal.record(ended)
     found = journal.run(third.run_id)
     assert found is not None
     assert (found.failure_message, found.request, found.workspace_id) == ("full", "{}", RUN.run_id)
-    journal.record(replace(third, status=RunOutcome.RUNNING))
+    journal.record(replace(third, status=RunStatus.RUNNING))
     assert journal.run(third.run_id) == found
 
 
@@ -212,20 +213,20 @@ def test_what_was_found_to_be_damaged_is_not_complete(journal: Journal) -> None:
     damaged = VerdictRecord(level="full", ok=False, problem_count=1)
     kinds = (RunKind.BACKUP, RunKind.RESTORE, RunKind.VERIFY, RunKind.DRILL)
     for number, kind in enumerate(kinds):
-        run = replace(ENDED, run_id=f"{kind.value}/{number}", kind=kind, status=RunOutcome.COMPLETE)
+        run = replace(ENDED, run_id=f"{kind.value}/{number}", kind=kind, status=RunStatus.COMPLETE)
         journal.record(run)
         journal.set_verdict(run.run_id, damaged)
     told = {run.kind: (run.status, run.failure_kind) for run in journal.runs(9)}
-    assert told == dict.fromkeys(kinds[:3], (RunOutcome.FAILED, "DamageFound")) | {
-        RunKind.DRILL: (RunOutcome.COMPLETE, "")  # it says itself what it proves
+    assert told == dict.fromkeys(kinds[:3], (RunStatus.FAILED, "DamageFound")) | {
+        RunKind.DRILL: (RunStatus.COMPLETE, "")  # it says itself what it proves
     }
 
 
 def test_a_restore_that_an_older_server_asks_for_again_stays_as_it_ended(journal: Journal) -> None:
-    restored = replace(ENDED, run_id="restore/0", kind=RunKind.RESTORE, status=RunOutcome.COMPLETE)
+    restored = replace(ENDED, run_id="restore/0", kind=RunKind.RESTORE, status=RunStatus.COMPLETE)
     journal.record(restored)
     before = journal.run("restore/0")
-    journal.record(replace(restored, status=RunOutcome.FAILED, failure_kind="AlreadyEndedError"))
+    journal.record(replace(restored, status=RunStatus.FAILED, failure_kind="AlreadyEndedError"))
     assert journal.run("restore/0") == before
 
 
@@ -242,5 +243,5 @@ def test_a_journal_that_another_program_holds_is_waited_for_in_full_once(tmp_pat
             waited.append(time.monotonic() - begun)
         other.execute("ROLLBACK")
     assert waited[0] >= 3.9 > waited[1]
-    journal.record(replace(RUN, status=RunOutcome.COMPLETE))
-    assert [run.status for run in journal.runs(9)] == [RunOutcome.COMPLETE]
+    journal.record(replace(RUN, status=RunStatus.COMPLETE))
+    assert [run.status for run in journal.runs(9)] == [RunStatus.COMPLETE]

@@ -13,10 +13,11 @@ from temporalio.testing import ActivityEnvironment
 from activities.notify import NotifyActivities
 from activities.recorder import Recorder
 from activities.services import Services
-from contracts.common import RunRef, RunStatus
+from contracts.common import RunRef
 from contracts.notify import Notified, NotifyInput
+from holdfast.terms import RunKind, RunStatus
 from service.journal.journal import Journal
-from service.journal.records import RunKind, RunOutcome, RunRecord, VerdictRecord
+from service.journal.records import RunRecord, VerdictRecord
 from service.notices.delivery import Delivery, addresses, deliver
 from service.notices.notice import Notice, NoticeEvent, notice_of_overdue, notice_of_run
 from service.notices.overdue import REMIND_AFTER_S, Watched, look, newest_good_backup
@@ -34,7 +35,7 @@ NO_PAUSES: Final = (0.0, 0.0)
 RUN = RunRecord(
     run_id="backup:mars:home:documents/aaaa0001",
     kind=RunKind.BACKUP,
-    status=RunOutcome.FAILED,
+    status=RunStatus.FAILED,
     repository="home",
     source="documents",
     host="mars",
@@ -59,16 +60,16 @@ def test_what_a_notice_says() -> None:
     assert failed.title == "Holdfast: backup of documents: failed"
     assert failed.body.startswith("The run failed (StorageFullError). What it stored is kept")
     assert "`holdfast run show aaaa0001`" in failed.body
-    partial = notice_of_run(replace(RUN, status=RunOutcome.PARTIAL, failure_kind=""), "documents")
+    partial = notice_of_run(replace(RUN, status=RunStatus.PARTIAL, failure_kind=""), "documents")
     assert partial is not None
     assert partial.event is NoticeEvent.PARTIAL
     assert "but for 3 paths that could not be read" in partial.body
-    damaged = notice_of_run(replace(RUN, status=RunOutcome.COMPLETE, verdict=DAMAGED), "documents")
+    damaged = notice_of_run(replace(RUN, status=RunStatus.COMPLETE, verdict=DAMAGED), "documents")
     assert damaged is not None
     assert damaged.event is NoticeEvent.FAILED
     assert damaged.title.endswith("found damage")
     assert "a path" not in damaged.body
-    for well in (RunOutcome.COMPLETE, RunOutcome.CANCELLED):
+    for well in (RunStatus.COMPLETE, RunStatus.CANCELLED):
         assert notice_of_run(replace(RUN, status=well), "documents") is None
     overdue = notice_of_overdue(
         "documents", newest_ns=NOW_NS, max_age_s=93_600, now_ns=NOW_NS + 100 * HOUR_NS
@@ -113,11 +114,11 @@ def test_pings(receiver: Receiver, caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_the_newest_good_backup_is_of_this_host_and_undamaged(journal: Journal) -> None:
-    good = replace(RUN, status=RunOutcome.PARTIAL)
+    good = replace(RUN, status=RunStatus.PARTIAL)
     others = [
-        replace(RUN, status=RunOutcome.COMPLETE, verdict=DAMAGED),
-        replace(RUN, status=RunOutcome.FAILED),
-        replace(RUN, status=RunOutcome.RUNNING),
+        replace(RUN, status=RunStatus.COMPLETE, verdict=DAMAGED),
+        replace(RUN, status=RunStatus.FAILED),
+        replace(RUN, status=RunStatus.RUNNING),
         replace(good, host="venus"),
         replace(good, repository="elsewhere"),
         replace(good, kind=RunKind.RESTORE),
@@ -149,17 +150,17 @@ def test_overdue_is_told_once_and_again_after_a_day() -> None:
 @pytest.mark.parametrize(
     ("status", "verdict", "pings", "types"),
     [
-        (RunOutcome.COMPLETE, None, ["/ping"], []),
-        (RunOutcome.PARTIAL, None, ["/ping"], ["warning"]),
-        (RunOutcome.FAILED, None, ["/ping/fail"], ["failure"]),
-        (RunOutcome.COMPLETE, DAMAGED, ["/ping/fail"], ["failure"]),
-        (RunOutcome.CANCELLED, None, [], []),
+        (RunStatus.COMPLETE, None, ["/ping"], []),
+        (RunStatus.PARTIAL, None, ["/ping"], ["warning"]),
+        (RunStatus.FAILED, None, ["/ping/fail"], ["failure"]),
+        (RunStatus.COMPLETE, DAMAGED, ["/ping/fail"], ["failure"]),
+        (RunStatus.CANCELLED, None, [], []),
     ],
 )
 async def test_the_end_of_a_run_is_told_as_the_settings_say(
     tmp_path: Path,
     receiver: Receiver,
-    status: RunOutcome,
+    status: RunStatus,
     verdict: VerdictRecord | None,
     pings: list[str],
     types: list[str],

@@ -12,8 +12,9 @@ from activities.notify import NotifyActivities
 from activities.outside import OutsideWatch
 from activities.recorder import Recorder
 from activities.services import Services
+from holdfast.terms import RunKind, RunStatus
 from service.journal.journal import Journal
-from service.journal.records import RunKind, RunOutcome, RunRecord
+from service.journal.records import RunRecord
 from service.settings.load import load_settings
 from service.settings.passwords import PasswordBook
 from tests.support.receiver import Receiver, receiving
@@ -59,7 +60,7 @@ async def begun(client: Client, services: Services, *, is_open: bool = True) -> 
     record = RunRecord(
         run_id=f"{name}/{first}",
         kind=RunKind.BACKUP,
-        status=RunOutcome.RUNNING,
+        status=RunStatus.RUNNING,
         repository="main",
         source=name,
         started_ns=1,
@@ -85,8 +86,8 @@ async def test_what_another_has_ended_is_recorded_and_told_once(
         assert {run.run_id for run in ended} == {terminated.run_id, lost.run_id}
         assert await watch.look() == []
     records = {run.run_id: run for run in services.journal.journal.runs()}
-    assert records[left.run_id].status is RunOutcome.RUNNING
-    assert records[terminated.run_id].status is RunOutcome.FAILED
+    assert records[left.run_id].status is RunStatus.RUNNING
+    assert records[terminated.run_id].status is RunStatus.FAILED
     assert records[terminated.run_id].failure_kind == "EndedOutsideError"
     assert records[terminated.run_id].failure_message == "ended from outside: terminated on the server"
     assert "deleted" in records[lost.run_id].failure_message
@@ -106,7 +107,7 @@ async def test_an_end_that_is_written_meanwhile_stays(
             RunRecord(
                 run_id=record.run_id,
                 kind=RunKind.BACKUP,
-                status=RunOutcome.COMPLETE,
+                status=RunStatus.COMPLETE,
                 repository="main",
                 source=record.source,
                 started_ns=1,
@@ -116,5 +117,5 @@ async def test_an_end_that_is_written_meanwhile_stays(
         assert await watch.look() == []
     found = services.journal.run(record.run_id)
     assert found is not None
-    assert found.status is RunOutcome.COMPLETE
+    assert found.status is RunStatus.COMPLETE
     assert receiver.notices == []

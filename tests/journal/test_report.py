@@ -10,8 +10,9 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from holdfast.file_list import FileAction, FileRecord
+from holdfast.terms import RunKind, RunStatus
 from service.journal.journal import Journal
-from service.journal.records import RunKind, RunOutcome, RunRecord, VerdictRecord
+from service.journal.records import RunRecord, VerdictRecord
 from service.settings.model import Settings
 from starter.view.report.chart import round_bytes, round_percent, round_seconds
 from starter.view.report.content import MAX_PROBLEMS, ReportContent, gather
@@ -23,7 +24,7 @@ EMPTY_TAGS: Final = frozenset(("meta", "br", "img", "line", "rect", "path"))
 RUN = RunRecord(
     run_id="backup:mars:home:documents/0",
     kind=RunKind.BACKUP,
-    status=RunOutcome.COMPLETE,
+    status=RunStatus.COMPLETE,
     repository="home",
     source="documents",
     host="mars",
@@ -39,15 +40,15 @@ RUN = RunRecord(
 
 def fill(journal: Journal) -> RunRecord:
     """Twelve runs of all ends; the last one is partial, and too much of it went wrong."""
-    ends = [RunOutcome.COMPLETE, RunOutcome.FAILED, RunOutcome.PARTIAL, RunOutcome.CANCELLED] * 3
-    ends[-1] = RunOutcome.PARTIAL
+    ends = [RunStatus.COMPLETE, RunStatus.FAILED, RunStatus.PARTIAL, RunStatus.CANCELLED] * 3
+    ends[-1] = RunStatus.PARTIAL
     run = RUN
     for number, end in enumerate(ends):
         run = replace(
             RUN,
             run_id=f"backup:mars:home:documents/{number}",
             status=end,
-            snapshot_id=RUN.snapshot_id if end in {RunOutcome.COMPLETE, RunOutcome.PARTIAL} else "",
+            snapshot_id=RUN.snapshot_id if end in {RunStatus.COMPLETE, RunStatus.PARTIAL} else "",
             started_ns=RUN.started_ns + number * HOUR_NS,
             ended_ns=RUN.ended_ns + number * HOUR_NS,
         )

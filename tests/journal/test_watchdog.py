@@ -26,8 +26,9 @@ from activities.recorder import Recorder
 from activities.services import Services
 from contracts.common import BACKUP_WORKFLOW
 from contracts.notify import WATCHDOG_WORKFLOW, WatchdogRequest, WatchInput, WatchState
+from holdfast.terms import RunKind, RunStatus
 from service.journal.journal import Journal
-from service.journal.records import RunKind, RunOutcome, RunRecord
+from service.journal.records import RunRecord
 from service.settings.load import load_settings
 from service.settings.model import NoticeSettings
 from service.settings.passwords import PasswordBook
@@ -71,7 +72,7 @@ def services(tmp_path: Path, receiver: Receiver) -> Services:
         RunRecord(
             run_id="r/1",
             kind=RunKind.BACKUP,
-            status=RunOutcome.COMPLETE,
+            status=RunStatus.COMPLETE,
             repository="home",
             source="documents",
             host="mars",

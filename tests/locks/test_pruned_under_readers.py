@@ -28,10 +28,10 @@ from holdfast.restore.verify import verify_restored
 from holdfast.storage.contract import StoredFile
 from holdfast.storage.layers.layer import Layer
 from holdfast.storage.local import LocalStorage
+from holdfast.terms import VerifyLevel
 from holdfast.verify.documents import Report
 from holdfast.verify.finish import finish_verification
 from holdfast.verify.plan import check_trees, plan_run, read_shard
-from holdfast.verify.report import Level
 from holdfast.verify.share import parse_share
 from holdfast.verify.snapshot import verify_snapshot
 from tests.locks.pruned import forget_and_prune
@@ -181,7 +181,7 @@ def verification(place: Place, at: int) -> Stopped:
 def verification_of_one(place: Place, at: int) -> Stopped:
     """As at the end of a backup: of the second snapshot alone, while the first one goes."""
     session, storage = place.stopped(at, place.first)
-    report = again(lambda: asyncio.run(verify_snapshot(session, place.second, Level.FULL, run_id=_RUN)))
+    report = again(lambda: asyncio.run(verify_snapshot(session, place.second, VerifyLevel.FULL, run_id=_RUN)))
     assert report.problems == []
     place.assert_untouched(session)
     return storage

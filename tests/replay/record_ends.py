@@ -15,7 +15,7 @@ from typing import Final
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
 
 from contracts import names
-from contracts.backup import BackupRequest, Strategy
+from contracts.backup import BackupRequest
 from contracts.common import BACKUP_WORKFLOW, RESTORE_WORKFLOW, RunPolicy
 from contracts.control import (
     CANCEL,
@@ -32,6 +32,7 @@ from contracts.drill import DRILL_WORKFLOW, DrillRequest
 from contracts.queues import task_queue
 from contracts.verify import VERIFY_WORKFLOW, VerifyRequest
 from contracts.worker import WorkerConfig
+from holdfast.terms import Strategy
 from tests.replay.record import HISTORIES, save
 from tests.support.comparison import MIB, plant
 from tests.support.service import FAST, PASSWORD, Installation, running_worker

@@ -14,7 +14,7 @@ from holdfast.format.key import decode_key
 from holdfast.format.sealed import decompress
 from holdfast.ids import sha256
 from holdfast.repository.repository import Repository
-from holdfast.restore.request import Overwrite
+from holdfast.terms import Overwrite
 from tests.restore.forged import EMPTY_TREE, SETUID_ROOT, Forger, node
 from tests.support.engine import PASSWORD, new_session
 from tests.support.restore import Restored, restore

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.errors import SnapshotNotFoundError
-from holdfast.restore.request import Overwrite
+from holdfast.terms import Overwrite
 from tests.restore.conftest import FILES, Place, listing
 from tests.support.engine import EngineRun
 

@@ -9,8 +9,9 @@ from random import Random
 import pytest
 
 from holdfast.repository.session import RepositorySession
-from holdfast.restore.request import Overwrite, RestoreOptions
+from holdfast.restore.request import RestoreOptions
 from holdfast.safe_fs import durable
+from holdfast.terms import Overwrite
 from tests.support.comparison import same
 from tests.support.engine import MIB, EngineRun, new_session
 from tests.support.restore import EngineRestore

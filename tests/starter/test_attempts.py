@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.terms import RunKind, RunStatus
 from service.journal.journal import Journal
-from service.journal.records import RunKind, RunOutcome, RunRecord
+from service.journal.records import RunRecord
 from tests.support.campaign import MIB, Site, kill_family, snapshots
 from tests.support.faults import stock_restic
 
@@ -49,10 +50,10 @@ def killed_when_opened(site: Site, *words: str) -> RunRecord:
         process = site.command(*words)
         while process.poll() is None:
             newest = journal_of(site).runs(1)
-            if newest and newest[0].status is RunOutcome.RUNNING and newest[0].kind.value == words[0]:
+            if newest and newest[0].status is RunStatus.RUNNING and newest[0].kind.value == words[0]:
                 kill_family(process)
                 (found,) = journal_of(site).runs(1)
-                if found.status is RunOutcome.RUNNING:
+                if found.status is RunStatus.RUNNING:
                     return found
                 break
             time.sleep(0.002)
@@ -77,9 +78,9 @@ def test_a_failure_stays_and_the_snapshot_is_not_older_than_what_it_holds(site: 
     (site.folder / "ok").touch()
     succeeds(site, "backup", "home")
     complete, failed = journal_of(site).runs(9)
-    assert (failed.status, failed.failure_kind) == (RunOutcome.FAILED, "HookFailedError")
+    assert (failed.status, failed.failure_kind) == (RunStatus.FAILED, "HookFailedError")
     assert "exit code 1" in failed.failure_message
-    assert (complete.status, complete.resumes) == (RunOutcome.COMPLETE, failed.run_id)
+    assert (complete.status, complete.resumes) == (RunStatus.COMPLETE, failed.run_id)
     assert complete.started_ns >= later.stat().st_mtime_ns
     assert len(snapshots(site)) == 1
     restored = site.folder / "restored"
@@ -107,7 +108,7 @@ def test_a_run_of_a_source_that_is_another_now_begins_again(site: Site, word: st
     said = succeeds(site, word, "home")
     assert "settings have changed" in said
     complete, failed = journal_of(site).runs(9)
-    assert (complete.status, complete.resumes) == (RunOutcome.COMPLETE, "")
+    assert (complete.status, complete.resumes) == (RunStatus.COMPLETE, "")
     assert complete.source_digest not in {"", failed.source_digest}
 
 
@@ -124,7 +125,7 @@ def test_a_restore_and_its_verification_survive_the_loss_of_the_server(site: Sit
     assert (restored.resumes, lost.run_id) == (killed.workspace_id, killed.run_id)
     assert restored.verdict is not None
     assert restored.verdict.ok
-    assert (lost.status, lost.failure_kind) == (RunOutcome.FAILED, "Interrupted")
+    assert (lost.status, lost.failure_kind) == (RunStatus.FAILED, "Interrupted")
     assert not list((site.repository / "holdfast" / "runs").glob("*/*"))
 
 
@@ -135,7 +136,7 @@ def test_a_backup_that_a_service_has_lost_goes_on_when_it_is_up_again(site: Site
     service = site.command("up")
     try:
         give_up = time.monotonic() + 120
-        while not (done := journal_of(site).runs(9, statuses=[RunOutcome.COMPLETE])):
+        while not (done := journal_of(site).runs(9, statuses=[RunStatus.COMPLETE])):
             assert time.monotonic() < give_up, (site.folder / "commands.log").read_text()
             time.sleep(0.2)
     finally:

@@ -11,9 +11,10 @@ from temporalio.service import RPCError
 
 from contracts import names
 from contracts.backup import BackupRequest, BackupResult
-from contracts.common import BACKUP_WORKFLOW, RunStatus
+from contracts.common import BACKUP_WORKFLOW
 from contracts.control import CANCEL, PAUSE, Asked
 from holdfast.errors import UsageError
+from holdfast.terms import RunStatus
 from starter.commands.throttle import ThrottleOptions, wanted_throttle
 from tests.support.hosts import Hosts
 from tests.support.service import FAST, running_worker

@@ -7,7 +7,8 @@ import pytest
 
 from contracts.common import Phase, Progress
 from control.listing import ListedRun, find_run
-from service.journal.records import RunKind, RunOutcome, RunRecord, VerdictRecord, workflow_of
+from holdfast.terms import RunKind, RunStatus
+from service.journal.records import RunRecord, VerdictRecord, workflow_of
 from starter.commands.ls import Wanted, permissions
 from starter.requests.continuation import CONTINUED_WITHIN_NS, interrupted, to_continue
 from starter.shell.text import json_text, printable, table
@@ -19,7 +20,7 @@ NOW_NS = 10**18
 
 
 def record(
-    status: RunOutcome,
+    status: RunStatus,
     *,
     run: str = "backup:host:main:home/run-1",
     ended_ns: int = 0,
@@ -40,26 +41,26 @@ def record(
 @pytest.mark.parametrize(
     ("status", "ended_ns", "goes_on"),
     [
-        (RunOutcome.RUNNING, 0, True),
-        (RunOutcome.CANCELLED, NOW_NS - 1, True),
-        (RunOutcome.FAILED, NOW_NS - 1, True),
-        (RunOutcome.FAILED, NOW_NS - CONTINUED_WITHIN_NS, False),
-        (RunOutcome.COMPLETE, NOW_NS - 1, False),
-        (RunOutcome.PARTIAL, NOW_NS - 1, False),
+        (RunStatus.RUNNING, 0, True),
+        (RunStatus.CANCELLED, NOW_NS - 1, True),
+        (RunStatus.FAILED, NOW_NS - 1, True),
+        (RunStatus.FAILED, NOW_NS - CONTINUED_WITHIN_NS, False),
+        (RunStatus.COMPLETE, NOW_NS - 1, False),
+        (RunStatus.PARTIAL, NOW_NS - 1, False),
     ],
 )
 def test_a_backup_goes_on_with_what_was_interrupted_within_a_day(
-    status: RunOutcome, ended_ns: int, *, goes_on: bool
+    status: RunStatus, ended_ns: int, *, goes_on: bool
 ) -> None:
     newest = record(status, ended_ns=ended_ns)
     assert (to_continue(newest, is_open=False, now_ns=NOW_NS) is newest) is goes_on
 
 
 def test_nothing_goes_on_beside_an_open_run_or_before_the_run_was_opened() -> None:
-    failed = record(RunOutcome.FAILED, ended_ns=NOW_NS)
+    failed = record(RunStatus.FAILED, ended_ns=NOW_NS)
     assert to_continue(failed, is_open=True, now_ns=NOW_NS) is None
     assert (
-        to_continue(record(RunOutcome.FAILED, ended_ns=NOW_NS, reason=""), is_open=False, now_ns=NOW_NS)
+        to_continue(record(RunStatus.FAILED, ended_ns=NOW_NS, reason=""), is_open=False, now_ns=NOW_NS)
         is None
     )
     assert to_continue(None, is_open=False, now_ns=NOW_NS) is None
@@ -79,7 +80,7 @@ def test_nothing_goes_on_beside_an_open_run_or_before_the_run_was_opened() -> No
     ],
 )
 def test_a_run_that_failed_by_a_fault_of_ours_is_continued_once(kind: str, *, ours: bool) -> None:
-    failed = replace(record(RunOutcome.FAILED, ended_ns=NOW_NS - 1), failure_kind=kind)
+    failed = replace(record(RunStatus.FAILED, ended_ns=NOW_NS - 1), failure_kind=kind)
     again = replace(failed, run_id="backup:host:main:home/2", resumes=failed.run_id, reason="")
     assert to_continue(failed, is_open=False, now_ns=NOW_NS) is failed
     assert to_continue(again, is_open=False, now_ns=NOW_NS) is (None if ours else again)
@@ -89,13 +90,13 @@ def test_a_run_that_failed_by_a_fault_of_ours_is_continued_once(kind: str, *, ou
 def test_only_a_lost_restore_is_continued_and_nothing_that_was_judged() -> None:
     """Its target may have changed since it ended; and a run with a verdict has taken all its steps."""
     cancelled = replace(
-        record(RunOutcome.CANCELLED, ended_ns=NOW_NS - 1), kind=RunKind.RESTORE, snapshot_id="ab"
+        record(RunStatus.CANCELLED, ended_ns=NOW_NS - 1), kind=RunKind.RESTORE, snapshot_id="ab"
     )
-    lost = replace(cancelled, status=RunOutcome.RUNNING, ended_ns=0)
+    lost = replace(cancelled, status=RunStatus.RUNNING, ended_ns=0)
     assert to_continue(cancelled, is_open=False, now_ns=NOW_NS, only_lost=True) is None
     assert to_continue(lost, is_open=False, now_ns=NOW_NS, only_lost=True) is lost
     judged = replace(
-        record(RunOutcome.FAILED, ended_ns=NOW_NS - 1), verdict=VerdictRecord(level="full", ok=False)
+        record(RunStatus.FAILED, ended_ns=NOW_NS - 1), verdict=VerdictRecord(level="full", ok=False)
     )
     assert to_continue(judged, is_open=False, now_ns=NOW_NS) is None
     assert interrupted([judged], ()) == []
@@ -103,10 +104,10 @@ def test_only_a_lost_restore_is_continued_and_nothing_that_was_judged() -> None:
 
 def test_resume_means_the_newest_run_of_each_source_that_did_not_reach_its_end() -> None:
     records = [
-        record(RunOutcome.COMPLETE, run="backup:host:main:home/3"),
-        record(RunOutcome.CANCELLED, run="backup:host:main:home/2", ended_ns=1),
-        record(RunOutcome.FAILED, run="backup:host:main:mail/1", ended_ns=1),
-        record(RunOutcome.FAILED, run="backup:host:main:none/1", ended_ns=1, reason=""),
+        record(RunStatus.COMPLETE, run="backup:host:main:home/3"),
+        record(RunStatus.CANCELLED, run="backup:host:main:home/2", ended_ns=1),
+        record(RunStatus.FAILED, run="backup:host:main:mail/1", ended_ns=1),
+        record(RunStatus.FAILED, run="backup:host:main:none/1", ended_ns=1, reason=""),
     ]
     assert [found.run_id for found in interrupted(records, ())] == ["backup:host:main:mail/1"]
     opened = interrupted(records, ("backup:host:main:none",))
@@ -117,8 +118,8 @@ def test_runs_are_found_by_the_end_of_their_id_or_by_their_source() -> None:
     listed = [
         ListedRun(run_id=found.run_id, kind=found.kind, record=found)
         for found in (
-            record(RunOutcome.RUNNING, run="backup:host:main:home/0000-aaaa1111"),
-            record(RunOutcome.COMPLETE, run="backup:host:main:home/0000-bbbb1111"),
+            record(RunStatus.RUNNING, run="backup:host:main:home/0000-aaaa1111"),
+            record(RunStatus.COMPLETE, run="backup:host:main:home/0000-bbbb1111"),
         )
     ]
     assert find_run(listed, "bbbb1111") is listed[1]

@@ -14,8 +14,9 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError
 
 from holdfast.errors import ServerUnavailableError, StorageDeniedError
+from holdfast.terms import RunKind, RunStatus
 from service.journal.journal import Journal
-from service.journal.records import RunKind, RunOutcome, RunRecord
+from service.journal.records import RunRecord
 from starter.daemon.reconciliation import end_what_is_over
 from starter.host.muster import kept
 from starter.host.ownership import read_server_note, write_server_note
@@ -237,8 +238,8 @@ async def test_runs_that_the_journal_knows_as_ended_are_over_on_an_older_server(
     journal = Journal.at(home.settings.journal_path)
     async with serving(home) as (_, client):
         for subject, status in (
-            ("ended", RunOutcome.COMPLETE),
-            ("open", RunOutcome.RUNNING),
+            ("ended", RunStatus.COMPLETE),
+            ("open", RunStatus.RUNNING),
             ("unknown", None),
         ):
             handle = await client.start_workflow("Restore", id=f"restore:h:r:{subject}", task_queue="nobody")
@@ -250,7 +251,7 @@ async def test_runs_that_the_journal_knows_as_ended_are_over_on_an_older_server(
                     repository="r",
                     source=subject,
                     started_ns=1,
-                    ended_ns=int(status is RunOutcome.COMPLETE),
+                    ended_ns=int(status is RunStatus.COMPLETE),
                 )
                 journal.record(run)
         await end_what_is_over(client, home.settings)

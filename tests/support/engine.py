@@ -20,6 +20,7 @@ from holdfast.repository.session import RepositorySession
 from holdfast.sizes import BackupSizes, RestoreSizes, Sizes, VerifySizes
 from holdfast.source.spec import SourceSpec
 from holdfast.storage.locations import open_storage
+from holdfast.terms import Strategy
 from tests.support.counting import CountingStorage
 
 KIB = 1 << 10
@@ -123,7 +124,9 @@ class EngineRun:
         **more: object,
     ) -> "EngineRun":
         spec = SourceSpec(roots=tuple(bytes(root) for root in roots), **more)  # type: ignore[arg-type]  # test data
-        order = BackupOrder(spec=spec, host="testhost", strategy=strategy, started_ns=time.time_ns())
+        order = BackupOrder(
+            spec=spec, host="testhost", strategy=Strategy(strategy), started_ns=time.time_ns()
+        )
         return cls(session, order, RunKey(run_id=run_id))
 
     def open(self) -> RunOpening:

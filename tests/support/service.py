@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from contracts.backup import BackupRequest, Strategy
-from contracts.common import RunPolicy, VerifyLevel
+from contracts.backup import BackupRequest
+from contracts.common import RunPolicy
 from contracts.queues import task_queue
 from contracts.restore import RestoreRequest
 from contracts.worker import WorkerConfig
@@ -21,6 +21,7 @@ from holdfast.repository.repository import Repository
 from holdfast.restore.request import RestoreOptions
 from holdfast.source.spec import SourceSpec
 from holdfast.storage.local import LocalStorage
+from holdfast.terms import Strategy, VerifyLevel
 from service.settings.requests import RepositoryOrder, SourceOrder, write_request
 
 PROJECT: Final = Path(__file__).parent.parent.parent

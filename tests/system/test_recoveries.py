@@ -9,7 +9,6 @@ from typing import Final
 import pytest
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
 
-from contracts.common import RunStatus
 from contracts.control import CANCEL, Asked
 from contracts.system import (
     SYSTEM_BACKUP_WORKFLOW,
@@ -21,6 +20,7 @@ from contracts.system import (
     SystemResult,
 )
 from holdfast.restore.request import SystemRestoreOrder
+from holdfast.terms import RunStatus
 from service.settings.requests import write_request
 from tests.support.comparison import restic
 from tests.support.hosts import PASSWORD, Hosts

@@ -4,8 +4,9 @@ import itertools
 from pathlib import Path
 
 from holdfast.source.spec import SourceSpec
+from holdfast.terms import RunKind, RunStatus
 from service.journal.journal import Journal
-from service.journal.records import RunKind, RunOutcome, RunRecord
+from service.journal.records import RunRecord
 from service.settings.load import load_settings
 from starter.schedules.advice import DAY_S, Facts, Wishes, advise
 from starter.schedules.measuring import from_runs, from_scans
@@ -19,7 +20,7 @@ def run(day: float, *, total: int, changed: int, parent: str = "1" * 64) -> RunR
     return RunRecord(
         run_id=f"run-{day}",
         kind=RunKind.BACKUP,
-        status=RunOutcome.COMPLETE,
+        status=RunStatus.COMPLETE,
         repository="home",
         source="docs",
         parent=parent,

@@ -14,8 +14,8 @@ from holdfast.guard.compare import compare, newest_snapshot
 from holdfast.guard.findings import Alarm, Comparison, FindingKind, Thresholds, judge
 from holdfast.guard.noise import became_noise, is_noise
 from holdfast.ids import BlobId, from_hex
+from holdfast.terms import RunKind
 from service.journal.journal import Journal
-from service.journal.records import RunKind
 from starter.requests import orders
 from tests.support.comparison import plant, same
 from tests.support.engine import EngineRun, new_session

@@ -11,8 +11,8 @@ from temporalio.exceptions import ApplicationError
 
 from contracts.backup import BackupResult
 from contracts.common import BACKUP_WORKFLOW
+from holdfast.terms import RunKind
 from service.journal.journal import Journal
-from service.journal.records import RunKind
 from starter.requests import orders
 from starter.schedules.declaration import declarations
 from starter.schedules.plan import Standing, Step, plain, plan

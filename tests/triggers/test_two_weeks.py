@@ -15,8 +15,9 @@ import pytest
 from temporalio.client import Client, ScheduleBackfill, ScheduleOverlapPolicy
 
 from control.runs import is_open
+from holdfast.terms import RunKind
 from service.journal.journal import Journal
-from service.journal.records import RunKind, RunRecord
+from service.journal.records import RunRecord
 from starter.requests import orders
 from tests.support.comparison import same
 from tests.triggers.site import Site

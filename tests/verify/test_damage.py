@@ -12,10 +12,11 @@ from holdfast.ids import PackId, SnapshotId, from_hex, sha256
 from holdfast.repository.damage import DamagedPack, DamageMarks
 from holdfast.repository.index_rewrite import entries_of
 from holdfast.repository.session import RepositorySession
+from holdfast.terms import VerifyLevel
 from holdfast.verify.documents import Report
 from holdfast.verify.finish import finish_verification
 from holdfast.verify.plan import check_trees, close_verification, plan_run, read_shard
-from holdfast.verify.report import Level, ProblemKind
+from holdfast.verify.report import ProblemKind
 from holdfast.verify.share import parse_share
 from holdfast.verify.snapshot import verify_snapshot
 from tests.support.comparison import restic
@@ -104,7 +105,7 @@ def test_a_backups_own_verification_marks_and_the_next_full_backup_mends(
         pack, at = pack_of(session, SMALL)
         flip(repository, pack, at)
 
-        found = asyncio.run(verify_snapshot(session, SnapshotId(first.snapshot), Level.FULL))
+        found = asyncio.run(verify_snapshot(session, SnapshotId(first.snapshot), VerifyLevel.FULL))
         assert [(problem.kind, problem.path) for problem in found.problems] == [
             (ProblemKind.PACK_DAMAGED, b""),
             (ProblemKind.CONTENT_LOST, os.fsencode(source / "same")),
@@ -128,11 +129,11 @@ def test_a_missing_pack_is_marked_where_only_the_structure_is_looked_at(tmp_path
         first = EngineRun.of(session, source, run_id="first").run()
         pack, _ = pack_of(session, SMALL)
         (repository / "data" / pack.hex()[:2] / pack.hex()).unlink()
-        found = asyncio.run(verify_snapshot(session, SnapshotId(first.snapshot), Level.STRUCTURE))
+        found = asyncio.run(verify_snapshot(session, SnapshotId(first.snapshot), VerifyLevel.STRUCTURE))
         assert found.problems[0].kind is ProblemKind.PACK_MISSING
         assert DamageMarks(session.repository).load().keys() == {pack}
         second = EngineRun.of(session, source, run_id="second", strategy="full").run()
-        assert asyncio.run(verify_snapshot(session, SnapshotId(second.snapshot), Level.FULL)).ok
+        assert asyncio.run(verify_snapshot(session, SnapshotId(second.snapshot), VerifyLevel.FULL)).ok
 
 
 def test_what_the_source_no_longer_has_stays_marked(tmp_path: Path, source: Path) -> None:

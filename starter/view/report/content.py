@@ -8,8 +8,9 @@ from typing import Final
 
 from control import records
 from holdfast.file_list import FileAction, FileRecord
+from holdfast.terms import RunStatus
 from service.journal.journal import Journal
-from service.journal.records import RunOutcome, RunRecord
+from service.journal.records import RunRecord
 from service.settings.model import Settings
 
 MAX_RUNS: Final = 60
@@ -51,7 +52,7 @@ def gather(settings: Settings, journal: Journal, run: RunRecord) -> ReportConten
         repositories=[run.repository],
         host=run.host,
         kind=run.kind,
-        statuses=[status for status in RunOutcome if status is not RunOutcome.RUNNING],
+        statuses=[status for status in RunStatus if status is not RunStatus.RUNNING],
         before_ns=run.started_ns + 1,
     )
     history = earlier[::-1] if any(other.run_id == run.run_id for other in earlier) else [*earlier[::-1], run]

@@ -6,7 +6,8 @@ from typing import Final
 
 from control import records
 from holdfast import __version__
-from service.journal.records import RunKind, RunOutcome, RunRecord
+from holdfast.terms import RunKind, RunStatus
+from service.journal.records import RunRecord
 from starter.shell.text import local_time, printable
 from starter.view.report import chart
 from starter.view.report.chart import Bar, bar_chart
@@ -19,11 +20,11 @@ _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
 _LISTED_RUNS: Final = 15
 _SHORT_LENGTH: Final = 8
 _TONES: Final = {
-    RunOutcome.COMPLETE: "good",
-    RunOutcome.PARTIAL: "warn",
-    RunOutcome.FAILED: "bad",
-    RunOutcome.CANCELLED: "plain",
-    RunOutcome.RUNNING: "plain",
+    RunStatus.COMPLETE: "good",
+    RunStatus.PARTIAL: "warn",
+    RunStatus.FAILED: "bad",
+    RunStatus.CANCELLED: "plain",
+    RunStatus.RUNNING: "plain",
 }
 
 
@@ -115,7 +116,7 @@ def _tile(name: str, value: str, more: str = "", *, tone: str = "") -> str:
 
 
 def _failure(run: RunRecord) -> str:
-    if run.status is not RunOutcome.FAILED:
+    if run.status is not RunStatus.FAILED:
         return ""
     return (
         f'<section class="alarm"><h2>The run failed</h2><p>It ended with <span class="mono">'

@@ -18,12 +18,13 @@ from activities.restore import RestoreActivities
 from activities.services import Services
 from activities.system import SystemActivities
 from contracts.backup import BackupRequest, TriggerInput
-from contracts.common import CloseInput, RunRef, RunStatus
+from contracts.common import CloseInput, RunRef
 from contracts.guard import CompareInput, GuardRequest
 from contracts.hooks import HookInput, HookMoment, HookRef
 from contracts.restore import RestoreRequest, RestoreTriggerInput
 from contracts.system import Member, PrepareInput
 from holdfast.restore.request import RestoreOptions, SystemRestoreOrder
+from holdfast.terms import RunStatus
 from service.journal.journal import Journal
 from service.settings.guard import GuardOrder
 from service.settings.load import load_settings

@@ -13,8 +13,9 @@ from temporalio.testing import ActivityEnvironment
 from activities.backup import BackupActivities
 from activities.recorder import Recorder
 from activities.services import Services
-from contracts.backup import BackupOpened, BackupRequest, Committed, ListInput, LogInput, Strategy
-from contracts.common import RunRef, RunStatus
+from contracts.backup import BackupOpened, BackupRequest, Committed, ListInput, LogInput
+from contracts.common import RunRef
+from holdfast.terms import RunStatus, Strategy
 from service.journal.journal import Journal
 from service.settings.load import load_settings
 from service.settings.passwords import PasswordBook

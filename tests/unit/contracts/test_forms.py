@@ -10,14 +10,15 @@ import pytest
 
 import contracts
 from activities.door import refusal
-from contracts.backup import BackupOpened, BackupRequest, CommitInput, Strategy, TriggerInput
-from contracts.common import CloseInput, RunRef, RunStatus, VerifyInput, VerifyLevel
+from contracts.backup import BackupOpened, BackupRequest, CommitInput, TriggerInput
+from contracts.common import CloseInput, RunRef, VerifyInput
 from contracts.forms import FORMS, is_own, misformed
 from contracts.hooks import HookInput, HookMoment, HookRef
 from contracts.notify import WatchInput, WatchState
 from contracts.restore import RestoreRequest, RestoreShardInput
 from contracts.system import FindInput, Member, PrepareInput
 from contracts.verify import TreesInput
+from holdfast.terms import RunStatus, Strategy, VerifyLevel
 
 ID = "0123456789abcdef" * 4
 TOKEN = "@" + "0f" * 16

@@ -17,7 +17,7 @@ from temporalio.exceptions import ApplicationError
 
 from contracts.backup import BackupResult
 from contracts.cleanup import CLEANUP_WORKFLOW
-from contracts.common import BACKUP_WORKFLOW, RESTORE_WORKFLOW, RunStatus
+from contracts.common import BACKUP_WORKFLOW, RESTORE_WORKFLOW
 from contracts.drill import DRILL_WORKFLOW
 from contracts.guard import GUARD_WORKFLOW
 from contracts.notify import WATCHDOG_WORKFLOW
@@ -26,6 +26,7 @@ from contracts.system import SYSTEM_BACKUP_WORKFLOW, SYSTEM_RESTORE_WORKFLOW
 from contracts.verify import VERIFY_WORKFLOW
 from contracts.warrant import MALFORMED
 from contracts.watch import SOURCE_WATCH_WORKFLOW
+from holdfast.terms import RunStatus
 from tests.unit.transport.signed import REQUEST, workers
 from tests.unit.workflows.scripted import ScriptedBackup
 from transport.client import protecting

@@ -37,12 +37,13 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from contracts import names
 from contracts.backup import BackupResult, StoreInput
-from contracts.common import BACKUP_WORKFLOW, PROGRESS_QUERY, RunRef, RunStatus, copy_queue
+from contracts.common import BACKUP_WORKFLOW, PROGRESS_QUERY, RunRef, copy_queue
 from contracts.control import CANCEL, CONTROL_QUERY, PAUSE, RESUME, Asked, ControlState
 from contracts.scheduled import SCHEDULED_RUN_WORKFLOW, ScheduledRun
 from contracts.warrant import UNTRUSTED
 from control import runs
 from holdfast.errors import UntrustedError
+from holdfast.terms import RunStatus
 from starter.view.progress import RunView, look
 from tests.unit.transport import signed
 from tests.unit.transport.signed import REQUEST, input_of, replay, start, workers

@@ -25,12 +25,12 @@ from contracts.backup import (
     ShardStored,
     StoredTotals,
     StoreInput,
-    Strategy,
     TriggerInput,
 )
-from contracts.common import CloseInput, RunStatus, Verdict, VerifyInput
+from contracts.common import CloseInput, Verdict, VerifyInput
 from contracts.control import Throttle
 from contracts.notify import NOTIFY, Notified, NotifyInput
+from holdfast.terms import RunStatus, Strategy
 
 SNAPSHOT_ID = "5" * 64
 PARENT_ID = "7" * 64

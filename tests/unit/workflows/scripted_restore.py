@@ -9,7 +9,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from contracts import names
-from contracts.common import CloseInput, RunStatus, Verdict, VerifyInput
+from contracts.common import CloseInput, Verdict, VerifyInput
 from contracts.notify import NOTIFY, Notified, NotifyInput
 from contracts.restore import (
     Finished,
@@ -24,6 +24,7 @@ from contracts.restore import (
     ShardRestored,
     SpaceInput,
 )
+from holdfast.terms import RunStatus
 from tests.unit.workflows.scripted import Hook, nothing
 
 SNAPSHOT_ID = "5" * 64

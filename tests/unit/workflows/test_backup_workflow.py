@@ -11,7 +11,7 @@ from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureEr
 from temporalio.exceptions import ApplicationError
 
 from contracts import names
-from contracts.backup import BackupRequest, BackupResult, Committed, Strategy
+from contracts.backup import BackupRequest, BackupResult, Committed
 from contracts.common import (
     BACKUP_WORKFLOW,
     ERRORS_QUERY,
@@ -21,9 +21,8 @@ from contracts.common import (
     Phase,
     Plan,
     Progress,
-    RunStatus,
-    VerifyLevel,
 )
+from holdfast.terms import RunStatus, Strategy, VerifyLevel
 from tests.unit.workflows.running import FAST, replay, workers
 from tests.unit.workflows.scripted import (
     PARENT_ID,

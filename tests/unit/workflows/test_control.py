@@ -10,7 +10,7 @@ from temporalio.exceptions import ApplicationError
 
 from contracts import names
 from contracts.backup import BackupResult
-from contracts.common import PROGRESS_QUERY, Progress, RunStatus
+from contracts.common import PROGRESS_QUERY, Progress
 from contracts.control import (
     CANCEL,
     CONTROL_QUERY,
@@ -25,6 +25,7 @@ from contracts.control import (
     ThrottleRequest,
     ThrottleWindow,
 )
+from holdfast.terms import RunStatus
 from tests.unit.workflows.running import replay, workers
 from tests.unit.workflows.scripted import ScriptedBackup, heartbeat_until_cancelled
 from tests.unit.workflows.test_backup_workflow import Handle, start

@@ -2,7 +2,8 @@
 
 import pytest
 
-from contracts.common import Phase, Progress, RunStatus
+from contracts.common import Phase, Progress
+from holdfast.terms import RunStatus
 from workflows.details import format_bytes, format_duration, render
 
 SECOND_NS = 10**9

@@ -21,9 +21,10 @@ from temporalio.worker import Worker
 
 from contracts import names
 from contracts.backup import BackupRequest, BackupResult
-from contracts.common import BACKUP_WORKFLOW, RESTORE_WORKFLOW, RunStatus
+from contracts.common import BACKUP_WORKFLOW, RESTORE_WORKFLOW
 from contracts.notify import NOTIFY, WATCH, WATCHDOG_WORKFLOW, WatchdogRequest, WatchInput, WatchState
 from contracts.restore import RestoreOpened, RestoreRequest
+from holdfast.terms import RunStatus
 from tests.unit.workflows.running import FAST, replay, workers
 from tests.unit.workflows.scripted import SNAPSHOT_ID, ScriptedBackup
 from tests.unit.workflows.scripted_restore import ScriptedRestore

@@ -10,8 +10,9 @@ from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureEr
 from temporalio.exceptions import ApplicationError
 
 from contracts import names
-from contracts.common import PROGRESS_QUERY, RESTORE_WORKFLOW, Phase, Progress, RunStatus, VerifyLevel
+from contracts.common import PROGRESS_QUERY, RESTORE_WORKFLOW, Phase, Progress
 from contracts.restore import Finished, RestoreOpened, RestoreRequest, RestoreResult, RestoreTotals
+from holdfast.terms import RunStatus, VerifyLevel
 from tests.unit.workflows.running import FAST, replay, workers
 from tests.unit.workflows.scripted import heartbeat_until_cancelled
 from tests.unit.workflows.scripted_restore import SNAPSHOT_ID, ScriptedRestore
