@@ -30,8 +30,9 @@ from holdfast.errors import SettingsError, UsageError
 from holdfast.ids import BlobId, from_hex, sha256, short, to_hex
 from holdfast.repository.documents import decide, encode, load
 from holdfast.repository.session import RepositorySession
-from holdfast.repository.snapshots import LATEST, StoredSnapshot, find_snapshot
+from holdfast.repository.snapshots import StoredSnapshot, find_snapshot
 from holdfast.restore.request import RestoreOptions
+from holdfast.terms import LATEST
 from holdfast.verify.documents import VerifyOrder
 from service.settings.drills import DrillProfile
 from service.settings.requests import write_request

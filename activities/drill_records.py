@@ -6,12 +6,12 @@ from typing import Final
 from activities.records import asked_by
 from contracts.drill import DrillFindings, DrillLogInput, DrillOpened, DrillTriggerInput
 from holdfast.terms import RunKind, RunStatus
+from holdfast.units import NS_PER_S
 from service.journal.records import RunRecord, VerdictRecord
 
 LEVEL: Final = "drill"
 PROVEN: Final = "proven"
 _NS_PER_MS: Final = 10**6
-_NS_PER_S: Final = 10**9
 
 
 def begun(message: DrillTriggerInput, opened: DrillOpened, *, host: str) -> RunRecord:
@@ -104,7 +104,7 @@ def _measured(findings: DrillFindings) -> dict[str, int]:
         PROVEN: int(findings.proven),
         "recovery_ms": findings.recovery_ns // _NS_PER_MS,
         "estimated_recovery_ms": findings.estimated_recovery_ns // _NS_PER_MS,
-        "data_age_s": findings.data_age_ns // _NS_PER_S,
+        "data_age_s": findings.data_age_ns // NS_PER_S,
     }
     if findings.rto_met is not None:
         measured["rto_met"] = int(findings.rto_met)
@@ -130,8 +130,8 @@ def _problems(message: DrillLogInput, check_output: str) -> Iterator[str]:
     if findings is None or opened is None:
         return
     if findings.rto_met is False and findings.proven:
-        took_s = findings.estimated_recovery_ns / _NS_PER_S
+        took_s = findings.estimated_recovery_ns / NS_PER_S
         yield f"recovery would take {took_s:,.0f} s, more than the goal of {opened.rto_s:,.0f} s"
     if findings.rpo_met is False:
-        age_s = findings.data_age_ns / _NS_PER_S
+        age_s = findings.data_age_ns / NS_PER_S
         yield f"the newest data is {age_s:,.0f} s old, more than the goal of {opened.rpo_s:,.0f} s"

@@ -16,6 +16,7 @@ from contracts.cleanup import CLEANUP_WORKFLOW
 from contracts.notify import NOTIFY, WATCH, WATCHDOG_WORKFLOW, Notified, NotifyInput, WatchInput, WatchState
 from contracts.queues import is_token
 from holdfast.terms import RunKind, RunStatus
+from holdfast.units import NS_PER_S
 from service.journal.records import RunRecord
 from service.notices.delivery import tell
 from service.notices.notice import (
@@ -136,7 +137,7 @@ class NotifyActivities:
         since = {run: state.waiting.get(run, message.now_ns) for run in waiting}
         told = [run for run in state.waiting_told if run in since]
         settings = self._services.settings.notices
-        after_ns = round(settings.waiting_after_s * 10**9)
+        after_ns = round(settings.waiting_after_s * NS_PER_S)
         for run, reason in waiting.items():
             if run not in told and message.now_ns - since[run] >= after_ns:
                 tell(settings, notice_of_waiting(run, reason, since_ns=since[run]))

@@ -11,6 +11,7 @@ from contracts.verify import VerifyRequest
 from holdfast.errors import UsageError
 from holdfast.file_list import WRONG_ACTIONS, FileAction
 from holdfast.terms import RunKind
+from holdfast.units import format_bytes, format_duration
 from service.journal.journal import Journal
 from service.journal.records import RunRecord, VerdictRecord
 from service.settings.model import Settings
@@ -18,7 +19,6 @@ from starter.requests.orders import describe_selection, describe_source, known_r
 from starter.shell.invocation import Invocation
 from starter.shell.output import revealed
 from starter.shell.text import local_time
-from workflows.details import format_bytes, format_duration
 
 TOLD_ACTIONS: Final = WRONG_ACTIONS | {FileAction.WARNING}
 """Which paths of a run are told of by themselves."""

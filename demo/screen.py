@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 
 from demo.command import RunningCommand
-from workflows.details import format_bytes
+from holdfast.units import format_bytes
 
 
 class Bar:

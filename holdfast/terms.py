@@ -4,6 +4,10 @@ Their values stand in snapshots' tags, in the journal, in settings and in messag
 """
 
 from enum import StrEnum
+from typing import Final
+
+LATEST: Final = "latest"
+"""The word for the newest snapshot."""
 
 
 class RunKind(StrEnum):

@@ -1,4 +1,4 @@
-"""Sizes and durations as people write them: "16MiB", "512k", "20s", "1h30m"."""
+"""Sizes and durations as people write and read them: "16MiB", "512k", "20s", "1h30m"; "1.5 KiB", "1:02:03"."""
 
 import re
 from typing import Final
@@ -10,6 +10,10 @@ _DURATION_PART: Final = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<unit>ms|s|m|h|
 _BINARY: Final = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
 _SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 
+_BYTES_PER_STEP: Final = 1024
+_SHOWN_UNITS: Final = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
+
+NS_PER_S: Final = 10**9
 SIZE_EXAMPLES: Final = '"16MiB", "512k" or "1.5G"'
 DURATION_EXAMPLES: Final = '"20s", "500ms" or "1h30m"'
 
@@ -44,3 +48,22 @@ def parse_duration(text: str) -> float:
     if _DURATION.fullmatch(stripped) is None:
         raise ValueError("not a duration")
     return sum(float(part["number"]) * _SECONDS[part["unit"]] for part in _DURATION_PART.finditer(stripped))
+
+
+def format_bytes(count: int) -> str:
+    """1536 -> "1.5 KiB"."""
+    if count < _BYTES_PER_STEP:
+        return f"{count} B"
+    value = float(count)
+    for unit in _SHOWN_UNITS[1:]:
+        value /= _BYTES_PER_STEP
+        if value < _BYTES_PER_STEP:
+            return f"{value:.1f} {unit}"
+    return f"{value:,.1f} {_SHOWN_UNITS[-1]}"
+
+
+def format_duration(elapsed_ns: int) -> str:
+    """3723 s -> "1:02:03"."""
+    minutes, seconds = divmod(max(0, elapsed_ns) // NS_PER_S, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}"

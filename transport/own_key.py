@@ -15,12 +15,12 @@ import stat
 from pathlib import Path
 from typing import Final
 
-from holdfast.errors import SettingsError, StorageDeniedError, StorageFullError
+from holdfast.errors import SettingsError
 from holdfast.storage.durable import link_new
+from holdfast.storage.os_errors import unwritable
 from transport.keyring import new_key_line
 
 _MAX_BYTES: Final = 1 << 16
-_FULL: Final = frozenset((28, 122))  # ENOSPC, EDQUOT
 
 
 def ensure_key(path: Path) -> None:
@@ -51,9 +51,9 @@ def ensure_key(path: Path) -> None:
             temporary.unlink(missing_ok=True)
         _flush(path.parent)
     except OSError as error:
-        kind = StorageFullError if error.errno in _FULL else StorageDeniedError
-        raise kind(
-            f"the signing key {path} cannot be made: {error.strerror}",
+        raise unwritable(
+            error,
+            f"the signing key {path} cannot be made",
             hint="Choose another state_dir, or correct its permissions.",
         ) from error
 

@@ -1,15 +1,11 @@
 """The Markdown that the Web UI shows as a run's current details."""
 
 from collections.abc import Iterable
-from typing import Final
 
 from contracts.common import Progress, Verdict
 from contracts.control import NORMAL_PRIORITY, Asked, ControlState
 from holdfast.terms import RunStatus
-
-_NS_PER_S: Final = 10**9
-_BYTES_PER_STEP: Final = 1024
-_UNITS: Final = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
+from holdfast.units import NS_PER_S, format_bytes, format_duration
 
 
 def render(progress: Progress, *, elapsed_ns: int, notes: Iterable[str] = ()) -> str:
@@ -33,9 +29,9 @@ def render(progress: Progress, *, elapsed_ns: int, notes: Iterable[str] = ()) ->
 
 def pace_of(elapsed_ns: int, *, done: int, total: int | None) -> tuple[int, int | None]:
     """Bytes per second in that time, and the seconds that the rest takes at that rate, where both are known."""
-    if elapsed_ns < _NS_PER_S:
+    if elapsed_ns < NS_PER_S:
         return 0, None
-    rate = done * _NS_PER_S // elapsed_ns
+    rate = done * NS_PER_S // elapsed_ns
     if total is None or not rate:
         return rate, None
     return rate, max(0, total - done) // rate
@@ -86,27 +82,8 @@ def _row(name: str, done: str, total: str, progress: Progress) -> str:
     return f"| {name} | {done} | {total}{growing} |"
 
 
-def format_bytes(count: int) -> str:
-    """1536 -> "1.5 KiB"."""
-    if count < _BYTES_PER_STEP:
-        return f"{count} B"
-    value = float(count)
-    for unit in _UNITS[1:]:
-        value /= _BYTES_PER_STEP
-        if value < _BYTES_PER_STEP:
-            return f"{value:.1f} {unit}"
-    return f"{value:,.1f} {_UNITS[-1]}"
-
-
 def format_rate(count: int, elapsed_ns: int) -> str:
     """Bytes per second over the whole run; none before a second has passed."""
-    if elapsed_ns < _NS_PER_S:
+    if elapsed_ns < NS_PER_S:
         return "rate not known yet"
-    return f"{format_bytes(count * _NS_PER_S // elapsed_ns)}/s"
-
-
-def format_duration(elapsed_ns: int) -> str:
-    """3723 s -> "1:02:03"."""
-    minutes, seconds = divmod(max(0, elapsed_ns) // _NS_PER_S, 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{seconds:02d}"
+    return f"{format_bytes(count * NS_PER_S // elapsed_ns)}/s"

@@ -27,9 +27,9 @@ from contracts.drill import (
 from contracts.restore import RestoreRequest, RestoreResult
 from contracts.verify import VERIFY_WORKFLOW, VerifyFinished, VerifyRequest, VerifyResult
 from holdfast.terms import RunStatus, VerifyLevel
+from holdfast.units import NS_PER_S, format_duration
 from workflows.attributes import show_run
 from workflows.children import Child, result_of
-from workflows.details import format_duration
 from workflows.failures import Failure, failure_of
 from workflows.policies import ActivityCalls
 from workflows.run_frame import Ending, FramedRun
@@ -38,7 +38,6 @@ from workflows.run_id import run_id_of
 ResultT = TypeVar("ResultT")
 _DAMAGE: Final = frozenset(("CorruptFileError", "StoredFileMissingError", "BlobMissingError"))
 MIN_SCALED_BYTES: Final = 64 << 20
-_NS_PER_S: Final = 10**9
 
 
 @workflow.defn(name=DRILL_WORKFLOW)
@@ -186,7 +185,7 @@ class DrillWorkflow(FramedRun[DrillResult]):
     def _judge(self, opened: DrillOpened, *, came_back: bool) -> DrillFindings:
         restored, checked = self._restored, self._checked
         data_age_ns = max(0, self._started_ns - opened.snapshot_time_ns)
-        rpo_met = data_age_ns <= opened.rpo_s * _NS_PER_S if opened.rpo_s else None
+        rpo_met = data_age_ns <= opened.rpo_s * NS_PER_S if opened.rpo_s else None
         if not came_back or restored is None:
             return DrillFindings(
                 proven=False,
@@ -202,7 +201,7 @@ class DrillWorkflow(FramedRun[DrillResult]):
             recovery_ns=restore_ns + check_ns,
             estimated_recovery_ns=estimate_ns,
             data_age_ns=data_age_ns,
-            rto_met=estimate_ns <= opened.rto_s * _NS_PER_S if opened.rto_s and estimate_ns else None,
+            rto_met=estimate_ns <= opened.rto_s * NS_PER_S if opened.rto_s and estimate_ns else None,
             rpo_met=rpo_met,
         )
 

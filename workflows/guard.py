@@ -36,13 +36,13 @@ from contracts.guard import (
 )
 from contracts.restore import RestoreRequest, RestoreResult
 from holdfast.terms import RunStatus, VerifyLevel
+from holdfast.units import NS_PER_S
 from workflows.attributes import show_run
 from workflows.children import result_of, start_run
 from workflows.failures import failure_of
 from workflows.policies import ActivityCalls
 from workflows.run_id import run_id_of
 
-_NS: Final = 10**9
 _TOKEN_SHOWN: Final = 13
 _BUSY_S: Final = 5
 _REFUSED: Final = "Refused"
@@ -157,14 +157,14 @@ class GuardWorkflow:
                 await self._restore(part, selection, by="policy", reason='on_missing = "restore"')
             else:
                 waiting[part] = selection
-        self._expires_ns = workflow.time_ns() + round(found.approval_s * _NS)
+        self._expires_ns = workflow.time_ns() + round(found.approval_s * NS_PER_S)
         self._waiting |= waiting
         self._show()
         await self._wait_for_approvals()
 
     async def _wait_for_approvals(self) -> None:
         while self._waiting:
-            left_s = (self._expires_ns - workflow.time_ns()) / _NS
+            left_s = (self._expires_ns - workflow.time_ns()) / NS_PER_S
             try:
                 await workflow.wait_condition(
                     lambda: bool(self._approvals), timeout=timedelta(seconds=max(0.0, left_s))

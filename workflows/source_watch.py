@@ -27,10 +27,10 @@ from contracts.watch import (
     WatchStatus,
     due_ns,
 )
+from holdfast.units import NS_PER_S
 from workflows.attributes import show_run
 from workflows.children import result_of, start_run
 
-_NS: Final = 10**9
 _MOST_UPDATES: Final = 1_000
 """The server takes 2,000 updates in one history."""
 _LOOK_AGAIN_S: Final = 15.0
@@ -110,11 +110,11 @@ class SourceWatchWorkflow:
         if due is None:
             if not state.ended_ns:
                 return None
-            due = state.ended_ns + round(conditions.min_interval_s * _NS)
-            return None if due <= now_ns else (due - now_ns) / _NS
+            due = state.ended_ns + round(conditions.min_interval_s * NS_PER_S)
+            return None if due <= now_ns else (due - now_ns) / NS_PER_S
         if state.failed:
-            due = max(due, state.ended_ns + round(_RETRY_S * _NS))
-        return max(0.0, (due - now_ns) / _NS)
+            due = max(due, state.ended_ns + round(_RETRY_S * NS_PER_S))
+        return max(0.0, (due - now_ns) / NS_PER_S)
 
     async def _changed(self, wait_s: float) -> None:
         """Wait for a report, at most so long."""

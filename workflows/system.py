@@ -32,10 +32,11 @@ from contracts.system import (
     SystemResult,
 )
 from holdfast.terms import RunStatus
+from holdfast.units import format_duration
 from workflows.attributes import show_run
 from workflows.children import Child
 from workflows.control import RunControl, SteeredWorkflow
-from workflows.details import control_notes, format_duration
+from workflows.details import control_notes
 from workflows.failures import MAX_MESSAGE, Failure, failure_of
 from workflows.hooks import hook_notes
 from workflows.members import MemberCalls

@@ -34,6 +34,7 @@ from contracts.system import (
     SystemResult,
 )
 from holdfast.terms import RunStatus, Strategy
+from holdfast.units import NS_PER_S
 from workflows.children import Child, child_failure, result_of, start_run
 from workflows.hooks import HookCalls, failed_before
 from workflows.members import MemberAwayError
@@ -114,7 +115,7 @@ class SystemBackupWorkflow(SystemWorkflow):
     async def _start(self, member: Member, resolved: Resolved, workflow_id: str) -> Child | None:
         """Start it, after one that is under way has ended; None when that takes too long."""
         opened = self._opened
-        give_up_ns = workflow.time_ns() + round((0 if opened is None else opened.busy_wait_s) * 10**9)
+        give_up_ns = workflow.time_ns() + round((0 if opened is None else opened.busy_wait_s) * NS_PER_S)
         wait_s = _FIRST_WAIT_S
         while True:
             await self._until_resumed()

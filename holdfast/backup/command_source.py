@@ -32,6 +32,7 @@ from holdfast.commands import end_command, is_blind_pipeline, start_command, tai
 from holdfast.errors import SourceCommandError
 from holdfast.format.tree import Node
 from holdfast.ids import BlobId
+from holdfast.units import NS_PER_S
 
 BLOCK_BYTES: Final = 8 * 1024 * 1024
 GRACE_S: Final = 10.0
@@ -44,7 +45,6 @@ LEFT_OPEN: Final = (
 _MODE: Final = stat.S_IFREG | 0o600
 _KEPT_OUTPUT_BYTES: Final = 16 * 1024
 _LOOK_EVERY_MS: Final = 200
-_NS: Final = 10**9
 _PIPEFAIL: Final = (
     'where a shell runs a pipeline, only its last part counts; ["bash", "-o", "pipefail", "-c", "…"] has all of them '
     "count."
@@ -93,7 +93,7 @@ class Output:
     def _wait(self) -> None:
         if self._poll.poll(_LOOK_EVERY_MS) or self._grace_s is None:
             return
-        self.left_open = time.monotonic_ns() - self._last_ns >= self._grace_s * _NS
+        self.left_open = time.monotonic_ns() - self._last_ns >= self._grace_s * NS_PER_S
 
 
 class CommandReader:

@@ -13,12 +13,13 @@ from holdfast.format.snapshot import Snapshot
 from holdfast.format.times import parse_time
 from holdfast.ids import SnapshotId, to_hex
 from holdfast.terms import Strategy
+from holdfast.units import NS_PER_S
 
 RUN_TAG: Final = "holdfast-run:"
 STATUS_TAG: Final = "holdfast-status:"
 STRATEGY_TAG: Final = "holdfast-strategy:"
 
-MAX_FULL_AGE_NS: Final = 90 * 86_400 * 10**9
+MAX_FULL_AGE_NS: Final = 90 * 86_400 * NS_PER_S
 MAX_CHANGED_SHARE: Final = 0.5
 _SHOWN_IDS: Final = 5
 

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from holdfast.errors import StorageDeniedError, StorageFullError
+from holdfast.errors import StorageDeniedError
 from holdfast.safe_fs.directories import Directories
 from holdfast.safe_fs.remove import Stays, remove_tree
+from holdfast.storage.os_errors import unwritable
 
 _PREFIX: Final = "drill-"
 _DIGITS: Final = 16
-_FULL: Final = frozenset((28, 122))  # ENOSPC, EDQUOT
 
 
 def scratch_of(scratch_dir: Path, run_id: str) -> Path:
@@ -52,9 +52,9 @@ def make_scratch(folder: Path) -> None:
         folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
-        kind = StorageFullError if error.errno in _FULL else StorageDeniedError
-        raise kind(
-            f"the scratch directory {folder.parent} cannot be used: {error.strerror}",
+        raise unwritable(
+            error,
+            f"the scratch directory {folder.parent} cannot be used",
             hint="Choose another one with worker.scratch_dir in holdfast.toml.",
         ) from error
 

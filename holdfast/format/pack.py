@@ -21,6 +21,7 @@ from holdfast.format.pack_header import encode_header, encode_length, header_siz
 from holdfast.ids import BlobId, PackId, sha256
 
 __all__ = [
+    "DEFAULT_PACK_SIZE_BYTES",
     "BlobCompressor",
     "BlobDecoder",
     "Compressed",
@@ -30,6 +31,7 @@ __all__ = [
     "parse_pack",
 ]
 
+DEFAULT_PACK_SIZE_BYTES: Final = 16 << 20
 MAX_BLOB_BYTES: Final = 1 << 30
 _VERSION_WITH_COMPRESSION: Final = 2
 _AUTO_LEVEL: Final = 2

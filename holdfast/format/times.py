@@ -9,12 +9,13 @@ from datetime import date
 from functools import lru_cache
 from typing import Final
 
-_SECOND_NS: Final = 1_000_000_000
+from holdfast.units import NS_PER_S
+
 _DAY_S: Final = 86_400
 _EPOCH_ORDINAL: Final = date(1970, 1, 1).toordinal()
 # Go's year 0 has no counterpart in `date`, whose years begin with 1: its days are counted by hand (a leap year).
-_FIRST_NS: Final = (1 - _EPOCH_ORDINAL - 366) * _DAY_S * _SECOND_NS
-LAST_NS: Final = (date.max.toordinal() + 1 - _EPOCH_ORDINAL) * _DAY_S * _SECOND_NS - 1
+_FIRST_NS: Final = (1 - _EPOCH_ORDINAL - 366) * _DAY_S * NS_PER_S
+LAST_NS: Final = (date.max.toordinal() + 1 - _EPOCH_ORDINAL) * _DAY_S * NS_PER_S - 1
 """The end of the year 9999: what is later is clamped to it."""
 
 ZERO_TIME: Final = "0001-01-01T00:00:00Z"
@@ -29,7 +30,7 @@ def format_time(ns: int) -> str:
     """RFC 3339 in UTC for nanoseconds since 1970, clamped to the years 0 to 9999."""
     if not _FIRST_NS <= ns <= LAST_NS:
         ns = min(max(ns, _FIRST_NS), LAST_NS)
-    seconds, fraction = divmod(ns, _SECOND_NS)
+    seconds, fraction = divmod(ns, NS_PER_S)
     if not fraction:
         return _second(seconds) + "Z"
     return f"{_second(seconds)}.{fraction:09d}".rstrip("0") + "Z"
@@ -44,8 +45,8 @@ def is_time(ns: int, text: str) -> bool:
         ValueError: `text` is no such time.
     """
     # The last nine digits are those of the fraction: cutting them off is quicker than formatting them.
-    is_usual = len(text) == _FULL_LENGTH and _SECOND_NS <= ns <= LAST_NS
-    if is_usual and text == f"{_second(ns // _SECOND_NS)}.{str(ns)[-9:]}Z":
+    is_usual = len(text) == _FULL_LENGTH and NS_PER_S <= ns <= LAST_NS
+    if is_usual and text == f"{_second(ns // NS_PER_S)}.{str(ns)[-9:]}Z":
         return True
     return format_time(ns) == text or (not text.endswith("Z") and parse_time(text) == ns)
 
@@ -82,7 +83,7 @@ def _parse(text: str) -> int:
     if sign is not None:
         offset = int(off_hour) * 3600 + int(off_minute) * 60
         seconds -= offset if sign == "+" else -offset
-    return seconds * _SECOND_NS + int((fraction or "0").ljust(9, "0"))
+    return seconds * NS_PER_S + int((fraction or "0").ljust(9, "0"))
 
 
 @lru_cache(maxsize=4096)

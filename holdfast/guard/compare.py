@@ -36,9 +36,10 @@ from holdfast.source.spec import SourceSpec
 from holdfast.source.walk import Walker
 from holdfast.source.ways import join
 from holdfast.storage.locations import own_directory
+from holdfast.units import NS_PER_S
 
 MAX_SAMPLES: Final = 2_000
-_DAY_NS: Final = 86_400 * 10**9
+_DAY_NS: Final = 86_400 * NS_PER_S
 _HASHES: Final = 1 << 32
 
 

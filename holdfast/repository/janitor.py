@@ -42,10 +42,10 @@ from holdfast.repository.layout import LOCKS
 from holdfast.repository.locking import ExclusiveLock
 from holdfast.repository.repository import Repository
 from holdfast.repository.workspace import StoredRun, Workspace, list_runs
+from holdfast.units import NS_PER_S
 
 _NOTE: Final = "run"
 _TOMBSTONE: Final = "tombstone"
-_NS: Final = 10**9
 WAIT_FOR_LOCK_S: Final = 15.0
 MOST_SKEW_S: Final = 3600.0
 _LOG: Final = logging.getLogger(__name__)
@@ -76,7 +76,7 @@ def enter(workspace: Workspace, run_id: str) -> None:
 
 def old_runs(repository: Repository, *, older_than_s: float) -> list[OldRun]:
     """The workspaces in which nothing was written for so long, and those whose removal was interrupted."""
-    horizon_ns = time.time_ns() - int(older_than_s * _NS)
+    horizon_ns = time.time_ns() - int(older_than_s * NS_PER_S)
     found: list[OldRun] = []
     for stored in list_runs(repository):
         workspace = Workspace.of_name(repository, stored.name)
@@ -146,7 +146,7 @@ def _remove_documents(workspace: Workspace, check_lock: Callable[[], None]) -> N
 def _refuse_skew(repository: Repository) -> None:
     """Ages are told by two clocks: ours, and the storage's, which has just dated our lock."""
     dated_ns = max((stored.modified_ns for stored in repository.storage.list(LOCKS)), default=0)
-    apart_s = abs(time.time_ns() - dated_ns) / _NS
+    apart_s = abs(time.time_ns() - dated_ns) / NS_PER_S
     if apart_s > MOST_SKEW_S:
         raise UsageError(
             f"{repository.storage.location}: its clock and this host's are {apart_s / 3600:.1f} hours apart",

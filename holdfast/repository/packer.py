@@ -25,12 +25,18 @@ from typing import Final, Self
 
 from holdfast.crypto.sealing import Sealer
 from holdfast.format.index import BlobType, IndexPack
-from holdfast.format.pack import BlobCompressor, Compressed, Compression, PackBuffer, Plaintext
+from holdfast.format.pack import (
+    DEFAULT_PACK_SIZE_BYTES,
+    BlobCompressor,
+    Compressed,
+    Compression,
+    PackBuffer,
+    Plaintext,
+)
 from holdfast.ids import BlobId
 from holdfast.repository.layout import pack_name
 from holdfast.repository.repository import Repository
 
-DEFAULT_PACK_SIZE_BYTES: Final = 16 * 1024 * 1024
 _OPEN_PACKS: Final = 2
 _COINS: Final = 4096
 """Random bytes drawn at a time: a system call for each blob would cost more than its hash."""

@@ -28,14 +28,13 @@ from typing import Final
 
 from holdfast.errors import HoldfastError, IntegrityError, LockLostError
 from holdfast.format.index import IndexPack
-from holdfast.format.pack import Compression
+from holdfast.format.pack import DEFAULT_PACK_SIZE_BYTES, Compression
 from holdfast.ids import IndexId, PackId
 from holdfast.repository.index_files import IndexLoader, write_index
 from holdfast.repository.layout import DATA, INDEX, file_name, pack_name
 from holdfast.repository.loader import BlobLoader
 from holdfast.repository.lock_files import remove_dead_locks
 from holdfast.repository.locking import Lease, LockLease, NoLease
-from holdfast.repository.packer import DEFAULT_PACK_SIZE_BYTES
 from holdfast.repository.repository import Repository
 from holdfast.repository.shared_index import SharedIndex
 from holdfast.repository.workspace import Workspace

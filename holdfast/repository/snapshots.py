@@ -20,9 +20,10 @@ from holdfast.format.snapshot import Snapshot, decode_snapshot
 from holdfast.ids import SnapshotId, is_hex_id, short, to_hex
 from holdfast.repository.layout import SNAPSHOTS, list_ids
 from holdfast.repository.repository import Repository
+from holdfast.terms import LATEST
+from holdfast.units import NS_PER_S
 
-LATEST: Final = "latest"
-MAX_SKEW_NS: Final = 10 * 60 * 10**9
+MAX_SKEW_NS: Final = 10 * 60 * NS_PER_S
 _SNAPSHOT_LIMIT_BYTES: Final = 64 * 1024 * 1024
 """Snapshots list their paths, and restic's `--files-from` makes these lists long."""
 _SHOWN_IDS: Final = 5

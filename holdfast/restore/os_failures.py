@@ -5,8 +5,8 @@ from typing import Final
 
 from holdfast.errors import HoldfastError, StorageFullError, StorageUnavailableError, TargetError
 from holdfast.safe_fs.durable import FileSystems
+from holdfast.storage.os_errors import FULL
 
-_FULL: Final = {errno.ENOSPC, errno.EDQUOT}
 _EXHAUSTED: Final = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 
 
@@ -23,7 +23,7 @@ def path_failure(error: OSError | HoldfastError) -> str:
         if error.retryable:
             raise error
         return error.message
-    if error.errno in _FULL:
+    if error.errno in FULL:
         raise StorageFullError(
             "the restore target is full", hint="Make room there; the run goes on where it stopped."
         ) from error

@@ -1,13 +1,9 @@
 """What a person asks of a restore: which snapshot, what of it, where to, and what may happen to what is there."""
 
-from typing import Final
-
 import msgspec
 
 from holdfast.errors import TargetError, UsageError
-from holdfast.terms import Overwrite
-
-LATEST: Final = "latest"
+from holdfast.terms import LATEST, Overwrite
 
 
 class RestoreOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -18,6 +18,8 @@ from typing import Final
 
 import msgspec
 
+from holdfast.units import NS_PER_S
+
 SET_ID_BITS: Final = stat.S_ISUID | stat.S_ISGID
 _KERNEL_KEPT: Final = frozenset((b"security.selinux", b"security.ima", b"security.evm"))
 _UNSUPPORTED: Final = {errno.EOPNOTSUPP, errno.ENOSYS}
@@ -29,7 +31,7 @@ REFUSALS: Final = _UNSUPPORTED | {
     errno.EOVERFLOW,
 }
 """What a file system that lacks something says, or a system of those who may not do it."""
-_ORDINARY_NS: Final = (1 << 31) * 10**9
+_ORDINARY_NS: Final = (1 << 31) * NS_PER_S
 """Times from 1970 to here are known to all file systems."""
 
 OWNER: Final = "owner"
@@ -131,7 +133,7 @@ def set_times(losses: list[str], place: int | bytes, wanted: Attributes) -> None
     if done and not 0 <= wanted.mtime_ns < _ORDINARY_NS:
         kept_ns = os.stat(place).st_mtime_ns
         if kept_ns != wanted.mtime_ns:
-            year = time.gmtime(kept_ns // 10**9).tm_year
+            year = time.gmtime(kept_ns // NS_PER_S).tm_year
             losses.append(loss(TIMES, f"the file system keeps no such time, and made it one of {year}"))
 
 

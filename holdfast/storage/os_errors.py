@@ -28,6 +28,8 @@ _FULL: Final = {
     errno.ENOSPC: "Free some space or inodes there; the run goes on from its last checkpoint.",
     errno.EDQUOT: "The disk quota is used up: raise it or free some space; the run goes on from its last checkpoint.",
 }
+FULL: Final = frozenset(_FULL)
+"""The numbers of errors that mean: there is no room."""
 _UNAVAILABLE_HINT: Final = "Look whether the disk is mounted and answers."
 _UNAVAILABLE: Final = {
     **dict.fromkeys(
@@ -102,3 +104,9 @@ def translate(error: OSError, path: str) -> HoldfastError:
         )
     # Tried again, what nobody knows would be tried without an end.
     return StorageDeniedError(message, hint=_UNKNOWN_HINT)
+
+
+def unwritable(error: OSError, what: str, *, hint: str) -> StorageDeniedError | StorageFullError:
+    """The error about a place outside of a repository that cannot be written; what: the place, and what fails there."""
+    kind = StorageFullError if error.errno in FULL else StorageDeniedError
+    return kind(f"{what}: {error.strerror}", hint=hint)

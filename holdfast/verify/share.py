@@ -16,14 +16,14 @@ from typing import Final
 
 from holdfast.errors import UsageError
 from holdfast.repository.index_map import PackInfo
-from holdfast.units import parse_size
+from holdfast.units import NS_PER_S, parse_size
 
 _MOST_PARTS: Final = 256
 """A part is chosen by the first byte of a pack's id."""
 _PART: Final = re.compile(r"(?P<part>\d{1,3}|day)/(?P<parts>\d{1,3})", re.ASCII)
 _PERCENT: Final = re.compile(r"(?P<number>\d{1,3}(?:\.\d+)?)%", re.ASCII)
 _WHOLE: Final = 100.0
-_NS_PER_DAY: Final = 86_400 * 10**9
+_NS_PER_DAY: Final = 86_400 * NS_PER_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

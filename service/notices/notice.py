@@ -6,9 +6,9 @@ from enum import StrEnum
 from typing import Final
 
 from holdfast.terms import RunKind, RunStatus
+from holdfast.units import NS_PER_S
 from service.journal.records import RunRecord
 
-_NS_PER_S: Final = 10**9
 _SHORT_LENGTH: Final = 8
 _ERROR_COUNTS: Final = ("errors", "selected_errors", "stored_errors")
 
@@ -73,7 +73,7 @@ def notice_of_overdue(source: str, *, newest_ns: int | None, max_age_s: float, n
     if newest_ns is None:
         since = "There is no good backup of it at all."
     else:
-        since = f"Its newest good backup is {_age((now_ns - newest_ns) / _NS_PER_S)} old ({_utc(newest_ns)})."
+        since = f"Its newest good backup is {_age((now_ns - newest_ns) / NS_PER_S)} old ({_utc(newest_ns)})."
     body = f"{since}\nIt should never be older than {_age(max_age_s)}."
     return Notice(
         event=NoticeEvent.OVERDUE,
@@ -126,7 +126,7 @@ def _joined(lines: list[str]) -> str:
 
 
 def _utc(ns: int) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(ns // _NS_PER_S))
+    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(ns // NS_PER_S))
 
 
 def _age(seconds: float) -> str:

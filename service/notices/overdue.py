@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from holdfast.terms import RunKind, RunStatus
+from holdfast.units import NS_PER_S
 from service.journal.journal import Journal
 
 REMIND_AFTER_S: Final = 86_400
-_NS_PER_S: Final = 10**9
 _GOOD: Final = (RunStatus.COMPLETE, RunStatus.PARTIAL)
 _LOOKED_AT: Final = 20
 
@@ -58,10 +58,10 @@ def look(
     for source in watched:
         seen_now[source.source] = seen.get(source.source, now_ns)
         since_ns = seen_now[source.source] if source.newest_ns is None else source.newest_ns
-        if now_ns - since_ns <= source.max_age_s * _NS_PER_S:
+        if now_ns - since_ns <= source.max_age_s * NS_PER_S:
             continue
         before_ns = told.get(source.source)
-        if before_ns is None or now_ns - before_ns >= REMIND_AFTER_S * _NS_PER_S:
+        if before_ns is None or now_ns - before_ns >= REMIND_AFTER_S * NS_PER_S:
             due.append(source)
             before_ns = now_ns
         told_now[source.source] = before_ns

@@ -14,12 +14,11 @@ import time
 from pathlib import Path
 from typing import Final
 
-from holdfast.errors import StorageDeniedError, StorageFullError
+from holdfast.storage.os_errors import unwritable
 
 _FOLDER: Final = "admitted"
 _KEPT_S: Final = 7 * 86_400
 _CLEAN_EVERY_S: Final = 3_600.0
-_FULL: Final = frozenset((28, 122))  # ENOSPC, EDQUOT
 
 
 class AlreadyAdmittedError(Exception):
@@ -47,9 +46,9 @@ class Admissions:
             first = self._take(once, until_s, run)
             self._clean(now_s)
         except OSError as error:
-            kind = StorageFullError if error.errno in _FULL else StorageDeniedError
-            raise kind(
-                f"the state directory {self._folder.parent} cannot be written: {error.strerror}",
+            raise unwritable(
+                error,
+                f"the state directory {self._folder.parent} cannot be written",
                 hint="Make room there, or correct its permissions.",
             ) from error
         if first != run:

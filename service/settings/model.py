@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 
 from holdfast.cores import usable_cores
 from holdfast.errors import SettingsError, UsageError
-from holdfast.format.pack import Compression
+from holdfast.format.pack import DEFAULT_PACK_SIZE_BYTES, Compression
 from holdfast.source.spec import SourceSpec
 from holdfast.terms import Strategy, VerifyLevel
 from service.settings.cleanup import CleanupSettings
@@ -23,7 +23,6 @@ LOG_FORMATS: Final = ("text", "json")
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 NOTICE_EVENTS: Final = ("failed", "partial", "overdue", "missed", "waiting")
 
-DEFAULT_PACK_SIZE_BYTES: Final = 16 << 20
 MIN_PACK_SIZE_BYTES: Final = 4 << 20
 MAX_PACK_SIZE_BYTES: Final = 128 << 20
 

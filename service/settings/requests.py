@@ -30,11 +30,11 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from holdfast.errors import CorruptFileError, SettingsError, StorageDeniedError, StorageFullError
-from holdfast.format.pack import Compression
+from holdfast.errors import CorruptFileError, SettingsError, StorageDeniedError
+from holdfast.format.pack import DEFAULT_PACK_SIZE_BYTES, Compression
 from holdfast.source.spec import SourceSpec
+from holdfast.storage.os_errors import unwritable
 from service.settings.model import (
-    DEFAULT_PACK_SIZE_BYTES,
     REQUEST_MARK,
     PasswordSource,
     RepositoryProfile,
@@ -51,7 +51,6 @@ _TOKEN_DIGITS: Final = 32
 NOTE_SUFFIX: Final = ".use"
 """Of the note beside an order that says which run uses it."""
 _TOKEN: Final = re.compile(rf"{REQUEST_MARK}[0-9a-f]{{{_TOKEN_DIGITS}}}", re.ASCII)
-_FULL: Final = frozenset((28, 122))  # ENOSPC, EDQUOT
 
 
 class RepositoryOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -125,9 +124,9 @@ def write_request(state_dir: Path, order: msgspec.Struct, *, once: str = "") -> 
             raise
         flush_folder(path.parent)
     except OSError as error:
-        kind = StorageFullError if error.errno in _FULL else StorageDeniedError
-        raise kind(
-            f"the state directory {state_dir} cannot be written: {error.strerror}",
+        raise unwritable(
+            error,
+            f"the state directory {state_dir} cannot be written",
             hint="Choose another one with state_dir in holdfast.toml or HOLDFAST_STATE_DIR.",
         ) from error
     return token

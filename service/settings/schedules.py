@@ -12,7 +12,7 @@ from zoneinfo import available_timezones
 
 import msgspec
 
-from holdfast.terms import Overwrite, Strategy, VerifyLevel
+from holdfast.terms import LATEST, Overwrite, Strategy, VerifyLevel
 from service.settings import values
 from service.settings.document import Duration, Place, convert_table
 from service.settings.paths import PathRules
@@ -54,7 +54,7 @@ class ScheduleSettings:
     pause_on_failure: bool = False
     strategy: Strategy | None = None
     verify: VerifyLevel | None = None
-    snapshot: str = "latest"
+    snapshot: str = LATEST
     target: str = ""
     include: tuple[str, ...] = ()
     overwrite: Overwrite = Overwrite.IF_CHANGED
@@ -81,7 +81,7 @@ class ScheduleTable(msgspec.Struct, kw_only=True, frozen=True):
     pause_on_failure: bool = False
     strategy: str = ""
     verify: str = ""
-    snapshot: str = "latest"
+    snapshot: str = LATEST
     target: str = ""
     include: list[str] = []
     overwrite: str = "if-changed"

@@ -8,7 +8,7 @@ import typer
 from control.journal import open_journal
 from holdfast.errors import EXIT_COMPLETE, JournalUnavailableError, UsageError
 from holdfast.terms import RunKind
-from holdfast.units import DURATION_EXAMPLES, parse_duration
+from holdfast.units import DURATION_EXAMPLES, format_bytes, parse_duration
 from service.journal.records import RunRecord
 from service.settings.exclude_files import resolve
 from service.settings.model import SourceProfile
@@ -18,7 +18,6 @@ from starter.schedules.measuring import from_runs, from_scans
 from starter.shell.invocation import Invocation
 from starter.shell.options import CommonOptions
 from starter.shell.output import say, say_json, warn
-from workflows.details import format_bytes
 
 _RUNS: Final = 200
 

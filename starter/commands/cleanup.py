@@ -12,6 +12,7 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from contracts.cleanup import CLEANUP_WORKFLOW, CleanupRequest, CleanupResult, RepositoryCleaned
 from control.runs import result_of, server_errors
 from holdfast.errors import EXIT_COMPLETE, EXIT_FAILED, EXIT_LOCKED, UsageError
+from holdfast.units import format_bytes
 from service.settings.model import RepositoryProfile
 from starter.host.need import Need, base_queue, open_service
 from starter.requests import orders
@@ -19,7 +20,6 @@ from starter.shell.invocation import Invocation
 from starter.shell.options import CommonOptions
 from starter.shell.output import revealed, say, say_json, warn
 from starter.shell.text import local_time
-from workflows.details import format_bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,16 +10,15 @@ from activities.drill_records import PROVEN
 from control.journal import open_journal
 from holdfast.errors import EXIT_COMPLETE
 from holdfast.terms import RunKind, RunStatus
+from holdfast.units import NS_PER_S, format_bytes, format_duration
 from service.journal.records import RunRecord
 from service.settings.model import Settings
 from starter.shell.invocation import Invocation
 from starter.shell.options import CommonOptions
 from starter.shell.output import say, say_json, warn
 from starter.shell.text import local_time, table
-from workflows.details import format_bytes, format_duration
 
 _NS_PER_MS: Final = 10**6
-_NS_PER_S: Final = 10**9
 _SEARCHED: Final = 10_000
 """So many drills are looked through for the last proof of each source."""
 
@@ -119,12 +118,12 @@ def _recovery(run: RunRecord) -> str:
 def _age(run: RunRecord) -> str:
     if "data_age_s" not in run.counters:
         return ""
-    age = format_duration(run.counters["data_age_s"] * _NS_PER_S)
+    age = format_duration(run.counters["data_age_s"] * NS_PER_S)
     return age + _of_goal(run.counters.get("rpo_goal_s", 0))
 
 
 def _of_goal(goal_s: int) -> str:
-    return f" of {format_duration(goal_s * _NS_PER_S)}" if goal_s else ""
+    return f" of {format_duration(goal_s * NS_PER_S)}" if goal_s else ""
 
 
 def _document(run: RunRecord) -> dict[str, object]:

@@ -10,7 +10,8 @@ from control.repositories import open_for_reading, repository_session
 from holdfast.errors import EXIT_COMPLETE, SnapshotNotFoundError
 from holdfast.format.node import Node
 from holdfast.ids import BlobId, from_hex, short, to_hex
-from holdfast.repository.snapshots import LATEST, find_snapshot
+from holdfast.repository.snapshots import find_snapshot
+from holdfast.terms import LATEST
 from starter.commands.snapshots import document
 from starter.shell.invocation import Invocation
 from starter.shell.options import SnapshotFilterOptions

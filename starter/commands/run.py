@@ -11,6 +11,7 @@ from control import records
 from control.journal import open_journal
 from holdfast.errors import EXIT_COMPLETE, UsageError
 from holdfast.file_list import FileAction, FileRecord
+from holdfast.units import NS_PER_S, format_bytes
 from service.journal.journal import Journal
 from service.journal.records import OutputRecord, RunRecord
 from service.settings.suggestions import one_of
@@ -21,7 +22,6 @@ from starter.shell.registration import add_command
 from starter.shell.text import printable
 from starter.view.report.content import gather
 from starter.view.report.page import render_page
-from workflows.details import format_bytes
 
 app: Final = typer.Typer(help="One run: its record, its files, its report.", no_args_is_help=True)
 
@@ -30,7 +30,6 @@ _SHOWN_PATHS: Final = 20
 _ACTION_WIDTH: Final = 10
 _SIZE_WIDTH: Final = 10
 _MODE: Final = 0o600
-_NS_PER_S: Final = 10**9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +161,7 @@ def _problems(journal: Journal, run: RunRecord) -> list[str]:
 
 def _hook_line(output: OutputRecord) -> str:
     ending = "ran out of time" if output.timed_out else f"exit code {output.exit_code}"
-    took_s = max(0, output.ended_ns - output.started_ns) / _NS_PER_S
+    took_s = max(0, output.ended_ns - output.started_ns) / NS_PER_S
     return f"{output.hook} ({output.moment}): {ending} after {took_s:.1f} s"
 
 

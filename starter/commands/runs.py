@@ -11,6 +11,7 @@ from control import records
 from control.journal import open_journal
 from holdfast.errors import EXIT_COMPLETE, UsageError
 from holdfast.terms import RunKind, RunStatus
+from holdfast.units import format_bytes, format_duration
 from service.journal.journal import Journal
 from service.journal.records import RunRecord
 from service.settings.model import Settings
@@ -20,7 +21,6 @@ from starter.shell.moments import parse_moment
 from starter.shell.options import CommonOptions
 from starter.shell.output import say, say_json
 from starter.shell.text import local_time, table
-from workflows.details import format_bytes, format_duration
 
 _KINDS = tuple(kind.value for kind in RunKind)
 _STATUSES = tuple(status.value for status in RunStatus)

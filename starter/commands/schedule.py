@@ -13,6 +13,7 @@ from temporalio.client import Client, ScheduleBackfill, ScheduleDescription, Sch
 
 from control.runs import server_errors
 from holdfast.errors import EXIT_COMPLETE, UsageError
+from holdfast.units import NS_PER_S
 from service.settings.suggestions import one_of
 from starter.host.need import Need, open_service
 from starter.schedules import server
@@ -228,7 +229,7 @@ async def _next(invocation: Invocation, options: NextOptions) -> int:
         say_json([{"id": name, "time": _iso(moment)} for moment, name in times])
         return EXIT_COMPLETE
     for moment, name in times[:_SHOWN_TIMES]:
-        say(f"{local_time(int(moment.timestamp()) * 10**9)}  {_short(invocation, name)}")
+        say(f"{local_time(int(moment.timestamp()) * NS_PER_S)}  {_short(invocation, name)}")
     return EXIT_COMPLETE
 
 

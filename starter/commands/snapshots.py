@@ -12,6 +12,7 @@ from control.repositories import open_repository
 from holdfast.errors import EXIT_COMPLETE, HoldfastError
 from holdfast.ids import SnapshotId, short, to_hex
 from holdfast.repository.snapshots import StoredSnapshot, is_ahead, list_snapshots, matches
+from holdfast.terms import LATEST
 from starter.shell.invocation import Invocation
 from starter.shell.options import SnapshotFilterOptions
 from starter.shell.output import say, say_json, warn
@@ -68,7 +69,7 @@ def document(stored: StoredSnapshot) -> dict[str, object]:
 
 
 def _is_named(stored: StoredSnapshot, ids: Sequence[str]) -> bool:
-    return not ids or any(name == "latest" or to_hex(stored.id).startswith(name) for name in ids)
+    return not ids or any(name == LATEST or to_hex(stored.id).startswith(name) for name in ids)
 
 
 def _newest(found: Iterable[StoredSnapshot], count: int, now_ns: int) -> list[StoredSnapshot]:

@@ -19,6 +19,7 @@ from control.journal import open_journal
 from control.listing import ListedRun
 from control.runs import handle_of, server_errors
 from holdfast.errors import EXIT_COMPLETE, JournalUnavailableError, ServerUnavailableError
+from holdfast.units import NS_PER_S, format_bytes
 from service.journal.records import RunRecord
 from service.settings.model import Settings
 from starter.runs.conduct import find_client
@@ -31,9 +32,7 @@ from starter.view.display import counts, duration
 from starter.view.meter import Meter
 from starter.view.progress import Trouble
 from starter.view.reports import WRONG
-from workflows.details import format_bytes
 
-_NS_PER_S: Final = 10**9
 _SHOWN_PATHS: Final = 20
 _SEARCHED: Final = 1000
 
@@ -128,8 +127,8 @@ def _duration(run: ListedRun) -> str:
     if run.record is None:
         return ""
     if run.view is not None:
-        return duration(max(0, time.time_ns() - run.record.started_ns) / _NS_PER_S)
-    return duration(run.record.duration_ns / _NS_PER_S) if run.record.ended_ns else ""
+        return duration(max(0, time.time_ns() - run.record.started_ns) / NS_PER_S)
+    return duration(run.record.duration_ns / NS_PER_S) if run.record.ended_ns else ""
 
 
 def _outcome(settings: Settings, run: ListedRun) -> str:

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import IO, Final, NoReturn
 
 from holdfast.errors import EXIT_FAILED, StorageDeniedError, StorageFullError
+from holdfast.storage import os_errors
 from service.settings.load import CONFIG_VARIABLE
 from service.settings.state_folder import STATE_VARIABLE
 from starter.host.children import Child, spawn
@@ -66,7 +67,6 @@ _PASSED: Final = frozenset(
 _PASSED_PREFIXES: Final = ("LC_", "XDG_")
 _LOGS_FOLDER: Final = "logs"
 _LOG_LIMIT_BYTES: Final = 4 << 20
-_FULL: Final = frozenset((28, 122))  # ENOSPC, EDQUOT
 
 
 def child_environment(environ: Mapping[str, str]) -> dict[str, str]:
@@ -165,9 +165,9 @@ def make_private(folder: Path) -> Path:
 
 def unwritable(path: Path, error: OSError) -> StorageDeniedError | StorageFullError:
     """The error about a file of the state directory."""
-    kind = StorageFullError if error.errno in _FULL else StorageDeniedError
-    return kind(
-        f"the state directory cannot be written: {path}: {error.strerror}",
+    return os_errors.unwritable(
+        error,
+        f"the state directory cannot be written: {path}",
         hint="Choose another one with state_dir in holdfast.toml or HOLDFAST_STATE_DIR.",
     )
 

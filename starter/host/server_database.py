@@ -23,6 +23,7 @@ from typing import Final
 from urllib.parse import quote
 
 from holdfast.errors import ServerUnavailableError, StorageDeniedError, StorageFullError
+from holdfast.units import NS_PER_S
 
 KEPT_ASIDE: Final = 5
 _ASIDE: Final = "aside"
@@ -131,7 +132,7 @@ def set_aside(path: Path, *, unfinished: bool = False) -> Path:
     """
     kind = _UNFINISHED if unfinished else _ASIDE
     moment = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
-    aside = path.with_name(f"{path.name}.{kind}-{moment}.{time.time_ns() % 10**9:09d}")
+    aside = path.with_name(f"{path.name}.{kind}-{moment}.{time.time_ns() % NS_PER_S:09d}")
     try:
         # The file goes last: killed meanwhile, what is left is a database that lacks its WAL, and is looked at again.
         for name in (*_BESIDE, ""):

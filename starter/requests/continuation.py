@@ -12,9 +12,10 @@ from typing import Final
 import holdfast.errors
 from holdfast.errors import FencedError, HoldfastError, IntegrityError, RunStateError
 from holdfast.terms import RunKind, RunStatus
+from holdfast.units import NS_PER_S
 from service.journal.records import RunRecord, workflow_of
 
-CONTINUED_WITHIN_NS: Final = 24 * 3600 * 10**9
+CONTINUED_WITHIN_NS: Final = 24 * 3600 * NS_PER_S
 _OF_SYSTEMS: Final = frozenset((RunKind.SYSTEM_BACKUP, RunKind.SYSTEM_RESTORE))  # they go on by themselves
 _ENDED_EARLY: Final = frozenset((RunStatus.CANCELLED, RunStatus.FAILED))
 _INTERRUPTED: Final = "Interrupted"  # service.journal.journal, which takes long to load

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from workflows.details import format_bytes
+from holdfast.units import format_bytes
 
 DAY_S: Final = 86_400.0
 _WEEK_DAYS: Final = 7

@@ -9,12 +9,12 @@ from holdfast.source.events import Files
 from holdfast.source.spec import SourceSpec
 from holdfast.source.walk import Walker
 from holdfast.terms import RunStatus
+from holdfast.units import NS_PER_S
 from service.journal.records import RunRecord
 from starter.schedules.advice import DAY_S, Facts
 
-_NS: Final = 10**9
 _FINISHED: Final = frozenset((RunStatus.COMPLETE, RunStatus.PARTIAL))
-_SHORTEST_NS: Final = 3_600 * _NS
+_SHORTEST_NS: Final = 3_600 * NS_PER_S
 """Runs closer together than an hour tell nothing about a day."""
 
 
@@ -25,7 +25,7 @@ def from_runs(runs: Sequence[RunRecord]) -> Facts | None:
     if not later or finished[0].started_ns - finished[-1].started_ns < _SHORTEST_NS:
         return None
     newest = finished[0]
-    days = (newest.started_ns - finished[-1].started_ns) / _NS / DAY_S
+    days = (newest.started_ns - finished[-1].started_ns) / NS_PER_S / DAY_S
     # The first run of the span is where it begins; what it read had changed before.
     since = [run for run in finished[:-1] if run.parent]
     changed = sum(_counter(run.counters, "selected_bytes_to_read") for run in since)
@@ -37,7 +37,7 @@ def from_runs(runs: Sequence[RunRecord]) -> Facts | None:
         files=_counter(newest.counters, "files"),
         changed_bytes_per_day=changed / days,
         added_bytes_per_day=added / days,
-        read_bytes_per_s=read / (largest.duration_ns / _NS) if read and largest.duration_ns else None,
+        read_bytes_per_s=read / (largest.duration_ns / NS_PER_S) if read and largest.duration_ns else None,
         origin=f"{len(finished)} runs in {days:.1f} days",
     )
 
@@ -80,7 +80,7 @@ def from_scans(spec: SourceSpec, pause_s: float, sleep: Callable[[float], None] 
     changed = sum(
         size for key, (size, time_ns) in after.files.items() if before.files.get(key) != (size, time_ns)
     )
-    days = (after.time_ns - before.time_ns) / _NS / DAY_S
+    days = (after.time_ns - before.time_ns) / NS_PER_S / DAY_S
     return Facts(
         bytes_total=after.bytes_total,
         files=len(after.files),

@@ -1,12 +1,9 @@
 """Moments as people type them for --since and --until: a date, a date and time, or how long ago."""
 
 from datetime import datetime
-from typing import Final
 
 from holdfast.errors import UsageError
-from holdfast.units import parse_duration
-
-_NS_PER_S: Final = 10**9
+from holdfast.units import NS_PER_S, parse_duration
 
 
 def parse_moment(text: str, *, option: str, now_ns: int) -> int:
@@ -16,7 +13,7 @@ def parse_moment(text: str, *, option: str, now_ns: int) -> int:
         UsageError: it is none.
     """
     try:
-        return now_ns - round(parse_duration(text) * _NS_PER_S)
+        return now_ns - round(parse_duration(text) * NS_PER_S)
     except ValueError:
         pass
     try:

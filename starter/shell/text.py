@@ -4,7 +4,8 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-_NS_PER_S: Final = 10**9
+from holdfast.units import NS_PER_S
+
 _FIRST_BYTE, _LAST_BYTE = 0xDC80, 0xDCFF
 """What bytes that are no UTF-8 become in names."""
 _SURROGATES: Final = dict.fromkeys(range(0xDC80, 0xDD00), "\ufffd")
@@ -48,7 +49,7 @@ def json_text(raw: bytes) -> str:
 
 def local_time(ns: int) -> str:
     """`2026-01-31 12:34:56` in the local time zone."""
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(ns // _NS_PER_S))
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(ns // NS_PER_S))
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], footer: str = "") -> list[str]:

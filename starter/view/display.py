@@ -4,14 +4,13 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from holdfast.terms import RunKind
+from holdfast.units import NS_PER_S, format_bytes, format_duration
 from starter.shell.output import say, say_json, warn
 from starter.view import json_lines
 from starter.view.meter import Meter, Reading
 from starter.view.progress import RunView
-from workflows.details import format_bytes, format_duration
 
 _LINE_EVERY_S: Final = 5.0
-_NS_PER_S: Final = 10**9
 
 
 class Display(Protocol):
@@ -136,4 +135,4 @@ def counts(view: RunView, reading: Reading) -> list[str]:
 
 def duration(seconds: float) -> str:
     """3723 s -> "1:02:03"."""
-    return format_duration(round(seconds * _NS_PER_S))
+    return format_duration(round(seconds * NS_PER_S))

@@ -12,6 +12,7 @@ from control.runs import Result
 from holdfast.file_list import FileAction, FileRecord
 from holdfast.format.times import format_time
 from holdfast.terms import RunKind
+from holdfast.units import NS_PER_S
 from starter.shell.text import json_text
 from starter.view.meter import Reading
 from starter.view.progress import RunView
@@ -19,7 +20,6 @@ from starter.view.verdicts import system_summary
 
 Message = dict[str, object]
 
-_NS_PER_S: Final = 10**9
 _ERRORS: Final[Mapping[RunKind, str]] = {
     RunKind.BACKUP: "archival",
     RunKind.RESTORE: "restore",
@@ -171,9 +171,9 @@ def _drill_summary(result: DrillResult) -> Message:
         "proven": found.proven,
         "rto_met": found.rto_met,
         "rpo_met": found.rpo_met,
-        "recovery_seconds": found.recovery_ns / _NS_PER_S,
-        "estimated_recovery_seconds": found.estimated_recovery_ns / _NS_PER_S,
-        "data_age_seconds": found.data_age_ns / _NS_PER_S,
+        "recovery_seconds": found.recovery_ns / NS_PER_S,
+        "estimated_recovery_seconds": found.estimated_recovery_ns / NS_PER_S,
+        "data_age_seconds": found.data_age_ns / NS_PER_S,
         "check_exit_code": None if result.checked is None else result.checked.exit_code,
         "files_restored": 0 if restored is None else restored.totals.files_written,
         "bytes_restored": 0 if restored is None else restored.totals.bytes_written,
@@ -212,4 +212,4 @@ def _verified(result: Result) -> Message:
 
 
 def _seconds(result: Result) -> float:
-    return max(0, result.ended_ns - result.started_ns) / _NS_PER_S
+    return max(0, result.ended_ns - result.started_ns) / NS_PER_S

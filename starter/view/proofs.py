@@ -2,10 +2,8 @@
 
 from contracts.drill import DrillResult
 from contracts.verify import VerifyResult
+from holdfast.units import NS_PER_S, format_bytes, format_duration
 from starter.view.display import duration
-from workflows.details import format_bytes, format_duration
-
-_NS_PER_S = 10**9
 
 
 def verify_lines(result: VerifyResult) -> list[str]:
@@ -14,7 +12,7 @@ def verify_lines(result: VerifyResult) -> list[str]:
     if found is None:
         return ["the verification was cancelled"]
     verdict = found.verdict
-    took = duration(max(0, result.ended_ns - result.started_ns) / _NS_PER_S)
+    took = duration(max(0, result.ended_ns - result.started_ns) / NS_PER_S)
     read = f"{verdict.packs:,} of {result.packs_of_repository:,} packs, {format_bytes(verdict.bytes_read)}"
     lines = ["", f"checked {verdict.files:,} files, {verdict.blobs:,} blobs", f"read {read} in {took}"]
     if found.mended_packs:

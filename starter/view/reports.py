@@ -17,6 +17,7 @@ from holdfast.errors import EXIT_COMPLETE, EXIT_FAILED, EXIT_PARTIAL, JournalUna
 from holdfast.file_list import FileAction, FileRecord
 from holdfast.safe_fs.attributes import kind_of_loss
 from holdfast.terms import RunKind, RunStatus
+from holdfast.units import NS_PER_S, format_bytes
 from service.settings.model import Settings
 from starter.shell.output import say, say_json, warn, warn_json
 from starter.shell.text import ahead_of_time, printable
@@ -24,13 +25,11 @@ from starter.view import json_lines
 from starter.view.display import duration
 from starter.view.proofs import drill_lines, verify_lines
 from starter.view.verdicts import system_lines
-from workflows.details import format_bytes
 
 if TYPE_CHECKING:
     from service.journal.journal import Journal
 
 _SHOWN_ERRORS: Final = 20
-_NS_PER_S: Final = 10**9
 WRONG: Final = (FileAction.UNREADABLE, FileAction.FAILED, FileAction.DAMAGED, FileAction.WARNING)
 _ACTION_WIDTH: Final = 10
 
@@ -257,7 +256,7 @@ def _three(name: str, new: int, changed: int, unmodified: int) -> str:
 
 
 def _duration(result: Result) -> str:
-    return duration(max(0, result.ended_ns - result.started_ns) / _NS_PER_S)
+    return duration(max(0, result.ended_ns - result.started_ns) / NS_PER_S)
 
 
 def _verified(result: Result) -> str:

@@ -3,10 +3,8 @@
 from contracts.system import MemberOutcome, SystemResult
 from holdfast.format.times import format_time
 from holdfast.terms import RunStatus
+from holdfast.units import NS_PER_S, format_bytes
 from starter.shell.text import local_time, table
-from workflows.details import format_bytes
-
-_NS_PER_S = 10**9
 
 
 def system_lines(result: SystemResult) -> list[str]:
@@ -40,7 +38,7 @@ def system_summary(result: SystemResult) -> dict[str, object]:
         "kind": "restore" if result.is_restore else "backup",
         "status": result.status.value,
         "system_run": result.system_run,
-        "seconds_elapsed": max(0, result.ended_ns - result.started_ns) / _NS_PER_S,
+        "seconds_elapsed": max(0, result.ended_ns - result.started_ns) / NS_PER_S,
         "members": [_member(member) for member in result.members],
         "hooks": [
             {

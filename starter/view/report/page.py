@@ -7,15 +7,14 @@ from typing import Final
 from control import records
 from holdfast import __version__
 from holdfast.terms import RunKind, RunStatus
+from holdfast.units import NS_PER_S, format_bytes, format_duration
 from service.journal.records import RunRecord
 from starter.shell.text import local_time, printable
 from starter.view.report import chart
 from starter.view.report.chart import Bar, bar_chart
 from starter.view.report.content import ReportContent
 from starter.view.report.style import CSS
-from workflows.details import format_bytes, format_duration
 
-_NS_PER_S: Final = 10**9
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
 _LISTED_RUNS: Final = 15
 _SHORT_LENGTH: Final = 8
@@ -177,7 +176,7 @@ def _charts(content: ReportContent) -> str:
     if len(history) < 2:
         return ""
     sizes = [_bar(content, run, float(records.total_bytes(run)) or None) for run in history]
-    times = [_bar(content, run, run.duration_ns / _NS_PER_S if run.ended_ns else None) for run in history]
+    times = [_bar(content, run, run.duration_ns / NS_PER_S if run.ended_ns else None) for run in history]
     figures = [
         _figure(
             "Size",
@@ -286,7 +285,7 @@ def _run_row(content: ReportContent, run: RunRecord) -> str:
 def _took(run: RunRecord) -> str:
     if not run.ended_ns:
         return "under way"
-    seconds = run.duration_ns / _NS_PER_S
+    seconds = run.duration_ns / NS_PER_S
     return f"{seconds:.1f} s" if seconds < 60 else format_duration(run.duration_ns)
 
 

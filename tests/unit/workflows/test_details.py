@@ -4,7 +4,8 @@ import pytest
 
 from contracts.common import Phase, Progress
 from holdfast.terms import RunStatus
-from workflows.details import format_bytes, format_duration, render
+from holdfast.units import format_bytes, format_duration
+from workflows.details import render
 
 SECOND_NS = 10**9
 
