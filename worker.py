@@ -59,7 +59,7 @@ from control.journal import open_journal
 from holdfast import __version__
 from holdfast.backup.claims import ClaimTable
 from holdfast.errors import EXIT_COMPLETE, EXIT_FAILED, HoldfastError
-from holdfast.repository.shared_index import SharedIndex
+from holdfast.repository.index.shared import SharedIndex
 from holdfast.repository.shared_keys import SharedKeys
 from service.settings.admission import Admissions
 from service.settings.load import SIGNING_KEY, load_settings

@@ -26,8 +26,8 @@ from holdfast import heap
 from holdfast.backup.claims import ClaimTable
 from holdfast.buffers import BUFFERS
 from holdfast.errors import SettingsError
+from holdfast.repository.index.shared import SharedIndex
 from holdfast.repository.session import RepositorySession
-from holdfast.repository.shared_index import SharedIndex
 from holdfast.repository.shared_keys import SharedKeys
 from holdfast.repository.sharing import config_hash, open_sharing
 from holdfast.restore.request import RestoreOptions, SystemRestoreOrder

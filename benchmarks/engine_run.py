@@ -32,9 +32,9 @@ from holdfast.backup.opening import BackupOrder, open_run
 from holdfast.backup.select import select_page
 from holdfast.backup.shard_state import ShardState
 from holdfast.backup.store import store_shard
+from holdfast.repository.index.shared import SharedIndex
 from holdfast.repository.repository import Repository
 from holdfast.repository.session import RepositorySession
-from holdfast.repository.shared_index import SharedIndex
 from holdfast.restore.closing import close_restore
 from holdfast.restore.finish import finish
 from holdfast.restore.opening import trigger_restore

@@ -31,7 +31,7 @@ class WorkerConfig:
     when this process, its parent, does; 0 when nobody supervises it. passwords: by repository location.
     claims_fd, keys_fd, index_fd: inherited descriptors of the memory in which the processes tell each other what they
     are storing (holdfast/backup/claims.py), share keys (holdfast/repository/shared_keys.py) and what indexes say
-    (holdfast/repository/shared_index.py); -1 when there is none.
+    (holdfast/repository/index/shared.py); -1 when there is none.
     """
 
     address: str

@@ -54,8 +54,8 @@ from holdfast.format.tree import Node
 from holdfast.ids import BlobId, PackId, from_hex, sha256, to_hex
 from holdfast.repository.damage import DamagedPack, DamageMarks
 from holdfast.repository.documents import decide, load
-from holdfast.repository.index_map import IndexMap
-from holdfast.repository.packer import Packer
+from holdfast.repository.index.map import IndexMap
+from holdfast.repository.packs.packer import Packer
 from holdfast.repository.session import HeldRepository, RepositorySession
 from holdfast.repository.snapshots import save_sealed
 from holdfast.repository.workspace import Workspace

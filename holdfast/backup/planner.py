@@ -25,7 +25,7 @@ from holdfast.backup.reading import failed
 from holdfast.backup.shards import Planned, Segment, cut_segments
 from holdfast.format.coverage import Gap, mark_of
 from holdfast.format.tree import Node
-from holdfast.repository.index_map import IndexMap
+from holdfast.repository.index.map import IndexMap
 from holdfast.sizes import BackupSizes
 from holdfast.source.change import is_unchanged
 from holdfast.source.events import EnterDirectory, Entry, Files, LeaveDirectory, LeftOut, Trouble, WalkEvent

@@ -23,7 +23,7 @@ from holdfast.backup.frontier import DurablePositions, Position
 from holdfast.backup.reading import Identity
 from holdfast.format.index import IndexPack
 from holdfast.ids import BlobId
-from holdfast.repository.packer import Packer
+from holdfast.repository.packs.packer import Packer
 
 CHECKPOINT_INTERVAL_S: Final = 5.0
 FLUSH_INTERVAL_S: Final = 30.0

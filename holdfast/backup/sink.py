@@ -22,8 +22,8 @@ from holdfast.cores import has_idle_core
 from holdfast.format.index import BlobType
 from holdfast.format.pack import Compressed
 from holdfast.ids import BlobId
-from holdfast.repository.index_map import IndexMap
-from holdfast.repository.packer import Packer
+from holdfast.repository.index.map import IndexMap
+from holdfast.repository.packs.packer import Packer
 
 ZERO_BLOB_BYTES: Final = MAX_CHUNK_BYTES
 _ZEROS: Final = bytes(ZERO_BLOB_BYTES)

@@ -44,7 +44,7 @@ from holdfast.ids import BlobId
 from holdfast.pace import Pace
 from holdfast.repository.documents import decide, load
 from holdfast.repository.layout import pack_name
-from holdfast.repository.packer import Packer
+from holdfast.repository.packs.packer import Packer
 from holdfast.repository.session import HeldRepository, RepositorySession
 from holdfast.repository.workspace import Workspace
 from holdfast.sizes import BackupSizes

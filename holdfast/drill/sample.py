@@ -12,7 +12,7 @@ from typing import Final
 
 from holdfast.errors import IntegrityError, UsageError
 from holdfast.ids import BlobId
-from holdfast.repository.loader import BlobLoader
+from holdfast.repository.packs.loader import BlobLoader
 from holdfast.units import parse_size
 
 WHOLE_PERCENT: Final = 100.0

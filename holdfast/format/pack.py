@@ -16,8 +16,8 @@ from holdfast.buffers import BUFFERS
 from holdfast.chunker import MAX_CHUNK_BYTES
 from holdfast.crypto.sealing import OVERHEAD_BYTES, MasterKey, Sealer
 from holdfast.errors import CorruptFileError
-from holdfast.format.index import BlobEntry, BlobType, IndexPack
-from holdfast.format.pack_header import encode_header, encode_length, header_size, parse_pack
+from holdfast.format.index import BlobEntry, BlobType, IndexPack, tail_bytes
+from holdfast.format.pack_header import encode_header, encode_length, parse_pack
 from holdfast.ids import BlobId, PackId, sha256
 
 __all__ = [
@@ -148,7 +148,7 @@ class PackBuffer:
     def finish(self, sealer: Sealer) -> FinishedPack:
         """Append the header and hash the whole."""
         header = encode_header(self._blobs)
-        size = self._used + header_size(self._blobs)
+        size = self._used + tail_bytes([blob.uncompressed_length for blob in self._blobs])
         if size > len(self._view):
             self._grow(size)
         sealed_bytes = sealer.seal_into(header, self._view[self._used :])

@@ -43,11 +43,6 @@ def encode_header(blobs: Sequence[BlobEntry]) -> bytes:
     return b"".join(parts)
 
 
-def header_size(blobs: Sequence[BlobEntry]) -> int:
-    """Bytes that header and length take at the end of a pack."""
-    return sum(blob.header_bytes for blob in blobs) + OVERHEAD_BYTES + HEADER_LENGTH_BYTES
-
-
 def encode_length(sealed_bytes: int) -> bytes:
     """The last four bytes of a pack."""
     return _LENGTH.pack(sealed_bytes)

@@ -24,6 +24,7 @@ from holdfast.errors import (
     RepositoryExistsError,
     RepositoryNotFoundError,
     StorageDeniedError,
+    StorageUnavailableError,
     StoredFileMissingError,
     WrongPasswordError,
 )
@@ -186,6 +187,17 @@ class Repository:
             return decode_file(self.sealer(), stored, limit_bytes=limit_bytes)
         except CorruptFileError as error:
             raise CorruptFileError(f"{name}: {error.message}", hint=_DAMAGED_HINT) from error
+
+    def is_bad_sector(self, error: StorageUnavailableError) -> bool:
+        """Whether the disk cannot read this one file, while it reads others: waiting would not help.
+
+        Raises:
+            StorageUnavailableError: it reads no others either.
+        """
+        if not error.medium_failed:
+            return False
+        self.storage.get(CONFIG, limit_bytes=CONFIG_LIMIT_BYTES)
+        return True
 
     def save_file(self, folder: str, json: bytes) -> bytes:
         """Seal JSON, store it under its id; the id."""

@@ -27,16 +27,16 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
 from holdfast.errors import HoldfastError, IntegrityError, LockLostError
-from holdfast.format.index import IndexPack
+from holdfast.format.index import IndexPack, PackColumns
 from holdfast.format.pack import DEFAULT_PACK_SIZE_BYTES, Compression
 from holdfast.ids import IndexId, PackId
-from holdfast.repository.index_files import IndexLoader, write_index
+from holdfast.repository.index.files import IndexLoader, write_index
+from holdfast.repository.index.shared import SharedIndex
 from holdfast.repository.layout import DATA, INDEX, file_name, pack_name
-from holdfast.repository.loader import BlobLoader
 from holdfast.repository.lock_files import remove_dead_locks
 from holdfast.repository.locking import Lease, LockLease, NoLease
+from holdfast.repository.packs.loader import BlobLoader
 from holdfast.repository.repository import Repository
-from holdfast.repository.shared_index import SharedIndex
 from holdfast.repository.workspace import Workspace
 from holdfast.sizes import Sizes
 
@@ -73,6 +73,11 @@ class HeldRepository:
     @property
     def sizes(self) -> Sizes:
         return self._session.sizes
+
+    @property
+    def unreadable_index(self) -> list[IndexId]:
+        """Index files that could not be read: what only they name counts as not there (docs/adr/0049)."""
+        return sorted(self._files.unreadable)
 
     def knows_damage(self) -> bool:
         """Whether the marks of damage are those that the index was loaded with."""
@@ -126,7 +131,8 @@ class HeldRepository:
         if self.missing_packs(ids):
             raise self.broken("packs that we have stored were removed")
         self.confirm_lock()
-        written = write_index(self.repository, packs)
+        columns = [pack.columns for pack in packs]
+        written = write_index(self.repository, columns)
         try:
             self.confirm_lock()
         except LockLostError:
@@ -134,7 +140,7 @@ class HeldRepository:
                 for index_id in written:
                     self.repository.storage.delete(file_name(INDEX, index_id))
             raise
-        self._session.note_written(written, packs, self._files)
+        self._session.note_written(written, columns, self._files)
 
     def broken(self, what: str) -> LockLostError:
         """The error about what was removed while our lock was there, which is given up."""
@@ -183,7 +189,6 @@ class RepositorySession:
 
         Raises:
             RepositoryLockedError: somebody has the exclusive lock.
-            CorruptFileError: an index file cannot be read.
             LockLostError: at the end, in place of an IntegrityError that a prune under us explains.
         """
         held = self._acquire()
@@ -216,7 +221,7 @@ class RepositorySession:
             self.lease.release(held.generation)
 
     def note_written(
-        self, written: Sequence[IndexId], packs: Sequence[IndexPack], files: IndexLoader
+        self, written: Sequence[IndexId], packs: Sequence[PackColumns], files: IndexLoader
     ) -> None:
         """See `HeldRepository.write_index`. files: what its index was loaded by."""
         with self._lock:

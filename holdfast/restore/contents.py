@@ -12,7 +12,7 @@ import msgspec
 from holdfast.errors import BlobMissingError
 from holdfast.format.index import BlobType
 from holdfast.ids import ID_BYTES, BlobId, short
-from holdfast.repository.index_map import BlobLocation, IndexMap
+from holdfast.repository.index.map import BlobLocation, IndexMap
 from holdfast.restore.zeros import zero_blob_id
 from holdfast.safe_fs.sparse import is_hole
 

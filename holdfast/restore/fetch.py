@@ -15,7 +15,7 @@ from holdfast.errors import HoldfastError, IntegrityError
 from holdfast.format.index import BlobType
 from holdfast.ids import BlobId
 from holdfast.pace import Pace
-from holdfast.repository.loader import BlobLoader, PackRange
+from holdfast.repository.packs.loader import BlobLoader, PackRange
 from holdfast.restore.contents import Piece
 from holdfast.restore.jobs import Job
 from holdfast.restore.os_failures import path_failure

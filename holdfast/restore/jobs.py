@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from holdfast.format.tree import Node
-from holdfast.repository.index_map import IndexMap
+from holdfast.repository.index.map import IndexMap
 from holdfast.restore.contents import ContentReader, Piece, matching_stretches, pieces_of
 from holdfast.restore.documents import FilePlan, Outcome
 from holdfast.restore.making_room import Rules

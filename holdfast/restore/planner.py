@@ -17,7 +17,7 @@ from holdfast.errors import HoldfastError
 from holdfast.format.modes import BLOCK_DEVICE, CHARACTER_DEVICE, FIFO, SYMLINK
 from holdfast.format.tree import Node
 from holdfast.ids import BlobId, short
-from holdfast.repository.index_map import IndexMap
+from holdfast.repository.index.map import IndexMap
 from holdfast.restore.documents import (
     Enter,
     Failed,

@@ -6,8 +6,8 @@ from typing import Protocol
 
 import msgspec
 
-from holdfast.repository.index_map import IndexMap
-from holdfast.repository.loader import BlobLoader
+from holdfast.repository.index.map import IndexMap
+from holdfast.repository.packs.loader import BlobLoader
 from holdfast.repository.repository import Repository
 from holdfast.repository.workspace import Workspace
 from holdfast.restore.request import RestoreOptions

@@ -14,7 +14,7 @@ from holdfast.errors import RestoreCommandError, SnapshotNotFoundError
 from holdfast.format.index import BlobType
 from holdfast.format.tree import Node
 from holdfast.ids import BlobId
-from holdfast.repository.loader import BlobLoader
+from holdfast.repository.packs.loader import BlobLoader
 
 GRACE_S: Final = 10.0
 _LOOK_EVERY_S: Final = 0.2

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from holdfast.errors import FencedError, LockLostError, RepositoryLockedError
+from holdfast.errors import CorruptFileError, FencedError, LockLostError, RepositoryLockedError
 from holdfast.ids import PackId, SnapshotId, from_hex, to_hex
 from holdfast.repository.damage import DamagedPack
 from holdfast.repository.documents import decide, load
@@ -95,10 +95,11 @@ def _treat(
         lost = without_sound_copy(held, diagnosis.damaged)
         losses = find_losses(held, snapshots, lost, on_progress)
         held.confirm()  # what was not there may have been removed under us
+        is_whole = not held.unreadable_index
     treated = _Treated(report, list(diagnosis.damaged), losses)
     needed = lost if unreadable else losses.needed  # who cannot be asked may need anything
     going = [pack for pack in diagnosis.damaged if not pack.blobs & needed]
-    if going and session.locked and not _has_new_snapshots(session, snapshots):
+    if going and is_whole and session.locked and not _has_new_snapshots(session, snapshots):
         treated.mended = _mend(session, [pack.pack for pack in going])
     return treated
 
@@ -111,7 +112,7 @@ def _has_new_snapshots(session: RepositorySession, walked: Sequence[StoredSnapsh
 def _mend(session: RepositorySession, packs: Sequence[PackId]) -> set[PackId]:
     try:
         mend(session, packs)
-    except (RepositoryLockedError, LockLostError) as error:
+    except (RepositoryLockedError, LockLostError, CorruptFileError) as error:
         _LOG.warning("damaged packs that nothing needs are left for the next verification: %s", error.message)
         return set()
     return set(packs)

@@ -5,7 +5,7 @@ what makes the next full backup store the bad blobs again (repository/damage.py)
 blobs has a sound copy elsewhere, or is needed by no snapshot. Then, under the exclusive lock:
 
     1. its sound blobs that nobody else has are stored in new packs, and these indexed;
-    2. it is taken out of the index, and its file removed (index_rewrite.py);
+    2. it is taken out of the index, and its file removed (repository/index/rewrite.py);
     3. its mark is removed.
 
 A crash in between leaves the mark, and the next verification does the rest; if it came after the index was written,
@@ -20,16 +20,16 @@ from holdfast.errors import IntegrityError, StorageUnavailableError
 from holdfast.format.index import BlobType, IndexPack
 from holdfast.ids import BlobId, PackId
 from holdfast.repository.damage import BlobKey, DamagedPack, DamageMarks
-from holdfast.repository.index_files import IndexLoader, write_index
-from holdfast.repository.index_map import BlobLocation, IndexMap, PackInfo
-from holdfast.repository.index_rewrite import entries_of, remove_packs
+from holdfast.repository.index.files import IndexLoader, write_index
+from holdfast.repository.index.map import BlobLocation, IndexMap, PackInfo
+from holdfast.repository.index.rewrite import entries_of, remove_packs
 from holdfast.repository.layout import pack_name
-from holdfast.repository.loader import BlobLoader
 from holdfast.repository.locking import ExclusiveLock
-from holdfast.repository.packer import Packer
+from holdfast.repository.packs.loader import BlobLoader
+from holdfast.repository.packs.packer import Packer
 from holdfast.repository.repository import Repository
 from holdfast.repository.session import HeldRepository, RepositorySession
-from holdfast.verify.packs import check_packs, is_bad_sector
+from holdfast.verify.packs import check_packs
 
 WAIT_FOR_LOCK_S: Final = 15.0
 """Longer than locks of workers linger; shorter than anybody's backup."""
@@ -50,7 +50,7 @@ def diagnose(held: HeldRepository, suspects: Collection[PackId]) -> Diagnosis:
     Raises:
         StorageUnavailableError: the storage does not answer.
     """
-    entries = entries_of(held.repository, suspects)
+    entries = entries_of(held.repository, suspects, tolerant=True)
     damaged: list[DamagedPack] = []
     sound: list[PackId] = []
     for pack in entries.values():
@@ -76,7 +76,8 @@ def diagnose_and_mark(held: HeldRepository, suspects: Collection[PackId]) -> Dia
     marks = DamageMarks(held.repository)
     for damaged in diagnosis.damaged:
         marks.put(damaged)
-    for pack in (*diagnosis.sound, *diagnosis.unnamed):
+    unnamed = () if held.unreadable_index else diagnosis.unnamed  # what cannot be read may name them
+    for pack in (*diagnosis.sound, *unnamed):
         marks.remove(pack)
     return diagnosis
 
@@ -97,15 +98,17 @@ def mend(session: RepositorySession, packs: Collection[PackId]) -> None:
 
     Raises:
         RepositoryLockedError: somebody uses the repository; nothing was done.
+        CorruptFileError: an index file cannot be read; nothing was done.
         StorageUnavailableError, StorageFullError, LockLostError: begun; the next verification finishes it.
     """
     repository = session.repository
     with ExclusiveLock(repository, wait_s=WAIT_FOR_LOCK_S) as lock:
         loader = IndexLoader(repository)
         loader.refresh()
+        loader.check_whole()
         rescued = _rescue(session, loader.index, entries_of(repository, packs), lock.check)
         lock.check()
-        write_index(repository, rescued)
+        write_index(repository, [pack.columns for pack in rescued])
         remove_packs(repository, packs, lock.check)
         marks = DamageMarks(repository)
         for pack in packs:
@@ -129,7 +132,7 @@ def _bad_blobs(repository: Repository, pack: IndexPack) -> frozenset[BlobKey]:
         except IntegrityError:
             bad.add((entry.id, entry.type))
         except StorageUnavailableError as error:
-            if not is_bad_sector(repository, error):
+            if not repository.is_bad_sector(error):
                 raise
             bad.add((entry.id, entry.type))
     return frozenset(bad)

@@ -18,15 +18,14 @@ from holdfast.buffers import BUFFERS
 from holdfast.errors import CorruptFileError, IntegrityError, StorageUnavailableError, StoredFileMissingError
 from holdfast.format.pack import BlobDecoder, parse_pack
 from holdfast.ids import PackId, to_hex
-from holdfast.repository.index_map import IndexMap, PackInfo
-from holdfast.repository.layout import CONFIG, pack_name
+from holdfast.repository.index.map import IndexMap, PackInfo
+from holdfast.repository.layout import pack_name
 from holdfast.repository.repository import Repository
 from holdfast.verify.report import Problem, ProblemKind
 
 _BUFFERS: Final = 2
 _BUFFER_STEP_BYTES: Final = 4 << 20
 """Sizes of buffers are multiples of it: packs that differ a little can use the same ones."""
-_CONFIG_LIMIT_BYTES: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,19 +107,7 @@ def _read(repository: Repository, pack: PackInfo, buffer: memoryview) -> Problem
     except CorruptFileError:
         return ProblemKind.PACK_SIZE
     except StorageUnavailableError as error:
-        if not is_bad_sector(repository, error):
+        if not repository.is_bad_sector(error):
             raise
         return ProblemKind.PACK_DAMAGED
     return None if size == pack.size_bytes else ProblemKind.PACK_SIZE
-
-
-def is_bad_sector(repository: Repository, error: StorageUnavailableError) -> bool:
-    """Whether the disk cannot read this one file, while it reads others: waiting would not help.
-
-    Raises:
-        StorageUnavailableError: it reads no others either.
-    """
-    if not error.medium_failed:
-        return False
-    repository.storage.get(CONFIG, limit_bytes=_CONFIG_LIMIT_BYTES)
-    return True

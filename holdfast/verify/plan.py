@@ -22,7 +22,7 @@ from holdfast.errors import (
 from holdfast.ids import ID_BYTES, BlobId, KeyId, PackId, SnapshotId, from_hex, to_hex
 from holdfast.pace import Pace
 from holdfast.repository.documents import DocumentT, decide, encode, load
-from holdfast.repository.index_map import PackInfo
+from holdfast.repository.index.map import PackInfo
 from holdfast.repository.janitor import enter
 from holdfast.repository.layout import DATA, KEYS, list_ids, pack_name
 from holdfast.repository.repository import read_key

@@ -17,6 +17,7 @@ class ProblemKind(StrEnum):
     PACK_DAMAGED = "pack damaged"
     FILE_SIZE = "file size differs from its blobs"
     CONTENT_LOST = "content lost: blob"
+    INDEX_UNREADABLE = "index file unreadable"
     SNAPSHOT_UNREADABLE = "snapshot unreadable"
     KEY_UNREADABLE = "key unreadable"
 

@@ -7,7 +7,7 @@ packs come first, and shards get smaller as less is left, so that at the end nob
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from holdfast.repository.index_map import PackInfo
+from holdfast.repository.index.map import PackInfo
 from holdfast.sizes import VerifySizes
 
 _WORK_PER_BLOB: Final = 8 << 10

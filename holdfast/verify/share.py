@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from holdfast.errors import UsageError
-from holdfast.repository.index_map import PackInfo
+from holdfast.repository.index.map import PackInfo
 from holdfast.units import NS_PER_S, parse_size
 
 _MOST_PARTS: Final = 256

@@ -16,7 +16,7 @@ import msgspec
 from holdfast.format.index import BlobType
 from holdfast.ids import BlobId, PackId, SnapshotId, from_hex, to_hex
 from holdfast.repository.documents import encode, load
-from holdfast.repository.index_map import PackInfo
+from holdfast.repository.index.map import PackInfo
 from holdfast.repository.layout import DATA, pack_name
 from holdfast.repository.session import HeldRepository, RepositorySession
 from holdfast.repository.snapshots import find_snapshot

@@ -1,4 +1,4 @@
-"""The structure of snapshots: every tree readable, every blob indexed, every file as long as its blobs.
+"""The structure of snapshots: every index file and tree readable, every blob indexed, every file as long as its blobs.
 
 Walks trees without recursion and visits each tree once, however many directories share it.
 """
@@ -35,6 +35,8 @@ def check_structure(
     Raises:
         StorageUnavailableError and the like: the repository cannot be read just now. Damage is reported, not raised.
     """
+    for index_id in held.unreadable_index:
+        report.add(Problem(kind=ProblemKind.INDEX_UNREADABLE, what=to_hex(index_id)))
     packs: set[PackId] = set()
     trees = list(dict.fromkeys(roots))
     walk = _Walk([(b"", tree) for tree in trees], set(trees))

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from holdfast.backup.claims import ClaimTable
-from holdfast.repository.shared_index import SharedIndex
+from holdfast.repository.index.shared import SharedIndex
 from holdfast.repository.shared_keys import SharedKeys
 from service.settings.model import Settings
 from starter.host.children import ADOPTION, Child, spawn

@@ -13,8 +13,8 @@ from holdfast.backup.documents import RunKey
 from holdfast.errors import LockLostError, TemporaryError
 from holdfast.format.index import BlobType
 from holdfast.ids import PackId, from_hex
-from holdfast.repository.index_files import IndexLoader
-from holdfast.repository.index_rewrite import entries_of
+from holdfast.repository.index.files import IndexLoader
+from holdfast.repository.index.rewrite import entries_of
 from holdfast.repository.layout import DATA, INDEX, LOCKS, SNAPSHOTS, pack_name
 from holdfast.repository.repository import Repository
 from holdfast.repository.session import RepositorySession

@@ -12,7 +12,6 @@ from holdfast.crypto.sealing import MasterKey, Sealer
 from holdfast.errors import CorruptFileError, HoldfastError
 from holdfast.format.config import decode_config
 from holdfast.format.index import BlobEntry, BlobType, IndexPack, decode_index, encode_index
-from holdfast.format.index_columns import decode_index_columns
 from holdfast.format.key import decode_key
 from holdfast.format.lock import decode_lock
 from holdfast.format.node import Node
@@ -60,7 +59,6 @@ JSON = st.recursive(
 PARSERS: list[Callable[[bytes], object]] = [
     decode_tree,
     decode_index,
-    decode_index_columns,
     decode_snapshot,
     decode_key,
     decode_lock,
@@ -130,13 +128,9 @@ def test_the_short_way_to_the_node_of_a_file_makes_the_same(node: Node) -> None:
 @given(st.lists(packs(), max_size=4))
 @settings(max_examples=40, deadline=None)
 def test_an_index_comes_back_in_both_shapes(written: list[IndexPack]) -> None:
-    encoded = encode_index(written)
-    assert decode_index(encoded) == written
-    columns = decode_index_columns(encoded)
-    assert [(pack.id, pack.size_bytes) for pack in columns] == [
-        (pack.id, pack.size_bytes) for pack in written
-    ]
-    assert [pack.ids for pack in columns] == [b"".join(blob.id for blob in pack.blobs) for pack in written]
+    read = decode_index(encode_index([pack.columns for pack in written]))
+    assert [pack.pack for pack in read] == written
+    assert read == [pack.columns for pack in written]
 
 
 @given(packs())

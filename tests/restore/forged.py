@@ -11,7 +11,7 @@ from holdfast.format.sealed import encode_file
 from holdfast.format.snapshot import Snapshot, encode_snapshot
 from holdfast.format.times import format_time
 from holdfast.ids import BlobId, sha256, to_hex
-from holdfast.repository.packer import Packer
+from holdfast.repository.packs.packer import Packer
 from holdfast.repository.session import RepositorySession
 from holdfast.repository.snapshots import save_sealed
 

@@ -17,7 +17,7 @@ from holdfast.format.snapshot import encode_snapshot
 from holdfast.format.times import format_time
 from holdfast.format.tree import encode_tree
 from holdfast.ids import BlobId, from_hex, sha256, to_hex
-from holdfast.repository.packer import Packer
+from holdfast.repository.packs.packer import Packer
 from holdfast.repository.session import RepositorySession
 from holdfast.repository.snapshots import find_snapshot, save_sealed
 from holdfast.source.spec import FilterRules

@@ -1,16 +1,14 @@
 """What the index tells of a blob is the same whichever way it is asked."""
 
 from holdfast.crypto.sealing import OVERHEAD_BYTES
-from holdfast.format.index import BlobType
-from holdfast.format.index_columns import PackColumns
+from holdfast.format.index import BlobType, PackColumns
 from holdfast.ids import BlobId, IndexId, PackId, sha256
 from holdfast.repository.damage import DamagedPack
-from holdfast.repository.index_map import IndexMap
+from holdfast.repository.index.map import IndexMap
 
 COMPRESSED, RAW, TREE = (BlobId(sha256(name)) for name in (b"compressed", b"raw", b"tree"))
 PACK = PackColumns(
     id=PackId(sha256(b"pack")),
-    size_bytes=0,
     ids=COMPRESSED + RAW + TREE,
     types=[BlobType.DATA, BlobType.DATA, BlobType.TREE],
     offsets=[0, 100, 200],

@@ -13,14 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.format.index import BlobType
-from holdfast.format.index_columns import PackColumns
+from holdfast.format.index import BlobType, PackColumns
 from holdfast.ids import BlobId, IndexId, PackId, sha256
-from holdfast.repository import shared_index
 from holdfast.repository.damage import DamagedPack
-from holdfast.repository.index_log import PACK, ROW_WORDS, IndexLog
-from holdfast.repository.index_map import IndexMap
-from holdfast.repository.shared_index import PLACES, SharedIndex
+from holdfast.repository.index import shared as shared_index
+from holdfast.repository.index.log import PACK, ROW_WORDS, IndexLog
+from holdfast.repository.index.map import IndexMap
+from holdfast.repository.index.shared import PLACES, SharedIndex
 
 OWNER = sha256(b"a repository")
 BLOB_BYTES = 500
@@ -46,7 +45,6 @@ def blobs_of(name: str, count: int) -> list[BlobId]:
 def pack_of(name: str, count: int = 10, kind: BlobType = BlobType.DATA) -> PackColumns:
     return PackColumns(
         id=PackId(sha256(name.encode())),
-        size_bytes=0,
         ids=b"".join(blobs_of(name, count)),
         types=[kind] * count,
         offsets=[at * BLOB_BYTES for at in range(count)],

@@ -10,7 +10,7 @@ import pytest
 from holdfast.format.index import BlobType
 from holdfast.ids import PackId, SnapshotId, from_hex, sha256
 from holdfast.repository.damage import DamagedPack, DamageMarks
-from holdfast.repository.index_rewrite import entries_of
+from holdfast.repository.index.rewrite import entries_of
 from holdfast.repository.session import RepositorySession
 from holdfast.terms import VerifyLevel
 from holdfast.verify.documents import Report

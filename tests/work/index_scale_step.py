@@ -1,18 +1,21 @@
 """Steps over a repository whose index is huge, each in a process of its own; prints what it measured as JSON.
 
-python -m tests.work.index_scale_step write|load REPOSITORY BLOBS
+python -m tests.work.index_scale_step write|load|rewrite REPOSITORY BLOBS
 """
 
 import gc
 import json
 import os
+import resource
 import sys
 import time
 from pathlib import Path
 
-from holdfast.format.index import BlobEntry, BlobType, IndexPack
-from holdfast.ids import BlobId, PackId
-from holdfast.repository.index_files import write_index
+from holdfast.format.index import BlobType, PackColumns
+from holdfast.ids import BlobId, IndexId, PackId
+from holdfast.repository.index.files import read_index, write_index
+from holdfast.repository.index.rewrite import remove_packs
+from holdfast.repository.layout import INDEX, list_ids
 from tests.support.engine import new_session, open_session
 
 BLOBS_PER_PACK = 1_000
@@ -50,19 +53,33 @@ def load(repository: Path, blobs: int) -> dict[str, float]:
     }
 
 
-def _pack() -> IndexPack:
-    ids = os.urandom(32 * BLOBS_PER_PACK)
-    entries = [
-        BlobEntry(
-            id=BlobId(ids[32 * at : 32 * at + 32]),
-            type=BlobType.DATA,
-            offset=at * BLOB_BYTES,
-            length=BLOB_BYTES,
-            uncompressed_length=2 * BLOB_BYTES,
+def rewrite(repository: Path, blobs: int) -> dict[str, float]:
+    """Take the first pack of every index file out of the index; the most memory that it takes beyond the start."""
+    with open_session(repository) as session:
+        names = list(list_ids(session.repository.storage, INDEX))
+        firsts = [read_index(session.repository, IndexId(raw))[0].id for raw, _ in names]
+        gc.collect()
+        before = _peak_bytes()
+        remove_packs(session.repository, firsts, lambda: None)
+        grown = _peak_bytes() - before
+        left = sum(
+            len(pack.lengths)
+            for raw, _ in list_ids(session.repository.storage, INDEX)
+            for pack in read_index(session.repository, IndexId(raw))
         )
-        for at in range(BLOBS_PER_PACK)
-    ]
-    return IndexPack(id=PackId(os.urandom(32)), blobs=tuple(entries))
+    assert left == blobs - len(names) * BLOBS_PER_PACK
+    return {"peak_bytes": grown}
+
+
+def _pack() -> PackColumns:
+    return PackColumns(
+        id=PackId(os.urandom(32)),
+        ids=os.urandom(32 * BLOBS_PER_PACK),
+        types=[BlobType.DATA] * BLOBS_PER_PACK,
+        offsets=range(0, BLOB_BYTES * BLOBS_PER_PACK, BLOB_BYTES),
+        lengths=[BLOB_BYTES] * BLOBS_PER_PACK,
+        uncompressed_lengths=[2 * BLOB_BYTES] * BLOBS_PER_PACK,
+    )
 
 
 def _resident_bytes() -> int:
@@ -70,6 +87,10 @@ def _resident_bytes() -> int:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE")
 
 
+def _peak_bytes() -> int:
+    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
 if __name__ == "__main__":
-    step = {"write": write, "load": load}[sys.argv[1]]
+    step = {"write": write, "load": load, "rewrite": rewrite}[sys.argv[1]]
     print(json.dumps(step(Path(sys.argv[2]), int(sys.argv[3]))))  # noqa: T201 -- its answer

@@ -8,7 +8,7 @@ import pytest
 
 from holdfast.errors import BlobMissingError
 from holdfast.ids import BlobId, IndexId, from_hex
-from holdfast.repository.index_files import INDEX_LIMIT_BYTES
+from holdfast.repository.index.files import INDEX_LIMIT_BYTES
 from holdfast.repository.layout import INDEX, file_name, list_ids
 from holdfast.repository.session import RepositorySession
 from holdfast.repository.snapshots import list_snapshots

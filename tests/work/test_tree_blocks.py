@@ -10,7 +10,7 @@ from holdfast.errors import CorruptFileError
 from holdfast.format.index import BlobType
 from holdfast.ids import BlobId, from_hex
 from holdfast.repository.layout import pack_name
-from holdfast.repository.loader import BlobLoader
+from holdfast.repository.packs.loader import BlobLoader
 from holdfast.repository.session import HeldRepository
 from holdfast.repository.snapshots import list_snapshots
 from tests.support.counting import CountingStorage

@@ -9,7 +9,7 @@ import pytest
 from activities.recorder import Recorder
 from activities.services import KEPT_AWAKE, Services
 from holdfast import heap
-from holdfast.repository.index_map import IndexMap
+from holdfast.repository.index.map import IndexMap
 from holdfast.repository.layout import LOCKS, list_ids
 from service.journal.journal import Journal
 from service.settings.load import load_settings

@@ -12,8 +12,8 @@ from holdfast.chunker import Chunker
 from holdfast.format.index import BlobType
 from holdfast.format.pack import Compression
 from holdfast.ids import BlobId, sha256
-from holdfast.repository.index_map import IndexMap
-from holdfast.repository.packer import Packer
+from holdfast.repository.index.map import IndexMap
+from holdfast.repository.packs.packer import Packer
 from tests.support.engine import new_session
 
 MIB = 1 << 20

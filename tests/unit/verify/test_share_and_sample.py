@@ -8,7 +8,7 @@ import pytest
 from holdfast.drill.sample import parse_sample
 from holdfast.errors import UsageError
 from holdfast.ids import PackId
-from holdfast.repository.index_map import PackInfo
+from holdfast.repository.index.map import PackInfo
 from holdfast.sizes import VerifySizes
 from holdfast.verify.shards import cut, work_of
 from holdfast.verify.share import choose, parse_share

@@ -1,7 +1,10 @@
-"""The repository's index files: read them all into a map, keep that up to date, write new ones.
+"""Index files are read into a map, which is kept up to date, and new ones are written.
 
 Read order: files of one listing. A file that vanishes between listing and reading was replaced by somebody's
 `repair index` or `prune`; then the listing is read again, because its successor is in the newer one.
+
+A file that cannot be read does not keep the others from being used: it is noted, tried again at each refresh, and who
+relies on the whole index asks `check_whole` (docs/adr/0049-the-index-has-a-room.md says who that is).
 """
 
 import threading
@@ -12,14 +15,13 @@ from typing import Final
 
 from holdfast import heap
 from holdfast.errors import CorruptFileError, StorageUnavailableError, StoredFileMissingError
-from holdfast.format.index import IndexPack, encode_index
-from holdfast.format.index_columns import PackColumns, columns_of, decode_index_columns
+from holdfast.format.index import PackColumns, decode_index, encode_index
 from holdfast.ids import IndexId
 from holdfast.repository.damage import DamageMarks
-from holdfast.repository.index_map import IndexMap
+from holdfast.repository.index.map import IndexMap
+from holdfast.repository.index.shared import SharedIndex
 from holdfast.repository.layout import INDEX, file_name, list_ids
 from holdfast.repository.repository import Repository
-from holdfast.repository.shared_index import SharedIndex
 from holdfast.repository.whole_trees import WholeTrees
 
 MAX_BLOBS_PER_FILE: Final = 50_000
@@ -31,6 +33,9 @@ has held of a large file stays behind in its part of the heap."""
 _MANY_BLOBS: Final = 250_000
 """What was read of so many has left enough free memory behind to be worth giving back."""
 _LISTINGS: Final = 3
+_HINT: Final = (
+    "`holdfast verify` says what is lost; `restic repair index` writes the index again from the packs."
+)
 
 
 class IndexLoader:
@@ -45,6 +50,7 @@ class IndexLoader:
         self.whole_trees = WholeTrees()
         self._repository = repository
         self._loaded: set[IndexId] = set()
+        self.unreadable: dict[IndexId, CorruptFileError] = {}
         self._lock = threading.Lock()
 
     @classmethod
@@ -52,7 +58,7 @@ class IndexLoader:
         """A map of all that is there now. Where the shared log is mostly of files that are gone, another is begun.
 
         Raises:
-            CorruptFileError, StorageUnavailableError: as `refresh`.
+            StorageUnavailableError: as `refresh`.
         """
         loader = cls(repository, shared)
         loader.refresh()
@@ -62,15 +68,15 @@ class IndexLoader:
         return loader
 
     def refresh(self) -> None:
-        """Read the index files that were not read yet.
+        """Read the index files that were not read yet. Those that cannot be read are `unreadable` from then on.
 
         Raises:
-            CorruptFileError: a file cannot be read; the message names it.
             StorageUnavailableError: files vanish faster than they can be listed and read.
         """
         with self._lock:
             for _ in range(_LISTINGS):
                 listed = sorted(list_ids(self._repository.storage, INDEX))
+                self.unreadable = {}
                 new = [(IndexId(raw), size) for raw, size in listed if raw not in self._loaded]
                 missing = self._read(new)
                 if not missing:
@@ -79,6 +85,11 @@ class IndexLoader:
             f"{self._repository.storage.location}: index files vanish while they are read",
             hint="Somebody prunes or repairs the repository: wait until that has ended.",
         )
+
+    def check_whole(self) -> None:
+        """Raises CorruptFileError when an index file could not be read; the message names it."""
+        for error in self.unreadable.values():
+            raise error
 
     def still_stands(self) -> bool:
         """Whether every index file that was read is still there, so that no pack it names has been removed."""
@@ -90,11 +101,11 @@ class IndexLoader:
         """Whether the marks of damage are those that were read."""
         return self._marks.seen() == self._marks_seen
 
-    def add_written(self, written: Sequence[IndexId], packs: Sequence[IndexPack]) -> None:
+    def add_written(self, written: Sequence[IndexId], packs: Sequence[PackColumns]) -> None:
         """Add packs that this process has just written (`write_index`), without reading them back."""
         with self._lock:
             for index_id, group in zip(written, _groups(packs, MAX_BLOBS_PER_FILE), strict=True):
-                self.index.load(index_id, [columns_of(pack) for pack in group])
+                self.index.load(index_id, group)
                 self._loaded.add(index_id)
 
     def _read(self, wanted: Sequence[tuple[IndexId, int]]) -> bool:
@@ -107,6 +118,9 @@ class IndexLoader:
             if found is None:
                 missing = True
                 continue
+            if isinstance(found, CorruptFileError):
+                self.unreadable[index_id] = found
+                continue
             self.index.load(index_id, found)
             self._loaded.add(index_id)
         if len(self.index) - before >= _MANY_BLOBS:
@@ -115,14 +129,14 @@ class IndexLoader:
 
     def _decoded(
         self, wanted: Sequence[tuple[IndexId, int]]
-    ) -> Iterator[tuple[IndexId, list[PackColumns] | None]]:
-        """The files' packs in order, read ahead in threads; None for a file that is missing.
+    ) -> Iterator[tuple[IndexId, list[PackColumns] | CorruptFileError | None]]:
+        """The files' packs in order, read ahead in threads; None for a file that is missing, the error for a bad one.
 
         Decoding holds the interpreter, so threads would not make it faster; and what it leaves behind of small objects
         is least where it is done for one file after the other.
         """
         remaining = deque(wanted)
-        ahead: deque[tuple[IndexId, int, Future[bytes | None]]] = deque()
+        ahead: deque[tuple[IndexId, int, Future[bytes | CorruptFileError | None]]] = deque()
         readers = self._repository.storage.traits.requests
         with ThreadPoolExecutor(readers, thread_name_prefix="index") as pool:
 
@@ -130,7 +144,7 @@ class IndexLoader:
                 room = _READ_AHEAD_BYTES - sum(size for _, size, _ in ahead)
                 while remaining and len(ahead) < readers and (not ahead or remaining[0][1] <= room):
                     index_id, size = remaining.popleft()
-                    ahead.append((index_id, size, pool.submit(_json_or_none, self._repository, index_id)))
+                    ahead.append((index_id, size, pool.submit(_json_of, self._repository, index_id)))
                     room -= size
 
             try:
@@ -139,13 +153,29 @@ class IndexLoader:
                     index_id, _, reading = ahead.popleft()
                     json = reading.result()
                     read_on()
-                    yield index_id, None if json is None else _decode(index_id, json)
+                    yield index_id, _or_error(index_id, json) if isinstance(json, bytes) else json
             finally:
                 for _, _, reading in ahead:
                     reading.cancel()
 
 
-def write_index(repository: Repository, packs: Sequence[IndexPack]) -> list[IndexId]:
+def read_index(repository: Repository, index_id: IndexId) -> list[PackColumns]:
+    """The packs of one index file.
+
+    Raises:
+        StoredFileMissingError: there is none of that id.
+        CorruptFileError: it cannot be read; the message names it.
+    """
+    json = _json_of(repository, index_id)
+    if json is None:
+        raise StoredFileMissingError(f"{file_name(INDEX, index_id)}: there is no such file")
+    packs = _or_error(index_id, json) if isinstance(json, bytes) else json
+    if isinstance(packs, CorruptFileError):
+        raise packs
+    return packs
+
+
+def write_index(repository: Repository, packs: Sequence[PackColumns]) -> list[IndexId]:
     """Store index files for packs that are durable already; durable themselves on return. No packs, no file.
 
     A pack's entry is never split, so a file exceeds MAX_BLOBS_PER_FILE only where one pack alone does.
@@ -156,31 +186,35 @@ def write_index(repository: Repository, packs: Sequence[IndexPack]) -> list[Inde
     ]
 
 
-def _groups(packs: Sequence[IndexPack], limit: int) -> Iterator[list[IndexPack]]:
-    group: list[IndexPack] = []
+def _groups(packs: Sequence[PackColumns], limit: int) -> Iterator[list[PackColumns]]:
+    group: list[PackColumns] = []
     blobs = 0
     for pack in packs:
-        if group and blobs + len(pack.blobs) > limit:
+        if group and blobs + len(pack.lengths) > limit:
             yield group
             group, blobs = [], 0
         group.append(pack)
-        blobs += len(pack.blobs)
+        blobs += len(pack.lengths)
     if group:
         yield group
 
 
-def _json_or_none(repository: Repository, index_id: IndexId) -> bytes | None:
+def _json_of(repository: Repository, index_id: IndexId) -> bytes | CorruptFileError | None:
+    """What a file says; None where there is none, the error where it cannot be read, though others can."""
     try:
         return repository.load_file(INDEX, index_id, limit_bytes=INDEX_LIMIT_BYTES)
     except StoredFileMissingError:
         return None
-
-
-def _decode(index_id: IndexId, json: bytes) -> list[PackColumns]:
-    try:
-        return decode_index_columns(json)
     except CorruptFileError as error:
-        raise CorruptFileError(
-            f"{file_name(INDEX, index_id)}: {error.message}",
-            hint="`restic repair index` (or `restic rebuild-index`) writes the index anew from the packs.",
-        ) from error
+        return CorruptFileError(error.message, hint=_HINT)
+    except StorageUnavailableError as error:
+        if not repository.is_bad_sector(error):
+            raise
+        return CorruptFileError(f"{file_name(INDEX, index_id)}: {error.message}", hint=_HINT)
+
+
+def _or_error(index_id: IndexId, json: bytes) -> list[PackColumns] | CorruptFileError:
+    try:
+        return decode_index(json)
+    except CorruptFileError as error:
+        return CorruptFileError(f"{file_name(INDEX, index_id)}: {error.message}", hint=_HINT)

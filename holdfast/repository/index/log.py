@@ -4,7 +4,7 @@
     rows          file  [pack  blob blob …] [pack  blob …]  file  [pack …] …
 
 An index file never changes, because its name is the hash of its content; so what it says may be read by everybody and
-for ever, whatever becomes of the file. Whom to believe is decided elsewhere (index_map.py): by the number of the pack.
+for ever, whatever becomes of the file. Whom to believe is decided elsewhere (map.py): by the number of the pack.
 
 A segment that is full is followed by one of four times its size (up to a limit), so nothing is ever moved or rebuilt,
 and who reads needs no lock: a row is complete before a chain leads to it, and every chain leads to lower rows only.
@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Final
 
-from holdfast.format.index_columns import PackColumns
+from holdfast.format.index import PackColumns
 from holdfast.ids import ID_BYTES, IndexId, PackId
 
 ROW_WORDS: Final = 13

@@ -1,6 +1,6 @@
 """Where each blob lies: from a blob's id to its pack, offset and lengths, in 53 to 60 bytes per blob.
 
-The rows lie in logs (index_log.py): one that the processes of a host share, where there is one, and one of this process
+The rows lie in logs (log.py): one that the processes of a host share, where there is one, and one of this process
 for what does not find room there. A log holds what any index file has ever said; this map believes those files that it
 was told to load, and so knows the packs that they name by number. Of several packs that hold a blob any one counts; of
 several descriptions of a pack the first.
@@ -19,18 +19,10 @@ from typing import Final
 import msgspec
 
 from holdfast.crypto.sealing import OVERHEAD_BYTES
-from holdfast.format.index import (
-    COMPRESSED_ENTRY_BYTES,
-    HEADER_LENGTH_BYTES,
-    PLAIN_ENTRY_BYTES,
-    BlobEntry,
-    BlobType,
-    IndexPack,
-)
-from holdfast.format.index_columns import PackColumns, columns_of
+from holdfast.format.index import BlobEntry, BlobType, IndexPack, PackColumns, tail_bytes
 from holdfast.ids import ID_BYTES, BlobId, IndexId, PackId
 from holdfast.repository.damage import BlobKey, Damage
-from holdfast.repository.index_log import (
+from holdfast.repository.index.log import (
     LENGTH,
     NEXT,
     OFFSET,
@@ -152,7 +144,7 @@ class IndexMap:
 
     def add(self, pack: IndexPack) -> None:
         """Add one pack; one that is there already changes nothing."""
-        self.load(IndexId(pack.id), [columns_of(pack)])
+        self.load(IndexId(pack.id), [pack.columns])
 
     def load(self, index_id: IndexId, packs: Sequence[PackColumns]) -> None:
         """Add the packs of an index file."""
@@ -297,7 +289,5 @@ class _View:
 def _info(pack: LoggedPack) -> PackInfo:
     lengths = pack.segment.column(LENGTH, pack.first, pack.end)
     plain_lengths = pack.segment.column(PLAIN_LENGTH, pack.first, pack.end)
-    plain = plain_lengths.count(0)
-    header = PLAIN_ENTRY_BYTES * plain + COMPRESSED_ENTRY_BYTES * (len(lengths) - plain) + OVERHEAD_BYTES
-    size = sum(lengths) + header + HEADER_LENGTH_BYTES
+    size = sum(lengths) + tail_bytes(plain_lengths)
     return PackInfo(pack.id, size, len(lengths), sum(plain_lengths))

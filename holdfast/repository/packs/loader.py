@@ -14,7 +14,7 @@ from holdfast.errors import BlobMissingError, CorruptFileError
 from holdfast.format.index import BlobEntry, BlobType
 from holdfast.format.tree import Node, decode_tree
 from holdfast.ids import BlobId, PackId, short
-from holdfast.repository.index_map import BlobLocation, IndexMap
+from holdfast.repository.index.map import BlobLocation, IndexMap
 from holdfast.repository.layout import pack_name
 from holdfast.repository.repository import Repository
 from holdfast.storage.contract import Traits

@@ -1,4 +1,4 @@
-"""The index logs (index_log.py) that the worker processes of a host share, in memory without a name.
+"""The index logs (log.py) that the worker processes of a host share, in memory without a name.
 
 What each of them would keep by itself is there once, and what one has read or written need not be read by the others.
 There are a few *places*, each for one repository at a time. A process that uses one holds a lock on it, which the
@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Final
 
 from holdfast.ids import sha256
-from holdfast.repository.index_log import HEADER_BYTES, IndexLog
+from holdfast.repository.index.log import HEADER_BYTES, IndexLog
 
 PLACES: Final = 4
 _PLACE_BYTES: Final = 1 << 37

@@ -1,0 +1,1 @@
+"""Packs: blobs are gathered into them, and read out of them with few large reads."""
