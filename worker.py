@@ -273,7 +273,7 @@ def build_workers(
 
 def _declares(settings: Settings, workflow_id: str, starts: str) -> bool:
     # Imported here: it brings what builds requests, which a worker process has no other use for.
-    from starter.schedules.declared import declares  # noqa: PLC0415
+    from control.schedules.declared import declares  # noqa: PLC0415
 
     return declares(settings, workflow_id, starts)
 

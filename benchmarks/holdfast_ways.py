@@ -20,19 +20,20 @@ from temporalio.client import Client
 from benchmarks.contenders import CommandContender, Contender, Verb
 from benchmarks.measure import Measured, MemoryWatch, RunFailedError, cpu_of_tree, run_command, tail
 from benchmarks.places import size_of
-from contracts.verify import VerifyResult
-from control import runs
+from contracts.backup import BackupRequest
+from contracts.restore import RestoreRequest
+from contracts.verify import VerifyRequest, VerifyResult
+from control import requests, runs
+from control.requests import base_queue
 from holdfast import __version__
 from holdfast.cores import usable_cores
 from holdfast.restore.request import RestoreOptions
 from holdfast.source.spec import SourceSpec
-from holdfast.terms import RunStatus, Strategy, VerifyLevel
+from holdfast.terms import RunStatus, VerifyLevel
 from service.settings.load import load_settings
 from service.settings.model import Settings
 from service.settings.requests import SourceOrder
-from starter.host.need import base_queue
 from starter.host.temporal_server import EmbeddedServer
-from starter.requests import orders
 
 PROJECT: Final = Path(__file__).parent.parent
 _PROFILE: Final = "benchmark"
@@ -204,20 +205,17 @@ WAYS: Final[tuple[type[Contender], ...]] = (Library, Service, OneShot)
 
 
 def _request(settings: Settings, verb: Verb, path: Path) -> tuple[runs.Request, str]:
+    policy = requests.run_policy(settings)
     if verb is Verb.BACKUP:
-        source = orders.store(settings, SourceOrder(spec=SourceSpec(roots=(os.fsencode(path),))))
-        request: runs.Request = orders.backup_request(
-            settings, repository=_PROFILE, source=source, strategy=Strategy.AUTO, verify=VerifyLevel.NONE
-        )
-        return request, orders.workflow_id(orders.BACKUP, settings, _PROFILE, source)
+        source = requests.store(settings, SourceOrder(spec=SourceSpec(roots=(os.fsencode(path),))))
+        backup = BackupRequest(repository=_PROFILE, source=source, verify=VerifyLevel.NONE, policy=policy)
+        return backup, requests.workflow_id(requests.BACKUP, settings, _PROFILE, source)
     if verb is Verb.VERIFY:
-        request = orders.verify_request(settings, repository=_PROFILE, selection="", share="all")
-        return request, orders.workflow_id(orders.VERIFY, settings, _PROFILE, orders.WHOLE)
-    selection = orders.store_restore(settings, RestoreOptions(target=os.fsencode(path)))
-    request = orders.restore_request(
-        settings, repository=_PROFILE, selection=selection, verify=VerifyLevel.NONE
-    )
-    return request, orders.workflow_id(orders.RESTORE, settings, _PROFILE, selection)
+        verify = VerifyRequest(repository=_PROFILE, share="all", policy=policy)
+        return verify, requests.workflow_id(requests.VERIFY, settings, _PROFILE, requests.WHOLE)
+    selection = requests.store_once(settings, RestoreOptions(target=os.fsencode(path)))
+    restore = RestoreRequest(repository=_PROFILE, selection=selection, policy=policy)
+    return restore, requests.workflow_id(requests.RESTORE, settings, _PROFILE, selection)
 
 
 def _database_bytes(folder: Path) -> int:

@@ -9,17 +9,17 @@ from temporalio.client import Client
 
 from control import runs
 from control.journal import open_journal
+from control.progress import RunView, look
 from holdfast.errors import JournalUnavailableError, UsageError
 from holdfast.terms import RunKind, RunStatus
 from service.journal.records import RunRecord, workflow_of
 from service.settings.model import Settings
-from starter.requests.orders import describe_selection, describe_source, known_repository
-from starter.shell.output import warn
-from starter.view.progress import RunView, look
 from workflows.attributes import PAUSED
 
+SEARCHED: Final = 1000
+"""How many of the newest runs a word for a run is looked for in."""
 _SHORT_LENGTH: Final = 8
-_FEWEST_DIGITS: Final = 4
+FEWEST_DIGITS: Final = 4
 _INTERRUPTED: Final = "interrupted"
 
 
@@ -35,6 +35,11 @@ class ListedRun:
     record: RunRecord | None = None
     view: RunView | None = None
 
+    @classmethod
+    def of(cls, record: RunRecord, view: RunView | None = None) -> "ListedRun":
+        """One that the journal has."""
+        return cls(run_id=record.run_id, kind=record.kind, record=record, view=view)
+
     @property
     def workflow_id(self) -> str:
         """The workflow that carries it."""
@@ -42,8 +47,8 @@ class ListedRun:
 
     @property
     def short_id(self) -> str:
-        """What a person types: the end of its id, because Temporal's begin with the time."""
-        return self.run_id[-_SHORT_LENGTH:]
+        """What a person types."""
+        return short_id(self.run_id)
 
     @property
     def status(self) -> str:
@@ -65,64 +70,64 @@ class ListedRun:
         return self.workflow_id.rpartition(":")[2] if self.record is None else self.record.source
 
 
-async def listed_runs(settings: Settings, client: Client | None, limit: int) -> list[ListedRun]:
-    """The newest runs, those that are open on the server first of all."""
-    records = journal_runs(settings, limit)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunList:
+    """Runs, newest first, those that are open on the server first of all. unread: why the journal's are missing."""
+
+    runs: Sequence[ListedRun]
+    unread: str = ""
+
+    def find(self, name: str) -> ListedRun:
+        """The run that a person means: its id or the end of that, or its source's name (then the newest).
+
+        Raises:
+            UsageError: none or several.
+        """
+        by_subject = [run for run in self.runs if name in {run.subject, run.workflow_id, run.run_id}]
+        if by_subject:
+            return by_subject[0]
+        by_id = [run for run in self.runs if len(name) >= FEWEST_DIGITS and run.run_id.endswith(name)]
+        if len(by_id) > 1:
+            raise UsageError(f"several runs end with {name!r}", hint="Give more digits of the id.")
+        if by_id:
+            return by_id[0]
+        raise UsageError(f"no run and no source is called {name!r}", hint="`holdfast status` lists the runs.")
+
+
+def short_id(run_id: str) -> str:
+    """What a person types for a run: the end of its id, because Temporal's begin with the time."""
+    return run_id[-_SHORT_LENGTH:]
+
+
+async def list_runs(settings: Settings, client: Client | None, limit: int = SEARCHED) -> RunList:
+    """The newest runs.
+
+    Raises:
+        RPCError: the server does not answer as it should.
+    """
+    recorded = journal_runs(settings, limit)
     opened = [] if client is None else await runs.open_runs(client)
     views = await asyncio.gather(*(_view(client, run) for run in opened if client is not None))
     running = dict(zip((run.workflow_id for run in opened), views, strict=True))
     found: list[ListedRun] = []
-    for record in records:
-        view = running.pop(workflow_of(record.run_id), None) if record.status is RunStatus.RUNNING else None
-        found.append(ListedRun(run_id=record.run_id, kind=record.kind, record=record, view=view))
+    for run in recorded.runs:
+        is_open = run.record is not None and run.record.status is RunStatus.RUNNING
+        view = running.pop(run.workflow_id, None) if is_open else None
+        found.append(run if view is None or run.record is None else ListedRun.of(run.record, view))
     unknown = [
         ListedRun(run_id=_run_id(run, running[run.workflow_id]), kind=run.kind, view=running[run.workflow_id])
         for run in opened
         if run.workflow_id in running
     ]
-    return [*unknown, *found]
+    return RunList(runs=[*unknown, *found], unread=recorded.unread)
 
 
-def journal_runs(settings: Settings, limit: int) -> list[RunRecord]:
-    """The journal's newest runs; none, and a word about it, when it cannot be read."""
+def journal_runs(settings: Settings, limit: int = SEARCHED) -> RunList:
+    """The journal's newest runs, for which no server is asked; none where it cannot be read."""
     try:
-        return open_journal(settings).runs(limit)
+        return RunList(runs=[ListedRun.of(record) for record in open_journal(settings).runs(limit)])
     except JournalUnavailableError as error:
-        warn(f"the journal cannot be read: {error.message}")
-        return []
-
-
-def find_run(listed: Sequence[ListedRun], name: str) -> ListedRun:
-    """The run that a person means: its id or the end of that, or its source's name (then the newest).
-
-    Raises:
-        UsageError: none or several.
-    """
-    by_subject = [run for run in listed if name in {run.subject, run.workflow_id, run.run_id}]
-    if by_subject:
-        return by_subject[0]
-    by_id = [run for run in listed if len(name) >= _FEWEST_DIGITS and run.run_id.endswith(name)]
-    if len(by_id) > 1:
-        raise UsageError(f"several runs end with {name!r}", hint="Give more digits of the id.")
-    if by_id:
-        return by_id[0]
-    raise UsageError(f"no run and no source is called {name!r}", hint="`holdfast status` lists the runs.")
-
-
-def describe(settings: Settings, run: ListedRun) -> str:
-    """What is backed up, restored, checked or tried, in a person's words."""
-    if run.kind in {RunKind.RESTORE, RunKind.DRY_RUN}:
-        return describe_selection(settings, run.subject)
-    return describe_source(settings, run.subject) if run.subject else location_of(settings, run)
-
-
-def location_of(settings: Settings, run: ListedRun) -> str:
-    """The repository's profile or location."""
-    try:
-        profile = known_repository(settings, run.repository)
-    except UsageError:
-        return run.repository
-    return profile.location if profile.is_request else profile.name
+        return RunList(runs=[], unread=error.message)
 
 
 async def _view(client: Client, run: runs.OpenRun) -> RunView:

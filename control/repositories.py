@@ -1,42 +1,40 @@
-"""Opens a repository in this process, for commands that need no workflow."""
+"""Looks at a repository's storage before a run is asked for: what would stop it in the middle stops it now."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-from holdfast.repository.repository import Repository
-from holdfast.repository.session import RepositorySession
-from holdfast.storage.layers.beside import BesideStorage, beside
+from holdfast.errors import RepositoryNotFoundError, StorageDeniedError
+from holdfast.repository.layout import CONFIG
 from holdfast.storage.locations import is_read_only, open_storage
-from starter.requests.orders import check_repository, reading
-from starter.shell.invocation import Invocation
+from service.settings.model import RepositoryProfile
 
 
-def open_repository(invocation: Invocation) -> Repository:
-    """The repository that is meant, opened with its password.
+def check_repository(repository: RepositoryProfile) -> None:
+    """Fail now, and not after a server was started, where there is no repository.
 
     Raises:
-        RepositoryNotFoundError, WrongPasswordError, PasswordMissingError, UnsupportedRepositoryError, UsageError.
+        RepositoryNotFoundError: no config is there.
+        StorageDeniedError, StorageUnavailableError, UsageError: from the storage.
     """
-    profile = invocation.repository()
-    check_repository(profile)  # before anybody is asked for a password
-    return Repository.open(open_storage(profile.location), invocation.password(profile))
+    storage = open_storage(repository.location)
+    if storage.size_or_none(CONFIG) is None:
+        raise RepositoryNotFoundError(
+            f"{storage.location}: there is no repository (no file `config`)",
+            hint="Look for a typing error, or create one there with `holdfast init`.",
+        )
 
 
-def open_for_reading(invocation: Invocation, *, no_lock: bool) -> Repository:
-    """The same for who only reads it. Without a lock where that is wanted or the medium is read-only: then the
-    repository's storage refuses to be written."""
-    profile = invocation.repository()
-    storage = open_storage(reading(profile, no_lock=no_lock).location)
-    if no_lock or is_read_only(storage):
-        storage = beside(storage, invocation.settings.state_dir)
-    return Repository.open(storage, invocation.password(profile))
+def check_writable(repository: RepositoryProfile) -> None:
+    """Fail now where a backup would in the middle.
+
+    Raises:
+        StorageDeniedError: the medium is read-only.
+    """
+    storage = open_storage(repository.location)
+    if is_read_only(storage):
+        raise StorageDeniedError(
+            f"{storage.location}: read-only file system",
+            hint="Mount it for writing, or back up to another repository.",
+        )
 
 
-@contextmanager
-def repository_session(repository: Repository) -> Iterator[RepositorySession]:
-    """A session of it, whose lock is given back at the end."""
-    session = RepositorySession(repository, locked=not isinstance(repository.storage, BesideStorage))
-    try:
-        yield session
-    finally:
-        session.close()
+def is_only_read(repository: RepositoryProfile) -> bool:
+    """Whether nothing is locked or written there: that is wanted, or the medium is read-only."""
+    return repository.no_lock or is_read_only(open_storage(repository.location))

@@ -27,9 +27,9 @@ from contracts.restore import RestoreRequest, RestoreResult
 from contracts.system import SYSTEM_BACKUP_WORKFLOW, SYSTEM_RESTORE_WORKFLOW, SystemResult
 from contracts.verify import VERIFY_WORKFLOW, VerifyRequest, VerifyResult
 from contracts.warrant import ANSWER, RESULT, Warranted, purpose
+from control.known_paths import NO_PATHS, KnownPaths
 from holdfast.errors import EndedOutsideError, HoldfastError, ServerUnavailableError, UntrustedError
 from holdfast.terms import RunKind, RunStatus
-from starter.shell.output import revealed
 
 Request = BackupRequest | RestoreRequest | VerifyRequest | DrillRequest
 Result = BackupResult | RestoreResult | VerifyResult | DrillResult | SystemResult
@@ -199,8 +199,8 @@ async def lift_pause(handle: Handle) -> None:
     await handle.signal(RESUME, Asked(), rpc_timeout=RPC_TIMEOUT)
 
 
-async def result_of(handle: Handle, on_away: Callable[[], None]) -> Result:
-    """Wait for the end of a run, however often the server is away meanwhile.
+async def result_of(handle: Handle, on_away: Callable[[], None], known: KnownPaths = NO_PATHS) -> Result:
+    """Wait for the end of a run, however often the server is away until then. known: what its error may show.
 
     Raises:
         HoldfastError: the error that ended the run, as its activity raised it.
@@ -212,7 +212,7 @@ async def result_of(handle: Handle, on_away: Callable[[], None]) -> Result:
             run = run or await first_run(handle)
             return _not_cancelled(of_run(await handle.result(), run))
         except WorkflowFailureError as failure:
-            raise _error_of(failure) from None
+            raise _error_of(failure, known) from None
         except ApplicationError as refusal:
             raise unbelieved(refusal) from None
         except RPCError as error:
@@ -270,7 +270,7 @@ def unbelieved(refusal: ApplicationError) -> HoldfastError:
 
 def error_by_name(kind: str, message: str) -> HoldfastError:
     """The engine's error of that class name, so that its exit code counts here as well."""
-    text, _, hint = revealed(message).partition("\n")
+    text, _, hint = message.partition("\n")
     found = getattr(holdfast.errors, kind, None)
     if isinstance(found, type) and issubclass(found, HoldfastError):
         return found(text, hint=hint)
@@ -284,12 +284,12 @@ def _not_cancelled(result: Result) -> Result:
     return result
 
 
-def _error_of(failure: WorkflowFailureError) -> HoldfastError:
+def _error_of(failure: WorkflowFailureError, known: KnownPaths) -> HoldfastError:
     cause = failure.cause
     if isinstance(cause, CancelledError):
         return RunCancelledError("the run was stopped", hint="`holdfast resume` goes on with it.")
     if isinstance(cause, ApplicationError):
-        return error_by_name(cause.type or "", cause.message)
+        return error_by_name(cause.type or "", known.shown_in(cause.message))
     message = cause.message if isinstance(cause, FailureError) else str(cause)
     return _ended_outside(f"{message.lower()} on the server")
 

@@ -6,15 +6,15 @@ from typing import Annotated, Final
 import typer
 
 from control.journal import open_journal
+from control.schedules.advice import Advice, Facts, Wishes
+from control.schedules.advice import advise as propose
+from control.schedules.measuring import from_runs, from_scans
 from holdfast.errors import EXIT_COMPLETE, JournalUnavailableError, UsageError
 from holdfast.terms import RunKind
 from holdfast.units import DURATION_EXAMPLES, format_bytes, parse_duration
 from service.journal.records import RunRecord
 from service.settings.exclude_files import resolve
 from service.settings.model import SourceProfile
-from starter.schedules.advice import Advice, Facts, Wishes
-from starter.schedules.advice import advise as propose
-from starter.schedules.measuring import from_runs, from_scans
 from starter.shell.invocation import Invocation
 from starter.shell.options import CommonOptions
 from starter.shell.output import say, say_json, warn

@@ -9,13 +9,12 @@ import typer
 from temporalio.client import WorkflowHandle, WorkflowUpdateFailedError
 
 from contracts.guard import APPROVE_UPDATE, Approval, GuardResult, GuardStatus, Part
+from control import requests
 from control.runs import is_open, server_errors, to_update
 from holdfast.errors import UsageError
 from service.settings.suggestions import one_of
 from starter.commands.guard import follow
-from starter.host.need import Need, base_queue, open_service
-from starter.requests import orders
-from starter.schedules.declaration import GUARD
+from starter.host.need import Need, open_service
 from starter.shell.invocation import Invocation
 from starter.shell.options import CommonOptions
 
@@ -44,10 +43,10 @@ async def _approve(invocation: Invocation, options: ApproveOptions) -> int:
     settings = invocation.settings
     source = settings.source(options.source)
     need = Need(
-        queue=base_queue(settings, source.repository),
+        queue=requests.base_queue(settings, source.repository),
         passwords=invocation.worker_passwords(settings.repository(source.repository)),
     )
-    name = orders.workflow_id(GUARD, settings, source.repository, source.name)
+    name = requests.workflow_id(requests.GUARD, settings, source.repository, source.name)
     approval = Approval(
         by=options.by, reason=options.reason, part=Part(options.part), grant=not options.refuse
     )
@@ -71,4 +70,4 @@ async def _approve(invocation: Invocation, options: ApproveOptions) -> int:
                 raise UsageError(
                     str(error.cause), hint=f"`holdfast guard {source.name}` says what waits."
                 ) from None
-            return await follow(invocation, service, handle)
+            return await follow(invocation, service, handle, source)

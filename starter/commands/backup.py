@@ -86,31 +86,35 @@ def _one_of_several(invocation: Invocation, options: BackupOptions, source: Chos
 
 
 def _backup(invocation: Invocation, options: BackupOptions, source: ChosenSource) -> int:
-    from starter.requests import orders  # noqa: PLC0415 - meanwhile workers load
-    from starter.runs import conduct  # noqa: PLC0415 - meanwhile workers load
+    from contracts.backup import BackupRequest  # noqa: PLC0415 - workers load until then
+    from control import requests  # noqa: PLC0415
+    from control.repositories import check_repository, check_writable  # noqa: PLC0415
+    from starter.runs import conduct  # noqa: PLC0415
+    from starter.shell.person import triggered  # noqa: PLC0415
 
     repository = _repository(invocation, options, source.repository)
     strategy = _choice("--strategy", _strategy(options), Strategy) or source.strategy
     verify = _choice("--verify", options.verify, VerifyLevel) or source.verify
     host, tags = _host(options.host), _tags(options.tag)
-    orders.check_repository(repository)
-    orders.check_writable(repository)
-    name = orders.repository_name(invocation, repository)
-    subject = source.name if source.order is None else orders.store(invocation.settings, source.order)
-    request = orders.backup_request(
-        invocation.settings,
+    check_repository(repository)
+    check_writable(repository)
+    name = requests.repository_name(invocation.settings, repository)
+    subject = source.name if source.order is None else requests.store(invocation.settings, source.order)
+    request = BackupRequest(
         repository=name,
         source=subject,
         strategy=strategy,
-        verify=verify,
+        trigger=triggered(),
         host=host,
         tags=tags,
         parent=options.parent,
+        verify=verify,
+        policy=requests.run_policy(invocation.settings),
     )
     order = conduct.Order(
         request=request,
         repository=repository,
-        workflow_id=orders.workflow_id(orders.BACKUP, invocation.settings, name, subject),
+        workflow_id=requests.workflow_id(requests.BACKUP, invocation.settings, name, subject),
         fresh=options.fresh,
         detach=options.detach,
         list_files=options.verbose > 0,

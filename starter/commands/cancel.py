@@ -7,14 +7,17 @@ from typing import Annotated, Final
 
 import typer
 
-from control import listing, runs
-from control.steering import cancel_run
-from holdfast.errors import EXIT_COMPLETE, UsageError
-from starter.host.need import Need, base_queue, open_service
+from control import runs, steering
+from control.listing import ListedRun, journal_runs, list_runs
+from control.requests import base_queue
+from holdfast.errors import EXIT_COMPLETE
+from starter.host.need import Need, open_service
 from starter.runs.conduct import find_client
 from starter.shell.invocation import Invocation
 from starter.shell.options import CommonOptions
 from starter.shell.output import say, say_json
+from starter.shell.person import asked
+from starter.view.listing import told
 
 _FORCED: Final = "holdfast cancel --force"
 
@@ -42,16 +45,15 @@ def cancel(options: CancelOptions) -> int:
 async def _cancel(invocation: Invocation, options: CancelOptions) -> int:
     client = await find_client(invocation)
     if client is not None:
-        run = listing.find_run(await listing.listed_runs(invocation.settings, client, 1000), options.run)
+        run = told(await list_runs(invocation.settings, client)).find(options.run)
         if run.view is None:
-            raise _not_running(run)
-        handle = runs.handle_of(client, run.kind, run.workflow_id)
+            raise steering.not_under_way(run)
         if options.force:
             # A run that a stranger began or reset cannot listen (docs/security.md), nor one whose workers are gone.
-            await handle.terminate(reason=_FORCED)
+            await runs.handle_of(client, run.kind, run.workflow_id).terminate(reason=_FORCED)
             _tell(options, run, "was ended on the server")
         else:
-            await cancel_run(handle, run)
+            await steering.cancel(client, run, asked())
             _tell(options, run, "was asked to stop")
         return EXIT_COMPLETE
     return await _cancel_sleeping(invocation, options)
@@ -59,13 +61,13 @@ async def _cancel(invocation: Invocation, options: CancelOptions) -> int:
 
 async def _cancel_sleeping(invocation: Invocation, options: CancelOptions) -> int:
     """No server runs, but a run may lie open in its database: it needs a worker to come to its end."""
-    run = listing.find_run(await listing.listed_runs(invocation.settings, None, 1000), options.run)
+    run = told(journal_runs(invocation.settings)).find(options.run)
     if run.status != "interrupted":
-        raise _not_running(run)
+        raise steering.not_under_way(run)
     need = Need(queue=base_queue(invocation.settings, run.repository))
     async with open_service(invocation.settings, need, invocation.environ) as service:
         if not await runs.is_open(service.client, run.workflow_id):
-            raise _not_running(run)
+            raise steering.not_under_way(run)
         handle = runs.handle_of(service.client, run.kind, run.workflow_id)
         await runs.ask_to_stop(handle)
         with contextlib.suppress(runs.RunCancelledError):
@@ -74,13 +76,7 @@ async def _cancel_sleeping(invocation: Invocation, options: CancelOptions) -> in
     return EXIT_COMPLETE
 
 
-def _not_running(run: listing.ListedRun) -> UsageError:
-    return UsageError(
-        f"run {run.short_id} is not under way: {run.status}", hint="`holdfast status` lists the runs."
-    )
-
-
-def _tell(options: CancelOptions, run: listing.ListedRun, what: str) -> None:
+def _tell(options: CancelOptions, run: ListedRun, what: str) -> None:
     if options.json:
         say_json({"message_type": "cancelled", "run_id": run.run_id})
     elif not options.quiet:

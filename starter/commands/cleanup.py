@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 import typer
@@ -10,15 +10,18 @@ from temporalio.client import WorkflowHandle
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 
 from contracts.cleanup import CLEANUP_WORKFLOW, CleanupRequest, CleanupResult, RepositoryCleaned
+from contracts.veiled import REPOSITORY
+from control import requests
+from control.known_paths import KnownPaths
+from control.repositories import check_repository
 from control.runs import result_of, server_errors
 from holdfast.errors import EXIT_COMPLETE, EXIT_FAILED, EXIT_LOCKED, UsageError
 from holdfast.units import format_bytes
 from service.settings.model import RepositoryProfile
-from starter.host.need import Need, base_queue, open_service
-from starter.requests import orders
+from starter.host.need import Need, open_service
 from starter.shell.invocation import Invocation
 from starter.shell.options import CommonOptions
-from starter.shell.output import revealed, say, say_json, warn
+from starter.shell.output import say, say_json, warn
 from starter.shell.text import local_time
 
 
@@ -43,19 +46,19 @@ async def _cleanup(invocation: Invocation, options: CleanupOptions) -> int:
     settings = invocation.settings
     profiles = _repositories(invocation)
     for profile in profiles.values():
-        orders.check_repository(profile)
+        check_repository(profile)
     request = CleanupRequest(
-        repositories=tuple(profiles), dry_run=options.dry_run, policy=orders.run_policy(settings)
+        repositories=tuple(profiles), dry_run=options.dry_run, policy=requests.run_policy(settings)
     )
     need = Need(
-        queue=base_queue(settings, next(iter(profiles)) if len(profiles) == 1 else ""),
+        queue=requests.base_queue(settings, next(iter(profiles)) if len(profiles) == 1 else ""),
         passwords={
             location: password
             for profile in profiles.values()
             for location, password in invocation.worker_passwords(profile).items()
         },
     )
-    subject = ",".join(profiles) if invocation.names_repository() else orders.WHOLE
+    subject = ",".join(profiles) if invocation.names_repository() else requests.WHOLE
     with server_errors():
         async with open_service(settings, need, invocation.environ) as service:
             handle: WorkflowHandle[Any, Any] = await service.client.start_workflow(
@@ -69,7 +72,14 @@ async def _cleanup(invocation: Invocation, options: CleanupOptions) -> int:
                 static_summary="remove what nobody goes on with",
             )
             result: Any = await result_of(handle, lambda: None)
-    return _tell(invocation, result, {name: profile.name for name, profile in profiles.items()})
+    shown = [_with_paths(cleaned, profiles[cleaned.repository]) for cleaned in result.repositories]
+    names = {name: profile.name for name, profile in profiles.items()}
+    return _tell(invocation, replace(result, repositories=tuple(shown)), names)
+
+
+def _with_paths(cleaned: RepositoryCleaned, profile: RepositoryProfile) -> RepositoryCleaned:
+    known = KnownPaths({REPOSITORY: profile.location})
+    return replace(cleaned, failure=known.shown_in(cleaned.failure))
 
 
 def _repositories(invocation: Invocation) -> dict[str, RepositoryProfile]:
@@ -80,7 +90,7 @@ def _repositories(invocation: Invocation) -> dict[str, RepositoryProfile]:
     """
     if invocation.names_repository():
         repository = invocation.repository()
-        return {orders.repository_name(invocation, repository): repository}
+        return {requests.repository_name(invocation.settings, repository): repository}
     if not invocation.settings.repositories:
         raise UsageError(
             "no repository is named",
@@ -111,7 +121,7 @@ def _tell(invocation: Invocation, result: CleanupResult, names: Mapping[str, str
 
 def _tell_repository(cleaned: RepositoryCleaned, name: str, *, dry_run: bool) -> None:
     if cleaned.failure:
-        warn(f"{name}: {revealed(cleaned.failure)}")
+        warn(f"{name}: {cleaned.failure}")
         return
     for run in cleaned.runs:
         say(f"  {local_time(run.written_ns)}  {format_bytes(run.size_bytes)}  {run.run_id or '(no run)'}")
@@ -138,5 +148,5 @@ def _document(cleaned: RepositoryCleaned, names: Mapping[str, str]) -> dict[str,
         "run_bytes": cleaned.run_bytes,
         "temporary_files": cleaned.leftovers,
         "in_use": cleaned.in_use,
-        "error": revealed(cleaned.failure),
+        "error": cleaned.failure,
     }

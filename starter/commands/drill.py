@@ -43,24 +43,28 @@ def drill(options: DrillOptions) -> int:
 
 
 def _drill(invocation: Invocation, options: DrillOptions) -> int:
-    from starter.requests import orders  # noqa: PLC0415 - meanwhile workers load
-    from starter.runs import conduct  # noqa: PLC0415 - meanwhile workers load
+    from contracts.drill import DrillRequest  # noqa: PLC0415 - workers load until then
+    from control import requests  # noqa: PLC0415
+    from control.repositories import check_repository  # noqa: PLC0415
+    from starter.runs import conduct  # noqa: PLC0415
+    from starter.shell.person import triggered  # noqa: PLC0415
 
     settings = invocation.settings
     drill_name, source = _meant(settings, options)
     repository = settings.repository(settings.source(source).repository)
-    orders.check_repository(repository)
+    check_repository(repository)
     order = conduct.Order(
-        request=orders.drill_request(
-            settings,
+        request=DrillRequest(
             repository=repository.name,
             drill=drill_name,
             source="" if drill_name else source,
             sample=options.sample or "all",
             snapshot=options.snapshot,
+            trigger=triggered(),
+            policy=requests.run_policy(settings),
         ),
         repository=repository,
-        workflow_id=orders.workflow_id(orders.DRILL, settings, repository.name, drill_name or source),
+        workflow_id=requests.workflow_id(requests.DRILL, settings, repository.name, drill_name or source),
         detach=options.detach,
     )
     return conduct.run(invocation, order)

@@ -1,32 +1,30 @@
 """`holdfast guard`: compare sources with their newest snapshots; by their policies report, ask, or restore."""
 
 import asyncio
-import getpass
-import secrets
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 import typer
 from temporalio.client import WorkflowExecutionStatus, WorkflowHandle
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 
-from contracts.common import Trigger
 from contracts.guard import GUARD_QUERY, GUARD_WORKFLOW, GuardFound, GuardResult, GuardStatus
 from contracts.veiled import REPOSITORY
+from control import requests
 from control.journal import open_journal
+from control.known_paths import KnownPaths
 from control.runs import RPC_TIMEOUT, result_of, server_errors
 from holdfast.errors import EXIT_COMPLETE, EXIT_PARTIAL, JournalUnavailableError, UsageError
 from holdfast.file_list import FileRecord
 from service.settings.guard import DAMAGE_POLICIES, MISSING_POLICIES, GuardOrder
-from service.settings.model import Settings
+from service.settings.model import Settings, SourceProfile
 from service.settings.suggestions import one_of
-from starter.host.need import Need, Service, base_queue, open_service
-from starter.requests import orders
-from starter.schedules.declaration import GUARD, guard_request
+from starter.host.need import Need, Service, open_service
 from starter.shell.invocation import Invocation
 from starter.shell.options import CommonOptions
-from starter.shell.output import reveal, say, say_json, warn
+from starter.shell.output import say, say_json, warn
+from starter.shell.person import triggered
 from starter.shell.text import ahead_of_time, local_time, printable
 
 _LOOK_AGAIN_S: Final = 0.3
@@ -63,28 +61,24 @@ async def _guard(invocation: Invocation, options: GuardOptions) -> int:
     settings = invocation.settings
     source = settings.source(options.source)
     need = Need(
-        queue=base_queue(settings, source.repository),
+        queue=requests.base_queue(settings, source.repository),
         passwords=invocation.worker_passwords(settings.repository(source.repository)),
     )
-    reveal(REPOSITORY, settings.repository(source.repository).location)
-    request = replace(
-        guard_request(settings, source.repository, source.name),
-        trigger=Trigger(by=_person()),
-        order=_order(settings, options),
-    )
+    order = _order(settings, options)
+    request = requests.guard_request(settings, source.repository, source.name, triggered(), order)
     with server_errors():
         async with open_service(settings, need, invocation.environ) as service:
             handle: WorkflowHandle[Any, Any] = await service.client.start_workflow(
                 GUARD_WORKFLOW,
                 request,
-                id=orders.workflow_id(GUARD, settings, source.repository, source.name),
+                id=requests.workflow_id(requests.GUARD, settings, source.repository, source.name),
                 task_queue=need.queue,
                 result_type=GuardResult,
                 id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
                 static_summary=f"guard of {source.name}",
             )
-            return await follow(invocation, service, handle)
+            return await follow(invocation, service, handle, source)
 
 
 def _order(settings: Settings, options: GuardOptions) -> str:
@@ -92,22 +86,14 @@ def _order(settings: Settings, options: GuardOptions) -> str:
     if not options.on_missing and not options.on_damaged:
         return ""
     order = GuardOrder(source=options.source, on_missing=options.on_missing, on_damaged=options.on_damaged)
-    return orders.store(settings, order, once=secrets.token_hex(16))
+    return requests.store_once(settings, order)
 
 
-async def _ended(handle: "WorkflowHandle[Any, Any]") -> Any:
-    return await result_of(handle, lambda: None)
-
-
-def _person() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return ""
-
-
-async def follow(invocation: Invocation, service: Service, handle: "WorkflowHandle[Any, Any]") -> int:
+async def follow(
+    invocation: Invocation, service: Service, handle: "WorkflowHandle[Any, Any]", source: SourceProfile
+) -> int:
     """Follow a guard until it ends, or waits for approval; say what it found, and the exit code."""
+    known = KnownPaths({REPOSITORY: invocation.settings.repository(source.repository).location})
     while True:
         description = await handle.describe(rpc_timeout=RPC_TIMEOUT)
         if description.status is not WorkflowExecutionStatus.RUNNING:
@@ -117,7 +103,7 @@ async def follow(invocation: Invocation, service: Service, handle: "WorkflowHand
             _tell_waiting(invocation, status, status.found, service.run_url(handle.id))
             return EXIT_PARTIAL
         await asyncio.sleep(_LOOK_AGAIN_S)
-    result: GuardResult = await _ended(handle)
+    result: Any = await result_of(handle, lambda: None, known)
     _tell_result(invocation, result)
     return EXIT_COMPLETE if result.status.value == "complete" else EXIT_PARTIAL
 

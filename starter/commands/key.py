@@ -9,12 +9,12 @@ from typing import Annotated, Final
 
 import typer
 
-from control.repositories import open_repository, repository_session
 from holdfast.errors import EXIT_COMPLETE
 from holdfast.ids import short
 from holdfast.repository import keys
 from holdfast.repository.repository import Repository
 from service.settings.passwords import read_password_file
+from starter.requests.repositories import open_repository, repository_session
 from starter.shell.invocation import Invocation, ask_password
 from starter.shell.options import CommonOptions
 from starter.shell.output import say, say_json

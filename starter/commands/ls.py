@@ -6,13 +6,13 @@ from typing import Annotated, Final
 
 import typer
 
-from control.repositories import open_for_reading, repository_session
 from holdfast.errors import EXIT_COMPLETE, SnapshotNotFoundError
 from holdfast.format.node import Node
 from holdfast.ids import BlobId, from_hex, short, to_hex
 from holdfast.repository.snapshots import find_snapshot
 from holdfast.terms import LATEST
 from starter.commands.snapshots import document
+from starter.requests.repositories import open_for_reading, repository_session
 from starter.shell.invocation import Invocation
 from starter.shell.options import SnapshotFilterOptions
 from starter.shell.output import json_line, say, say_all, warn

@@ -1,16 +1,14 @@
 """`holdfast pause`: let a run rest, for as long as is wanted."""
 
-import asyncio
 from dataclasses import dataclass
 from typing import Annotated
 
 import typer
 
 from contracts.control import PAUSE
-from control import steering
-from holdfast.errors import EXIT_COMPLETE
-from starter.shell.invocation import Invocation
+from starter.requests.steering import steer
 from starter.shell.options import CommonOptions
+from starter.shell.person import asked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +21,5 @@ class PauseOptions(CommonOptions):
 
 def pause(options: PauseOptions) -> int:
     """Stop a run's reading and writing at its last checkpoint, until `holdfast resume`; through every restart."""
-    invocation = Invocation.of(options)
-    answer = asyncio.run(steering.steer(invocation, options.run, PAUSE, steering.asked(options.reason)))
-    steering.tell(invocation, answer, f"is paused; `holdfast resume {answer.run.short_id}` lets it go on")
-    return EXIT_COMPLETE
+    done = "is paused; `holdfast resume {run}` lets it go on"
+    return steer(options, options.run, PAUSE, asked(options.reason), done)

@@ -1,16 +1,14 @@
 """`holdfast priority`: let a run go before others, or after them."""
 
-import asyncio
 from dataclasses import dataclass
 from typing import Annotated
 
 import typer
 
 from contracts.control import HIGHEST_PRIORITY, LOWEST_PRIORITY, SET_PRIORITY, PriorityRequest
-from control import steering
-from holdfast.errors import EXIT_COMPLETE
-from starter.shell.invocation import Invocation
+from starter.requests.steering import steer
 from starter.shell.options import CommonOptions
+from starter.shell.person import asked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,8 +30,5 @@ class PriorityOptions(CommonOptions):
 
 def priority(options: PriorityOptions) -> int:
     """Change which runs' steps the workers take first, from the next step on."""
-    invocation = Invocation.of(options)
-    message = PriorityRequest(priority=options.number, asked=steering.asked(options.reason))
-    answer = asyncio.run(steering.steer(invocation, options.run, SET_PRIORITY, message))
-    steering.tell(invocation, answer, f"has priority {options.number}")
-    return EXIT_COMPLETE
+    message = PriorityRequest(priority=options.number, asked=asked(options.reason))
+    return steer(options, options.run, SET_PRIORITY, message, f"has priority {options.number}")

@@ -1,7 +1,7 @@
 """`holdfast restore`: bring a snapshot, or parts of it, back."""
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -113,8 +113,11 @@ def restore(options: RestoreCommandOptions) -> int:
 
 
 def _restore(invocation: Invocation, options: RestoreCommandOptions) -> int:
-    from starter.requests import orders  # noqa: PLC0415 - meanwhile workers load
+    from contracts.restore import RestoreRequest  # noqa: PLC0415 - workers load until then
+    from control import requests  # noqa: PLC0415
+    from starter.requests.repositories import reading  # noqa: PLC0415
     from starter.runs import conduct  # noqa: PLC0415
+    from starter.shell.person import triggered  # noqa: PLC0415
 
     source = invocation.settings.source(options.source) if options.source else None
     request = wanted(invocation, options)
@@ -122,17 +125,21 @@ def _restore(invocation: Invocation, options: RestoreCommandOptions) -> int:
         request = _of_source(request, source, invocation.settings.host)
     request.check()
     repository = invocation.repository("" if source is None else source.repository)
-    repository = orders.reading(repository, no_lock=options.no_lock)
-    name = orders.repository_name(invocation, repository)
-    selection = orders.store_restore(invocation.settings, request)
+    repository = reading(repository, no_lock=options.no_lock)
+    name = requests.repository_name(invocation.settings, repository)
+    selection = requests.store_once(invocation.settings, request)
     verify = VerifyLevel.FULL if options.verify and not options.dry_run else VerifyLevel.NONE
     order = conduct.Order(
-        request=replace(
-            orders.restore_request(invocation.settings, repository=name, selection=selection, verify=verify),
+        request=RestoreRequest(
+            repository=name,
+            selection=selection,
+            trigger=triggered(),
+            verify=verify,
             to_command=options.source if options.to_command else "",
+            policy=requests.run_policy(invocation.settings),
         ),
         repository=repository,
-        workflow_id=orders.workflow_id(orders.RESTORE, invocation.settings, name, selection),
+        workflow_id=requests.workflow_id(requests.RESTORE, invocation.settings, name, selection),
         detach=options.detach,
         list_files=options.dry_run or options.verbose > 0,
     )

@@ -9,6 +9,7 @@ import typer
 
 from control import records
 from control.journal import open_journal
+from control.listing import ListedRun, short_id
 from holdfast.errors import EXIT_COMPLETE, UsageError
 from holdfast.file_list import FileAction, FileRecord
 from holdfast.units import NS_PER_S, format_bytes
@@ -20,6 +21,7 @@ from starter.shell.options import CommonOptions
 from starter.shell.output import say, say_all, say_json
 from starter.shell.registration import add_command
 from starter.shell.text import printable
+from starter.view.details import details
 from starter.view.report.content import gather
 from starter.view.report.page import render_page
 
@@ -73,10 +75,8 @@ def show(options: ShowOptions) -> int:
     if options.json:
         say_json(records.document(settings, run) | {"hooks": _outputs(journal, run)})
         return EXIT_COMPLETE
-    pairs = records.details(settings, run)
-    width = max(len(name) for name, _ in pairs)
-    for name, value in pairs:
-        say(f"{name:<{width}}  {value}")
+    for line in details(settings, ListedRun.of(run), status=run.status.value):
+        say(line)
     for line in _problems(journal, run):
         say(line)
     for output in journal.outputs(run.run_id):
@@ -117,7 +117,7 @@ def report(options: ReportOptions) -> int:
     if options.json:
         say_json({"message_type": "report", "path": str(path), "run_id": run.run_id})
     elif not options.quiet:
-        say(f"wrote {path}, about run {records.short_id(run)}")
+        say(f"wrote {path}, about run {short_id(run.run_id)}")
     return EXIT_COMPLETE
 
 

@@ -9,6 +9,8 @@ import typer
 
 from control import records
 from control.journal import open_journal
+from control.listing import short_id
+from control.names import location_of, repositories_at, subject_of
 from holdfast.errors import EXIT_COMPLETE, UsageError
 from holdfast.terms import RunKind, RunStatus
 from holdfast.units import format_bytes, format_duration
@@ -77,7 +79,7 @@ def chosen(invocation: Invocation, journal: Journal, options: RunsOptions) -> li
     statuses = [RunStatus(_word("--status", status, _STATUSES)) for status in options.status]
     repositories: Sequence[str] = ()
     if options.repo is not None:
-        repositories = records.repositories_named(invocation, journal, options.repo)
+        repositories = _repositories(invocation, journal, options.repo)
         if not repositories:
             return []
     return journal.runs(
@@ -95,6 +97,17 @@ def chosen(invocation: Invocation, journal: Journal, options: RunsOptions) -> li
     )
 
 
+def _repositories(invocation: Invocation, journal: Journal, named: str) -> list[str]:
+    """The names that the journal's runs have for a repository, which was given as a profile or a location."""
+    if named in invocation.settings.repositories:
+        return [named]
+    try:
+        location = invocation.rules.location(named)
+    except ValueError:
+        location = named
+    return repositories_at(invocation.settings, journal.repositories(), {named, location})
+
+
 def _word(option: str, given: str, known: Sequence[str]) -> str:
     if given not in known:
         raise UsageError(f"{option}: {given!r} is not known", hint=one_of(given, known, option))
@@ -104,11 +117,11 @@ def _word(option: str, given: str, known: Sequence[str]) -> str:
 def _table(settings: Settings, found: Sequence[RunRecord]) -> list[str]:
     rows = [
         (
-            records.short_id(run),
+            short_id(run.run_id),
             run.kind.value,
             run.status.value,
-            records.subject_of(settings, run),
-            records.location_of(settings, run.repository),
+            subject_of(settings, run.kind, run.source, run.repository),
+            location_of(settings, run.repository),
             local_time(run.started_ns),
             format_duration(run.duration_ns) if run.ended_ns else "",
             format_bytes(records.total_bytes(run)) if records.total_bytes(run) else "",

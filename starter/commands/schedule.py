@@ -12,14 +12,14 @@ import typer
 from temporalio.client import Client, ScheduleBackfill, ScheduleDescription, ScheduleOverlapPolicy
 
 from control.runs import server_errors
+from control.schedules import server
+from control.schedules.declaration import PREFIX, declarations
+from control.schedules.plan import PlannedStep, Step, plan
+from control.schedules.standing import waits_for
 from holdfast.errors import EXIT_COMPLETE, UsageError
 from holdfast.units import NS_PER_S
 from service.settings.suggestions import one_of
 from starter.host.need import Need, open_service
-from starter.schedules import server
-from starter.schedules.declaration import PREFIX, declarations
-from starter.schedules.plan import PlannedStep, Step, plan
-from starter.schedules.standing import waits_for
 from starter.shell.invocation import Invocation
 from starter.shell.options import CommonOptions
 from starter.shell.output import say, say_json

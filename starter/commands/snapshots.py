@@ -8,11 +8,11 @@ from typing import Annotated
 import msgspec
 import typer
 
-from control.repositories import open_repository
 from holdfast.errors import EXIT_COMPLETE, HoldfastError
 from holdfast.ids import SnapshotId, short, to_hex
 from holdfast.repository.snapshots import StoredSnapshot, is_ahead, list_snapshots, matches
 from holdfast.terms import LATEST
+from starter.requests.repositories import open_repository
 from starter.shell.invocation import Invocation
 from starter.shell.options import SnapshotFilterOptions
 from starter.shell.output import say, say_json, warn

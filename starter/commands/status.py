@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Final
@@ -14,27 +13,30 @@ from activities.waiting import waiting_runs
 from contracts.control import ControlState
 from contracts.guard import GUARD_WORKFLOW
 from contracts.veiled import REPOSITORY
-from control import listing, records, steering
+from control import records, steering
 from control.journal import open_journal
-from control.listing import ListedRun
-from control.runs import handle_of, server_errors
+from control.listing import ListedRun, RunList, list_runs
+from control.names import location_of, subject_of
+from control.progress import Trouble
+from control.runs import server_errors
+from control.schedules.standing import paused_schedules
 from holdfast.errors import EXIT_COMPLETE, JournalUnavailableError, ServerUnavailableError
-from holdfast.units import NS_PER_S, format_bytes
+from holdfast.units import format_bytes
 from service.journal.records import RunRecord
 from service.settings.model import Settings
 from starter.runs.conduct import find_client
-from starter.schedules.standing import paused_schedules
 from starter.shell.invocation import Invocation
 from starter.shell.options import CommonOptions
 from starter.shell.output import say, say_json, warn
 from starter.shell.text import local_time, printable, table
+from starter.view import steering as view
+from starter.view.details import details, took
 from starter.view.display import counts, duration
+from starter.view.listing import told
 from starter.view.meter import Meter
-from starter.view.progress import Trouble
 from starter.view.reports import WRONG
 
 _SHOWN_PATHS: Final = 20
-_SEARCHED: Final = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +56,7 @@ def status(options: StatusOptions) -> int:
     if options.run:
         run, control = asyncio.run(_one(invocation, options.run))
         if options.json:
-            more = {} if control is None else {"control": steering.document(control)}
+            more = {} if control is None else {"control": view.document(control)}
             say_json(_document(settings, run) | more)
         else:
             for line in _details(settings, run, control):
@@ -62,9 +64,9 @@ def status(options: StatusOptions) -> int:
         return EXIT_COMPLETE
     listed, asking = asyncio.run(_listed(invocation, options.limit))
     if options.json:
-        say_json([_document(settings, run) for run in listed])
+        say_json([_document(settings, run) for run in listed.runs])
         return EXIT_COMPLETE
-    for line in [*_table(settings, listed), *_asking(asking)]:
+    for line in [*_table(settings, listed.runs), *_asking(asking)]:
         say(line)
     return EXIT_COMPLETE
 
@@ -74,11 +76,11 @@ def _asking(asking: Sequence[str]) -> list[str]:
     return ["", *asking] if asking else []
 
 
-async def _listed(invocation: Invocation, limit: int) -> tuple[list[ListedRun], list[str]]:
+async def _listed(invocation: Invocation, limit: int) -> tuple[RunList, list[str]]:
     """The runs, and what else waits for a person."""
     client = await _client(invocation)
     with server_errors():
-        listed = await listing.listed_runs(invocation.settings, client, limit)
+        listed = told(await list_runs(invocation.settings, client, limit))
         if client is None:
             return listed, []
         guards = [run async for run in waiting_runs(client, kinds=(GUARD_WORKFLOW,))]
@@ -91,10 +93,8 @@ async def _one(invocation: Invocation, name: str) -> tuple[ListedRun, ControlSta
     """The run that is meant, and what was asked of it if it is under way."""
     client = await _client(invocation)
     with server_errors():
-        run = listing.find_run(await listing.listed_runs(invocation.settings, client, _SEARCHED), name)
-        if client is None or run.view is None or run.kind not in steering.STEERED:
-            return run, None
-        return run, await steering.state_of(handle_of(client, run.kind, run.workflow_id))
+        run = told(await list_runs(invocation.settings, client)).find(name)
+        return run, None if client is None else await steering.state_of(client, run)
 
 
 async def _client(invocation: Invocation) -> Client | None:
@@ -111,10 +111,10 @@ def _table(settings: Settings, listed: Sequence[ListedRun]) -> list[str]:
             run.short_id,
             run.kind.value,
             run.status,
-            listing.describe(settings, run),
-            listing.location_of(settings, run),
+            _subject(settings, run),
+            location_of(settings, run.repository),
             local_time(run.record.started_ns) if run.record is not None else "",
-            _duration(run),
+            took(run),
             _outcome(settings, run),
         )
         for run in listed
@@ -123,12 +123,8 @@ def _table(settings: Settings, listed: Sequence[ListedRun]) -> list[str]:
     return table(header, rows, f"{len(rows)} runs")
 
 
-def _duration(run: ListedRun) -> str:
-    if run.record is None:
-        return ""
-    if run.view is not None:
-        return duration(max(0, time.time_ns() - run.record.started_ns) / NS_PER_S)
-    return duration(run.record.duration_ns / NS_PER_S) if run.record.ended_ns else ""
+def _subject(settings: Settings, run: ListedRun) -> str:
+    return subject_of(settings, run.kind, run.subject, run.repository)
 
 
 def _outcome(settings: Settings, run: ListedRun) -> str:
@@ -154,7 +150,7 @@ def _outcome(settings: Settings, run: ListedRun) -> str:
 
 def _trouble(settings: Settings, run: ListedRun, trouble: Trouble) -> str:
     """Why a step is tried again, on one line."""
-    reason = trouble.message.partition("\n")[0].replace(REPOSITORY, listing.location_of(settings, run))
+    reason = trouble.message.partition("\n")[0].replace(REPOSITORY, location_of(settings, run.repository))
     return f"{reason} (tried {trouble.attempt:,} times)"
 
 
@@ -166,8 +162,8 @@ def _document(settings: Settings, run: ListedRun) -> dict[str, object]:
         "workflow_id": run.workflow_id,
         "kind": run.kind.value,
         "status": run.status,
-        "repository": listing.location_of(settings, run),
-        "subject": listing.describe(settings, run),
+        "repository": location_of(settings, run.repository),
+        "subject": _subject(settings, run),
     }
     if run.view is not None and run.view.progress is not None:
         progress = run.view.progress
@@ -188,32 +184,13 @@ def _document(settings: Settings, run: ListedRun) -> dict[str, object]:
 
 
 def _details(settings: Settings, run: ListedRun, control: ControlState | None) -> list[str]:
-    pairs = [
-        ("Run", run.run_id),
-        ("Kind", run.kind.value),
-        ("Status", run.status),
-        ("What", listing.describe(settings, run)),
-        ("Repository", listing.location_of(settings, run)),
+    now = [
         ("Result", _outcome(settings, run)),
         ("Pace", _pace(run)),
-        *(("Asked", line) for line in ([] if control is None else steering.words(control))),
+        *(("Asked", line) for line in ([] if control is None else view.lines(control))),
     ]
-    record = run.record
-    if record is not None:
-        asked = " ".join(filter(None, (record.trigger_kind, record.trigger_by, record.trigger_evidence)))
-        pairs += [
-            ("Asked by", asked),
-            ("Host", record.host),
-            ("Strategy", f"{record.strategy} ({record.reason})" if record.reason else record.strategy),
-            ("Parent", record.parent),
-            ("Started", local_time(record.started_ns)),
-            ("Ended", local_time(record.ended_ns) if record.ended_ns else ""),
-            ("Took", _duration(run)),
-        ]
-        pairs += [(name, f"{count:,}") for name, count in record.counters.items() if count]
-    width = max(len(name) for name, _ in pairs)
-    lines = [f"{name:<{width}}  {value}" for name, value in pairs if value]
-    return lines if record is None else [*lines, *_problems(settings, record)]
+    lines = details(settings, run, status=run.status, now=now)
+    return lines if run.record is None else [*lines, *_problems(settings, run.record)]
 
 
 def _pace(run: ListedRun) -> str:

@@ -1,7 +1,6 @@
 """`holdfast system`: sources that belong together, backed up and recovered as one."""
 
 import asyncio
-import getpass
 import os
 import time
 from dataclasses import dataclass
@@ -10,11 +9,11 @@ from typing import Annotated, Final
 
 import typer
 
-from contracts.common import Trigger
-from contracts.system import MemberHost, SystemRestoreRequest
+from contracts.system import MemberHost, SystemBackupRequest, SystemRestoreRequest
+from control import requests
 from control.journal import open_journal
+from control.listing import short_id
 from control.records import document as run_document
-from control.records import short_id
 from holdfast.errors import EXIT_COMPLETE, UsageError
 from holdfast.restore.request import SystemRestoreOrder
 from holdfast.terms import RunKind, Strategy, VerifyLevel
@@ -23,12 +22,12 @@ from service.settings.model import Settings
 from service.settings.naming import is_name
 from service.settings.suggestions import one_of
 from service.settings.systems import SystemProfile
-from starter.requests import orders
 from starter.runs import systems
 from starter.shell.invocation import Invocation
 from starter.shell.moments import parse_moment
 from starter.shell.options import CommonOptions
 from starter.shell.output import say, say_json
+from starter.shell.person import triggered
 from starter.shell.registration import add_command
 from starter.shell.text import local_time, table
 
@@ -135,7 +134,7 @@ def show(options: SystemOptions) -> int:
         good, all_members = run.counters.get("members_ok", 0), run.counters.get("members", 0)
         say(
             f"{local_time(run.started_ns)}  {run.kind.value}  {run.status.value}, "
-            f"{good} of {all_members} members (run {short_id(run)})"
+            f"{good} of {all_members} members (run {short_id(run.run_id)})"
         )
         for problem in () if run.verdict is None else run.verdict.problems:
             say(f"  {problem}")
@@ -151,8 +150,11 @@ def backup(options: BackupOptions) -> int:
         )
     invocation = Invocation.of(options)
     settings = invocation.settings
-    request = orders.system_backup_request(
-        settings, system=options.name, strategy=Strategy(options.strategy), trigger=_person()
+    request = SystemBackupRequest(
+        system=settings.system(options.name).name,
+        strategy=Strategy(options.strategy),
+        trigger=triggered(),
+        policy=requests.run_policy(settings),
     )
     return asyncio.run(
         systems.carry_out(invocation, systems.SystemOrder(request=request, detach=options.detach))
@@ -172,8 +174,8 @@ def restore(options: RestoreOfSystemOptions) -> int:
         order=_order(settings, options, as_of_ns),
         in_place=options.in_place,
         verify=VerifyLevel.FULL if options.verify else VerifyLevel.NONE,
-        trigger=_person(),
-        policy=orders.run_policy(settings),
+        trigger=triggered(),
+        policy=requests.run_policy(settings),
     )
     return asyncio.run(
         systems.carry_out(invocation, systems.SystemOrder(request=request, detach=options.detach))
@@ -198,7 +200,7 @@ def _order(settings: Settings, options: RestoreOfSystemOptions, as_of_ns: int) -
         )
     folder = os.path.normpath(os.path.join(bytes(Path.cwd()), os.fsencode(options.target)))
     target = None if options.in_place else folder
-    return orders.store_restore(
+    return requests.store_once(
         settings, SystemRestoreOrder(system=options.name, target=target, as_of_ns=as_of_ns)
     )
 
@@ -218,13 +220,6 @@ def _document(settings: Settings, profile: SystemProfile) -> dict[str, object]:
         "repository": profile.repository,
         "runs": [run_document(settings, run) for run in _newest(settings, profile.name, _SHOWN_RUNS)],
     }
-
-
-def _person() -> Trigger:
-    try:
-        return Trigger(by=getpass.getuser())
-    except (KeyError, OSError):
-        return Trigger()
 
 
 add_command(app, "list", list_)

@@ -1,6 +1,5 @@
 """`holdfast throttle`: limit how fast a run reads."""
 
-import asyncio
 import re
 from dataclasses import dataclass
 from typing import Annotated, Final
@@ -8,11 +7,11 @@ from typing import Annotated, Final
 import typer
 
 from contracts.control import THROTTLE, Throttle, ThrottleRequest, ThrottleWindow, check_throttle
-from control import steering
-from holdfast.errors import EXIT_COMPLETE, UsageError
+from holdfast.errors import UsageError
 from holdfast.units import parse_size
-from starter.shell.invocation import Invocation
+from starter.requests.steering import steer
 from starter.shell.options import CommonOptions
+from starter.shell.person import asked
 
 NO_LIMIT: Final = "none"
 _WINDOW: Final = re.compile(r"(?P<start>\d\d:\d\d)-(?P<end>\d\d:\d\d)=(?P<rate>.+)", re.ASCII)
@@ -37,11 +36,9 @@ class ThrottleOptions(CommonOptions):
 def throttle(options: ThrottleOptions) -> int:
     """Limit how fast a run reads its source (a backup) or the repository (a restore), from now on."""
     wanted = wanted_throttle(options)
-    invocation = Invocation.of(options)
-    message = ThrottleRequest(throttle=wanted, asked=steering.asked(options.reason))
-    answer = asyncio.run(steering.steer(invocation, options.run, THROTTLE, message))
-    steering.tell(invocation, answer, "is throttled" if wanted.limits else "goes as fast as it can")
-    return EXIT_COMPLETE
+    message = ThrottleRequest(throttle=wanted, asked=asked(options.reason))
+    done = "is throttled" if wanted.limits else "goes as fast as it can"
+    return steer(options, options.run, THROTTLE, message, done)
 
 
 def wanted_throttle(options: ThrottleOptions) -> Throttle:

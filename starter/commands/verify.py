@@ -52,11 +52,15 @@ def verify(options: VerifyOptions) -> int:
 
 
 def _verify(invocation: Invocation, options: VerifyOptions, share: str) -> int:
-    from starter.requests import orders  # noqa: PLC0415 - meanwhile workers load
-    from starter.runs import conduct  # noqa: PLC0415 - meanwhile workers load
+    from contracts.verify import VerifyRequest  # noqa: PLC0415 - workers load until then
+    from control import requests  # noqa: PLC0415
+    from control.repositories import is_only_read  # noqa: PLC0415
+    from starter.requests.repositories import reading  # noqa: PLC0415
+    from starter.runs import conduct  # noqa: PLC0415
+    from starter.shell.person import triggered  # noqa: PLC0415
 
-    repository = orders.reading(invocation.repository(), no_lock=options.no_lock)
-    name = orders.repository_name(invocation, repository)
+    repository = reading(invocation.repository(), no_lock=options.no_lock)
+    name = requests.repository_name(invocation.settings, repository)
     wanted = VerifyOrder(
         snapshots=options.snapshots,
         hosts=options.host,
@@ -65,15 +69,23 @@ def _verify(invocation: Invocation, options: VerifyOptions, share: str) -> int:
         ignore_damaged=options.ignore_damaged,
     )
     chosen = wanted.snapshots or wanted.hosts or wanted.paths or wanted.tags
-    selection = "" if not chosen else orders.store(invocation.settings, wanted)
+    selection = "" if not chosen else requests.store(invocation.settings, wanted)
     order = conduct.Order(
-        request=orders.verify_request(invocation.settings, repository=name, selection=selection, share=share),
+        request=VerifyRequest(
+            repository=name,
+            selection=selection,
+            share=share,
+            trigger=triggered(),
+            policy=requests.run_policy(invocation.settings),
+        ),
         repository=repository,
-        workflow_id=orders.workflow_id(orders.VERIFY, invocation.settings, name, selection or orders.WHOLE),
+        workflow_id=requests.workflow_id(
+            requests.VERIFY, invocation.settings, name, selection or requests.WHOLE
+        ),
         detach=options.detach,
     )
     code = conduct.run(invocation, order)
-    if code and conduct.is_only_read(repository):
+    if code and is_only_read(repository):
         warn(
             "What is damaged was noted on this host only, because the repository is only read: backups learn of it "
             "when the repository itself is verified."

@@ -2,8 +2,7 @@
 
 import os
 
-from starter.host.need import base_queue
-from starter.requests.orders import repository_name
+from control.requests import base_queue, repository_name
 from starter.shell.invocation import Invocation
 from starter.shell.options import CommonOptions
 
@@ -29,7 +28,7 @@ def run(options: CommonOptions, *, up: bool) -> int:
     passwords: dict[str, bytes] = {}
     if invocation.names_repository():
         repository = invocation.repository()
-        queues.append(base_queue(invocation.settings, repository_name(invocation, repository)))
+        queues.append(base_queue(invocation.settings, repository_name(invocation.settings, repository)))
         passwords = invocation.worker_passwords(repository)
     return run_service(
         Assignment(

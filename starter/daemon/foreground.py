@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from control.requests import base_queue
 from holdfast.errors import EXIT_COMPLETE, ServerUnavailableError, UsageError
 from service.settings.load import load_settings
 from service.settings.model import Settings
@@ -21,7 +22,7 @@ from starter.daemon.dead_locks import remove_own_dead_locks
 from starter.daemon.upkeep import upkeep
 from starter.host.connection import connect
 from starter.host.muster import kept, prepare
-from starter.host.need import base_queue, open_door
+from starter.host.need import open_door
 from starter.host.ownership import ServiceNote, claim_service, registered_service, running_services
 from starter.host.supervisor import Crew, at, running_workers
 from starter.host.temporal_server import EmbeddedServer

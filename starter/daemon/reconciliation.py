@@ -3,7 +3,7 @@
     1. runs that the older database has open, and the journal as ended, are over: they are terminated before a worker
        hears of them, or a restore of last week would go on over what was written since;
     2. runs that the journal has as running, and no server knows, go on in their workspaces (`holdfast up` starts them
-       again; a command does so with the run that it is asked for, see continuation.py);
+       again; a command does so with the run that it is asked for, see control/continuation.py);
     3. schedules that the settings declare, and a new database cannot have, are made again by `holdfast up`.
 
 Nothing here fails its caller: each part that cannot be done is told of, and done by hand.
@@ -12,29 +12,26 @@ Nothing here fails its caller: each part that cannot be done is told of, and don
 import asyncio
 import logging
 from collections.abc import Collection, Mapping
-from dataclasses import replace
 from typing import Final
 
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from control import records, runs
+from control import runs
+from control.continuation import continued
 from control.journal import open_journal
+from control.requests import base_queue
+from control.schedules import server
+from control.schedules.cleanup import ensure_cleanup
+from control.schedules.declaration import declarations
+from control.schedules.plan import Step, plan
+from control.schedules.watchdog import ensure_watchdog
 from holdfast.errors import HoldfastError, JournalUnavailableError
-from holdfast.terms import RunKind, RunStatus
-from service.journal.records import RunRecord, workflow_of
+from holdfast.terms import RunStatus
+from service.journal.records import workflow_of
 from service.settings.model import Settings
-from starter.daemon.cleanup_schedule import ensure_cleanup
-from starter.daemon.watchdog import ensure_watchdog
-from starter.host.need import base_queue
-from starter.requests import orders
-from starter.requests.continuation import was_opened
-from starter.schedules import server
-from starter.schedules.declaration import declarations
-from starter.schedules.plan import Step, plan
 
 _LOOKED_AT: Final = 1_000
-_KINDS: Final = frozenset((RunKind.BACKUP, RunKind.RESTORE, RunKind.VERIFY))
 _REASON: Final = "the journal has it as ended: the server's database is older"
 _LOG: Final = logging.getLogger("holdfast.server")
 
@@ -81,23 +78,13 @@ async def _go_on(
     for record in lost:  # newest first: of one subject only that
         workflow_id = workflow_of(record.run_id)
         queue = base_queue(settings, record.repository)
-        request = _request(settings, environ, record)
+        request = continued(settings, environ, record)
         if workflow_id in taken or queue not in queues or request is None:
             continue
         taken.add(workflow_id)
         await runs.start(client, request, workflow_id, queue)
-        done = "goes on" if getattr(request, "resume_run", "") else "begins again"
+        done = "goes on" if request.resume_run else "begins again"
         _LOG.warning("the server had forgotten run %s; it %s", record.run_id[-8:], done)
-
-
-def _request(settings: Settings, environ: Mapping[str, str], record: RunRecord) -> runs.Request | None:
-    """What the run was asked, as its continuation; None for what cannot be told from the journal."""
-    asked = records.request_of(record) if record.kind in _KINDS else None
-    if asked is None:
-        return None
-    as_it_was = was_opened(record) and not orders.source_changed(settings, environ, record)
-    resume_run = record.workspace_id if as_it_was else ""
-    return replace(asked, resume_run=resume_run, policy=orders.run_policy(settings))
 
 
 async def _make_schedules(client: Client, settings: Settings) -> None:

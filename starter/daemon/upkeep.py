@@ -8,10 +8,10 @@ from typing import Final
 
 from temporalio.service import RPCError
 
+from control.schedules.cleanup import ensure_cleanup
+from control.schedules.watchdog import ensure_watchdog
 from holdfast.errors import ServerUnavailableError, SettingsError
 from service.settings.model import Settings
-from starter.daemon.cleanup_schedule import ensure_cleanup
-from starter.daemon.watchdog import ensure_watchdog
 from starter.host.connection import connect
 
 _RETRY_S: Final = 10.0

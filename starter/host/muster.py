@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from control.requests import base_queue
 from holdfast.errors import PasswordMissingError, ServerUnavailableError, UsageError
 from holdfast.repository.repository import Repository
 from holdfast.repository.shared_keys import SharedKeys
@@ -19,7 +20,7 @@ from holdfast.repository.sharing import config_hash, open_sharing
 from holdfast.storage.locations import open_storage
 from service.settings.model import Settings
 from starter.host.launch import Memory
-from starter.host.need import Need, Service, base_queue, open_door
+from starter.host.need import Need, Service, open_door
 from starter.host.ownership import running_services
 from starter.host.supervisor import Crew, Place, running_workers
 from starter.host.temporal_server import EmbeddedServer

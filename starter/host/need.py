@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from contracts.queues import queue_of, task_queue
 from service.settings.model import ServerSettings, Settings
 
 if TYPE_CHECKING:
@@ -57,13 +56,6 @@ class Service:
         url = f"{self.ui_url}/namespaces/{quote(self.client.namespace, safe='')}/workflows/"
         url += quote(workflow_id, safe="")
         return f"{url}/{quote(run_id, safe='')}/history" if run_id else url
-
-
-def base_queue(settings: Settings, repository_name: str) -> str:
-    """The task queue of this host's runs for a repository (a profile's name, "@token", or "" for any profile)."""
-    if settings.worker.task_queue is not None:
-        return queue_of(settings.worker.task_queue, repository_name)
-    return task_queue(settings.host, repository_name)
 
 
 def open_door(server: ServerSettings) -> str | None:

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Awaitable, Callable
 
 from control import runs
+from control.known_paths import NO_PATHS, KnownPaths
 from holdfast.errors import UsageError
 from holdfast.terms import RunKind
 from starter.host.need import Service
@@ -17,9 +18,17 @@ Begin = Callable[[Display], Awaitable[runs.Handle]]
 
 
 async def attend(
-    invocation: Invocation, service: Service, kind: RunKind, begin: Begin, *, detach: bool
+    invocation: Invocation,
+    service: Service,
+    kind: RunKind,
+    begin: Begin,
+    *,
+    detach: bool,
+    known: KnownPaths = NO_PATHS,
 ) -> runs.Result | None:
     """The run's result; None when it was left to the service. detach: return once it is started.
+
+    known: the paths that messages about it may show.
 
     Raises:
         UsageError: it is to be left to the service, and there is none.
@@ -46,6 +55,7 @@ async def attend(
                 handle,
                 display,
                 interrupts,
+                known=known,
                 service_stays=not service.owned,
                 state_dir=invocation.settings.state_dir
                 if invocation.settings.server.address is None

@@ -5,22 +5,16 @@ takes a third of a second to load, and what builds on it come meanwhile.
 """
 
 import asyncio
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from contracts.backup import BackupRequest
-from contracts.restore import RestoreRequest
-from contracts.veiled import REPOSITORY, STATE_DIR, TARGET
+from control.known_paths import KnownPaths
+from control.repositories import is_only_read
+from control.requests import base_queue
 from holdfast.errors import EXIT_COMPLETE, EndedOutsideError, UntrustedError
-from holdfast.restore.request import RestoreOptions
-from holdfast.storage.locations import is_read_only, open_storage
-from service.settings.model import RepositoryProfile, Settings
-from service.settings.requests import read_request
-from starter.host.need import Need, base_queue, open_service
-from starter.requests.orders import veiled_roots
+from service.settings.model import RepositoryProfile
+from starter.host.need import Need, open_service
 from starter.shell.invocation import Invocation
-from starter.shell.output import reveal
 
 if TYPE_CHECKING:
     from temporalio.client import Client
@@ -78,20 +72,15 @@ def _need(invocation: Invocation, order: Order) -> Need:
     )
 
 
-def is_only_read(repository: RepositoryProfile) -> bool:
-    """Whether nothing is locked or written there: that is wanted, or the medium is read-only."""
-    return repository.no_lock or is_read_only(open_storage(repository.location))
-
-
 async def _carry_out(invocation: Invocation, order: Order, need: Need) -> int:
     settings = invocation.settings
-    _reveal_paths(settings, order)
+    known = KnownPaths.of(settings, order.request, order.repository.location)
     async with open_service(settings, need, invocation.environ) as service:
         from starter.runs import served  # noqa: PLC0415 (see the module's docstring)
         from starter.runs.witness import UnprovenError, check_word  # noqa: PLC0415 (as above)
 
         try:
-            result = await served.served(invocation, order, service, need.queue)
+            result = await served.served(invocation, order, service, need.queue, known)
             if result is not None:
                 location = order.repository.location
                 await check_word(settings, order.request, order.workflow_id, location, result, service.opener)
@@ -101,19 +90,6 @@ async def _carry_out(invocation: Invocation, order: Order, need: Need) -> int:
             await asyncio.to_thread(tell_outside_end, invocation, order.workflow_id, error.message)
             raise
     return EXIT_COMPLETE if result is None else served.tell(invocation, order, result)
-
-
-def _reveal_paths(settings: Settings, order: Order) -> None:
-    """What a person typed may be shown to that person, though the server never sees it."""
-    reveal(STATE_DIR, str(settings.state_dir))
-    reveal(REPOSITORY, order.repository.location)
-    if isinstance(order.request, RestoreRequest):
-        options = read_request(settings.state_dir, order.request.selection, RestoreOptions)
-        if options.target is not None:
-            reveal(TARGET, os.fsdecode(options.target))
-    elif isinstance(order.request, BackupRequest):
-        for placeholder, path in veiled_roots(settings, order.request.source):
-            reveal(placeholder, path)
 
 
 async def find_client(invocation: Invocation) -> "Client | None":

@@ -16,9 +16,10 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from control import runs
+from control.known_paths import KnownPaths
+from control.progress import RunView, Trouble, look
 from holdfast.errors import EXIT_INTERRUPTED, HoldfastError, RepositoryLockedError, StorageFullError
 from starter.view.display import Display
-from starter.view.progress import RunView, Trouble, look
 
 _PATIENCE: Final = {RepositoryLockedError.__name__: 1, StorageFullError.__name__: 4}
 """After how many failed attempts in a row a step's error ends the command."""
@@ -56,7 +57,8 @@ class Interrupts:
 class Following:
     """One run that is being followed. service_stays: whether its workers outlive this command.
 
-    state_dir: where the server has its database, if it is the embedded one.
+    known: the paths that messages about it may show. state_dir: where the server has its database, if it is the
+    embedded one.
     """
 
     def __init__(
@@ -66,12 +68,14 @@ class Following:
         display: Display,
         interrupts: Interrupts,
         *,
+        known: KnownPaths,
         service_stays: bool,
         state_dir: Path | None = None,
     ) -> None:
         self._client = client
         self._handle = handle
         self._display = display
+        self._known = known
         self._service_stays = service_stays
         self._state_dir = state_dir
         self._interrupts = interrupts
@@ -86,7 +90,7 @@ class Following:
             HoldfastError: what ended the run.
             DetachedError: the person has left.
         """
-        result = asyncio.create_task(runs.result_of(self._handle, self._tell_away))
+        result = asyncio.create_task(runs.result_of(self._handle, self._tell_away, self._known))
         watching = asyncio.create_task(self._watch())
         try:
             await self._until_done(result, watching)
@@ -126,7 +130,7 @@ class Following:
     async def _watch(self) -> None:
         view = RunView()
         while True:
-            view = await look(self._client, self._handle, view)
+            view = await look(self._client, self._handle, view, self._known)
             self._told_away = self._told_away and view.away
             self._display.show(view)
             if view.trouble is not None:

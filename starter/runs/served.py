@@ -15,8 +15,11 @@ from contracts.drill import DrillRequest
 from contracts.forms import is_own
 from contracts.restore import RestoreRequest
 from contracts.verify import VerifyRequest
-from control import runs
+from control import requests, runs
+from control.continuation import to_continue
 from control.journal import open_journal
+from control.known_paths import KnownPaths
+from control.names import source_changed
 from holdfast.errors import JournalUnavailableError
 from holdfast.terms import RunKind
 from service.journal.glance import is_recorded, nothing_open
@@ -24,8 +27,6 @@ from service.journal.records import RunRecord
 from service.settings.model import Settings
 from service.settings.requests import remove_request
 from starter.host.need import Service
-from starter.requests import orders
-from starter.requests.continuation import to_continue
 from starter.runs.attendance import attend
 from starter.runs.conduct import Order
 from starter.shell.invocation import Invocation
@@ -44,13 +45,16 @@ _SUBJECTS: Final[Mapping[RunKind, str]] = {
 }
 
 
-async def served(invocation: Invocation, order: Order, service: Service, queue: str) -> runs.Result | None:
+async def served(
+    invocation: Invocation, order: Order, service: Service, queue: str, known: KnownPaths
+) -> runs.Result | None:
     """Start or find the run and follow it; None when it was left to the service."""
 
     async def begin(display: Display) -> runs.Handle:
         return await _begin(service, invocation, order, queue, display)
 
-    return await attend(invocation, service, runs.kind_of(order.request), begin, detach=order.detach)
+    kind = runs.kind_of(order.request)
+    return await attend(invocation, service, kind, begin, detach=order.detach, known=known)
 
 
 def tell(invocation: Invocation, order: Order, result: runs.Result) -> int:
@@ -70,7 +74,7 @@ def tell(invocation: Invocation, order: Order, result: runs.Result) -> int:
 def _newest_record(settings: Settings, kind: RunKind, repository: str, source: str) -> RunRecord | None:
     """The journal's newest run of a source; None also when the journal cannot be read."""
     alike = (
-        len(orders.shown(source)) if kind is RunKind.RESTORE else None
+        len(requests.shown(source)) if kind is RunKind.RESTORE else None
     )  # each request has a token of its own
     if settings.journal.url is None and nothing_open(
         settings.journal_path, kind, repository, source, alike=alike
@@ -124,7 +128,7 @@ def _going_on(invocation: Invocation, request: _Resumable, workflow_id: str, dis
         or not _asks_the_same(request, earlier)
     ):
         return request
-    if orders.source_changed(settings, invocation.environ, earlier):
+    if source_changed(settings, invocation.environ, earlier):
         display.note("the source's settings have changed since the interrupted run began; beginning again")
         return request
     display.note(f"going on with the interrupted run of this {_SUBJECTS[kind]}")

@@ -11,11 +11,11 @@ from contracts.system import (
     SystemRestoreRequest,
     SystemResult,
 )
-from control import runs
+from control import requests, runs
+from control.requests import base_queue
 from holdfast.errors import EXIT_COMPLETE
 from holdfast.terms import RunKind
-from starter.host.need import Need, Service, base_queue, open_service
-from starter.requests import orders
+from starter.host.need import Need, Service, open_service
 from starter.runs.attendance import attend
 from starter.runs.witness import check_members
 from starter.shell.invocation import Invocation
@@ -38,7 +38,7 @@ class SystemOrder:
 
     def workflow_id(self, host: str) -> str:
         """The same each time, so that a system is backed up by one run at a time."""
-        return orders.system_id(self.kind, host, self.request.system)
+        return requests.system_id(self.kind, host, self.request.system)
 
 
 async def carry_out(invocation: Invocation, order: SystemOrder) -> int:

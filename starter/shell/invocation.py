@@ -113,10 +113,6 @@ class Invocation:
         """Whether the command line or the environment names a repository."""
         return self._named_repository() is not None
 
-    def is_profile(self, repository: RepositoryProfile) -> bool:
-        """Whether it comes from the settings (and was not given by its location)."""
-        return self.settings.repositories.get(repository.name) == repository
-
     def password(self, repository: RepositoryProfile, *, confirm: bool = False) -> bytes:
         """The repository's password. confirm: a person types it twice.
 

@@ -17,19 +17,6 @@ _MAX_LINES: Final = 2
 _BATCH: Final = 1000
 _CONTROLS: Final = re.compile("[\x7f-\x9f]")
 """Those that JSON leaves as they are."""
-_REVEALED: Final[dict[str, str]] = {}
-
-
-def reveal(placeholder: str, text: str) -> None:
-    """Write `text` where a worker's message has `placeholder` (contracts/veiled.py), from now on."""
-    _REVEALED[placeholder] = text
-
-
-def revealed(message: str) -> str:
-    """A worker's message with the paths that this command knows."""
-    for placeholder, text in _REVEALED.items():
-        message = message.replace(placeholder, text)
-    return message
 
 
 def speak_any_language() -> None:

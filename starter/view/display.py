@@ -3,12 +3,12 @@
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from control.progress import RunView
 from holdfast.terms import RunKind
 from holdfast.units import NS_PER_S, format_bytes, format_duration
 from starter.shell.output import say, say_json, warn
 from starter.view import json_lines
 from starter.view.meter import Meter, Reading
-from starter.view.progress import RunView
 
 _LINE_EVERY_S: Final = 5.0
 

@@ -8,6 +8,7 @@ from contracts.drill import DrillResult
 from contracts.restore import RestoreResult
 from contracts.system import SystemResult
 from contracts.verify import VerifyResult
+from control.progress import RunView
 from control.runs import Result
 from holdfast.file_list import FileAction, FileRecord
 from holdfast.format.times import format_time
@@ -15,7 +16,6 @@ from holdfast.terms import RunKind
 from holdfast.units import NS_PER_S
 from starter.shell.text import json_text
 from starter.view.meter import Reading
-from starter.view.progress import RunView
 from starter.view.verdicts import system_summary
 
 Message = dict[str, object]

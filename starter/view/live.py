@@ -6,11 +6,11 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from control.progress import RunView
 from holdfast.terms import RunKind
 from starter.shell.text import harmless
 from starter.view.display import counts, duration
 from starter.view.meter import Meter, Reading
-from starter.view.progress import RunView
 
 
 class LiveDisplay:

@@ -3,7 +3,6 @@
 import asyncio
 import random
 import uuid
-from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
@@ -11,6 +10,7 @@ from temporalio.client import Client, WithStartWorkflowOperation
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.service import RPCError, RPCStatusCode
 
+from contracts.backup import BackupRequest
 from contracts.common import Trigger, TriggerKind
 from contracts.watch import (
     CHANGES_UPDATE,
@@ -20,11 +20,10 @@ from contracts.watch import (
     WatchOrder,
     WatchStatus,
 )
+from control import requests
 from control.runs import to_update
 from service.settings.model import Settings, SourceProfile
 from service.settings.watch import WatchSettings
-from starter.host.need import base_queue
-from starter.requests import orders
 
 WATCH: Final = "watch"
 _REPEATED: Final = frozenset(
@@ -37,22 +36,23 @@ _ANSWER_WITHIN: Final = timedelta(seconds=30)
 
 def watch_id(settings: Settings, source: SourceProfile) -> str:
     """The id of a source's collector."""
-    return orders.workflow_id(WATCH, settings, source.repository, source.name)
+    return requests.workflow_id(WATCH, settings, source.repository, source.name)
 
 
 def watch_order(settings: Settings, source: SourceProfile) -> WatchOrder:
     """What a collector is started with."""
     watch = source.watch or WatchSettings()
-    request = orders.backup_request(
-        settings,
+    request = BackupRequest(
         repository=source.repository,
         source=source.name,
         strategy=watch.strategy,
+        trigger=Trigger(kind=TriggerKind.EVENT),
         verify=source.verify,
+        policy=requests.run_policy(settings),
     )
     return WatchOrder(
-        request=replace(request, trigger=Trigger(kind=TriggerKind.EVENT)),
-        workflow_id=orders.workflow_id(orders.BACKUP, settings, source.repository, source.name),
+        request=request,
+        workflow_id=requests.workflow_id(requests.BACKUP, settings, source.repository, source.name),
         conditions=WatchConditions(
             files=watch.files or 0,
             size_bytes=watch.size_bytes or 0,
@@ -92,7 +92,7 @@ async def _report(
         SOURCE_WATCH_WORKFLOW,
         watch_order(settings, source),
         id=watch_id(settings, source),
-        task_queue=base_queue(settings, source.repository),
+        task_queue=requests.base_queue(settings, source.repository),
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         static_summary=f"changes of {source.name}",
     )

@@ -26,13 +26,13 @@ from activities.recorder import Recorder
 from activities.services import Services
 from contracts.common import BACKUP_WORKFLOW
 from contracts.notify import WATCHDOG_WORKFLOW, WatchdogRequest, WatchInput, WatchState
+from control.schedules.watchdog import ensure_watchdog, watchdog_id
 from holdfast.terms import RunKind, RunStatus
 from service.journal.journal import Journal
 from service.journal.records import RunRecord
 from service.settings.load import load_settings
 from service.settings.model import NoticeSettings
 from service.settings.passwords import PasswordBook
-from starter.daemon.watchdog import ensure_watchdog, watchdog_id
 from tests.support.receiver import Receiver, receiving
 from tests.support.temporal_server import running_server
 from workflows.catalogue import WORKFLOWS, workflow_runner

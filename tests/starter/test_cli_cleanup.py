@@ -20,11 +20,11 @@ from activities.recorder import Recorder
 from activities.services import Services
 from contracts.cleanup import CLEANUP_WORKFLOW, CleanupRequest, CleanupResult
 from contracts.common import BACKUP_WORKFLOW
+from control.schedules.cleanup import cleanup_id, ensure_cleanup
 from holdfast.repository.layout import RUNS
 from service.journal.journal import Journal
 from service.settings.load import load_settings
 from service.settings.passwords import PasswordBook
-from starter.daemon.cleanup_schedule import cleanup_id, ensure_cleanup
 from tests.support.engine import PASSWORD, EngineRun, new_session, open_session
 from tests.support.temporal_server import running_server
 from workflows.catalogue import WORKFLOWS, workflow_runner

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from control import requests
 from holdfast.crypto.kdf import ScryptParameters
 from holdfast.errors import PasswordMissingError, SettingsError, SourceMissingError, UsageError
 from holdfast.repository.repository import Repository
@@ -18,7 +19,6 @@ from starter.commands.backup import BackupOptions
 from starter.commands.restore import RestoreCommandOptions, wanted
 from starter.commands.snapshots import SnapshotsOptions
 from starter.main import COMMANDS, main
-from starter.requests import orders
 from starter.requests.sources import ChosenSource, SourceOptions, chosen_sources
 from starter.shell.invocation import Invocation
 from starter.shell.options import CommonOptions
@@ -260,17 +260,19 @@ def test_workflow_ids_name_profiles_and_never_a_path(settings_file: Path, tmp_pa
 
     def identify() -> str:
         assert source.order is not None
-        name = orders.repository_name(invocation, invocation.repository())
-        return orders.workflow_id(
-            orders.BACKUP, invocation.settings, name, orders.store(invocation.settings, source.order)
+        name = requests.repository_name(invocation.settings, invocation.repository())
+        return requests.workflow_id(
+            requests.BACKUP, invocation.settings, name, requests.store(invocation.settings, source.order)
         )
 
     assert identify() == identify()
     assert "canary" not in identify()
     main_profile = invocation.settings.repository("main")
-    name = orders.repository_name(invocation, main_profile)
+    name = requests.repository_name(invocation.settings, main_profile)
     host = invocation.settings.host
-    assert orders.workflow_id(orders.BACKUP, invocation.settings, name, "home") == f"backup:{host}:main:home"
+    assert (
+        requests.workflow_id(requests.BACKUP, invocation.settings, name, "home") == f"backup:{host}:main:home"
+    )
 
 
 def test_lists_of_files_are_exact_paths_whatever_bytes_they_hold(tmp_path: Path) -> None:

@@ -6,15 +6,15 @@ from dataclasses import replace
 import pytest
 
 from contracts.common import Phase, Progress
-from control.listing import ListedRun, find_run
+from control.continuation import CONTINUED_WITHIN_NS, interrupted, to_continue
+from control.listing import ListedRun, RunList
+from control.progress import RunView
 from holdfast.terms import RunKind, RunStatus
 from service.journal.records import RunRecord, VerdictRecord, workflow_of
 from starter.commands.ls import Wanted, permissions
-from starter.requests.continuation import CONTINUED_WITHIN_NS, interrupted, to_continue
 from starter.shell.text import json_text, printable, table
 from starter.view.display import counts
 from starter.view.meter import Meter
-from starter.view.progress import RunView
 
 NOW_NS = 10**18
 
@@ -122,13 +122,13 @@ def test_runs_are_found_by_the_end_of_their_id_or_by_their_source() -> None:
             record(RunStatus.COMPLETE, run="backup:host:main:home/0000-bbbb1111"),
         )
     ]
-    assert find_run(listed, "bbbb1111") is listed[1]
-    assert find_run(listed, "home") is listed[0]
-    assert find_run(listed, listed[1].run_id) is listed[1]
+    assert RunList(runs=listed).find("bbbb1111") is listed[1]
+    assert RunList(runs=listed).find("home") is listed[0]
+    assert RunList(runs=listed).find(listed[1].run_id) is listed[1]
     assert listed[0].status == "interrupted"
     for unknown in ("1111", "cccc", ""):
         with pytest.raises(Exception, match=r"several runs|no run and no source"):
-            find_run(listed, unknown)
+            RunList(runs=listed).find(unknown)
 
 
 def test_the_meter_knows_the_rate_of_the_last_seconds_and_what_is_left() -> None:

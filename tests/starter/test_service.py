@@ -11,9 +11,10 @@ import psutil
 import pytest
 from temporalio.client import Client
 
+from control.requests import base_queue
 from holdfast.cores import usable_cores
 from holdfast.errors import PasswordMissingError, ServerUnavailableError, SettingsError
-from starter.host.need import Need, Service, base_queue, open_service
+from starter.host.need import Need, Service, open_service
 from starter.host.ownership import read_server_note, running_services
 from starter.host.temporal_server import EmbeddedServer, temporal_binary
 from tests.support.commands import CANARY, TOKEN, Home, children, is_alive, until

@@ -29,7 +29,8 @@ import asyncio, os, sys
 from pathlib import Path
 from service.settings.load import load_settings
 from starter.host.early_start import expecting_run
-from starter.host.need import Need, base_queue, open_service
+from control.requests import base_queue
+from starter.host.need import Need, open_service
 
 async def keep_open(settings, need):
     async with open_service(settings, need, os.environ):

@@ -10,11 +10,12 @@ from typing import Final
 
 from temporalio.client import Client
 
+from contracts.common import Trigger
 from contracts.guard import APPROVE_UPDATE, GUARD_QUERY, GUARD_WORKFLOW, Approval, GuardStatus
 from contracts.watch import Changes
+from control import requests
 from control.runs import is_open
-from starter.requests import orders
-from starter.schedules.declaration import GUARD, Declaration, declarations, guard_request
+from control.schedules.declaration import Declaration, declarations
 from starter.watching.reporting import report, watch_id
 from tests.support.temporal_server import running_server
 from tests.triggers.site import Site
@@ -65,9 +66,12 @@ async def _guarded(site: Site, client: Client) -> str:
     stat = (site.source / "two").stat()
     (site.source / "two").write_bytes(b"2ND")
     os.utime(site.source / "two", ns=(stat.st_atime_ns, stat.st_mtime_ns))
-    name = orders.workflow_id(GUARD, site.settings, "home", "docs")
+    name = requests.workflow_id(requests.GUARD, site.settings, "home", "docs")
     handle = await client.start_workflow(
-        GUARD_WORKFLOW, guard_request(site.settings, "home", "docs"), id=name, task_queue=site.queue
+        GUARD_WORKFLOW,
+        requests.guard_request(site.settings, "home", "docs", Trigger()),
+        id=name,
+        task_queue=site.queue,
     )
     status: GuardStatus = await handle.query(GUARD_QUERY, result_type=GuardStatus)
     while not status.waiting and await is_open(client, name):

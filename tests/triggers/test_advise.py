@@ -3,13 +3,13 @@
 import itertools
 from pathlib import Path
 
+from control.schedules.advice import DAY_S, Facts, Wishes, advise
+from control.schedules.measuring import from_runs, from_scans
 from holdfast.source.spec import SourceSpec
 from holdfast.terms import RunKind, RunStatus
 from service.journal.journal import Journal
 from service.journal.records import RunRecord
 from service.settings.load import load_settings
-from starter.schedules.advice import DAY_S, Facts, Wishes, advise
-from starter.schedules.measuring import from_runs, from_scans
 from tests.triggers.site import Site
 
 GIB = 1 << 30

@@ -11,11 +11,11 @@ from temporalio.exceptions import ApplicationError
 
 from contracts.backup import BackupResult
 from contracts.common import BACKUP_WORKFLOW
+from control import requests
+from control.schedules.declaration import declarations
+from control.schedules.plan import Standing, Step, plain, plan
 from holdfast.terms import RunKind
 from service.journal.journal import Journal
-from starter.requests import orders
-from starter.schedules.declaration import declarations
-from starter.schedules.plan import Standing, Step, plain, plan
 from tests.support.comparison import plant
 from tests.triggers.site import Site
 
@@ -106,7 +106,7 @@ async def test_a_schedule_runs_its_backup_under_the_sources_id(site: Site, clien
     plant(site.source, files=10, large_bytes=0)
     site.declare(WEEKLY)
     await asyncio.to_thread(site.holdfast, "schedule", "apply", "--yes")
-    workflow_id = orders.workflow_id(orders.BACKUP, site.settings, "home", "docs")
+    workflow_id = requests.workflow_id(requests.BACKUP, site.settings, "home", "docs")
     request = declarations(site.settings)[0].order.backup
     # Nobody serves the queue yet: a person's run stands open, and the schedule must not start a second one.
     person = await client.start_workflow(

@@ -14,12 +14,12 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError
 
+from control.schedules import declaration, server
+from control.schedules.declaration import declarations
+from control.schedules.plan import plan
 from holdfast.errors import SettingsError, UsageError
 from service.settings.document import Place
 from service.settings.schedule_times import CalendarRule, Span, calendar_rule, check_cron
-from starter.schedules import declaration, server
-from starter.schedules.declaration import declarations
-from starter.schedules.plan import plan
 from tests.triggers.site import Site
 
 HERE = Place(file="holdfast.toml")

@@ -14,11 +14,11 @@ from typing import Final
 import pytest
 from temporalio.client import Client, ScheduleBackfill, ScheduleOverlapPolicy
 
+from control import requests
 from control.runs import is_open
 from holdfast.terms import RunKind
 from service.journal.journal import Journal
 from service.journal.records import RunRecord
-from starter.requests import orders
 from tests.support.comparison import same
 from tests.triggers.site import Site
 from tests.triggers.two_weeks import MIB, Tree
@@ -106,7 +106,7 @@ async def _ended(site: Site, client: Client, count: int) -> RunRecord:
     journal = Journal.at(site.settings.journal_path)
     while True:
         found = journal.runs(100, kind=RunKind.BACKUP)
-        workflow_id = orders.workflow_id(orders.BACKUP, site.settings, "home", "docs")
+        workflow_id = requests.workflow_id(requests.BACKUP, site.settings, "home", "docs")
         if len(found) >= count and found[0].ended_ns and not await is_open(client, workflow_id):
             return found[0]
         await asyncio.sleep(0.1)

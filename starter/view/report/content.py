@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from control import records
+from control.names import location_of, subject_of
 from holdfast.file_list import FileAction, FileRecord
 from holdfast.terms import RunStatus
 from service.journal.journal import Journal
@@ -58,8 +59,8 @@ def gather(settings: Settings, journal: Journal, run: RunRecord) -> ReportConten
     history = earlier[::-1] if any(other.run_id == run.run_id for other in earlier) else [*earlier[::-1], run]
     return ReportContent(
         run=run,
-        subject=records.subject_of(settings, run),
-        repository=records.location_of(settings, run.repository),
+        subject=subject_of(settings, run.kind, run.source, run.repository),
+        repository=location_of(settings, run.repository),
         files=_summary(journal.files(run.run_id)),
         history=history[-MAX_RUNS:],
     )

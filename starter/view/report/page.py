@@ -10,6 +10,7 @@ from holdfast.terms import RunKind, RunStatus
 from holdfast.units import NS_PER_S, format_bytes, format_duration
 from service.journal.records import RunRecord
 from starter.shell.text import local_time, printable
+from starter.view.details import verdict_words
 from starter.view.report import chart
 from starter.view.report.chart import Bar, bar_chart
 from starter.view.report.content import ReportContent
@@ -245,7 +246,7 @@ def _details(content: ReportContent) -> str:
         ("Snapshot", run.snapshot_id),
         ("Parent", run.parent),
         ("Ended", local_time(run.ended_ns) if run.ended_ns else ""),
-        ("Verification", "" if run.verdict is None else records.verdict_words(run.verdict)),
+        ("Verification", "" if run.verdict is None else verdict_words(run.verdict)),
         ("Run", run.run_id),
     ]
     mono = {"Snapshot", "Parent", "Run"}

@@ -42,9 +42,9 @@ from contracts.control import CANCEL, CONTROL_QUERY, PAUSE, RESUME, Asked, Contr
 from contracts.scheduled import SCHEDULED_RUN_WORKFLOW, ScheduledRun
 from contracts.warrant import UNTRUSTED
 from control import runs
+from control.progress import RunView, look
 from holdfast.errors import UntrustedError
 from holdfast.terms import RunStatus
-from starter.view.progress import RunView, look
 from tests.unit.transport import signed
 from tests.unit.transport.signed import REQUEST, input_of, replay, start, workers
 from tests.unit.workflows.scripted import ScriptedBackup, heartbeat_until_cancelled

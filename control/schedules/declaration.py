@@ -9,21 +9,21 @@ from dataclasses import asdict, dataclass, replace
 from typing import Final
 from zoneinfo import available_timezones
 
+from contracts.backup import BackupRequest
 from contracts.common import Trigger, TriggerKind
 from contracts.drill import DrillRequest
-from contracts.guard import GuardRequest
+from contracts.restore import RestoreRequest
 from contracts.scheduled import Busy, ScheduledRun
+from contracts.system import SystemBackupRequest
 from contracts.verify import VerifyRequest
+from control import requests
 from holdfast.errors import UsageError
 from holdfast.terms import RunKind, Strategy, VerifyLevel
 from service.scheduled_restore import scheduled_options
 from service.settings.model import Settings
 from service.settings.schedules import ScheduleSettings
-from starter.host.need import base_queue
-from starter.requests import orders
 
 PREFIX: Final = "holdfast"
-GUARD: Final = "guard"
 _DEFAULT_SHARE: Final = "day/7"
 _PRIVATE: Final = ("target", "include")
 """Keys that hold paths: the selection's token stands for them."""
@@ -81,7 +81,7 @@ def _declare(settings: Settings, schedule: ScheduleSettings) -> Declaration:
     subject, repository = _subject(settings, schedule)
     name = schedule_id(settings.host, subject, schedule.name)
     order = replace(_order(settings, schedule, name, repository), busy=_BUSY.get(schedule.overlap, Busy.SKIP))
-    queue = base_queue(settings, repository)
+    queue = requests.base_queue(settings, repository)
     entry: dict[str, object] = {key: value for key, value in asdict(schedule).items() if key not in _PRIVATE}
     entry |= {"host": settings.host, "queue": queue, "run": asdict(order)}
     return Declaration(id=name, queue=queue, settings=schedule, order=order, entry=_said(entry))
@@ -104,60 +104,57 @@ def _said(entry: Mapping[str, object]) -> dict[str, object]:
 
 def _order(settings: Settings, schedule: ScheduleSettings, name: str, repository: str) -> ScheduledRun:
     trigger = Trigger(kind=TriggerKind.SCHEDULE, by=name)
+    policy = requests.run_policy(settings)
     if schedule.kind == "backup":
         source = settings.source(schedule.source)
-        request = orders.backup_request(
-            settings,
+        backup = BackupRequest(
             repository=repository,
             source=schedule.source,
             strategy=schedule.strategy or source.strategy,
-            verify=schedule.verify or source.verify,
-        )
-        workflow_id = orders.workflow_id(orders.BACKUP, settings, repository, schedule.source)
-        return ScheduledRun(schedule=name, workflow_id=workflow_id, backup=replace(request, trigger=trigger))
-    if schedule.kind == "restore":
-        selection = orders.store(settings, scheduled_options(settings, schedule))
-        restore = orders.restore_request(
-            settings, repository=repository, selection=selection, verify=VerifyLevel.FULL
-        )
-        workflow_id = orders.workflow_id(orders.RESTORE, settings, repository, selection)
-        return ScheduledRun(schedule=name, workflow_id=workflow_id, restore=replace(restore, trigger=trigger))
-    if schedule.kind == "verify":
-        verify = VerifyRequest(
-            repository=repository,
-            share=schedule.share or _DEFAULT_SHARE,
             trigger=trigger,
-            policy=orders.run_policy(settings),
+            verify=schedule.verify or source.verify,
+            policy=policy,
         )
-        workflow_id = orders.workflow_id(orders.VERIFY, settings, repository, orders.WHOLE)
+        workflow_id = requests.workflow_id(requests.BACKUP, settings, repository, schedule.source)
+        return ScheduledRun(schedule=name, workflow_id=workflow_id, backup=backup)
+    if schedule.kind == "restore":
+        selection = requests.store(settings, scheduled_options(settings, schedule))
+        restore = RestoreRequest(
+            repository=repository,
+            selection=selection,
+            trigger=trigger,
+            verify=VerifyLevel.FULL,
+            policy=policy,
+        )
+        workflow_id = requests.workflow_id(requests.RESTORE, settings, repository, selection)
+        return ScheduledRun(schedule=name, workflow_id=workflow_id, restore=restore)
+    if schedule.kind == "verify":
+        share = schedule.share or _DEFAULT_SHARE
+        verify = VerifyRequest(repository=repository, share=share, trigger=trigger, policy=policy)
+        workflow_id = requests.workflow_id(requests.VERIFY, settings, repository, requests.WHOLE)
         return ScheduledRun(schedule=name, workflow_id=workflow_id, verify=verify)
     if schedule.kind == "guard":
-        guard = replace(guard_request(settings, repository, schedule.source), trigger=trigger)
-        workflow_id = orders.workflow_id(GUARD, settings, repository, schedule.source)
+        guard = requests.guard_request(settings, repository, schedule.source, trigger)
+        workflow_id = requests.workflow_id(requests.GUARD, settings, repository, schedule.source)
         return ScheduledRun(schedule=name, workflow_id=workflow_id, guard=guard)
     if schedule.kind == "system":
-        system = orders.system_backup_request(
-            settings, system=schedule.system, strategy=schedule.strategy or Strategy.AUTO, trigger=trigger
+        system = SystemBackupRequest(
+            system=settings.system(schedule.system).name,
+            strategy=schedule.strategy or Strategy.AUTO,
+            trigger=trigger,
+            policy=policy,
         )
-        workflow_id = orders.system_id(RunKind.SYSTEM_BACKUP, settings.host, schedule.system)
+        workflow_id = requests.system_id(RunKind.SYSTEM_BACKUP, settings.host, schedule.system)
         return ScheduledRun(schedule=name, workflow_id=workflow_id, system=system)
     drill = DrillRequest(
         repository=repository,
         drill=schedule.drill,
         source="" if schedule.drill else schedule.source,
-        sample=schedule.share or orders.WHOLE,
+        sample=schedule.share or requests.WHOLE,
         trigger=trigger,
-        policy=orders.run_policy(settings),
+        policy=policy,
     )
-    workflow_id = orders.workflow_id(orders.DRILL, settings, repository, schedule.drill or schedule.source)
+    workflow_id = requests.workflow_id(
+        requests.DRILL, settings, repository, schedule.drill or schedule.source
+    )
     return ScheduledRun(schedule=name, workflow_id=workflow_id, drill=drill)
-
-
-def guard_request(settings: Settings, repository: str, source: str) -> GuardRequest:
-    """The request of a look at a source."""
-    return GuardRequest(
-        repository=repository,
-        source=source,
-        restore_prefix=orders.workflow_id(orders.RESTORE, settings, repository, "").removesuffix(":"),
-        policy=orders.run_policy(settings),
-    )

@@ -32,12 +32,12 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from contracts.scheduled import SCHEDULED_RUN_WORKFLOW
+from control.schedules.declaration import PREFIX, Declaration
+from control.schedules.plan import PlannedStep, Standing, Step, plain
+from control.schedules.summer_time import corrections
 from holdfast.errors import UsageError
 from service.settings.schedule_times import CalendarRule, Span
 from service.settings.schedules import ScheduleSettings
-from starter.schedules.declaration import PREFIX, Declaration
-from starter.schedules.plan import PlannedStep, Standing, Step, plain
-from starter.schedules.summer_time import corrections
 
 ENTRY: Final = "holdfast-schedule"
 RPC_TIMEOUT: Final = timedelta(seconds=10)

@@ -16,9 +16,9 @@ from temporalio.client import (
 )
 
 from contracts.cleanup import CLEANUP_WORKFLOW, CleanupRequest
+from control.requests import run_policy
+from control.schedules.watchdog import ensure_schedule
 from service.settings.model import Settings
-from starter.daemon.watchdog import ensure_schedule
-from starter.requests.orders import run_policy
 
 CLEAN_EVERY: Final = timedelta(days=1)
 _TRIES: Final = 40

@@ -1,4 +1,4 @@
-"""Which earlier run is to be continued: a pure choice from the journal's records.
+"""Chooses which earlier run is to be continued, from the journal's records, and says what its next attempt is asked.
 
 A run of the same source is continued when it was cancelled or failed less than a day ago, or when the journal says
 that it runs and no server knows of it (its database was lost). One that never got as far as opening its workspace
@@ -6,14 +6,19 @@ has nothing to continue; and one that failed by a fault of our own, continued, w
 is tried once.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 import holdfast.errors
+from control.names import source_changed
+from control.records import Resumable, request_of
+from control.requests import run_policy
 from holdfast.errors import FencedError, HoldfastError, IntegrityError, RunStateError
 from holdfast.terms import RunKind, RunStatus
 from holdfast.units import NS_PER_S
 from service.journal.records import RunRecord, workflow_of
+from service.settings.model import Settings
 
 CONTINUED_WITHIN_NS: Final = 24 * 3600 * NS_PER_S
 _OF_SYSTEMS: Final = frozenset((RunKind.SYSTEM_BACKUP, RunKind.SYSTEM_RESTORE))  # they go on by themselves
@@ -84,4 +89,16 @@ def was_opened(record: RunRecord) -> bool:
         return bool(record.reason)
     if record.kind is RunKind.RESTORE:
         return bool(record.snapshot_id)
-    return record.kind is RunKind.VERIFY  # a drill begins anew
+    return record.kind is RunKind.VERIFY  # a drill begins again
+
+
+def continued(settings: Settings, environ: Mapping[str, str], record: RunRecord) -> Resumable | None:
+    """What a run was asked, as its continuation; None where the journal cannot tell.
+
+    It begins again where it has nothing to go on with, or where its source is not what it was.
+    """
+    asked = request_of(record)
+    if asked is None:
+        return None
+    as_it_was = was_opened(record) and not source_changed(settings, environ, record)
+    return replace(asked, resume_run=record.workspace_id if as_it_was else "", policy=run_policy(settings))

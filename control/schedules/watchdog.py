@@ -21,8 +21,8 @@ from temporalio.client import (
 from temporalio.service import RPCError, RPCStatusCode
 
 from contracts.notify import WATCHDOG_WORKFLOW, WatchdogRequest
+from control.requests import run_policy
 from service.settings.model import Settings
-from starter.requests.orders import run_policy
 
 WATCH_EVERY: Final = timedelta(minutes=15)
 _LOOKED_FOR: Final = frozenset(("missed", "waiting"))

@@ -12,8 +12,8 @@ from temporalio.service import RPCError
 from activities.waiting import converter_of, failing_step
 from contracts import names
 from contracts.common import PROGRESS_QUERY, Phase, Progress, ShardHeartbeat
+from control.known_paths import NO_PATHS, KnownPaths
 from control.runs import Handle
-from starter.shell.output import revealed
 from workflows.attributes import PAUSED, STATUS
 
 _TIMEOUT: Final = timedelta(seconds=3)
@@ -47,8 +47,8 @@ class RunView:
         return Phase.TRIGGER if self.progress is None else self.progress.phase
 
 
-async def look(client: Client, handle: Handle, before: RunView) -> RunView:
-    """The run now; what cannot be learned now stays as it was before."""
+async def look(client: Client, handle: Handle, before: RunView, known: KnownPaths = NO_PATHS) -> RunView:
+    """The run now; what cannot be learned now stays as it was before. known: what its trouble may show."""
     try:
         description = await handle.describe(rpc_timeout=_TIMEOUT)
     except RPCError:
@@ -60,7 +60,9 @@ async def look(client: Client, handle: Handle, before: RunView) -> RunView:
     else:
         progress = _with_heartbeats(progress, [await _heartbeat(client, handle.id, step) for step in pending])
     paused = description.typed_search_attributes.get(STATUS) == PAUSED
-    return RunView(progress=progress, trouble=await _trouble(client, handle.id, pending), paused=paused)
+    return RunView(
+        progress=progress, trouble=await _trouble(client, handle.id, pending, known), paused=paused
+    )
 
 
 async def _progress(handle: Handle) -> Progress | None:
@@ -91,8 +93,10 @@ def _with_heartbeats(progress: Progress, heartbeats: list[ShardHeartbeat | None]
     )
 
 
-async def _trouble(client: Client, workflow_id: str, pending: list[PendingActivityInfo]) -> Trouble | None:
+async def _trouble(
+    client: Client, workflow_id: str, pending: list[PendingActivityInfo], known: KnownPaths
+) -> Trouble | None:
     step = await failing_step(client, workflow_id, pending)
     if step is None:
         return None
-    return Trouble(kind=step.kind, message=revealed(step.message), attempt=step.attempt)
+    return Trouble(kind=step.kind, message=known.shown_in(step.message), attempt=step.attempt)

@@ -6,9 +6,8 @@ from temporalio.client import Client, ScheduleActionExecutionStartWorkflow, Sche
 from temporalio.service import RPCError
 
 from activities.waiting import waiting_reason
-from starter.schedules.declaration import PREFIX
-from starter.schedules.server import RPC_TIMEOUT
-from starter.shell.output import revealed
+from control.schedules.declaration import PREFIX
+from control.schedules.server import RPC_TIMEOUT
 
 _PAUSED: Final = "is paused"
 
@@ -34,7 +33,7 @@ async def waits_for(client: Client, description: ScheduleDescription) -> str:
             for child in scheduled.raw_description.pending_children:
                 reason = await waiting_reason(client, child.workflow_id, child.workflow_type_name)
                 if reason:
-                    return revealed(reason)
+                    return reason
         except RPCError:
             continue
     return ""

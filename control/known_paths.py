@@ -1,0 +1,49 @@
+"""The paths that messages of workers have placeholders for, as one reader knows them (contracts/veiled.py).
+
+What a person typed may be shown to that person, though the server never sees it. It is a value, handed to what reads
+messages: a process that serves several people shows each of them only what is his.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from contracts.backup import BackupRequest
+from contracts.restore import RestoreRequest
+from contracts.veiled import REPOSITORY, STATE_DIR, TARGET
+from control.names import veiled_roots
+from holdfast.restore.request import RestoreOptions
+from service.settings.model import Settings
+from service.settings.requests import read_request
+
+
+@dataclass(frozen=True, slots=True)
+class KnownPaths:
+    """What stands behind each placeholder that the reader may look behind."""
+
+    by_placeholder: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def of(cls, settings: Settings, request: object, location: str) -> "KnownPaths":
+        """Those of who asks for a run. location: of its repository.
+
+        Raises:
+            SettingsError: the request file of a restore cannot be read.
+        """
+        known = {STATE_DIR: str(settings.state_dir), REPOSITORY: location}
+        if isinstance(request, RestoreRequest):
+            target = read_request(settings.state_dir, request.selection, RestoreOptions).target
+            known |= {} if target is None else {TARGET: os.fsdecode(target)}
+        elif isinstance(request, BackupRequest):
+            known |= veiled_roots(settings, request.source)
+        return cls(known)
+
+    def shown_in(self, message: str) -> str:
+        """A worker's message with these paths in it."""
+        for placeholder, path in self.by_placeholder.items():
+            message = message.replace(placeholder, path)
+        return message
+
+
+NO_PATHS: Final = KnownPaths()

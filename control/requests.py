@@ -1,0 +1,103 @@
+"""What a run is asked: private request files, workflow ids and queues, from the settings and what is wanted.
+
+Workflow ids are the same each time for one host, repository and source, so that two backups of a source cannot run at
+once. What was given by name appears by name; what was given by its place appears as the token of its request file.
+"""
+
+import secrets
+from typing import Final
+
+import msgspec
+
+from contracts.common import RunPolicy, Trigger
+from contracts.guard import GuardRequest
+from contracts.queues import is_token, queue_of, task_queue
+from holdfast.terms import RunKind
+from service.settings.model import RepositoryProfile, Settings
+from service.settings.requests import RepositoryOrder, remove_unused_requests, write_request
+
+BACKUP: Final = "backup"
+RESTORE: Final = "restore"
+VERIFY: Final = "verify"
+DRILL: Final = "drill"
+GUARD: Final = "guard"
+WHOLE: Final = "all"
+"""What stands in the id of a verification in place of a selection."""
+_ID_LENGTH: Final = 13
+_UNUSED_S: Final = 90 * 86_400.0
+
+
+def repository_name(settings: Settings, repository: RepositoryProfile) -> str:
+    """The name by which workflows know a repository: the profile's, or the token of a request file.
+
+    Raises:
+        StorageDeniedError, StorageFullError: the state directory cannot be written.
+    """
+    if settings.repositories.get(repository.name) == repository:
+        return repository.name
+    order = RepositoryOrder(
+        location=repository.location,
+        compression=repository.compression,
+        pack_size_bytes=repository.pack_size_bytes,
+        password=repository.password,
+        no_lock=repository.no_lock,
+    )
+    return store(settings, order)
+
+
+def store(settings: Settings, order: msgspec.Struct, *, once: str = "") -> str:
+    """Write a private request file, and forget those that nobody has used for months; the token.
+
+    once: see `write_request`.
+    """
+    token = write_request(settings.state_dir, order, once=once)
+    remove_unused_requests(settings.state_dir, unused_s=_UNUSED_S)
+    return token
+
+
+def store_once(settings: Settings, order: msgspec.Struct) -> str:
+    """The token of what is wanted now: one run may use it, and the same command again is another request."""
+    return store(settings, order, once=secrets.token_hex(16))
+
+
+def base_queue(settings: Settings, repository: str) -> str:
+    """The task queue of this host's runs for a repository (a profile's name, "@token", or "" for any profile)."""
+    if settings.worker.task_queue is not None:
+        return queue_of(settings.worker.task_queue, repository)
+    return task_queue(settings.host, repository)
+
+
+def workflow_id(kind: str, settings: Settings, repository: str, subject: str) -> str:
+    """The id of the workflow that backs up a source, or restores a selection."""
+    return ":".join((kind, settings.host, shown(repository), shown(subject)))
+
+
+def system_id(kind: RunKind, host: str, system: str) -> str:
+    """The id of the workflow that backs up or recovers a system."""
+    return f"{kind.value}:{host}:{system}"
+
+
+def guard_request(
+    settings: Settings, repository: str, source: str, trigger: Trigger, order: str = ""
+) -> GuardRequest:
+    """The request of a look at a source. order: the token of another policy than the source's."""
+    return GuardRequest(
+        repository=repository,
+        source=source,
+        restore_prefix=workflow_id(RESTORE, settings, repository, "").removesuffix(":"),
+        trigger=trigger,
+        order=order,
+        policy=run_policy(settings),
+    )
+
+
+def run_policy(settings: Settings) -> RunPolicy:
+    """How hard runs try, from the settings: enough shards at a time to give each process one to do and one to come."""
+    return RunPolicy(
+        window=2 * settings.worker.processes, heartbeat_timeout_s=settings.worker.heartbeat_timeout_s
+    )
+
+
+def shown(name: str) -> str:
+    """A name as ids of workflows have it: of a token, what is asked for (service/settings/requests.py)."""
+    return name[:_ID_LENGTH] if is_token(name) else name

@@ -1,0 +1,60 @@
+"""Opens a repository in this process, for commands that need no workflow."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from control.repositories import check_repository
+from holdfast.repository.repository import Repository
+from holdfast.repository.session import RepositorySession
+from holdfast.storage.layers.beside import BesideStorage, beside
+from holdfast.storage.locations import is_read_only, open_storage
+from service.settings.model import RepositoryProfile
+from starter.shell.invocation import Invocation
+from starter.shell.output import warn
+
+
+def reading(repository: RepositoryProfile, *, no_lock: bool) -> RepositoryProfile:
+    """The repository for a command that only reads it: locked, unless that is not wanted or cannot be had.
+
+    Raises:
+        As `check_repository`.
+    """
+    check_repository(repository)
+    if no_lock:
+        return replace(repository, no_lock=True)
+    storage = open_storage(repository.location)
+    if is_read_only(storage):
+        warn(f"{storage.location} is read-only: nothing is locked there")
+    return repository
+
+
+def open_repository(invocation: Invocation) -> Repository:
+    """The repository that is meant, opened with its password.
+
+    Raises:
+        RepositoryNotFoundError, WrongPasswordError, PasswordMissingError, UnsupportedRepositoryError, UsageError.
+    """
+    profile = invocation.repository()
+    check_repository(profile)  # before anybody is asked for a password
+    return Repository.open(open_storage(profile.location), invocation.password(profile))
+
+
+def open_for_reading(invocation: Invocation, *, no_lock: bool) -> Repository:
+    """The same for a command that only reads it. Without a lock where that is wanted or the medium is read-only: then
+    the repository's storage refuses to be written."""
+    profile = invocation.repository()
+    storage = open_storage(reading(profile, no_lock=no_lock).location)
+    if no_lock or is_read_only(storage):
+        storage = beside(storage, invocation.settings.state_dir)
+    return Repository.open(storage, invocation.password(profile))
+
+
+@contextmanager
+def repository_session(repository: Repository) -> Iterator[RepositorySession]:
+    """A session of it, whose lock is given back at the end."""
+    session = RepositorySession(repository, locked=not isinstance(repository.storage, BesideStorage))
+    try:
+        yield session
+    finally:
+        session.close()

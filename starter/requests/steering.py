@@ -1,0 +1,52 @@
+"""Asks something of the run that a person names, and tells what came of it."""
+
+import asyncio
+
+from control.listing import list_runs
+from control.runs import server_errors
+from control.steering import Answer, ask
+from holdfast.errors import EXIT_COMPLETE
+from starter.runs.conduct import find_client
+from starter.shell.invocation import Invocation
+from starter.shell.options import CommonOptions
+from starter.shell.output import say, say_json
+from starter.view.listing import told
+from starter.view.steering import document, lines
+
+
+def steer(options: CommonOptions, name: str, what: str, message: object, done: str) -> int:
+    """Ask it; the exit code. done: what the run does then, in which {run} stands for its short id.
+
+    Raises:
+        UsageError: no such run is under way, or it refuses.
+        ServerUnavailableError: the server does not answer.
+    """
+    answer = asyncio.run(_steer(Invocation.of(options), name, what, message))
+    _tell(options, answer, done.format(run=answer.run.short_id))
+    return EXIT_COMPLETE
+
+
+async def _steer(invocation: Invocation, name: str, what: str, message: object) -> Answer:
+    client = await find_client(invocation)
+    with server_errors():
+        listed = told(await list_runs(invocation.settings, client))
+        return await ask(client, listed.find(name), what, message)
+
+
+def _tell(options: CommonOptions, answer: Answer, done: str) -> None:
+    run, state = answer.run, answer.state
+    if options.json:
+        say_json(
+            {
+                "message_type": "control",
+                "run_id": run.run_id,
+                "workflow_id": run.workflow_id,
+                "taken": state is not None,
+                **({} if state is None else document(state)),
+            }
+        )
+    elif not options.quiet:
+        later = "" if state is not None else ", once one of its workers is there"
+        say(f"run {run.short_id} {done}{later}")
+        for line in [] if state is None else lines(state):
+            say(f"  {line}")

@@ -1,0 +1,76 @@
+"""A run for people, as names and values: what was asked, how it stands or ended, what was counted."""
+
+import time
+from collections.abc import Sequence
+from typing import Final
+
+from control.listing import ListedRun
+from control.names import location_of, subject_of
+from control.records import failure_words
+from holdfast.units import format_bytes, format_duration
+from service.journal.records import RunRecord, VerdictRecord
+from service.settings.model import Settings
+from starter.shell.text import local_time
+
+_BYTE_COUNTERS: Final = ("bytes_", "data_added", "stored_bytes", "selected_bytes", "stored_data_added")
+
+
+def details(
+    settings: Settings, run: ListedRun, *, status: str, now: Sequence[tuple[str, str]] = ()
+) -> list[str]:
+    """Lines; what is not known is left out. status: how it stands. now: what is known of it at this moment beside."""
+    record = run.record
+    ended = "" if record is None or not record.failure_kind else f" ({record.failure_kind})"
+    pairs = [
+        ("Run", run.run_id),
+        ("Kind", run.kind.value),
+        ("Status", f"{status}{ended}"),
+        ("What", subject_of(settings, run.kind, run.subject, run.repository)),
+        ("Repository", location_of(settings, run.repository)),
+        *now,
+        *([] if record is None else _recorded(settings, record)),
+        ("Took", took(run)),
+    ]
+    if record is not None:
+        pairs += [(name, _count(name, count)) for name, count in record.counters.items() if count]
+    width = max(len(name) for name, value in pairs if value)
+    return [f"{name:<{width}}  {value}" for name, value in pairs if value]
+
+
+def took(run: ListedRun) -> str:
+    """How long it took, or has taken so far."""
+    record = run.record
+    if record is None or (run.view is None and not record.ended_ns):
+        return ""
+    return format_duration(
+        record.duration_ns if run.view is None else max(0, time.time_ns() - record.started_ns)
+    )
+
+
+def verdict_words(verdict: VerdictRecord) -> str:
+    """`good (written): 12 packs, 1.2 MiB read`."""
+    found = "good" if verdict.ok else f"{verdict.problem_count:,} PROBLEMS"
+    read = [f"{verdict.blobs:,} blobs"] if verdict.blobs else []
+    read += [f"{verdict.packs:,} packs"] if verdict.packs else []
+    read += [f"{verdict.files:,} files"] if verdict.files else []
+    read += [f"{format_bytes(verdict.bytes_read)} read"] if verdict.bytes_read else []
+    return f"{found} ({verdict.level}){': ' if read else ''}{', '.join(read)}"
+
+
+def _recorded(settings: Settings, run: RunRecord) -> list[tuple[str, str]]:
+    return [
+        ("Because", failure_words(settings, run)),
+        ("Resumes", run.resumes),
+        ("Host", run.host),
+        ("Asked by", " ".join(filter(None, (run.trigger_kind, run.trigger_by, run.trigger_evidence)))),
+        ("Strategy", f"{run.strategy} ({run.reason})" if run.reason else run.strategy),
+        ("Parent", run.parent),
+        ("Snapshot", run.snapshot_id),
+        ("Verification", "" if run.verdict is None else verdict_words(run.verdict)),
+        ("Started", local_time(run.started_ns)),
+        ("Ended", local_time(run.ended_ns) if run.ended_ns else ""),
+    ]
+
+
+def _count(name: str, count: int) -> str:
+    return f"{count:,} ({format_bytes(count)})" if name.startswith(_BYTE_COUNTERS) else f"{count:,}"

@@ -1,0 +1,11 @@
+"""Warns of what a list of runs lacks, and hands the list on."""
+
+from control.listing import RunList
+from starter.shell.output import warn
+
+
+def told(listed: RunList) -> RunList:
+    """The list, once a journal that could not be read has been told of."""
+    if listed.unread:
+        warn(f"the journal cannot be read: {listed.unread}")
+    return listed

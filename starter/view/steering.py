@@ -1,0 +1,25 @@
+"""What was asked of a run so far, for people and for programs."""
+
+from contracts.control import ControlState
+from workflows.details import control_notes
+
+
+def lines(state: ControlState) -> list[str]:
+    """What was asked of a run, for a terminal."""
+    return [note.replace("**", "") for note in control_notes(state)]
+
+
+def document(state: ControlState) -> dict[str, object]:
+    """What was asked of a run, for programs."""
+    return {
+        "paused": state.pause is not None,
+        "paused_ns": state.paused_ns,
+        "pause_reason": "" if state.pause is None else state.pause.reason,
+        "bytes_per_second": state.throttle.bytes_per_second,
+        "windows": [
+            {"start": window.start, "end": window.end, "bytes_per_second": window.bytes_per_second}
+            for window in state.throttle.windows
+        ],
+        "priority": state.priority,
+        "cancelled": state.cancel is not None,
+    }
