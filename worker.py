@@ -53,7 +53,7 @@ from activities.system import SystemActivities
 from activities.trust import AdmissionActivities, TrustedCalls
 from activities.turns import AT_ONCE, TurnContext, Turns
 from activities.verify import VerifyActivities
-from contracts.common import copy_queue
+from contracts.identity import copy_queue
 from contracts.worker import ENCRYPTION_KEYS, SIGNING_KEYS, WorkerConfig, WorkerConfigError
 from control.journal import open_journal
 from holdfast import __version__

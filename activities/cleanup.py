@@ -22,10 +22,10 @@ from contracts.cleanup import (
     ScratchCleaned,
 )
 from contracts.drill import DRILL_WORKFLOW
+from contracts.identity import workflow_of
 from holdfast.drill.scratch import old_scratch, remove_scratch
 from holdfast.errors import RepositoryLockedError, ServerUnavailableError
 from holdfast.repository.janitor import IsOpen, OldRun, removable_runs, remove_old_runs
-from service.journal.records import workflow_of
 
 _SHOWN_RUNS: Final = 100
 _ANSWER_S: Final = 30.0

@@ -12,7 +12,8 @@ from temporalio.exceptions import ApplicationError
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
 from contracts.common import RunRef
-from contracts.forms import is_own, misformed
+from contracts.forms import misformed
+from contracts.identity import is_own
 
 REFUSED = "MessageRefusedError"
 

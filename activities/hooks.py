@@ -9,7 +9,7 @@ from activities.calls import EngineCall, engine_call
 from activities.services import Services
 from contracts import names
 from contracts.hooks import HookDone, HookInput, HookMoment, HookRef
-from contracts.queues import is_token
+from contracts.identity import is_token
 from holdfast.errors import SettingsError
 from service.hooks import run_hook
 from service.journal.records import OutputRecord

@@ -13,8 +13,8 @@ from activities.calls import engine_call
 from activities.services import Services
 from activities.waiting import waiting_runs
 from contracts.cleanup import CLEANUP_WORKFLOW
+from contracts.identity import is_token
 from contracts.notify import NOTIFY, WATCH, WATCHDOG_WORKFLOW, Notified, NotifyInput, WatchInput, WatchState
-from contracts.queues import is_token
 from holdfast.terms import RunKind, RunStatus
 from holdfast.units import NS_PER_S
 from service.journal.records import RunRecord

@@ -20,7 +20,7 @@ import msgspec
 
 from activities.recorder import Recorder
 from activities.veil import VEIL
-from contracts.queues import is_token
+from contracts.identity import is_token
 from contracts.veiled import REPOSITORY, STATE_DIR, TARGET
 from holdfast import heap
 from holdfast.backup.claims import ClaimTable

@@ -14,7 +14,7 @@ from activities.services import Services
 from activities.system_records import begun, ended, findings
 from activities.veil import VEIL
 from contracts import names
-from contracts.queues import task_queue
+from contracts.identity import task_queue
 from contracts.system import (
     MEMBER_TAG,
     SYSTEM_RUN_TAG,

@@ -31,13 +31,13 @@ _NAMES: Final = frozenset(
         *("schedule", "order"),
     )
 )
-_IDS: Final = frozenset(("workflow_id", "run_id", "resume_run", "restore_prefix"))
+_IDS: Final = frozenset(("workflow_id", "run_id", "resume_run"))
 _REQUIRED: Final = {
     BackupRequest: ("repository", "source"),
     RestoreRequest: ("repository", "selection"),
     VerifyRequest: ("repository",),
     DrillRequest: ("repository",),
-    GuardRequest: ("repository", "source", "restore_prefix"),
+    GuardRequest: ("repository", "source"),
     SystemBackupRequest: ("system",),
     SystemRestoreRequest: ("system",),
     WatchOrder: ("workflow_id",),

@@ -12,12 +12,6 @@ RESTORE_WORKFLOW: Final = "Restore"
 PROGRESS_QUERY: Final = "progress"
 PLAN_QUERY: Final = "plan"
 ERRORS_QUERY: Final = "errors"
-COPY_QUEUE_SUFFIX: Final = "-copy"
-
-
-def copy_queue(task_queue: str) -> str:
-    """The queue beside `task_queue` that carries the long byte-moving activities."""
-    return task_queue + COPY_QUEUE_SUFFIX
 
 
 class Phase(StrEnum):

@@ -69,7 +69,6 @@ FORMS: Final = {
     "restore_run": _LINE,
     "system_run": _LINE,
     "workflow_id": _LINE,
-    "restore_prefix": _LINE,
     "schedule": _LINE,
     "host": _LINE,
     "target_host": _LINE,
@@ -119,15 +118,6 @@ def misformed(message: object) -> str:
         if wrong is not None:
             return f"{name}.{wrong}" if wrong else name
     return ""
-
-
-def is_own(run_id: str, workflow_id: str) -> bool:
-    """Whether a workflow may speak of this run as its own: its id begins the run's, and a "/" or ":" ends it there.
-
-    A run is named by the workflow that began it and the first run id of that, also when another workflow of the same
-    id resumes it. One that was begun beside it, under an id of its own with a ":" behind, is the subject's as well.
-    """
-    return bool(workflow_id) and run_id.startswith((f"{workflow_id}/", f"{workflow_id}:"))
 
 
 def _wrong(name: str, value: object) -> str | None:

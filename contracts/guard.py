@@ -21,13 +21,11 @@ MAX_REASON: Final = 500
 class GuardRequest(Warranted):
     """Input of the workflow. The policy is the source's, in the worker's settings.
 
-    restore_prefix: what the ids of its restores begin with ("restore:HOST:REPOSITORY"). order: "@token" of the private
-    request file that asks for another policy; empty for none.
+    order: "@token" of the private request file that asks for another policy; empty for none.
     """
 
     repository: str
     source: str
-    restore_prefix: str
     trigger: Trigger = field(default_factory=Trigger)
     order: str = ""
     policy: RunPolicy = field(default_factory=RunPolicy)

@@ -11,13 +11,14 @@ from dataclasses import replace
 from typing import Final
 
 import holdfast.errors
+from contracts.identity import workflow_of
 from control.names import source_changed
 from control.records import Resumable, request_of
 from control.requests import run_policy
 from holdfast.errors import FencedError, HoldfastError, IntegrityError, RunStateError
 from holdfast.terms import RunKind, RunStatus
 from holdfast.units import NS_PER_S
-from service.journal.records import RunRecord, workflow_of
+from service.journal.records import RunRecord
 from service.settings.model import Settings
 
 CONTINUED_WITHIN_NS: Final = 24 * 3600 * NS_PER_S

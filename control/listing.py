@@ -7,18 +7,19 @@ from typing import Final
 
 from temporalio.client import Client
 
+from contracts import identity
+from contracts.identity import workflow_of
 from control import runs
 from control.journal import open_journal
 from control.progress import RunView, look
 from holdfast.errors import JournalUnavailableError, UsageError
 from holdfast.terms import RunKind, RunStatus
-from service.journal.records import RunRecord, workflow_of
+from service.journal.records import RunRecord
 from service.settings.model import Settings
 from workflows.attributes import PAUSED
 
 SEARCHED: Final = 1000
 """How many of the newest runs a word for a run is looked for in."""
-_SHORT_LENGTH: Final = 8
 FEWEST_DIGITS: Final = 4
 _INTERRUPTED: Final = "interrupted"
 
@@ -48,7 +49,7 @@ class ListedRun:
     @property
     def short_id(self) -> str:
         """What a person types."""
-        return short_id(self.run_id)
+        return identity.short_id(self.run_id)
 
     @property
     def status(self) -> str:
@@ -62,12 +63,16 @@ class ListedRun:
     @property
     def repository(self) -> str:
         """The repository's name, as far as it is known."""
-        return self.workflow_id.split(":")[2] if self.record is None else self.record.repository
+        return self._about.repository if self.record is None else self.record.repository
 
     @property
     def subject(self) -> str:
         """The source or the selection, as far as it is known."""
-        return self.workflow_id.rpartition(":")[2] if self.record is None else self.record.source
+        return self._about.subject if self.record is None else self.record.source
+
+    @property
+    def _about(self) -> identity.Identity:
+        return identity.parse_workflow_id(self.workflow_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,11 +97,6 @@ class RunList:
         if by_id:
             return by_id[0]
         raise UsageError(f"no run and no source is called {name!r}", hint="`holdfast status` lists the runs.")
-
-
-def short_id(run_id: str) -> str:
-    """What a person types for a run: the end of its id, because Temporal's begin with the time."""
-    return run_id[-_SHORT_LENGTH:]
 
 
 async def list_runs(settings: Settings, client: Client | None, limit: int = SEARCHED) -> RunList:
@@ -138,4 +138,4 @@ def _run_id(run: runs.OpenRun, view: RunView) -> str:
     """A worker knows the run's id; without one, that of its newest execution has to do."""
     if view.progress is not None:
         return view.progress.run_id
-    return f"{run.workflow_id}/{run.workflow_run}"
+    return identity.run_id(run.workflow_id, run.workflow_run)

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Collection, Mapping, Sequence
 
-from contracts.queues import is_token
+from contracts.identity import is_token
 from contracts.veiled import ROOT
 from holdfast.errors import HoldfastError, SettingsError, UsageError
 from holdfast.restore.request import RestoreOptions

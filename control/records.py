@@ -6,11 +6,12 @@ from typing import Final
 import msgspec
 
 from contracts.backup import BackupRequest
+from contracts.identity import short_id
 from contracts.restore import RestoreRequest
 from contracts.veiled import REPOSITORY, STATE_DIR
 from contracts.verify import VerifyRequest
 from control.known_paths import KnownPaths
-from control.listing import FEWEST_DIGITS, ListedRun, RunList, short_id
+from control.listing import FEWEST_DIGITS, ListedRun, RunList
 from control.names import location_of, subject_of, veiled_roots
 from holdfast.file_list import WRONG_ACTIONS, FileAction
 from holdfast.terms import RunKind

@@ -1,7 +1,6 @@
-"""What a run is asked: private request files, workflow ids and queues, from the settings and what is wanted.
+"""What a run is asked: private request files and queues, from the settings and what is wanted.
 
-Workflow ids are the same each time for one host, repository and source, so that two backups of a source cannot run at
-once. What was given by name appears by name; what was given by its place appears as the token of its request file.
+What was given by name appears by name; what was given by its place appears as the token of its request file.
 """
 
 import secrets
@@ -11,19 +10,10 @@ import msgspec
 
 from contracts.common import RunPolicy, Trigger
 from contracts.guard import GuardRequest
-from contracts.queues import is_token, queue_of, task_queue
-from holdfast.terms import RunKind
+from contracts.identity import queue_of, task_queue
 from service.settings.model import RepositoryProfile, Settings
 from service.settings.requests import RepositoryOrder, remove_unused_requests, write_request
 
-BACKUP: Final = "backup"
-RESTORE: Final = "restore"
-VERIFY: Final = "verify"
-DRILL: Final = "drill"
-GUARD: Final = "guard"
-WHOLE: Final = "all"
-"""What stands in the id of a verification in place of a selection."""
-_ID_LENGTH: Final = 13
 _UNUSED_S: Final = 90 * 86_400.0
 
 
@@ -67,16 +57,6 @@ def base_queue(settings: Settings, repository: str) -> str:
     return task_queue(settings.host, repository)
 
 
-def workflow_id(kind: str, settings: Settings, repository: str, subject: str) -> str:
-    """The id of the workflow that backs up a source, or restores a selection."""
-    return ":".join((kind, settings.host, shown(repository), shown(subject)))
-
-
-def system_id(kind: RunKind, host: str, system: str) -> str:
-    """The id of the workflow that backs up or recovers a system."""
-    return f"{kind.value}:{host}:{system}"
-
-
 def guard_request(
     settings: Settings, repository: str, source: str, trigger: Trigger, order: str = ""
 ) -> GuardRequest:
@@ -84,7 +64,6 @@ def guard_request(
     return GuardRequest(
         repository=repository,
         source=source,
-        restore_prefix=workflow_id(RESTORE, settings, repository, "").removesuffix(":"),
         trigger=trigger,
         order=order,
         policy=run_policy(settings),
@@ -96,8 +75,3 @@ def run_policy(settings: Settings) -> RunPolicy:
     return RunPolicy(
         window=2 * settings.worker.processes, heartbeat_timeout_s=settings.worker.heartbeat_timeout_s
     )
-
-
-def shown(name: str) -> str:
-    """A name as ids of workflows have it: of a token, what is asked for (service/settings/requests.py)."""
-    return name[:_ID_LENGTH] if is_token(name) else name

@@ -19,6 +19,7 @@ from temporalio.exceptions import ApplicationError, CancelledError, FailureError
 from temporalio.service import RPCError, RPCStatusCode
 
 import holdfast.errors
+from contracts import identity
 from contracts.backup import BackupRequest, BackupResult
 from contracts.common import BACKUP_WORKFLOW, RESTORE_WORKFLOW
 from contracts.control import RESUME, Asked
@@ -161,7 +162,7 @@ async def start(client: Client, request: Request, workflow_id: str, queue: str) 
         result_type=_RESULTS[kind],
         id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-        static_summary=f"{kind.value} of {workflow_id.rpartition(':')[2]}",
+        static_summary=f"{kind.value} of {identity.parse_workflow_id(workflow_id).subject}",
     )
 
 

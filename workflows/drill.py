@@ -24,6 +24,7 @@ from contracts.drill import (
     DrillResult,
     DrillTriggerInput,
 )
+from contracts.identity import part_id
 from contracts.restore import RestoreRequest, RestoreResult
 from contracts.verify import VERIFY_WORKFLOW, VerifyFinished, VerifyRequest, VerifyResult
 from holdfast.terms import RunStatus, VerifyLevel
@@ -175,7 +176,7 @@ class DrillWorkflow(FramedRun[DrillResult]):
         child: Child = await workflow.start_child_workflow(
             name,
             request,
-            id=f"{workflow.info().workflow_id}:{what}",
+            id=part_id(workflow.info().workflow_id, what),
             result_type=RawValue,
             parent_close_policy=workflow.ParentClosePolicy.REQUEST_CANCEL,
             cancellation_type=workflow.ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,

@@ -15,6 +15,7 @@ from typing import Final
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError, ChildWorkflowError, FailureError, is_cancelled_exception
 
+from contracts import identity
 from contracts.common import RESTORE_WORKFLOW, RunRef, Trigger, TriggerKind
 from contracts.guard import (
     APPROVE_UPDATE,
@@ -35,7 +36,7 @@ from contracts.guard import (
     Part,
 )
 from contracts.restore import RestoreRequest, RestoreResult
-from holdfast.terms import RunStatus, VerifyLevel
+from holdfast.terms import RunKind, RunStatus, VerifyLevel
 from holdfast.units import NS_PER_S
 from workflows.attributes import show_run
 from workflows.children import result_of, start_run
@@ -43,7 +44,6 @@ from workflows.failures import failure_of
 from workflows.policies import ActivityCalls
 from workflows.run_id import run_id_of
 
-_TOKEN_SHOWN: Final = 13
 _BUSY_S: Final = 5
 _REFUSED: Final = "Refused"
 
@@ -57,6 +57,7 @@ class GuardWorkflow:
         self._request = request
         self._calls = ActivityCalls(policy=request.policy)
         self._run_id = run_id_of("")
+        self._host = identity.parse_workflow_id(workflow.info().workflow_id).host
         self._started_ns = workflow.time_ns()
         self._found: GuardFound | None = None
         self._waiting: dict[Part, str] = {}
@@ -193,7 +194,7 @@ class GuardWorkflow:
             verify=VerifyLevel.FULL,
             policy=self._request.policy,
         )
-        workflow_id = f"{self._request.restore_prefix}:{selection[:_TOKEN_SHOWN]}"
+        workflow_id = identity.workflow_id(RunKind.RESTORE, self._host, self._request.repository, selection)
         child = await start_run(RESTORE_WORKFLOW, request, workflow_id)
         while child is None:
             await workflow.sleep(timedelta(seconds=_BUSY_S))

@@ -17,8 +17,9 @@ from typing import Final, TypeVar
 from temporalio import workflow
 from temporalio.common import Priority, RawValue, RetryPolicy
 
-from contracts.common import RunPolicy, copy_queue
+from contracts.common import RunPolicy
 from contracts.control import NORMAL_PRIORITY
+from contracts.identity import copy_queue
 from workflows.answers import answer_of
 from workflows.control import RunControl
 

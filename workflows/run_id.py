@@ -2,11 +2,13 @@
 
 from temporalio import workflow
 
+from contracts.identity import run_id
+
 
 def attempt_id() -> str:
     """The workflow's id and the first run id of its chain: another one for each resumption."""
     info = workflow.info()
-    return f"{info.workflow_id}/{info.first_execution_run_id}"
+    return run_id(info.workflow_id, info.first_execution_run_id)
 
 
 def run_id_of(resume_run: str) -> str:

@@ -17,7 +17,7 @@ from temporalio.exceptions import (
     is_cancelled_exception,
 )
 
-from contracts import names
+from contracts import identity, names
 from contracts.backup import BackupRequest, BackupResult
 from contracts.common import BACKUP_WORKFLOW, Phase
 from contracts.system import (
@@ -33,7 +33,7 @@ from contracts.system import (
     SystemOpened,
     SystemResult,
 )
-from holdfast.terms import RunStatus, Strategy
+from holdfast.terms import RunKind, RunStatus, Strategy
 from holdfast.units import NS_PER_S
 from workflows.children import Child, child_failure, result_of, start_run
 from workflows.hooks import HookCalls, failed_before
@@ -96,7 +96,7 @@ class SystemBackupWorkflow(SystemWorkflow):
 
     async def _member(self, member: Member, resolved: Resolved) -> None:
         """Back one member up; whatever stands in the way is its outcome, and no other member's."""
-        workflow_id = f"backup:{resolved.host}:{resolved.repository}:{member.source}"
+        workflow_id = identity.workflow_id(RunKind.BACKUP, resolved.host, resolved.repository, member.source)
         handle = await self._start(member, resolved, workflow_id)
         if handle is None:
             self._failed(member, "not backed up: a backup of it was under way, and went on for too long")

@@ -8,7 +8,6 @@ does not keep those after it from being restored.
 import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Final
 
 from temporalio import workflow
 from temporalio.exceptions import (
@@ -18,7 +17,7 @@ from temporalio.exceptions import (
     is_cancelled_exception,
 )
 
-from contracts import names
+from contracts import identity, names
 from contracts.common import RESTORE_WORKFLOW, Phase
 from contracts.restore import RestoreRequest, RestoreResult
 from contracts.system import (
@@ -34,13 +33,11 @@ from contracts.system import (
     SystemRestoreRequest,
     SystemResult,
 )
-from holdfast.terms import RunStatus
+from holdfast.terms import RunKind, RunStatus
 from workflows.children import child_failure, result_of, start_run
 from workflows.control import is_task_cancelled
 from workflows.members import MemberAwayError
 from workflows.system import SystemWorkflow
-
-_ID_LENGTH: Final = 13  # as the command line cuts tokens for ids
 
 
 @workflow.defn(name=SYSTEM_RESTORE_WORKFLOW)
@@ -103,7 +100,7 @@ class SystemRestoreWorkflow(SystemWorkflow):
         except MemberAwayError as error:
             self._failed(member, f"not restored: {error}")
             return
-        workflow_id = f"restore:{found.host}:{found.repository}:{prepared.selection[:_ID_LENGTH]}"
+        workflow_id = identity.workflow_id(RunKind.RESTORE, found.host, found.repository, prepared.selection)
         handle = await start_run(
             RESTORE_WORKFLOW,
             self._order(found, prepared),

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Final
 from zoneinfo import available_timezones
 
+from contracts import identity
 from contracts.backup import BackupRequest
 from contracts.common import Trigger, TriggerKind
 from contracts.drill import DrillRequest
@@ -115,7 +116,7 @@ def _order(settings: Settings, schedule: ScheduleSettings, name: str, repository
             verify=schedule.verify or source.verify,
             policy=policy,
         )
-        workflow_id = requests.workflow_id(requests.BACKUP, settings, repository, schedule.source)
+        workflow_id = identity.workflow_id(RunKind.BACKUP, settings.host, repository, schedule.source)
         return ScheduledRun(schedule=name, workflow_id=workflow_id, backup=backup)
     if schedule.kind == "restore":
         selection = requests.store(settings, scheduled_options(settings, schedule))
@@ -126,16 +127,16 @@ def _order(settings: Settings, schedule: ScheduleSettings, name: str, repository
             verify=VerifyLevel.FULL,
             policy=policy,
         )
-        workflow_id = requests.workflow_id(requests.RESTORE, settings, repository, selection)
+        workflow_id = identity.workflow_id(RunKind.RESTORE, settings.host, repository, selection)
         return ScheduledRun(schedule=name, workflow_id=workflow_id, restore=restore)
     if schedule.kind == "verify":
         share = schedule.share or _DEFAULT_SHARE
         verify = VerifyRequest(repository=repository, share=share, trigger=trigger, policy=policy)
-        workflow_id = requests.workflow_id(requests.VERIFY, settings, repository, requests.WHOLE)
+        workflow_id = identity.workflow_id(RunKind.VERIFY, settings.host, repository, identity.WHOLE)
         return ScheduledRun(schedule=name, workflow_id=workflow_id, verify=verify)
     if schedule.kind == "guard":
         guard = requests.guard_request(settings, repository, schedule.source, trigger)
-        workflow_id = requests.workflow_id(requests.GUARD, settings, repository, schedule.source)
+        workflow_id = identity.workflow_id(RunKind.GUARD, settings.host, repository, schedule.source)
         return ScheduledRun(schedule=name, workflow_id=workflow_id, guard=guard)
     if schedule.kind == "system":
         system = SystemBackupRequest(
@@ -144,17 +145,17 @@ def _order(settings: Settings, schedule: ScheduleSettings, name: str, repository
             trigger=trigger,
             policy=policy,
         )
-        workflow_id = requests.system_id(RunKind.SYSTEM_BACKUP, settings.host, schedule.system)
+        workflow_id = identity.system_id(RunKind.SYSTEM_BACKUP, settings.host, schedule.system)
         return ScheduledRun(schedule=name, workflow_id=workflow_id, system=system)
     drill = DrillRequest(
         repository=repository,
         drill=schedule.drill,
         source="" if schedule.drill else schedule.source,
-        sample=schedule.share or requests.WHOLE,
+        sample=schedule.share or "all",
         trigger=trigger,
         policy=policy,
     )
-    workflow_id = requests.workflow_id(
-        requests.DRILL, settings, repository, schedule.drill or schedule.source
+    workflow_id = identity.workflow_id(
+        RunKind.DRILL, settings.host, repository, schedule.drill or schedule.source
     )
     return ScheduledRun(schedule=name, workflow_id=workflow_id, drill=drill)

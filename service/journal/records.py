@@ -77,8 +77,3 @@ class RunRecord:
     def duration_ns(self) -> int:
         """How long the run took; 0 while it runs."""
         return max(0, self.ended_ns - self.started_ns) if self.ended_ns else 0
-
-
-def workflow_of(run_id: str) -> str:
-    """The id of the workflow that began a run."""
-    return run_id.rpartition("/")[0] or run_id

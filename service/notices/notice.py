@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from contracts.identity import parse_workflow_id, short_id
 from holdfast.terms import RunKind, RunStatus
 from holdfast.units import NS_PER_S
 from service.journal.records import RunRecord
@@ -62,7 +63,7 @@ def notice_of_run(run: RunRecord, subject: str) -> Notice | None:
         f"Snapshot: {run.snapshot_id[:_SHORT_LENGTH]}" if run.snapshot_id else "",
         f"Run: {run.run_id}",
         "",
-        f"`holdfast run show {run.run_id[-_SHORT_LENGTH:]}` says more.",
+        f"`holdfast run show {short_id(run.run_id)}` says more.",
     ]
     ending = "found damage" if damaged and run.status is not RunStatus.FAILED else run.status.value
     return Notice(event=event, title=f"Holdfast: {what}: {ending}", body=_joined(lines))
@@ -94,10 +95,10 @@ def notice_of_missed(schedule: str, count: int) -> Notice:
 
 def notice_of_waiting(workflow_id: str, reason: str, *, since_ns: int) -> Notice:
     """The notice of a run that does not go on by itself. reason: from its own error, without a path."""
-    kind, _, subject = workflow_id.partition(":")
+    about = parse_workflow_id(workflow_id)
     return Notice(
         event=NoticeEvent.WAITING,
-        title=f"Holdfast: {kind} of {subject.rpartition(':')[2] or subject} waits",
+        title=f"Holdfast: {about.kind} of {about.subject} waits",
         body=f"It has waited since {_utc(since_ns)} at least: {reason}.\n"
         "It goes on by itself when that is over; `holdfast status` shows it.",
     )

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeVar
 
+from contracts.identity import is_token
 from holdfast.cores import usable_cores
 from holdfast.errors import SettingsError, UsageError
 from holdfast.format.pack import DEFAULT_PACK_SIZE_BYTES, Compression
@@ -29,9 +30,6 @@ MAX_PACK_SIZE_BYTES: Final = 128 << 20
 _JOURNAL_FILE: Final = "journal.db"
 _SERVER_DATABASE_FILE: Final = "temporal.db"
 _SCRATCH_FOLDER: Final = "scratch"
-
-REQUEST_MARK: Final = "@"
-"""What the name of a private request file begins with, and no profile's name does."""
 
 _Profile = TypeVar("_Profile")
 
@@ -72,7 +70,7 @@ class RepositoryProfile:
     @property
     def is_request(self) -> bool:
         """Whether this stands in a private request file and not in the settings."""
-        return self.name.startswith(REQUEST_MARK)
+        return is_token(self.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,13 +16,12 @@ from pathlib import Path
 
 import msgspec
 
+from contracts.identity import REQUEST_MARK, SUBJECT_DIGITS
 from holdfast.errors import CorruptFileError, StorageDeniedError, UsageError
 from holdfast.storage.durable import link_new
-from service.settings.model import REQUEST_MARK
 from service.settings.private_files import flush_folder, read_own, write_durably
 from service.settings.requests import (
     NOTE_SUFFIX,
-    SUBJECT_DIGITS,
     request_path,
 )
 

@@ -30,23 +30,17 @@ from typing import Final, TypeVar
 
 import msgspec
 
+from contracts.identity import REQUEST_MARK, SUBJECT_DIGITS
 from holdfast.errors import CorruptFileError, SettingsError, StorageDeniedError
 from holdfast.format.pack import DEFAULT_PACK_SIZE_BYTES, Compression
 from holdfast.source.spec import SourceSpec
 from holdfast.storage.os_errors import unwritable
-from service.settings.model import (
-    REQUEST_MARK,
-    PasswordSource,
-    RepositoryProfile,
-    SourceProfile,
-)
+from service.settings.model import PasswordSource, RepositoryProfile, SourceProfile
 from service.settings.private_files import flush_folder, read_own, write_durably
 
 _Order = TypeVar("_Order", bound=msgspec.Struct)
 
 _FOLDER: Final = "requests"
-SUBJECT_DIGITS: Final = 12
-"""Of the token: what is asked for. As many as ids of workflows and queues show of it."""
 _TOKEN_DIGITS: Final = 32
 NOTE_SUFFIX: Final = ".use"
 """Of the note beside an order that says which run uses it."""

@@ -8,10 +8,12 @@ from typing import Annotated, Any
 import typer
 from temporalio.client import WorkflowHandle, WorkflowUpdateFailedError
 
+from contracts import identity
 from contracts.guard import APPROVE_UPDATE, Approval, GuardResult, GuardStatus, Part
 from control import requests
 from control.runs import is_open, server_errors, to_update
 from holdfast.errors import UsageError
+from holdfast.terms import RunKind
 from service.settings.suggestions import one_of
 from starter.commands.guard import follow
 from starter.host.need import Need, open_service
@@ -46,7 +48,7 @@ async def _approve(invocation: Invocation, options: ApproveOptions) -> int:
         queue=requests.base_queue(settings, source.repository),
         passwords=invocation.worker_passwords(settings.repository(source.repository)),
     )
-    name = requests.workflow_id(requests.GUARD, settings, source.repository, source.name)
+    name = identity.workflow_id(RunKind.GUARD, settings.host, source.repository, source.name)
     approval = Approval(
         by=options.by, reason=options.reason, part=Part(options.part), grant=not options.refuse
     )

@@ -6,10 +6,11 @@ from typing import Annotated, Final, TypeVar
 
 import typer
 
+from contracts import identity
 from contracts.forms import FORMS
 from holdfast.errors import EXIT_COMPLETE, EXIT_INTERRUPTED, EXIT_PARTIAL, HoldfastError, UsageError
 from holdfast.format.pack import Compression
-from holdfast.terms import Strategy, VerifyLevel
+from holdfast.terms import RunKind, Strategy, VerifyLevel
 from service.settings.model import (
     MAX_PACK_SIZE_BYTES,
     MIN_PACK_SIZE_BYTES,
@@ -114,7 +115,7 @@ def _backup(invocation: Invocation, options: BackupOptions, source: ChosenSource
     order = conduct.Order(
         request=request,
         repository=repository,
-        workflow_id=requests.workflow_id(requests.BACKUP, invocation.settings, name, subject),
+        workflow_id=identity.workflow_id(RunKind.BACKUP, invocation.settings.host, name, subject),
         fresh=options.fresh,
         detach=options.detach,
         list_files=options.verbose > 0,

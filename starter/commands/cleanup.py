@@ -9,6 +9,7 @@ import typer
 from temporalio.client import WorkflowHandle
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 
+from contracts import identity
 from contracts.cleanup import CLEANUP_WORKFLOW, CleanupRequest, CleanupResult, RepositoryCleaned
 from contracts.veiled import REPOSITORY
 from control import requests
@@ -58,13 +59,14 @@ async def _cleanup(invocation: Invocation, options: CleanupOptions) -> int:
             for location, password in invocation.worker_passwords(profile).items()
         },
     )
-    subject = ",".join(profiles) if invocation.names_repository() else requests.WHOLE
+    subject = ",".join(profiles) if invocation.names_repository() else identity.WHOLE
+    workflow_id = identity.system_id("cleanup", settings.host, subject)
     with server_errors():
         async with open_service(settings, need, invocation.environ) as service:
             handle: WorkflowHandle[Any, Any] = await service.client.start_workflow(
                 CLEANUP_WORKFLOW,
                 request,
-                id=f"cleanup:{settings.host}:{subject}{':dry-run' * options.dry_run}",
+                id=identity.part_id(workflow_id, "dry-run") if options.dry_run else workflow_id,
                 task_queue=need.queue,
                 result_type=CleanupResult,
                 id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,

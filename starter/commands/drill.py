@@ -5,8 +5,10 @@ from typing import Annotated
 
 import typer
 
+from contracts import identity
 from holdfast.drill.sample import parse_sample
 from holdfast.errors import UsageError
+from holdfast.terms import RunKind
 from service.settings.model import Settings
 from service.settings.suggestions import one_of
 from starter.shell.invocation import Invocation
@@ -64,7 +66,7 @@ def _drill(invocation: Invocation, options: DrillOptions) -> int:
             policy=requests.run_policy(settings),
         ),
         repository=repository,
-        workflow_id=requests.workflow_id(requests.DRILL, settings, repository.name, drill_name or source),
+        workflow_id=identity.workflow_id(RunKind.DRILL, settings.host, repository.name, drill_name or source),
         detach=options.detach,
     )
     return conduct.run(invocation, order)

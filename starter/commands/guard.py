@@ -9,6 +9,7 @@ import typer
 from temporalio.client import WorkflowExecutionStatus, WorkflowHandle
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 
+from contracts import identity
 from contracts.guard import GUARD_QUERY, GUARD_WORKFLOW, GuardFound, GuardResult, GuardStatus
 from contracts.veiled import REPOSITORY
 from control import requests
@@ -17,6 +18,7 @@ from control.known_paths import KnownPaths
 from control.runs import RPC_TIMEOUT, result_of, server_errors
 from holdfast.errors import EXIT_COMPLETE, EXIT_PARTIAL, JournalUnavailableError, UsageError
 from holdfast.file_list import FileRecord
+from holdfast.terms import RunKind
 from service.settings.guard import DAMAGE_POLICIES, MISSING_POLICIES, GuardOrder
 from service.settings.model import Settings, SourceProfile
 from service.settings.suggestions import one_of
@@ -71,7 +73,7 @@ async def _guard(invocation: Invocation, options: GuardOptions) -> int:
             handle: WorkflowHandle[Any, Any] = await service.client.start_workflow(
                 GUARD_WORKFLOW,
                 request,
-                id=requests.workflow_id(requests.GUARD, settings, source.repository, source.name),
+                id=identity.workflow_id(RunKind.GUARD, settings.host, source.repository, source.name),
                 task_queue=need.queue,
                 result_type=GuardResult,
                 id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
@@ -130,7 +132,7 @@ def _tell_waiting(invocation: Invocation, status: GuardStatus, found: GuardFound
 
 
 def _source_of(run_id: str) -> str:
-    return run_id.partition("/")[0].rpartition(":")[2]
+    return identity.parse_workflow_id(identity.workflow_of(run_id)).subject
 
 
 def _tell_result(invocation: Invocation, result: GuardResult) -> None:

@@ -9,9 +9,10 @@ from typing import Annotated
 import msgspec
 import typer
 
+from contracts import identity
 from holdfast.errors import UsageError
 from holdfast.restore.request import RestoreOptions
-from holdfast.terms import Overwrite, VerifyLevel
+from holdfast.terms import Overwrite, RunKind, VerifyLevel
 from service.settings.exclude_files import lines_of, read_patterns
 from service.settings.model import SourceProfile
 from service.settings.paths import begins_at_place, plain
@@ -139,7 +140,7 @@ def _restore(invocation: Invocation, options: RestoreCommandOptions) -> int:
             policy=requests.run_policy(invocation.settings),
         ),
         repository=repository,
-        workflow_id=requests.workflow_id(requests.RESTORE, invocation.settings, name, selection),
+        workflow_id=identity.workflow_id(RunKind.RESTORE, invocation.settings.host, name, selection),
         detach=options.detach,
         list_files=options.dry_run or options.verbose > 0,
     )

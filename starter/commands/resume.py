@@ -7,6 +7,7 @@ from typing import Annotated, Final
 import typer
 from temporalio.client import Client
 
+from contracts.identity import workflow_of
 from control import runs
 from control.continuation import continued, interrupted
 from control.listing import journal_runs, list_runs
@@ -14,7 +15,7 @@ from control.names import known_repository, repositories_at
 from control.repositories import check_repository
 from holdfast.errors import EXIT_COMPLETE, UsageError
 from holdfast.terms import RunKind
-from service.journal.records import RunRecord, workflow_of
+from service.journal.records import RunRecord
 from starter.host.need import Need, open_service
 from starter.runs import conduct
 from starter.shell.invocation import Invocation

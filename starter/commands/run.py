@@ -7,9 +7,10 @@ from typing import Annotated, Final
 
 import typer
 
+from contracts.identity import short_id
 from control import records
 from control.journal import open_journal
-from control.listing import ListedRun, short_id
+from control.listing import ListedRun
 from holdfast.errors import EXIT_COMPLETE, UsageError
 from holdfast.file_list import FileAction, FileRecord
 from holdfast.units import NS_PER_S, format_bytes

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
+from contracts.identity import short_id
 from control import records
 from control.journal import open_journal
-from control.listing import short_id
 from control.names import location_of, repositories_at, subject_of
 from holdfast.errors import EXIT_COMPLETE, UsageError
 from holdfast.terms import RunKind, RunStatus

@@ -9,10 +9,10 @@ from typing import Annotated, Final
 
 import typer
 
+from contracts.identity import short_id
 from contracts.system import MemberHost, SystemBackupRequest, SystemRestoreRequest
 from control import requests
 from control.journal import open_journal
-from control.listing import short_id
 from control.records import document as run_document
 from holdfast.errors import EXIT_COMPLETE, UsageError
 from holdfast.restore.request import SystemRestoreOrder

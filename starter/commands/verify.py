@@ -5,8 +5,9 @@ from typing import Annotated, Final
 
 import typer
 
+from contracts import identity
 from holdfast.errors import UsageError
-from holdfast.terms import VerifyLevel
+from holdfast.terms import RunKind, VerifyLevel
 from holdfast.verify.documents import VerifyOrder
 from holdfast.verify.share import parse_share
 from service.settings.suggestions import one_of
@@ -79,8 +80,8 @@ def _verify(invocation: Invocation, options: VerifyOptions, share: str) -> int:
             policy=requests.run_policy(invocation.settings),
         ),
         repository=repository,
-        workflow_id=requests.workflow_id(
-            requests.VERIFY, invocation.settings, name, selection or requests.WHOLE
+        workflow_id=identity.workflow_id(
+            RunKind.VERIFY, invocation.settings.host, name, selection or identity.WHOLE
         ),
         detach=options.detach,
     )

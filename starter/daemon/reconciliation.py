@@ -17,6 +17,7 @@ from typing import Final
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from contracts.identity import workflow_of
 from control import runs
 from control.continuation import continued
 from control.journal import open_journal
@@ -28,7 +29,6 @@ from control.schedules.plan import Step, plan
 from control.schedules.watchdog import ensure_watchdog
 from holdfast.errors import HoldfastError, JournalUnavailableError
 from holdfast.terms import RunStatus
-from service.journal.records import workflow_of
 from service.settings.model import Settings
 
 _LOOKED_AT: Final = 1_000

@@ -5,10 +5,10 @@ Its own workers, who would look after such runs (activities/outside.py), end wit
 
 import time
 
+from contracts.identity import workflow_of
 from control.journal import open_journal
 from holdfast.errors import JournalUnavailableError
 from service.journal.outside import open_records, record_end
-from service.journal.records import workflow_of
 from service.notices.delivery import tell
 from service.notices.notice import notice_of_run
 from starter.shell.invocation import Invocation

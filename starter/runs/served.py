@@ -10,12 +10,13 @@ from typing import Final
 
 from temporalio.client import Client
 
+from contracts import identity
 from contracts.backup import BackupRequest
 from contracts.drill import DrillRequest
-from contracts.forms import is_own
+from contracts.identity import is_own
 from contracts.restore import RestoreRequest
 from contracts.verify import VerifyRequest
-from control import requests, runs
+from control import runs
 from control.continuation import to_continue
 from control.journal import open_journal
 from control.known_paths import KnownPaths
@@ -74,7 +75,7 @@ def tell(invocation: Invocation, order: Order, result: runs.Result) -> int:
 def _newest_record(settings: Settings, kind: RunKind, repository: str, source: str) -> RunRecord | None:
     """The journal's newest run of a source; None also when the journal cannot be read."""
     alike = (
-        len(requests.shown(source)) if kind is RunKind.RESTORE else None
+        len(identity.shown(source)) if kind is RunKind.RESTORE else None
     )  # each request has a token of its own
     if settings.journal.url is None and nothing_open(
         settings.journal_path, kind, repository, source, alike=alike

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 
+from contracts import identity
 from contracts.system import (
     SYSTEM_BACKUP_WORKFLOW,
     SYSTEM_RESTORE_WORKFLOW,
@@ -11,7 +12,7 @@ from contracts.system import (
     SystemRestoreRequest,
     SystemResult,
 )
-from control import requests, runs
+from control import runs
 from control.requests import base_queue
 from holdfast.errors import EXIT_COMPLETE
 from holdfast.terms import RunKind
@@ -38,7 +39,7 @@ class SystemOrder:
 
     def workflow_id(self, host: str) -> str:
         """The same each time, so that a system is backed up by one run at a time."""
-        return requests.system_id(self.kind, host, self.request.system)
+        return identity.system_id(self.kind, host, self.request.system)
 
 
 async def carry_out(invocation: Invocation, order: SystemOrder) -> int:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from contracts.backup import BackupResult
-from contracts.forms import is_own
+from contracts.identity import is_own
 from contracts.restore import RestoreRequest, RestoreResult
 from contracts.system import SystemResult
 from control import runs

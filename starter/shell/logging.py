@@ -13,6 +13,7 @@ import time
 from io import TextIOWrapper
 from typing import Final
 
+from contracts import identity
 from contracts.log_context import RUN, SOURCE
 from holdfast.errors import StorageDeniedError
 from service.settings.model import LogSettings
@@ -111,5 +112,5 @@ def _about(record: logging.LogRecord) -> dict[str, str]:
     workflow: object = getattr(record, "temporal_workflow", None)
     if not run and isinstance(workflow, dict):
         run = str(workflow.get("workflow_id", ""))
-        source = run.rpartition(":")[2]
+        source = identity.parse_workflow_id(run).subject
     return {key: value for key, value in (("source", source), ("run", run)) if value}

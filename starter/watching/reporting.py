@@ -10,6 +10,7 @@ from temporalio.client import Client, WithStartWorkflowOperation
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.service import RPCError, RPCStatusCode
 
+from contracts import identity
 from contracts.backup import BackupRequest
 from contracts.common import Trigger, TriggerKind
 from contracts.watch import (
@@ -22,6 +23,7 @@ from contracts.watch import (
 )
 from control import requests
 from control.runs import to_update
+from holdfast.terms import RunKind
 from service.settings.model import Settings, SourceProfile
 from service.settings.watch import WatchSettings
 
@@ -36,7 +38,7 @@ _ANSWER_WITHIN: Final = timedelta(seconds=30)
 
 def watch_id(settings: Settings, source: SourceProfile) -> str:
     """The id of a source's collector."""
-    return requests.workflow_id(WATCH, settings, source.repository, source.name)
+    return identity.workflow_id(WATCH, settings.host, source.repository, source.name)
 
 
 def watch_order(settings: Settings, source: SourceProfile) -> WatchOrder:
@@ -52,7 +54,7 @@ def watch_order(settings: Settings, source: SourceProfile) -> WatchOrder:
     )
     return WatchOrder(
         request=request,
-        workflow_id=requests.workflow_id(requests.BACKUP, settings, source.repository, source.name),
+        workflow_id=identity.workflow_id(RunKind.BACKUP, settings.host, source.repository, source.name),
         conditions=WatchConditions(
             files=watch.files or 0,
             size_bytes=watch.size_bytes or 0,

@@ -29,7 +29,7 @@ from contracts.control import (
     ThrottleRequest,
 )
 from contracts.drill import DRILL_WORKFLOW, DrillRequest
-from contracts.queues import task_queue
+from contracts.identity import task_queue
 from contracts.verify import VERIFY_WORKFLOW, VerifyRequest
 from contracts.worker import WorkerConfig
 from holdfast.terms import Strategy

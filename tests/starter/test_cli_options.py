@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 
+from contracts import identity
 from control import requests
 from holdfast.crypto.kdf import ScryptParameters
 from holdfast.errors import PasswordMissingError, SettingsError, SourceMissingError, UsageError
 from holdfast.repository.repository import Repository
 from holdfast.restore.request import RestoreOptions
 from holdfast.storage.local import LocalStorage
+from holdfast.terms import RunKind
 from starter.commands.backup import BackupOptions
 from starter.commands.restore import RestoreCommandOptions, wanted
 from starter.commands.snapshots import SnapshotsOptions
@@ -261,8 +263,8 @@ def test_workflow_ids_name_profiles_and_never_a_path(settings_file: Path, tmp_pa
     def identify() -> str:
         assert source.order is not None
         name = requests.repository_name(invocation.settings, invocation.repository())
-        return requests.workflow_id(
-            requests.BACKUP, invocation.settings, name, requests.store(invocation.settings, source.order)
+        return identity.workflow_id(
+            RunKind.BACKUP, invocation.settings.host, name, requests.store(invocation.settings, source.order)
         )
 
     assert identify() == identify()
@@ -271,7 +273,8 @@ def test_workflow_ids_name_profiles_and_never_a_path(settings_file: Path, tmp_pa
     name = requests.repository_name(invocation.settings, main_profile)
     host = invocation.settings.host
     assert (
-        requests.workflow_id(requests.BACKUP, invocation.settings, name, "home") == f"backup:{host}:main:home"
+        identity.workflow_id(RunKind.BACKUP, invocation.settings.host, name, "home")
+        == f"backup:{host}:main:home"
     )
 
 

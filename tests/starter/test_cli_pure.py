@@ -6,11 +6,12 @@ from dataclasses import replace
 import pytest
 
 from contracts.common import Phase, Progress
+from contracts.identity import workflow_of
 from control.continuation import CONTINUED_WITHIN_NS, interrupted, to_continue
 from control.listing import ListedRun, RunList
 from control.progress import RunView
 from holdfast.terms import RunKind, RunStatus
-from service.journal.records import RunRecord, VerdictRecord, workflow_of
+from service.journal.records import RunRecord, VerdictRecord
 from starter.commands.ls import Wanted, permissions
 from starter.shell.text import json_text, printable, table
 from starter.view.display import counts

@@ -13,7 +13,7 @@ from typing import Final
 
 from contracts.backup import BackupRequest
 from contracts.common import RunPolicy
-from contracts.queues import task_queue
+from contracts.identity import task_queue
 from contracts.restore import RestoreRequest
 from contracts.worker import WorkerConfig
 from holdfast.crypto.kdf import ScryptParameters

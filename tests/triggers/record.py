@@ -10,12 +10,14 @@ from typing import Final
 
 from temporalio.client import Client
 
+from contracts import identity
 from contracts.common import Trigger
 from contracts.guard import APPROVE_UPDATE, GUARD_QUERY, GUARD_WORKFLOW, Approval, GuardStatus
 from contracts.watch import Changes
 from control import requests
 from control.runs import is_open
 from control.schedules.declaration import Declaration, declarations
+from holdfast.terms import RunKind
 from starter.watching.reporting import report, watch_id
 from tests.support.temporal_server import running_server
 from tests.triggers.site import Site
@@ -66,7 +68,7 @@ async def _guarded(site: Site, client: Client) -> str:
     stat = (site.source / "two").stat()
     (site.source / "two").write_bytes(b"2ND")
     os.utime(site.source / "two", ns=(stat.st_atime_ns, stat.st_mtime_ns))
-    name = requests.workflow_id(requests.GUARD, site.settings, "home", "docs")
+    name = identity.workflow_id(RunKind.GUARD, site.settings.host, "home", "docs")
     handle = await client.start_workflow(
         GUARD_WORKFLOW,
         requests.guard_request(site.settings, "home", "docs", Trigger()),

@@ -10,7 +10,7 @@ from random import Random
 
 from temporalio.client import Client
 
-from control import requests
+from contracts import identity
 from holdfast.guard.compare import compare, newest_snapshot
 from holdfast.guard.findings import Alarm, Comparison, FindingKind, Thresholds, judge
 from holdfast.guard.noise import became_noise, is_noise
@@ -187,7 +187,9 @@ async def test_restored_by_policy_reported_and_restored_after_approval(site: Sit
     assert "damaged restored by Ada: compared by hand" in record.reason
     paths = {file.path for file in Journal.at(site.settings.journal_path).files(record.run_id)}
     assert paths == {bytes(site.source / "canary-dir-3"), bytes(victim)}
-    handle = client.get_workflow_handle(requests.workflow_id("guard", site.settings, "home", "docs"))
+    handle = client.get_workflow_handle(
+        identity.workflow_id(RunKind.GUARD, site.settings.host, "home", "docs")
+    )
     assert b"canary" not in await everything_stored_about(handle)
 
 

@@ -9,9 +9,9 @@ import pytest
 from temporalio.client import Client, ScheduleActionExecutionStartWorkflow, WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
+from contracts import identity
 from contracts.backup import BackupResult
 from contracts.common import BACKUP_WORKFLOW
-from control import requests
 from control.schedules.declaration import declarations
 from control.schedules.plan import Standing, Step, plain, plan
 from holdfast.terms import RunKind
@@ -106,7 +106,7 @@ async def test_a_schedule_runs_its_backup_under_the_sources_id(site: Site, clien
     plant(site.source, files=10, large_bytes=0)
     site.declare(WEEKLY)
     await asyncio.to_thread(site.holdfast, "schedule", "apply", "--yes")
-    workflow_id = requests.workflow_id(requests.BACKUP, site.settings, "home", "docs")
+    workflow_id = identity.workflow_id(RunKind.BACKUP, site.settings.host, "home", "docs")
     request = declarations(site.settings)[0].order.backup
     # Nobody serves the queue yet: a person's run stands open, and the schedule must not start a second one.
     person = await client.start_workflow(

@@ -14,7 +14,7 @@ from typing import Final
 import pytest
 from temporalio.client import Client, ScheduleBackfill, ScheduleOverlapPolicy
 
-from control import requests
+from contracts import identity
 from control.runs import is_open
 from holdfast.terms import RunKind
 from service.journal.journal import Journal
@@ -106,7 +106,7 @@ async def _ended(site: Site, client: Client, count: int) -> RunRecord:
     journal = Journal.at(site.settings.journal_path)
     while True:
         found = journal.runs(100, kind=RunKind.BACKUP)
-        workflow_id = requests.workflow_id(requests.BACKUP, site.settings, "home", "docs")
+        workflow_id = identity.workflow_id(RunKind.BACKUP, site.settings.host, "home", "docs")
         if len(found) >= count and found[0].ended_ns and not await is_open(client, workflow_id):
             return found[0]
         await asyncio.sleep(0.1)

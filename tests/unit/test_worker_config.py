@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from contracts.queues import copy_queue, task_queue
+from contracts.identity import copy_queue, task_queue
 from contracts.worker import WorkerConfig, WorkerConfigError
 
 CONFIG = WorkerConfig(

@@ -185,7 +185,7 @@ async def test_a_guard_takes_another_policy_from_a_document_of_its_source(backed
         for source in ("docs", "other")
     )
     run = RunRef(run_id="guard:h:vault:docs/1", repository="vault", source="docs")
-    request = GuardRequest(repository="vault", source="docs", restore_prefix="restore:h:vault")
+    request = GuardRequest(repository="vault", source="docs")
     found = await ask(compare, CompareInput(run=run, request=request, started_ns=1))
     assert found.on_missing == "report"
     found = await ask(compare, CompareInput(run=run, request=replace(request, order=own), started_ns=1))

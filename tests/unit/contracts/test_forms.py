@@ -12,8 +12,9 @@ import contracts
 from activities.door import refusal
 from contracts.backup import BackupOpened, BackupRequest, CommitInput, TriggerInput
 from contracts.common import CloseInput, RunRef, VerifyInput
-from contracts.forms import FORMS, is_own, misformed
+from contracts.forms import FORMS, misformed
 from contracts.hooks import HookInput, HookMoment, HookRef
+from contracts.identity import is_own
 from contracts.notify import WatchInput, WatchState
 from contracts.restore import RestoreRequest, RestoreShardInput
 from contracts.system import FindInput, Member, PrepareInput

@@ -15,7 +15,8 @@ from temporalio.worker import Replayer, Worker
 
 from activities.trust import AdmissionActivities, TrustedCalls
 from contracts.backup import BackupRequest, BackupResult
-from contracts.common import BACKUP_WORKFLOW, copy_queue
+from contracts.common import BACKUP_WORKFLOW
+from contracts.identity import copy_queue
 from service.settings.admission import Admissions
 from tests.unit.workflows.running import FAST, Script
 from transport.client import protecting

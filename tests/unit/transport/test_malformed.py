@@ -36,7 +36,6 @@ from workflows.registration import ensure_search_attributes
 HUGE: Final = "x" * 1_500_000
 BACKUP: Final = {"repository": "vault", "source": "home"}
 RESTORE: Final = {"repository": "vault", "selection": "@" + "0" * 32}
-GUARD: Final = {**BACKUP, "restore_prefix": "restore:h:vault"}
 SYSTEM: Final = {"system": "shop"}
 WATCH: Final = {"request": BACKUP, "workflow_id": "backup:h:vault:home"}
 SCHEDULED: Final = {"schedule": "nightly", "workflow_id": "backup:h:vault:home"}
@@ -45,7 +44,7 @@ GOOD: Final[dict[str, dict[str, Any]]] = {
     RESTORE_WORKFLOW: RESTORE,
     VERIFY_WORKFLOW: {"repository": "vault"},
     DRILL_WORKFLOW: {"repository": "vault"},
-    GUARD_WORKFLOW: GUARD,
+    GUARD_WORKFLOW: BACKUP,
     SYSTEM_BACKUP_WORKFLOW: SYSTEM,
     SYSTEM_RESTORE_WORKFLOW: SYSTEM,
     SOURCE_WATCH_WORKFLOW: WATCH,
@@ -89,7 +88,7 @@ WRONG: Final[list[tuple[str, Any]]] = [
     (BACKUP_WORKFLOW, {**BACKUP, "tags": [HUGE]}),
     (BACKUP_WORKFLOW, {**BACKUP, "progress": {"run_id": "r"}}),
     (RESTORE_WORKFLOW, {**RESTORE, "selection": ""}),
-    (GUARD_WORKFLOW, {**GUARD, "restore_prefix": HUGE[:5000]}),
+    (GUARD_WORKFLOW, {**BACKUP, "source": HUGE[:5000]}),
     (SYSTEM_BACKUP_WORKFLOW, {"system": ""}),
     (SYSTEM_RESTORE_WORKFLOW, {**SYSTEM, "hosts": ["h"]}),
     (SYSTEM_RESTORE_WORKFLOW, {**SYSTEM, "as_of_ns": 10**30}),

@@ -37,8 +37,9 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from contracts import names
 from contracts.backup import BackupResult, StoreInput
-from contracts.common import BACKUP_WORKFLOW, PROGRESS_QUERY, RunRef, copy_queue
+from contracts.common import BACKUP_WORKFLOW, PROGRESS_QUERY, RunRef
 from contracts.control import CANCEL, CONTROL_QUERY, PAUSE, RESUME, Asked, ControlState
+from contracts.identity import copy_queue
 from contracts.scheduled import SCHEDULED_RUN_WORKFLOW, ScheduledRun
 from contracts.warrant import UNTRUSTED
 from control import runs

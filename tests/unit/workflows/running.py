@@ -10,7 +10,8 @@ from typing import Protocol
 from temporalio.client import Client, WorkflowHandle
 from temporalio.worker import Replayer, Worker
 
-from contracts.common import RunPolicy, copy_queue
+from contracts.common import RunPolicy
+from contracts.identity import copy_queue
 from workflows.catalogue import WORKFLOWS, workflow_runner
 
 FAST = RunPolicy(window=3, heartbeat_timeout_s=5, light_timeout_s=60, shard_timeout_s=60)
