@@ -16,22 +16,11 @@ from temporalio.converter import ActivitySerializationContext, DataConverter
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
-from contracts.common import BACKUP_WORKFLOW, RESTORE_WORKFLOW
-from contracts.drill import DRILL_WORKFLOW
 from contracts.guard import GUARD_QUERY, GUARD_WORKFLOW, GuardStatus
-from contracts.system import SYSTEM_BACKUP_WORKFLOW, SYSTEM_RESTORE_WORKFLOW
-from contracts.verify import VERIFY_WORKFLOW
+from contracts.verbs import VERBS
 
 _TIMEOUT: Final = timedelta(seconds=3)
-_WORKFLOWS: Final = (
-    BACKUP_WORKFLOW,
-    RESTORE_WORKFLOW,
-    VERIFY_WORKFLOW,
-    DRILL_WORKFLOW,
-    SYSTEM_BACKUP_WORKFLOW,
-    SYSTEM_RESTORE_WORKFLOW,
-    GUARD_WORKFLOW,
-)
+_WORKFLOWS: Final = tuple(verb.workflow for verb in VERBS)
 _STATUS: Final = SearchAttributeKey.for_keyword("HoldfastStatus")
 _PAUSED: Final = "paused"
 _MOST_RUNS: Final = 1_000

@@ -23,6 +23,7 @@ from benchmarks.places import size_of
 from contracts import identity
 from contracts.backup import BackupRequest
 from contracts.restore import RestoreRequest
+from contracts.verbs import Request
 from contracts.verify import VerifyRequest, VerifyResult
 from control import requests, runs
 from control.requests import base_queue
@@ -205,7 +206,7 @@ class Service(_Holdfast):
 WAYS: Final[tuple[type[Contender], ...]] = (Library, Service, OneShot)
 
 
-def _request(settings: Settings, verb: Verb, path: Path) -> tuple[runs.Request, str]:
+def _request(settings: Settings, verb: Verb, path: Path) -> tuple[Request, str]:
     policy = requests.run_policy(settings)
     if verb is Verb.BACKUP:
         source = requests.store(settings, SourceOrder(spec=SourceSpec(roots=(os.fsencode(path),))))

@@ -12,8 +12,9 @@ from typing import Final
 
 import holdfast.errors
 from contracts.identity import workflow_of
+from contracts.verbs import Resumable, verb_of
 from control.names import source_changed
-from control.records import Resumable, request_of
+from control.records import request_of
 from control.requests import run_policy
 from holdfast.errors import FencedError, HoldfastError, IntegrityError, RunStateError
 from holdfast.terms import RunKind, RunStatus
@@ -22,7 +23,8 @@ from service.journal.records import RunRecord
 from service.settings.model import Settings
 
 CONTINUED_WITHIN_NS: Final = 24 * 3600 * NS_PER_S
-_OF_SYSTEMS: Final = frozenset((RunKind.SYSTEM_BACKUP, RunKind.SYSTEM_RESTORE))  # they go on by themselves
+_FOLLOWED: Final = frozenset((RunKind.DRILL, RunKind.DRY_RUN))
+"""What begins again when it was interrupted, and can be followed while it is open."""
 _ENDED_EARLY: Final = frozenset((RunStatus.CANCELLED, RunStatus.FAILED))
 _INTERRUPTED: Final = "Interrupted"  # service.journal.journal, which takes long to load
 _OF_THE_RUN: Final = (IntegrityError, RunStateError, FencedError)
@@ -69,12 +71,17 @@ def interrupted(records: Sequence[RunRecord], open_workflows: Collection[str]) -
             continue
         seen.add(subject)
         is_open = workflow_of(record.run_id) in open_workflows
-        if record.kind in _OF_SYSTEMS or (record.kind in {RunKind.DRILL, RunKind.DRY_RUN} and not is_open):
+        if not _is_resumable(record.kind) and not (is_open and record.kind in _FOLLOWED):
             continue
         ended_early = record.status in _ENDED_EARLY and was_opened(record) and record.verdict is None
         if is_open or record.status is RunStatus.RUNNING or ended_early:
             found.append(record)
     return found
+
+
+def _is_resumable(kind: RunKind) -> bool:
+    verb = verb_of(kind)
+    return verb.resumable is not None and verb.kind is kind
 
 
 def _subject(record: RunRecord) -> str:

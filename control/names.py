@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from contracts.identity import is_token
 from contracts.veiled import ROOT
+from contracts.verbs import verb_of
 from holdfast.errors import HoldfastError, SettingsError, UsageError
 from holdfast.restore.request import RestoreOptions
 from holdfast.terms import RunKind
@@ -12,8 +13,6 @@ from service.journal.records import RunRecord
 from service.settings.exclude_files import resolve
 from service.settings.model import RepositoryProfile, Settings, SourceProfile
 from service.settings.requests import RepositoryOrder, SourceOrder, read_request
-
-_RESTORES = frozenset((RunKind.RESTORE, RunKind.DRY_RUN))
 
 
 def known_repository(settings: Settings, name: str) -> RepositoryProfile:
@@ -43,7 +42,7 @@ def repositories_at(settings: Settings, names: Sequence[str], places: Collection
 
 def subject_of(settings: Settings, kind: RunKind, subject: str, repository: str) -> str:
     """What is backed up, restored, checked or tried, in a person's words."""
-    if kind in _RESTORES:
+    if verb_of(kind).kind is RunKind.RESTORE:
         return _selection(settings, subject)
     return _source(settings, subject) if subject else location_of(settings, repository)
 

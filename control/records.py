@@ -1,15 +1,12 @@
 """A run as the journal has it: looked up by a person's word for it, as a document, and as the request that it was."""
 
-from collections.abc import Mapping
 from typing import Final
 
 import msgspec
 
-from contracts.backup import BackupRequest
 from contracts.identity import short_id
-from contracts.restore import RestoreRequest
 from contracts.veiled import REPOSITORY, STATE_DIR
-from contracts.verify import VerifyRequest
+from contracts.verbs import Resumable, verb_of
 from control.known_paths import KnownPaths
 from control.listing import FEWEST_DIGITS, ListedRun, RunList
 from control.names import location_of, subject_of, veiled_roots
@@ -21,14 +18,6 @@ from service.settings.model import Settings
 
 TOLD_ACTIONS: Final = WRONG_ACTIONS | {FileAction.WARNING}
 """Which paths of a run are told of by themselves."""
-
-Resumable = BackupRequest | RestoreRequest | VerifyRequest
-"""What a run may have been asked that another one goes on with."""
-_REQUESTS: Final[Mapping[RunKind, type[Resumable]]] = {
-    RunKind.BACKUP: BackupRequest,
-    RunKind.RESTORE: RestoreRequest,
-    RunKind.VERIFY: VerifyRequest,
-}
 
 
 def find_record(journal: Journal, name: str) -> RunRecord:
@@ -86,11 +75,11 @@ def failure_words(settings: Settings, run: RunRecord) -> str:
 
 def request_of(run: RunRecord) -> Resumable | None:
     """What the run was asked, if it is one that another run can go on with."""
-    kind = _REQUESTS.get(run.kind)
-    if kind is None or not run.request:
+    verb = verb_of(run.kind)
+    if verb.resumable is None or run.kind is not verb.kind or not run.request:
         return None
     try:
-        return msgspec.json.decode(run.request, type=kind)
+        return msgspec.json.decode(run.request, type=verb.resumable)
     except msgspec.DecodeError:
         return None
 

@@ -11,6 +11,8 @@ import msgspec
 from contracts.common import RunPolicy, Trigger
 from contracts.guard import GuardRequest
 from contracts.identity import queue_of, task_queue
+from contracts.system import SystemBackupRequest, SystemRestoreRequest
+from contracts.verbs import Request
 from service.settings.model import RepositoryProfile, Settings
 from service.settings.requests import RepositoryOrder, remove_unused_requests, write_request
 
@@ -68,6 +70,11 @@ def guard_request(
         order=order,
         policy=run_policy(settings),
     )
+
+
+def repository_of(request: Request) -> str:
+    """The repository of a run, as it is asked; empty for a system, whose members have their own."""
+    return request.repository if not isinstance(request, SystemBackupRequest | SystemRestoreRequest) else ""
 
 
 def run_policy(settings: Settings) -> RunPolicy:

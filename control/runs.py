@@ -2,10 +2,10 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar, cast
 
 from temporalio.client import (
     Client,
@@ -20,23 +20,26 @@ from temporalio.service import RPCError, RPCStatusCode
 
 import holdfast.errors
 from contracts import identity
-from contracts.backup import BackupRequest, BackupResult
-from contracts.common import BACKUP_WORKFLOW, RESTORE_WORKFLOW
 from contracts.control import RESUME, Asked
-from contracts.drill import DRILL_WORKFLOW, DrillRequest, DrillResult
-from contracts.restore import RestoreRequest, RestoreResult
-from contracts.system import SYSTEM_BACKUP_WORKFLOW, SYSTEM_RESTORE_WORKFLOW, SystemResult
-from contracts.verify import VERIFY_WORKFLOW, VerifyRequest, VerifyResult
+from contracts.verbs import VERBS, Request, Result, asked_by, verb_of
 from contracts.warrant import ANSWER, RESULT, Warranted, purpose
 from control.known_paths import NO_PATHS, KnownPaths
 from holdfast.errors import EndedOutsideError, HoldfastError, ServerUnavailableError, UntrustedError
 from holdfast.terms import RunKind, RunStatus
 
-Request = BackupRequest | RestoreRequest | VerifyRequest | DrillRequest
-Result = BackupResult | RestoreResult | VerifyResult | DrillResult | SystemResult
 Handle = WorkflowHandle[Any, Result]
 
+
+class Ended(Protocol):
+    """A result that says how its run ended."""
+
+    @property
+    def status(self) -> RunStatus:
+        """How it ended."""
+
+
 ResultT = TypeVar("ResultT")
+EndedT = TypeVar("EndedT", bound=Ended)
 
 RPC_TIMEOUT: Final = timedelta(seconds=10)
 _PAUSE_S: Final = 0.5
@@ -50,28 +53,6 @@ _AWAY: Final = frozenset(
         RPCStatusCode.RESOURCE_EXHAUSTED,
     )
 )
-_WORKFLOWS: Final[Mapping[RunKind, str]] = {
-    RunKind.BACKUP: BACKUP_WORKFLOW,
-    RunKind.RESTORE: RESTORE_WORKFLOW,
-    RunKind.VERIFY: VERIFY_WORKFLOW,
-    RunKind.DRILL: DRILL_WORKFLOW,
-    RunKind.SYSTEM_BACKUP: SYSTEM_BACKUP_WORKFLOW,
-    RunKind.SYSTEM_RESTORE: SYSTEM_RESTORE_WORKFLOW,
-}
-_REQUESTS: Final[Mapping[RunKind, type[Request]]] = {
-    RunKind.BACKUP: BackupRequest,
-    RunKind.RESTORE: RestoreRequest,
-    RunKind.VERIFY: VerifyRequest,
-    RunKind.DRILL: DrillRequest,
-}
-_RESULTS: Final[Mapping[RunKind, type[Result]]] = {
-    RunKind.BACKUP: BackupResult,
-    RunKind.RESTORE: RestoreResult,
-    RunKind.VERIFY: VerifyResult,
-    RunKind.DRILL: DrillResult,
-    RunKind.SYSTEM_BACKUP: SystemResult,
-    RunKind.SYSTEM_RESTORE: SystemResult,
-}
 
 
 class RunCancelledError(HoldfastError):
@@ -90,19 +71,9 @@ class OpenRun:
     kind: RunKind
 
 
-def kind_of(request: Request) -> RunKind:
-    """Which verb a request is of."""
-    return next(kind for kind, requests in _REQUESTS.items() if isinstance(request, requests))
-
-
-def kind_of_result(result: Result) -> RunKind:
-    """Which verb a result is of."""
-    return next(kind for kind, results in _RESULTS.items() if isinstance(result, results))
-
-
 def handle_of(client: Client, kind: RunKind, workflow_id: str) -> Handle:
     """The newest run of a workflow id."""
-    return client.get_workflow_handle(workflow_id, result_type=_RESULTS[kind])
+    return client.get_workflow_handle(workflow_id, result_type=verb_of(kind).result)
 
 
 @contextlib.contextmanager
@@ -137,7 +108,7 @@ async def is_open(client: Client, workflow_id: str) -> bool:
 
 async def open_runs(client: Client) -> list[OpenRun]:
     """All our runs that are open on the server, newest first."""
-    kinds = {workflow: kind for kind, workflow in _WORKFLOWS.items()}
+    kinds = {verb.workflow: verb.kind for verb in VERBS if verb.reports}
     names = ", ".join(f"'{name}'" for name in kinds)
     query = f"ExecutionStatus = 'Running' AND WorkflowType IN ({names})"
     return [
@@ -153,31 +124,52 @@ async def open_runs(client: Client) -> list[OpenRun]:
 
 async def start(client: Client, request: Request, workflow_id: str, queue: str) -> Handle:
     """Start a run, or take the one of this id that is open already."""
-    kind = kind_of(request)
+    verb = asked_by(request)
+    return await start_once(
+        client,
+        verb.workflow,
+        request,
+        cast("type[Result]", verb.result),  # a guard is started for its own result, in control/guard.py
+        workflow_id=workflow_id,
+        queue=queue,
+        summary=f"{verb.kind.value} of {identity.parse_workflow_id(workflow_id).subject}",
+    )
+
+
+async def start_once(
+    client: Client,
+    workflow: str,
+    request: object,
+    result: type[ResultT],
+    *,
+    workflow_id: str,
+    queue: str,
+    summary: str,
+) -> WorkflowHandle[Any, ResultT]:
+    """Start a workflow, or take the one of this id that is open already."""
     return await client.start_workflow(
-        _WORKFLOWS[kind],
+        workflow,
         request,
         id=workflow_id,
         task_queue=queue,
-        result_type=_RESULTS[kind],
+        result_type=result,
         id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-        static_summary=f"{kind.value} of {identity.parse_workflow_id(workflow_id).subject}",
+        static_summary=summary,
     )
 
 
 async def request_of(client: Client, workflow_id: str, kind: RunKind) -> Request | None:
-    """What the newest run of a workflow id was asked; None when the server does not know it, or of a system."""
-    if kind not in _REQUESTS:
-        return None
+    """What the newest run of a workflow id was asked; None when the server does not know it."""
+    wanted = verb_of(kind).request
     try:
         history = client.get_workflow_handle(workflow_id).fetch_history_events(page_size=1)
         async for event in history:
             started = event.workflow_execution_started_event_attributes
             place = WorkflowSerializationContext(namespace=client.namespace, workflow_id=workflow_id)
             converter = client.data_converter.with_context(place)
-            values = await converter.decode(started.input.payloads, [_REQUESTS[kind]])
-            return values[0] if values and isinstance(values[0], Request) else None
+            values = await converter.decode(started.input.payloads, [wanted])
+            return values[0] if values and isinstance(values[0], wanted) else None
     except RPCError as error:
         if error.status is not RPCStatusCode.NOT_FOUND:
             raise
@@ -186,7 +178,7 @@ async def request_of(client: Client, workflow_id: str, kind: RunKind) -> Request
     return None
 
 
-async def ask_to_stop(handle: Handle) -> None:
+async def ask_to_stop(handle: WorkflowHandle[Any, Any]) -> None:
     """Ask a run to stop; one that has ended already is fine."""
     try:
         await handle.cancel(rpc_timeout=RPC_TIMEOUT)
@@ -200,7 +192,9 @@ async def lift_pause(handle: Handle) -> None:
     await handle.signal(RESUME, Asked(), rpc_timeout=RPC_TIMEOUT)
 
 
-async def result_of(handle: Handle, on_away: Callable[[], None], known: KnownPaths = NO_PATHS) -> Result:
+async def result_of(
+    handle: WorkflowHandle[Any, EndedT], on_away: Callable[[], None], known: KnownPaths = NO_PATHS
+) -> EndedT:
     """Wait for the end of a run, however often the server is away until then. known: what its error may show.
 
     Raises:
@@ -225,7 +219,7 @@ async def result_of(handle: Handle, on_away: Callable[[], None], known: KnownPat
             await asyncio.sleep(_PAUSE_S)
 
 
-async def first_run(handle: Handle) -> str:
+async def first_run(handle: WorkflowHandle[Any, Any]) -> str:
     """The first run of the chain that the newest run of a workflow id belongs to."""
     description = await handle.describe(rpc_timeout=RPC_TIMEOUT)
     return description.raw_description.workflow_execution_info.first_run_id or description.run_id
@@ -278,7 +272,7 @@ def error_by_name(kind: str, message: str) -> HoldfastError:
     return HoldfastError(text, hint=hint)
 
 
-def _not_cancelled(result: Result) -> Result:
+def _not_cancelled(result: EndedT) -> EndedT:
     """A run that was cancelled by the update ends with a result that says so."""
     if result.status is RunStatus.CANCELLED:
         raise RunCancelledError("the run was stopped", hint="`holdfast resume` goes on with it.")

@@ -16,16 +16,11 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from contracts.control import CANCEL, CONTROL_QUERY, Asked, ControlState
+from contracts.verbs import verb_of
 from control import runs
 from control.listing import ListedRun
 from holdfast.errors import UsageError
-from holdfast.terms import RunKind
 from workflows.control import REFUSED
-
-STEERED = frozenset(
-    (RunKind.BACKUP, RunKind.RESTORE, RunKind.VERIFY, RunKind.SYSTEM_BACKUP, RunKind.SYSTEM_RESTORE)
-)
-"""The kinds of runs of which something can be asked; the others can be cancelled."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +47,7 @@ async def ask(client: Client | None, run: ListedRun, what: str, message: object)
     """
     if client is None or run.view is None:
         raise not_under_way(run)
-    if run.kind not in STEERED:
+    if not verb_of(run.kind).steered:
         raise UsageError(
             f"a run of the kind {run.kind.value} can only be cancelled", hint="`holdfast cancel` does that."
         )
@@ -84,7 +79,7 @@ async def cancel(client: Client, run: ListedRun, asked: Asked) -> None:
     Raises:
         RPCError: the server does not answer.
     """
-    if run.kind in STEERED:
+    if verb_of(run.kind).steered:
         try:
             await ask(client, run, CANCEL, asked)
         except UsageError:
@@ -96,7 +91,7 @@ async def cancel(client: Client, run: ListedRun, asked: Asked) -> None:
 
 async def state_of(client: Client, run: ListedRun) -> ControlState | None:
     """What was asked of a run so far; None when nothing can be, or no worker answers."""
-    if run.view is None or run.kind not in STEERED:
+    if run.view is None or not verb_of(run.kind).steered:
         return None
     handle = runs.handle_of(client, run.kind, run.workflow_id)
     try:

@@ -1,19 +1,16 @@
 """`holdfast approve`: decide about a restore that a guard has asked for."""
 
 import asyncio
-import uuid
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from temporalio.client import WorkflowHandle, WorkflowUpdateFailedError
 
-from contracts import identity
-from contracts.guard import APPROVE_UPDATE, Approval, GuardResult, GuardStatus, Part
+from contracts.guard import Approval, Part
+from control import guard as control
 from control import requests
-from control.runs import is_open, server_errors, to_update
+from control.runs import server_errors
 from holdfast.errors import UsageError
-from holdfast.terms import RunKind
 from service.settings.suggestions import one_of
 from starter.commands.guard import follow
 from starter.host.need import Need, open_service
@@ -48,28 +45,10 @@ async def _approve(invocation: Invocation, options: ApproveOptions) -> int:
         queue=requests.base_queue(settings, source.repository),
         passwords=invocation.worker_passwords(settings.repository(source.repository)),
     )
-    name = identity.workflow_id(RunKind.GUARD, settings.host, source.repository, source.name)
     approval = Approval(
         by=options.by, reason=options.reason, part=Part(options.part), grant=not options.refuse
     )
     with server_errors():
         async with open_service(settings, need, invocation.environ) as service:
-            if not await is_open(service.client, name):
-                raise UsageError(
-                    f"no guard of {source.name} waits for approval",
-                    hint=f"`holdfast guard {source.name}` looks again.",
-                )
-            handle: WorkflowHandle[Any, Any] = service.client.get_workflow_handle(
-                name, result_type=GuardResult
-            )
-            try:
-                update_id = str(uuid.uuid4())
-                status = await handle.execute_update(
-                    APPROVE_UPDATE, approval, id=update_id, result_type=GuardStatus
-                )
-                to_update(status, update_id)
-            except WorkflowUpdateFailedError as error:
-                raise UsageError(
-                    str(error.cause), hint=f"`holdfast guard {source.name}` says what waits."
-                ) from None
+            handle = await control.approve(service.client, settings, source, approval)
             return await follow(invocation, service, handle, source)

@@ -3,19 +3,16 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from temporalio.client import WorkflowHandle
-from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 
 from contracts import identity
 from contracts.cleanup import CLEANUP_WORKFLOW, CleanupRequest, CleanupResult, RepositoryCleaned
 from contracts.veiled import REPOSITORY
-from control import requests
+from control import requests, runs
 from control.known_paths import KnownPaths
 from control.repositories import check_repository
-from control.runs import result_of, server_errors
 from holdfast.errors import EXIT_COMPLETE, EXIT_FAILED, EXIT_LOCKED, UsageError
 from holdfast.units import format_bytes
 from service.settings.model import RepositoryProfile
@@ -61,19 +58,18 @@ async def _cleanup(invocation: Invocation, options: CleanupOptions) -> int:
     )
     subject = ",".join(profiles) if invocation.names_repository() else identity.WHOLE
     workflow_id = identity.system_id("cleanup", settings.host, subject)
-    with server_errors():
+    with runs.server_errors():
         async with open_service(settings, need, invocation.environ) as service:
-            handle: WorkflowHandle[Any, Any] = await service.client.start_workflow(
+            handle = await runs.start_once(
+                service.client,
                 CLEANUP_WORKFLOW,
                 request,
-                id=identity.part_id(workflow_id, "dry-run") if options.dry_run else workflow_id,
-                task_queue=need.queue,
-                result_type=CleanupResult,
-                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-                static_summary="remove what nobody goes on with",
+                CleanupResult,
+                workflow_id=identity.part_id(workflow_id, "dry-run") if options.dry_run else workflow_id,
+                queue=need.queue,
+                summary="remove what nobody goes on with",
             )
-            result: Any = await result_of(handle, lambda: None)
+            result = await runs.result_of(handle, lambda: None)
     shown = [_with_paths(cleaned, profiles[cleaned.repository]) for cleaned in result.repositories]
     names = {name: profile.name for name, profile in profiles.items()}
     return _tell(invocation, replace(result, repositories=tuple(shown)), names)
@@ -139,7 +135,7 @@ def _did(*, dry_run: bool) -> str:
     return "would remove" if dry_run else "removed"
 
 
-def _document(cleaned: RepositoryCleaned, names: Mapping[str, str]) -> dict[str, Any]:
+def _document(cleaned: RepositoryCleaned, names: Mapping[str, str]) -> dict[str, object]:
     return {
         "repository": names[cleaned.repository],
         "runs": [

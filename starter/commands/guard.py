@@ -3,22 +3,20 @@
 import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
-from temporalio.client import WorkflowExecutionStatus, WorkflowHandle
-from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 
-from contracts import identity
-from contracts.guard import GUARD_QUERY, GUARD_WORKFLOW, GuardFound, GuardResult, GuardStatus
+from contracts.guard import GuardFound, GuardResult, GuardStatus
 from contracts.veiled import REPOSITORY
+from control import guard as control
 from control import requests
 from control.journal import open_journal
 from control.known_paths import KnownPaths
-from control.runs import RPC_TIMEOUT, result_of, server_errors
+from control.runs import server_errors
 from holdfast.errors import EXIT_COMPLETE, EXIT_PARTIAL, JournalUnavailableError, UsageError
 from holdfast.file_list import FileRecord
-from holdfast.terms import RunKind
+from holdfast.terms import RunStatus
 from service.settings.guard import DAMAGE_POLICIES, MISSING_POLICIES, GuardOrder
 from service.settings.model import Settings, SourceProfile
 from service.settings.suggestions import one_of
@@ -29,7 +27,6 @@ from starter.shell.output import say, say_json, warn
 from starter.shell.person import triggered
 from starter.shell.text import ahead_of_time, local_time, printable
 
-_LOOK_AGAIN_S: Final = 0.3
 _SHOWN_PATHS: Final = 20
 
 
@@ -70,17 +67,9 @@ async def _guard(invocation: Invocation, options: GuardOptions) -> int:
     request = requests.guard_request(settings, source.repository, source.name, triggered(), order)
     with server_errors():
         async with open_service(settings, need, invocation.environ) as service:
-            handle: WorkflowHandle[Any, Any] = await service.client.start_workflow(
-                GUARD_WORKFLOW,
-                request,
-                id=identity.workflow_id(RunKind.GUARD, settings.host, source.repository, source.name),
-                task_queue=need.queue,
-                result_type=GuardResult,
-                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-                static_summary=f"guard of {source.name}",
+            return await follow(
+                invocation, service, await control.start(service.client, settings, source, request), source
             )
-            return await follow(invocation, service, handle, source)
 
 
 def _order(settings: Settings, options: GuardOptions) -> str:
@@ -92,25 +81,22 @@ def _order(settings: Settings, options: GuardOptions) -> str:
 
 
 async def follow(
-    invocation: Invocation, service: Service, handle: "WorkflowHandle[Any, Any]", source: SourceProfile
+    invocation: Invocation, service: Service, handle: control.GuardHandle, source: SourceProfile
 ) -> int:
     """Follow a guard until it ends, or waits for approval; say what it found, and the exit code."""
     known = KnownPaths({REPOSITORY: invocation.settings.repository(source.repository).location})
-    while True:
-        description = await handle.describe(rpc_timeout=RPC_TIMEOUT)
-        if description.status is not WorkflowExecutionStatus.RUNNING:
-            break
-        status: GuardStatus = await handle.query(GUARD_QUERY, result_type=GuardStatus)
-        if status.waiting and status.found is not None:
-            _tell_waiting(invocation, status, status.found, service.run_url(handle.id))
-            return EXIT_PARTIAL
-        await asyncio.sleep(_LOOK_AGAIN_S)
-    result: Any = await result_of(handle, lambda: None, known)
-    _tell_result(invocation, result)
-    return EXIT_COMPLETE if result.status.value == "complete" else EXIT_PARTIAL
+    came = await control.follow(handle, known)
+    if isinstance(came, GuardResult):
+        _tell_result(invocation, came)
+        return EXIT_COMPLETE if came.status is RunStatus.COMPLETE else EXIT_PARTIAL
+    if came.found is not None:
+        _tell_waiting(invocation, came, came.found, source.name, service.run_url(handle.id))
+    return EXIT_PARTIAL
 
 
-def _tell_waiting(invocation: Invocation, status: GuardStatus, found: GuardFound, url: str | None) -> None:
+def _tell_waiting(
+    invocation: Invocation, status: GuardStatus, found: GuardFound, source: str, url: str | None
+) -> None:
     if invocation.options.json:
         say_json(
             {
@@ -125,14 +111,10 @@ def _tell_waiting(invocation: Invocation, status: GuardStatus, found: GuardFound
     _tell_found(invocation, status.run_id, found)
     warn(
         f"waiting for approval until {local_time(status.expires_ns)}: {', '.join(status.waiting)}\n"
-        f"`holdfast approve {_source_of(status.run_id)} --by NAME --reason TEXT` restores."
+        f"`holdfast approve {source} --by NAME --reason TEXT` restores."
     )
     if url is not None:
         warn(url)
-
-
-def _source_of(run_id: str) -> str:
-    return identity.parse_workflow_id(identity.workflow_of(run_id)).subject
 
 
 def _tell_result(invocation: Invocation, result: GuardResult) -> None:

@@ -2,17 +2,20 @@
 
 import asyncio
 from dataclasses import dataclass, replace
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 from temporalio.client import Client
 
 from contracts.identity import workflow_of
+from contracts.system import SystemResult
+from contracts.verbs import Request, verb_of
 from control import runs
 from control.continuation import continued, interrupted
 from control.listing import journal_runs, list_runs
 from control.names import known_repository, repositories_at
 from control.repositories import check_repository
+from control.requests import repository_of
 from holdfast.errors import EXIT_COMPLETE, UsageError
 from holdfast.terms import RunKind
 from service.journal.records import RunRecord
@@ -22,8 +25,6 @@ from starter.shell.invocation import Invocation
 from starter.shell.options import CommonOptions
 from starter.shell.output import say, say_json
 from starter.view.listing import told
-
-_OF_SYSTEMS: Final = frozenset((RunKind.SYSTEM_BACKUP, RunKind.SYSTEM_RESTORE))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +66,7 @@ async def _resume(invocation: Invocation, options: ResumeOptions) -> int:
 async def _of_a_system(invocation: Invocation, options: ResumeOptions, client: Client) -> bool:
     """Let a paused run of a system go on, if that is meant; whether it was."""
     listed = await list_runs(invocation.settings, client)
-    run = next((run for run in listed.runs if run.view is not None and run.kind in _OF_SYSTEMS), None)
+    run = next((run for run in listed.runs if run.view is not None and _is_of_a_system(run.kind)), None)
     if run is None or listed.find(options.run) is not run:
         return False
     await runs.lift_pause(runs.handle_of(client, run.kind, run.workflow_id))
@@ -74,6 +75,10 @@ async def _of_a_system(invocation: Invocation, options: ResumeOptions, client: C
     elif not options.quiet:
         say(f"run {run.short_id} goes on; `holdfast status {run.short_id}` shows it")
     return True
+
+
+def _is_of_a_system(kind: RunKind) -> bool:
+    return verb_of(kind).result is SystemResult
 
 
 async def _recorded(
@@ -99,10 +104,10 @@ async def _on_server(invocation: Invocation, options: ResumeOptions) -> conduct.
     async with open_service(invocation.settings, Need(), invocation.environ) as service:
         for run in await runs.open_runs(service.client):
             request = await runs.request_of(service.client, run.workflow_id, run.kind)
-            if request is not None:
+            if request is not None and repository_of(request):
                 return conduct.Order(
                     request=request,
-                    repository=known_repository(invocation.settings, request.repository),
+                    repository=known_repository(invocation.settings, repository_of(request)),
                     workflow_id=run.workflow_id,
                     detach=options.detach,
                 )
@@ -122,7 +127,7 @@ async def _order_of(
 ) -> conduct.Order:
     """The run as the journal tells it; what that cannot, the server tells of a run that is open."""
     workflow_id = workflow_of(record.run_id)
-    request: runs.Request | None = continued(invocation.settings, invocation.environ, record)
+    request: Request | None = continued(invocation.settings, invocation.environ, record)
     if request is None and client is not None:
         request = await runs.request_of(client, workflow_id, record.kind)
     if request is None:

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Awaitable, Callable
 
+from contracts.verbs import Result
 from control import runs
 from control.known_paths import NO_PATHS, KnownPaths
 from holdfast.errors import UsageError
@@ -25,7 +26,7 @@ async def attend(
     *,
     detach: bool,
     known: KnownPaths = NO_PATHS,
-) -> runs.Result | None:
+) -> Result | None:
     """The run's result; None when it was left to the service. detach: return once it is started.
 
     known: the paths that messages about it may show.

@@ -8,9 +8,10 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from contracts.verbs import Request
 from control.known_paths import KnownPaths
 from control.repositories import is_only_read
-from control.requests import base_queue
+from control.requests import base_queue, repository_of
 from holdfast.errors import EXIT_COMPLETE, EndedOutsideError, UntrustedError
 from service.settings.model import RepositoryProfile
 from starter.host.need import Need, open_service
@@ -18,8 +19,6 @@ from starter.shell.invocation import Invocation
 
 if TYPE_CHECKING:
     from temporalio.client import Client
-
-    from control import runs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +29,7 @@ class Order:
     lift_pause: a run that is under way and paused is to go on.
     """
 
-    request: "runs.Request"
+    request: Request
     repository: RepositoryProfile
     workflow_id: str
     fresh: bool = False
@@ -64,7 +63,7 @@ def _need(invocation: Invocation, order: Order) -> Need:
     passwords = invocation.worker_passwords(order.repository)
     location = order.repository.location
     return Need(
-        queue=base_queue(invocation.settings, order.request.repository),
+        queue=base_queue(invocation.settings, repository_of(order.request)),
         passwords=passwords,
         openings={location: lambda: passwords.get(location) or invocation.password(order.repository)},
         ahead=invocation.ahead,
@@ -80,7 +79,7 @@ async def _carry_out(invocation: Invocation, order: Order, need: Need) -> int:
         from starter.runs.witness import UnprovenError, check_word  # noqa: PLC0415 (as above)
 
         try:
-            result = await served.served(invocation, order, service, need.queue, known)
+            result = await served.served(invocation, order, service, known)
             if result is not None:
                 location = order.repository.location
                 await check_word(settings, order.request, order.workflow_id, location, result, service.opener)

@@ -15,6 +15,7 @@ from typing import Final, Self
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from contracts.verbs import Result
 from control import runs
 from control.known_paths import KnownPaths
 from control.progress import RunView, Trouble, look
@@ -83,7 +84,7 @@ class Following:
         self._told: Trouble | None = None
         self._told_away = False
 
-    async def to_the_end(self) -> runs.Result:
+    async def to_the_end(self) -> Result:
         """The run's result.
 
         Raises:
@@ -105,7 +106,7 @@ class Following:
             await asyncio.gather(result, watching, return_exceptions=True)
             self._display.close()
 
-    async def _until_done(self, result: "asyncio.Task[runs.Result]", watching: "asyncio.Task[None]") -> None:
+    async def _until_done(self, result: "asyncio.Task[Result]", watching: "asyncio.Task[None]") -> None:
         while not result.done():
             interrupted = asyncio.create_task(self._interrupts.happened.wait())
             await asyncio.wait({result, watching, interrupted}, return_when=asyncio.FIRST_COMPLETED)

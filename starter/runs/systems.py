@@ -2,17 +2,13 @@
 
 from dataclasses import dataclass
 
-from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
-
 from contracts import identity
 from contracts.system import (
-    SYSTEM_BACKUP_WORKFLOW,
-    SYSTEM_RESTORE_WORKFLOW,
     SystemRequest,
     SystemRestoreRequest,
     SystemResult,
 )
-from control import runs
+from control import runs, start
 from control.requests import base_queue
 from holdfast.errors import EXIT_COMPLETE
 from holdfast.terms import RunKind
@@ -53,7 +49,7 @@ async def carry_out(invocation: Invocation, order: SystemOrder) -> int:
     async with open_service(settings, need, invocation.environ) as service:
 
         async def begin(display: Display) -> runs.Handle:
-            return await _begin(service, settings.host, order, need.queue, display)
+            return await _begin(service, invocation, order, display)
 
         result = await attend(invocation, service, order.kind, begin, detach=order.detach)
     if result is None:
@@ -65,20 +61,11 @@ async def carry_out(invocation: Invocation, order: SystemOrder) -> int:
 
 
 async def _begin(
-    service: Service, host: str, order: SystemOrder, queue: str, display: Display
+    service: Service, invocation: Invocation, order: SystemOrder, display: Display
 ) -> runs.Handle:
-    workflow_id = order.workflow_id(host)
-    if await runs.is_open(service.client, workflow_id):
+    settings = invocation.settings
+    workflow_id = order.workflow_id(settings.host)
+    begun = await start.begin(service.client, settings, invocation.environ, order.request, workflow_id)
+    if begun.joined:
         display.note("a run of this system is already under way; following it")
-        return runs.handle_of(service.client, order.kind, workflow_id)
-    is_restore = order.kind is RunKind.SYSTEM_RESTORE
-    return await service.client.start_workflow(
-        SYSTEM_RESTORE_WORKFLOW if is_restore else SYSTEM_BACKUP_WORKFLOW,
-        order.request,
-        id=workflow_id,
-        task_queue=queue,
-        result_type=SystemResult,
-        id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-        static_summary=f"{order.kind.value} of {order.request.system}",
-    )
+    return begun.handle

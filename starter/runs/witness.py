@@ -15,7 +15,7 @@ from contracts.backup import BackupResult
 from contracts.identity import is_own
 from contracts.restore import RestoreRequest, RestoreResult
 from contracts.system import SystemResult
-from control import runs
+from contracts.verbs import Request, Result
 from holdfast.errors import (
     CorruptFileError,
     HoldfastError,
@@ -45,10 +45,10 @@ class UnprovenError(PermanentError):
 
 async def check_word(
     settings: Settings,
-    request: runs.Request,
+    request: Request,
     workflow_id: str,
     location: str,
-    result: runs.Result,
+    result: Result,
     opener: Opener | None,
 ) -> None:
     """Whether what the result says of a backup or a restore is there. location: of the repository.

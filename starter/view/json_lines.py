@@ -7,9 +7,9 @@ from contracts.backup import BackupResult
 from contracts.drill import DrillResult
 from contracts.restore import RestoreResult
 from contracts.system import SystemResult
+from contracts.verbs import Result
 from contracts.verify import VerifyResult
 from control.progress import RunView
-from control.runs import Result
 from holdfast.file_list import FileAction, FileRecord
 from holdfast.format.times import format_time
 from holdfast.terms import RunKind

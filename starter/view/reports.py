@@ -10,9 +10,9 @@ from contracts.backup import BackupResult
 from contracts.drill import DrillResult
 from contracts.restore import RestoreResult
 from contracts.system import SystemResult
+from contracts.verbs import Result, answered_by
 from contracts.verify import VerifyResult
 from control.journal import open_journal
-from control.runs import Result, kind_of_result
 from holdfast.errors import EXIT_COMPLETE, EXIT_FAILED, EXIT_PARTIAL, JournalUnavailableError
 from holdfast.file_list import FileAction, FileRecord
 from holdfast.safe_fs.attributes import kind_of_loss
@@ -50,7 +50,7 @@ class Report:
         if not _is_sound(result):
             self._tell_problems(result.run_id)
         if result.status is RunStatus.PARTIAL or isinstance(result, DrillResult) or _has_warnings(result):
-            self._tell_errors(kind_of_result(result), result.run_id)
+            self._tell_errors(answered_by(result).kind, result.run_id)
         if isinstance(result, BackupResult | SystemResult):
             self._tell_hooks(result)
         self._tell_ahead(result)

@@ -1,0 +1,122 @@
+"""The registry of verbs: for each kind of run its workflow, what that is asked, what it answers, and what it is about.
+
+A new verb has one entry here; what lists, starts, follows and steers runs asks this module (docs/contributing.md).
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from contracts.backup import BackupRequest, BackupResult
+from contracts.common import BACKUP_WORKFLOW, RESTORE_WORKFLOW
+from contracts.drill import DRILL_WORKFLOW, DrillRequest, DrillResult
+from contracts.guard import GUARD_WORKFLOW, GuardRequest, GuardResult
+from contracts.restore import RestoreRequest, RestoreResult
+from contracts.system import (
+    SYSTEM_BACKUP_WORKFLOW,
+    SYSTEM_RESTORE_WORKFLOW,
+    SystemBackupRequest,
+    SystemRestoreRequest,
+    SystemResult,
+)
+from contracts.verify import VERIFY_WORKFLOW, VerifyRequest, VerifyResult
+from holdfast.terms import RunKind
+
+Resumable = BackupRequest | RestoreRequest | VerifyRequest
+"""What a run may be asked that a later one can go on with."""
+Request = Resumable | DrillRequest | GuardRequest | SystemBackupRequest | SystemRestoreRequest
+Result = BackupResult | RestoreResult | VerifyResult | DrillResult | SystemResult
+"""How the runs end that report."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verb:
+    """One verb. subject: what its runs are about, of which one at a time has a run; the word for people.
+
+    resumable: what its runs are asked, where an interrupted one can be gone on with. steered: its runs can be paused,
+    throttled and the like (contracts/control.py); others can only be cancelled. reports: its runs tell their progress,
+    and are listed with the others.
+    """
+
+    kind: RunKind
+    workflow: str
+    request: type[Request]
+    result: type[Result | GuardResult]
+    subject: str
+    resumable: type[Resumable] | None = None
+    steered: bool = True
+    reports: bool = True
+
+
+VERBS: Final = (
+    Verb(
+        kind=RunKind.BACKUP,
+        workflow=BACKUP_WORKFLOW,
+        request=BackupRequest,
+        result=BackupResult,
+        subject="source",
+        resumable=BackupRequest,
+    ),
+    Verb(
+        kind=RunKind.RESTORE,
+        workflow=RESTORE_WORKFLOW,
+        request=RestoreRequest,
+        result=RestoreResult,
+        subject="selection",
+        resumable=RestoreRequest,
+    ),
+    Verb(
+        kind=RunKind.VERIFY,
+        workflow=VERIFY_WORKFLOW,
+        request=VerifyRequest,
+        result=VerifyResult,
+        subject="repository",
+        resumable=VerifyRequest,
+    ),
+    Verb(
+        kind=RunKind.DRILL,
+        workflow=DRILL_WORKFLOW,
+        request=DrillRequest,
+        result=DrillResult,
+        subject="drill",
+        steered=False,
+    ),
+    Verb(
+        kind=RunKind.SYSTEM_BACKUP,
+        workflow=SYSTEM_BACKUP_WORKFLOW,
+        request=SystemBackupRequest,
+        result=SystemResult,
+        subject="system",
+    ),
+    Verb(
+        kind=RunKind.SYSTEM_RESTORE,
+        workflow=SYSTEM_RESTORE_WORKFLOW,
+        request=SystemRestoreRequest,
+        result=SystemResult,
+        subject="system",
+    ),
+    Verb(
+        kind=RunKind.GUARD,
+        workflow=GUARD_WORKFLOW,
+        request=GuardRequest,
+        result=GuardResult,
+        subject="source",
+        steered=False,
+        reports=False,
+    ),
+)
+_BY_KIND: Final = {verb.kind: verb for verb in VERBS}
+
+
+def verb_of(kind: RunKind) -> Verb:
+    """The verb that a kind of run is of: a dry run is a restore."""
+    return _BY_KIND[RunKind.RESTORE if kind is RunKind.DRY_RUN else kind]
+
+
+def asked_by(request: Request) -> Verb:
+    """The verb whose run is asked for."""
+    return next(verb for verb in VERBS if isinstance(request, verb.request))
+
+
+def answered_by(result: Result) -> Verb:
+    """A verb whose runs have such a result."""
+    return next(verb for verb in VERBS if isinstance(result, verb.result))

@@ -1,0 +1,87 @@
+"""Starts the guard of a source, decides what it asks, and follows it until it asks something or ends."""
+
+import asyncio
+import uuid
+from typing import Any, Final
+
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle, WorkflowUpdateFailedError
+
+from contracts import identity
+from contracts.guard import (
+    APPROVE_UPDATE,
+    GUARD_QUERY,
+    GUARD_WORKFLOW,
+    Approval,
+    GuardRequest,
+    GuardResult,
+    GuardStatus,
+)
+from control import requests, runs
+from control.known_paths import KnownPaths
+from holdfast.errors import UsageError
+from holdfast.terms import RunKind
+from service.settings.model import Settings, SourceProfile
+
+GuardHandle = WorkflowHandle[Any, GuardResult]
+
+_LOOK_AGAIN_S: Final = 0.3
+
+
+async def start(
+    client: Client, settings: Settings, source: SourceProfile, request: GuardRequest
+) -> GuardHandle:
+    """Have a source looked at, or take the look that is under way."""
+    return await runs.start_once(
+        client,
+        GUARD_WORKFLOW,
+        request,
+        GuardResult,
+        workflow_id=_workflow_id(settings, source),
+        queue=requests.base_queue(settings, source.repository),
+        summary=f"guard of {source.name}",
+    )
+
+
+async def approve(
+    client: Client, settings: Settings, source: SourceProfile, approval: Approval
+) -> GuardHandle:
+    """Decide what a guard asks.
+
+    Raises:
+        UsageError: no guard waits, or it refuses the answer.
+        UntrustedError: what it says to that is not believed.
+    """
+    name = _workflow_id(settings, source)
+    if not await runs.is_open(client, name):
+        raise UsageError(
+            f"no guard of {source.name} waits for approval",
+            hint=f"`holdfast guard {source.name}` looks again.",
+        )
+    handle: GuardHandle = client.get_workflow_handle(name, result_type=GuardResult)
+    update_id = str(uuid.uuid4())
+    try:
+        status = await handle.execute_update(APPROVE_UPDATE, approval, id=update_id, result_type=GuardStatus)
+    except WorkflowUpdateFailedError as error:
+        raise UsageError(str(error.cause), hint=f"`holdfast guard {source.name}` says what waits.") from None
+    runs.to_update(status, update_id)
+    return handle
+
+
+async def follow(handle: GuardHandle, known: KnownPaths) -> GuardStatus | GuardResult:
+    """What the guard asks, or how it ended; returns at the first of the two.
+
+    Raises:
+        HoldfastError: what ended it.
+    """
+    while True:
+        description = await handle.describe(rpc_timeout=runs.RPC_TIMEOUT)
+        if description.status is not WorkflowExecutionStatus.RUNNING:
+            return await runs.result_of(handle, lambda: None, known)
+        status: GuardStatus = await handle.query(GUARD_QUERY, result_type=GuardStatus)
+        if status.waiting and status.found is not None:
+            return status
+        await asyncio.sleep(_LOOK_AGAIN_S)
+
+
+def _workflow_id(settings: Settings, source: SourceProfile) -> str:
+    return identity.workflow_id(RunKind.GUARD, settings.host, source.repository, source.name)
