@@ -1,6 +1,7 @@
 """From a location as people write it to a storage with its layers.
 
-The spelling is restic's: a path, or a kind, a colon and what the kind needs (`local:/srv/backup`).
+The spelling is restic's: a path, or a kind, a colon and what the kind needs (`local:/srv/backup`). A new kind is a
+function here, which imports what it needs when it is called: who uses a local directory loads no client of stores.
 """
 
 import os
@@ -10,31 +11,37 @@ from typing import Final
 
 from holdfast.errors import UsageError
 from holdfast.storage.contract import Storage
+from holdfast.storage.credentials import CredentialSource, no_credentials
 from holdfast.storage.layers.retry import Retrying
 from holdfast.storage.local import LocalStorage
 from holdfast.storage.os_errors import translated
 
 _LOCAL: Final = "local:"
-_KINDS_ELSEWHERE: Final = frozenset({"sftp", "rest", "s3", "swift", "b2", "azure", "gs", "rclone"})
-"""What restic knows beside the local directory (internal/backend/all/all.go)."""
+_NOT_SUPPORTED: Final = frozenset({"sftp", "rest", "swift", "b2", "rclone"})
+"""What restic knows beside those below (internal/backend/all/all.go)."""
 _KIND: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
-def open_storage(location: str) -> Storage:
-    """The storage at a location: a path, or `local:` and a path. Nothing is read or created yet.
+def open_storage(location: str, credentials: CredentialSource = no_credentials) -> Storage:
+    """The storage at a location: a path, `local:` and a path, or what restic writes for a store at a distance. Nothing
+    is read or created yet, and the credentials are not asked for.
 
     Raises:
-        UsageError: the location is empty, or of a kind that this program does not know. The message names the kind
-            only, because what follows it may hold a password.
+        UsageError: the location is empty, of a kind that this program does not know, or makes no sense. The message
+            names the kind only, because what follows it may hold a password.
     """
     if location.startswith(_LOCAL):
         return _local(location.removeprefix(_LOCAL))
     kind = _KIND.match(location)
-    if kind is not None and (kind[1] in _KINDS_ELSEWHERE or _URL.match(location)):
+    if kind is None:
+        return _local(location)
+    if kind[1] in _OBJECTS:
+        return Retrying(_OBJECTS[kind[1]](location, credentials))
+    if kind[1] in _NOT_SUPPORTED or _URL.match(location):
         raise UsageError(
             f"repositories at {kind[1]}: locations are not supported",
-            hint="Use a local directory (or one that is mounted): /path/to/repository or local:/path.",
+            hint="Use a local directory, or one of local:, s3:, azure: and gs:.",
         )
     return _local(location)
 
@@ -66,3 +73,27 @@ def _local(path: str) -> Storage:
             hint="Name a directory, for example /srv/backup.",
         )
     return Retrying(LocalStorage(Path(path)))
+
+
+def _s3(location: str, credentials: CredentialSource) -> Storage:
+    from holdfast.storage.objects.s3 import S3Place, with_shared_file  # noqa: PLC0415 - see above
+    from holdfast.storage.objects.store import ObjectStorage  # noqa: PLC0415 - see above
+
+    return ObjectStorage(S3Place.parse(location), with_shared_file(credentials))
+
+
+def _azure(location: str, credentials: CredentialSource) -> Storage:
+    from holdfast.storage.objects.azure import AzurePlace  # noqa: PLC0415 - see above
+    from holdfast.storage.objects.store import ObjectStorage  # noqa: PLC0415 - see above
+
+    return ObjectStorage(AzurePlace.parse(location), credentials)
+
+
+def _gs(location: str, credentials: CredentialSource) -> Storage:
+    from holdfast.storage.objects.gs import GsPlace  # noqa: PLC0415 - see above
+    from holdfast.storage.objects.store import ObjectStorage  # noqa: PLC0415 - see above
+
+    return ObjectStorage(GsPlace.parse(location), credentials)
+
+
+_OBJECTS: Final = {"s3": _s3, "azure": _azure, "gs": _gs}
