@@ -32,7 +32,6 @@ from contracts.backup import (
 from contracts.common import CloseInput, RunRef, ShardHeartbeat, Verdict, VerifyInput
 from contracts.system import MEMBER_TAG, SYSTEM_RUN_TAG, SYSTEM_TAG
 from holdfast import heap
-from holdfast.backup.closing import close_run
 from holdfast.backup.commit import commit_run
 from holdfast.backup.documents import RunKey
 from holdfast.backup.opening import BackupOrder, open_run, run_tag
@@ -46,6 +45,8 @@ from holdfast.file_list import FileRecord
 from holdfast.ids import PackId, SnapshotId, from_hex
 from holdfast.repository.session import RepositorySession
 from holdfast.repository.snapshots import find_snapshot
+from holdfast.runs.opening import close_run
+from holdfast.runs.workspace import Workspace
 from holdfast.source.spec import SourceSpec
 from holdfast.terms import RunStatus, VerifyLevel
 from holdfast.verify.snapshot import verify_snapshot
@@ -127,10 +128,6 @@ class BackupActivities:
         async with engine_call(self._executor) as call:
             session = await call.in_thread(lambda: self._services.session(message.run.repository))
             written = await call.in_thread(lambda: self._written(message))
-
-            def report(_blobs: int, read_bytes: int) -> None:
-                call.report(ShardHeartbeat(shard=0, bytes_done=read_bytes))
-
             found = await verify_snapshot(
                 session,
                 SnapshotId(from_hex(message.snapshot_id)),
@@ -138,7 +135,7 @@ class BackupActivities:
                 run_id=message.run.run_id,
                 written=written,
                 knows_kept_trees=message.level is not VerifyLevel.FULL,
-                on_progress=report,
+                progress=call.progress_of(0),
             )
             verdict = records.backup_verdict(found)
             await call.in_thread(lambda: self._services.journal.set_verdict(message.run.record_id, verdict))
@@ -234,7 +231,7 @@ class BackupActivities:
         return written_packs(session, _key(message.run), message.shards)
 
     def _close(self, run: RunRef) -> None:
-        close_run(self._services.session(run.repository), _key(run), keep=False)
+        close_run(Workspace(self._services.session(run.repository).repository, run.run_id))
         self._services.end_run(run.repository)
 
     def _order(self, request: BackupRequest, started_ns: int) -> BackupOrder:

@@ -19,6 +19,7 @@ from temporalio import activity
 
 from activities.errors import application_error, is_expected
 from contracts.common import ShardHeartbeat
+from holdfast.runs.progress import Progress
 
 ResultT = TypeVar("ResultT")
 
@@ -51,6 +52,10 @@ class EngineCall:
         """Show this progress with the next heartbeat; raises StoppedError when the call is to end."""
         self._details = details
         self.check()
+
+    def progress_of(self, shard: int) -> Progress:
+        """Reports the progress of a shard; 0 for a step that is none."""
+        return lambda done, count: self.report(ShardHeartbeat(shard=shard, files_done=done, bytes_done=count))
 
     async def in_thread(self, function: Callable[[], ResultT]) -> ResultT:
         """Run blocking work. When cancelled, tell it to stop, wait until it has, and be cancelled."""

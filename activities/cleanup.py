@@ -1,4 +1,4 @@
-"""The activities of the cleanup: what nobody goes on with goes; repository/janitor.py has the protocol."""
+"""The activities of the cleanup: what nobody goes on with goes; runs/janitor.py has the protocol."""
 
 import asyncio
 import concurrent.futures
@@ -25,7 +25,7 @@ from contracts.drill import DRILL_WORKFLOW
 from contracts.identity import workflow_of
 from holdfast.drill.scratch import old_scratch, remove_scratch
 from holdfast.errors import RepositoryLockedError, ServerUnavailableError
-from holdfast.repository.janitor import IsOpen, OldRun, removable_runs, remove_old_runs
+from holdfast.runs.janitor import IsOpen, OldRun, removable_runs, remove_old_runs
 
 _SHOWN_RUNS: Final = 100
 _ANSWER_S: Final = 30.0

@@ -32,6 +32,7 @@ from holdfast.repository.documents import decide, encode, load
 from holdfast.repository.session import RepositorySession
 from holdfast.repository.snapshots import StoredSnapshot, find_snapshot
 from holdfast.restore.request import RestoreOptions
+from holdfast.runs.workspace import Workspace
 from holdfast.terms import LATEST
 from holdfast.verify.documents import VerifyOrder
 from service.settings.drills import DrillProfile
@@ -100,7 +101,7 @@ class DrillActivities:
         profile = self._profile(message)
         session = self._services.session(message.run.repository)
         seed = sha256(message.run.run_id.encode())
-        workspace = session.workspace(message.run.run_id)
+        workspace = Workspace(session.repository, message.run.run_id)
         standing = load(
             workspace, _OPENING, _DrillDocument
         )  # an earlier attempt may have found an older newest one
@@ -173,7 +174,7 @@ class DrillActivities:
     def _check(self, message: DrillCheckInput, call: EngineCall) -> DrillChecked:
         settings = self._services.settings
         opened = load(
-            self._services.session(message.run.repository).workspace(message.run.run_id),
+            Workspace(self._services.session(message.run.repository).repository, message.run.run_id),
             _OPENING,
             _DrillDocument,
         )
@@ -203,19 +204,19 @@ class DrillActivities:
         )
 
     def _keep_output(self, message: DrillCheckInput, checked: CommandRun) -> None:
-        workspace = self._services.session(message.run.repository).workspace(message.run.run_id)
+        workspace = Workspace(self._services.session(message.run.repository).repository, message.run.run_id)
         workspace.put(_CHECK, encode(_CheckDocument(output=checked.output)))
 
     def _clean(self, message: DrillCleanInput, call: EngineCall) -> None:
         remove_scratch(scratch_of(self._services.settings.scratch_dir, message.run.run_id), call.check)
-        self._services.session(message.run.repository).workspace(message.run.run_id).delete()
+        Workspace(self._services.session(message.run.repository).repository, message.run.run_id).delete()
 
     def _log(self, message: DrillLogInput) -> None:
         journal = self._services.journal
         journal.record(drill_records.ended(message, host=self._services.host))
         if message.findings is None:
             return
-        workspace = self._services.session(message.run.repository).workspace(message.run.run_id)
+        workspace = Workspace(self._services.session(message.run.repository).repository, message.run.run_id)
         document = load(workspace, _CHECK, _CheckDocument)
         output = "" if document is None else document.output
         journal.set_verdict(message.run.run_id, drill_records.verdict(message, output))

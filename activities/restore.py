@@ -43,6 +43,8 @@ from holdfast.restore.shard import restore_shard
 from holdfast.restore.space import check_space
 from holdfast.restore.to_command import CommandOutcome, restore_to_command
 from holdfast.restore.verify import verify_restored
+from holdfast.runs.opening import close_run
+from holdfast.runs.workspace import Workspace
 from holdfast.terms import RunStatus
 from service.journal.records import OutputRecord
 from service.settings.request_uses import RequestUse
@@ -123,7 +125,7 @@ class RestoreActivities:
 
             async with session.holding() as held:
                 opening = await call.in_thread(
-                    lambda: load(session.workspace(message.run.run_id), OPENING, Opening)
+                    lambda: load(Workspace(session.repository, message.run.run_id), OPENING, Opening)
                 )
                 if opening is None or to_hex(opening.snapshot) != message.snapshot_id:
                     raise UsageError("this run was not opened for that snapshot", hint="Repeat the command.")
@@ -254,7 +256,7 @@ class RestoreActivities:
                 # Before the workspace goes: a run without one would begin from the start.
                 ended = RequestUse(run=ref.run_id, over=True, status=message.status.value, snapshot=snapshot)
                 self._services.end_restore(ref.source, ended)
-        self._services.session(ref.repository).workspace(ref.run_id).delete()
+        close_run(Workspace(self._services.session(ref.repository).repository, ref.run_id))
         self._services.end_run(ref.repository)
 
     def _options(self, ref: RunRef) -> RestoreOptions:

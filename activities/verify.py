@@ -1,6 +1,6 @@
 """The activities of a verification. Each is one engine operation, safe to run twice, at once, or late."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Final
 
@@ -11,7 +11,7 @@ from activities.calls import EngineCall, engine_call
 from activities.pacing import pace_of
 from activities.services import Services
 from contracts import names
-from contracts.common import RunRef, ShardHeartbeat, Verdict
+from contracts.common import RunRef, Verdict
 from contracts.verify import (
     ShardVerified,
     TreesChecked,
@@ -26,13 +26,13 @@ from contracts.verify import (
     VerifyTotals,
     VerifyTriggerInput,
 )
-from holdfast.ids import SnapshotId, from_hex, short, to_hex
+from holdfast.ids import short, to_hex
 from holdfast.repository.documents import load
-from holdfast.repository.snapshots import StoredSnapshot
+from holdfast.runs.opening import close_run
 from holdfast.terms import VerifyLevel
-from holdfast.verify.documents import REPORT, Report
+from holdfast.verify.documents import REPORT, Report, VerifyRun
 from holdfast.verify.finish import finish_verification
-from holdfast.verify.plan import check_trees, close_verification, open_verification, plan_run, read_shard
+from holdfast.verify.plan import check_trees, open_verification, plan_verification, read_shard
 from holdfast.verify.share import parse_share
 
 _SHOWN_SNAPSHOTS: Final = 100
@@ -92,36 +92,24 @@ class VerifyActivities:
     def _open(self, message: VerifyTriggerInput) -> VerifyOpened:
         request = message.request
         parse_share(request.share)
-        session = self._services.session(message.run.repository)
-        chosen: Sequence[StoredSnapshot] = ()
-        with session.hold():
-            if request.selection:
-                order = self._services.verify_order(request.selection)
-                chosen = open_verification(session, message.run.run_id, order)
+        order = self._services.verify_order(request.selection) if request.selection else None
+        opening = open_verification(self._run(message.run), order)
         self._services.journal.record(verify_records.begun(message, host=self._services.host))
-        latest = next((stored for stored in chosen if stored.ahead), None)
         return VerifyOpened(
-            snapshots=tuple(to_hex(stored.id) for stored in chosen),
-            latest="" if latest is None else short(latest.id),
-            ahead=() if latest is None else tuple(map(short, latest.ahead)),
+            snapshots=tuple(map(to_hex, opening.snapshots)),
+            latest=short(opening.latest) if opening.latest else "",
+            ahead=tuple(map(short, opening.ahead)),
             tell=self._services.tells_of(request.selection),
         )
 
     def _check_trees(self, message: TreesInput, call: EngineCall) -> TreesChecked:
-        result = check_trees(
-            self._services.session(message.run.repository),
-            message.run.run_id,
-            _ids(message.snapshots),
-            lambda trees, _bytes: call.report(ShardHeartbeat(shard=0, files_done=trees)),
-        )
+        result = check_trees(self._run(message.run), call.progress_of(0))
         return TreesChecked(blobs=result.blobs, files=result.files, problems=result.problem_count)
 
     def _plan(self, message: VerifyPlanInput) -> VerifyPlanned:
-        plan = plan_run(
-            self._services.session(message.run.repository),
-            message.run.run_id,
+        plan = plan_verification(
+            self._run(message.run),
             parse_share(message.share),
-            _ids(message.snapshots),
             message.started_ns,
             shards_wanted=message.window,
         )
@@ -134,12 +122,9 @@ class VerifyActivities:
 
     def _read(self, message: VerifyShardInput, call: EngineCall) -> ShardVerified:
         result = read_shard(
-            self._services.session(message.run.repository),
-            message.run.run_id,
+            self._run(message.run),
             message.shard,
-            lambda packs, read: call.report(
-                ShardHeartbeat(shard=message.shard, files_done=packs, bytes_done=read)
-            ),
+            call.progress_of(message.shard),
             pace_of(message.throttle),
         )
         totals = VerifyTotals(
@@ -151,8 +136,7 @@ class VerifyActivities:
         return ShardVerified(shard=message.shard, totals=totals)
 
     def _finish(self, message: VerifyFinishInput, call: EngineCall) -> VerifyFinished:
-        session = self._services.session(message.run.repository)
-        report = finish_verification(session, message.run.run_id, call.check)
+        report = finish_verification(self._run(message.run), call.check)
         affected = report.affected_snapshots
         return VerifyFinished(
             verdict=Verdict(
@@ -181,8 +165,7 @@ class VerifyActivities:
             self._close(message.run)
 
     def _log_report(self, run: RunRef, finished: VerifyFinished) -> None:
-        workspace = self._services.session(run.repository).workspace(run.run_id)
-        report = load(workspace, REPORT, Report)
+        report = load(self._run(run).workspace, REPORT, Report)
         if report is None:
             return  # closed already: an earlier attempt has written all of it
         journal = self._services.journal
@@ -191,9 +174,8 @@ class VerifyActivities:
             journal.add_files(run.record_id, verify_records.lost_files(report))
 
     def _close(self, run: RunRef) -> None:
-        close_verification(self._services.session(run.repository), run.run_id)
+        close_run(self._run(run).workspace)
         self._services.end_run(run.repository)
 
-
-def _ids(snapshots: Sequence[str]) -> list[SnapshotId]:
-    return [SnapshotId(from_hex(snapshot)) for snapshot in snapshots]
+    def _run(self, ref: RunRef) -> VerifyRun:
+        return VerifyRun(session=self._services.session(ref.repository), run_id=ref.run_id)

@@ -25,7 +25,6 @@ from benchmarks.contenders import Verb
 from benchmarks.measure import Measured
 from holdfast.backup.announcing import Announcer
 from holdfast.backup.claims import ClaimTable
-from holdfast.backup.closing import close_run
 from holdfast.backup.commit import commit_run
 from holdfast.backup.documents import RunKey
 from holdfast.backup.opening import BackupOrder, open_run
@@ -35,18 +34,20 @@ from holdfast.backup.store import store_shard
 from holdfast.repository.index.shared import SharedIndex
 from holdfast.repository.repository import Repository
 from holdfast.repository.session import RepositorySession
-from holdfast.restore.closing import close_restore
 from holdfast.restore.finish import finish
 from holdfast.restore.opening import trigger_restore
 from holdfast.restore.request import RestoreOptions
 from holdfast.restore.run import RestoreRun
 from holdfast.restore.select import select_page as select_restore_page
 from holdfast.restore.shard import restore_shard
+from holdfast.runs.opening import close_run
+from holdfast.runs.workspace import Workspace
 from holdfast.source.spec import SourceSpec
 from holdfast.storage.locations import open_storage
 from holdfast.terms import Strategy
+from holdfast.verify.documents import VerifyRun
 from holdfast.verify.finish import finish_verification
-from holdfast.verify.plan import check_trees, close_verification, plan_run, read_shard
+from holdfast.verify.plan import check_trees, open_verification, plan_verification, read_shard
 from holdfast.verify.share import Share
 
 WITHOUT_CHECKPOINTS: Final = "without-checkpoints"
@@ -62,6 +63,11 @@ class Run:
     key: RunKey
     order: BackupOrder
     restore: RestoreOptions
+
+    @property
+    def verify(self) -> VerifyRun:
+        """The same as a verification."""
+        return VerifyRun(session=self.session, run_id=self.key.run_id)
 
 
 def main(verb: Verb, repository: Path, path: Path, password_file: Path, processes: int) -> None:
@@ -100,7 +106,7 @@ def _backup(repository: Repository, source: Path, processes: int) -> bool:
 
         crew.finish(crew.begin(_store, planned()))
         result = commit_run(run.session, key, order, pages, shards).result
-        close_run(run.session, key, keep=False)
+        close_run(Workspace(run.session.repository, key.run_id))
     return result is not None and not result.errors
 
 
@@ -119,22 +125,21 @@ def _restore(repository: Repository, target: Path, processes: int) -> bool:
         shards = sum(page.shards for page in pages)
         crew.finish(crew.begin(_restore_one, range(shards)))
         finished = finish(run, len(pages), shards, _nothing)
-        close_restore(run, keep=False)
+        close_run(run.workspace)
     return not finished.partial
 
 
 def _verify(repository: Repository, _path: Path, processes: int) -> bool:
     key = _new_key()
     with _Crew(processes, _run_of(repository, key, _NO_ORDER)) as crew:
-        session = crew.run.session
-        plan = plan_run(
-            session, key.run_id, Share(percent=100), (), time.time_ns(), shards_wanted=4 * processes
-        )
+        run = crew.run.verify
+        open_verification(run, None)
+        plan = plan_verification(run, Share(percent=100), time.time_ns(), shards_wanted=4 * processes)
         reading = crew.begin(_read_one, range(plan.shards))
-        check_trees(session, key.run_id, (), _nothing)
+        check_trees(run, _nothing)
         crew.finish(reading)
-        report = finish_verification(session, key.run_id, _nothing)
-        close_verification(session, key.run_id)
+        report = finish_verification(run, _nothing)
+        close_run(run.workspace)
     return not report.problem_count
 
 
@@ -204,7 +209,7 @@ def _restore_one(shard: int) -> None:
 
 def _read_one(shard: int) -> None:
     (run,) = _current
-    read_shard(run.session, run.key.run_id, shard, _nothing)
+    read_shard(run.verify, shard, _nothing)
 
 
 def _new_key() -> RunKey:

@@ -25,7 +25,6 @@ from typing import Final
 import msgspec
 
 from holdfast import __version__
-from holdfast.backup.checkpoints import ShardCheckpoints
 from holdfast.backup.decided_snapshot import decide_snapshot, packs_gone, remove_superseded
 from holdfast.backup.documents import (
     CommitResult,
@@ -58,7 +57,8 @@ from holdfast.repository.index.map import IndexMap
 from holdfast.repository.packs.packer import Packer
 from holdfast.repository.session import HeldRepository, RepositorySession
 from holdfast.repository.snapshots import save_sealed
-from holdfast.repository.workspace import Workspace
+from holdfast.runs.attempts import Attempt
+from holdfast.runs.workspace import Workspace
 from holdfast.source.spec import FilterRules
 from holdfast.terms import RunStatus
 
@@ -116,14 +116,16 @@ def commit_run(
         FencedError: the run was closed meanwhile.
         StorageUnavailableError, StorageFullError, StorageDeniedError, LockLostError, CorruptFileError.
     """
-    workspace = session.workspace(key.run_id)
+    workspace = Workspace(session.repository, key.run_id)
     done = load(workspace, key.name("committed"), CommitResult)
     if done is not None:
         return CommitOutcome(result=done)
     opening = load_opening(session, key)
     if opening is None:
         raise RunClosedError("the run's workspace is gone: it was closed, or never opened")
-    opening = msgspec.structs.replace(opening, started_ns=begun_ns(session.workspace(key.run_id), opening))
+    opening = msgspec.structs.replace(
+        opening, started_ns=begun_ns(Workspace(session.repository, key.run_id), opening)
+    )
     with session.hold() as held:
         reader = PlanReader(workspace, key, pages, shards)
         try:
@@ -198,7 +200,7 @@ def _send_back(
 def _store_again(workspace: Workspace, key: RunKey, shards: Collection[int]) -> CommitOutcome:
     for shard in shards:
         workspace.remove(key.shard(shard, "result"))
-        ShardCheckpoints(workspace, key, shard).clear()
+        Attempt(workspace, f"shard-{shard:08d}", folder=key.name("")).drop_checkpoints()
     return CommitOutcome(missing_shards=tuple(sorted(shards)))
 
 

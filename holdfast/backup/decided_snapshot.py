@@ -11,6 +11,7 @@ from holdfast.format.snapshot import decode_snapshot
 from holdfast.ids import BlobId, PackId, SnapshotId, from_hex, sha256
 from holdfast.repository.layout import SNAPSHOTS, file_name
 from holdfast.repository.session import HeldRepository, RepositorySession
+from holdfast.runs.workspace import Workspace
 
 
 def packs_gone(held: HeldRepository, packs: Iterable[PackId]) -> list[PackId]:
@@ -39,7 +40,7 @@ def decide_snapshot(
     Raises:
         FencedError: the run was closed.
     """
-    workspace = session.workspace(key.run_id)
+    workspace = Workspace(session.repository, key.run_id)
     name = key.name("snapshot")
     standing = sealed if workspace.put_new(name, sealed) else workspace.get(name)
     if standing is not None and standing != sealed and not _is_whole(held, standing, tree):
@@ -56,7 +57,7 @@ def decide_snapshot(
 def remove_superseded(session: RepositorySession, key: RunKey, snapshot: SnapshotId) -> None:
     """Remove what earlier generations of the run have written, once `snapshot` stands. Nobody was told of it: a commit
     that has ended makes no plan anew. Mostly packs of it were removed before the last look."""
-    workspace = session.workspace(key.run_id)
+    workspace = Workspace(session.repository, key.run_id)
     for generation in range(key.generation):
         sealed = workspace.get(RunKey(run_id=key.run_id, generation=generation).name("snapshot"))
         if sealed is not None and sha256(sealed) != snapshot:

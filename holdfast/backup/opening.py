@@ -21,10 +21,10 @@ from holdfast.errors import HoldfastError, StorageDeniedError
 from holdfast.format.names import quote_path
 from holdfast.ids import BlobId, SnapshotId, from_hex, short
 from holdfast.repository.documents import decide, load
-from holdfast.repository.janitor import enter
 from holdfast.repository.session import RepositorySession
 from holdfast.repository.snapshots import list_snapshots
-from holdfast.repository.workspace import Workspace
+from holdfast.runs.janitor import finish_removal, leave_note
+from holdfast.runs.workspace import Workspace
 from holdfast.source.spec import SourceSpec
 from holdfast.terms import Strategy
 
@@ -82,9 +82,10 @@ def open_run(session: RepositorySession, key: RunKey, order: BackupOrder) -> Run
             f"{session.repository.storage.location}: nothing can be locked or written there",
             hint="Mount it for writing, or back up to another repository.",
         )
-    workspace = session.workspace(key.run_id)
+    workspace = Workspace(session.repository, key.run_id)
     with session.hold() as held:
-        enter(workspace, key.run_id)
+        finish_removal(workspace)
+        leave_note(workspace)
         candidates = [
             Candidate(id=stored.id, snapshot=stored.snapshot)
             for stored in list_snapshots(session.repository, on_unreadable=_no_parent)
@@ -108,7 +109,7 @@ def open_run(session: RepositorySession, key: RunKey, order: BackupOrder) -> Run
 
 def load_opening(session: RepositorySession, key: RunKey) -> Opening | None:
     """The run's decisions, if it was ever opened and its workspace still stands."""
-    return load(session.workspace(key.run_id), OPENING, Opening)
+    return load(Workspace(session.repository, key.run_id), OPENING, Opening)
 
 
 def begun_ns(workspace: Workspace, opening: Opening) -> int:

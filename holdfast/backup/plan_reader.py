@@ -19,7 +19,7 @@ from holdfast.backup.documents import (
 from holdfast.errors import CorruptFileError, RunStateError
 from holdfast.ids import PackId
 from holdfast.repository.documents import load
-from holdfast.repository.workspace import Workspace
+from holdfast.runs.workspace import Workspace
 
 _RECORDS: Final = msgspec.msgpack.Decoder(list[PlanRecord])
 

@@ -6,6 +6,7 @@ from holdfast.backup.documents import Enter, Failed, Keep, Leave, Remark, RunKey
 from holdfast.backup.plan_reader import PlanReader, ReadOutcome
 from holdfast.file_list import FileAction, FileRecord
 from holdfast.repository.session import RepositorySession
+from holdfast.runs.workspace import Workspace
 
 
 def file_records(session: RepositorySession, key: RunKey, pages: int, shards: int) -> Iterator[FileRecord]:
@@ -17,7 +18,7 @@ def file_records(session: RepositorySession, key: RunKey, pages: int, shards: in
     """
     path: list[bytes] = []
     prefix: bytes | None = None  # of the names in the innermost directory, once one is asked for
-    reader = PlanReader(session.workspace(key.run_id), key, pages, shards)
+    reader = PlanReader(Workspace(session.repository, key.run_id), key, pages, shards)
     for record in reader.merged():
         match record:
             case ReadOutcome():

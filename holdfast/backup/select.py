@@ -37,7 +37,7 @@ from holdfast.backup.shards import cut_shards, take_full_shard
 from holdfast.errors import RunStateError, SourceMissingError
 from holdfast.repository.documents import decide, encode, load
 from holdfast.repository.session import HeldRepository, RepositorySession
-from holdfast.repository.workspace import Workspace
+from holdfast.runs.workspace import Workspace
 from holdfast.sizes import BackupSizes
 from holdfast.source.events import Files
 from holdfast.source.spec import SourceSpec
@@ -68,7 +68,7 @@ def select_page(
         SourceMissingError: no root of the source exists, or none gave anything but directories.
         StorageUnavailableError, StorageFullError, LockLostError, CorruptFileError: from the repository.
     """
-    workspace = session.workspace(key.run_id)
+    workspace = Workspace(session.repository, key.run_id)
     standing = load(workspace, key.page(page), Page)
     if standing is None:
         if spec.command:

@@ -46,7 +46,8 @@ from holdfast.repository.documents import decide, load
 from holdfast.repository.layout import pack_name
 from holdfast.repository.packs.packer import Packer
 from holdfast.repository.session import HeldRepository, RepositorySession
-from holdfast.repository.workspace import Workspace
+from holdfast.runs.attempts import Attempt
+from holdfast.runs.workspace import Workspace
 from holdfast.sizes import BackupSizes
 from holdfast.source.metadata import MetadataReader
 from holdfast.source.spec import SourceSpec
@@ -79,7 +80,7 @@ async def store_shard(
         FencedError: a newer attempt has taken over.
         StorageUnavailableError, StorageFullError, StorageDeniedError, LockLostError: from the repository.
     """
-    planned = await asyncio.to_thread(_result_or_plan, session.workspace(key.run_id), key, shard)
+    planned = await asyncio.to_thread(_result_or_plan, Workspace(session.repository, key.run_id), key, shard)
     if isinstance(planned, ShardResult):
         return planned
     async with session.holding() as held:
@@ -122,7 +123,9 @@ class ShardAttempt:
         self._spec = spec
         self._on_progress = on_progress
         self._pace = pace
-        self._checkpoints = ShardCheckpoints(self._workspace, key, shard)
+        self._checkpoints = ShardCheckpoints(
+            Attempt(self._workspace, f"shard-{shard:08d}", folder=key.name(""))
+        )
         self._announcer = Announcer(self._checkpoints, plan.bytes_to_read, self._sizes.checkpoint_bytes)
         self._claims = None if claims is None else claims.of_shard(held.repository.id, key.run_id, shard)
         self._metadata = MetadataReader(with_atime=spec.with_atime)
@@ -286,7 +289,7 @@ class ShardAttempt:
         state.take_stored()
         self._held.write_index(state.pending)
         result = decide(self._workspace, self._result_name, state.result())
-        self._checkpoints.clear()
+        self._checkpoints.drop()
         return result
 
     async def _stop(self, state: ShardState) -> None:

@@ -4,11 +4,12 @@ from holdfast.backup.documents import CommitResult, RunKey, ShardResult
 from holdfast.ids import PackId
 from holdfast.repository.documents import load
 from holdfast.repository.session import RepositorySession
+from holdfast.runs.workspace import Workspace
 
 
 def written_packs(session: RepositorySession, key: RunKey, shards: int) -> set[PackId]:
     """Data packs of all shards and tree packs of the commit, as far as their documents still stand."""
-    workspace = session.workspace(key.run_id)
+    workspace = Workspace(session.repository, key.run_id)
     found: set[PackId] = set()
     for shard in range(shards):
         result = load(workspace, key.shard(shard, "result"), ShardResult)

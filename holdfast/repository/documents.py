@@ -33,12 +33,18 @@ def load(documents: Documents, name: str, kind: type[DocumentT]) -> DocumentT | 
         CorruptFileError: the bytes are not such a document.
     """
     data = documents.get(name)
-    if data is None:
-        return None
+    return None if data is None else decode(data, name, kind)
+
+
+def decode(data: bytes, name: str, kind: type[DocumentT]) -> DocumentT:
+    """A document from its bytes. Raises CorruptFileError as `load`."""
     try:
         return msgspec.msgpack.decode(data, type=kind)
     except msgspec.MsgspecError as error:
-        raise CorruptFileError(f"the run's document {name} cannot be read: {error}") from error
+        raise CorruptFileError(
+            f"the run's document {name} cannot be read: {error}",
+            hint="Another version of Holdfast may have begun the run: cancel it, and start it again.",
+        ) from error
 
 
 def decide(documents: Documents, name: str, document: DocumentT) -> DocumentT:

@@ -17,7 +17,7 @@ from holdfast.crypto.sealing import OVERHEAD_BYTES
 from holdfast.errors import CorruptFileError, StoredFileMissingError, UsageError
 from holdfast.format.sealed import decompress
 from holdfast.repository.repository import Repository
-from holdfast.storage.contract import check_name
+from holdfast.storage.contract import Traits, check_name
 
 MAX_DOCUMENT_BYTES: Final = 256 * 1024 * 1024
 _HEAD: Final = struct.Struct(">BH")
@@ -41,6 +41,11 @@ class SealedFolder:
             )
         self._repository = repository
         self._folder = folder
+
+    @property
+    def traits(self) -> Traits:
+        """How the storage that holds the documents is used best."""
+        return self._repository.storage.traits
 
     def put(self, name: str, data: bytes) -> None:
         """Store a document, in place of one that may be there; durable on return.

@@ -37,7 +37,6 @@ from holdfast.repository.lock_files import remove_dead_locks
 from holdfast.repository.locking import Lease, LockLease, NoLease
 from holdfast.repository.packs.loader import BlobLoader
 from holdfast.repository.repository import Repository
-from holdfast.repository.workspace import Workspace
 from holdfast.sizes import Sizes
 
 _LOG: Final = logging.getLogger(__name__)
@@ -178,10 +177,6 @@ class RepositorySession:
         self._lock = threading.Lock()
         self._index_loader: IndexLoader | None = None
         self._held: HeldRepository | None = None
-
-    def workspace(self, run_id: str) -> Workspace:
-        """The workspace of a run."""
-        return Workspace(self.repository, run_id)
 
     @contextmanager
     def hold(self) -> Iterator[HeldRepository]:

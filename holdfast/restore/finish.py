@@ -14,7 +14,6 @@ from holdfast.file_list import FileAction
 from holdfast.format.tree import Node
 from holdfast.ids import BlobId
 from holdfast.repository.documents import decide, encode, load
-from holdfast.restore.attempts import Attempt, any_repeated
 from holdfast.restore.coverage import Covered
 from holdfast.restore.deletion import Deletion
 from holdfast.restore.documents import (
@@ -41,6 +40,7 @@ from holdfast.restore.select import load_opening, load_page
 from holdfast.restore.selection import Selection
 from holdfast.restore.shard import load_shard
 from holdfast.restore.target import open_target
+from holdfast.runs.attempts import Attempt, any_repeated
 from holdfast.safe_fs.attributes import is_expected
 from holdfast.safe_fs.directories import Directories, Directory, join
 
@@ -64,6 +64,7 @@ def finish(run: RestoreRun, pages: int, shards: int, progress: Progress) -> Fini
     if result is None:
         _check_selected(run, pages)
         attempt = Attempt(run.workspace, _SCOPE)
+        attempt.claim()
         finishing = _Finish(run, attempt, progress)
         result = finishing.dry_run(pages) if run.options.dry_run else finishing.execute(pages, shards)
         attempt.check()

@@ -17,8 +17,8 @@ from typing import Final
 
 from holdfast.errors import RunStateError
 from holdfast.repository.documents import decide, load
-from holdfast.repository.workspace import Workspace
 from holdfast.restore.documents import LargeFile, large_name
+from holdfast.runs.workspace import Workspace
 from holdfast.safe_fs.directories import Directory
 from holdfast.safe_fs.temporary import create, discard, open_existing, temporary_name
 

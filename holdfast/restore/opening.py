@@ -7,16 +7,15 @@ from holdfast.format.coverage import NO_GAPS, gaps_of, root_gaps
 from holdfast.format.snapshot import Snapshot, SnapshotFilters
 from holdfast.format.tree import Node
 from holdfast.ids import BlobId, from_hex, to_hex
-from holdfast.repository.documents import decide, load
-from holdfast.repository.janitor import enter
 from holdfast.repository.snapshots import find_snapshot
-from holdfast.restore.documents import OPENING, Coverage, Opening
+from holdfast.restore.documents import Coverage, Opening
 from holdfast.restore.request import RestoreOptions
 from holdfast.restore.run import RestoreOpened, RestoreRun
 from holdfast.restore.selection import Selection
 from holdfast.restore.space import has_room
 from holdfast.restore.target import kept_of_target, target_state
 from holdfast.restore.ways import SourceWays
+from holdfast.runs.opening import open_run
 
 
 def trigger_restore(run: RestoreRun) -> RestoreOpened:
@@ -27,9 +26,7 @@ def trigger_restore(run: RestoreRun) -> RestoreOpened:
         TargetError: the target cannot be used as asked.
         SnapshotNotFoundError: no snapshot, or no such subfolder in it.
     """
-    enter(run.workspace, run.run_id)
-    standing = load(run.workspace, OPENING, Opening)
-    opening = standing or decide(run.workspace, OPENING, _decide(run))
+    opening, resumed = open_run(run.workspace, Opening, lambda: _decide(run))
     return RestoreOpened(
         snapshot_id=to_hex(opening.snapshot),
         tree=to_hex(opening.tree),
@@ -38,7 +35,7 @@ def trigger_restore(run: RestoreRun) -> RestoreOpened:
         target=opening.target,
         target_state=opening.target_state,
         dry_run=run.options.dry_run,
-        resumed=standing is not None,
+        resumed=resumed,
         has_room=has_room(run, opening),
         ahead=tuple(map(to_hex, opening.ahead)),
     )

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from holdfast.format.tree import Node
 from holdfast.ids import BlobId
 from holdfast.repository.documents import encode
-from holdfast.repository.workspace import Workspace
 from holdfast.restore.documents import (
     FilePlan,
     PlanPart,
@@ -18,6 +17,7 @@ from holdfast.restore.documents import (
     part_name,
     shard_plan_name,
 )
+from holdfast.runs.workspace import Workspace
 from holdfast.sizes import RestoreSizes
 
 

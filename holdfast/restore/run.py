@@ -9,8 +9,8 @@ import msgspec
 from holdfast.repository.index.map import IndexMap
 from holdfast.repository.packs.loader import BlobLoader
 from holdfast.repository.repository import Repository
-from holdfast.repository.workspace import Workspace
 from holdfast.restore.request import RestoreOptions
+from holdfast.runs.workspace import Workspace
 from holdfast.sizes import RestoreSizes, Sizes
 
 

@@ -4,7 +4,6 @@ import os
 import stat
 
 from holdfast.errors import HoldfastError
-from holdfast.restore.attempts import Attempt
 from holdfast.restore.contents import Piece, matching_stretches, pieces_of
 from holdfast.restore.documents import Outcome
 from holdfast.restore.fetch import Fetcher
@@ -13,6 +12,7 @@ from holdfast.restore.large import open_large
 from holdfast.restore.os_failures import path_failure
 from holdfast.restore.run import RestoreRun
 from holdfast.restore.target import look, looks_equal, may_overwrite
+from holdfast.runs.attempts import Attempt
 from holdfast.safe_fs.sparse import copy_range
 from holdfast.safe_fs.temporary import open_existing, run_mark
 from holdfast.terms import Overwrite

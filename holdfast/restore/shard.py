@@ -17,7 +17,6 @@ from holdfast.errors import HoldfastError, RunStateError
 from holdfast.file_list import encode_chunks
 from holdfast.pace import Pace
 from holdfast.repository.documents import decide, load
-from holdfast.restore.attempts import Attempt
 from holdfast.restore.documents import (
     Outcome,
     Problem,
@@ -39,6 +38,7 @@ from holdfast.restore.select import load_opening
 from holdfast.restore.shard_files import files_of, log_of
 from holdfast.restore.target import make_target
 from holdfast.restore.threads import Stop, run_stoppable
+from holdfast.runs.attempts import Attempt
 from holdfast.safe_fs.attributes import is_expected
 from holdfast.safe_fs.temporary import run_mark
 
@@ -90,6 +90,7 @@ def restore_shard_now(
     if result is None:
         plan = load_shard(run, shard)
         attempt = Attempt(run.workspace, f"shard-{shard:08d}")
+        attempt.claim()
         result = _ShardRestore(run, plan, attempt, progress, stop, pace, on_written).result()
         if result.counts.errors:
             run.confirm()

@@ -1,23 +1,24 @@
-"""The documents of a verification in its run workspace.
+"""The documents of a verification in its run workspace, beside those of each plan (runs/plan.py).
 
-plan                     what is verified; created once, after the shards that it speaks of
-shards-<nonce>/<number>  the packs of one shard; the plan says which nonce counts
-roots                    the trees to walk, where only a folder of a snapshot is meant
-structure                what the walk of the trees found
-reached/<number>         how far an attempt at a shard came; its packs are read in their order
-result/<number>          what reading the shard's packs found
-report                   what all of it comes to: the last word
+opening                  what is verified: the snapshots, or folders in them (created once)
+pages/0, plans/, shards/ the only page of the plan: packs, cut into shards, and what reading them found
+structure                what the walk of the trees found (created once)
+report                   what all of it comes to: the last word (created once)
+
+The checkpoint of an attempt at a shard is the result of the packs before it: they are read in their order.
 """
 
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, TypeAlias
 
 import msgspec
 
+from holdfast.repository.session import RepositorySession
+from holdfast.runs import plan
+from holdfast.runs.workspace import Workspace
 from holdfast.terms import VerifyLevel
 from holdfast.verify.report import Problem, ProblemKind, VerifyReport
 
-PLAN: Final = "plan"
-ROOTS: Final = "roots"
 STRUCTURE: Final = "structure"
 REPORT: Final = "report"
 
@@ -36,18 +37,22 @@ class VerifyOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     ignore_damaged: bool = False
 
 
-class Roots(msgspec.Struct, frozen=True, kw_only=True):
-    """The trees of the chosen snapshots, or of folders in them."""
+class Opening(msgspec.Struct, frozen=True, kw_only=True):
+    """What is verified, decided when the run began. snapshots: only these; empty for the whole repository.
 
-    trees: tuple[bytes, ...]
+    trees: those to walk instead of the snapshots' own, where only folders of them are meant. latest: the snapshot that
+    "latest" was taken for although others are dated in the future (`ahead`); else empty.
+    """
 
-
-class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What is verified. snapshots: only these; empty for the whole repository."""
-
-    nonce: str
     snapshots: tuple[bytes, ...] = ()
-    shards: int = 0
+    trees: tuple[bytes, ...] = ()
+    latest: bytes = b""
+    ahead: tuple[bytes, ...] = ()
+
+
+class Page(plan.Page, frozen=True, kw_only=True):
+    """The only page of the plan. packs, size_bytes: of those to read."""
+
     packs: int = 0
     size_bytes: int = 0
     packs_of_repository: int = 0
@@ -61,7 +66,7 @@ class PlannedPack(msgspec.Struct, frozen=True, array_like=True):
     blobs: int
 
 
-class Shard(msgspec.Struct, frozen=True, kw_only=True):
+class ShardPlan(msgspec.Struct, frozen=True, kw_only=True):
     """The packs of one shard."""
 
     packs: tuple[PlannedPack, ...]
@@ -145,16 +150,24 @@ def findings_of(report: VerifyReport) -> tuple[Finding, ...]:
     return tuple(Finding(problem.kind.value, problem.what, problem.path) for problem in report.problems)
 
 
-def shard_name(nonce: str, number: int) -> str:
-    """The document of a planned shard."""
-    return f"shards-{nonce}/{number:06}"
+VerifyPlan: TypeAlias = plan.Plan[Page, plan.NoRecord, ShardPlan, ShardResult]
 
 
-def reached_name(number: int) -> str:
-    """The document that says how far a shard has come."""
-    return f"reached/{number:06}"
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyRun:
+    """One verification, as the calls of this package see it."""
 
+    session: RepositorySession
+    run_id: str
 
-def result_name(number: int) -> str:
-    """The document of a shard's result."""
-    return f"result/{number:06}"
+    @property
+    def workspace(self) -> Workspace:
+        """The run's documents."""
+        return Workspace(self.session.repository, self.run_id)
+
+    @property
+    def plan(self) -> VerifyPlan:
+        """The packs to read."""
+        return plan.Plan(
+            self.workspace, pages=Page, records=plan.NO_RECORDS, shards=ShardPlan, results=ShardResult
+        )

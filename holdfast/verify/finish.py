@@ -2,7 +2,7 @@
 
     1. the packs that shards found damaged, those that the walk found missing or cut off, and those that were marked
        before, are read again; the marks are set to what is found now;
-    2. under the new marks, in an index that leads to sound copies where there are any, the trees are walked anew;
+    2. under the new marks, in an index that leads to sound copies where there are any, the trees are walked again;
     3. blobs without a sound copy are followed to the snapshots and paths that need them;
     4. packs that nothing needs any more are let go of, if nobody uses the repository just now.
 
@@ -14,26 +14,27 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from holdfast.errors import CorruptFileError, FencedError, LockLostError, RepositoryLockedError
+from holdfast.errors import CorruptFileError, LockLostError, RepositoryLockedError, RunStateError
 from holdfast.ids import PackId, SnapshotId, from_hex, to_hex
 from holdfast.repository.damage import DamagedPack
-from holdfast.repository.documents import decide, load
+from holdfast.repository.documents import load
 from holdfast.repository.session import RepositorySession
 from holdfast.repository.snapshots import StoredSnapshot, list_snapshots
+from holdfast.runs.opening import conclude, load_opening
 from holdfast.terms import VerifyLevel
 from holdfast.verify.documents import (
     REPORT,
     STRUCTURE,
-    Plan,
+    Opening,
     Report,
     ShardResult,
     StructureResult,
+    VerifyRun,
     findings_of,
-    result_name,
 )
 from holdfast.verify.lost import Losses, find_losses
 from holdfast.verify.mend import diagnose_and_mark, mend, without_sound_copy
-from holdfast.verify.plan import load_plan, walk_structure
+from holdfast.verify.plan import walk_structure
 from holdfast.verify.report import MAX_PROBLEMS, PACK_PROBLEMS, Problem, ProblemKind, VerifyReport
 
 _LOG: Final = logging.getLogger(__name__)
@@ -49,26 +50,25 @@ class _Treated:
     mended: set[PackId] = field(default_factory=set)
 
 
-def finish_verification(session: RepositorySession, run_id: str, on_progress: Callable[[], None]) -> Report:
-    """The run's report; the second call finds what the first one decided.
+def finish_verification(run: VerifyRun, on_step: Callable[[], None]) -> Report:
+    """The run's report; the second call finds what the first one decided. on_step: called often; may raise to stop.
 
     Raises:
-        FencedError: the run was closed.
+        RunStateError, RunClosedError: results of the run are gone.
         StorageUnavailableError and the like: the repository cannot be read just now.
     """
-    workspace = session.workspace(run_id)
+    session, workspace = run.session, run.workspace
     standing = load(workspace, REPORT, Report)
     if standing is not None:
         return standing
-    plan = load_plan(session, run_id)
+    results = list(run.plan.results(run.plan.page(0).shards))
     structure = load(workspace, STRUCTURE, StructureResult)
-    results = [load(workspace, result_name(number), ShardResult) for number in range(plan.shards)]
-    if structure is None or None in results:
-        raise FencedError("results of the run are gone: it was closed")
-    read = [result for result in results if result is not None]
-    suspects = _suspects(session, structure, read)
-    treated = _treat(session, plan, suspects, on_progress) if suspects else None
-    return decide(workspace, REPORT, _report(structure, read, treated))
+    if structure is None:
+        raise RunStateError("the run's walk of the trees is gone, or was never made")
+    suspects = _suspects(session, structure, results)
+    snapshots = load_opening(workspace, Opening).snapshots
+    treated = _treat(session, snapshots, suspects, on_step) if suspects else None
+    return conclude(workspace, REPORT, _report(structure, results, treated))
 
 
 def _suspects(
@@ -81,19 +81,19 @@ def _suspects(
 
 
 def _treat(
-    session: RepositorySession, plan: Plan, suspects: set[PackId], on_progress: Callable[[], None]
+    session: RepositorySession, only: Sequence[bytes], suspects: set[PackId], on_step: Callable[[], None]
 ) -> _Treated:
     with session.hold() as held:
         diagnosis = diagnose_and_mark(held, suspects)
     unreadable: list[SnapshotId] = []
-    with session.hold() as held:  # anew: the index is loaded with the new marks
+    with session.hold() as held:  # again: the index is loaded with the new marks
         snapshots = list_snapshots(
             session.repository, on_unreadable=lambda snapshot, _: unreadable.append(snapshot)
         )
-        chosen = [SnapshotId(snapshot) for snapshot in plan.snapshots]
-        report, _ = walk_structure(held, chosen, lambda _trees, _bytes: on_progress())
+        chosen = [SnapshotId(snapshot) for snapshot in only]
+        report, _ = walk_structure(held, chosen, lambda _trees, _bytes: on_step())
         lost = without_sound_copy(held, diagnosis.damaged)
-        losses = find_losses(held, snapshots, lost, on_progress)
+        losses = find_losses(held, snapshots, lost, on_step)
         held.confirm()  # what was not there may have been removed under us
         is_whole = not held.unreadable_index
     treated = _Treated(report, list(diagnosis.damaged), losses)

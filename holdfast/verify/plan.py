@@ -1,29 +1,20 @@
-"""Plan a verification, walk its trees, read its packs: the steps that a run may do twice, at once, or on other hosts.
+"""Open a verification, plan it, walk its trees, read its packs: each step may be done twice, at once, on other hosts.
 
-A plan is made of the index as it is then; what is stored later is not part of it. Each step leaves one document,
-created once; a step that finds its document standing answers with that. A step that comes when the run was closed finds
-no plan any more, and takes away what it wrote.
+The plan is made of the index as it is then; what is stored later is not part of it. Each step leaves one document,
+which is created once; a step that finds its document standing answers with that.
 """
 
-import secrets
 import time
 from collections.abc import Callable, Collection, Sequence
 from contextlib import closing
 from functools import partial
 from typing import Final
 
-from holdfast.errors import (
-    CorruptFileError,
-    FencedError,
-    RunClosedError,
-    SnapshotNotFoundError,
-    StoredFileMissingError,
-)
+from holdfast.errors import CorruptFileError, RunStateError, SnapshotNotFoundError, StoredFileMissingError
 from holdfast.ids import ID_BYTES, BlobId, KeyId, PackId, SnapshotId, from_hex, to_hex
 from holdfast.pace import Pace
-from holdfast.repository.documents import DocumentT, decide, encode, load
+from holdfast.repository.documents import load
 from holdfast.repository.index.map import PackInfo
-from holdfast.repository.janitor import enter
 from holdfast.repository.layout import DATA, KEYS, list_ids, pack_name
 from holdfast.repository.repository import read_key
 from holdfast.repository.session import HeldRepository, RepositorySession
@@ -35,23 +26,21 @@ from holdfast.repository.snapshots import (
     matches,
     raise_unreadable,
 )
-from holdfast.repository.workspace import Workspace
+from holdfast.runs.opening import conclude, load_opening, open_run
+from holdfast.runs.plan import NoRecord, PageWriter
+from holdfast.runs.progress import Progress
 from holdfast.terms import VerifyLevel
 from holdfast.verify.documents import (
-    PLAN,
-    ROOTS,
     STRUCTURE,
-    Plan,
+    Opening,
+    Page,
     PlannedPack,
-    Roots,
-    Shard,
+    ShardPlan,
     ShardResult,
     StructureResult,
     VerifyOrder,
+    VerifyRun,
     findings_of,
-    reached_name,
-    result_name,
-    shard_name,
 )
 from holdfast.verify.packs import PackChecked, check_packs
 from holdfast.verify.report import Problem, ProblemKind, VerifyReport
@@ -60,24 +49,8 @@ from holdfast.verify.share import Share, choose
 from holdfast.verify.structure import check_structure
 
 _SHARDS_WANTED: Final = 16
-
 _SAVE_S: Final = 5.0
 _WAIT_STEP_S: Final = 0.25
-
-OnProgress = Callable[[int, int], None]
-"""Called with packs (or trees) and bytes checked so far; may raise to stop."""
-
-
-def load_plan(session: RepositorySession, run_id: str) -> Plan:
-    """The run's plan.
-
-    Raises:
-        FencedError: there is none: the run was closed, or never planned.
-    """
-    plan = load(session.workspace(run_id), PLAN, Plan)
-    if plan is None:
-        raise RunClosedError("the run's plan is gone: it was closed, or never made")
-    return plan
 
 
 def choose_snapshots(session: RepositorySession, order: VerifyOrder) -> list[StoredSnapshot]:
@@ -105,23 +78,35 @@ def choose_snapshots(session: RepositorySession, order: VerifyOrder) -> list[Sto
     return chosen
 
 
-def open_verification(session: RepositorySession, run_id: str, order: VerifyOrder) -> list[StoredSnapshot]:
-    """The snapshots that an order means; where it means folders in them, the run's document of roots names those.
+def open_verification(run: VerifyRun, order: VerifyOrder | None) -> Opening:
+    """Open the run: which snapshots are meant, and which folders in them, is decided once. None: all the repository.
 
     Raises:
         SnapshotNotFoundError, CorruptFileError: as `choose_snapshots`; or a folder is not there.
+        RepositoryLockedError, StorageUnavailableError, …: from the repository.
     """
-    chosen = choose_snapshots(session, order)
+    with run.session.hold() as held:
+        opening, _ = open_run(
+            run.workspace, Opening, lambda: Opening() if order is None else _decide(run, held, order)
+        )
+    return opening
+
+
+def _decide(run: VerifyRun, held: HeldRepository, order: VerifyOrder) -> Opening:
+    chosen = choose_snapshots(run.session, order)
+    latest = next((stored for stored in chosen if stored.ahead), None)
+    trees: tuple[BlobId, ...] = ()
     if any(":" in name for name in order.snapshots):
-        with session.hold() as held:
-            held.refresh()
-            trees = tuple(
-                _tree_at(held, stored, name) for stored, name in zip(chosen, order.snapshots, strict=True)
-            )
-            workspace = session.workspace(run_id)
-            enter(workspace, run_id)
-            decide(workspace, ROOTS, Roots(trees=trees))
-    return chosen
+        held.refresh()
+        trees = tuple(
+            _tree_at(held, stored, name) for stored, name in zip(chosen, order.snapshots, strict=True)
+        )
+    return Opening(
+        snapshots=tuple(stored.id for stored in chosen),
+        trees=trees,
+        latest=b"" if latest is None else latest.id,
+        ahead=() if latest is None else latest.ahead,
+    )
 
 
 def _tree_at(held: HeldRepository, stored: StoredSnapshot, name: str) -> BlobId:
@@ -141,60 +126,51 @@ def _tree_at(held: HeldRepository, stored: StoredSnapshot, name: str) -> BlobId:
     return tree
 
 
-def plan_run(
-    session: RepositorySession,
-    run_id: str,
-    share: Share,
-    snapshots: Sequence[SnapshotId],
-    now_ns: int,
-    *,
-    shards_wanted: int = _SHARDS_WANTED,
-) -> Plan:
-    """Choose the packs and cut them into shards. Of chosen `snapshots` the structure must have been checked before."""
-    workspace = session.workspace(run_id)
-    standing = load(workspace, PLAN, Plan)
-    if standing is not None:
-        return standing
-    with session.hold() as held:
-        everything = [pack for pack in held.index.packs() if pack.id not in held.index.damage]
-        needed = _needed(session, run_id) if snapshots else None
+def plan_verification(
+    run: VerifyRun, share: Share, now_ns: int, *, shards_wanted: int = _SHARDS_WANTED
+) -> Page:
+    """Choose the packs and cut them into shards. Of chosen snapshots the structure must have been checked before.
+
+    Raises:
+        RunClosedError: the run is over, or was never opened.
+    """
+
+    def plan_page(writer: PageWriter[NoRecord, ShardPlan], _before: Page | None) -> Page:
+        only = load_opening(run.workspace, Opening).snapshots
+        with run.session.hold() as held:
+            everything = [pack for pack in held.index.packs() if pack.id not in held.index.damage]
+        needed = _needed(run) if only else None
         candidates = [pack for pack in everything if needed is None or pack.id in needed]
-        packs = choose(candidates, share, seed=run_id.encode(), now_ns=now_ns)
-    nonce = secrets.token_hex(8)
-    shards = list(cut(packs, shards_wanted, session.sizes.verify))
-    for number, shard in enumerate(shards):
-        planned = tuple(PlannedPack(pack.id, pack.size_bytes, pack.blob_count) for pack in shard)
-        workspace.put_new(shard_name(nonce, number), encode(Shard(packs=planned)))
-    return decide(
-        workspace,
-        PLAN,
-        Plan(
-            nonce=nonce,
-            snapshots=tuple(snapshots),
-            shards=len(shards),
+        packs = choose(candidates, share, seed=run.run_id.encode(), now_ns=now_ns)
+        for shard in cut(packs, shards_wanted, run.session.sizes.verify):
+            planned = tuple(PlannedPack(pack.id, pack.size_bytes, pack.blob_count) for pack in shard)
+            writer.write_shard(ShardPlan(packs=planned))
+        return Page(
+            token=writer.token,
+            shards=writer.shards,
             packs=len(packs),
             size_bytes=sum(pack.size_bytes for pack in packs),
             packs_of_repository=len(everything),
-        ),
-    )
+        )
+
+    return run.plan.select(0, plan_page)
 
 
-def check_trees(
-    session: RepositorySession, run_id: str, snapshots: Sequence[SnapshotId], on_progress: OnProgress
-) -> StructureResult:
+def check_trees(run: VerifyRun, progress: Progress) -> StructureResult:
     """Walk the trees of the snapshots (all, when none is chosen): is everything there that they need?
 
     Raises:
         SnapshotNotFoundError: a chosen one is gone.
+        RunClosedError: the run is over, or was never opened.
     """
-    workspace = session.workspace(run_id)
-    with session.hold() as held:
-        enter(workspace, run_id)
-        standing = load(workspace, STRUCTURE, StructureResult)
-        if standing is not None:
-            return standing
-        roots = load(workspace, ROOTS, Roots)
-        report, needed = walk_structure(held, snapshots, on_progress, () if roots is None else roots.trees)
+    workspace = run.workspace
+    standing = load(workspace, STRUCTURE, StructureResult)
+    if standing is not None:
+        return standing
+    opening = load_opening(workspace, Opening)
+    snapshots = [SnapshotId(snapshot) for snapshot in opening.snapshots]
+    with run.session.hold() as held:
+        report, needed = walk_structure(held, snapshots, progress, opening.trees)
         held.confirm()  # what was not there may have been removed under us
     result = StructureResult(
         blobs=report.blobs,
@@ -203,13 +179,13 @@ def check_trees(
         findings=findings_of(report),
         needed=b"".join(sorted(needed)) if snapshots else b"",
     )
-    return decide(workspace, STRUCTURE, result)
+    return conclude(workspace, STRUCTURE, result)
 
 
 def walk_structure(
     held: HeldRepository,
     snapshots: Sequence[SnapshotId],
-    on_progress: OnProgress,
+    progress: Progress,
     folders: Sequence[bytes] = (),
 ) -> tuple[VerifyReport, set[PackId]]:
     """What is wrong with the trees, the key files and the packs as seen from outside; the packs that are needed.
@@ -225,7 +201,7 @@ def walk_structure(
     def count() -> None:
         nonlocal trees
         trees += 1
-        on_progress(trees, 0)
+        progress(trees, 0)
 
     needed = check_structure(held, roots, report, count)
     _check_keys(held, report)
@@ -233,45 +209,38 @@ def walk_structure(
     return report, needed
 
 
-def read_shard(
-    session: RepositorySession,
-    run_id: str,
-    number: int,
-    on_progress: OnProgress,
-    pace: Pace | None = None,
-) -> ShardResult:
-    """Read the packs of one shard, from where an earlier attempt came to.
+def read_shard(run: VerifyRun, number: int, progress: Progress, pace: Pace | None = None) -> ShardResult:
+    """Read the packs of one shard, from where an earlier attempt came to; the result that stands.
 
     Raises:
-        FencedError: the run was closed.
+        FencedError: a newer attempt has taken over, or the run was closed.
     """
-    workspace = session.workspace(run_id)
-    standing = load(workspace, result_name(number), ShardResult)
+    plan = run.plan
+    standing = plan.result_or_none(number)
     if standing is not None:
         return standing
-    plan = load_plan(session, run_id)
-    shard = load(workspace, shard_name(plan.nonce, number), Shard)
-    if shard is None:
-        raise FencedError("the run's plan is gone: it was closed while this attempt began")
-    reached = load(workspace, reached_name(number), ShardResult) or ShardResult()
-    saving = _Saving(workspace, reached_name(number))
-    with session.hold() as held:
+    shard = plan.shard(number)
+    attempt = plan.attempt(number)
+    reached = attempt.resume(ShardResult, lambda _: b"") or ShardResult()
+    saved_at = time.monotonic()
+    with run.session.hold() as held:
         packs = [
             PackInfo(PackId(pack.id), pack.size_bytes, pack.blobs) for pack in shard.packs[reached.packs :]
         ]
         with closing(check_packs(held.repository, held.index, packs)) as checking:
             for checked in checking:
                 reached = _with(reached, held, checked)
-                on_progress(reached.packs, reached.bytes_read)
-                saving.now_and_then(reached)
+                progress(reached.packs, reached.bytes_read)
+                if time.monotonic() - saved_at >= _SAVE_S:
+                    attempt.save(reached)
+                    saved_at = time.monotonic()
                 if pace is not None:
                     _wait(
-                        pace.spend(checked.size_bytes),
-                        partial(on_progress, reached.packs, reached.bytes_read),
+                        pace.spend(checked.size_bytes), partial(progress, reached.packs, reached.bytes_read)
                     )
         if reached.damaged:
             held.confirm()  # what was not there may have been removed under us
-    return _decide_fenced(session, run_id, result_name(number), reached)
+    return plan.conclude(number, reached)
 
 
 def _with(reached: ShardResult, held: HeldRepository, checked: PackChecked) -> ShardResult:
@@ -285,21 +254,6 @@ def _with(reached: ShardResult, held: HeldRepository, checked: PackChecked) -> S
     )
 
 
-class _Saving:
-    """Writes down how far a shard has come, now and then. A late attempt may put it back: that costs only time."""
-
-    def __init__(self, workspace: Workspace, name: str) -> None:
-        self._workspace = workspace
-        self._name = name
-        self._saved_at = time.monotonic()
-
-    def now_and_then(self, reached: ShardResult) -> None:
-        now = time.monotonic()
-        if now - self._saved_at >= _SAVE_S:
-            self._workspace.put(self._name, encode(reached))
-            self._saved_at = now
-
-
 def _wait(seconds: float, on_wait: Callable[[], None]) -> None:
     end = time.monotonic() + seconds
     while (left := end - time.monotonic()) > 0:
@@ -307,27 +261,10 @@ def _wait(seconds: float, on_wait: Callable[[], None]) -> None:
         time.sleep(min(left, _WAIT_STEP_S))
 
 
-def _decide_fenced(session: RepositorySession, run_id: str, name: str, document: DocumentT) -> DocumentT:
-    """`decide`, unless the run was closed: closing removes the plan before everything else."""
-    workspace = session.workspace(run_id)
-    decided = decide(workspace, name, document)
-    if load(workspace, PLAN, Plan) is None:
-        workspace.remove(name)
-        raise FencedError("the run was closed before this attempt had ended")
-    return decided
-
-
-def close_verification(session: RepositorySession, run_id: str) -> None:
-    """Remove the run's documents, the plan first: late attempts take its absence as the sign that the run is over."""
-    workspace = session.workspace(run_id)
-    workspace.remove(PLAN)
-    workspace.delete()
-
-
-def _needed(session: RepositorySession, run_id: str) -> Collection[PackId]:
-    structure = load(session.workspace(run_id), STRUCTURE, StructureResult)
+def _needed(run: VerifyRun) -> Collection[PackId]:
+    structure = load(run.workspace, STRUCTURE, StructureResult)
     if structure is None:
-        raise FencedError("the run's walk is gone: it was closed, or never made")
+        raise RunStateError("the run's walk of the trees is gone, or was never made")
     raw = structure.needed
     return {PackId(raw[at : at + ID_BYTES]) for at in range(0, len(raw), ID_BYTES)}
 

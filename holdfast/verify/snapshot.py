@@ -7,7 +7,7 @@ to which one all were sound. Problems found before are part of that document, so
 """
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from contextlib import closing
 from typing import Final
 
@@ -20,7 +20,8 @@ from holdfast.repository.index.map import PackInfo
 from holdfast.repository.layout import DATA, pack_name
 from holdfast.repository.session import HeldRepository, RepositorySession
 from holdfast.repository.snapshots import find_snapshot
-from holdfast.repository.workspace import Workspace
+from holdfast.runs.progress import Progress
+from holdfast.runs.workspace import Workspace
 from holdfast.terms import VerifyLevel
 from holdfast.verify.lost import find_losses
 from holdfast.verify.mend import diagnose_and_mark, without_sound_copy
@@ -30,9 +31,6 @@ from holdfast.verify.structure import check_structure
 
 _SAVE_BYTES: Final = 512 * 1024 * 1024
 _DOCUMENT: Final = "verified"
-
-OnProgress = Callable[[int, int], None]
-"""Called with blobs and bytes checked so far; may raise to stop."""
 
 
 class _Verified(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,7 +50,7 @@ async def verify_snapshot(
     run_id: str | None = None,
     written: Collection[PackId] = (),
     knows_kept_trees: bool = False,
-    on_progress: OnProgress = lambda _blobs, _read: None,
+    progress: Progress = lambda _blobs, _read: None,
 ) -> VerifyReport:
     """Check a snapshot; damage is in the report. `written`: the packs that level "written" reads back.
 
@@ -65,19 +63,17 @@ async def verify_snapshot(
     """
     report = VerifyReport(level=level)
     async with session.holding() as held:
-        needed = await asyncio.to_thread(
-            _structure, held, snapshot, report, on_progress, known=knows_kept_trees
-        )
+        needed = await asyncio.to_thread(_structure, held, snapshot, report, progress, known=knows_kept_trees)
         marked: set[PackId] = set()
         if level is not VerifyLevel.STRUCTURE:
             chosen = needed if level is VerifyLevel.FULL else set(written)
             marked = chosen & held.index.damage.keys()
             chosen -= marked | _bad_packs(report)
             packs = [info for info in held.index.packs() if info.id in chosen]
-            await _read_back(session, held, packs, report, run_id, on_progress)
+            await _read_back(session, held, packs, report, run_id, progress)
         if report.problems:
             await asyncio.to_thread(held.confirm)  # what was not there may have been removed under us
-    await asyncio.to_thread(_treat, session, snapshot, marked, report, on_progress)
+    await asyncio.to_thread(_treat, session, snapshot, marked, report, progress)
     return report
 
 
@@ -85,7 +81,7 @@ def _structure(
     held: HeldRepository,
     snapshot: SnapshotId,
     report: VerifyReport,
-    on_progress: OnProgress,
+    progress: Progress,
     *,
     known: bool,
 ) -> set[PackId]:
@@ -94,7 +90,7 @@ def _structure(
         held,
         [root],
         report,
-        lambda: on_progress(report.blobs, report.bytes_read),
+        lambda: progress(report.blobs, report.bytes_read),
         held.whole_trees if known else None,
     )
     sizes = {info.id: info.size_bytes for info in held.index.packs() if info.id in needed}
@@ -114,7 +110,7 @@ def _treat(
     snapshot: SnapshotId,
     marked: Collection[PackId],
     report: VerifyReport,
-    on_progress: OnProgress,
+    progress: Progress,
 ) -> None:
     """Mark bad packs, look again at those that were marked before, and name the paths that are lost with them."""
     found = _bad_packs(report)
@@ -126,10 +122,10 @@ def _treat(
     for damaged in diagnosis.damaged:
         if damaged.pack not in found:
             report.add(Problem(kind=ProblemKind.PACK_DAMAGED, what=to_hex(damaged.pack)))
-    with session.hold() as held:  # anew: the index is loaded with the new marks
+    with session.hold() as held:  # again: the index is loaded with the new marks
         lost = without_sound_copy(held, diagnosis.damaged)
         stored = find_snapshot(held.repository, to_hex(snapshot))
-        losses = find_losses(held, [stored], lost, lambda: on_progress(report.blobs, report.bytes_read))
+        losses = find_losses(held, [stored], lost, lambda: progress(report.blobs, report.bytes_read))
         held.confirm()
     for path in losses.paths:
         # Lost trees, and what is in no index, have been named by the walk.
@@ -147,9 +143,9 @@ async def _read_back(
     chosen: list[PackInfo],
     report: VerifyReport,
     run_id: str | None,
-    on_progress: OnProgress,
+    progress: Progress,
 ) -> None:
-    workspace = None if run_id is None else session.workspace(run_id)
+    workspace = None if run_id is None else Workspace(session.repository, run_id)
     document = f"{_DOCUMENT}-{report.level}"
     done = None if workspace is None else await asyncio.to_thread(load, workspace, document, _Verified)
     if done is not None:
@@ -157,7 +153,7 @@ async def _read_back(
         for raw in done.damaged:
             report.add(Problem(kind=ProblemKind.PACK_DAMAGED, what=to_hex(raw)))
     packs = sorted((pack for pack in chosen if done is None or pack.id > done.pack), key=lambda pack: pack.id)
-    await asyncio.to_thread(_check, held, packs, report, workspace, document, on_progress)
+    await asyncio.to_thread(_check, held, packs, report, workspace, document, progress)
 
 
 def _check(
@@ -166,7 +162,7 @@ def _check(
     report: VerifyReport,
     workspace: Workspace | None,
     document: str,
-    on_progress: OnProgress,
+    progress: Progress,
 ) -> None:
     saved_at = report.bytes_read
     with closing(check_packs(held.repository, held.index, packs)) as checking:
@@ -174,7 +170,7 @@ def _check(
             report.bytes_read += checked.size_bytes
             if checked.problem is not None:
                 report.add(checked.problem)
-            on_progress(report.blobs, report.bytes_read)
+            progress(report.blobs, report.bytes_read)
             if workspace is not None and report.bytes_read - saved_at >= _SAVE_BYTES:
                 if report.problems:
                     held.confirm()  # a later attempt believes what is written here

@@ -25,7 +25,7 @@ from tests.locks.pruned import forget_and_prune
 from tests.support.comparison import plant, restic
 from tests.support.engine import PASSWORD, EngineRun, new_session, nothing, open_session
 from tests.support.engine_process import restore
-from tests.verify.test_damage import verify
+from tests.support.verification import verify
 
 _ATTEMPTS = 12
 

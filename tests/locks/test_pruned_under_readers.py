@@ -30,13 +30,11 @@ from holdfast.storage.layers.layer import Layer
 from holdfast.storage.local import LocalStorage
 from holdfast.terms import VerifyLevel
 from holdfast.verify.documents import Report
-from holdfast.verify.finish import finish_verification
-from holdfast.verify.plan import check_trees, plan_run, read_shard
-from holdfast.verify.share import parse_share
 from holdfast.verify.snapshot import verify_snapshot
 from tests.locks.pruned import forget_and_prune
 from tests.support.comparison import plant, restic, same
 from tests.support.engine import PASSWORD, SMALL, SMALL_PACK_BYTES, EngineRun, new_session, nothing
+from tests.support.verification import verify
 
 ResultT = TypeVar("ResultT")
 
@@ -131,11 +129,7 @@ def again(step: Callable[[], ResultT]) -> ResultT:
 
 def verified(session: RepositorySession, *snapshots: SnapshotId) -> Report:
     """A verification of the repository, or of snapshots, that reads everything."""
-    again(lambda: check_trees(session, _RUN, snapshots, nothing))
-    plan = again(lambda: plan_run(session, _RUN, parse_share("all"), snapshots, now_ns=0))
-    for number in range(plan.shards):
-        again(lambda number=number: read_shard(session, _RUN, number, nothing))  # type: ignore[misc]
-    return again(lambda: finish_verification(session, _RUN, nothing))
+    return verify(session, _RUN, snapshots=snapshots, attempt=again)
 
 
 def restored(session: RepositorySession, options: RestoreOptions) -> tuple[Finished, VerifyReport]:

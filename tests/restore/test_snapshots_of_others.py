@@ -12,6 +12,7 @@ from tests.restore.conftest import Place
 from tests.support.comparison import same
 from tests.support.engine import EngineRun, nothing, open_session
 from tests.support.restore import EngineRestore, restore
+from tests.support.verification import opened
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ def test_the_snapshot_is_restored(place: Place, newer: Path) -> None:
 def test_the_snapshot_is_whole(place: Place, newer: Path) -> None:
     with place.session.hold():
         _back_up(place, newer)
-        assert check_trees(place.session, "verification", [], nothing).problem_count == 0
+        assert check_trees(opened(place.session, "verification"), nothing).problem_count == 0
 
 
 def test_a_snapshot_that_comes_while_the_restore_is_opened(place: Place, newer: Path) -> None:

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from holdfast.errors import SnapshotNotFoundError
-from holdfast.verify.documents import VerifyOrder
-from holdfast.verify.plan import check_trees, choose_snapshots, close_verification, open_verification
+from holdfast.verify.documents import VerifyOrder, VerifyRun
+from holdfast.verify.plan import check_trees, choose_snapshots, open_verification
 from tests.restore.conftest import FILES, Place, listing
+from tests.support.engine import nothing
 
 
 @pytest.mark.parametrize(
@@ -83,20 +84,13 @@ def test_a_verification_of_nothing_is_an_error(place: Place, wanted: dict[str, A
 
 def test_a_verification_of_a_folder(place: Place) -> None:
     """Damage beside the folder is no concern of it; a folder that is not there is an error."""
-    whole = open_verification(place.session, "whole", VerifyOrder(snapshots=("latest",)))
-    part = VerifyOrder(snapshots=(f"latest:{place.source}/docs/deep",))
-    assert open_verification(place.session, "part", part) == whole
-    files = {
-        run: check_trees(
-            place.session, run, [stored.id for stored in whole], lambda _trees, _bytes: None
-        ).files
-        for run in ("whole", "part")
-    }
+    runs = {name: VerifyRun(session=place.session, run_id=name) for name in ("whole", "part", "none")}
+    whole = open_verification(runs["whole"], VerifyOrder(snapshots=("latest",)))
+    part = open_verification(runs["part"], VerifyOrder(snapshots=(f"latest:{place.source}/docs/deep",)))
+    assert part.snapshots == whole.snapshots
+    files = {name: check_trees(runs[name], nothing).files for name in ("whole", "part")}
     assert files == {"whole": 6, "part": 2}
     for missing in ("no/such", "readme"):
         with pytest.raises(SnapshotNotFoundError):
-            open_verification(
-                place.session, "none", VerifyOrder(snapshots=(f"latest:{place.source}/{missing}",))
-            )
-    for run in ("whole", "part"):
-        close_verification(place.session, run)
+            open_verification(runs["none"], VerifyOrder(snapshots=(f"latest:{place.source}/{missing}",)))
+        assert [*runs["none"].workspace.list()] == []

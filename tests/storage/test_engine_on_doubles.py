@@ -16,7 +16,6 @@ from typing import Final, TypeVar
 
 import pytest
 
-from holdfast.backup.closing import close_run
 from holdfast.backup.documents import CommitResult
 from holdfast.crypto.kdf import ScryptParameters
 from holdfast.errors import (
@@ -30,16 +29,14 @@ from holdfast.repository.layout import LOCKS, RUNS
 from holdfast.repository.repository import Repository
 from holdfast.repository.session import RepositorySession
 from holdfast.repository.snapshots import list_snapshots
-from holdfast.restore.closing import close_restore
 from holdfast.restore.request import RestoreOptions
+from holdfast.runs.opening import close_run
+from holdfast.runs.workspace import Workspace
 from holdfast.storage.contract import Content, Storage, Traits
 from holdfast.storage.layers.layer import Layer
 from holdfast.storage.layers.retry import Retrying
 from holdfast.storage.local import LocalStorage
 from holdfast.storage.memory import MemoryStorage
-from holdfast.verify.finish import finish_verification
-from holdfast.verify.plan import check_trees, close_verification, plan_run, read_shard
-from holdfast.verify.share import parse_share
 from tests.support.comparison import MIB, same
 from tests.support.doubles import (
     READS,
@@ -51,9 +48,10 @@ from tests.support.doubles import (
     LaggingStorage,
     SlowStorage,
 )
-from tests.support.engine import PASSWORD, SMALL, SMALL_PACK_BYTES, EngineRun, nothing
+from tests.support.engine import PASSWORD, SMALL, SMALL_PACK_BYTES, EngineRun
 from tests.support.faults import assert_sound
 from tests.support.restore import EngineRestore
+from tests.support.verification import verify
 
 TRIES: Final = 5
 PACK_BYTES: Final = 64 * 1024
@@ -107,7 +105,7 @@ def back_up(session: RepositorySession, scene: Scene, run_id: str = "run") -> Co
             persistently(partial(run.store, shard))
         committed = persistently(partial(run.commit, pages))
         if committed.result is not None:
-            persistently(lambda: close_run(session, run.key, keep=False))
+            persistently(lambda: close_run(Workspace(session.repository, run.key.run_id)))
             return committed.result
 
 
@@ -126,18 +124,12 @@ def restored(session: RepositorySession, scene: Scene) -> None:
 
 def close(restore: EngineRestore) -> None:
     with restore.held() as run:
-        close_restore(run, keep=False)
+        close_run(run.workspace)
 
 
 def verified(session: RepositorySession, run_id: str) -> int:
     """A full verification; how many problems it found."""
-    persistently(lambda: check_trees(session, run_id, (), nothing))
-    plan = persistently(lambda: plan_run(session, run_id, parse_share("all"), (), now_ns=0))
-    for number in range(plan.shards):
-        persistently(partial(read_shard, session, run_id, number, nothing))
-    report = persistently(lambda: finish_verification(session, run_id, nothing))
-    persistently(lambda: close_verification(session, run_id))
-    return report.problem_count
+    return verify(session, run_id, attempt=persistently).problem_count
 
 
 def assert_good_end(scene: Scene) -> None:
@@ -314,7 +306,7 @@ def test_an_attempt_that_wakes_up_after_the_end_writes_no_second_snapshot(scene:
         def put_new(self, name: str, data: Content) -> bool:
             if name.endswith("/snapshot") and not self.faults[0].seen:
                 assert run.commit(pages).result is not None
-                close_run(session, run.key, keep=False)
+                close_run(Workspace(session.repository, run.key.run_id))
             return super().put_new(name, data)
 
     with ClosedMeanwhile(below, Fault(frozenset({"put_new"}), at=0, done=True)) as faulty:
@@ -335,5 +327,5 @@ def test_a_storage_that_cannot_keep_documents_is_refused_before_anything_is_writ
 
     session = opened(Rigid(a_repository()))
     with pytest.raises(UsageError, match="documents"):
-        session.workspace("run")
+        Workspace(session.repository, "run")
     session.close()

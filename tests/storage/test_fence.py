@@ -5,12 +5,12 @@ from collections.abc import Callable
 import pytest
 
 from holdfast.backup.checkpoints import ShardCheckpoints
-from holdfast.backup.documents import Checkpoint, RunKey, StoreTotals
+from holdfast.backup.documents import Checkpoint, StoreTotals
 from holdfast.crypto.kdf import ScryptParameters
 from holdfast.errors import FencedError
 from holdfast.repository.repository import Repository
-from holdfast.repository.workspace import Workspace
-from holdfast.restore.attempts import Attempt
+from holdfast.runs.attempts import Attempt
+from holdfast.runs.workspace import Workspace
 from holdfast.storage.contract import Storage
 from holdfast.storage.layers.retry import Retrying
 from holdfast.storage.memory import MemoryStorage
@@ -27,13 +27,15 @@ def workspace_on(storage: Storage) -> Workspace:
 
 
 def of_backup(workspace: Workspace) -> Check:
-    checkpoints = ShardCheckpoints(workspace, RunKey(run_id="run"), 3)
+    checkpoints = ShardCheckpoints(Attempt(workspace, "shard-00000003", folder="g0/"))
     checkpoints.claim()
     return lambda: checkpoints.save(NOTHING_YET)
 
 
 def of_restore(workspace: Workspace) -> Check:
-    return Attempt(workspace, "shard-00000003").check
+    attempt = Attempt(workspace, "shard-00000003")
+    attempt.claim()
+    return attempt.check
 
 
 @pytest.fixture(params=[of_backup, of_restore])

@@ -9,12 +9,12 @@ import pytest
 
 from holdfast.crypto.kdf import ScryptParameters
 from holdfast.errors import RepositoryLockedError, StorageUnavailableError, UsageError
-from holdfast.repository.janitor import old_runs, remove_old_runs
 from holdfast.repository.layout import LOCKS, RUNS
 from holdfast.repository.locking import LockLease
 from holdfast.repository.repository import Repository
 from holdfast.repository.session import RepositorySession
-from holdfast.repository.workspace import run_name
+from holdfast.runs.janitor import old_runs, remove_old_runs
+from holdfast.runs.workspace import Workspace, run_name
 from holdfast.storage.local import LocalStorage
 from holdfast.storage.memory import MemoryStorage
 from tests.support.comparison import same
@@ -82,7 +82,7 @@ def test_one_late_document_makes_a_run_young(tmp_path: Path, source: Path) -> No
     with new_session(tmp_path / "r") as session:
         run = interrupted(session, source)
         age(tmp_path / "r", MONTH_S + 60)
-        session.workspace(run.key.run_id).put("g0/late", b"")
+        Workspace(session.repository, run.key.run_id).put("g0/late", b"")
         assert old_runs(session.repository, older_than_s=MONTH_S) == []
 
 

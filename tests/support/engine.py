@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from holdfast.backup.claims import ClaimTable
-from holdfast.backup.closing import close_run
 from holdfast.backup.commit import CommitOutcome, commit_run
 from holdfast.backup.documents import CommitResult, Page, RunKey, ShardResult
 from holdfast.backup.opening import BackupOrder, RunOpening, open_run
@@ -17,6 +16,8 @@ from holdfast.backup.store import store_shard
 from holdfast.crypto.kdf import ScryptParameters
 from holdfast.repository.repository import Repository
 from holdfast.repository.session import RepositorySession
+from holdfast.runs.opening import close_run
+from holdfast.runs.workspace import Workspace
 from holdfast.sizes import BackupSizes, RestoreSizes, Sizes, VerifySizes
 from holdfast.source.spec import SourceSpec
 from holdfast.storage.locations import open_storage
@@ -158,5 +159,5 @@ class EngineRun:
         if outcome.result is None:
             raise AssertionError(f"the commit asks for work to be redone: {outcome}")
         if close:
-            close_run(self.session, self.key, keep=False)
+            close_run(Workspace(self.session.repository, self.key.run_id))
         return outcome.result

@@ -15,10 +15,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from holdfast.backup.closing import close_run
 from holdfast.errors import HoldfastError
 from holdfast.repository.session import RepositorySession
-from holdfast.restore.closing import close_restore
 from holdfast.restore.finish import finish
 from holdfast.restore.opening import trigger_restore
 from holdfast.restore.request import RestoreOptions
@@ -28,6 +26,8 @@ from holdfast.restore.shard import restore_shard_now
 from holdfast.restore.space import check_space
 from holdfast.restore.threads import Stop
 from holdfast.restore.verify import verify_restored
+from holdfast.runs.opening import close_run
+from holdfast.runs.workspace import Workspace
 from tests.support.engine import EngineRun, nothing, open_session
 
 RUN_ID: Final = "the-run"
@@ -38,10 +38,10 @@ def backup(repository: Path, source: Path, *, run_id: str = RUN_ID) -> dict[str,
     with open_session(repository) as session:
         run = EngineRun.of(session, source, run_id=run_id)
         if run.open().finished is not None:
-            close_run(session, run.key, keep=False)
+            close_run(Workspace(session.repository, run.key.run_id))
             return {"errors": 0, "finished": True}
         result = run.run(close=False)
-        close_run(session, run.key, keep=False)
+        close_run(Workspace(session.repository, run.key.run_id))
         return {"errors": result.errors, "files": result.files, "bytes": result.bytes_total}
 
 
@@ -55,7 +55,7 @@ def restore(
     with open_session(repository, small=True) as session:
         if closing.exists():
             with session.hold() as held:
-                close_restore(RestoreRun.under(held, run_id, options), keep=False)
+                close_run(RestoreRun.under(held, run_id, options).workspace)
             return {"partial": False, "errors": 0, "ok": True}
         return _restore(session, run_id, options, closing)
 
@@ -77,7 +77,7 @@ def _restore(
         verified = asyncio.run(verify_restored(run, len(pages), nothing))
         if verified.ok and not finished.partial:
             closing.touch()
-        close_restore(run, keep=False)
+        close_run(run.workspace)
     return {"partial": finished.partial, "errors": finished.errors_of_run, "ok": verified.ok}
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from holdfast.file_list import FileRecord, decode_lines
 from holdfast.repository.session import RepositorySession
-from holdfast.restore.closing import close_restore
 from holdfast.restore.finish import finish
 from holdfast.restore.opening import trigger_restore
 from holdfast.restore.report import file_chunks
@@ -18,6 +17,7 @@ from holdfast.restore.select import select_page
 from holdfast.restore.shard import restore_shard
 from holdfast.restore.space import check_space
 from holdfast.restore.verify import verify_restored
+from holdfast.runs.opening import close_run
 
 
 def silent(_: ShardProgress) -> None:
@@ -89,7 +89,7 @@ class EngineRestore:
                 for chunk in file_chunks(run, len(pages), shards)
                 for record in decode_lines(chunk.lines)
             )
-            close_restore(run, keep=False)
+            close_run(run.workspace)
         return Restored(
             finished=finished, counts=counts.plus(finished.counts), records=records, verified=verified
         )

@@ -13,29 +13,16 @@ from holdfast.repository.damage import DamagedPack, DamageMarks
 from holdfast.repository.index.rewrite import entries_of
 from holdfast.repository.session import RepositorySession
 from holdfast.terms import VerifyLevel
-from holdfast.verify.documents import Report
-from holdfast.verify.finish import finish_verification
-from holdfast.verify.plan import check_trees, close_verification, plan_run, read_shard
+from holdfast.verify.documents import VerifyRun
+from holdfast.verify.plan import plan_verification, read_shard
 from holdfast.verify.report import ProblemKind
 from holdfast.verify.share import parse_share
 from holdfast.verify.snapshot import verify_snapshot
 from tests.support.comparison import restic
-from tests.support.engine import PASSWORD, EngineRun, new_session, open_session
+from tests.support.engine import PASSWORD, EngineRun, new_session, nothing, open_session
+from tests.support.verification import opened, verify
 
 SMALL = b"the content of a small file"
-
-
-def verify(
-    session: RepositorySession, run_id: str, share: str = "all", snapshots: tuple[SnapshotId, ...] = ()
-) -> Report:
-    """All steps in the order of the workflow."""
-    check_trees(session, run_id, snapshots, lambda _trees, _bytes: None)
-    plan = plan_run(session, run_id, parse_share(share), snapshots, now_ns=0)
-    for number in range(plan.shards):
-        read_shard(session, run_id, number, lambda _packs, _bytes: None)
-    report = finish_verification(session, run_id, lambda: None)
-    close_verification(session, run_id)
-    return report
 
 
 def pack_of(session: RepositorySession, content: bytes) -> tuple[PackId, int]:
@@ -180,9 +167,9 @@ def test_a_pack_that_another_process_stored_is_found_to_be_damaged(tmp_path: Pat
         with open_session(repository) as other:
             EngineRun.of(other, source, run_id="first").run()
             flip(repository, *pack_of(other, SMALL))
-            plan = plan_run(other, "verify", parse_share("all"), (), now_ns=0, shards_wanted=1)
+            plan = plan_verification(opened(other, "verify"), parse_share("all"), now_ns=0, shards_wanted=1)
         assert plan.shards == 1
-        assert read_shard(session, "verify", 0, lambda _packs, _bytes: None).damaged
+        assert read_shard(VerifyRun(session=session, run_id="verify"), 0, nothing).damaged
 
 
 def test_a_damaged_header_costs_nothing(tmp_path: Path, source: Path) -> None:

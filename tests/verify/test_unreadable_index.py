@@ -15,7 +15,7 @@ from holdfast.verify.report import ProblemKind
 from tests.support.comparison import restic
 from tests.support.engine import PASSWORD, EngineRun, nothing, open_session
 from tests.support.engine import new_session as new
-from tests.verify.test_damage import verify
+from tests.support.verification import verify
 
 FIRST, SECOND = (Random(seed).randbytes(100_000) for seed in (1, 2))
 

@@ -12,11 +12,9 @@ from pathlib import Path
 import pytest
 
 from holdfast.repository.session import RepositorySession
-from holdfast.verify.finish import finish_verification
-from holdfast.verify.plan import check_trees, close_verification, plan_run, read_shard
-from holdfast.verify.share import Share
-from tests.support.engine import EngineRun, new_session, nothing
+from tests.support.engine import EngineRun, new_session
 from tests.support.restore import restore
+from tests.support.verification import verify
 
 
 @pytest.fixture
@@ -66,10 +64,5 @@ def test_a_restore_leaves_nothing(tmp_path: Path, source: Path) -> None:
 def test_a_verification_leaves_nothing(tmp_path: Path, source: Path) -> None:
     with new_session(tmp_path / "repository") as session:
         EngineRun.of(session, source).run()
-        plan = plan_run(session, "verify", Share(percent=100), (), 0, shards_wanted=1)
-        for shard in range(plan.shards):
-            read_shard(session, "verify", shard, nothing)
-        check_trees(session, "verify", (), nothing)
-        finish_verification(session, "verify", nothing)
-        close_verification(session, "verify")
+        verify(session)
         assert not let_go(session)

@@ -15,6 +15,7 @@ from activities.recorder import Recorder
 from activities.services import Services
 from contracts.backup import BackupOpened, BackupRequest, Committed, ListInput, LogInput
 from contracts.common import RunRef
+from holdfast.runs.workspace import Workspace
 from holdfast.terms import RunStatus, Strategy
 from service.journal.journal import Journal
 from service.settings.load import load_settings
@@ -127,9 +128,9 @@ async def test_a_run_of_the_past_has_its_list_from_its_log(
 
 async def test_a_shard_without_a_result_is_left_to_the_commit(services: Services, shards: int) -> None:
     session = services.session("vault")
-    for document in list(session.workspace("run").list()):
+    for document in list(Workspace(session.repository, "run").list()):
         if document.endswith("/result"):
-            session.workspace("run").remove(document)
+            Workspace(session.repository, "run").remove(document)
     await list_files(services, shards)
 
 

@@ -9,12 +9,11 @@ import pytest
 
 from holdfast.backup.announcing import Announcer
 from holdfast.backup.checkpoints import ShardCheckpoints
-from holdfast.backup.documents import RunKey
 from holdfast.errors import StorageUnavailableError
-from holdfast.repository.workspace import Workspace
+from holdfast.runs.attempts import Attempt
+from holdfast.runs.workspace import Workspace
 from tests.support.engine import new_session
 
-KEY = RunKey(run_id="run")
 MIB = 1 << 20
 END = 200 * MIB + 5
 MARK_BYTES = 64 * MIB
@@ -23,12 +22,12 @@ MARK_BYTES = 64 * MIB
 @pytest.fixture
 def workspace(tmp_path: Path) -> Iterator[Workspace]:
     with new_session(tmp_path / "repository") as session:
-        yield session.workspace(KEY.run_id)
+        yield Workspace(session.repository, "run")
 
 
 def claimed(workspace: Workspace, kind: type[ShardCheckpoints] = ShardCheckpoints) -> ShardCheckpoints:
     """Those of a new attempt at shard 0."""
-    checkpoints = kind(workspace, KEY, 0)
+    checkpoints = kind(Attempt(workspace, "shard-00000000", folder="g0/"))
     checkpoints.claim()
     return checkpoints
 

@@ -12,10 +12,11 @@ from random import Random
 import pytest
 
 from holdfast.backup.claims import SLOTS, ClaimTable
-from holdfast.backup.closing import close_run
 from holdfast.backup.documents import Page
 from holdfast.chunker import Chunker
 from holdfast.ids import BlobId, sha256
+from holdfast.runs.opening import close_run
+from holdfast.runs.workspace import Workspace
 from tests.support.comparison import restic
 from tests.support.engine import PASSWORD, EngineRun, new_session
 
@@ -83,7 +84,7 @@ def _commit_and_check(run: EngineRun, pages: list[Page], tmp_path: Path) -> None
     committed = run.commit(pages).result
     assert committed is not None
     assert committed.files == 2
-    close_run(run.session, run.key, keep=False)
+    close_run(Workspace(run.session.repository, run.key.run_id))
     restic(tmp_path / "repository", PASSWORD, "check", "--read-data")
 
 

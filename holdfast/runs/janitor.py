@@ -7,11 +7,11 @@ What may go:
   nobody relies on them.
 
 How it is known that a run is not open. Each workspace holds a note with the run's id, which is written whenever the run
-is opened (`enter`). The caller asks the server about that id while we hold the exclusive lock: a run whose workflow
-began before the question is open, and stays; one that begins after it needs the shared lock to be opened, waits for
-us, and finds nothing to go on with. A workspace without a note was made by a late attempt of a run that is over; nobody
-opens it again. For a run that is open, the note is written again, so that the workspace looks young to janitors of
-other hosts as well, whose servers do not know the run.
+is opened (`leave_note`). The caller asks the server about that id while we hold the exclusive lock: a run whose
+workflow began before the question is open, and stays; one that begins after it needs the shared lock to be opened,
+waits for us, and finds nothing to go on with. A workspace without a note was made by a late attempt of a run that is
+over; nobody opens it again. For a run that is open, the note is written again, so that the workspace looks young to
+janitors of other hosts as well, whose servers do not know the run.
 
 How a workspace goes, and what a crash leaves:
 
@@ -21,7 +21,7 @@ How a workspace goes, and what a crash leaves:
     4. a tombstone is created in the workspace. A crash before this leaves everything as it was;
     5. all documents but the tombstone go. A crash leaves some of them beside the tombstone: half a workspace, which
        would mislead a run that goes on with it. So whoever opens the run finds the tombstone and finishes the removal
-       first (`enter`), and so does the next janitor, without asking anything;
+       first (`finish_removal`), and so does the next janitor, without asking anything;
     6. the tombstone goes, with the folder.
 
 The lock is checked before each request of 4 to 6. Where somebody uses the repository, nothing is removed but temporary
@@ -41,7 +41,7 @@ from holdfast.repository.documents import encode, load
 from holdfast.repository.layout import LOCKS
 from holdfast.repository.locking import ExclusiveLock
 from holdfast.repository.repository import Repository
-from holdfast.repository.workspace import StoredRun, Workspace, list_runs
+from holdfast.runs.workspace import StoredRun, Workspace, list_runs
 from holdfast.units import NS_PER_S
 
 _NOTE: Final = "run"
@@ -67,11 +67,15 @@ class OldRun:
     half_removed: bool
 
 
-def enter(workspace: Workspace, run_id: str) -> None:
-    """Open or go on with a run, under the shared lock: finish a removal that was interrupted, and leave a note."""
+def finish_removal(workspace: Workspace) -> None:
+    """Finish a removal that was interrupted: before a run is opened, under the shared lock."""
     if workspace.has(_TOMBSTONE):
         _remove_documents(workspace, lambda: None)
-    workspace.put(_NOTE, encode(_Note(run_id=run_id)))
+
+
+def leave_note(workspace: Workspace) -> None:
+    """Say whose workspace this is, whenever a run is opened, under the same lock."""
+    workspace.put(_NOTE, encode(_Note(run_id=workspace.run_id)))
 
 
 def old_runs(repository: Repository, *, older_than_s: float) -> list[OldRun]:

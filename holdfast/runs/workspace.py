@@ -13,7 +13,8 @@ from holdfast.repository.sealed_folder import MAX_DOCUMENT_BYTES, SealedFolder
 
 __all__ = ["MAX_DOCUMENT_BYTES", "StoredRun", "Workspace", "list_runs", "run_name"]
 
-_RUN_PURPOSE: Final = b"holdfast run\0"
+_RUN_PURPOSE: Final = b"holdfast run 2\0"
+"""With the version of the documents' names and forms: a run of another one is not found, so it begins again."""
 _RUN_NAME_LENGTH: Final = 32
 
 
@@ -30,16 +31,18 @@ class StoredRun:
 class Workspace(SealedFolder):
     """The documents of one run."""
 
-    hint: ClassVar[str] = "A document of a run is damaged: cancel the run, and start it anew."
+    hint: ClassVar[str] = "A document of a run is damaged: cancel the run, and start it again."
 
     def __init__(self, repository: Repository, run_id: str) -> None:
         super().__init__(repository, f"{RUNS}/{run_name(repository, run_id)}")
+        self.run_id = run_id
 
     @classmethod
     def of_name(cls, repository: Repository, name: str) -> "Workspace":
         """The workspace that a listing shows under this name."""
         workspace = cls.__new__(cls)
         SealedFolder.__init__(workspace, repository, f"{RUNS}/{name}")
+        workspace.run_id = ""
         return workspace
 
 

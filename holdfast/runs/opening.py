@@ -1,0 +1,70 @@
+"""A run is open while its document `opening` stands: what was decided once, for all attempts at it.
+
+1. whoever opens the run takes away what an interrupted cleanup has left, makes its decisions, leaves the janitor's
+   note, and then creates the opening if it is absent. A run that cannot be opened leaves nothing; killed before the
+   opening is there, a note, which the janitor takes away;
+2. closing removes the opening first, and then everything else. Killed in between, it is done again, or the janitor
+   does it;
+3. an attempt that wakes up late may write a document all the same. So it looks for the opening afterwards
+   (`conclude`). If that has gone, it takes its document away again. If it stands, the closing is still to come, and
+   takes the document along.
+"""
+
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+import msgspec
+
+from holdfast.errors import RunClosedError
+from holdfast.repository.documents import DocumentT, decide, load
+from holdfast.runs.janitor import finish_removal, leave_note
+from holdfast.runs.workspace import Workspace
+
+OPENING: Final = "opening"
+OpeningT = TypeVar("OpeningT", bound=msgspec.Struct)
+
+
+def open_run(
+    workspace: Workspace, kind: type[OpeningT], make: Callable[[], OpeningT]
+) -> tuple[OpeningT, bool]:
+    """Open the run, under the shared lock; what stands, and whether it stood before (the run is resumed).
+
+    Raises:
+        CorruptFileError: the opening cannot be read, or is one of another program version.
+    """
+    finish_removal(workspace)
+    standing = load(workspace, OPENING, kind)
+    opening = standing or make()
+    leave_note(workspace)
+    return (opening if standing else decide(workspace, OPENING, opening)), standing is not None
+
+
+def load_opening(workspace: Workspace, kind: type[OpeningT]) -> OpeningT:
+    """What was decided when the run was opened.
+
+    Raises:
+        RunClosedError: the run was not opened, or it is over.
+    """
+    opening = load(workspace, OPENING, kind)
+    if opening is None:
+        raise RunClosedError("the run was closed, or never opened")
+    return opening
+
+
+def conclude(workspace: Workspace, name: str, document: DocumentT) -> DocumentT:
+    """`decide`, unless the run was closed before.
+
+    Raises:
+        RunClosedError: it was; nothing of this call is left.
+    """
+    standing = decide(workspace, name, document)
+    if not workspace.has(OPENING):
+        workspace.remove(name)
+        raise RunClosedError("the run was closed before this attempt had ended")
+    return standing
+
+
+def close_run(workspace: Workspace) -> None:
+    """Remove the run's documents; those that are not there are fine."""
+    workspace.remove(OPENING)
+    workspace.delete()
