@@ -17,14 +17,12 @@ from holdfast.errors import EXIT_COMPLETE, EXIT_FAILED, EXIT_PARTIAL, JournalUna
 from holdfast.file_list import FileAction, FileRecord
 from holdfast.safe_fs.attributes import kind_of_loss
 from holdfast.terms import RunKind, RunStatus
-from holdfast.units import NS_PER_S, format_bytes
+from holdfast.units import format_bytes
 from service.settings.model import Settings
 from starter.shell.output import say, say_json, warn, warn_json
 from starter.shell.text import ahead_of_time, printable
 from starter.view import json_lines
-from starter.view.display import duration
-from starter.view.proofs import drill_lines, verify_lines
-from starter.view.verdicts import system_lines
+from starter.view.results.catalogue import words_of
 
 if TYPE_CHECKING:
     from service.journal.journal import Journal
@@ -54,10 +52,11 @@ class Report:
         if isinstance(result, BackupResult | SystemResult):
             self._tell_hooks(result)
         self._tell_ahead(result)
+        lines, document = words_of(result)
         if self._json:
-            say_json(json_lines.summary(result))
+            say_json(document)
         elif not self._quiet:
-            for line in summary_lines(result):
+            for line in lines:
                 say(line)
         return self._exit_code(result)
 
@@ -163,21 +162,6 @@ class Report:
             warn(f"the journal cannot be read: {error.message}")
 
 
-def summary_lines(result: Result) -> list[str]:
-    """What a person is told at the end of a run."""
-    match result:
-        case BackupResult():
-            return backup_lines(result)
-        case RestoreResult():
-            return restore_lines(result)
-        case VerifyResult():
-            return verify_lines(result)
-        case DrillResult():
-            return drill_lines(result)
-        case SystemResult():
-            return system_lines(result)
-
-
 def _is_sound(result: Result) -> bool:
     """Whether a verification or a drill found nothing wrong; other runs have a verdict of their own."""
     if isinstance(result, VerifyResult):
@@ -202,65 +186,3 @@ def _ahead(result: Result) -> list[tuple[str, str]]:
 def _has_warnings(result: Result) -> bool:
     """Whether a backup has something to tell of paths that it has stored."""
     return isinstance(result, BackupResult) and bool(result.selected.warnings or result.stored.warnings)
-
-
-def backup_lines(result: BackupResult) -> list[str]:
-    """restic's summary, and what a person wants to know of an interrupted run."""
-    selected, stored = result.selected, result.stored
-    lines = [
-        "",
-        _three("Files", selected.files_new, selected.files_changed, selected.files_unmodified),
-        _three("Dirs", selected.dirs_new, selected.dirs_changed, selected.dirs_unmodified),
-        _added(result),
-        "",
-        f"processed {result.files:,} files, {format_bytes(result.bytes_total)} in {_duration(result)}",
-    ]
-    if stored.checkpoints_resumed:
-        lines.append(
-            f"went on from {stored.checkpoints_resumed} checkpoints, "
-            f"{format_bytes(stored.bytes_reread)} were read again"
-        )
-    lines.append(f"snapshot {result.snapshot_id[:8]} saved{_verified(result)}")
-    if result.status is RunStatus.PARTIAL:
-        lines.append(
-            f"Warning: {result.errors:,} paths could not be read, or not all of them; the snapshot is partial"
-        )
-    return lines
-
-
-def restore_lines(result: RestoreResult) -> list[str]:
-    """restic's summary."""
-    totals = result.totals
-    lines = [
-        "",
-        f"restored {totals.files_written:,} of {totals.files:,} files",
-        f"wrote {format_bytes(totals.bytes_written)} of {format_bytes(totals.bytes_total)} in {_duration(result)}",
-        f"snapshot {result.snapshot_id[:8]} restored{_verified(result)}",
-    ]
-    if totals.files_skipped or totals.files_deleted:
-        lines.append(f"skipped {totals.files_skipped:,}, deleted {totals.files_deleted:,}")
-    if totals.errors:
-        lines.append(f"Warning: {totals.errors:,} paths could not be restored")
-    if totals.incomplete:
-        lines.append(f"Warning: {totals.incomplete:,} paths were not restored with all that belongs to them")
-    return lines
-
-
-def _added(result: BackupResult) -> str:
-    stored = format_bytes(result.data_added_packed)
-    return f"Added to the repository: {format_bytes(result.data_added)} ({stored} stored)"
-
-
-def _three(name: str, new: int, changed: int, unmodified: int) -> str:
-    return f"{name + ':':<12} {new:>5,} new, {changed:>5,} changed, {unmodified:>5,} unmodified"
-
-
-def _duration(result: Result) -> str:
-    return duration(max(0, result.ended_ns - result.started_ns) / NS_PER_S)
-
-
-def _verified(result: Result) -> str:
-    verdict = result.verdict
-    if verdict is None or not verdict.ok:
-        return ""
-    return f", verified ({verdict.level.value})"

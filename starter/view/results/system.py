@@ -1,13 +1,14 @@
-"""What a backup or a recovery of a system came to, member by member, for people and for programs."""
+"""What a backup or a recovery of a system says when it has ended: what it came to, member by member."""
 
 from contracts.system import MemberOutcome, SystemResult
 from holdfast.format.times import format_time
 from holdfast.terms import RunStatus
-from holdfast.units import NS_PER_S, format_bytes
+from holdfast.units import format_bytes
 from starter.shell.text import local_time, table
+from starter.view.results.words import Message, seconds
 
 
-def system_lines(result: SystemResult) -> list[str]:
+def lines(result: SystemResult) -> list[str]:
     """The verdict as a table, and in one sentence."""
     rows = [
         (
@@ -23,13 +24,13 @@ def system_lines(result: SystemResult) -> list[str]:
         for member in result.members
     ]
     header = ("Member", "Host", "Result", "Snapshot", "Of", "Files", "Size", "")
-    lines = ["", *table(header, rows, _sentence(result))]
+    said = ["", *table(header, rows, _sentence(result))]
     if result.is_restore and not result.system_run and any(member.ok for member in result.members):
-        lines.append("These snapshots are not of one run of the system: no such run is whole.")
-    return lines
+        said.append("These snapshots are not of one run of the system: no such run is whole.")
+    return said
 
 
-def system_summary(result: SystemResult) -> dict[str, object]:
+def summary(result: SystemResult) -> Message:
     """The last line for programs."""
     return {
         "message_type": "summary",
@@ -38,7 +39,7 @@ def system_summary(result: SystemResult) -> dict[str, object]:
         "kind": "restore" if result.is_restore else "backup",
         "status": result.status.value,
         "system_run": result.system_run,
-        "seconds_elapsed": max(0, result.ended_ns - result.started_ns) / NS_PER_S,
+        "seconds_elapsed": seconds(result),
         "members": [_member(member) for member in result.members],
         "hooks": [
             {
@@ -54,7 +55,7 @@ def system_summary(result: SystemResult) -> dict[str, object]:
     }
 
 
-def _member(member: MemberOutcome) -> dict[str, object]:
+def _member(member: MemberOutcome) -> Message:
     return {
         "member": member.label,
         "host": member.host,

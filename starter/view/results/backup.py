@@ -1,0 +1,73 @@
+"""What a backup says when it has ended: restic's summary, and what we have beyond it."""
+
+from contracts.backup import BackupResult
+from holdfast.format.times import format_time
+from holdfast.terms import RunStatus
+from holdfast.units import format_bytes
+from starter.view.results.words import Message, seconds, took, verdict, verified
+
+
+def lines(result: BackupResult) -> list[str]:
+    """restic's summary, and what a person wants to know of an interrupted run."""
+    selected, stored = result.selected, result.stored
+    said = [
+        "",
+        _three("Files", selected.files_new, selected.files_changed, selected.files_unmodified),
+        _three("Dirs", selected.dirs_new, selected.dirs_changed, selected.dirs_unmodified),
+        _added(result),
+        "",
+        f"processed {result.files:,} files, {format_bytes(result.bytes_total)} in {took(result)}",
+    ]
+    if stored.checkpoints_resumed:
+        said.append(
+            f"went on from {stored.checkpoints_resumed} checkpoints, "
+            f"{format_bytes(stored.bytes_reread)} were read again"
+        )
+    said.append(f"snapshot {result.snapshot_id[:8]} saved{verified(result)}")
+    if result.status is RunStatus.PARTIAL:
+        said.append(
+            f"Warning: {result.errors:,} paths could not be read, or not all of them; the snapshot is partial"
+        )
+    return said
+
+
+def summary(result: BackupResult) -> Message:
+    """restic's last line, and what we have beyond it."""
+    selected, stored = result.selected, result.stored
+    return {
+        "message_type": "summary",
+        "files_new": selected.files_new,
+        "files_changed": selected.files_changed,
+        "files_unmodified": selected.files_unmodified,
+        "dirs_new": selected.dirs_new,
+        "dirs_changed": selected.dirs_changed,
+        "dirs_unmodified": selected.dirs_unmodified,
+        "data_blobs": stored.data_blobs,
+        "tree_blobs": result.tree_blobs,
+        "data_added": result.data_added,
+        "data_added_packed": result.data_added_packed,
+        "total_files_processed": result.files,
+        "total_bytes_processed": result.bytes_total,
+        "total_duration": seconds(result),
+        "backup_start": format_time(result.started_ns),
+        "backup_end": format_time(result.ended_ns),
+        "snapshot_id": result.snapshot_id,
+        "run_id": result.run_id,
+        "status": result.status.value,
+        "strategy": result.strategy.value,
+        "bytes_read": stored.bytes_read,
+        "bytes_reread": stored.bytes_reread,
+        "resumed_from_checkpoint": stored.checkpoints_resumed > 0,
+        "checkpoints_resumed": stored.checkpoints_resumed,
+        "error_count": result.errors,
+        **verdict(result),
+    }
+
+
+def _added(result: BackupResult) -> str:
+    stored = format_bytes(result.data_added_packed)
+    return f"Added to the repository: {format_bytes(result.data_added)} ({stored} stored)"
+
+
+def _three(name: str, new: int, changed: int, unmodified: int) -> str:
+    return f"{name + ':':<12} {new:>5,} new, {changed:>5,} changed, {unmodified:>5,} unmodified"

@@ -1,0 +1,44 @@
+"""What a restore says when it has ended: restic's summary, and what was not restored whole."""
+
+from contracts.restore import RestoreResult
+from holdfast.units import format_bytes
+from starter.view.results.words import Message, seconds, took, verdict, verified
+
+
+def lines(result: RestoreResult) -> list[str]:
+    """restic's summary."""
+    totals = result.totals
+    said = [
+        "",
+        f"restored {totals.files_written:,} of {totals.files:,} files",
+        f"wrote {format_bytes(totals.bytes_written)} of {format_bytes(totals.bytes_total)} in {took(result)}",
+        f"snapshot {result.snapshot_id[:8]} restored{verified(result)}",
+    ]
+    if totals.files_skipped or totals.files_deleted:
+        said.append(f"skipped {totals.files_skipped:,}, deleted {totals.files_deleted:,}")
+    if totals.errors:
+        said.append(f"Warning: {totals.errors:,} paths could not be restored")
+    if totals.incomplete:
+        said.append(f"Warning: {totals.incomplete:,} paths were not restored with all that belongs to them")
+    return said
+
+
+def summary(result: RestoreResult) -> Message:
+    """restic's last line, and what we have beyond it."""
+    totals = result.totals
+    return {
+        "message_type": "summary",
+        "seconds_elapsed": round(seconds(result)),
+        "total_files": totals.files + totals.dirs + totals.others,
+        "files_restored": totals.files_written,
+        "files_skipped": totals.files_skipped,
+        "files_deleted": totals.files_deleted,
+        "total_bytes": totals.bytes_total,
+        "bytes_restored": totals.bytes_written,
+        "bytes_skipped": max(0, totals.bytes_total - totals.bytes_written),
+        "snapshot_id": result.snapshot_id,
+        "run_id": result.run_id,
+        "status": result.status.value,
+        "error_count": totals.errors,
+        **verdict(result),
+    }
