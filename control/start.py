@@ -1,5 +1,6 @@
 """Starts the run that is wanted, joins the one of its subject that is under way, or goes on with an interrupted one."""
 
+import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -18,7 +19,6 @@ from control.names import source_changed
 from control.requests import base_queue, repository_of
 from holdfast.errors import JournalUnavailableError
 from holdfast.terms import RunKind
-from service.journal.glance import nothing_open
 from service.journal.records import RunRecord
 from service.settings.model import Settings
 from service.settings.requests import remove_request
@@ -71,7 +71,7 @@ async def begin(
     if request.resume_run:
         asked = await _as_asked_before(client, workflow_id, request)
         return Begun(handle=await runs.start(client, asked, workflow_id, queue), resumed=True)
-    earlier, changed, unread = _interrupted(settings, environ, request, workflow_id)
+    earlier, changed, unread = await asyncio.to_thread(_interrupted, settings, environ, request, workflow_id)
     if earlier is not None:
         if isinstance(request, RestoreRequest):  # with the order that it has used; this one is not needed
             remove_request(settings.state_dir, request.selection)
@@ -111,10 +111,6 @@ def _newest_record(settings: Settings, kind: RunKind, repository: str, source: s
         JournalUnavailableError: it cannot be read.
     """
     alike = len(shown(source)) if kind is RunKind.RESTORE else None
-    if settings.journal.url is None and nothing_open(
-        settings.journal_path, kind, repository, source, alike=alike
-    ):
-        return None
     wanted = None if alike else source
     found = open_journal(settings).runs(_LOOKED_AT, source=wanted, repositories=[repository], kind=kind)
     return next((record for record in found if record.source[:alike] == source[:alike]), None)

@@ -15,7 +15,6 @@ import typer
 
 from holdfast import __version__
 from holdfast.errors import EXIT_COMPLETE, EXIT_FAILED, EXIT_INTERRUPTED, HoldfastError
-from starter.compiled import kept_methods
 from starter.shell.hangup import outliving_tests
 from starter.shell.output import say, speak_any_language, tell_error
 from starter.shell.registration import add_command, add_common_options
@@ -67,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     speak_any_language()
     gc.disable()  # while modules load: they make hundreds of thousands of objects that stay
     gc.set_threshold(_GC_THRESHOLD)
-    with kept_methods(), outliving_tests():
+    with outliving_tests():
         code = _run(sys.argv[1:])
     if "temporalio" in sys.modules:
         from starter.host.processes import end_process  # noqa: PLC0415 - loaded by now

@@ -13,7 +13,7 @@ from control.runs import server_errors
 from holdfast.errors import UsageError
 from service.settings.suggestions import one_of
 from starter.commands.guard import follow
-from starter.host.need import Need, open_service
+from starter.host.service import Need, open_service
 from starter.shell.invocation import Invocation
 from starter.shell.options import CommonOptions
 

@@ -17,6 +17,7 @@ from service.settings.model import (
     RepositoryProfile,
 )
 from service.settings.suggestions import one_of
+from starter.host.early_start import EarlyStart, early_start
 from starter.requests.sources import ChosenSource, SourceOptions, chosen_sources
 from starter.shell.invocation import Invocation
 from starter.shell.output import say, say_json, tell_error
@@ -61,15 +62,15 @@ class BackupOptions(SourceOptions):
 
 def backup(options: BackupOptions) -> int:
     """Back up PATHS, or sources of the settings by their names."""
-    with Invocation.for_run(options) as invocation:
-        first, *others = chosen_sources(invocation, options)
-        if not others:
-            return _backup(invocation, options, first)
-        codes = [_one_of_several(invocation, options, first)]
-    for source in others:
+    invocation = Invocation.of(options)
+    first, *others = chosen_sources(invocation, options)
+    if not others:
+        with early_start(invocation.settings, invocation.environ) as begun:
+            return _backup(invocation, options, first, begun)
+    codes: list[int] = []
+    for source in (first, *others):
         if EXIT_INTERRUPTED not in codes:
-            with Invocation.for_run(options) as invocation:
-                codes.append(_one_of_several(invocation, options, source))
+            codes.append(_one_of_several(invocation, options, source))
     return next((code for code in codes if code not in (EXIT_COMPLETE, EXIT_PARTIAL)), max(codes))
 
 
@@ -80,17 +81,21 @@ def _one_of_several(invocation: Invocation, options: BackupOptions, source: Chos
     elif not options.quiet:
         say(f"source {source.name}:")
     try:
-        return _backup(invocation, options, source)
+        with early_start(invocation.settings, invocation.environ) as begun:
+            return _backup(invocation, options, source, begun)
     except HoldfastError as error:
         tell_error(error, as_json=options.json)
         return error.exit_code
 
 
-def _backup(invocation: Invocation, options: BackupOptions, source: ChosenSource) -> int:
-    from contracts.backup import BackupRequest  # noqa: PLC0415 - workers load until then
+def _backup(
+    invocation: Invocation, options: BackupOptions, source: ChosenSource, begun: EarlyStart | None
+) -> int:
+    from contracts.backup import BackupRequest  # noqa: PLC0415 - the server starts while this loads
     from control import requests  # noqa: PLC0415
     from control.repositories import check_repository, check_writable  # noqa: PLC0415
-    from starter.runs import conduct  # noqa: PLC0415
+    from starter.runs.entry import run  # noqa: PLC0415
+    from starter.runs.order import Order  # noqa: PLC0415
     from starter.shell.person import triggered  # noqa: PLC0415
 
     repository = _repository(invocation, options, source.repository)
@@ -112,7 +117,7 @@ def _backup(invocation: Invocation, options: BackupOptions, source: ChosenSource
         verify=verify,
         policy=requests.run_policy(invocation.settings),
     )
-    order = conduct.Order(
+    order = Order(
         request=request,
         repository=repository,
         workflow_id=identity.workflow_id(RunKind.BACKUP, invocation.settings.host, name, subject),
@@ -120,7 +125,7 @@ def _backup(invocation: Invocation, options: BackupOptions, source: ChosenSource
         detach=options.detach,
         list_files=options.verbose > 0,
     )
-    return conduct.run(invocation, order)
+    return run(invocation, order, begun)
 
 
 def _strategy(options: BackupOptions) -> str:

@@ -11,8 +11,7 @@ from control import runs, steering
 from control.listing import ListedRun, journal_runs, list_runs
 from control.requests import base_queue
 from holdfast.errors import EXIT_COMPLETE
-from starter.host.need import Need, open_service
-from starter.runs.conduct import find_client
+from starter.host.service import Need, find_client, open_service
 from starter.shell.invocation import Invocation
 from starter.shell.options import CommonOptions
 from starter.shell.output import say, say_json
@@ -43,7 +42,7 @@ def cancel(options: CancelOptions) -> int:
 
 
 async def _cancel(invocation: Invocation, options: CancelOptions) -> int:
-    client = await find_client(invocation)
+    client = await find_client(invocation.settings, invocation.environ)
     if client is not None:
         run = told(await list_runs(invocation.settings, client)).find(options.run)
         if run.view is None:

@@ -16,7 +16,7 @@ from control.repositories import check_repository
 from holdfast.errors import EXIT_COMPLETE, EXIT_FAILED, EXIT_LOCKED, UsageError
 from holdfast.units import format_bytes
 from service.settings.model import RepositoryProfile
-from starter.host.need import Need, open_service
+from starter.host.service import Need, open_service
 from starter.shell.invocation import Invocation
 from starter.shell.options import CommonOptions
 from starter.shell.output import say, say_json, warn

@@ -11,6 +11,7 @@ from holdfast.errors import UsageError
 from holdfast.terms import RunKind
 from service.settings.model import Settings
 from service.settings.suggestions import one_of
+from starter.host.early_start import EarlyStart, early_start
 from starter.shell.invocation import Invocation
 from starter.shell.options import CommonOptions
 
@@ -40,22 +41,24 @@ class DrillOptions(CommonOptions):
 
 def drill(options: DrillOptions) -> int:
     """Try a restore: of a sample or of everything, compared, checked, held against its goals, and removed again."""
-    with Invocation.for_run(options) as invocation:
-        return _drill(invocation, options)
+    invocation = Invocation.of(options)
+    with early_start(invocation.settings, invocation.environ) as begun:
+        return _drill(invocation, options, begun)
 
 
-def _drill(invocation: Invocation, options: DrillOptions) -> int:
-    from contracts.drill import DrillRequest  # noqa: PLC0415 - workers load until then
+def _drill(invocation: Invocation, options: DrillOptions, begun: EarlyStart | None) -> int:
+    from contracts.drill import DrillRequest  # noqa: PLC0415 - the server starts while this loads
     from control import requests  # noqa: PLC0415
     from control.repositories import check_repository  # noqa: PLC0415
-    from starter.runs import conduct  # noqa: PLC0415
+    from starter.runs.entry import run  # noqa: PLC0415
+    from starter.runs.order import Order  # noqa: PLC0415
     from starter.shell.person import triggered  # noqa: PLC0415
 
     settings = invocation.settings
     drill_name, source = _meant(settings, options)
     repository = settings.repository(settings.source(source).repository)
     check_repository(repository)
-    order = conduct.Order(
+    order = Order(
         request=DrillRequest(
             repository=repository.name,
             drill=drill_name,
@@ -69,7 +72,7 @@ def _drill(invocation: Invocation, options: DrillOptions) -> int:
         workflow_id=identity.workflow_id(RunKind.DRILL, settings.host, repository.name, drill_name or source),
         detach=options.detach,
     )
-    return conduct.run(invocation, order)
+    return run(invocation, order, begun)
 
 
 def _meant(settings: Settings, options: DrillOptions) -> tuple[str, str]:

@@ -20,7 +20,7 @@ from holdfast.terms import RunStatus
 from service.settings.guard import DAMAGE_POLICIES, MISSING_POLICIES, GuardOrder
 from service.settings.model import Settings, SourceProfile
 from service.settings.suggestions import one_of
-from starter.host.need import Need, Service, open_service
+from starter.host.service import Need, Service, open_service
 from starter.shell.invocation import Invocation
 from starter.shell.options import CommonOptions
 from starter.shell.output import say, say_json, warn

@@ -18,6 +18,7 @@ from service.settings.model import SourceProfile
 from service.settings.paths import begins_at_place, plain
 from service.settings.suggestions import one_of
 from service.settings.text import decode_text_file, trim
+from starter.host.early_start import EarlyStart, early_start
 from starter.requests.sources import typed_patterns
 from starter.shell.invocation import Invocation
 from starter.shell.options import ReadingOptions
@@ -109,15 +110,17 @@ class RestoreCommandOptions(ReadingOptions):
 
 def restore(options: RestoreCommandOptions) -> int:
     """Restore a snapshot, or parts of it, to a target."""
-    with Invocation.for_run(options) as invocation:
-        return _restore(invocation, options)
+    invocation = Invocation.of(options)
+    with early_start(invocation.settings, invocation.environ) as begun:
+        return _restore(invocation, options, begun)
 
 
-def _restore(invocation: Invocation, options: RestoreCommandOptions) -> int:
-    from contracts.restore import RestoreRequest  # noqa: PLC0415 - workers load until then
+def _restore(invocation: Invocation, options: RestoreCommandOptions, begun: EarlyStart | None) -> int:
+    from contracts.restore import RestoreRequest  # noqa: PLC0415 - the server starts while this loads
     from control import requests  # noqa: PLC0415
     from starter.requests.repositories import reading  # noqa: PLC0415
-    from starter.runs import conduct  # noqa: PLC0415
+    from starter.runs.entry import run  # noqa: PLC0415
+    from starter.runs.order import Order  # noqa: PLC0415
     from starter.shell.person import triggered  # noqa: PLC0415
 
     source = invocation.settings.source(options.source) if options.source else None
@@ -130,7 +133,7 @@ def _restore(invocation: Invocation, options: RestoreCommandOptions) -> int:
     name = requests.repository_name(invocation.settings, repository)
     selection = requests.store_once(invocation.settings, request)
     verify = VerifyLevel.FULL if options.verify and not options.dry_run else VerifyLevel.NONE
-    order = conduct.Order(
+    order = Order(
         request=RestoreRequest(
             repository=name,
             selection=selection,
@@ -144,7 +147,7 @@ def _restore(invocation: Invocation, options: RestoreCommandOptions) -> int:
         detach=options.detach,
         list_files=options.dry_run or options.verbose > 0,
     )
-    return conduct.run(invocation, order)
+    return run(invocation, order, begun)
 
 
 def wanted(invocation: Invocation, options: RestoreCommandOptions) -> RestoreOptions:

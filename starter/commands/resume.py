@@ -19,8 +19,9 @@ from control.requests import repository_of
 from holdfast.errors import EXIT_COMPLETE, UsageError
 from holdfast.terms import RunKind
 from service.journal.records import RunRecord
-from starter.host.need import Need, open_service
-from starter.runs import conduct
+from starter.host.service import Need, find_client, open_service
+from starter.runs.carry_out import carry_out
+from starter.runs.order import Order, need_of
 from starter.shell.invocation import Invocation
 from starter.shell.options import CommonOptions
 from starter.shell.output import say, say_json
@@ -51,7 +52,7 @@ def resume(options: ResumeOptions) -> int:
 
 
 async def _resume(invocation: Invocation, options: ResumeOptions) -> int:
-    client = await conduct.find_client(invocation)
+    client = await find_client(invocation.settings, invocation.environ)
     if options.run and client is not None and await _of_a_system(invocation, options, client):
         return EXIT_COMPLETE
     order = await _recorded(invocation, options, client) or await _on_server(invocation, options)
@@ -59,8 +60,10 @@ async def _resume(invocation: Invocation, options: ResumeOptions) -> int:
         raise UsageError(
             "no run was interrupted", hint="`holdfast status` lists the runs; `holdfast backup` starts one."
         )
-    check_repository(order.repository)
-    return await conduct.carry_out(invocation, replace(order, lift_pause=True))
+    if order.repository is not None:
+        check_repository(order.repository)
+    order = replace(order, lift_pause=True)
+    return await carry_out(invocation, order, need_of(invocation, order))
 
 
 async def _of_a_system(invocation: Invocation, options: ResumeOptions, client: Client) -> bool:
@@ -81,9 +84,7 @@ def _is_of_a_system(kind: RunKind) -> bool:
     return verb_of(kind).result is SystemResult
 
 
-async def _recorded(
-    invocation: Invocation, options: ResumeOptions, client: Client | None
-) -> conduct.Order | None:
+async def _recorded(invocation: Invocation, options: ResumeOptions, client: Client | None) -> Order | None:
     """The run that the journal knows."""
     listed = told(journal_runs(invocation.settings))
     opened = [] if client is None else [run.workflow_id for run in await runs.open_runs(client)]
@@ -99,13 +100,13 @@ async def _recorded(
     return None
 
 
-async def _on_server(invocation: Invocation, options: ResumeOptions) -> conduct.Order | None:
+async def _on_server(invocation: Invocation, options: ResumeOptions) -> Order | None:
     """A run that only the server knows: it was interrupted before the journal heard of it."""
     async with open_service(invocation.settings, Need(), invocation.environ) as service:
         for run in await runs.open_runs(service.client):
             request = await runs.request_of(service.client, run.workflow_id, run.kind)
             if request is not None and repository_of(request):
-                return conduct.Order(
+                return Order(
                     request=request,
                     repository=known_repository(invocation.settings, repository_of(request)),
                     workflow_id=run.workflow_id,
@@ -124,7 +125,7 @@ def _is_meant(invocation: Invocation, record: RunRecord) -> bool:
 
 async def _order_of(
     invocation: Invocation, options: ResumeOptions, client: Client | None, record: RunRecord
-) -> conduct.Order:
+) -> Order:
     """The run as the journal tells it; what that cannot, the server tells of a run that is open."""
     workflow_id = workflow_of(record.run_id)
     request: Request | None = continued(invocation.settings, invocation.environ, record)
@@ -132,7 +133,7 @@ async def _order_of(
         request = await runs.request_of(client, workflow_id, record.kind)
     if request is None:
         raise _refused(record.run_id, record.status.value)
-    return conduct.Order(
+    return Order(
         request=request,
         repository=known_repository(invocation.settings, record.repository),
         workflow_id=workflow_id,

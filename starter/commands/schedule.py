@@ -19,7 +19,7 @@ from control.schedules.standing import waits_for
 from holdfast.errors import EXIT_COMPLETE, UsageError
 from holdfast.units import NS_PER_S
 from service.settings.suggestions import one_of
-from starter.host.need import Need, open_service
+from starter.host.service import Need, open_service
 from starter.shell.invocation import Invocation
 from starter.shell.options import CommonOptions
 from starter.shell.output import say, say_json

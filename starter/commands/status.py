@@ -24,17 +24,17 @@ from holdfast.errors import EXIT_COMPLETE, JournalUnavailableError, ServerUnavai
 from holdfast.units import format_bytes
 from service.journal.records import RunRecord
 from service.settings.model import Settings
-from starter.runs.conduct import find_client
+from starter.host.service import find_client
 from starter.shell.invocation import Invocation
 from starter.shell.options import CommonOptions
 from starter.shell.output import say, say_json, warn
 from starter.shell.text import local_time, printable, table
 from starter.view import steering as view
 from starter.view.details import details, took
-from starter.view.display import counts, duration
 from starter.view.listing import told
 from starter.view.meter import Meter
 from starter.view.reports import WRONG
+from starter.view.words import counts, duration
 
 _SHOWN_PATHS: Final = 20
 
@@ -99,7 +99,7 @@ async def _one(invocation: Invocation, name: str) -> tuple[ListedRun, ControlSta
 
 async def _client(invocation: Invocation) -> Client | None:
     try:
-        return await find_client(invocation)
+        return await find_client(invocation.settings, invocation.environ)
     except ServerUnavailableError as error:
         warn(f"{error.message}; what is shown is the journal's")
         return None

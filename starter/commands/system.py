@@ -1,6 +1,5 @@
 """`holdfast system`: sources that belong together, backed up and recovered as one."""
 
-import asyncio
 import os
 import time
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from typing import Annotated, Final
 
 import typer
 
+from contracts import identity
 from contracts.identity import short_id
 from contracts.system import MemberHost, SystemBackupRequest, SystemRestoreRequest
 from control import requests
@@ -22,7 +22,8 @@ from service.settings.model import Settings
 from service.settings.naming import is_name
 from service.settings.suggestions import one_of
 from service.settings.systems import SystemProfile
-from starter.runs import systems
+from starter.runs.entry import run
+from starter.runs.order import Order
 from starter.shell.invocation import Invocation
 from starter.shell.moments import parse_moment
 from starter.shell.options import CommonOptions
@@ -129,14 +130,14 @@ def show(options: SystemOptions) -> int:
     for name, value in pairs:
         if value:
             say(f"{name:<{width}}  {value}")
-    for run in _newest(settings, profile.name, _SHOWN_RUNS):
+    for record in _newest(settings, profile.name, _SHOWN_RUNS):
         say("")
-        good, all_members = run.counters.get("members_ok", 0), run.counters.get("members", 0)
+        good, all_members = record.counters.get("members_ok", 0), record.counters.get("members", 0)
         say(
-            f"{local_time(run.started_ns)}  {run.kind.value}  {run.status.value}, "
-            f"{good} of {all_members} members (run {short_id(run.run_id)})"
+            f"{local_time(record.started_ns)}  {record.kind.value}  {record.status.value}, "
+            f"{good} of {all_members} members (run {short_id(record.run_id)})"
         )
-        for problem in () if run.verdict is None else run.verdict.problems:
+        for problem in () if record.verdict is None else record.verdict.problems:
             say(f"  {problem}")
     return EXIT_COMPLETE
 
@@ -156,9 +157,8 @@ def backup(options: BackupOptions) -> int:
         trigger=triggered(),
         policy=requests.run_policy(settings),
     )
-    return asyncio.run(
-        systems.carry_out(invocation, systems.SystemOrder(request=request, detach=options.detach))
-    )
+    workflow_id = identity.system_id(RunKind.SYSTEM_BACKUP, settings.host, options.name)
+    return run(invocation, Order(request=request, workflow_id=workflow_id, detach=options.detach))
 
 
 def restore(options: RestoreOfSystemOptions) -> int:
@@ -177,9 +177,8 @@ def restore(options: RestoreOfSystemOptions) -> int:
         trigger=triggered(),
         policy=requests.run_policy(settings),
     )
-    return asyncio.run(
-        systems.carry_out(invocation, systems.SystemOrder(request=request, detach=options.detach))
-    )
+    workflow_id = identity.system_id(RunKind.SYSTEM_RESTORE, settings.host, options.name)
+    return run(invocation, Order(request=request, workflow_id=workflow_id, detach=options.detach))
 
 
 def _host(text: str) -> MemberHost:

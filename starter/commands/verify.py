@@ -11,6 +11,7 @@ from holdfast.terms import RunKind, VerifyLevel
 from holdfast.verify.documents import VerifyOrder
 from holdfast.verify.share import parse_share
 from service.settings.suggestions import one_of
+from starter.host.early_start import EarlyStart, early_start
 from starter.shell.invocation import Invocation
 from starter.shell.options import SnapshotFilterOptions
 from starter.shell.output import warn
@@ -48,16 +49,18 @@ class VerifyOptions(SnapshotFilterOptions):
 def verify(options: VerifyOptions) -> int:
     """Check snapshots: that all they refer to is there, or (full) that it can be read, decrypted and is whole."""
     share = _share(options)
-    with Invocation.for_run(options) as invocation:
-        return _verify(invocation, options, share)
+    invocation = Invocation.of(options)
+    with early_start(invocation.settings, invocation.environ) as begun:
+        return _verify(invocation, options, share, begun)
 
 
-def _verify(invocation: Invocation, options: VerifyOptions, share: str) -> int:
-    from contracts.verify import VerifyRequest  # noqa: PLC0415 - workers load until then
+def _verify(invocation: Invocation, options: VerifyOptions, share: str, begun: EarlyStart | None) -> int:
+    from contracts.verify import VerifyRequest  # noqa: PLC0415 - the server starts while this loads
     from control import requests  # noqa: PLC0415
     from control.repositories import is_only_read  # noqa: PLC0415
     from starter.requests.repositories import reading  # noqa: PLC0415
-    from starter.runs import conduct  # noqa: PLC0415
+    from starter.runs.entry import run  # noqa: PLC0415
+    from starter.runs.order import Order  # noqa: PLC0415
     from starter.shell.person import triggered  # noqa: PLC0415
 
     repository = reading(invocation.repository(), no_lock=options.no_lock)
@@ -71,7 +74,7 @@ def _verify(invocation: Invocation, options: VerifyOptions, share: str) -> int:
     )
     chosen = wanted.snapshots or wanted.hosts or wanted.paths or wanted.tags
     selection = "" if not chosen else requests.store(invocation.settings, wanted)
-    order = conduct.Order(
+    order = Order(
         request=VerifyRequest(
             repository=name,
             selection=selection,
@@ -85,7 +88,7 @@ def _verify(invocation: Invocation, options: VerifyOptions, share: str) -> int:
         ),
         detach=options.detach,
     )
-    code = conduct.run(invocation, order)
+    code = run(invocation, order, begun)
     if code and is_only_read(repository):
         warn(
             "What is damaged was noted on this host only, because the repository is only read: backups learn of it "

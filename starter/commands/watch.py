@@ -12,7 +12,7 @@ import typer
 from control.requests import base_queue
 from holdfast.errors import EXIT_COMPLETE, UsageError
 from service.settings.model import SourceProfile
-from starter.host.need import Need, open_service
+from starter.host.service import Need, open_service
 from starter.shell.invocation import Invocation
 from starter.shell.logging import configure_logging
 from starter.shell.options import CommonOptions

@@ -8,22 +8,22 @@ import contextlib
 import logging
 import os
 import signal
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from control.requests import base_queue
-from holdfast.errors import EXIT_COMPLETE, ServerUnavailableError, UsageError
+from holdfast.errors import EXIT_COMPLETE, HoldfastError, ServerUnavailableError, UsageError
 from service.settings.load import load_settings
 from service.settings.model import Settings
 from service.settings.passwords import PasswordBook
 from starter.daemon.dead_locks import remove_own_dead_locks
 from starter.daemon.upkeep import upkeep
 from starter.host.connection import connect
-from starter.host.muster import kept, prepare
-from starter.host.need import open_door
 from starter.host.ownership import ServiceNote, claim_service, registered_service, running_services
+from starter.host.service import kept, open_door, prepare
 from starter.host.supervisor import Crew, at, running_workers
 from starter.host.temporal_server import EmbeddedServer
 from starter.shell.logging import configure_logging
@@ -45,15 +45,15 @@ class Assignment:
 
 
 def serve(settings_file: str | None) -> int:
-    """Workers for this host's queue until SIGTERM or Ctrl-C; returns the exit code. What `python worker.py` does.
-
-    Raises:
-        HoldfastError: as `run_service`, and the settings are wrong.
-    """
-    settings = load_settings(Path(settings_file) if settings_file else None, os.environ)
-    return run_service(
-        Assignment(settings=settings, up=False, environ=os.environ, queues=(base_queue(settings, ""),))
-    )
+    """Workers for this host's queue until SIGTERM or Ctrl-C; returns the exit code. What `python worker.py` does."""
+    try:
+        settings = load_settings(Path(settings_file) if settings_file else None, os.environ)
+        return run_service(
+            Assignment(settings=settings, up=False, environ=os.environ, queues=(base_queue(settings, ""),))
+        )
+    except HoldfastError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
 
 
 def run_service(assignment: Assignment) -> int:
@@ -167,7 +167,7 @@ async def _server(
     client = await server.join()
     await prepare(client, server.address)
     if server.has_forgotten:
-        from starter.daemon.reconciliation import end_what_is_over  # noqa: PLC0415 - seldom needed
+        from starter.host.ended_runs import end_what_is_over  # noqa: PLC0415 - seldom needed
 
         await end_what_is_over(client, settings)
     await stack.enter_async_context(kept(server))

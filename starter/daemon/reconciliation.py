@@ -1,7 +1,7 @@
 """After the server's database was lost, or an older one was put back: what the journal and the settings know better.
 
-    1. runs that the older database has open, and the journal as ended, are over: they are terminated before a worker
-       hears of them, or a restore of last week would go on over what was written since;
+    1. runs that the older database has open, and the journal as ended, are terminated before a worker hears of them
+       (starter/host/ended_runs.py);
     2. runs that the journal has as running, and no server knows, go on in their workspaces (`holdfast up` starts them
        again; a command does so with the run that it is asked for, see control/continuation.py);
     3. schedules that the settings declare, and a new database cannot have, are made again by `holdfast up`.
@@ -27,30 +27,12 @@ from control.schedules.cleanup import ensure_cleanup
 from control.schedules.declaration import declarations
 from control.schedules.plan import Step, plan
 from control.schedules.watchdog import ensure_watchdog
-from holdfast.errors import HoldfastError, JournalUnavailableError
+from holdfast.errors import HoldfastError
 from holdfast.terms import RunStatus
 from service.settings.model import Settings
 
 _LOOKED_AT: Final = 1_000
-_REASON: Final = "the journal has it as ended: the server's database is older"
 _LOG: Final = logging.getLogger("holdfast.server")
-
-
-async def end_what_is_over(client: Client, settings: Settings) -> None:
-    """Terminate the open runs that the journal has as ended."""
-    try:
-        journal = open_journal(settings)
-        for run in await runs.open_runs(client):
-            record = await asyncio.to_thread(journal.run, f"{run.workflow_id}/{run.first_run}")
-            if record is None or record.status is RunStatus.RUNNING:
-                continue
-            handle = client.get_workflow_handle(run.workflow_id, run_id=run.workflow_run)
-            await handle.terminate(reason=_REASON)
-            _LOG.warning(
-                "run %s is over, as the journal knows, and was ended on the server", record.run_id[-8:]
-            )
-    except (JournalUnavailableError, RPCError) as error:
-        _LOG.warning("open runs could not be compared with the journal: %s", _words(error))
 
 
 async def bring_back(

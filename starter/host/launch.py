@@ -113,6 +113,7 @@ class Forks:
             OSError: no process can be had.
             StorageDeniedError, StorageFullError: the state directory cannot be written.
         """
+        self.memory = memory
         self._workers: list[tuple[int, int]] = []
         try:
             for number in numbers:
@@ -210,7 +211,7 @@ class Launch:
 
 def _work(config: int) -> int:
     """Be a worker, in a process that a command has forked."""
-    from worker import work  # noqa: PLC0415 - loaded by then
+    from starter.host.worker_process import work  # noqa: PLC0415 - loaded by then
 
     os.setsid()
     for parameter, value in _MALLOC_PARAMETERS.items():

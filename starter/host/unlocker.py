@@ -1,109 +1,42 @@
-"""Finds the password of a repository and derives its key, for the workers of a command, while the command loads.
+"""Finds the passwords of repositories and derives their keys, once for all workers of a command.
 
-The key goes into the memory that workers share (holdfast/repository/shared_keys.py); the password is told to them, so
-that a command that prints it runs once. Deriving takes half a second of one core: a process of its own does it beside
-one that cannot have threads because it is to fork workers. What goes wrong there is found again here, to be told.
+A key goes into the memory that workers share (holdfast/repository/shared_keys.py); the password is told to them, so
+that a command that prints it runs once.
 """
 
-import asyncio
-import json
-import os
 from collections.abc import Callable, Mapping
-from functools import partial
+from dataclasses import dataclass, field
 
-from holdfast.errors import EXIT_COMPLETE
+from holdfast.repository.repository import Repository
 from holdfast.repository.shared_keys import SharedKeys
 from holdfast.repository.sharing import config_hash, open_sharing
 from holdfast.storage.locations import open_storage
-from starter.host.children import Child
-from starter.host.forks import fork_apart
-from starter.host.processes import child_environment
 
 Openings = Mapping[str, Callable[[], bytes]]
 """How to read the passwords of repositories, by location."""
 
 
-class Unlocking:
-    """A process that unlocks repositories. Made where there is one thread; asked in an event loop."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unlocked:
+    """Repositories whose keys lie in shared memory, and their passwords, by location."""
 
-    def __init__(self, openings: Openings, keys: int, environ: Mapping[str, str]) -> None:
-        """keys: the descriptor of the shared memory.
+    keys: SharedKeys
+    passwords: Mapping[str, bytes] = field(repr=False)
 
-        Raises:
-            OSError: no process can be had.
-        """
-        self._openings, self._keys = openings, keys
-        self._told, telling = os.pipe()
-        try:
-            self._pid = fork_apart(
-                partial(_unlock_apart, openings, keys, telling),
-                keep={keys, telling},
-                stderr=None,
-                environment=child_environment(environ),
-            )
-        except BaseException:
-            os.close(self._told)
-            raise
-        finally:
-            os.close(telling)
-
-    async def passwords(self) -> dict[str, bytes]:
-        """The passwords, as soon as they are there. To be called once, before `done`.
-
-        Raises:
-            HoldfastError: as `unlock`.
-        """
-        self._process = Child(self._pid)
-        told = await asyncio.to_thread(_read, self._told)
-        return told or await unlock(self._openings, self._keys)
-
-    async def done(self) -> None:
-        """Wait until the keys are there.
-
-        Raises:
-            HoldfastError: as `unlock`.
-        """
-        if await self._process.wait() != EXIT_COMPLETE:
-            await unlock(self._openings, self._keys)
-
-    def abandon(self) -> None:
-        """Nobody asks for it any more."""
-        os.close(self._told)
+    def open(self, location: str) -> Repository:
+        """Open one of them with the key that was derived, or derive it."""
+        storage = open_storage(location)
+        return open_sharing(storage, self.passwords[location], config_hash(storage), self.keys)
 
 
-async def unlock(openings: Openings, keys: int) -> dict[str, bytes]:
-    """Do it in a thread. The passwords, by location.
+def unlock(openings: Openings, keys: int) -> Unlocked:
+    """Derive the keys of these repositories; it takes half a second of a core for each. keys: the shared memory.
 
     Raises:
         PasswordMissingError, WrongPasswordError, RepositoryNotFoundError and the like: a repository cannot be opened.
     """
-    return await asyncio.to_thread(_unlock, openings, SharedKeys(keys))
-
-
-def _unlock(openings: Openings, keys: SharedKeys) -> dict[str, bytes]:
     passwords = {location: password() for location, password in openings.items()}
-    _derive(passwords, keys)
-    return passwords
-
-
-def _unlock_apart(openings: Openings, keys: int, telling: int) -> int:
-    passwords = {location: password() for location, password in openings.items()}
-    with open(telling, "wb") as pipe:
-        pipe.write(
-            json.dumps({location: password.hex() for location, password in passwords.items()}).encode()
-        )
-    _derive(passwords, SharedKeys(keys))
-    return EXIT_COMPLETE
-
-
-def _derive(passwords: Mapping[str, bytes], keys: SharedKeys) -> None:
-    for location, password in passwords.items():
-        storage = open_storage(location)
-        open_sharing(storage, password, config_hash(storage), keys)
-
-
-def _read(descriptor: int) -> dict[str, bytes]:
-    """What `_unlock_apart` has written; nothing when it could not."""
-    with open(descriptor, "rb") as pipe:
-        told = pipe.read()
-    return {location: bytes.fromhex(digits) for location, digits in json.loads(told or b"{}").items()}
+    unlocked = Unlocked(keys=SharedKeys(keys), passwords=passwords)
+    for location in passwords:
+        unlocked.open(location)
+    return unlocked

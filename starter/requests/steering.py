@@ -6,7 +6,7 @@ from control.listing import list_runs
 from control.runs import server_errors
 from control.steering import Answer, ask
 from holdfast.errors import EXIT_COMPLETE
-from starter.runs.conduct import find_client
+from starter.host.service import find_client
 from starter.shell.invocation import Invocation
 from starter.shell.options import CommonOptions
 from starter.shell.output import say, say_json
@@ -27,7 +27,7 @@ def steer(options: CommonOptions, name: str, what: str, message: object, done: s
 
 
 async def _steer(invocation: Invocation, name: str, what: str, message: object) -> Answer:
-    client = await find_client(invocation)
+    client = await find_client(invocation.settings, invocation.environ)
     with server_errors():
         listed = told(await list_runs(invocation.settings, client))
         return await ask(client, listed.find(name), what, message)

@@ -12,7 +12,6 @@ import signal
 from pathlib import Path
 from typing import Final, Self
 
-from temporalio.client import Client
 from temporalio.service import RPCError
 
 from contracts.verbs import Result
@@ -20,6 +19,8 @@ from control import runs
 from control.known_paths import KnownPaths
 from control.progress import RunView, Trouble, look
 from holdfast.errors import EXIT_INTERRUPTED, HoldfastError, RepositoryLockedError, StorageFullError
+from service.settings.model import Settings
+from starter.host.service import Service
 from starter.view.display import Display
 
 _PATIENCE: Final = {RepositoryLockedError.__name__: 1, StorageFullError.__name__: 4}
@@ -32,17 +33,28 @@ class DetachedError(HoldfastError):
     exit_code = EXIT_INTERRUPTED
 
 
-class Interrupts:
-    """How often the person, or who ends this process, wants it to end. SIGTERM does not ask: it counts twice."""
+class Follower:
+    """Follows a run; while the context lasts, it counts how often the person, or who ends this process, wants an end.
 
-    def __init__(self) -> None:
-        self.count = 0
-        self.happened = asyncio.Event()
+    SIGTERM does not ask: it counts twice. known: the paths that messages about the run may show.
+    """
+
+    def __init__(self, service: Service, display: Display, settings: Settings, known: KnownPaths) -> None:
+        self._client = service.client
+        self._service_stays = not service.owned
+        self._display = display
+        self._known = known
+        self._state_dir = settings.state_dir if settings.server.address is None else None
+        self._interrupts = 0
+        self._interrupted = asyncio.Event()
+        self._reason: HoldfastError | None = None
+        self._told: Trouble | None = None
+        self._told_away = False
 
     def __enter__(self) -> Self:
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGINT, self._add, 1)
-        loop.add_signal_handler(signal.SIGTERM, self._add, 2)
+        loop.add_signal_handler(signal.SIGINT, self._count, 1)
+        loop.add_signal_handler(signal.SIGTERM, self._count, 2)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -50,48 +62,19 @@ class Interrupts:
         loop.remove_signal_handler(signal.SIGINT)
         loop.remove_signal_handler(signal.SIGTERM)
 
-    def _add(self, times: int) -> None:
-        self.count += times
-        self.happened.set()
+    def _count(self, times: int) -> None:
+        self._interrupts += times
+        self._interrupted.set()
 
-
-class Following:
-    """One run that is being followed. service_stays: whether its workers outlive this command.
-
-    known: the paths that messages about it may show. state_dir: where the server has its database, if it is the
-    embedded one.
-    """
-
-    def __init__(
-        self,
-        client: Client,
-        handle: runs.Handle,
-        display: Display,
-        interrupts: Interrupts,
-        *,
-        known: KnownPaths,
-        service_stays: bool,
-        state_dir: Path | None = None,
-    ) -> None:
-        self._client = client
-        self._handle = handle
-        self._display = display
-        self._known = known
-        self._service_stays = service_stays
-        self._state_dir = state_dir
-        self._interrupts = interrupts
-        self._reason: HoldfastError | None = None
-        self._told: Trouble | None = None
-        self._told_away = False
-
-    async def to_the_end(self) -> Result:
+    async def follow(self, handle: runs.Handle) -> Result:
         """The run's result.
 
         Raises:
             HoldfastError: what ended the run.
             DetachedError: the person has left.
         """
-        result = asyncio.create_task(runs.result_of(self._handle, self._tell_away, self._known))
+        self._handle = handle
+        result = asyncio.create_task(runs.result_of(handle, self._tell_away, self._known))
         watching = asyncio.create_task(self._watch())
         try:
             await self._until_done(result, watching)
@@ -108,17 +91,17 @@ class Following:
 
     async def _until_done(self, result: "asyncio.Task[Result]", watching: "asyncio.Task[None]") -> None:
         while not result.done():
-            interrupted = asyncio.create_task(self._interrupts.happened.wait())
+            interrupted = asyncio.create_task(self._interrupted.wait())
             await asyncio.wait({result, watching, interrupted}, return_when=asyncio.FIRST_COMPLETED)
             interrupted.cancel()
             if watching.done():
                 watching.result()  # it has no end of its own, so this raises
-            if self._interrupts.happened.is_set():
-                self._interrupts.happened.clear()
+            if self._interrupted.is_set():
+                self._interrupted.clear()
                 await self._interrupt()
 
     async def _interrupt(self) -> None:
-        if self._interrupts.count > 1:
+        if self._interrupts > 1:
             raise self._detached()
         self._display.note("stopping the run; press Ctrl-C again to leave it as it is")
         # Beside the loop, so that a server that is away does not keep the second Ctrl-C waiting.

@@ -15,7 +15,7 @@ from contracts.backup import BackupResult
 from contracts.identity import is_own
 from contracts.restore import RestoreRequest, RestoreResult
 from contracts.system import SystemResult
-from contracts.verbs import Request, Result
+from contracts.verbs import Result
 from holdfast.errors import (
     CorruptFileError,
     HoldfastError,
@@ -31,48 +31,44 @@ from holdfast.terms import RunStatus
 from service.settings.model import Settings
 from service.settings.request_uses import RequestUse, uses_like
 from service.settings.requests import is_once
+from starter.runs.order import Order
 
 _LIMIT_BYTES = 64 << 20
 _DONE = frozenset((RunStatus.COMPLETE, RunStatus.PARTIAL))
-
-Opener = Callable[[str], Repository]
-"""Opens a repository by its location, with the key that this command has derived already."""
 
 
 class UnprovenError(PermanentError):
     """A run says that it has done what nobody can find."""
 
 
-async def check_word(
-    settings: Settings,
-    request: Request,
-    workflow_id: str,
-    location: str,
-    result: Result,
-    opener: Opener | None,
+async def check_result(
+    settings: Settings, order: Order, result: Result, opener: Callable[[str], Repository] | None
 ) -> None:
-    """Whether what the result says of a backup or a restore is there. location: of the repository.
+    """Whether what the result says of a backup, a restore or a system is there.
+
+    opener: opens a repository by its location, with the key that this command has derived already.
 
     Raises:
         UnprovenError: it is not.
         StorageDeniedError, StorageUnavailableError: nobody can look.
     """
+    request, repository = order.request, order.repository
     began = result.began if isinstance(result, BackupResult | RestoreResult) else ""
-    if not is_own(result.run_id, workflow_id) or (began and not is_own(began, workflow_id)):
+    if not is_own(result.run_id, order.workflow_id) or (began and not is_own(began, order.workflow_id)):
         raise _unproven("it tells of another run")
-    if isinstance(result, BackupResult) and result.status in _DONE:
+    if isinstance(result, SystemResult):
+        await _check_members(settings, result)
+    if result.status not in _DONE:
+        return
+    if isinstance(result, BackupResult) and repository is not None:
         run_id = result.began or result.run_id
-        await asyncio.to_thread(_check_snapshot, location, result.snapshot_id, run_id, opener)
-    elif isinstance(result, RestoreResult) and isinstance(request, RestoreRequest) and result.status in _DONE:
+        await asyncio.to_thread(_check_snapshot, repository.location, result.snapshot_id, run_id, opener)
+    elif isinstance(result, RestoreResult) and isinstance(request, RestoreRequest):
         await asyncio.to_thread(_check_restore, settings.state_dir, request.selection, result)
 
 
-async def check_members(settings: Settings, result: SystemResult) -> None:
-    """The same of a system's members, as far as their sources are this host's.
-
-    Raises:
-        UnprovenError, StorageDeniedError, StorageUnavailableError: as `check_word`.
-    """
+async def _check_members(settings: Settings, result: SystemResult) -> None:
+    """The same of a system's members, as far as their sources are this host's."""
     if result.is_restore:
         return
     for member in result.members:
@@ -82,7 +78,9 @@ async def check_members(settings: Settings, result: SystemResult) -> None:
             await asyncio.to_thread(_check_snapshot, location, member.snapshot_id, member.run_id, None)
 
 
-def _check_snapshot(location: str, snapshot_id: str, run_id: str, opener: Opener | None) -> None:
+def _check_snapshot(
+    location: str, snapshot_id: str, run_id: str, opener: Callable[[str], Repository] | None
+) -> None:
     if not is_hex_id(snapshot_id):
         raise _unproven("it names no snapshot")
     found = SnapshotId(from_hex(snapshot_id))

@@ -6,13 +6,12 @@ RESTIC_REPOSITORY_FILE, the source's profile, the only profile that there is. Pa
 person at the terminal. A profile's own source stands before the environment, which may be meant for another repository.
 """
 
-import contextlib
 import getpass
 import logging
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -23,7 +22,6 @@ from service.settings.model import PasswordSource, RepositoryProfile, Settings
 from service.settings.passwords import resolve_password
 from service.settings.paths import PathRules
 from service.settings.text import decode_text_file, trim
-from starter.host.early_start import Ahead, expecting_run
 from starter.shell.logging import configure_logging
 from starter.shell.options import CommonOptions
 
@@ -32,7 +30,7 @@ _MAX_LOCATION_BYTES: Final = 64 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invocation:
-    """Settings, common options and environment of one command. ahead: what is begun for the run that it starts.
+    """Settings, common options and environment of one command.
 
     environ: a copy, because forked processes wipe theirs (forks.py).
     """
@@ -40,7 +38,6 @@ class Invocation:
     settings: Settings
     options: CommonOptions
     environ: Mapping[str, str] = field(repr=False)
-    ahead: Ahead | None = None
 
     @classmethod
     def of(cls, options: CommonOptions) -> "Invocation":
@@ -59,18 +56,6 @@ class Invocation:
                 settings.state_dir,
             )
         return cls(settings=settings, options=options, environ=dict(os.environ))
-
-    @classmethod
-    @contextlib.contextmanager
-    def for_run(cls, options: CommonOptions) -> Iterator["Invocation"]:
-        """The same of a command that starts a run. What that will have to wait for is begun.
-
-        Raises:
-            SettingsError, StorageDeniedError: as `of`.
-        """
-        invocation = cls.of(options)
-        with expecting_run(invocation.settings, invocation.environ) as ahead:
-            yield replace(invocation, ahead=ahead)
 
     @property
     def rules(self) -> PathRules:

@@ -9,8 +9,8 @@ from rich.text import Text
 from control.progress import RunView
 from holdfast.terms import RunKind
 from starter.shell.text import harmless
-from starter.view.display import counts, duration
 from starter.view.meter import Meter, Reading
+from starter.view.words import counts, duration
 
 
 class LiveDisplay:

@@ -93,7 +93,7 @@ def test_listing_snapshots_loads_neither_client_nor_journal(
 
 def test_workers_do_without_what_they_do_not_need(tmp_path: Path) -> None:
     """They share what the command has loaded, so each of these would make every run wait."""
-    loaded = modules_after("import worker", tmp_path)
+    loaded = modules_after("import starter.host.worker_process", tmp_path)
     assert {"sqlalchemy.dialects.sqlite.base", "temporalio.worker"} <= loaded
     assert not loaded & {"sqlalchemy.orm", "typer", "rich"}
 

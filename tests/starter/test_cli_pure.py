@@ -14,8 +14,8 @@ from holdfast.terms import RunKind, RunStatus
 from service.journal.records import RunRecord, VerdictRecord
 from starter.commands.ls import Wanted, permissions
 from starter.shell.text import json_text, printable, table
-from starter.view.display import counts
 from starter.view.meter import Meter
+from starter.view.words import counts
 
 NOW_NS = 10**18
 

@@ -17,10 +17,10 @@ from holdfast.errors import ServerUnavailableError, StorageDeniedError
 from holdfast.terms import RunKind, RunStatus
 from service.journal.journal import Journal
 from service.journal.records import RunRecord
-from starter.daemon.reconciliation import end_what_is_over
-from starter.host.muster import kept
+from starter.host.ended_runs import end_what_is_over
 from starter.host.ownership import read_server_note, write_server_note
 from starter.host.server_database import KEPT_ASIDE, examine, set_aside
+from starter.host.service import kept
 from starter.host.temporal_server import EmbeddedServer
 from tests.support.commands import Home, until
 

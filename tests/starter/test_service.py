@@ -14,8 +14,8 @@ from temporalio.client import Client
 from control.requests import base_queue
 from holdfast.cores import usable_cores
 from holdfast.errors import PasswordMissingError, ServerUnavailableError, SettingsError
-from starter.host.need import Need, Service, open_service
 from starter.host.ownership import read_server_note, running_services
+from starter.host.service import Need, Service, open_service
 from starter.host.temporal_server import EmbeddedServer, temporal_binary
 from tests.support.commands import CANARY, TOKEN, Home, children, is_alive, until
 from tests.support.temporal_server import free_port, running_server

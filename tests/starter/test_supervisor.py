@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from contracts.worker import WorkerConfig
-from starter.host.early_start import expecting_run
+from starter.host.early_start import early_start
 from starter.host.ownership import ServiceNote, registered_service
 from starter.host.processes import Backoff
 from starter.host.supervisor import Crew, at, running_workers
@@ -84,27 +84,13 @@ async def test_workers_that_are_not_needed_any_more_end(crew: Crew) -> None:
     assert not any(is_alive(worker) for worker in started)
 
 
-async def test_workers_that_were_begun_are_taken_over(crew: Crew) -> None:
-    """As one does that has threads, such as this process: another one loads them."""
-    with expecting_run(crew.settings, crew.environ) as ahead:
-        assert ahead is not None
-        ahead.muster({})
-        mustered = ahead.take()
-        assert mustered is not None
-        (loader,) = children()["worker"]
-        async with running_workers(crew, mustered.memory, mustered.workers):
-            await until(lambda: len(children()["worker"]) == 2)
-            assert not is_alive(loader)
-    assert children()["worker"] == []
-
-
 async def test_what_was_begun_for_a_run_that_does_not_come_ends(crew: Crew) -> None:
     of_others = children()["server"]  # of a fixture that lasts as long as all tests do
-    with expecting_run(crew.settings, crew.environ) as ahead:
-        assert ahead is not None
-        ahead.muster({})
+    with early_start(crew.settings, crew.environ) as begun:
+        assert begun is not None
         await until(lambda: len(children()["server"]) == len(of_others) + 1)
-        assert len(children()["worker"]) == 1
+        begun.fork_workers(lambda: None)
+        assert children()["worker"] == [], "this process has threads"
     assert children() == {"worker": [], "server": of_others}
 
 
@@ -112,7 +98,7 @@ def test_nothing_is_begun_where_somebody_serves(crew: Crew) -> None:
     note = ServiceNote(pid=1, up=True, queues=())
     with (
         registered_service(crew.settings.state_dir, note),
-        expecting_run(crew.settings, crew.environ) as none,
+        early_start(crew.settings, crew.environ) as none,
     ):
         assert none is None
 

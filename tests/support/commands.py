@@ -28,27 +28,27 @@ _ONE_SHOT: Final = f"""
 import asyncio, os, sys
 from pathlib import Path
 from service.settings.load import load_settings
-from starter.host.early_start import expecting_run
 from control.requests import base_queue
-from starter.host.need import Need, open_service
+from starter.host.early_start import early_start
+from starter.host.service import Need, open_service
+from starter.runs.entry import _load
 
-async def keep_open(settings, need):
-    async with open_service(settings, need, os.environ):
+async def keep_open(settings, need, begun):
+    async with open_service(settings, need, os.environ, begun):
         print("open", flush=True)
         await asyncio.to_thread(sys.stdin.read)
 
 settings = load_settings(Path(sys.argv[1]), os.environ)
 location = str(Path(sys.argv[1]).parent / "repository")
-with expecting_run(settings, os.environ) as ahead:
+with early_start(settings, os.environ) as begun:
     need = Need(
         queue=base_queue(settings, "{TOKEN}"),
         passwords={{location: b"{CANARY}"}},
         openings={{location: lambda: b"{CANARY}"}},
-        ahead=ahead,
     )
-    if ahead is not None:
-        ahead.muster(need.openings)
-    asyncio.run(keep_open(settings, need))
+    if begun is not None:
+        begun.fork_workers(_load)
+    asyncio.run(keep_open(settings, need, begun))
 """
 _UP: Final = """
 import sys

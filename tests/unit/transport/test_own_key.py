@@ -12,7 +12,7 @@ from holdfast.errors import HoldfastError, SettingsError, StorageDeniedError
 from service.settings.admission import Admissions, AlreadyAdmittedError
 from service.settings.load import SIGNING_KEY, load_settings
 from service.settings.model import Settings
-from starter.host.need import open_door
+from starter.host.service import open_door
 from transport.client import read_credentials, service_client, trust_codec
 from transport.keyring import new_key_line
 from transport.own_key import ensure_key, read_key

@@ -1,0 +1,132 @@
+"""The way from an order to its result: a service, the run that is begun or found, its end, what is said of it."""
+
+import asyncio
+import sys
+from collections.abc import Iterator
+
+from contracts.backup import BackupRequest
+from contracts.verbs import Request, Result, asked_by
+from control import runs, start
+from control.journal import open_journal
+from control.known_paths import NO_PATHS, KnownPaths
+from holdfast.errors import (
+    EXIT_COMPLETE,
+    EndedOutsideError,
+    JournalUnavailableError,
+    UntrustedError,
+    UsageError,
+)
+from holdfast.terms import RunStatus
+from service.settings.model import Settings
+from starter.host.early_start import EarlyStart
+from starter.host.service import Need, Service, open_service
+from starter.runs.follower import Follower
+from starter.runs.order import Order
+from starter.runs.witness import UnprovenError, check_result
+from starter.shell.invocation import Invocation
+from starter.shell.output import say, say_json, warn
+from starter.shell.text import local_time
+from starter.view.display import Display, display_for
+from starter.view.reports import Report
+
+
+async def carry_out(invocation: Invocation, order: Order, need: Need, begun: EarlyStart | None = None) -> int:
+    """Carry the order out, up to its report; the exit code.
+
+    Raises:
+        UsageError: the run is to be left to the service, and there is none.
+        HoldfastError: whatever else stands in its way, or ended the run.
+    """
+    async with open_service(invocation.settings, need, invocation.environ, begun) as service:
+        if order.detach and service.owned:
+            raise UsageError(
+                "no service is up that could go on with the run",
+                hint="Start `holdfast up` (or leave out --detach).",
+            )
+        try:
+            result = await _followed(invocation, order, service)
+            if result is not None:
+                await check_result(invocation.settings, order, result, service.opener)
+        except (EndedOutsideError, UnprovenError, UntrustedError) as error:
+            from starter.runs.outside_ends import tell_outside_end  # noqa: PLC0415 - notices, for a rare case
+
+            await asyncio.to_thread(tell_outside_end, invocation, order.workflow_id, error.message)
+            raise
+    return EXIT_COMPLETE if result is None else await _report(invocation, order, result)
+
+
+async def _followed(invocation: Invocation, order: Order, service: Service) -> Result | None:
+    """The run's result; None when it was left to the service."""
+    settings, options, repository = invocation.settings, invocation.options, order.repository
+    known = NO_PATHS if repository is None else KnownPaths.of(settings, order.request, repository.location)
+    kind = asked_by(order.request).kind
+    display = display_for(kind, as_json=options.json, quiet=options.quiet, terminal=sys.stdout.isatty())
+    try:
+        with runs.server_errors(), Follower(service, display, settings, known) as follower:
+            handle = await _begun(invocation, order, service, display)
+            url = service.run_url(handle.id)
+            if order.detach:
+                _tell_detached(invocation, handle.id, url)
+                return None
+            if url is not None:
+                display.link(url)
+            return await follower.follow(handle)
+    finally:
+        display.close()
+
+
+async def _begun(invocation: Invocation, order: Order, service: Service, display: Display) -> runs.Handle:
+    begun = await start.begin(
+        service.client,
+        invocation.settings,
+        invocation.environ,
+        order.request,
+        order.workflow_id,
+        fresh=order.fresh,
+        lift_pause=order.lift_pause,
+    )
+    for note in _notes(order.request, begun):
+        display.note(note)
+    if begun.unread:
+        warn(f"the journal cannot be read: {begun.unread}")
+    return begun.handle
+
+
+def _notes(request: Request, begun: start.Begun) -> Iterator[str]:
+    """What a person should know of how the run began."""
+    subject = asked_by(request).subject
+    if begun.joined:
+        yield f"a run of this {subject} is already under way; following it"
+    elif begun.changed:
+        yield "the source's settings have changed since the interrupted run began; beginning again"
+    elif begun.earlier is not None:
+        yield f"going on with the interrupted run of this {subject}"
+        if isinstance(request, BackupRequest):
+            since = local_time(begun.earlier.started_ns)
+            yield f"files made since {since} may be left for the next backup (--fresh begins again)"
+    elif begun.resumed:
+        yield "going on with the interrupted run"
+
+
+def _tell_detached(invocation: Invocation, workflow_id: str, url: str | None) -> None:
+    if invocation.options.json:
+        say_json({"message_type": "started", "workflow_id": workflow_id, "url": url})
+        return
+    say(f"the run is under way: `holdfast status` shows it{'' if url is None else f', and {url}'}")
+
+
+async def _report(invocation: Invocation, order: Order, result: Result) -> int:
+    settings, options = invocation.settings, invocation.options
+    if settings.journal.url is None and not await asyncio.to_thread(_is_recorded, settings, result.run_id):
+        warn(f"the journal has no record of this run: {settings.state_dir / 'logs'} says why")
+    report = Report(settings, as_json=options.json, quiet=options.quiet, list_files=order.list_files)
+    return report.tell(result)
+
+
+def _is_recorded(settings: Settings, run_id: str) -> bool:
+    """Whether the journal has the run, with an end."""
+    try:
+        record = open_journal(settings).run(run_id)
+    except JournalUnavailableError:
+        return False
+    return record is not None and record.status is not RunStatus.RUNNING

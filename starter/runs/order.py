@@ -1,0 +1,51 @@
+"""An order: one run that a command is to carry out, and what that needs of the service.
+
+Cheap to import: a command makes its order while the server starts, and before it loads what carries it out.
+"""
+
+from dataclasses import dataclass
+
+from contracts.verbs import Request
+from control.repositories import is_only_read
+from control.requests import base_queue, repository_of
+from service.settings.model import RepositoryProfile
+from starter.host.service import Need
+from starter.shell.invocation import Invocation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """A run that is wanted. workflow_id: the same for the same subject.
+
+    repository: where the run goes to or comes from; None for a system, whose members have their own. fresh: do not go
+    on with an interrupted run. detach: return once it is started. list_files: report each path. lift_pause: a run that
+    is under way and paused is to go on.
+    """
+
+    request: Request
+    workflow_id: str
+    repository: RepositoryProfile | None = None
+    fresh: bool = False
+    detach: bool = False
+    list_files: bool = False
+    lift_pause: bool = False
+
+
+def need_of(invocation: Invocation, order: Order) -> Need:
+    """What the order needs of the service. A person is asked here for a password that nothing else gives.
+
+    Raises:
+        PasswordMissingError, UsageError: there is no password.
+    """
+    repository = order.repository
+    queue = base_queue(invocation.settings, repository_of(order.request))
+    if repository is None:
+        return Need(queue=queue)
+    passwords = invocation.worker_passwords(repository)
+    location = repository.location
+    return Need(
+        queue=queue,
+        passwords=passwords,
+        openings={location: lambda: passwords.get(location) or invocation.password(repository)},
+        aside=is_only_read(repository),
+    )

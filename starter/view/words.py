@@ -1,0 +1,37 @@
+"""The words for how far a run has come: counts, and how long it takes."""
+
+from control.progress import RunView
+from holdfast.units import NS_PER_S, format_bytes, format_duration
+from starter.view.meter import Reading
+
+
+def one_line(view: RunView, reading: Reading) -> str:
+    """`[0:00:05] execute: 34.1%, 120/400 files, …`."""
+    head = f"[{duration(reading.elapsed_s)}] {view.phase.value}"
+    return f"{head}: {', '.join([f'{reading.fraction:.1%}', *counts(view, reading)])}"
+
+
+def counts(view: RunView, reading: Reading) -> list[str]:
+    """Files, bytes, rate, time left and errors, as far as they are known."""
+    progress = view.progress
+    if progress is None:
+        return ["waiting for a worker"]
+    more = "" if progress.selection_complete else "+"
+    parts = [
+        f"{progress.files_done:,}/{progress.files_total:,}{more} files",
+        f"{format_bytes(progress.bytes_done)}/{format_bytes(progress.bytes_total)}{more}",
+    ]
+    if reading.bytes_per_s is not None:
+        parts.append(f"{format_bytes(round(reading.bytes_per_s))}/s")
+    if reading.seconds_left is not None and progress.bytes_done < progress.bytes_total:
+        parts.append(f"{duration(reading.seconds_left)} left")
+    if progress.errors:
+        parts.append(f"{progress.errors:,} errors")
+    if view.away:
+        parts.append("the server does not answer")
+    return parts
+
+
+def duration(seconds: float) -> str:
+    """3723 s -> "1:02:03"."""
+    return format_duration(round(seconds * NS_PER_S))
