@@ -225,7 +225,7 @@ class BackupActivities:
         return self._services.session(run.repository), self._services.source(run.source).spec
 
     def _written(self, message: VerifyInput) -> Collection[PackId]:
-        if message.level is not VerifyLevel.WRITTEN or not message.pages:
+        if message.level is VerifyLevel.FULL or not message.pages:
             return ()
         session = self._services.session(message.run.repository)
         return written_packs(session, _key(message.run), message.shards)

@@ -1,6 +1,6 @@
 """The last look before a snapshot is written, and the one document that says which snapshot a run writes."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 
 from holdfast.backup.documents import RunKey
 from holdfast.backup.kept_trees import is_whole
@@ -14,7 +14,7 @@ from holdfast.repository.session import HeldRepository, RepositorySession
 from holdfast.runs.workspace import Workspace
 
 
-def packs_gone(held: HeldRepository, packs: Iterable[PackId]) -> list[PackId]:
+def packs_gone(held: HeldRepository, packs: Collection[PackId]) -> list[PackId]:
     """The packs that the snapshot needs and that are not there.
 
     Raises:

@@ -43,7 +43,6 @@ from holdfast.format.index import BlobType
 from holdfast.ids import BlobId
 from holdfast.pace import Pace
 from holdfast.repository.documents import decide, load
-from holdfast.repository.layout import pack_name
 from holdfast.repository.packs.packer import Packer
 from holdfast.repository.session import HeldRepository, RepositorySession
 from holdfast.runs.attempts import Attempt
@@ -271,13 +270,12 @@ class ShardAttempt:
         return None
 
     def _is_whole(self, checkpoint: Checkpoint) -> bool:
-        storage = self._held.repository.storage
+        packs = [stored.index_pack() for stored in checkpoint.pending]
+        sizes = self._held.stored_sizes([pack.id for pack in packs], own=True)
+        if any(sizes[pack.id] != pack.size_bytes for pack in packs):
+            return False
         known: set[bytes] = set(checkpoint.borrowed)  # the commit will look for those
-        for stored in checkpoint.pending:
-            pack = stored.index_pack()
-            if storage.size_or_none(pack_name(pack.id)) != pack.size_bytes:
-                return False
-            known.update(blob.id for blob in pack.blobs)
+        known.update(blob.id for pack in packs for blob in pack.blobs)
         content = [o.node.content_ids for o in checkpoint.outcomes if isinstance(o, Stored)]
         if checkpoint.open_file is not None:
             content.append(tuple(BlobId(raw) for raw in checkpoint.open_file.content))

@@ -1,4 +1,4 @@
-"""The packs that a run wrote: what level "written" of a verification reads back."""
+"""The packs that a run wrote: its own verification looks at them, and level "written" reads them back."""
 
 from holdfast.backup.documents import CommitResult, RunKey, ShardResult
 from holdfast.ids import PackId

@@ -22,7 +22,7 @@ looked at at the same time: when they have changed, the index is loaded anew for
 import asyncio
 import logging
 import threading
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
@@ -32,16 +32,15 @@ from holdfast.format.pack import DEFAULT_PACK_SIZE_BYTES, Compression
 from holdfast.ids import IndexId, PackId
 from holdfast.repository.index.files import IndexLoader, write_index
 from holdfast.repository.index.shared import SharedIndex
-from holdfast.repository.layout import DATA, INDEX, file_name, pack_name
+from holdfast.repository.layout import INDEX, file_name
 from holdfast.repository.lock_files import remove_dead_locks
 from holdfast.repository.locking import Lease, LockLease, NoLease
 from holdfast.repository.packs.loader import BlobLoader
+from holdfast.repository.packs.stored import sizes_by_name, sizes_of
 from holdfast.repository.repository import Repository
 from holdfast.sizes import Sizes
 
 _LOG: Final = logging.getLogger(__name__)
-_MANY_PACKS: Final = 1000
-"""Listing all packs is quicker than asking for so many."""
 
 
 class HeldRepository:
@@ -104,13 +103,16 @@ class HeldRepository:
         self.confirm_lock()
         self.confirm_index()
 
-    def missing_packs(self, packs: Iterable[PackId]) -> list[PackId]:
-        """Those whose files are not there. Nothing is missing for not being in a listing."""
-        storage, wanted = self.repository.storage, list(packs)
-        if len(wanted) > _MANY_PACKS:
-            listed = {file.name for file in storage.list(DATA)}
-            wanted = [pack for pack in wanted if pack_name(pack) not in listed]
-        return [pack for pack in wanted if storage.size_or_none(pack_name(pack)) is None]
+    def stored_sizes(self, packs: Collection[PackId], *, own: bool = False) -> Mapping[PackId, int | None]:
+        """How large the files of packs are, in bytes; None for one that is not there. own: of one run, so they are few
+        beside those of the repository."""
+        if own:
+            return sizes_by_name(self.repository.storage, packs)
+        return sizes_of(self.repository.storage, packs, stored=self.index.pack_count)
+
+    def missing_packs(self, packs: Collection[PackId], *, own: bool = False) -> list[PackId]:
+        """Those whose files are not there. own: as in `stored_sizes`."""
+        return [pack for pack, size in self.stored_sizes(packs, own=own).items() if size is None]
 
     def refresh(self) -> None:
         """Add to the index what other processes have written since `hold`: snapshots found since may need it."""
@@ -127,7 +129,7 @@ class HeldRepository:
             self.check_lock()
             return
         ids = [pack.id for pack in packs]
-        if self.missing_packs(ids):
+        if self.missing_packs(ids, own=True):
             raise self.broken("packs that we have stored were removed")
         self.confirm_lock()
         columns = [pack.columns for pack in packs]
@@ -135,7 +137,7 @@ class HeldRepository:
         try:
             self.confirm_lock()
         except LockLostError:
-            if self.missing_packs(ids):
+            if self.missing_packs(ids, own=True):
                 for index_id in written:
                     self.repository.storage.delete(file_name(INDEX, index_id))
             raise

@@ -15,7 +15,7 @@ from holdfast.ids import ID_BYTES, BlobId, KeyId, PackId, SnapshotId, from_hex, 
 from holdfast.pace import Pace
 from holdfast.repository.documents import load
 from holdfast.repository.index.map import PackInfo
-from holdfast.repository.layout import DATA, KEYS, list_ids, pack_name
+from holdfast.repository.layout import KEYS, list_ids
 from holdfast.repository.repository import read_key
 from holdfast.repository.session import HeldRepository, RepositorySession
 from holdfast.repository.snapshots import (
@@ -46,7 +46,7 @@ from holdfast.verify.packs import PackChecked, check_packs
 from holdfast.verify.report import Problem, ProblemKind, VerifyReport
 from holdfast.verify.shards import cut
 from holdfast.verify.share import Share, choose
-from holdfast.verify.structure import check_structure
+from holdfast.verify.structure import check_sizes, check_structure
 
 _SHARDS_WANTED: Final = 16
 _SAVE_S: Final = 5.0
@@ -205,7 +205,8 @@ def walk_structure(
 
     needed = check_structure(held, roots, report, count)
     _check_keys(held, report)
-    _check_sizes(held, needed if snapshots else None, report)
+    packs = list(held.index.packs())
+    check_sizes(held, [pack for pack in packs if not snapshots or pack.id in needed], report)
     return report, needed
 
 
@@ -291,17 +292,3 @@ def _check_keys(held: HeldRepository, report: VerifyReport) -> None:
             continue
         except CorruptFileError:
             report.add(Problem(kind=ProblemKind.KEY_UNREADABLE, what=to_hex(raw)))
-
-
-def _check_sizes(held: HeldRepository, chosen: Collection[PackId] | None, report: VerifyReport) -> None:
-    """Is there a file of the right size for each pack of the index (for the chosen ones)?"""
-    stored = {file.name: file.size_bytes for file in held.repository.storage.list(DATA)}
-    for pack in held.index.packs():
-        if chosen is not None and pack.id not in chosen:
-            continue
-        report.packs += 1
-        size = stored.get(pack_name(pack.id))
-        if size is None:
-            report.add(Problem(kind=ProblemKind.PACK_MISSING, what=to_hex(pack.id)))
-        elif size != pack.size_bytes:
-            report.add(Problem(kind=ProblemKind.PACK_SIZE, what=to_hex(pack.id)))

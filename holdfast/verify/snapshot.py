@@ -17,17 +17,17 @@ from holdfast.format.index import BlobType
 from holdfast.ids import BlobId, PackId, SnapshotId, from_hex, to_hex
 from holdfast.repository.documents import encode, load
 from holdfast.repository.index.map import PackInfo
-from holdfast.repository.layout import DATA, pack_name
 from holdfast.repository.session import HeldRepository, RepositorySession
 from holdfast.repository.snapshots import find_snapshot
 from holdfast.runs.progress import Progress
 from holdfast.runs.workspace import Workspace
 from holdfast.terms import VerifyLevel
+from holdfast.verify.documents import Finding
 from holdfast.verify.lost import find_losses
 from holdfast.verify.mend import diagnose_and_mark, without_sound_copy
 from holdfast.verify.packs import check_packs
 from holdfast.verify.report import PACK_PROBLEMS, Problem, ProblemKind, VerifyReport
-from holdfast.verify.structure import check_structure
+from holdfast.verify.structure import check_sizes, check_structure
 
 _SAVE_BYTES: Final = 512 * 1024 * 1024
 _DOCUMENT: Final = "verified"
@@ -39,7 +39,7 @@ class _Verified(msgspec.Struct, frozen=True, kw_only=True):
     pack: bytes
     packs: int
     bytes_read: int
-    damaged: tuple[bytes, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
 
 async def verify_snapshot(
@@ -48,11 +48,14 @@ async def verify_snapshot(
     level: VerifyLevel,
     *,
     run_id: str | None = None,
-    written: Collection[PackId] = (),
+    written: Collection[PackId] | None = None,
     knows_kept_trees: bool = False,
     progress: Progress = lambda _blobs, _read: None,
 ) -> VerifyReport:
-    """Check a snapshot; damage is in the report. `written`: the packs that level "written" reads back.
+    """Check a snapshot; damage is in the report.
+
+    written: the packs of the run that verifies itself. Those of earlier runs were seen by its commit, and looked at
+    when they were written, so only level "full" reads them. Without it, all that the snapshot needs.
 
     knows_kept_trees: take subtrees as checked that this process has looked through for a commit under the same index.
 
@@ -64,13 +67,16 @@ async def verify_snapshot(
     report = VerifyReport(level=level)
     async with session.holding() as held:
         needed = await asyncio.to_thread(_structure, held, snapshot, report, progress, known=knows_kept_trees)
+        chosen = needed if written is None or level is VerifyLevel.FULL else set(written)
+        packs = [info for info in map(held.index.pack, chosen) if info is not None]
         marked: set[PackId] = set()
-        if level is not VerifyLevel.STRUCTURE:
-            chosen = needed if level is VerifyLevel.FULL else set(written)
+        if level is VerifyLevel.STRUCTURE:
+            await asyncio.to_thread(check_sizes, held, packs, report, own=written is not None)
+        else:
+            report.packs = len(packs)
             marked = chosen & held.index.damage.keys()
-            chosen -= marked | _bad_packs(report)
-            packs = [info for info in held.index.packs() if info.id in chosen]
-            await _read_back(session, held, packs, report, run_id, progress)
+            unmarked = [pack for pack in packs if pack.id not in marked]
+            await _read_back(session, held, unmarked, report, run_id, progress)
         if report.problems:
             await asyncio.to_thread(held.confirm)  # what was not there may have been removed under us
     await asyncio.to_thread(_treat, session, snapshot, marked, report, progress)
@@ -86,23 +92,13 @@ def _structure(
     known: bool,
 ) -> set[PackId]:
     root = BlobId(from_hex(find_snapshot(held.repository, to_hex(snapshot)).snapshot.tree))
-    needed = check_structure(
+    return check_structure(
         held,
         [root],
         report,
         lambda: progress(report.blobs, report.bytes_read),
         held.whole_trees if known else None,
     )
-    sizes = {info.id: info.size_bytes for info in held.index.packs() if info.id in needed}
-    stored = {file.name: file.size_bytes for file in held.repository.storage.list(DATA)}
-    for pack in needed:
-        size = stored.get(pack_name(pack))
-        report.packs += 1
-        if size is None:
-            report.add(Problem(kind=ProblemKind.PACK_MISSING, what=to_hex(pack)))
-        elif size != sizes[pack]:
-            report.add(Problem(kind=ProblemKind.PACK_SIZE, what=to_hex(pack)))
-    return needed
 
 
 def _treat(
@@ -150,8 +146,8 @@ async def _read_back(
     done = None if workspace is None else await asyncio.to_thread(load, workspace, document, _Verified)
     if done is not None:
         report.bytes_read = done.bytes_read
-        for raw in done.damaged:
-            report.add(Problem(kind=ProblemKind.PACK_DAMAGED, what=to_hex(raw)))
+        for found in done.findings:
+            report.add(Problem(kind=ProblemKind(found.kind), what=found.what))
     packs = sorted((pack for pack in chosen if done is None or pack.id > done.pack), key=lambda pack: pack.id)
     await asyncio.to_thread(_check, held, packs, report, workspace, document, progress)
 
@@ -179,10 +175,5 @@ def _check(
 
 
 def _state(report: VerifyReport, last: PackId) -> _Verified:
-    damaged = [p.what for p in report.problems if p.kind is ProblemKind.PACK_DAMAGED]
-    return _Verified(
-        pack=last,
-        packs=report.packs,
-        bytes_read=report.bytes_read,
-        damaged=tuple(from_hex(what) for what in damaged),
-    )
+    bad = [Finding(p.kind.value, p.what, b"") for p in report.problems if p.kind in PACK_PROBLEMS]
+    return _Verified(pack=last, packs=report.packs, bytes_read=report.bytes_read, findings=tuple(bad))

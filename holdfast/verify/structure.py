@@ -3,13 +3,14 @@
 Walks trees without recursion and visits each tree once, however many directories share it.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 
 from holdfast.errors import IntegrityError
 from holdfast.format.index import BlobType
 from holdfast.format.tree import Node
 from holdfast.ids import BlobId, PackId, to_hex
+from holdfast.repository.index.map import PackInfo
 from holdfast.repository.session import HeldRepository
 from holdfast.repository.whole_trees import WholeTrees
 from holdfast.verify.report import Problem, ProblemKind, VerifyReport
@@ -69,6 +70,20 @@ def check_structure(
                 else:
                     _check_file(held, node, path + b"/" + node.name, report, packs)
     return packs
+
+
+def check_sizes(
+    held: HeldRepository, packs: Collection[PackInfo], report: VerifyReport, *, own: bool = False
+) -> None:
+    """Is there a file of the right size for each of these packs? own: they are those of one run."""
+    report.packs += len(packs)
+    sizes = held.stored_sizes([pack.id for pack in packs], own=own)
+    for pack in packs:
+        size = sizes[pack.id]
+        if size is None:
+            report.add(Problem(kind=ProblemKind.PACK_MISSING, what=to_hex(pack.id)))
+        elif size != pack.size_bytes:
+            report.add(Problem(kind=ProblemKind.PACK_SIZE, what=to_hex(pack.id)))
 
 
 def _load(held: HeldRepository, tree: BlobId, path: bytes, report: VerifyReport) -> list[Node]:

@@ -98,7 +98,7 @@ class Place:
     def missing_packs(self) -> list[PackId]:
         """Those of the index whose files are not there."""
         with open_session(self.repository) as session, session.hold() as held:
-            return held.missing_packs(pack.id for pack in held.index.packs())
+            return held.missing_packs([pack.id for pack in held.index.packs()])
 
     def verify(self) -> None:
         """The structure, as by `holdfast verify`: nothing that anything needs is missing."""

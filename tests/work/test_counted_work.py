@@ -15,6 +15,13 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client
 
 from contracts.names import STORE_SHARD
+from holdfast.backup.written import written_packs
+from holdfast.ids import PackId, SnapshotId, to_hex
+from holdfast.repository.layout import pack_name
+from holdfast.repository.session import RepositorySession
+from holdfast.terms import VerifyLevel
+from holdfast.verify.report import ProblemKind, VerifyReport
+from holdfast.verify.snapshot import verify_snapshot
 from tests.support.counting import FileWork, traced
 from tests.support.engine import EngineRun, counted_session, new_session
 from tests.support.runs import start_backup
@@ -74,7 +81,7 @@ def test_what_the_looks_of_a_commit_cost(
     The lock file is looked for four times, and the index files are listed once more than for `hold`.
     """
     if listed:
-        monkeypatch.setattr("holdfast.repository.session._MANY_PACKS", 1)
+        monkeypatch.setattr("holdfast.repository.packs.stored._LISTING_ROUNDS", 0)
     source = _planted(tmp_path, FEW)
     (source / "large").write_bytes(Random(1).randbytes(2 * MIB))
     repository = tmp_path / "repository"
@@ -92,10 +99,41 @@ def test_what_the_looks_of_a_commit_cost(
     packs = sum(path.is_file() for path in (repository / "data").rglob("*"))
     trees = calls["put", "data"]
     assert packs > trees > 1
-    assert calls["size", "data"] == (0 if listed else packs + trees)
-    assert calls["list", "data"] == (2 if listed else 0)
+    assert calls["size", "data"] == trees + (0 if listed else packs)
+    assert calls["list", "data"] == (1 if listed else 0)
     assert calls["size", "locks"] == 4
     assert calls["list", "index"] == 2
+
+
+def test_a_backups_own_verification_asks_about_its_own_packs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each by its name, however many there are, and those of earlier runs not at all; one that is gone is missed."""
+    monkeypatch.setattr("holdfast.repository.packs.stored._LISTING_ROUNDS", 0)
+    source, repository = _planted(tmp_path, FEW), tmp_path / "repository"
+    with new_session(repository) as session:
+        EngineRun.of(session, source, run_id="first").run()
+    (source / "new").write_bytes(Random(2).randbytes(MIB))
+    with counted_session(repository) as (session, storage):
+        run = EngineRun.of(session, source, run_id="second")
+        committed = run.run(close=False)
+        own = written_packs(session, run.key, 1)
+        before = storage.calls.copy()
+        report = _own_verification(session, committed.snapshot, own)
+        calls = storage.calls - before
+        assert (report.problem_count, report.packs) == (0, len(own))
+        assert calls["list", "data"] == 0
+        assert calls["size", "data"] == len(own) > 1
+
+        gone = min(own)
+        storage.below.delete(pack_name(gone))
+        missing = _own_verification(session, committed.snapshot, own).problems[0]
+        assert (missing.kind, missing.what) == (ProblemKind.PACK_MISSING, to_hex(gone))
+
+
+def _own_verification(session: RepositorySession, snapshot: bytes, own: set[PackId]) -> VerifyReport:
+    level = VerifyLevel.STRUCTURE
+    return asyncio.run(verify_snapshot(session, SnapshotId(snapshot), level, written=own))
 
 
 def test_a_process_reads_each_index_file_once(tmp_path: Path) -> None:

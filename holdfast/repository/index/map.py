@@ -169,6 +169,11 @@ class IndexMap:
         self._shared.close()
         return True
 
+    @property
+    def pack_count(self) -> int:
+        """How many packs there are."""
+        return len(self._packs)
+
     def has_pack(self, pack: PackId) -> bool:
         """Whether the index describes a pack."""
         return pack in self._packs
