@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Final
 from obstore.store import AzureStore
 
 from holdfast.errors import StorageDeniedError, UsageError
+from holdfast.storage.objects.clients import Options
 from holdfast.storage.objects.spelling import clean_prefix, with_authority
 
 if TYPE_CHECKING:  # obstore's types exist for checkers only
-    from obstore.store import AzureConfig, ClientConfig, RetryConfig
+    from obstore.store import AzureConfig
 
 _SUFFIX: Final = "core.windows.net"
 _IDENTITY: Final = {
@@ -45,7 +46,7 @@ class AzurePlace:
             )
         return cls(location=location, container=container, prefix=clean_prefix(prefix, "azure"))
 
-    def client(self, values: Mapping[str, str], limits: "ClientConfig", retries: "RetryConfig") -> AzureStore:
+    def client(self, values: Mapping[str, str], options: Options) -> AzureStore:
         """See the protocol `Place`. Without a key or a SAS token it is the identity of the instance or the pod."""
         account = values.get("AZURE_ACCOUNT_NAME", "")
         if not account:
@@ -68,11 +69,11 @@ class AzurePlace:
                 "t",
                 "true",
             }
-        limits = with_authority({**limits, "allow_http": endpoint.startswith("http://")}, values)
+        limits = with_authority({**options.limits, "allow_http": endpoint.startswith("http://")}, values)
         return AzureStore(
             self.container,
             prefix=self.prefix or None,
             config=config,
             client_options=limits,
-            retry_config=retries,
+            retry_config=options.retries,
         )

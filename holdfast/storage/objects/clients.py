@@ -9,6 +9,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -28,17 +29,27 @@ _SMALL_BYTES: Final = 1024 * 1024
 """So much is sent within the limit of a small request."""
 _READING: Final = -1
 _LISTING: Final = -2
+_REMOVING: Final = -3
 
 _process_with_threads: int | None = None
 """The process in which obstore has begun its threads. They are not there in its children, who would wait for them."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What a client is for. many: it removes many files by one request."""
+
+    limits: "ClientConfig"
+    retries: "RetryConfig"
+    many: bool = False
+
+
 class Clients:
-    """make: a client of the place, from the values of credentials, the limits, and the retries."""
+    """make: a client of the place, from the values of credentials and its options."""
 
     def __init__(
         self,
-        make: "Callable[[Mapping[str, str], ClientConfig, RetryConfig], ObjectStore]",
+        make: "Callable[[Mapping[str, str], Options], ObjectStore]",
         source: CredentialSource,
         *,
         now: Callable[[], float] = time.time,
@@ -64,7 +75,7 @@ class Clients:
 
     def removing(self) -> "ObjectStore":
         """For removing many files by one request."""
-        return self._client(_SMALL_BYTES.bit_length())
+        return self._client(_REMOVING)
 
     def renew(self) -> bool:
         """Ask for credentials, because those in use were refused; whether there are others now."""
@@ -86,7 +97,7 @@ class Clients:
             client = self._clients.get(kind)
             if client is None:
                 values = {} if self._credentials is None else self._credentials.values
-                client = self._clients[kind] = self._make(values, _limits(kind), _retries(kind))
+                client = self._clients[kind] = self._make(values, _options(kind))
             return client
 
     def _ask(self) -> bool:
@@ -100,11 +111,15 @@ class Clients:
         return new
 
 
+def _options(kind: int) -> Options:
+    return Options(limits=_limits(kind), retries=_retries(kind), many=kind == _REMOVING)
+
+
 def _limits(kind: int) -> "ClientConfig":
     limits: ClientConfig = {"connect_timeout": _CONNECT, "user_agent": "holdfast"}
     if kind == _READING:
         limits["read_timeout"], limits["timeout"] = _SILENCE, _WHOLE
-    elif kind == _LISTING:
+    elif kind in {_LISTING, _REMOVING}:
         limits["read_timeout"], limits["timeout"] = _LONG_SILENCE, _WHOLE
     else:
         limits["timeout"] = _LONG_SILENCE + timedelta(seconds=(1 << kind) / _SLOWEST_BYTES_S)

@@ -60,6 +60,8 @@ _PASSING: Final = frozenset(
         "ServiceUnavailable",
         "SlowDown",
         "Throttling",
+        "rateLimitExceeded",
+        "userRateLimitExceeded",
         "XAmzContentSHA256Mismatch",
     }
 )

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 from obstore.store import GCSStore
 
 from holdfast.errors import UsageError
+from holdfast.storage.objects.clients import Options
 from holdfast.storage.objects.spelling import clean_prefix, with_authority
 
 if TYPE_CHECKING:  # obstore's types exist for checkers only
-    from obstore.store import ClientConfig, GCSConfig, RetryConfig
+    from obstore.store import GCSConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +34,7 @@ class GsPlace:
             raise UsageError("a location of kind gs names a bucket and a path", hint="Write gs:BUCKET:/PATH.")
         return cls(location=location, bucket=bucket, prefix=clean_prefix(prefix, "gs"))
 
-    def client(self, values: Mapping[str, str], limits: "ClientConfig", retries: "RetryConfig") -> GCSStore:
+    def client(self, values: Mapping[str, str], options: Options) -> GCSStore:
         """See the protocol `Place`. Without a file or a token it is the role of the instance or the pod."""
         config: GCSConfig = {"skip_signature": False}
         if path := values.get("GOOGLE_APPLICATION_CREDENTIALS"):
@@ -44,11 +45,11 @@ class GsPlace:
         if emulator:
             config["base_url"] = emulator if "://" in emulator else f"http://{emulator}"
             config["skip_signature"] = True
-        limits = with_authority({**limits, "allow_http": bool(emulator)}, values)
+        limits = with_authority({**options.limits, "allow_http": bool(emulator)}, values)
         return GCSStore(
             self.bucket,
             prefix=self.prefix or None,
             config=config,
             client_options=limits,
-            retry_config=retries,
+            retry_config=options.retries,
         )

@@ -17,10 +17,11 @@ from obstore.store import S3Store
 
 from holdfast.errors import StorageDeniedError, UsageError
 from holdfast.storage.credentials import Credentials, CredentialSource
+from holdfast.storage.objects.clients import Options
 from holdfast.storage.objects.spelling import clean_prefix, split_url, with_authority
 
 if TYPE_CHECKING:  # obstore's types exist for checkers only
-    from obstore.store import ClientConfig, RetryConfig, S3Config
+    from obstore.store import S3Config
 
 _EXAMPLE: Final = "Write s3:https://HOST/BUCKET/PATH."
 _AWS_HOST: Final = re.compile(r"s3(?:[.-]dualstack)?(?:[.-]([a-z0-9-]+))?\.amazonaws\.com(?:\.cn)?")
@@ -75,7 +76,7 @@ class S3Place:
             location=location, endpoint="", bucket=bucket, prefix=prefix, region=region, by_host=by_host
         )
 
-    def client(self, values: Mapping[str, str], limits: "ClientConfig", retries: "RetryConfig") -> S3Store:
+    def client(self, values: Mapping[str, str], options: Options) -> S3Store:
         """See the protocol `Place`. What is not given is left to the role of the instance or the pod."""
         region = (
             self.region or values.get("AWS_DEFAULT_REGION") or values.get("AWS_REGION") or _DEFAULT_REGION
@@ -88,6 +89,10 @@ class S3Place:
             "aws_endpoint_url_s3": endpoint,
             "virtual_hosted_style_request": self.by_host,
             "skip_signature": False,
+            # a header, no trailer that some stores keep in the file; the signature needs the same hash
+            "checksum_algorithm": "SHA256",
+            # not every server knows the request that removes many
+            "disable_bulk_delete": not options.many,
         }
         key, secret = values.get("AWS_ACCESS_KEY_ID", ""), values.get("AWS_SECRET_ACCESS_KEY", "")
         if bool(key) != bool(secret):
@@ -102,13 +107,13 @@ class S3Place:
                 del config["session_token"]
         else:
             config.update({name.lower(): values[name] for name in _ROLE if values.get(name)})  # type: ignore[typeddict-item]  # the names are obstore's as well
-        limits = with_authority({**limits, "allow_http": endpoint.startswith("http://")}, values)
+        limits = with_authority({**options.limits, "allow_http": endpoint.startswith("http://")}, values)
         return S3Store(
             self.bucket,
             prefix=self.prefix or None,
             config=config,
             client_options=limits,
-            retry_config=retries,
+            retry_config=options.retries,
         )
 
 

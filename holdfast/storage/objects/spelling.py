@@ -19,6 +19,8 @@ def split_url(url: str, kind: str, example: str) -> tuple[str, str, str]:
         UsageError: it is none, or holds a user, a query or a fragment. The message does not repeat it.
     """
     try:
+        if not url.isprintable():  # of which urlsplit would leave some out
+            raise ValueError(kind)
         parts = urlsplit(url)
         _ = parts.port
     except ValueError:

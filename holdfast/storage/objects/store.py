@@ -23,12 +23,12 @@ from holdfast.errors import (
 )
 from holdfast.storage.contract import Content, StoredFile, Traits, check_name, parts_of
 from holdfast.storage.credentials import CredentialSource
-from holdfast.storage.objects.clients import Clients
+from holdfast.storage.objects.clients import Clients, Options
 from holdfast.storage.objects.errors import Answer, answer_in, translate
 
 if TYPE_CHECKING:  # obstore's types exist for checkers only
     from obstore import GetResult
-    from obstore.store import ClientConfig, ObjectStore, RetryConfig
+    from obstore.store import ObjectStore
 
 _PAGE_FILES: Final = 1000
 """What a listing shows, and a removal takes, by one request."""
@@ -51,9 +51,7 @@ class Place(Protocol):
         """As people write it; it never holds a secret."""
         ...
 
-    def client(
-        self, values: Mapping[str, str], limits: "ClientConfig", retries: "RetryConfig"
-    ) -> "ObjectStore":
+    def client(self, values: Mapping[str, str], options: Options) -> "ObjectStore":
         """A client that sees only what is under the prefix. Sends nothing.
 
         Raises:
