@@ -9,10 +9,12 @@ from holdfast.backup.commit import CommitOutcome
 from holdfast.backup.documents import CommitResult, ShardResult, Totals
 from holdfast.backup.opening import RunOpening
 from holdfast.backup.strategy import STATUS_TAG
+from holdfast.errors import RunStateError
 from holdfast.format.snapshot import Snapshot
 from holdfast.ids import to_hex
 from holdfast.restore.run import RestoreCounts
 from holdfast.restore.run import VerifyReport as RestoreVerifyReport
+from holdfast.runs.plan import Page
 from holdfast.terms import RunStatus, VerifyLevel
 from holdfast.verify.report import VerifyReport
 
@@ -31,6 +33,16 @@ def opened(opening: RunOpening, *, host: str, tell: bool) -> BackupOpened:
         both_ends=True,
         lists_apart=True,
     )
+
+
+def check_follows(page: Page, number: int, first_shard: int) -> None:
+    """See that a page's shards have the numbers that the workflow counts with.
+
+    Raises:
+        RunStateError: they have not.
+    """
+    if page.first_shard != first_shard:
+        raise RunStateError(f"page {number} of the run's plan does not follow from the one before it")
 
 
 def selection_totals(totals: Totals) -> SelectionTotals:

@@ -9,6 +9,7 @@ from typing import Final
 from temporalio import activity
 
 from activities import answers, records
+from activities.answers import check_follows
 from activities.calls import EngineCall, engine_call
 from activities.hooks import hook_refs
 from activities.pacing import pace_of
@@ -29,24 +30,21 @@ from contracts.backup import (
     StoreInput,
     TriggerInput,
 )
-from contracts.common import CloseInput, RunRef, ShardHeartbeat, Verdict, VerifyInput
+from contracts.common import CloseInput, RunRef, Verdict, VerifyInput
 from contracts.system import MEMBER_TAG, SYSTEM_RUN_TAG, SYSTEM_TAG
 from holdfast import heap
 from holdfast.backup.commit import commit_run
-from holdfast.backup.documents import RunKey
-from holdfast.backup.opening import BackupOrder, open_run, run_tag
-from holdfast.backup.plan_reader import MissingShardError
-from holdfast.backup.report import file_records
+from holdfast.backup.opening import BackupOrder, open_backup, run_tag
+from holdfast.backup.report import file_records, written_packs
+from holdfast.backup.run import BackupRun
 from holdfast.backup.select import select_page
 from holdfast.backup.store import store_shard
-from holdfast.backup.written import written_packs
 from holdfast.errors import UsageError
 from holdfast.file_list import FileRecord
 from holdfast.ids import PackId, SnapshotId, from_hex
-from holdfast.repository.session import RepositorySession
 from holdfast.repository.snapshots import find_snapshot
 from holdfast.runs.opening import close_run
-from holdfast.runs.workspace import Workspace
+from holdfast.runs.plan import MissingResultError
 from holdfast.source.spec import SourceSpec
 from holdfast.terms import RunStatus, VerifyLevel
 from holdfast.verify.snapshot import verify_snapshot
@@ -86,19 +84,13 @@ class BackupActivities:
     async def store(self, message: StoreInput) -> ShardStored:
         """Store one shard."""
         async with engine_call(self._executor) as call:
-            session, spec = await call.in_thread(lambda: self._resolved(message.run))
-
-            def report(files: int, read_bytes: int) -> None:
-                call.report(ShardHeartbeat(shard=message.shard, files_done=files, bytes_done=read_bytes))
-
-            pace = pace_of(message.throttle)
+            run, spec = await call.in_thread(lambda: self._resolved(message.run))
             stored = await store_shard(
-                session,
-                _key(message.run),
+                run,
                 spec,
                 message.shard,
-                report,
-                pace=pace,
+                call.progress_of(message.shard),
+                pace=pace_of(message.throttle),
                 claims=self._services.claims,
                 on_read=own_turn(),
             )
@@ -150,7 +142,7 @@ class BackupActivities:
 
     def _open(self, message: TriggerInput) -> BackupOpened:
         order = self._order(message.request, message.started_ns)
-        opening = open_run(self._services.session(message.run.repository), _key(message.run), order)
+        opening = open_backup(self._run(message.run), order)
         begun = records.backup_begun(message, opening, host=order.host, source_digest=order.spec.digest)
         self._services.journal.record(begun)
         tell = self._services.tells_of(message.request.source)
@@ -163,16 +155,10 @@ class BackupActivities:
         )
 
     def _select(self, message: SelectInput, call: EngineCall) -> PageSelected:
-        session, spec = self._resolved(message.run)
+        run, spec = self._resolved(message.run)
         with roots_by_number(spec.roots):
-            page = select_page(
-                session,
-                _key(message.run),
-                spec,
-                message.page,
-                message.first_shard,
-                lambda _entries: call.check(),
-            )
+            page = select_page(run, spec, message.page, lambda _entries, _bytes: call.check())
+        check_follows(page, message.page, message.first_shard)
         return PageSelected(
             page=message.page,
             shards=page.shards,
@@ -181,24 +167,24 @@ class BackupActivities:
         )
 
     def _commit(self, message: CommitInput) -> Committed:
-        session = self._services.session(message.run.repository)
+        run = self._run(message.run)
         finished = message.opened.finished_snapshot
         if finished:
-            return answers.committed_before(finished, find_snapshot(session.repository, finished).snapshot)
+            snapshot = find_snapshot(run.session.repository, finished).snapshot
+            return answers.committed_before(finished, snapshot)
         order = self._order(message.request, message.started_ns)
         heap.give_back()  # the holes that the shards left: what follows has much at hand
-        outcome = commit_run(session, _key(message.run), order, message.pages, message.shards)
+        outcome = commit_run(run, order, message.pages, message.shards)
         return answers.committed(outcome)
 
     def _list_files(self, message: ListInput, call: EngineCall) -> None:
-        # The commit finds the same shard missing, has it stored again, and this list is written anew.
-        with contextlib.suppress(MissingShardError):
+        # The commit finds the same shard missing, has it stored again, and this list is written again.
+        with contextlib.suppress(MissingResultError):
             self._write_files(message, call)
 
     def _write_files(self, message: ListInput, call: EngineCall) -> None:
-        session = self._services.session(message.run.repository)
         heap.give_back()  # as for the commit
-        files = file_records(session, _key(message.run), message.pages, message.shards)
+        files = file_records(self._run(message.run), message.pages, message.shards)
         self._services.journal.add_files(message.run.record_id, _until_stopped(files, call))
 
     def _log(self, message: LogInput, call: EngineCall) -> None:
@@ -221,17 +207,20 @@ class BackupActivities:
         if run_tag(run.run_id) not in (stored.snapshot.tags or ()):
             raise UsageError(f"the snapshot {snapshot_id[:8]} is another run's")
 
-    def _resolved(self, run: RunRef) -> tuple[RepositorySession, SourceSpec]:
-        return self._services.session(run.repository), self._services.source(run.source).spec
+    def _run(self, ref: RunRef) -> BackupRun:
+        session = self._services.session(ref.repository)
+        return BackupRun(session=session, run_id=ref.run_id, generation=ref.generation)
+
+    def _resolved(self, ref: RunRef) -> tuple[BackupRun, SourceSpec]:
+        return self._run(ref), self._services.source(ref.source).spec
 
     def _written(self, message: VerifyInput) -> Collection[PackId]:
         if message.level is VerifyLevel.FULL or not message.pages:
             return ()
-        session = self._services.session(message.run.repository)
-        return written_packs(session, _key(message.run), message.shards)
+        return written_packs(self._run(message.run))
 
     def _close(self, run: RunRef) -> None:
-        close_run(Workspace(self._services.session(run.repository).repository, run.run_id))
+        close_run(self._run(run).workspace)
         self._services.end_run(run.repository)
 
     def _order(self, request: BackupRequest, started_ns: int) -> BackupOrder:
@@ -250,10 +239,6 @@ class BackupActivities:
             tags=request.tags or source.tags,
             username=self._services.username,
         )
-
-
-def _key(run: RunRef) -> RunKey:
-    return RunKey(run_id=run.run_id, generation=run.generation)
 
 
 def _until_stopped(files: Iterator[FileRecord], call: EngineCall) -> Iterator[FileRecord]:

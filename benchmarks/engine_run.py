@@ -26,8 +26,8 @@ from benchmarks.measure import Measured
 from holdfast.backup.announcing import Announcer
 from holdfast.backup.claims import ClaimTable
 from holdfast.backup.commit import commit_run
-from holdfast.backup.documents import RunKey
-from holdfast.backup.opening import BackupOrder, open_run
+from holdfast.backup.opening import BackupOrder, open_backup
+from holdfast.backup.run import BackupRun
 from holdfast.backup.select import select_page
 from holdfast.backup.shard_state import ShardState
 from holdfast.backup.store import store_shard
@@ -41,7 +41,6 @@ from holdfast.restore.run import RestoreRun
 from holdfast.restore.select import select_page as select_restore_page
 from holdfast.restore.shard import restore_shard
 from holdfast.runs.opening import close_run
-from holdfast.runs.workspace import Workspace
 from holdfast.source.spec import SourceSpec
 from holdfast.storage.locations import open_storage
 from holdfast.terms import Strategy
@@ -59,15 +58,14 @@ _HOST: Final = "benchmark"
 class Run:
     """What every process of a run knows."""
 
-    session: RepositorySession
-    key: RunKey
+    backup: BackupRun
     order: BackupOrder
     restore: RestoreOptions
 
     @property
     def verify(self) -> VerifyRun:
         """The same as a verification."""
-        return VerifyRun(session=self.session, run_id=self.key.run_id)
+        return VerifyRun(session=self.backup.session, run_id=self.backup.run_id)
 
 
 def main(verb: Verb, repository: Path, path: Path, password_file: Path, processes: int) -> None:
@@ -89,35 +87,33 @@ def _backup(repository: Repository, source: Path, processes: int) -> bool:
         strategy=Strategy.AUTO,
         started_ns=time.time_ns(),
     )
-    key = _new_key()
-    with _Crew(processes, _run_of(repository, key, order)) as crew:
+    with _Crew(processes, _run_of(repository, order)) as crew:
         run = crew.run
-        open_run(run.session, key, order)
+        open_backup(run.backup, order)
         pages = shards = 0
 
         def planned() -> Iterator[int]:
             nonlocal pages, shards
             last = False
             while not last:
-                page = select_page(run.session, key, order.spec, pages, shards, _nothing)
+                page = select_page(run.backup, order.spec, pages, _nothing)
                 pages, last = pages + 1, page.last
                 yield from range(shards, shards + page.shards)
                 shards += page.shards
 
         crew.finish(crew.begin(_store, planned()))
-        result = commit_run(run.session, key, order, pages, shards).result
-        close_run(Workspace(run.session.repository, key.run_id))
+        result = commit_run(run.backup, order, pages, shards).result
+        close_run(run.backup.workspace)
     return result is not None and not result.errors
 
 
 def _restore(repository: Repository, target: Path, processes: int) -> bool:
     options = RestoreOptions(target=os.fsencode(target))
-    key = _new_key()
     with (
-        _Crew(processes, _run_of(repository, key, _NO_ORDER, options)) as crew,
-        crew.run.session.hold() as held,
+        _Crew(processes, _run_of(repository, _NO_ORDER, options)) as crew,
+        crew.run.backup.session.hold() as held,
     ):
-        run = RestoreRun.under(held, key.run_id, options)
+        run = RestoreRun.under(held, crew.run.backup.run_id, options)
         trigger_restore(run)
         pages = [select_restore_page(run, 0)]
         while not pages[-1].last:
@@ -130,8 +126,7 @@ def _restore(repository: Repository, target: Path, processes: int) -> bool:
 
 
 def _verify(repository: Repository, _path: Path, processes: int) -> bool:
-    key = _new_key()
-    with _Crew(processes, _run_of(repository, key, _NO_ORDER)) as crew:
+    with _Crew(processes, _run_of(repository, _NO_ORDER)) as crew:
         run = crew.run.verify
         open_verification(run, None)
         plan = plan_verification(run, Share(percent=100), time.time_ns(), shards_wanted=4 * processes)
@@ -157,7 +152,7 @@ class _Crew:
 
     def __exit__(self, *_: object) -> None:
         self._pool.shutdown()
-        self.run.session.close()
+        self.run.backup.session.close()
 
     def begin(self, one: Callable[[int], None], shards: Iterable[int]) -> list[Future[None]]:
         """Hand over all shards, each as soon as it is known."""
@@ -179,11 +174,11 @@ _INDEX: Final = SharedIndex(SharedIndex.create_file())
 
 
 def _run_of(
-    repository: Repository, key: RunKey, order: BackupOrder, options: RestoreOptions | None = None
+    repository: Repository, order: BackupOrder, options: RestoreOptions | None = None
 ) -> Callable[[], Run]:
+    run_id = f"{_RUN}-{time.time_ns()}"
     return lambda: Run(
-        session=RepositorySession(repository, shared_index=_INDEX),
-        key=key,
+        backup=BackupRun(session=RepositorySession(repository, shared_index=_INDEX), run_id=run_id),
         order=order,
         restore=options or RestoreOptions(),
     )
@@ -191,29 +186,25 @@ def _run_of(
 
 def _remember(make: Callable[[], Run]) -> None:
     run = make()
-    Finalize(None, run.session.close, exitpriority=0)  # a process of a pool ends without `finally`
+    Finalize(None, run.backup.session.close, exitpriority=0)  # a process of a pool ends without `finally`
     _current.append(run)
 
 
 def _store(shard: int) -> None:
     (run,) = _current
-    asyncio.run(store_shard(run.session, run.key, run.order.spec, shard, _nothing, claims=_CLAIMS))
+    asyncio.run(store_shard(run.backup, run.order.spec, shard, _nothing, claims=_CLAIMS))
 
 
 def _restore_one(shard: int) -> None:
     (run,) = _current
-    with run.session.hold() as held:
-        restoring = RestoreRun.under(held, run.key.run_id, run.restore)
+    with run.backup.session.hold() as held:
+        restoring = RestoreRun.under(held, run.backup.run_id, run.restore)
         asyncio.run(restore_shard(restoring, shard, _nothing))
 
 
 def _read_one(shard: int) -> None:
     (run,) = _current
     read_shard(run.verify, shard, _nothing)
-
-
-def _new_key() -> RunKey:
-    return RunKey(run_id=f"{_RUN}-{time.time_ns()}")
 
 
 def _nothing(*_: object) -> None:

@@ -1,6 +1,6 @@
 """Commit a run: merge plan and results into trees, check every blob, write the snapshot. Exactly once.
 
-1. the outcome that stands is returned (`open_run` finds a snapshot with the run's tag before it comes to this);
+1. the outcome that stands is returned (`open_backup` finds a snapshot with the run's tag before it comes to this);
 2. plan and results are merged in walk order, bottom up; every blob that a node names is looked up in an index
    loaded under the lock. What is missing goes back: shards to be stored again, or a rescan;
 3. tree packs become durable, then their index file;
@@ -31,19 +31,18 @@ from holdfast.backup.documents import (
     Enter,
     Keep,
     Lacks,
-    Leave,
     Opening,
     Remark,
-    RunKey,
     Stored,
     Unreadable,
 )
 from holdfast.backup.kept_trees import look_through
 from holdfast.backup.merge import TreeMerger
-from holdfast.backup.opening import BackupOrder, begun_ns, load_opening, run_tag, snapshot_paths
-from holdfast.backup.plan_reader import MissingShardError, PlanReader, ReadOutcome
+from holdfast.backup.opening import BackupOrder, begun_ns, run_tag, snapshot_paths
+from holdfast.backup.plan_reader import PlanReader, ReadOutcome
+from holdfast.backup.run import BackupRun
 from holdfast.backup.strategy import STATUS_TAG, STRATEGY_TAG
-from holdfast.errors import RunClosedError, RunStateError
+from holdfast.errors import RunStateError
 from holdfast.format.coverage import Gap, coverage_tag
 from holdfast.format.index import BlobType, IndexPack
 from holdfast.format.sealed import encode_file
@@ -55,10 +54,10 @@ from holdfast.repository.damage import DamagedPack, DamageMarks
 from holdfast.repository.documents import decide, load
 from holdfast.repository.index.map import IndexMap
 from holdfast.repository.packs.packer import Packer
-from holdfast.repository.session import HeldRepository, RepositorySession
+from holdfast.repository.session import HeldRepository
 from holdfast.repository.snapshots import save_sealed
-from holdfast.runs.attempts import Attempt
-from holdfast.runs.workspace import Workspace
+from holdfast.runs.opening import load_opening
+from holdfast.runs.plan import Leave, MissingResultError
 from holdfast.source.spec import FilterRules
 from holdfast.terms import RunStatus
 
@@ -106,51 +105,45 @@ class _Merged:
         return sum(blob.length for pack in self.tree_packs for blob in pack.blobs)
 
 
-def commit_run(
-    session: RepositorySession, key: RunKey, order: BackupOrder, pages: int, shards: int
-) -> CommitOutcome:
+def commit_run(run: BackupRun, order: BackupOrder, pages: int, shards: int) -> CommitOutcome:
     """Write the run's snapshot from a plan of `pages` pages and `shards` shards.
 
     Raises:
-        RunStateError: the run's plan is gone; it must be opened anew.
-        FencedError: the run was closed meanwhile.
+        RunStateError: the run's plan is gone; it must be opened again.
+        RunClosedError: the run was closed before.
         StorageUnavailableError, StorageFullError, StorageDeniedError, LockLostError, CorruptFileError.
     """
-    workspace = Workspace(session.repository, key.run_id)
-    done = load(workspace, key.name("committed"), CommitResult)
+    workspace, session = run.workspace, run.session
+    done = load(workspace, run.name("committed"), CommitResult)
     if done is not None:
         return CommitOutcome(result=done)
-    opening = load_opening(session, key)
-    if opening is None:
-        raise RunClosedError("the run's workspace is gone: it was closed, or never opened")
-    opening = msgspec.structs.replace(
-        opening, started_ns=begun_ns(Workspace(session.repository, key.run_id), opening)
-    )
+    opening = load_opening(workspace, Opening)
+    opening = msgspec.structs.replace(opening, started_ns=begun_ns(workspace, opening))
     with session.hold() as held:
-        reader = PlanReader(workspace, key, pages, shards)
+        reader = PlanReader(run, pages, shards)
         try:
             merged = _merge(held, reader)
-        except MissingShardError as error:
+        except MissingResultError as error:
             return CommitOutcome(missing_shards=(error.shard,))
         if merged.rescan:
             return CommitOutcome(rescan=True)
         if merged.missing_shards:
-            return _store_again(workspace, key, merged.missing_shards)
+            return _store_again(run, merged.missing_shards)
         gone = packs_gone(held, merged.packs)
         if gone:
-            return _send_back(held, gone, merged, reader, workspace, key)
-        snapshot = _snapshot(key, order, opening, merged, _summary(reader, opening, merged))
+            return _send_back(run, held, gone, merged, reader)
+        snapshot = _snapshot(run.run_id, order, opening, merged, _summary(reader, opening, merged))
         sealed = encode_file(
             session.repository.sealer(), encode_snapshot(snapshot), version=session.repository.version
         )
-        standing = decide_snapshot(session, key, held, sealed, BlobId(from_hex(snapshot.tree)))
+        standing = decide_snapshot(run, held, sealed, BlobId(from_hex(snapshot.tree)))
         snapshot_id = save_sealed(session.repository, standing)
         held.confirm_lock()
-        remove_superseded(session, key, snapshot_id)
+        remove_superseded(run, snapshot_id)
     return CommitOutcome(
         result=decide(
             workspace,
-            key.name("committed"),
+            run.name("committed"),
             CommitResult(
                 snapshot=snapshot_id,
                 partial=merged.errors > 0,
@@ -160,19 +153,14 @@ def commit_run(
                 files=merged.files,
                 bytes_total=merged.bytes_total,
                 errors=merged.errors,
-                packs=tuple(pack.id for pack in merged.tree_packs),
+                packs=(*reader.packs, *(pack.id for pack in merged.tree_packs)),
             ),
         )
     )
 
 
 def _send_back(
-    held: HeldRepository,
-    gone: list[PackId],
-    merged: _Merged,
-    reader: PlanReader,
-    workspace: Workspace,
-    key: RunKey,
+    run: BackupRun, held: HeldRepository, gone: list[PackId], merged: _Merged, reader: PlanReader
 ) -> CommitOutcome:
     """Mark packs that are gone, and say what must be done again.
 
@@ -194,13 +182,12 @@ def _send_back(
         return CommitOutcome(rescan=True)
     if not shards:
         raise held.broken("packs that we have stored were removed")
-    return _store_again(workspace, key, shards)
+    return _store_again(run, shards)
 
 
-def _store_again(workspace: Workspace, key: RunKey, shards: Collection[int]) -> CommitOutcome:
+def _store_again(run: BackupRun, shards: Collection[int]) -> CommitOutcome:
     for shard in shards:
-        workspace.remove(key.shard(shard, "result"))
-        Attempt(workspace, f"shard-{shard:08d}", folder=key.name("")).drop_checkpoints()
+        run.plan.do_again(shard)
     return CommitOutcome(missing_shards=tuple(sorted(shards)))
 
 
@@ -355,7 +342,7 @@ def _summary(reader: PlanReader, opening: Opening, merged: _Merged) -> SnapshotS
 
 
 def _snapshot(
-    key: RunKey,
+    run_id: str,
     order: BackupOrder,
     opening: Opening,
     merged: _Merged,
@@ -364,7 +351,7 @@ def _snapshot(
     if merged.tree is None:
         raise RunStateError("the run's plan is empty")
     status = RunStatus.PARTIAL if merged.errors else RunStatus.COMPLETE
-    tags = [*order.tags, run_tag(key.run_id), STATUS_TAG + status, STRATEGY_TAG + opening.strategy]
+    tags = [*order.tags, run_tag(run_id), STATUS_TAG + status, STRATEGY_TAG + opening.strategy]
     filters = order.spec.filters
     snapshot = Snapshot(
         time=format_time(opening.started_ns),

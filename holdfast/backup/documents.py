@@ -1,20 +1,14 @@
-"""What a backup keeps in its run workspace: the types of the documents, their names, their encoding.
+"""What a backup keeps in its run workspace, and the types of that. All are MessagePack: file names are bytes.
 
-All are MessagePack (file names are bytes), sealed and compressed by the workspace. Under `holdfast/runs/<run>/`:
+    opening               the run's decisions: time, strategy, parent (created once)
+    resumed/<time>        when a later attempt began, in nanoseconds; says nothing else
+    g<n>/pages/, plans/, shards/, attempts/
+                          the plan, its results and the attempts at them: see runs/plan.py and runs/attempts.py
+    g<n>/snapshot         the sealed snapshot, before it gets its final name (created once)
+    g<n>/committed        the outcome of the commit (created once)
 
-    opening                           the run's decisions: time, strategy, parent (created once)
-    resumed/<time>                    when a later attempt began, in nanoseconds; says nothing else
-    g<n>/pages/<page>                 one page of the walk: cursor, shard numbers, totals (created once: it decides)
-    g<n>/plans/<page>-<token>/part-…  plan records in walk order, of the attempt that `token` names
-    g<n>/plans/<page>-<token>/shard-… the files of one shard
-    g<n>/shards/<shard>/origin        which plan the shard belongs to
-    g<n>/shards/<shard>/mark-<e>      where the attempt with epoch <e> began, and how far it may have read
-    g<n>/shards/<shard>/cp-<e>-<n>    its checkpoints
-    g<n>/shards/<shard>/result        what became of the shard's files (created once)
-    g<n>/snapshot                     the sealed snapshot, before it gets its final name (created once)
-    g<n>/committed                    the outcome of the commit (created once)
-
-`g<n>` is the generation: 0, and one more after each rescan.
+`g<n>` is the generation: 0, and one more after each rescan. The mark of an attempt at a shard says where it began, and
+how far it may have read.
 """
 
 from typing import Final, TypeVar
@@ -25,33 +19,10 @@ from holdfast.format.coverage import Gap
 from holdfast.format.index import BlobEntry, BlobType, IndexPack
 from holdfast.format.tree import Node
 from holdfast.ids import BlobId, PackId
+from holdfast.runs import plan
 from holdfast.terms import Strategy
 
-OPENING: Final = "opening"
 RESUMED: Final = "resumed"
-
-
-class RunKey(msgspec.Struct, frozen=True, kw_only=True):
-    """Names a run and its generation."""
-
-    run_id: str
-    generation: int = 0
-
-    def name(self, rest: str) -> str:
-        """The name of a document of this generation."""
-        return f"g{self.generation}/{rest}"
-
-    def page(self, page: int) -> str:
-        return self.name(f"pages/{page:08d}")
-
-    def plan_part(self, page: int, token: str, part: int) -> str:
-        return self.name(f"plans/{page:08d}-{token}/part-{part:06d}")
-
-    def plan_shard(self, page: int, token: str, shard: int) -> str:
-        return self.name(f"plans/{page:08d}-{token}/shard-{shard:08d}")
-
-    def shard(self, shard: int, rest: str) -> str:
-        return self.name(f"shards/{shard:08d}/{rest}")
 
 
 class Opening(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,15 +66,10 @@ class OpenDirectory(msgspec.Struct, frozen=True, kw_only=True):
     gaps: tuple[Gap, ...] = ()
 
 
-class Page(msgspec.Struct, frozen=True, kw_only=True):
-    """One decided page of the walk. Its plan lies under `token`; the next page goes on at `cursor`."""
+class Page(plan.Page, frozen=True, kw_only=True):
+    """One page of the walk. The next one goes on at `cursor`."""
 
-    token: str
-    cursor: bytes
-    last: bool
-    parts: int
-    first_shard: int
-    shards: int
+    cursor: bytes = b""
     totals: Totals
     open_directories: tuple[OpenDirectory, ...] = ()
 
@@ -113,10 +79,6 @@ class Enter(msgspec.Struct, frozen=True, array_like=True, tag="e", gc=False):
 
     node: Node
     ancestor: bool = False
-
-
-class Leave(msgspec.Struct, frozen=True, array_like=True, tag="l", gc=False):
-    """The innermost open directory ends."""
 
 
 class Lacks(msgspec.Struct, frozen=True, array_like=True, tag="g", gc=False):
@@ -155,7 +117,7 @@ class Remark(msgspec.Struct, frozen=True, array_like=True, tag="m", gc=False):
     lost: bool
 
 
-PlanRecord = Enter | Leave | Lacks | Keep | Read | Unreadable | Remark
+PlanRecord = Enter | plan.Leave | Lacks | Keep | Read | Unreadable | Remark
 
 
 class Extent(msgspec.Struct, frozen=True, array_like=True):
@@ -192,13 +154,6 @@ class ShardPlan(msgspec.Struct, frozen=True, kw_only=True):
     def __repr__(self) -> str:
         """Without its file names."""
         return f"<ShardPlan of {len(self.files)} files>"
-
-
-class ShardOrigin(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the plan of a shard lies."""
-
-    page: int
-    token: str
 
 
 class Stored(msgspec.Struct, frozen=True, array_like=True, tag="s", gc=False):

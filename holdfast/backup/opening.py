@@ -14,16 +14,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from holdfast.backup.documents import OPENING, RESUMED, Opening, RunKey
+from holdfast.backup.documents import RESUMED, Opening
 from holdfast.backup.kept_trees import is_whole
+from holdfast.backup.run import BackupRun
 from holdfast.backup.strategy import RUN_TAG, Candidate, Choice, choose, choose_named
 from holdfast.errors import HoldfastError, StorageDeniedError
 from holdfast.format.names import quote_path
 from holdfast.ids import BlobId, SnapshotId, from_hex, short
-from holdfast.repository.documents import decide, load
-from holdfast.repository.session import RepositorySession
 from holdfast.repository.snapshots import list_snapshots
-from holdfast.runs.janitor import finish_removal, leave_note
+from holdfast.runs.opening import open_run
 from holdfast.runs.workspace import Workspace
 from holdfast.source.spec import SourceSpec
 from holdfast.terms import Strategy
@@ -69,7 +68,7 @@ def snapshot_paths(spec: SourceSpec) -> list[str]:
     return [quote_path(root) for root in spec.roots]
 
 
-def open_run(session: RepositorySession, key: RunKey, order: BackupOrder) -> RunOpening:
+def open_backup(run: BackupRun, order: BackupOrder) -> RunOpening:
     """Open the run, or find it open, or find it finished.
 
     Raises:
@@ -77,24 +76,21 @@ def open_run(session: RepositorySession, key: RunKey, order: BackupOrder) -> Run
         StorageDeniedError: the medium is read-only.
         RepositoryLockedError, CorruptFileError, StorageUnavailableError: from the repository.
     """
+    session, workspace = run.session, run.workspace
     if not session.locked:
         raise StorageDeniedError(
             f"{session.repository.storage.location}: nothing can be locked or written there",
             hint="Mount it for writing, or back up to another repository.",
         )
-    workspace = Workspace(session.repository, key.run_id)
     with session.hold() as held:
-        finish_removal(workspace)
-        leave_note(workspace)
         candidates = [
             Candidate(id=stored.id, snapshot=stored.snapshot)
             for stored in list_snapshots(session.repository, on_unreadable=_no_parent)
         ]
-        standing = load(workspace, OPENING, Opening)
-        finished = _finished_snapshot(candidates, key.run_id)
-        if finished is not None and standing is not None and not is_whole(held, _tree(finished)):
+        opening, resumed = open_run(workspace, Opening, lambda: _decide(order, candidates))
+        finished = _finished_snapshot(candidates, run.run_id)
+        if finished is not None and resumed and not is_whole(held, _tree(finished)):
             finished = None  # an attempt was killed before the last look of its commit: it has told nobody
-    opening = standing or decide(workspace, OPENING, _decide(order, candidates))
     if order.started_ns > opening.started_ns:
         workspace.put_new(f"{RESUMED}/{order.started_ns:020d}", b"")
     return RunOpening(
@@ -102,14 +98,9 @@ def open_run(session: RepositorySession, key: RunKey, order: BackupOrder) -> Run
         reason=opening.reason,
         started_ns=max(opening.started_ns, order.started_ns),
         parent=SnapshotId(opening.parent) if opening.parent else None,
-        resumed=standing is not None,
+        resumed=resumed,
         finished=None if finished is None else finished.id,
     )
-
-
-def load_opening(session: RepositorySession, key: RunKey) -> Opening | None:
-    """The run's decisions, if it was ever opened and its workspace still stands."""
-    return load(Workspace(session.repository, key.run_id), OPENING, Opening)
 
 
 def begun_ns(workspace: Workspace, opening: Opening) -> int:

@@ -11,7 +11,6 @@ from holdfast.backup.documents import (
     Enter,
     Keep,
     Lacks,
-    Leave,
     OpenDirectory,
     PlanRecord,
     Read,
@@ -26,6 +25,7 @@ from holdfast.backup.shards import Planned, Segment, cut_segments
 from holdfast.format.coverage import Gap, mark_of
 from holdfast.format.tree import Node
 from holdfast.repository.index.map import IndexMap
+from holdfast.runs.plan import Leave
 from holdfast.sizes import BackupSizes
 from holdfast.source.change import is_unchanged
 from holdfast.source.events import EnterDirectory, Entry, Files, LeaveDirectory, LeftOut, Trouble, WalkEvent

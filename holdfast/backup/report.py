@@ -1,15 +1,23 @@
-"""What became of each file, for the journal: new, changed and unreadable by path; unchanged only counted."""
+"""What a run has done: each file, for the journal (unchanged ones are only counted), and the packs that it wrote."""
 
 from collections.abc import Iterator
 
-from holdfast.backup.documents import Enter, Failed, Keep, Leave, Remark, RunKey, Stored, Unreadable
+from holdfast.backup.documents import CommitResult, Enter, Failed, Keep, Remark, Stored, Unreadable
 from holdfast.backup.plan_reader import PlanReader, ReadOutcome
+from holdfast.backup.run import BackupRun
 from holdfast.file_list import FileAction, FileRecord
-from holdfast.repository.session import RepositorySession
-from holdfast.runs.workspace import Workspace
+from holdfast.ids import PackId
+from holdfast.repository.documents import load
+from holdfast.runs.plan import Leave
 
 
-def file_records(session: RepositorySession, key: RunKey, pages: int, shards: int) -> Iterator[FileRecord]:
+def written_packs(run: BackupRun) -> set[PackId]:
+    """Data and tree packs of a run that was committed: what level "written" of a verification reads back."""
+    committed = load(run.workspace, run.name("committed"), CommitResult)
+    return set() if committed is None else set(map(PackId, committed.packs))
+
+
+def file_records(run: BackupRun, pages: int, shards: int) -> Iterator[FileRecord]:
     """The files of a run in walk order, as its plan and its shards' results tell them.
 
     Raises:
@@ -18,7 +26,7 @@ def file_records(session: RepositorySession, key: RunKey, pages: int, shards: in
     """
     path: list[bytes] = []
     prefix: bytes | None = None  # of the names in the innermost directory, once one is asked for
-    reader = PlanReader(Workspace(session.repository, key.run_id), key, pages, shards)
+    reader = PlanReader(run, pages, shards)
     for record in reader.merged():
         match record:
             case ReadOutcome():

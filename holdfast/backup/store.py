@@ -15,6 +15,7 @@ aiofiles; finished packs are stored by the packer's threads.
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Final, TypeVar
 
 from holdfast.backup.announcing import Announcer
@@ -26,44 +27,36 @@ from holdfast.backup.documents import (
     Checkpoint,
     FileToRead,
     Outcome,
-    RunKey,
-    ShardOrigin,
     ShardPlan,
     ShardResult,
     Stored,
 )
 from holdfast.backup.large_files import LargeFileReader
+from holdfast.backup.run import BackupRun
 from holdfast.backup.shard_state import ShardState
 from holdfast.backup.sink import BlobSink
 from holdfast.backup.small_files import OutgrownError, SmallFileReader
 from holdfast.backup.source_directories import SourceDirectories
 from holdfast.chunker import Chunker
-from holdfast.errors import RunStateError
 from holdfast.format.index import BlobType
 from holdfast.ids import BlobId
 from holdfast.pace import Pace
-from holdfast.repository.documents import decide, load
 from holdfast.repository.packs.packer import Packer
-from holdfast.repository.session import HeldRepository, RepositorySession
-from holdfast.runs.attempts import Attempt
-from holdfast.runs.workspace import Workspace
+from holdfast.repository.session import HeldRepository
+from holdfast.runs.progress import Progress
 from holdfast.sizes import BackupSizes
 from holdfast.source.metadata import MetadataReader
 from holdfast.source.spec import SourceSpec
-
-OnProgress = Callable[[int, int], None]
-"""Called with the files done and the bytes read of the shard so far; from the event loop, for display."""
 
 _STOP_GRACE_S: Final = 15.0
 ReturnT = TypeVar("ReturnT")
 
 
 async def store_shard(
-    session: RepositorySession,
-    key: RunKey,
+    run: BackupRun,
     spec: SourceSpec,
     shard: int,
-    on_progress: OnProgress,
+    progress: Progress,
     *,
     pace: Pace | None = None,
     claims: ClaimTable | None = None,
@@ -79,25 +72,14 @@ async def store_shard(
         FencedError: a newer attempt has taken over.
         StorageUnavailableError, StorageFullError, StorageDeniedError, LockLostError: from the repository.
     """
-    planned = await asyncio.to_thread(_result_or_plan, Workspace(session.repository, key.run_id), key, shard)
-    if isinstance(planned, ShardResult):
-        return planned
-    async with session.holding() as held:
-        attempt = ShardAttempt(held, key, spec, shard, planned, on_progress, pace, claims)
-        return await attempt.run(on_read)
-
-
-def _result_or_plan(workspace: Workspace, key: RunKey, shard: int) -> ShardResult | ShardPlan:
-    standing = load(workspace, key.shard(shard, "result"), ShardResult)
+    plan = run.plan
+    standing = await asyncio.to_thread(plan.result_or_none, shard)
     if standing is not None:
         return standing
-    origin = load(workspace, key.shard(shard, "origin"), ShardOrigin)
-    plan = None
-    if origin is not None:
-        plan = load(workspace, key.plan_shard(origin.page, origin.token, shard), ShardPlan)
-    if plan is None:
-        raise RunStateError(f"the plan of shard {shard} is gone from the run's workspace")
-    return plan
+    planned = await asyncio.to_thread(plan.shard, shard)
+    async with run.session.holding() as held:
+        attempt = ShardAttempt(held, run, spec, shard, planned, progress, pace, claims)
+        return await attempt.run(on_read)
 
 
 class ShardAttempt:
@@ -106,27 +88,24 @@ class ShardAttempt:
     def __init__(
         self,
         held: HeldRepository,
-        key: RunKey,
+        run: BackupRun,
         spec: SourceSpec,
         shard: int,
         plan: ShardPlan,
-        on_progress: OnProgress,
+        progress: Progress,
         pace: Pace | None,
         claims: ClaimTable | None,
     ) -> None:
         self._held = held
         self._sizes = held.sizes.backup
-        self._workspace = Workspace(held.repository, key.run_id)
-        self._result_name = key.shard(shard, "result")
+        self._conclude = partial(run.plan.conclude, shard)
         self._plan = plan
         self._spec = spec
-        self._on_progress = on_progress
+        self._progress = progress
         self._pace = pace
-        self._checkpoints = ShardCheckpoints(
-            Attempt(self._workspace, f"shard-{shard:08d}", folder=key.name(""))
-        )
+        self._checkpoints = ShardCheckpoints(run.plan.attempt(shard))
         self._announcer = Announcer(self._checkpoints, plan.bytes_to_read, self._sizes.checkpoint_bytes)
-        self._claims = None if claims is None else claims.of_shard(held.repository.id, key.run_id, shard)
+        self._claims = None if claims is None else claims.of_shard(held.repository.id, run.run_id, shard)
         self._metadata = MetadataReader(with_atime=spec.with_atime)
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="shard")
         self._helper = ThreadPoolExecutor(1, thread_name_prefix="help")
@@ -177,7 +156,7 @@ class ShardAttempt:
                 await self._read_all(state, sink, directories)
         finally:
             await self._announcer.settle()
-        # The next shard begins anew: what the last piece is worth, it waits here.
+        # The next shard begins afresh: what the last piece is worth, it waits here.
         await self._hold_back(0)
 
     async def _read_all(self, state: ShardState, sink: BlobSink, directories: SourceDirectories) -> None:
@@ -221,7 +200,7 @@ class ShardAttempt:
             self._hold_back,
             allow_empty=self._spec.allow_empty,
         )
-        stored = await command.read(self._plan.files[0].name, lambda count: self._on_progress(0, count))
+        stored = await command.read(self._plan.files[0].name, lambda count: self._progress(0, count))
         state.end_files([stored], stored.size_bytes)
 
     def _read_batch(
@@ -246,7 +225,7 @@ class ShardAttempt:
         return whole
 
     def _progressed(self, state: ShardState) -> Callable[[], None]:
-        return lambda: self._on_progress(len(state.outcomes), state.position)
+        return lambda: self._progress(len(state.outcomes), state.position)
 
     async def _hold_back(self, count: int) -> None:
         """Wait until so many bytes are due."""
@@ -286,7 +265,7 @@ class ShardAttempt:
         packer.flush()
         state.take_stored()
         self._held.write_index(state.pending)
-        result = decide(self._workspace, self._result_name, state.result())
+        result = self._conclude(state.result())
         self._checkpoints.drop()
         return result
 

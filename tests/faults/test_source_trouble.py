@@ -48,7 +48,7 @@ def back_up(there: Place, meanwhile: Callable[[], None]) -> tuple[CommitResult, 
             run.store(shard)
         result = run.commit(pages).result
         assert result is not None
-        records = list(file_records(session, run.key, len(pages), shards))
+        records = list(file_records(run.backup, len(pages), shards))
     (there.folder / "again").rename(there.repository)
     return result, {r.path: r.message for r in records if r.action is FileAction.UNREADABLE}
 

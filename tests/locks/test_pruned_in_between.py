@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.backup.documents import RunKey
 from holdfast.errors import LockLostError, TemporaryError
 from holdfast.format.index import BlobType
 from holdfast.ids import PackId, from_hex
@@ -126,7 +125,7 @@ class Place:
                     assert not outcome.result.partial
                     return failures
                 if outcome.rescan:
-                    run.key = RunKey(run_id=run_id, generation=run.key.generation + 1)
+                    run.backup = run.backup.of_generation(run.backup.generation + 1)
             raise AssertionError("the run does not come to its end")
         finally:
             session.close()

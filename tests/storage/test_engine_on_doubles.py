@@ -105,7 +105,7 @@ def back_up(session: RepositorySession, scene: Scene, run_id: str = "run") -> Co
             persistently(partial(run.store, shard))
         committed = persistently(partial(run.commit, pages))
         if committed.result is not None:
-            persistently(lambda: close_run(Workspace(session.repository, run.key.run_id)))
+            persistently(lambda: close_run(run.backup.workspace))
             return committed.result
 
 
@@ -267,7 +267,7 @@ def test_a_backup_killed_at_writes_on_every_path(scene: Scene) -> None:
         kills += 1
         below.delete_folder(LOCKS)  # as the next one does, which finds its process dead
         again = small(below)
-        committed = EngineRun(again, run.order, run.key).run()
+        committed = EngineRun(replace(run.backup, session=again), run.order).run()
         again.close()
         checking = small(below)
         assert [stored.id for stored in list_snapshots(checking.repository)] == [committed.snapshot]
@@ -306,11 +306,11 @@ def test_an_attempt_that_wakes_up_after_the_end_writes_no_second_snapshot(scene:
         def put_new(self, name: str, data: Content) -> bool:
             if name.endswith("/snapshot") and not self.faults[0].seen:
                 assert run.commit(pages).result is not None
-                close_run(Workspace(session.repository, run.key.run_id))
+                close_run(run.backup.workspace)
             return super().put_new(name, data)
 
     with ClosedMeanwhile(below, Fault(frozenset({"put_new"}), at=0, done=True)) as faulty:
-        late = EngineRun(opened(Retrying(faulty)), run.order, run.key)
+        late = EngineRun(replace(run.backup, session=opened(Retrying(faulty))), run.order)
         with pytest.raises(FencedError):
             late.commit(pages)
         late.session.close()

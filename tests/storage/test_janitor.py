@@ -2,6 +2,7 @@
 
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +15,7 @@ from holdfast.repository.locking import LockLease
 from holdfast.repository.repository import Repository
 from holdfast.repository.session import RepositorySession
 from holdfast.runs.janitor import old_runs, remove_old_runs
-from holdfast.runs.workspace import Workspace, run_name
+from holdfast.runs.workspace import run_name
 from holdfast.storage.local import LocalStorage
 from holdfast.storage.memory import MemoryStorage
 from tests.support.comparison import same
@@ -82,7 +83,7 @@ def test_one_late_document_makes_a_run_young(tmp_path: Path, source: Path) -> No
     with new_session(tmp_path / "r") as session:
         run = interrupted(session, source)
         age(tmp_path / "r", MONTH_S + 60)
-        Workspace(session.repository, run.key.run_id).put("g0/late", b"")
+        run.backup.workspace.put("g0/late", b"")
         assert old_runs(session.repository, older_than_s=MONTH_S) == []
 
 
@@ -101,7 +102,7 @@ def test_a_run_that_is_open_stays_however_old_and_looks_young_afterwards(
         before = documents(tmp_path / "r").keys()
         session.close()
         remove_old_runs(session.repository, older_than_s=MONTH_S, is_open=is_open)
-        assert asked == [run.key.run_id]
+        assert asked == [run.backup.run_id]
         assert documents(tmp_path / "r").keys() == before
         assert old_runs(session.repository, older_than_s=MONTH_S) == []
 
@@ -162,7 +163,7 @@ def test_a_clock_that_is_off_removes_nothing(
 def test_a_note_that_cannot_be_read_keeps_its_run(tmp_path: Path, source: Path) -> None:
     with new_session(tmp_path / "r") as session:
         run = interrupted(session, source)
-        note = tmp_path / "r" / RUNS / run_name(session.repository, run.key.run_id) / "run"
+        note = tmp_path / "r" / RUNS / run_name(session.repository, run.backup.run_id) / "run"
         note.chmod(0o600)
         note.write_bytes(bytes(100))
         assert old_runs(session.repository, older_than_s=ANY_AGE_S) == []
@@ -197,7 +198,7 @@ def test_killed_at_each_write(tmp_path: Path, source: Path, *, done: bool) -> No
 
         (source / "late").write_bytes(b"written after the run was interrupted %d" % kills)
         again = RepositorySession(Repository.open(below, PASSWORD))
-        resumed = EngineRun(again, run.order, run.key)
+        resumed = EngineRun(replace(run.backup, session=again), run.order)
         resumed.run()
         assert [*below.list(RUNS)] == []
         target = tmp_path / f"target-{done}-{kills}"

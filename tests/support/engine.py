@@ -2,22 +2,23 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from holdfast.backup.claims import ClaimTable
 from holdfast.backup.commit import CommitOutcome, commit_run
-from holdfast.backup.documents import CommitResult, Page, RunKey, ShardResult
-from holdfast.backup.opening import BackupOrder, RunOpening, open_run
+from holdfast.backup.documents import CommitResult, Page, ShardResult
+from holdfast.backup.opening import BackupOrder, RunOpening, open_backup
+from holdfast.backup.run import BackupRun
 from holdfast.backup.select import select_page
 from holdfast.backup.store import store_shard
 from holdfast.crypto.kdf import ScryptParameters
 from holdfast.repository.repository import Repository
 from holdfast.repository.session import RepositorySession
 from holdfast.runs.opening import close_run
-from holdfast.runs.workspace import Workspace
+from holdfast.runs.progress import Progress
 from holdfast.sizes import BackupSizes, RestoreSizes, Sizes, VerifySizes
 from holdfast.source.spec import SourceSpec
 from holdfast.storage.locations import open_storage
@@ -110,9 +111,8 @@ def counted_session(
 class EngineRun:
     """One run of a backup. Steps may be repeated or done out of order, to see what happens then."""
 
-    session: RepositorySession
+    backup: BackupRun
     order: BackupOrder
-    key: RunKey
     claims: ClaimTable | None = None
 
     @classmethod
@@ -128,26 +128,28 @@ class EngineRun:
         order = BackupOrder(
             spec=spec, host="testhost", strategy=Strategy(strategy), started_ns=time.time_ns()
         )
-        return cls(session, order, RunKey(run_id=run_id))
+        return cls(BackupRun(session=session, run_id=run_id), order)
+
+    @property
+    def session(self) -> RepositorySession:
+        return self.backup.session
 
     def open(self) -> RunOpening:
-        return open_run(self.session, self.key, self.order)
+        return open_backup(self.backup, self.order)
 
     def select(self) -> list[Page]:
         """All pages."""
         pages: list[Page] = []
         while not pages or not pages[-1].last:
-            first = sum(page.shards for page in pages)
-            pages.append(select_page(self.session, self.key, self.order.spec, len(pages), first, nothing))
+            pages.append(select_page(self.backup, self.order.spec, len(pages), nothing))
         return pages
 
-    def store(self, shard: int, on_progress: Callable[[int, int], None] = nothing) -> ShardResult:
-        spec = self.order.spec
-        return asyncio.run(store_shard(self.session, self.key, spec, shard, on_progress, claims=self.claims))
+    def store(self, shard: int, progress: Progress = nothing) -> ShardResult:
+        return asyncio.run(store_shard(self.backup, self.order.spec, shard, progress, claims=self.claims))
 
     def commit(self, pages: list[Page]) -> CommitOutcome:
         shards = sum(page.shards for page in pages)
-        return commit_run(self.session, self.key, self.order, len(pages), shards)
+        return commit_run(self.backup, self.order, len(pages), shards)
 
     def run(self, *, close: bool = True) -> CommitResult:
         """The whole run."""
@@ -159,5 +161,5 @@ class EngineRun:
         if outcome.result is None:
             raise AssertionError(f"the commit asks for work to be redone: {outcome}")
         if close:
-            close_run(Workspace(self.session.repository, self.key.run_id))
+            close_run(self.backup.workspace)
         return outcome.result

@@ -27,7 +27,6 @@ from holdfast.restore.space import check_space
 from holdfast.restore.threads import Stop
 from holdfast.restore.verify import verify_restored
 from holdfast.runs.opening import close_run
-from holdfast.runs.workspace import Workspace
 from tests.support.engine import EngineRun, nothing, open_session
 
 RUN_ID: Final = "the-run"
@@ -38,10 +37,10 @@ def backup(repository: Path, source: Path, *, run_id: str = RUN_ID) -> dict[str,
     with open_session(repository) as session:
         run = EngineRun.of(session, source, run_id=run_id)
         if run.open().finished is not None:
-            close_run(Workspace(session.repository, run.key.run_id))
+            close_run(run.backup.workspace)
             return {"errors": 0, "finished": True}
         result = run.run(close=False)
-        close_run(Workspace(session.repository, run.key.run_id))
+        close_run(run.backup.workspace)
         return {"errors": result.errors, "files": result.files, "bytes": result.bytes_total}
 
 

@@ -15,7 +15,7 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client
 
 from contracts.names import STORE_SHARD
-from holdfast.backup.written import written_packs
+from holdfast.backup.report import written_packs
 from holdfast.ids import PackId, SnapshotId, to_hex
 from holdfast.repository.layout import pack_name
 from holdfast.repository.session import RepositorySession
@@ -117,7 +117,7 @@ def test_a_backups_own_verification_asks_about_its_own_packs(
     with counted_session(repository) as (session, storage):
         run = EngineRun.of(session, source, run_id="second")
         committed = run.run(close=False)
-        own = written_packs(session, run.key, 1)
+        own = written_packs(run.backup)
         before = storage.calls.copy()
         report = _own_verification(session, committed.snapshot, own)
         calls = storage.calls - before

@@ -49,7 +49,7 @@ def back_up(session: RepositorySession, source: Path, run_id: str) -> tuple[Comm
     run = EngineRun.of(session, source, run_id=run_id)
     result = run.run(close=False)
     pages = run.select()
-    records = file_records(session, run.key, len(pages), sum(page.shards for page in pages))
+    records = file_records(run.backup, len(pages), sum(page.shards for page in pages))
     return result, {r.path: r.message for r in records if r.action is FileAction.WARNING}
 
 

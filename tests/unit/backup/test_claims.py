@@ -16,7 +16,6 @@ from holdfast.backup.documents import Page
 from holdfast.chunker import Chunker
 from holdfast.ids import BlobId, sha256
 from holdfast.runs.opening import close_run
-from holdfast.runs.workspace import Workspace
 from tests.support.comparison import restic
 from tests.support.engine import PASSWORD, EngineRun, new_session
 
@@ -84,7 +83,7 @@ def _commit_and_check(run: EngineRun, pages: list[Page], tmp_path: Path) -> None
     committed = run.commit(pages).result
     assert committed is not None
     assert committed.files == 2
-    close_run(Workspace(run.session.repository, run.key.run_id))
+    close_run(run.backup.workspace)
     restic(tmp_path / "repository", PASSWORD, "check", "--read-data")
 
 
@@ -149,7 +148,7 @@ def _promised_by_nobody(run: EngineRun) -> set[BlobId]:
     """Claim the content of the files for a shard that will never store it."""
     assert run.claims is not None
     repository = run.session.repository
-    nobody = run.claims.of_shard(repository.id, run.key.run_id, 99)
+    nobody = run.claims.of_shard(repository.id, run.backup.run_id, 99)
     content = memoryview(CONTENT)
     blobs: set[BlobId] = set()
     for length in Chunker(repository.chunker_seed).cuts(content, final=True):

@@ -147,7 +147,7 @@ def test_being_stopped_waits_for_nobody_who_has_the_output(tmp_path: Path) -> No
     )
 
     async def stopped(run: EngineRun) -> None:
-        storing = asyncio.create_task(store_shard(run.session, run.key, run.order.spec, 0, nothing))
+        storing = asyncio.create_task(store_shard(run.backup, run.order.spec, 0, nothing))
         while not (child.exists() and child.read_text()):
             await asyncio.sleep(0.1)
         storing.cancel()

@@ -25,7 +25,7 @@ def test_a_time_beyond_the_format_is_told_each_time(tmp_path: Path, name: str) -
             run = EngineRun.of(session, source, run_id=run_id)
             result = run.run(close=False)
             pages = run.select()
-            records = file_records(session, run.key, len(pages), sum(page.shards for page in pages))
+            records = file_records(run.backup, len(pages), sum(page.shards for page in pages))
             told = {record.path: record.message for record in records if "9999" in record.message}
             assert list(told) == [bytes(source / name)]
             assert (result.partial, result.errors) == (True, 1)
