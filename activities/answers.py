@@ -12,7 +12,7 @@ from holdfast.backup.strategy import STATUS_TAG
 from holdfast.errors import RunStateError
 from holdfast.format.snapshot import Snapshot
 from holdfast.ids import to_hex
-from holdfast.restore.run import RestoreCounts
+from holdfast.restore.documents import RestoreCounts
 from holdfast.restore.run import VerifyReport as RestoreVerifyReport
 from holdfast.runs.plan import Page
 from holdfast.terms import RunStatus, VerifyLevel

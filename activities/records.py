@@ -11,7 +11,7 @@ from contracts.restore import RestoreLogInput, RestoreRequest, RestoreTotals, Re
 from contracts.verify import VerifyRequest
 from holdfast.backup.opening import RunOpening
 from holdfast.ids import to_hex
-from holdfast.restore.run import RestoreOpened
+from holdfast.restore.documents import Opening
 from holdfast.restore.run import VerifyReport as RestoreVerifyReport
 from holdfast.terms import RunKind, RunStatus
 from holdfast.verify.report import VerifyReport
@@ -77,18 +77,18 @@ def backup_ended(message: LogInput, *, host: str) -> RunRecord:
     return asked_by(record, message.request.trigger)
 
 
-def restore_begun(message: RestoreTriggerInput, opened: RestoreOpened, *, host: str) -> RunRecord:
+def restore_begun(message: RestoreTriggerInput, opening: Opening, *, dry_run: bool, host: str) -> RunRecord:
     """The first record of a restore."""
     request = message.request
     record = RunRecord(
         run_id=message.run.record_id,
         resumes=resumed_by(message.run),
-        kind=RunKind.DRY_RUN if opened.dry_run else RunKind.RESTORE,
+        kind=RunKind.DRY_RUN if dry_run else RunKind.RESTORE,
         status=RunStatus.RUNNING,
         repository=request.repository,
         source=request.selection,
         host=host,
-        snapshot_id=opened.snapshot_id,
+        snapshot_id=to_hex(opening.snapshot),
         started_ns=message.started_ns,
         request=request_text(request),
     )

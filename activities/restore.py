@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from temporalio import activity
 
 from activities import answers, records
+from activities.answers import check_follows
 from activities.calls import EngineCall, engine_call
 from activities.pacing import pace_of
 from activities.services import Services
@@ -29,21 +30,21 @@ from contracts.restore import (
 )
 from holdfast.errors import AlreadyEndedError, RunStateError, SettingsError, UsageError
 from holdfast.file_list import Chunk
-from holdfast.ids import BlobId, SnapshotId, from_hex, to_hex
+from holdfast.ids import BlobId, SnapshotId, from_hex, short, to_hex
 from holdfast.repository.documents import load
 from holdfast.repository.snapshots import load_snapshot
-from holdfast.restore.documents import OPENING, Opening
+from holdfast.restore.documents import Opening
 from holdfast.restore.finish import finish
-from holdfast.restore.opening import trigger_restore
+from holdfast.restore.opening import open_restore
 from holdfast.restore.report import file_chunks
 from holdfast.restore.request import RestoreOptions
-from holdfast.restore.run import Progress, RestoreRun, ShardProgress
+from holdfast.restore.run import RestoreRun
 from holdfast.restore.select import select_page
 from holdfast.restore.shard import restore_shard
 from holdfast.restore.space import check_space
 from holdfast.restore.to_command import CommandOutcome, restore_to_command
 from holdfast.restore.verify import verify_restored
-from holdfast.runs.opening import close_run
+from holdfast.runs.opening import OPENING, close_run
 from holdfast.runs.workspace import Workspace
 from holdfast.terms import RunStatus
 from service.journal.records import OutputRecord
@@ -98,12 +99,12 @@ class RestoreActivities:
             session = await call.in_thread(lambda: self._services.session(message.run.repository))
             options = await call.in_thread(lambda: self._options(message.run))
             async with session.holding() as held:
-                run = RestoreRun.under(held, message.run.run_id, options)
+                run = RestoreRun(held=held, run_id=message.run.run_id, options=options)
                 pace = pace_of(message.throttle)
-                summary = await restore_shard(
-                    run, message.shard, _reporter(call, message.shard), pace=pace, on_written=own_turn()
+                result = await restore_shard(
+                    run, message.shard, call.progress_of(message.shard), pace=pace, on_written=own_turn()
                 )
-            return ShardRestored(shard=message.shard, totals=answers.restore_totals(summary.counts))
+            return ShardRestored(shard=message.shard, totals=answers.restore_totals(result.counts))
 
     @activity.defn(name=names.RESTORE_TO_COMMAND)
     async def to_command(self, message: ToCommandInput) -> ShardRestored:
@@ -171,8 +172,8 @@ class RestoreActivities:
             session = await call.in_thread(lambda: self._services.session(message.run.repository))
             options = await call.in_thread(lambda: self._options(message.run))
             async with session.holding() as held:
-                run = RestoreRun.under(held, message.run.run_id, options)
-                found = await verify_restored(run, message.pages, _reporter(call, 0))
+                run = RestoreRun(held=held, run_id=message.run.run_id, options=options)
+                found = await verify_restored(run, message.pages, call.progress_of(0))
             verdict = records.restore_verdict(found, message.level.value)
             await call.in_thread(lambda: self._services.journal.set_verdict(message.run.record_id, verdict))
             return answers.restore_verdict(found, message.level)
@@ -192,15 +193,17 @@ class RestoreActivities:
                 "the request does not say which command gets what is restored", hint="Repeat the command."
             )
         with self._running(message.run) as run:
-            opened = trigger_restore(run)
-        self._services.journal.record(records.restore_begun(message, opened, host=self._services.host))
+            opened = open_restore(run)
+        opening, dry_run = opened.opening, options.dry_run
+        begun = records.restore_begun(message, opening, dry_run=dry_run, host=self._services.host)
+        self._services.journal.record(begun)
         return RestoreOpened(
-            snapshot_id=opened.snapshot_id,
-            dry_run=opened.dry_run,
+            snapshot_id=to_hex(opening.snapshot),
+            dry_run=dry_run,
             resumed=opened.resumed,
             has_room=opened.has_room,
-            ahead=tuple(snapshot[:8] for snapshot in opened.ahead),
-            tell=self._services.tells_of(message.request.selection) and not opened.dry_run,
+            ahead=tuple(map(short, opening.ahead)),
+            tell=self._services.tells_of(message.request.selection) and not dry_run,
         )
 
     def _refuse_ended(self, message: RestoreTriggerInput) -> None:
@@ -217,12 +220,9 @@ class RestoreActivities:
             if run.options.to_command:  # without a plan nothing is written either
                 raise RunStateError("what is meant for a command is not written to files")
             page = select_page(run, message.page)
-        if page.first_shard != message.first_shard:
-            raise RunStateError(
-                f"page {message.page} of the run's plan does not follow from the one before it"
-            )
+        check_follows(page, message.page, message.first_shard)
         return RestorePage(
-            page=page.page,
+            page=message.page,
             shards=page.shards,
             last=page.last,
             totals=answers.restore_totals(page.counts),
@@ -234,7 +234,7 @@ class RestoreActivities:
 
     def _finish(self, message: FinishInput, call: EngineCall) -> Finished:
         with self._running(message.run) as run:
-            finished = finish(run, message.pages, message.shards, _reporter(call, message.shards))
+            finished = finish(run, message.pages, message.shards, call.progress_of(message.shards))
         status = RunStatus.PARTIAL if finished.partial else RunStatus.COMPLETE
         return Finished(status=status, totals=answers.restore_totals(finished.counts))
 
@@ -267,16 +267,7 @@ class RestoreActivities:
         """The run, with the repository's lock held."""
         options = self._options(ref)
         with self._services.session(ref.repository).hold() as held:
-            yield RestoreRun.under(held, ref.run_id, options)
-
-
-def _reporter(call: EngineCall, shard: int) -> Progress:
-    def report(progress: ShardProgress) -> None:
-        call.report(
-            ShardHeartbeat(shard=shard, files_done=progress.files_done, bytes_done=progress.bytes_done)
-        )
-
-    return report
+            yield RestoreRun(held=held, run_id=ref.run_id, options=options)
 
 
 def _output(outcome: CommandOutcome) -> OutputRecord:

@@ -35,7 +35,7 @@ from holdfast.repository.index.shared import SharedIndex
 from holdfast.repository.repository import Repository
 from holdfast.repository.session import RepositorySession
 from holdfast.restore.finish import finish
-from holdfast.restore.opening import trigger_restore
+from holdfast.restore.opening import open_restore
 from holdfast.restore.request import RestoreOptions
 from holdfast.restore.run import RestoreRun
 from holdfast.restore.select import select_page as select_restore_page
@@ -113,8 +113,8 @@ def _restore(repository: Repository, target: Path, processes: int) -> bool:
         _Crew(processes, _run_of(repository, _NO_ORDER, options)) as crew,
         crew.run.backup.session.hold() as held,
     ):
-        run = RestoreRun.under(held, crew.run.backup.run_id, options)
-        trigger_restore(run)
+        run = RestoreRun(held=held, run_id=crew.run.backup.run_id, options=options)
+        open_restore(run)
         pages = [select_restore_page(run, 0)]
         while not pages[-1].last:
             pages.append(select_restore_page(run, len(pages)))
@@ -198,7 +198,7 @@ def _store(shard: int) -> None:
 def _restore_one(shard: int) -> None:
     (run,) = _current
     with run.backup.session.hold() as held:
-        restoring = RestoreRun.under(held, run.backup.run_id, run.restore)
+        restoring = RestoreRun(held=held, run_id=run.backup.run_id, options=run.restore)
         asyncio.run(restore_shard(restoring, shard, _nothing))
 
 

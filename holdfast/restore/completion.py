@@ -1,14 +1,13 @@
 """Names a large file once all its segments are written."""
 
 import os
+from collections.abc import Mapping
 
 from holdfast.errors import RunStateError
 from holdfast.restore.documents import Large, Outcome
 from holdfast.restore.large import is_that_file, open_standing, standing_large
 from holdfast.restore.node_attributes import attributes_of
-from holdfast.restore.plan_reader import load_result
 from holdfast.restore.run import RestoreRun
-from holdfast.restore.shard import load_shard
 from holdfast.restore.target import look
 from holdfast.safe_fs.attributes import apply_to_descriptor, differences, read_xattrs
 from holdfast.safe_fs.directories import Directories
@@ -19,15 +18,16 @@ from holdfast.safe_fs.temporary import discard, open_existing
 class LargeFiles:
     """Completes large files in the finish. `replace` names a temporary file (see finish.py)."""
 
-    def __init__(self, run: RestoreRun, directories: Directories) -> None:
+    def __init__(self, run: RestoreRun, directories: Directories, outcomes: Mapping[int, bytes]) -> None:
+        """outcomes: of the shards of one file each, as every segment is."""
+        self._outcomes = outcomes
         self._run = run
         self._directories = directories
 
     def outcome(self, large: Large) -> bytes:
         """What becomes of the file, as its segments tell: the worst of them decides."""
         letters = [
-            load_result(self._run, shard).outcomes[:1]
-            for shard in range(large.first_shard, large.first_shard + large.segments)
+            self._outcomes[shard] for shard in range(large.first_shard, large.first_shard + large.segments)
         ]
         for letter in (Outcome.FAILED, Outcome.SKIPPED, Outcome.SEGMENT_WRITTEN):
             if letter in letters:
@@ -83,8 +83,8 @@ class LargeFiles:
         matching: list[int] = []
         for position in range(large.segments):
             shard = large.first_shard + position
-            starts[position] = load_shard(self._run, shard).files[0].start
-            if load_result(self._run, shard).outcomes[:1] == Outcome.SEGMENT_MATCHES:
+            starts[position] = self._run.plan.shard(shard).files[0].start
+            if self._outcomes[shard] == Outcome.SEGMENT_MATCHES:
                 matching.append(position)
         starts[large.segments] = large.size
         if not matching:

@@ -54,7 +54,7 @@ class Deletion:
         directory = self._directories.open(path)
         if self._left_out.is_marked(directory.fd):
             return
-        expected = {node.name for node in self._run.loader.load_tree(tree)}
+        expected = {node.name for node in self._run.held.loader.load_tree(tree)}
         with os.scandir(proc_path(directory.fd)) as entries:
             names = sorted(os.fsencode(entry.name) for entry in entries)
         for name in names:

@@ -1,18 +1,13 @@
-"""What a restore keeps in its run workspace: the types of the documents and their names.
+"""What a restore keeps in its run workspace, and the types of that.
 
 opening                         the run's decisions: snapshot, tree, target (created once)
 space                           the target had room (created once)
-pages/<page>                    one page of the plan: cursor, shard numbers, counts (created once: it decides)
-plans/<page>-<token>/part-…     plan records in walk order, of the attempt that `token` names
-plans/<page>-<token>/shard-…    the files of one shard
+pages/, plans/, shards/         the plan and its results: see runs/plan.py
 plans/<page>-<token>/links      files with several names that this page saw first
-shards/<shard>/origin           which plan the shard belongs to
-shards/<shard>/result           what became of its files (created once)
 large/<file>                    the one temporary file that all segments of a large file write into (created once)
-attempts/<scope>/<n>            attempt n at a shard or at the finish; the highest one may write
+attempts/                       at a shard, or at the finish: see runs/attempts.py
 finish/<token>/records-…        what the finishing did
 finished                        its outcome (created once)
-verify/<token>/problems-…       what a verification found
 """
 
 from enum import StrEnum
@@ -24,31 +19,10 @@ from holdfast.file_list import Chunk, FileAction
 from holdfast.format.coverage import Gap
 from holdfast.format.snapshot import SnapshotFilters
 from holdfast.format.tree import Node
-from holdfast.restore.run import RestoreCounts
+from holdfast.runs import plan
 
-OPENING: Final = "opening"
 SPACE: Final = "space"
 FINISHED: Final = "finished"
-
-
-def page_name(page: int) -> str:
-    return f"pages/{page:08d}"
-
-
-def part_name(page: int, token: str, part: int) -> str:
-    return f"plans/{page:08d}-{token}/part-{part:06d}"
-
-
-def shard_plan_name(page: int, token: str, shard: int) -> str:
-    return f"plans/{page:08d}-{token}/shard-{shard:08d}"
-
-
-def links_name(page: int, token: str) -> str:
-    return f"plans/{page:08d}-{token}/links"
-
-
-def shard_name(shard: int, rest: str) -> str:
-    return f"shards/{shard:08d}/{rest}"
 
 
 def large_name(number: int) -> str:
@@ -57,6 +31,36 @@ def large_name(number: int) -> str:
 
 def finish_records_name(token: str, index: int) -> str:
     return f"finish/{token}/records-{index:06d}"
+
+
+class RestoreCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """Counts of a restore or a part of it; field by field what contracts.restore.RestoreTotals carries.
+
+    bytes are of file content. bytes_to_write: what the target grows by as far as metadata tells, holes and what is
+    there already left out. bytes_kept: content that was on disk and did not have to be fetched. files_kept: files that
+    were there, equal in content; at most their attributes were corrected. files_skipped: paths that the overwrite rule
+    protects, files or not. incomplete: paths that were restored, but not with all that belongs to them.
+    """
+
+    files: int = 0
+    dirs: int = 0
+    others: int = 0
+    bytes_total: int = 0
+    bytes_to_write: int = 0
+    bytes_written: int = 0
+    bytes_kept: int = 0
+    files_written: int = 0
+    files_kept: int = 0
+    files_skipped: int = 0
+    files_deleted: int = 0
+    errors: int = 0
+    incomplete: int = 0
+
+    def plus(self, other: "RestoreCounts") -> "RestoreCounts":
+        """The sum, field by field."""
+        return RestoreCounts(
+            **{name: getattr(self, name) + getattr(other, name) for name in self.__struct_fields__}
+        )
 
 
 class Kept(msgspec.Struct, frozen=True, array_like=True):
@@ -134,19 +138,14 @@ class OpenDirectory(msgspec.Struct, frozen=True, array_like=True):
     link: bool = False
 
 
-class Page(msgspec.Struct, frozen=True, kw_only=True):
-    """One decided page. The next one goes on behind the name `after` in the innermost open directory.
+class Page(plan.Page, frozen=True, kw_only=True):
+    """One page of the walk. The next one goes on behind the name `after` in the innermost open directory.
 
     first_file: number of the page's first file; its files are numbered on to next_file - 1. matched: numbers of the
     request's patterns that this page or one before has met. broken: how many directories, here or before, could not be
     gone into.
     """
 
-    token: str
-    last: bool
-    parts: int
-    first_shard: int
-    shards: int
     first_file: int
     next_file: int
     counts: RestoreCounts
@@ -177,10 +176,6 @@ class Replaced(msgspec.Struct, frozen=True, array_like=True, tag="r"):
     path: bytes
     size: int
     message: str
-
-
-class Leave(msgspec.Struct, frozen=True, array_like=True, tag="l"):
-    """The innermost open directory ends."""
 
 
 class Special(msgspec.Struct, frozen=True, array_like=True, tag="s"):
@@ -225,13 +220,7 @@ class Failed(msgspec.Struct, frozen=True, array_like=True, tag="f"):
     message: str
 
 
-PlanRecord = Enter | Leave | Special | Link | Large | Skipped | Replaced | Failed
-
-
-class PlanPart(msgspec.Struct, frozen=True, kw_only=True):
-    """A stretch of plan records."""
-
-    records: tuple[PlanRecord, ...]
+PlanRecord = Enter | plan.Leave | Special | Link | Large | Skipped | Replaced | Failed
 
 
 class FilePlan(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -264,13 +253,6 @@ class ShardPlan(msgspec.Struct, frozen=True, kw_only=True):
     files: tuple[FilePlan, ...]
     obstacles: tuple[bytes, ...] = ()
     links: tuple[bytes, ...] = ()
-
-
-class ShardOrigin(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the plan of a shard lies."""
-
-    page: int
-    token: str
 
 
 class Problem(msgspec.Struct, frozen=True, array_like=True):

@@ -19,8 +19,8 @@ from holdfast.repository.packs.loader import BlobLoader, PackRange
 from holdfast.restore.contents import Piece
 from holdfast.restore.jobs import Job
 from holdfast.restore.os_failures import path_failure
-from holdfast.restore.threads import Stop
 from holdfast.restore.zeros import is_zero_block
+from holdfast.runs.progress import Stop
 from holdfast.safe_fs.durable import start_writing_back
 from holdfast.safe_fs.sparse import write_all, write_sparse
 

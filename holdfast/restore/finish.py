@@ -13,7 +13,7 @@ from holdfast.errors import HoldfastError, SnapshotNotFoundError
 from holdfast.file_list import FileAction
 from holdfast.format.tree import Node
 from holdfast.ids import BlobId
-from holdfast.repository.documents import decide, encode, load
+from holdfast.repository.documents import encode, load
 from holdfast.restore.coverage import Covered
 from holdfast.restore.deletion import Deletion
 from holdfast.restore.documents import (
@@ -24,9 +24,9 @@ from holdfast.restore.documents import (
     FinishResult,
     Kept,
     Large,
-    Leave,
     Link,
     Outcome,
+    RestoreCounts,
     Special,
     finish_records_name,
 )
@@ -34,13 +34,14 @@ from holdfast.restore.finish_steps import FinishSteps, Step
 from holdfast.restore.making_room import Rules
 from holdfast.restore.os_failures import flush, path_failure
 from holdfast.restore.outcomes import ACTIONS
-from holdfast.restore.plan_reader import PlacedRecord, load_result, placed_records
-from holdfast.restore.run import Finished, Progress, RestoreCounts, RestoreRun, ShardProgress
-from holdfast.restore.select import load_opening, load_page
+from holdfast.restore.plan_reader import PlacedRecord, placed_records
+from holdfast.restore.run import Finished, RestoreRun
 from holdfast.restore.selection import Selection
-from holdfast.restore.shard import load_shard
 from holdfast.restore.target import open_target
 from holdfast.runs.attempts import Attempt, any_repeated
+from holdfast.runs.opening import conclude
+from holdfast.runs.plan import Leave
+from holdfast.runs.progress import Progress
 from holdfast.safe_fs.attributes import is_expected
 from holdfast.safe_fs.directories import Directories, Directory, join
 
@@ -68,7 +69,7 @@ def finish(run: RestoreRun, pages: int, shards: int, progress: Progress) -> Fini
         finishing = _Finish(run, attempt, progress)
         result = finishing.dry_run(pages) if run.options.dry_run else finishing.execute(pages, shards)
         attempt.check()
-        result = decide(run.workspace, FINISHED, result)
+        result = conclude(run.workspace, FINISHED, result)
     partial = result.errors_of_run > 0 or result.incomplete_of_run > 0
     return Finished(partial=partial, errors_of_run=result.errors_of_run, counts=result.counts)
 
@@ -79,9 +80,9 @@ def _check_selected(run: RestoreRun, pages: int) -> None:
     Raises:
         SnapshotNotFoundError: patterns or paths left nothing.
     """
-    if not Selection(run.options, load_opening(run).only).is_filtered:
+    if not Selection(run.options, run.opening.only).is_filtered:
         return
-    found = [load_page(run, page) for page in range(pages)]
+    found = run.plan.pages(pages)
     if not any(page.broken or page.counts.files or page.counts.dirs or page.counts.others for page in found):
         raise SnapshotNotFoundError(
             "nothing in the snapshot matches what was asked for: nothing was restored",
@@ -108,12 +109,14 @@ class _Finish:
         self._run = run
         self._attempt = attempt
         self._progress = progress
-        self._opening = load_opening(run)
+        self._opening = run.opening
         self._records: list[FinishRecord] = []
         self._documents = self._seen = 0
         self._written = self._kept = self._skipped = self._deleted = self._errors = 0
         self._incomplete = self._incomplete_before = 0
         self._missing: set[int] = set()
+        self._single: dict[int, bytes] = {}
+        """The outcomes of shards of one file, segments of large files among them."""
         self._open: list[Enter] = []
         self._deletion: Deletion | None = None
         self._covered: Covered | None = None
@@ -122,7 +125,7 @@ class _Finish:
         """Complete what the shards have begun."""
         earlier_errors = self._planned_errors(pages) + self._learn_from_shards(shards)
         sweeping = any_repeated(self._run.workspace)
-        with FinishSteps(self._run, self._attempt.token) as steps:
+        with FinishSteps(self._run, self._attempt.token, self._single) as steps:
             self._begin_deletion(steps.directories)
             for placed in placed_records(self._run, pages):
                 self._on_entry()
@@ -171,17 +174,18 @@ class _Finish:
         )
 
     def _planned_errors(self, pages: int) -> int:
-        return sum(load_page(self._run, page).counts.errors for page in range(pages))
+        return sum(page.counts.errors for page in self._run.plan.pages(pages))
 
     def _learn_from_shards(self, shards: int) -> int:
         """Which files are not there, so that nothing is linked to them; how many paths failed."""
         errors = 0
-        for shard in range(shards):
-            result = load_result(self._run, shard)
+        for shard, result in enumerate(self._run.plan.results(shards)):
             errors += result.counts.errors
+            if len(result.outcomes) == 1:
+                self._single[shard] = result.outcomes
             self._incomplete_before += result.counts.incomplete
             if Outcome.FAILED in result.outcomes or Outcome.SKIPPED in result.outcomes:
-                for file, letter in zip(load_shard(self._run, shard).files, result.outcomes, strict=True):
+                for file, letter in zip(self._run.plan.shard(shard).files, result.outcomes, strict=True):
                     if letter in Outcome.FAILED + Outcome.SKIPPED:
                         self._missing.add(file.number)
         return errors
@@ -318,8 +322,8 @@ class _Finish:
     def _on_entry(self) -> None:
         self._seen += 1
         if self._seen % _CHECK_EVERY == 0:
-            self._progress(ShardProgress(files_done=self._seen))
-            self._run.check_lock()
+            self._progress(self._seen, 0)
+            self._run.held.check_lock()
             self._attempt.check()
 
 

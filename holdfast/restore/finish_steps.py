@@ -4,6 +4,7 @@ import contextlib
 import errno
 import os
 import stat
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -15,7 +16,6 @@ from holdfast.restore.documents import Enter, Kept, Large, Link, Outcome, Specia
 from holdfast.restore.making_room import Rules
 from holdfast.restore.node_attributes import attributes_of
 from holdfast.restore.run import RestoreRun
-from holdfast.restore.select import load_opening
 from holdfast.restore.target import look, make_target, may_overwrite
 from holdfast.safe_fs.attributes import (
     HARD_LINK,
@@ -64,15 +64,16 @@ class Step:
 class FinishSteps:
     """What the steps of one attempt share. Belongs to one thread."""
 
-    def __init__(self, run: RestoreRun, token: str) -> None:
+    def __init__(self, run: RestoreRun, token: str, outcomes: Mapping[int, bytes]) -> None:
+        """outcomes: of the shards of one file each."""
         self._run = run
         self._token = token.encode()
         self._mark = run_mark(run.run_id)
-        opening = load_opening(run)
+        opening = run.opening
         self._rules = Rules(run, opening)
         self.directories = make_target(opening.target)
         self.file_systems = FileSystems()
-        self.large_files = LargeFiles(run, self.directories)
+        self.large_files = LargeFiles(run, self.directories, outcomes)
 
     def __enter__(self) -> Self:
         return self

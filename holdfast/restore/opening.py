@@ -1,16 +1,17 @@
 """Opens a restore run: finds the snapshot, checks the target, and decides both once."""
 
 import os
+from dataclasses import dataclass
 
 from holdfast.errors import SnapshotNotFoundError
 from holdfast.format.coverage import NO_GAPS, gaps_of, root_gaps
 from holdfast.format.snapshot import Snapshot, SnapshotFilters
 from holdfast.format.tree import Node
-from holdfast.ids import BlobId, from_hex, to_hex
+from holdfast.ids import BlobId, from_hex
 from holdfast.repository.snapshots import find_snapshot
 from holdfast.restore.documents import Coverage, Opening
 from holdfast.restore.request import RestoreOptions
-from holdfast.restore.run import RestoreOpened, RestoreRun
+from holdfast.restore.run import RestoreRun
 from holdfast.restore.selection import Selection
 from holdfast.restore.space import has_room
 from holdfast.restore.target import kept_of_target, target_state
@@ -18,7 +19,17 @@ from holdfast.restore.ways import SourceWays
 from holdfast.runs.opening import open_run
 
 
-def trigger_restore(run: RestoreRun) -> RestoreOpened:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreOpened:
+    """The run is open. resumed: it was before. has_room: the target can take the whole snapshot, so shards may be
+    restored before the plan is whole."""
+
+    opening: Opening
+    resumed: bool
+    has_room: bool
+
+
+def open_restore(run: RestoreRun) -> RestoreOpened:
     """Validate the request and pin the snapshot for the whole run; the second call finds what the first decided.
 
     Raises:
@@ -27,18 +38,7 @@ def trigger_restore(run: RestoreRun) -> RestoreOpened:
         SnapshotNotFoundError: no snapshot, or no such subfolder in it.
     """
     opening, resumed = open_run(run.workspace, Opening, lambda: _decide(run))
-    return RestoreOpened(
-        snapshot_id=to_hex(opening.snapshot),
-        tree=to_hex(opening.tree),
-        time_ns=opening.time_ns,
-        host=opening.host,
-        target=opening.target,
-        target_state=opening.target_state,
-        dry_run=run.options.dry_run,
-        resumed=resumed,
-        has_room=has_room(run, opening),
-        ahead=tuple(map(to_hex, opening.ahead)),
-    )
+    return RestoreOpened(opening=opening, resumed=resumed, has_room=has_room(run, opening))
 
 
 def _decide(run: RestoreRun) -> Opening:
@@ -46,14 +46,14 @@ def _decide(run: RestoreRun) -> Opening:
     options.check()
     Selection(options)
     stored = find_snapshot(
-        run.repository,
+        run.held.repository,
         options.snapshot_name,
         hosts=options.hosts,
         paths=[os.fsdecode(path) for path in options.paths],
         tags=options.tags,
         ignore_damaged=options.ignore_damaged,
     )
-    run.refresh()
+    run.held.refresh()
     tree, root, only = _find_subfolder(run, stored.snapshot, options)
     subfolder = options.subfolder.rpartition(b"/")[0] if only else options.subfolder
     target = options.target or subfolder or b"/"
@@ -101,7 +101,7 @@ def _find_subfolder(
     above: Node | None = None
     names = options.subfolder.split(b"/")[1:]
     for depth, name in enumerate(names, start=1):
-        node = next((child for child in run.loader.load_tree(tree) if child.name == name), None)
+        node = next((child for child in run.held.loader.load_tree(tree) if child.name == name), None)
         if node is None:
             raise SnapshotNotFoundError(
                 "the snapshot has no such subfolder", hint="`holdfast ls` shows what it holds."

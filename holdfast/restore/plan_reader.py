@@ -1,23 +1,11 @@
-"""Reads a plan back: its records with their paths, and its shards' files with what became of them."""
+"""Reads a plan back: its records with their paths, and a shard's files with what became of them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from holdfast.errors import RunStateError
-from holdfast.repository.documents import load
-from holdfast.restore.documents import (
-    Enter,
-    Leave,
-    PlanPart,
-    PlanRecord,
-    ShardResult,
-    part_name,
-    shard_name,
-)
+from holdfast.restore.documents import Enter, PlanRecord
 from holdfast.restore.run import RestoreRun
-from holdfast.restore.select import load_page
-from holdfast.restore.shard import load_shard
-from holdfast.restore.shard_files import PlannedFile, files_of
+from holdfast.runs.plan import Leave
 from holdfast.safe_fs.directories import join
 
 
@@ -37,7 +25,7 @@ def placed_records(run: RestoreRun, pages: int) -> Iterator[PlacedRecord]:
     """
     directory = b""
     lengths: list[int] = []
-    for record in plan_records(run, pages):
+    for record in run.plan.records(run.plan.pages(pages)):
         match record:
             case Enter():
                 lengths.append(len(directory))
@@ -48,39 +36,3 @@ def placed_records(run: RestoreRun, pages: int) -> Iterator[PlacedRecord]:
                 directory = directory[: lengths.pop()]
             case _:
                 yield PlacedRecord(directory, record)
-
-
-def plan_records(run: RestoreRun, pages: int) -> Iterator[PlanRecord]:
-    """The same without their directories."""
-    for number in range(pages):
-        page = load_page(run, number)
-        for part in range(page.parts):
-            document = load(run.workspace, part_name(number, page.token, part), PlanPart)
-            if document is None:
-                raise RunStateError(f"part {part} of page {number} of the restore's plan is not there")
-            yield from document.records
-
-
-def load_result(run: RestoreRun, shard: int) -> ShardResult:
-    """The result of a shard.
-
-    Raises:
-        RunStateError: it has not been restored.
-    """
-    result = load(run.workspace, shard_name(shard, "result"), ShardResult)
-    if result is None:
-        raise RunStateError(f"shard {shard} of the restore has not been restored")
-    return result
-
-
-def planned_files(run: RestoreRun, shard: int, *, done: bool = True) -> Iterator[PlannedFile]:
-    """The files of a shard in walk order; with their outcomes, where it is done.
-
-    Raises:
-        RunStateError: its plan is not there, or its result where it should be.
-    """
-    plan = load_shard(run, shard)
-    if not done:
-        return files_of(plan, b"", ())
-    result = load_result(run, shard)
-    return files_of(plan, result.outcomes, result.problems)

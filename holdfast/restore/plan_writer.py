@@ -8,16 +8,8 @@ from collections.abc import Iterator, Sequence
 
 from holdfast.format.tree import Node
 from holdfast.ids import BlobId
-from holdfast.repository.documents import encode
-from holdfast.restore.documents import (
-    FilePlan,
-    PlanPart,
-    PlanRecord,
-    ShardPlan,
-    part_name,
-    shard_plan_name,
-)
-from holdfast.runs.workspace import Workspace
+from holdfast.restore.documents import FilePlan, PlanRecord, ShardPlan
+from holdfast.restore.run import RestoreWriter
 from holdfast.sizes import RestoreSizes
 
 
@@ -51,28 +43,22 @@ def _shared_length(one: bytes, other: bytes) -> int:
 
 
 class PlanWriter:
-    """The documents of one attempt at a page; `token` keeps them apart from those of others."""
+    """Collects the records and files of a page."""
 
-    def __init__(
-        self, workspace: Workspace, page: int, token: str, first_shard: int, sizes: RestoreSizes
-    ) -> None:
-        self._workspace = workspace
+    def __init__(self, pages: RestoreWriter, sizes: RestoreSizes) -> None:
+        self._pages = pages
         self._sizes = sizes
-        self._page = page
-        self._token = token
         self._records: list[PlanRecord] = []
         self._files: list[FilePlan] = []
         self._directories: list[bytes] = []
         self._bytes = 0
-        self._next_shard = first_shard
         self.obstacles: list[bytes] = []
         self.links: list[bytes] = []
-        self.parts = 0
 
     @property
     def next_shard(self) -> int:
-        """The number that the shard after the current one will have."""
-        return self._next_shard
+        """The number that the next shard to be closed will have."""
+        return self._pages.next_shard
 
     def record(self, record: PlanRecord) -> None:
         """Add a record for the finish."""
@@ -125,18 +111,14 @@ class PlanWriter:
             obstacles=tuple(self.obstacles),
             links=tuple(self.links),
         )
-        self._workspace.put(shard_plan_name(self._page, self._token, self._next_shard), encode(shard))
-        self._next_shard += 1
+        self._pages.write_shard(shard)
         self._files, self._directories, self._bytes = [], [], 0
 
     def finish(self) -> None:
         """Write what is left."""
         self.close_shard()
-        if self._records:
-            self._write_part()
+        self._write_part()
 
     def _write_part(self) -> None:
-        part = PlanPart(records=tuple(self._records))
-        self._workspace.put(part_name(self._page, self._token, self.parts), encode(part))
+        self._pages.write_records(self._records, self._sizes.part_records)
         self._records = []
-        self.parts += 1

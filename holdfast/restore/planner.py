@@ -24,18 +24,18 @@ from holdfast.restore.documents import (
     FilePlan,
     KnownLink,
     Large,
-    Leave,
     Link,
+    RestoreCounts,
     Skipped,
     Special,
 )
 from holdfast.restore.making_room import Place, Rules, in_the_way
 from holdfast.restore.os_failures import path_failure
 from holdfast.restore.plan_writer import PlanWriter
-from holdfast.restore.run import RestoreCounts
 from holdfast.restore.target import kept_of, look, looks_equal
 from holdfast.restore.walk import Began, Broken, Ended, Frame, Item, SnapshotWalk, Step
 from holdfast.restore.zeros import is_zero_block
+from holdfast.runs.plan import Leave
 from holdfast.safe_fs.directories import Directories, join
 from holdfast.sizes import RestoreSizes
 

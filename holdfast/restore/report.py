@@ -1,6 +1,6 @@
 """The files of a restore for the journal, and the list of actions of a dry run."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import chain
 
 from holdfast.file_list import Chunk, FileAction, FileRecord, encode_chunks
@@ -14,9 +14,9 @@ from holdfast.restore.documents import (
 )
 from holdfast.restore.finish import finish_records
 from holdfast.restore.outcomes import EXPECTED
-from holdfast.restore.plan_reader import PlacedRecord, load_result, placed_records, planned_files
+from holdfast.restore.plan_reader import PlacedRecord, placed_records
 from holdfast.restore.run import RestoreRun
-from holdfast.restore.shard_files import PlannedFile
+from holdfast.restore.shard_files import PlannedFile, files_of
 from holdfast.safe_fs.directories import join
 
 
@@ -32,16 +32,13 @@ def file_chunks(run: RestoreRun, pages: int, shards: int) -> Iterator[Chunk]:
     yield from encode_chunks(
         chain.from_iterable(_of_record(run, placed) for placed in placed_records(run, pages))
     )
-    for shard in range(shards):
-        yield from _of_shard(run, shard)
-    yield from encode_chunks(_of_finish(run))
-
-
-def _of_shard(run: RestoreRun, shard: int) -> Iterable[Chunk]:
-    """What it has encoded itself; in a dry run there is only its plan."""
     if run.options.dry_run:
-        return encode_chunks(chain.from_iterable(map(_of_dry_file, planned_files(run, shard, done=False))))
-    return load_result(run, shard).log
+        for plan in run.plan.shard_plans(run.plan.pages(pages)):
+            yield from encode_chunks(chain.from_iterable(map(_of_dry_file, files_of(plan, b"", ()))))
+    else:
+        for result in run.plan.results(shards):  # each has encoded its files itself
+            yield from result.log
+    yield from encode_chunks(_of_finish(run))
 
 
 def _of_record(run: RestoreRun, placed: PlacedRecord) -> Iterator[FileRecord]:

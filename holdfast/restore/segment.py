@@ -25,7 +25,7 @@ def restore_segment(run: RestoreRun, bench: Workbench, fetcher: Fetcher, job: Jo
         HoldfastError: as `restore_shard`.
     """
     try:
-        pieces = pieces_of(run.index, job.plan.content, job.plan.start)
+        pieces = pieces_of(run.held.index, job.plan.content, job.plan.start)
         old = _open_old(run, bench, job)
         try:
             _restore(run, bench, fetcher, job, attempt, pieces, old)

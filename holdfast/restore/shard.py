@@ -13,32 +13,22 @@ from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import Final
 
-from holdfast.errors import HoldfastError, RunStateError
+from holdfast.errors import HoldfastError
 from holdfast.file_list import encode_chunks
 from holdfast.pace import Pace
-from holdfast.repository.documents import decide, load
-from holdfast.restore.documents import (
-    Outcome,
-    Problem,
-    ShardOrigin,
-    ShardPlan,
-    ShardResult,
-    shard_name,
-    shard_plan_name,
-)
+from holdfast.restore.documents import Outcome, Problem, RestoreCounts, ShardPlan, ShardResult
 from holdfast.restore.fetch import Fetcher
 from holdfast.restore.flushing import Flusher
 from holdfast.restore.jobs import Job, Workbench
 from holdfast.restore.making_room import Rules
 from holdfast.restore.os_failures import flush, path_failure
 from holdfast.restore.plan_writer import front_decode
-from holdfast.restore.run import Progress, RestoreCounts, RestoreRun, ShardProgress, ShardSummary
+from holdfast.restore.run import RestoreRun
 from holdfast.restore.segment import restore_segment
-from holdfast.restore.select import load_opening
 from holdfast.restore.shard_files import files_of, log_of
 from holdfast.restore.target import make_target
-from holdfast.restore.threads import Stop, run_stoppable
 from holdfast.runs.attempts import Attempt
+from holdfast.runs.progress import Progress, Stop, run_stoppable
 from holdfast.safe_fs.attributes import is_expected
 from holdfast.safe_fs.temporary import run_mark
 
@@ -60,7 +50,7 @@ async def restore_shard(
     *,
     pace: Pace | None = None,
     on_written: Callable[[], None] = _nobody_waits,
-) -> ShardSummary:
+) -> ShardResult:
     """Restore the files of one shard; what is already whole on disk is not written again.
 
     pace: how fast the repository may be read, None for no limit. on_written: called, from a thread, when all is written
@@ -84,34 +74,20 @@ def restore_shard_now(
     stop: Stop,
     pace: Pace | None = None,
     on_written: Callable[[], None] = _nobody_waits,
-) -> ShardSummary:
+) -> ShardResult:
     """The same for callers without an event loop."""
-    result = load(run.workspace, shard_name(shard, "result"), ShardResult)
-    if result is None:
-        plan = load_shard(run, shard)
-        attempt = Attempt(run.workspace, f"shard-{shard:08d}")
-        attempt.claim()
-        result = _ShardRestore(run, plan, attempt, progress, stop, pace, on_written).result()
-        if result.counts.errors:
-            run.confirm()
-        attempt.check()
-        result = decide(run.workspace, shard_name(shard, "result"), result)
-    return ShardSummary(shard=shard, counts=result.counts)
-
-
-def load_shard(run: RestoreRun, shard: int) -> ShardPlan:
-    """The plan of one shard.
-
-    Raises:
-        RunStateError: it is not there.
-    """
-    origin = load(run.workspace, shard_name(shard, "origin"), ShardOrigin)
-    plan = None
-    if origin is not None:
-        plan = load(run.workspace, shard_plan_name(origin.page, origin.token, shard), ShardPlan)
-    if plan is None:
-        raise RunStateError(f"the plan of shard {shard} of the restore is not there")
-    return plan
+    plan = run.plan
+    standing = plan.result_or_none(shard)
+    if standing is not None:
+        return standing
+    planned = plan.shard(shard)
+    attempt = plan.attempt(shard)
+    attempt.claim()
+    result = _ShardRestore(run, planned, attempt, progress, stop, pace, on_written).result()
+    if result.counts.errors:
+        run.held.confirm()
+    attempt.check()
+    return plan.conclude(shard, result)
 
 
 class _ShardRestore:
@@ -138,11 +114,11 @@ class _ShardRestore:
         self._outcomes = bytearray(len(plan.files))
         self._problems: list[Problem] = []
         self._bytes_written = self._bytes_kept = 0
-        opening = load_opening(run)
+        opening = run.opening
         directories = make_target(opening.target)
         directories.will_follow(plan.links)
         self._bench = Workbench(
-            index=run.index,
+            index=run.held.index,
             directories=directories,
             rules=Rules(run, opening),
             obstacles=frozenset(plan.obstacles),
@@ -152,7 +128,7 @@ class _ShardRestore:
         )
         self._flusher = Flusher(self._bench.file_systems)
         self._fetcher = Fetcher(
-            run.loader,
+            run.held.loader,
             sparse=run.options.sparse,
             stop=stop,
             on_bytes=self._progress.add_bytes,
@@ -228,13 +204,13 @@ class _ShardRestore:
             raise
 
     def _hand_on(self) -> None:
-        """All is written. The next shard begins anew: what the last read is worth, this one waits."""
+        """All is written. The next shard begins afresh: what the last read is worth, this one waits."""
         if self._pace is not None:
             self._stop.wait(self._pace.spend(0))
         self._on_written()
 
     def _write(self, group: list[Job]) -> None:
-        """Steps 1: everything that needs the files open."""
+        """Step 1: everything that needs the files open."""
         for job in group:
             self._stop.check()
             try:
@@ -249,7 +225,7 @@ class _ShardRestore:
                 except (OSError, HoldfastError) as error:
                     job.fail(path_failure(error))
             self._bench.close(job)
-        self._run.check_lock()
+        self._run.held.check_lock()
         self._progress.add_files(len(group))
 
     def _name(self, batch: list[Job]) -> None:
@@ -334,4 +310,4 @@ class _Reported:
 
     def _tell(self) -> None:
         self._told_bytes = self._bytes
-        self._progress(ShardProgress(files_done=self._files, bytes_done=self._bytes))
+        self._progress(self._files, self._bytes)

@@ -6,9 +6,8 @@ is room for everything that the snapshot holds, there is for any part of it, and
 
 import os
 
-from holdfast.errors import RunStateError, StorageFullError
-from holdfast.repository.documents import load
-from holdfast.restore.documents import OPENING, SPACE, Opening
+from holdfast.errors import StorageFullError
+from holdfast.restore.documents import SPACE, Opening
 from holdfast.restore.run import RestoreRun
 
 RESERVE_BYTES = 16 * 1024 * 1024
@@ -33,14 +32,11 @@ def check_space(run: RestoreRun, needed_bytes: int) -> None:
 
     Raises:
         StorageFullError: says how much is needed and how much is free.
-        RunStateError: the run was not opened.
+        RunClosedError: the run was not opened, or is over.
     """
     if run.options.dry_run or run.workspace.get(SPACE) is not None:
         return
-    opening = load(run.workspace, OPENING, Opening)
-    if opening is None:
-        raise RunStateError("the restore run was not opened")
-    free = free_bytes(opening.target)
+    free = free_bytes(run.opening.target)
     if needed_bytes + RESERVE_BYTES > free:
         raise StorageFullError(
             f"the restore needs {needed_bytes:,} bytes, but only {free:,} are free at its target",

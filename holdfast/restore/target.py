@@ -92,7 +92,7 @@ def make_target(target: bytes) -> Directories:
 
 def protected_directories(run: RestoreRun) -> frozenset[tuple[int, int]]:
     """Device and inode of what `delete` must never remove: the repository that we restore from."""
-    return own_directory(run.repository.storage)
+    return own_directory(run.held.repository.storage)
 
 
 def look(directories: Directories, directory: bytes, name: bytes) -> os.stat_result | None:

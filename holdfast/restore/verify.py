@@ -24,13 +24,11 @@ from holdfast.restore.contents import ContentReader, pieces_of
 from holdfast.restore.documents import Enter, Large, Link, Outcome, Special
 from holdfast.restore.finish import finish_records
 from holdfast.restore.node_attributes import attributes_of
-from holdfast.restore.plan_reader import placed_records, planned_files
-from holdfast.restore.run import Progress, RestoreRun, ShardProgress, VerifyReport
-from holdfast.restore.select import load_opening, load_page
-from holdfast.restore.shard import load_shard
-from holdfast.restore.shard_files import PlannedFile
+from holdfast.restore.plan_reader import placed_records
+from holdfast.restore.run import RestoreRun, VerifyReport
+from holdfast.restore.shard_files import PlannedFile, files_of
 from holdfast.restore.target import look, open_target
-from holdfast.restore.threads import Stop, run_stoppable
+from holdfast.runs.progress import Progress, Stop, run_stoppable
 from holdfast.safe_fs.attributes import (
     HARD_LINK,
     SET_ID_BITS,
@@ -100,7 +98,7 @@ class _Findings:
             if due:
                 self._reported = self.bytes_read
         if due:
-            self._progress(ShardProgress(files_done=self.files, bytes_done=self.bytes_read))
+            self._progress(self.files, self.bytes_read)
 
 
 @dataclass(slots=True)
@@ -116,7 +114,7 @@ class _Verification:
 
     def __init__(self, run: RestoreRun, stop: Stop, progress: Progress) -> None:
         self._run = run
-        self._target = load_opening(run).target
+        self._target = run.opening.target
         self._found = _Findings(stop, progress)
         self._excepted: frozenset[bytes] = frozenset()
         self._lost: dict[bytes, set[str]] = {}
@@ -130,9 +128,9 @@ class _Verification:
         for record in finish_records(self._run):
             if record.action is FileAction.WARNING:
                 self._lost.setdefault(record.path, set()).add(kind_of_loss(record.message))
-        last = load_page(self._run, pages - 1)
+        last = self._run.plan.page(pages - 1)
         with ThreadPoolExecutor(_READERS, thread_name_prefix="verify") as pool:
-            shards = [pool.submit(self._shard, shard) for shard in range(last.first_shard + last.shards)]
+            shards = [pool.submit(self._shard, shard) for shard in range(last.next_shard)]
             try:
                 self._records(pages)
                 for shard in shards:
@@ -142,7 +140,7 @@ class _Verification:
                     shard.cancel()
         found = self._found
         if found.problem_count:
-            self._run.confirm()
+            self._run.held.confirm()
         return VerifyReport(
             ok=not found.problem_count,
             files=found.files,
@@ -163,10 +161,11 @@ class _Verification:
             yield _Reader(directories, ContentReader())
 
     def _shard(self, shard: int) -> None:
+        plan, result = self._run.plan.shard(shard), self._run.plan.result(shard)
         with self._reading() as reader:
             if reader is not None:
-                reader.directories.will_follow(load_shard(self._run, shard).links)
-            for file in planned_files(self._run, shard):
+                reader.directories.will_follow(plan.links)
+            for file in files_of(plan, result.outcomes, result.problems):
                 if file.outcome in _COMPARED and file.path not in self._excepted:
                     self._compare(file.path, reader, partial(self._file, file=file))
 
@@ -209,7 +208,7 @@ class _Verification:
             if status.st_size != plan.size:
                 self._found.problem(file.path, f"has {status.st_size} bytes, not {plan.size}")
                 return
-            pieces = pieces_of(self._run.index, plan.content, plan.start)
+            pieces = pieces_of(self._run.held.index, plan.content, plan.start)
             wrong = reader.contents.differing(fd, pieces, self._found.read)
             if wrong:
                 self._found.problem(file.path, f"differs from byte {wrong[0].offset} on")

@@ -199,6 +199,18 @@ class Plan(Generic[PageT, RecordT, ShardT, ResultT]):
             raise self._gone(f"what belongs to page {number} of the run's plan ({name})")
         return document
 
+    def shard_plans(self, pages: Iterable[PageT]) -> Iterator[ShardT]:
+        """The plans of all shards of these pages, the first ones of the run, in order. Raises as `shard`."""
+        names = (
+            _shard_name(f"{self._folder_of(number)}-{page.token}", shard)
+            for number, page in enumerate(pages)
+            for shard in range(page.first_shard, page.next_shard)
+        )
+        for shard, data in enumerate(read_ahead(self.workspace, names)):
+            if data is None:
+                raise self._gone(f"the plan of shard {shard}")
+            yield decode(data, f"plan of shard {shard}", self._shards)
+
     def shard(self, number: int) -> ShardT:
         """The plan of a shard.
 

@@ -9,7 +9,7 @@ from holdfast.backup.strategy import STRATEGY_TAG
 from holdfast.guard.compare import newest_snapshot
 from holdfast.ids import to_hex
 from holdfast.repository.snapshots import MAX_SKEW_NS, find_snapshot, is_ahead, latest_of, list_snapshots
-from holdfast.restore.opening import trigger_restore
+from holdfast.restore.opening import open_restore
 from holdfast.restore.request import RestoreOptions
 from holdfast.source.spec import SourceSpec
 from tests.interop.others import RECIPES
@@ -45,7 +45,7 @@ def test_it_is_no_parent_and_not_the_latest(source: Path, tmp_path: Path, strate
         assert (tmp_path / "target" / "file").read_bytes() == b"of today"
         options = RestoreOptions(target=bytes(tmp_path / "other"), snapshot="latest")
         with EngineRestore(session, options, run_id="told").held() as restoring:
-            assert trigger_restore(restoring).ahead == (to_hex(ahead.id),)
+            assert open_restore(restoring).opening.ahead == (ahead.id,)
         assert find_snapshot(session.repository, to_hex(ahead.id)).id == ahead.id
         assert all(not tag.startswith(STRATEGY_TAG) for tag in ahead.snapshot.tags or ())
 

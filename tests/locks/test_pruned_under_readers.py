@@ -19,7 +19,7 @@ from holdfast.repository.layout import DATA, INDEX
 from holdfast.repository.repository import Repository
 from holdfast.repository.session import RepositorySession
 from holdfast.restore.finish import finish
-from holdfast.restore.opening import trigger_restore
+from holdfast.restore.opening import open_restore
 from holdfast.restore.request import RestoreOptions
 from holdfast.restore.run import Finished, RestoreRun, VerifyReport
 from holdfast.restore.select import select_page
@@ -138,11 +138,11 @@ def restored(session: RepositorySession, options: RestoreOptions) -> tuple[Finis
     def held(step: Callable[[RestoreRun], ResultT]) -> ResultT:
         def attempt() -> ResultT:
             with session.hold() as held:
-                return step(RestoreRun.under(held, _RUN, options))
+                return step(RestoreRun(held=held, run_id=_RUN, options=options))
 
         return again(attempt)
 
-    held(trigger_restore)
+    held(open_restore)
     pages = [held(lambda run: select_page(run, 0))]
     while not pages[-1].last:
         pages.append(held(lambda run: select_page(run, len(pages))))

@@ -9,9 +9,8 @@ from holdfast.format.snapshot import encode_snapshot
 from holdfast.format.times import format_time
 from holdfast.repository.layout import SNAPSHOTS
 from holdfast.repository.snapshots import find_snapshot
-from holdfast.restore.opening import trigger_restore
+from holdfast.restore.opening import RestoreOpened, open_restore
 from holdfast.restore.request import RestoreOptions
-from holdfast.restore.run import RestoreOpened
 from tests.restore.conftest import Place
 from tests.support.restore import EngineRestore
 
@@ -21,7 +20,7 @@ EXABYTE = 1 << 60
 def opened(place: Place, run_id: str = "restore", **options: object) -> RestoreOpened:
     asked = RestoreOptions(target=os.fsencode(place.target), **options)  # type: ignore[arg-type]  # test data
     with EngineRestore(place.session, asked, run_id).held() as run:
-        return trigger_restore(run)
+        return open_restore(run)
 
 
 def test_what_fits_may_be_written_at_once(place: Place) -> None:

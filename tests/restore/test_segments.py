@@ -80,12 +80,10 @@ def restore_of(
 
 def segments_of(restore: EngineRestore, shards: int) -> dict[bytes, list[int]]:
     """Which shards are segments of which file."""
-    from holdfast.restore.shard import load_shard  # noqa: PLC0415 - not what the tests are about
-
     found: dict[bytes, list[int]] = {}
     with restore.held() as run:
         for shard in range(shards):
-            plan = load_shard(run, shard)
+            plan = run.plan.shard(shard)
             if plan.files[0].segments > 1:
                 found.setdefault(plan.files[0].node.name, []).append(shard)
     return found

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.restore.opening import trigger_restore
+from holdfast.restore.opening import open_restore
 from holdfast.restore.request import RestoreOptions
 from holdfast.verify.plan import check_trees
 from tests.restore.conftest import Place
@@ -47,7 +47,7 @@ def test_a_snapshot_that_comes_while_the_restore_is_opened(place: Place, newer: 
     options = RestoreOptions(target=bytes(place.target), snapshot=f"latest:{newer}")
     with EngineRestore(place.session, options).held() as run:
         _back_up(place, newer)
-        assert trigger_restore(run).tree
+        assert open_restore(run).opening.tree
 
 
 def test_who_begins_to_use_the_index_does_not_load_it_again(place: Place, newer: Path) -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from holdfast.restore.request import RestoreOptions
-from holdfast.restore.run import ShardProgress
 from holdfast.restore.shard import restore_shard
 from tests.restore.conftest import FILES, Place
 from tests.support.engine import EngineRun
@@ -59,7 +58,7 @@ def test_between_the_files_of_a_shard(place: Place, canary: Path) -> None:
     run = run_of(place)
     pages = run.plan()
 
-    def exchange(_: ShardProgress) -> None:
+    def exchange(*_: object) -> None:
         swap(place, canary)
 
     with run.held() as held:

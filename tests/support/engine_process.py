@@ -18,15 +18,15 @@ from typing import Final
 from holdfast.errors import HoldfastError
 from holdfast.repository.session import RepositorySession
 from holdfast.restore.finish import finish
-from holdfast.restore.opening import trigger_restore
+from holdfast.restore.opening import open_restore
 from holdfast.restore.request import RestoreOptions
 from holdfast.restore.run import RestoreRun
 from holdfast.restore.select import select_page
 from holdfast.restore.shard import restore_shard_now
 from holdfast.restore.space import check_space
-from holdfast.restore.threads import Stop
 from holdfast.restore.verify import verify_restored
 from holdfast.runs.opening import close_run
+from holdfast.runs.progress import Stop
 from tests.support.engine import EngineRun, nothing, open_session
 
 RUN_ID: Final = "the-run"
@@ -54,7 +54,7 @@ def restore(
     with open_session(repository, small=True) as session:
         if closing.exists():
             with session.hold() as held:
-                close_run(RestoreRun.under(held, run_id, options).workspace)
+                close_run(RestoreRun(held=held, run_id=run_id, options=options).workspace)
             return {"partial": False, "errors": 0, "ok": True}
         return _restore(session, run_id, options, closing)
 
@@ -63,8 +63,8 @@ def _restore(
     session: RepositorySession, run_id: str, options: RestoreOptions, closing: Path
 ) -> dict[str, object]:
     with session.hold() as held:
-        run = RestoreRun.under(held, run_id, options)
-        trigger_restore(run)
+        run = RestoreRun(held=held, run_id=run_id, options=options)
+        open_restore(run)
         pages = [select_page(run, 0)]
         while not pages[-1].last:
             pages.append(select_page(run, len(pages)))

@@ -8,20 +8,18 @@ from pathlib import Path
 
 from holdfast.file_list import FileRecord, decode_lines
 from holdfast.repository.session import RepositorySession
+from holdfast.restore.documents import Page, RestoreCounts
 from holdfast.restore.finish import finish
-from holdfast.restore.opening import trigger_restore
+from holdfast.restore.opening import open_restore
 from holdfast.restore.report import file_chunks
 from holdfast.restore.request import RestoreOptions
-from holdfast.restore.run import Finished, PageSummary, RestoreCounts, RestoreRun, ShardProgress, VerifyReport
+from holdfast.restore.run import Finished, RestoreRun, VerifyReport
 from holdfast.restore.select import select_page
 from holdfast.restore.shard import restore_shard
 from holdfast.restore.space import check_space
 from holdfast.restore.verify import verify_restored
 from holdfast.runs.opening import close_run
-
-
-def silent(_: ShardProgress) -> None:
-    """A progress callback that does nothing."""
+from tests.support.engine import nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,13 +47,13 @@ class EngineRestore:
     @contextmanager
     def held(self) -> Iterator[RestoreRun]:
         with self.session.hold() as held:
-            yield RestoreRun.under(held, self.run_id, self.options)
+            yield RestoreRun(held=held, run_id=self.run_id, options=self.options)
 
-    def plan(self) -> list[PageSummary]:
+    def plan(self) -> list[Page]:
         """Open the run; all pages."""
         with self.held() as run:
-            trigger_restore(run)
-            pages: list[PageSummary] = []
+            open_restore(run)
+            pages: list[Page] = []
             while not pages or not pages[-1].last:
                 pages.append(select_page(run, len(pages)))
             check_space(run, sum(page.counts.bytes_to_write for page in pages))
@@ -63,11 +61,11 @@ class EngineRestore:
 
     def shard(self, number: int) -> RestoreCounts:
         with self.held() as run:
-            return asyncio.run(restore_shard(run, number, silent)).counts
+            return asyncio.run(restore_shard(run, number, nothing)).counts
 
     def complete(self, pages: int, shards: int) -> Finished:
         with self.held() as run:
-            return finish(run, pages, shards, silent)
+            return finish(run, pages, shards, nothing)
 
     def run(self) -> Restored:
         """The whole run."""
@@ -83,7 +81,7 @@ class EngineRestore:
         verified = None
         with self.held() as run:
             if not self.options.dry_run:
-                verified = asyncio.run(verify_restored(run, len(pages), silent))
+                verified = asyncio.run(verify_restored(run, len(pages), nothing))
             records = tuple(
                 record
                 for chunk in file_chunks(run, len(pages), shards)
