@@ -1,7 +1,7 @@
 """The activities of a backup. Each is one engine operation, safe to run twice, at once, or late."""
 
 import contextlib
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from concurrent.futures import Executor
 from dataclasses import replace
 from typing import Final
@@ -40,7 +40,6 @@ from holdfast.backup.run import BackupRun
 from holdfast.backup.select import select_page
 from holdfast.backup.store import store_shard
 from holdfast.errors import UsageError
-from holdfast.file_list import FileRecord
 from holdfast.ids import PackId, SnapshotId, from_hex
 from holdfast.repository.snapshots import find_snapshot
 from holdfast.runs.opening import close_run
@@ -185,7 +184,7 @@ class BackupActivities:
     def _write_files(self, message: ListInput, call: EngineCall) -> None:
         heap.give_back()  # as for the commit
         files = file_records(self._run(message.run), message.pages, message.shards)
-        self._services.journal.add_files(message.run.record_id, _until_stopped(files, call))
+        self._services.journal.add_files(message.run.record_id, call.checked(files))
 
     def _log(self, message: LogInput, call: EngineCall) -> None:
         journal = self._services.journal
@@ -239,9 +238,3 @@ class BackupActivities:
             tags=request.tags or source.tags,
             username=self._services.username,
         )
-
-
-def _until_stopped(files: Iterator[FileRecord], call: EngineCall) -> Iterator[FileRecord]:
-    for file in files:
-        call.check()
-        yield file

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import contextvars
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager
 from typing import Final, TypeVar
@@ -22,6 +22,7 @@ from contracts.common import ShardHeartbeat
 from holdfast.runs.progress import Progress
 
 ResultT = TypeVar("ResultT")
+ItemT = TypeVar("ItemT")
 
 _MAX_PAUSE_S: Final = 2.0
 _BEATS_PER_TIMEOUT: Final = 4
@@ -47,6 +48,12 @@ class EngineCall:
         """Raises StoppedError when the call is to end."""
         if self._stop.is_set():
             raise StoppedError
+
+    def checked(self, items: Iterable[ItemT]) -> Iterator[ItemT]:
+        """These items; raises StoppedError between them when the call is to end."""
+        for item in items:
+            self.check()
+            yield item
 
     def report(self, details: ShardHeartbeat) -> None:
         """Show this progress with the next heartbeat; raises StoppedError when the call is to end."""

@@ -28,10 +28,11 @@ from holdfast.drill.sample import Sample, draw, parse_sample
 from holdfast.drill.scratch import make_scratch, remove_scratch, scratch_of
 from holdfast.errors import SettingsError, UsageError
 from holdfast.ids import BlobId, from_hex, sha256, short, to_hex
-from holdfast.repository.documents import decide, encode, load
+from holdfast.repository.documents import encode, load
 from holdfast.repository.session import RepositorySession
 from holdfast.repository.snapshots import StoredSnapshot, find_snapshot
 from holdfast.restore.request import RestoreOptions
+from holdfast.runs.opening import OPENING, close_run, open_run
 from holdfast.runs.workspace import Workspace
 from holdfast.terms import LATEST
 from holdfast.verify.documents import VerifyOrder
@@ -40,7 +41,6 @@ from service.settings.requests import write_request
 
 _TREE: Final = "tree"
 _CHECK: Final = "check"
-_OPENING: Final = "opening"
 _SEED_DIGITS: Final = 16
 
 
@@ -102,12 +102,12 @@ class DrillActivities:
         session = self._services.session(message.run.repository)
         seed = sha256(message.run.run_id.encode())
         workspace = Workspace(session.repository, message.run.run_id)
-        standing = load(
-            workspace, _OPENING, _DrillDocument
-        )  # an earlier attempt may have found an older newest one
         with session.hold() as held:
-            wanted = request.snapshot if standing is None else standing.snapshot
-            stored = self._snapshot(session, profile, wanted)
+            stored = self._snapshot(session, profile, request.snapshot)
+            found = _DrillDocument(drill=profile.name, snapshot=to_hex(stored.id))
+            decided, _ = open_run(workspace, _DrillDocument, lambda: found)
+            if decided != found:  # an earlier attempt has found an older newest one
+                stored = self._snapshot(session, profile, decided.snapshot)
             held.refresh()
             size = parse_sample(profile.sample)
             root = BlobId(from_hex(stored.snapshot.tree))
@@ -115,7 +115,6 @@ class DrillActivities:
         folder = scratch_of(self._services.settings.scratch_dir, message.run.run_id)
         make_scratch(folder)
         opened = self._opened(profile, stored, sample, folder, message.run.run_id, seed.hex()[:_SEED_DIGITS])
-        decide(workspace, _OPENING, _DrillDocument(drill=profile.name, snapshot=opened.snapshot_id))
         self._services.journal.record(drill_records.begun(message, opened, host=self._services.host))
         return opened
 
@@ -175,7 +174,7 @@ class DrillActivities:
         settings = self._services.settings
         opened = load(
             Workspace(self._services.session(message.run.repository).repository, message.run.run_id),
-            _OPENING,
+            OPENING,
             _DrillDocument,
         )
         if opened != _DrillDocument(drill=message.drill, snapshot=message.snapshot_id):
@@ -209,7 +208,7 @@ class DrillActivities:
 
     def _clean(self, message: DrillCleanInput, call: EngineCall) -> None:
         remove_scratch(scratch_of(self._services.settings.scratch_dir, message.run.run_id), call.check)
-        Workspace(self._services.session(message.run.repository).repository, message.run.run_id).delete()
+        close_run(Workspace(self._services.session(message.run.repository).repository, message.run.run_id))
 
     def _log(self, message: DrillLogInput) -> None:
         journal = self._services.journal

@@ -29,7 +29,6 @@ from contracts.restore import (
     ToCommandInput,
 )
 from holdfast.errors import AlreadyEndedError, RunStateError, SettingsError, UsageError
-from holdfast.file_list import Chunk
 from holdfast.ids import BlobId, SnapshotId, from_hex, short, to_hex
 from holdfast.repository.documents import load
 from holdfast.repository.snapshots import load_snapshot
@@ -244,7 +243,8 @@ class RestoreActivities:
         if message.status not in (RunStatus.COMPLETE, RunStatus.PARTIAL) or message.request.to_command:
             return
         with self._running(message.run) as run:
-            journal.add_chunks(message.run.record_id, _until_stopped(run, message, call))
+            chunks = file_chunks(run, message.pages, message.shards)
+            journal.add_chunks(message.run.record_id, call.checked(chunks))
 
     def _close(self, message: CloseInput) -> None:
         ref = message.run
@@ -279,9 +279,3 @@ def _output(outcome: CommandOutcome) -> OutputRecord:
         ended_ns=outcome.ended_ns,
         output=outcome.output,
     )
-
-
-def _until_stopped(run: RestoreRun, message: RestoreLogInput, call: EngineCall) -> Iterator[Chunk]:
-    for chunk in file_chunks(run, message.pages, message.shards):
-        call.check()
-        yield chunk

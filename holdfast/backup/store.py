@@ -2,7 +2,7 @@
 
 Safe to run twice, at once, or late:
     1. a result that stands is returned at once;
-    2. an epoch is claimed and the newest checkpoint taken over, if all that it names is still there;
+    2. the attempt claims its number, and takes over the newest checkpoint, if all that it names is still there;
     3. files are read; packs, then checkpoints, become durable as it goes;
     4. the packs are written to an index file, then the result is created if absent, then checkpoints are dropped.
 A crash between any two steps leaves durable packs and a checkpoint that names them, or orphan packs that nobody needs.

@@ -8,7 +8,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Final
 
 import msgspec
@@ -123,17 +123,7 @@ class Planner:
 
     def counts(self) -> RestoreCounts:
         """What was planned."""
-        tally = self._tally
-        return RestoreCounts(
-            files=tally.files,
-            dirs=tally.dirs,
-            others=tally.others,
-            bytes_total=tally.bytes_total,
-            bytes_to_write=tally.bytes_to_write,
-            files_skipped=tally.files_skipped,
-            files_deleted=tally.files_deleted,
-            errors=tally.errors,
-        )
+        return RestoreCounts(**asdict(self._tally))
 
     def _enter_open_directories(self) -> bool:
         """Record the directories that lead here, from the outermost; False when one of them is impossible."""
