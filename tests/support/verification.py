@@ -7,7 +7,7 @@ from typing import TypeVar
 from holdfast.ids import SnapshotId, to_hex
 from holdfast.repository.session import RepositorySession
 from holdfast.runs.opening import close_run
-from holdfast.verify.documents import Report, VerifyOrder, VerifyRun
+from holdfast.verify.documents import Page, Report, VerifyOrder, VerifyRun
 from holdfast.verify.finish import finish_verification
 from holdfast.verify.plan import check_trees, open_verification, plan_verification, read_shard
 from holdfast.verify.share import parse_share
@@ -37,12 +37,13 @@ def verify(
     attempt: Callable[[Callable[[], object]], object] = once,
 ) -> Report:
     """All steps. attempt: does one of them, again and again if it likes."""
+    pages: list[Page] = []
     reports: list[Report] = []
     run = VerifyRun(session=session, run_id=run_id)
     attempt(lambda: opened(session, run_id, snapshots))
     attempt(lambda: check_trees(run, nothing))
-    attempt(lambda: plan_verification(run, parse_share(share), now_ns=0))
-    for number in range(run.plan.page(0).shards):
+    attempt(lambda: pages.append(plan_verification(run, parse_share(share), now_ns=0)))
+    for number in range(pages[-1].shards):
         attempt(partial(read_shard, run, number, nothing))
     attempt(lambda: reports.append(finish_verification(run, nothing)))
     attempt(lambda: close_run(run.workspace))
