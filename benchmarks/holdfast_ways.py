@@ -20,7 +20,6 @@ from temporalio.client import Client
 from benchmarks.contenders import CommandContender, Contender, Verb
 from benchmarks.measure import Measured, MemoryWatch, RunFailedError, cpu_of_tree, run_command, tail
 from benchmarks.places import size_of
-from contracts import identity
 from contracts.backup import BackupRequest
 from contracts.restore import RestoreRequest
 from contracts.verbs import Request
@@ -31,7 +30,7 @@ from holdfast import __version__
 from holdfast.cores import usable_cores
 from holdfast.restore.request import RestoreOptions
 from holdfast.source.spec import SourceSpec
-from holdfast.terms import RunKind, RunStatus, VerifyLevel
+from holdfast.terms import RunStatus, VerifyLevel
 from service.settings.load import load_settings
 from service.settings.model import Settings
 from service.settings.requests import SourceOrder
@@ -211,13 +210,13 @@ def _request(settings: Settings, verb: Verb, path: Path) -> tuple[Request, str]:
     if verb is Verb.BACKUP:
         source = requests.store(settings, SourceOrder(spec=SourceSpec(roots=(os.fsencode(path),))))
         backup = BackupRequest(repository=_PROFILE, source=source, verify=VerifyLevel.NONE, policy=policy)
-        return backup, identity.workflow_id(RunKind.BACKUP, settings.host, _PROFILE, source)
+        return backup, requests.workflow_id_of(settings, backup)
     if verb is Verb.VERIFY:
         verify = VerifyRequest(repository=_PROFILE, share="all", policy=policy)
-        return verify, identity.workflow_id(RunKind.VERIFY, settings.host, _PROFILE, identity.WHOLE)
+        return verify, requests.workflow_id_of(settings, verify)
     selection = requests.store_once(settings, RestoreOptions(target=os.fsencode(path)))
     restore = RestoreRequest(repository=_PROFILE, selection=selection, policy=policy)
-    return restore, identity.workflow_id(RunKind.RESTORE, settings.host, _PROFILE, selection)
+    return restore, requests.workflow_id_of(settings, restore)
 
 
 def _database_bytes(folder: Path) -> int:

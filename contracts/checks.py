@@ -8,13 +8,8 @@ import dataclasses
 import math
 from typing import Final
 
-from contracts.backup import BackupRequest
 from contracts.common import RunPolicy
-from contracts.drill import DrillRequest
-from contracts.guard import GuardRequest
-from contracts.restore import RestoreRequest
-from contracts.system import SystemBackupRequest, SystemRestoreRequest
-from contracts.verify import VerifyRequest
+from contracts.verbs import VERBS
 from contracts.watch import WatchConditions, WatchOrder
 
 MAX_NAME: Final = 255
@@ -32,15 +27,9 @@ _NAMES: Final = frozenset(
     )
 )
 _IDS: Final = frozenset(("workflow_id", "run_id", "resume_run"))
-_REQUIRED: Final = {
-    BackupRequest: ("repository", "source"),
-    RestoreRequest: ("repository", "selection"),
-    VerifyRequest: ("repository",),
-    DrillRequest: ("repository",),
-    GuardRequest: ("repository", "source"),
-    SystemBackupRequest: ("system",),
-    SystemRestoreRequest: ("system",),
+_REQUIRED: Final[dict[type, tuple[str, ...]]] = {
     WatchOrder: ("workflow_id",),
+    **{verb.request: verb.required for verb in VERBS},
 }
 
 

@@ -9,6 +9,7 @@ from contracts.drill import DrillRequest
 from contracts.guard import GuardRequest
 from contracts.restore import RestoreRequest
 from contracts.system import SystemBackupRequest
+from contracts.verbs import Request
 from contracts.verify import VerifyRequest
 from contracts.warrant import Warranted
 
@@ -42,6 +43,12 @@ class ScheduledRun(Warranted):
     drill: DrillRequest | None = None
     guard: GuardRequest | None = None
     system: SystemBackupRequest | None = None
+
+    @property
+    def request(self) -> Request | None:
+        """The one that is set."""
+        asked = (self.backup, self.restore, self.verify, self.drill, self.guard, self.system)
+        return next((request for request in asked if request is not None), None)
 
 
 class ScheduledOutcome(StrEnum):

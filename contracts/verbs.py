@@ -3,13 +3,13 @@
 A new verb has one entry here; what lists, starts, follows and steers runs asks this module (docs/contributing.md).
 """
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from contracts.backup import BackupRequest, BackupResult
 from contracts.common import BACKUP_WORKFLOW, RESTORE_WORKFLOW
 from contracts.drill import DRILL_WORKFLOW, DrillRequest, DrillResult
 from contracts.guard import GUARD_WORKFLOW, GuardRequest, GuardResult
+from contracts.identity import WHOLE
 from contracts.restore import RestoreRequest, RestoreResult
 from contracts.system import (
     SYSTEM_BACKUP_WORKFLOW,
@@ -28,13 +28,12 @@ Result = BackupResult | RestoreResult | VerifyResult | DrillResult | SystemResul
 """How the runs end that report."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verb:
+class Verb(NamedTuple):
     """One verb. subject: what its runs are about, of which one at a time has a run; the word for people.
 
-    resumable: what its runs are asked, where an interrupted one can be gone on with. steered: its runs can be paused,
-    throttled and the like (contracts/control.py); others can only be cancelled. reports: its runs tell their progress,
-    and are listed with the others.
+    required: fields of a request that must not be empty. resumable: what its runs are asked, where an interrupted one
+    can be gone on with. steered: its runs can be paused, throttled and the like (contracts/control.py); others can
+    only be cancelled. reports: its runs tell their progress, and are listed with the others.
     """
 
     kind: RunKind
@@ -42,6 +41,7 @@ class Verb:
     request: type[Request]
     result: type[Result | GuardResult]
     subject: str
+    required: tuple[str, ...] = ("repository",)
     resumable: type[Resumable] | None = None
     steered: bool = True
     reports: bool = True
@@ -54,6 +54,7 @@ VERBS: Final = (
         request=BackupRequest,
         result=BackupResult,
         subject="source",
+        required=("repository", "source"),
         resumable=BackupRequest,
     ),
     Verb(
@@ -62,6 +63,7 @@ VERBS: Final = (
         request=RestoreRequest,
         result=RestoreResult,
         subject="selection",
+        required=("repository", "selection"),
         resumable=RestoreRequest,
     ),
     Verb(
@@ -86,6 +88,7 @@ VERBS: Final = (
         request=SystemBackupRequest,
         result=SystemResult,
         subject="system",
+        required=("system",),
     ),
     Verb(
         kind=RunKind.SYSTEM_RESTORE,
@@ -93,6 +96,7 @@ VERBS: Final = (
         request=SystemRestoreRequest,
         result=SystemResult,
         subject="system",
+        required=("system",),
     ),
     Verb(
         kind=RunKind.GUARD,
@@ -100,6 +104,7 @@ VERBS: Final = (
         request=GuardRequest,
         result=GuardResult,
         subject="source",
+        required=("repository", "source"),
         steered=False,
         reports=False,
     ),
@@ -120,3 +125,23 @@ def asked_by(request: Request) -> Verb:
 def answered_by(result: Result) -> Verb:
     """A verb whose runs have such a result."""
     return next(verb for verb in VERBS if isinstance(result, verb.result))
+
+
+def repository_of(request: Request) -> str:
+    """The repository of a run, as it is asked; empty for a system, whose members have their own."""
+    return "" if isinstance(request, SystemBackupRequest | SystemRestoreRequest) else request.repository
+
+
+def subject_of(request: Request) -> str:
+    """What a run is about, as the id of its workflow says."""
+    match request:
+        case BackupRequest() | GuardRequest():
+            return request.source
+        case RestoreRequest():
+            return request.selection
+        case VerifyRequest():
+            return request.selection or WHOLE
+        case DrillRequest():
+            return request.drill or request.source
+        case SystemBackupRequest() | SystemRestoreRequest():
+            return request.system

@@ -6,7 +6,6 @@ from typing import Any, Final
 
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle, WorkflowUpdateFailedError
 
-from contracts import identity
 from contracts.guard import (
     APPROVE_UPDATE,
     GUARD_QUERY,
@@ -16,6 +15,7 @@ from contracts.guard import (
     GuardResult,
     GuardStatus,
 )
+from contracts.identity import workflow_id
 from control import requests, runs
 from control.known_paths import KnownPaths
 from holdfast.errors import UsageError
@@ -27,18 +27,16 @@ GuardHandle = WorkflowHandle[Any, GuardResult]
 _LOOK_AGAIN_S: Final = 0.3
 
 
-async def start(
-    client: Client, settings: Settings, source: SourceProfile, request: GuardRequest
-) -> GuardHandle:
+async def start(client: Client, settings: Settings, request: GuardRequest) -> GuardHandle:
     """Have a source looked at, or take the look that is under way."""
     return await runs.start_once(
         client,
         GUARD_WORKFLOW,
         request,
         GuardResult,
-        workflow_id=_workflow_id(settings, source),
-        queue=requests.base_queue(settings, source.repository),
-        summary=f"guard of {source.name}",
+        workflow_id=requests.workflow_id_of(settings, request),
+        queue=requests.base_queue(settings, request.repository),
+        summary=f"guard of {request.source}",
     )
 
 
@@ -51,7 +49,7 @@ async def approve(
         UsageError: no guard waits, or it refuses the answer.
         UntrustedError: what it says to that is not believed.
     """
-    name = _workflow_id(settings, source)
+    name = workflow_id(RunKind.GUARD, settings.host, source.repository, source.name)
     if not await runs.is_open(client, name):
         raise UsageError(
             f"no guard of {source.name} waits for approval",
@@ -81,7 +79,3 @@ async def follow(handle: GuardHandle, known: KnownPaths) -> GuardStatus | GuardR
         if status.waiting and status.found is not None:
             return status
         await asyncio.sleep(_LOOK_AGAIN_S)
-
-
-def _workflow_id(settings: Settings, source: SourceProfile) -> str:
-    return identity.workflow_id(RunKind.GUARD, settings.host, source.repository, source.name)

@@ -8,11 +8,9 @@ from typing import Final
 
 import msgspec
 
-from contracts.common import RunPolicy, Trigger
-from contracts.guard import GuardRequest
-from contracts.identity import queue_of, task_queue
-from contracts.system import SystemBackupRequest, SystemRestoreRequest
-from contracts.verbs import Request
+from contracts.common import RunPolicy
+from contracts.identity import queue_of, system_id, task_queue, workflow_id
+from contracts.verbs import Request, asked_by, repository_of, subject_of
 from service.settings.model import RepositoryProfile, Settings
 from service.settings.requests import RepositoryOrder, remove_unused_requests, write_request
 
@@ -59,22 +57,13 @@ def base_queue(settings: Settings, repository: str) -> str:
     return task_queue(settings.host, repository)
 
 
-def guard_request(
-    settings: Settings, repository: str, source: str, trigger: Trigger, order: str = ""
-) -> GuardRequest:
-    """The request of a look at a source. order: the token of another policy than the source's."""
-    return GuardRequest(
-        repository=repository,
-        source=source,
-        trigger=trigger,
-        order=order,
-        policy=run_policy(settings),
-    )
-
-
-def repository_of(request: Request) -> str:
-    """The repository of a run, as it is asked; empty for a system, whose members have their own."""
-    return request.repository if not isinstance(request, SystemBackupRequest | SystemRestoreRequest) else ""
+def workflow_id_of(settings: Settings, request: Request) -> str:
+    """The id of the workflow that is asked for: the same each time, so that one at a time has a run of its subject."""
+    kind, subject = asked_by(request).kind, subject_of(request)
+    repository = repository_of(request)
+    if not repository:
+        return system_id(kind, settings.host, subject)
+    return workflow_id(kind, settings.host, repository, subject)
 
 
 def run_policy(settings: Settings) -> RunPolicy:

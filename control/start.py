@@ -11,12 +11,12 @@ from temporalio.client import Client
 from contracts.backup import BackupRequest
 from contracts.identity import is_own, shown
 from contracts.restore import RestoreRequest
-from contracts.verbs import Request, Resumable, asked_by
+from contracts.verbs import Request, Resumable, asked_by, repository_of
 from control import runs
 from control.continuation import to_continue
 from control.journal import open_journal
 from control.names import source_changed
-from control.requests import base_queue, repository_of
+from control.requests import base_queue
 from holdfast.errors import JournalUnavailableError
 from holdfast.terms import RunKind
 from service.journal.records import RunRecord

@@ -14,11 +14,7 @@ from temporalio import workflow
 from temporalio.common import SearchAttributeKey
 from temporalio.exceptions import ApplicationError, ChildWorkflowError, is_cancelled_exception
 
-from contracts.backup import BackupResult
-from contracts.common import BACKUP_WORKFLOW, RESTORE_WORKFLOW, Trigger, TriggerKind
-from contracts.drill import DRILL_WORKFLOW, DrillResult
-from contracts.guard import GUARD_WORKFLOW, GuardResult
-from contracts.restore import RestoreResult
+from contracts.common import Trigger, TriggerKind
 from contracts.scheduled import (
     SCHEDULED_RUN_WORKFLOW,
     Busy,
@@ -26,8 +22,8 @@ from contracts.scheduled import (
     ScheduledResult,
     ScheduledRun,
 )
-from contracts.system import SYSTEM_BACKUP_WORKFLOW, SystemResult
-from contracts.verify import VERIFY_WORKFLOW, VerifyResult
+from contracts.system import SystemResult
+from contracts.verbs import asked_by
 from contracts.warrant import MALFORMED
 from holdfast.terms import RunStatus
 from workflows.children import child_failure, result_of, start_run
@@ -85,20 +81,12 @@ class ScheduledRunWorkflow:
 
 
 def _child(order: ScheduledRun) -> tuple[str, object, type[object]]:
+    request = order.request
+    if request is None:
+        raise ApplicationError("the schedule says nothing to run", type=MALFORMED, non_retryable=True)
     trigger = Trigger(kind=TriggerKind.SCHEDULE, by=order.schedule, evidence=_evidence())
-    if order.backup is not None:
-        return BACKUP_WORKFLOW, replace(order.backup, trigger=trigger), BackupResult
-    if order.restore is not None:
-        return RESTORE_WORKFLOW, replace(order.restore, trigger=trigger), RestoreResult
-    if order.verify is not None:
-        return VERIFY_WORKFLOW, replace(order.verify, trigger=trigger), VerifyResult
-    if order.drill is not None:
-        return DRILL_WORKFLOW, replace(order.drill, trigger=trigger), DrillResult
-    if order.guard is not None:
-        return GUARD_WORKFLOW, replace(order.guard, trigger=trigger), GuardResult
-    if order.system is not None:
-        return SYSTEM_BACKUP_WORKFLOW, replace(order.system, trigger=trigger), SystemResult
-    raise ApplicationError("the schedule says nothing to run", type=MALFORMED, non_retryable=True)
+    verb = asked_by(request)
+    return verb.workflow, replace(request, trigger=trigger), verb.result
 
 
 def _system_failure(ended: SystemResult) -> ApplicationError:

@@ -5,25 +5,27 @@ the server, so that the next `apply` sees what was declared before, and what dif
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import Final
+from dataclasses import asdict, dataclass
+from typing import Final, TypeVar
 from zoneinfo import available_timezones
 
-from contracts import identity
 from contracts.backup import BackupRequest
 from contracts.common import Trigger, TriggerKind
 from contracts.drill import DrillRequest
+from contracts.guard import GuardRequest
 from contracts.restore import RestoreRequest
 from contracts.scheduled import Busy, ScheduledRun
 from contracts.system import SystemBackupRequest
+from contracts.verbs import Request
 from contracts.verify import VerifyRequest
 from control import requests
 from holdfast.errors import UsageError
-from holdfast.terms import RunKind, Strategy, VerifyLevel
+from holdfast.terms import Strategy, VerifyLevel
 from service.scheduled_restore import scheduled_options
 from service.settings.model import Settings
 from service.settings.schedules import ScheduleSettings
 
+RequestT = TypeVar("RequestT")
 PREFIX: Final = "holdfast"
 _DEFAULT_SHARE: Final = "day/7"
 _PRIVATE: Final = ("target", "include")
@@ -81,11 +83,26 @@ def _all(settings: Settings) -> Iterator[ScheduleSettings]:
 def _declare(settings: Settings, schedule: ScheduleSettings) -> Declaration:
     subject, repository = _subject(settings, schedule)
     name = schedule_id(settings.host, subject, schedule.name)
-    order = replace(_order(settings, schedule, name, repository), busy=_BUSY.get(schedule.overlap, Busy.SKIP))
+    request = _request(settings, schedule, name, repository)
+    order = ScheduledRun(
+        schedule=name,
+        workflow_id=requests.workflow_id_of(settings, request),
+        busy=_BUSY.get(schedule.overlap, Busy.SKIP),
+        backup=_if_of(BackupRequest, request),
+        restore=_if_of(RestoreRequest, request),
+        verify=_if_of(VerifyRequest, request),
+        drill=_if_of(DrillRequest, request),
+        guard=_if_of(GuardRequest, request),
+        system=_if_of(SystemBackupRequest, request),
+    )
     queue = requests.base_queue(settings, repository)
     entry: dict[str, object] = {key: value for key, value in asdict(schedule).items() if key not in _PRIVATE}
     entry |= {"host": settings.host, "queue": queue, "run": asdict(order)}
     return Declaration(id=name, queue=queue, settings=schedule, order=order, entry=_said(entry))
+
+
+def _if_of(kind: type[RequestT], request: Request) -> RequestT | None:
+    return request if isinstance(request, kind) else None
 
 
 def _subject(settings: Settings, schedule: ScheduleSettings) -> tuple[str, str]:
@@ -103,51 +120,40 @@ def _said(entry: Mapping[str, object]) -> dict[str, object]:
     return {key: value for key, value in cleaned.items() if value not in (None, "", (), [], {})}
 
 
-def _order(settings: Settings, schedule: ScheduleSettings, name: str, repository: str) -> ScheduledRun:
-    trigger = Trigger(kind=TriggerKind.SCHEDULE, by=name)
-    policy = requests.run_policy(settings)
-    if schedule.kind == "backup":
-        source = settings.source(schedule.source)
-        backup = BackupRequest(
-            repository=repository,
-            source=schedule.source,
-            strategy=schedule.strategy or source.strategy,
-            trigger=trigger,
-            verify=schedule.verify or source.verify,
-            policy=policy,
-        )
-        workflow_id = identity.workflow_id(RunKind.BACKUP, settings.host, repository, schedule.source)
-        return ScheduledRun(schedule=name, workflow_id=workflow_id, backup=backup)
-    if schedule.kind == "restore":
-        selection = requests.store(settings, scheduled_options(settings, schedule))
-        restore = RestoreRequest(
-            repository=repository,
-            selection=selection,
-            trigger=trigger,
-            verify=VerifyLevel.FULL,
-            policy=policy,
-        )
-        workflow_id = identity.workflow_id(RunKind.RESTORE, settings.host, repository, selection)
-        return ScheduledRun(schedule=name, workflow_id=workflow_id, restore=restore)
-    if schedule.kind == "verify":
-        share = schedule.share or _DEFAULT_SHARE
-        verify = VerifyRequest(repository=repository, share=share, trigger=trigger, policy=policy)
-        workflow_id = identity.workflow_id(RunKind.VERIFY, settings.host, repository, identity.WHOLE)
-        return ScheduledRun(schedule=name, workflow_id=workflow_id, verify=verify)
-    if schedule.kind == "guard":
-        guard = requests.guard_request(settings, repository, schedule.source, trigger)
-        workflow_id = identity.workflow_id(RunKind.GUARD, settings.host, repository, schedule.source)
-        return ScheduledRun(schedule=name, workflow_id=workflow_id, guard=guard)
-    if schedule.kind == "system":
-        system = SystemBackupRequest(
-            system=settings.system(schedule.system).name,
-            strategy=schedule.strategy or Strategy.AUTO,
-            trigger=trigger,
-            policy=policy,
-        )
-        workflow_id = identity.system_id(RunKind.SYSTEM_BACKUP, settings.host, schedule.system)
-        return ScheduledRun(schedule=name, workflow_id=workflow_id, system=system)
-    drill = DrillRequest(
+def _request(settings: Settings, schedule: ScheduleSettings, name: str, repository: str) -> Request:
+    trigger, policy = Trigger(kind=TriggerKind.SCHEDULE, by=name), requests.run_policy(settings)
+    match schedule.kind:
+        case "backup":
+            source = settings.source(schedule.source)
+            return BackupRequest(
+                repository=repository,
+                source=schedule.source,
+                strategy=schedule.strategy or source.strategy,
+                trigger=trigger,
+                verify=schedule.verify or source.verify,
+                policy=policy,
+            )
+        case "restore":
+            return RestoreRequest(
+                repository=repository,
+                selection=requests.store(settings, scheduled_options(settings, schedule)),
+                trigger=trigger,
+                verify=VerifyLevel.FULL,
+                policy=policy,
+            )
+        case "verify":
+            share = schedule.share or _DEFAULT_SHARE
+            return VerifyRequest(repository=repository, share=share, trigger=trigger, policy=policy)
+        case "guard":
+            return GuardRequest(repository=repository, source=schedule.source, trigger=trigger, policy=policy)
+        case "system":
+            return SystemBackupRequest(
+                system=settings.system(schedule.system).name,
+                strategy=schedule.strategy or Strategy.AUTO,
+                trigger=trigger,
+                policy=policy,
+            )
+    return DrillRequest(
         repository=repository,
         drill=schedule.drill,
         source="" if schedule.drill else schedule.source,
@@ -155,7 +161,3 @@ def _order(settings: Settings, schedule: ScheduleSettings, name: str, repository
         trigger=trigger,
         policy=policy,
     )
-    workflow_id = identity.workflow_id(
-        RunKind.DRILL, settings.host, repository, schedule.drill or schedule.source
-    )
-    return ScheduledRun(schedule=name, workflow_id=workflow_id, drill=drill)

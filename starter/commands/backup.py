@@ -6,11 +6,10 @@ from typing import Annotated, Final, TypeVar
 
 import typer
 
-from contracts import identity
 from contracts.forms import FORMS
 from holdfast.errors import EXIT_COMPLETE, EXIT_INTERRUPTED, EXIT_PARTIAL, HoldfastError, UsageError
 from holdfast.format.pack import Compression
-from holdfast.terms import RunKind, Strategy, VerifyLevel
+from holdfast.terms import Strategy, VerifyLevel
 from service.settings.model import (
     MAX_PACK_SIZE_BYTES,
     MIN_PACK_SIZE_BYTES,
@@ -120,7 +119,7 @@ def _backup(
     order = Order(
         request=request,
         repository=repository,
-        workflow_id=identity.workflow_id(RunKind.BACKUP, invocation.settings.host, name, subject),
+        workflow_id=requests.workflow_id_of(invocation.settings, request),
         fresh=options.fresh,
         detach=options.detach,
         list_files=options.verbose > 0,

@@ -5,10 +5,8 @@ from typing import Annotated
 
 import typer
 
-from contracts import identity
 from holdfast.drill.sample import parse_sample
 from holdfast.errors import UsageError
-from holdfast.terms import RunKind
 from service.settings.model import Settings
 from service.settings.suggestions import one_of
 from starter.host.early_start import EarlyStart, early_start
@@ -58,18 +56,19 @@ def _drill(invocation: Invocation, options: DrillOptions, begun: EarlyStart | No
     drill_name, source = _meant(settings, options)
     repository = settings.repository(settings.source(source).repository)
     check_repository(repository)
+    asked = DrillRequest(
+        repository=repository.name,
+        drill=drill_name,
+        source="" if drill_name else source,
+        sample=options.sample or "all",
+        snapshot=options.snapshot,
+        trigger=triggered(),
+        policy=requests.run_policy(settings),
+    )
     order = Order(
-        request=DrillRequest(
-            repository=repository.name,
-            drill=drill_name,
-            source="" if drill_name else source,
-            sample=options.sample or "all",
-            snapshot=options.snapshot,
-            trigger=triggered(),
-            policy=requests.run_policy(settings),
-        ),
+        request=asked,
         repository=repository,
-        workflow_id=identity.workflow_id(RunKind.DRILL, settings.host, repository.name, drill_name or source),
+        workflow_id=requests.workflow_id_of(settings, asked),
         detach=options.detach,
     )
     return run(invocation, order, begun)

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
-from contracts.guard import GuardFound, GuardResult, GuardStatus
+from contracts.guard import GuardFound, GuardRequest, GuardResult, GuardStatus
 from contracts.veiled import REPOSITORY
 from control import guard as control
 from control import requests
@@ -64,11 +64,17 @@ async def _guard(invocation: Invocation, options: GuardOptions) -> int:
         passwords=invocation.worker_passwords(settings.repository(source.repository)),
     )
     order = _order(settings, options)
-    request = requests.guard_request(settings, source.repository, source.name, triggered(), order)
+    request = GuardRequest(
+        repository=source.repository,
+        source=source.name,
+        trigger=triggered(),
+        order=order,
+        policy=requests.run_policy(settings),
+    )
     with server_errors():
         async with open_service(settings, need, invocation.environ) as service:
             return await follow(
-                invocation, service, await control.start(service.client, settings, source, request), source
+                invocation, service, await control.start(service.client, settings, request), source
             )
 
 

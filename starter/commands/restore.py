@@ -9,10 +9,9 @@ from typing import Annotated
 import msgspec
 import typer
 
-from contracts import identity
 from holdfast.errors import UsageError
 from holdfast.restore.request import RestoreOptions
-from holdfast.terms import Overwrite, RunKind, VerifyLevel
+from holdfast.terms import Overwrite, VerifyLevel
 from service.settings.exclude_files import lines_of, read_patterns
 from service.settings.model import SourceProfile
 from service.settings.paths import begins_at_place, plain
@@ -133,17 +132,18 @@ def _restore(invocation: Invocation, options: RestoreCommandOptions, begun: Earl
     name = requests.repository_name(invocation.settings, repository)
     selection = requests.store_once(invocation.settings, request)
     verify = VerifyLevel.FULL if options.verify and not options.dry_run else VerifyLevel.NONE
+    asked = RestoreRequest(
+        repository=name,
+        selection=selection,
+        trigger=triggered(),
+        verify=verify,
+        to_command=options.source if options.to_command else "",
+        policy=requests.run_policy(invocation.settings),
+    )
     order = Order(
-        request=RestoreRequest(
-            repository=name,
-            selection=selection,
-            trigger=triggered(),
-            verify=verify,
-            to_command=options.source if options.to_command else "",
-            policy=requests.run_policy(invocation.settings),
-        ),
+        request=asked,
         repository=repository,
-        workflow_id=identity.workflow_id(RunKind.RESTORE, invocation.settings.host, name, selection),
+        workflow_id=requests.workflow_id_of(invocation.settings, asked),
         detach=options.detach,
         list_files=options.dry_run or options.verbose > 0,
     )

@@ -9,13 +9,12 @@ from temporalio.client import Client
 
 from contracts.identity import workflow_of
 from contracts.system import SystemResult
-from contracts.verbs import Request, verb_of
+from contracts.verbs import Request, repository_of, verb_of
 from control import runs
 from control.continuation import continued, interrupted
 from control.listing import journal_runs, list_runs
 from control.names import known_repository, repositories_at
 from control.repositories import check_repository
-from control.requests import repository_of
 from holdfast.errors import EXIT_COMPLETE, UsageError
 from holdfast.terms import RunKind
 from service.journal.records import RunRecord

@@ -5,9 +5,8 @@ from typing import Annotated, Final
 
 import typer
 
-from contracts import identity
 from holdfast.errors import UsageError
-from holdfast.terms import RunKind, VerifyLevel
+from holdfast.terms import VerifyLevel
 from holdfast.verify.documents import VerifyOrder
 from holdfast.verify.share import parse_share
 from service.settings.suggestions import one_of
@@ -74,18 +73,17 @@ def _verify(invocation: Invocation, options: VerifyOptions, share: str, begun: E
     )
     chosen = wanted.snapshots or wanted.hosts or wanted.paths or wanted.tags
     selection = "" if not chosen else requests.store(invocation.settings, wanted)
+    asked = VerifyRequest(
+        repository=name,
+        selection=selection,
+        share=share,
+        trigger=triggered(),
+        policy=requests.run_policy(invocation.settings),
+    )
     order = Order(
-        request=VerifyRequest(
-            repository=name,
-            selection=selection,
-            share=share,
-            trigger=triggered(),
-            policy=requests.run_policy(invocation.settings),
-        ),
+        request=asked,
         repository=repository,
-        workflow_id=identity.workflow_id(
-            RunKind.VERIFY, invocation.settings.host, name, selection or identity.WHOLE
-        ),
+        workflow_id=requests.workflow_id_of(invocation.settings, asked),
         detach=options.detach,
     )
     code = run(invocation, order, begun)

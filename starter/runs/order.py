@@ -5,9 +5,9 @@ Cheap to import: a command makes its order while the server starts, and before i
 
 from dataclasses import dataclass
 
-from contracts.verbs import Request
+from contracts.verbs import Request, repository_of
 from control.repositories import is_only_read
-from control.requests import base_queue, repository_of
+from control.requests import base_queue
 from service.settings.model import RepositoryProfile
 from starter.host.service import Need
 from starter.shell.invocation import Invocation

@@ -23,7 +23,6 @@ from contracts.watch import (
 )
 from control import requests
 from control.runs import to_update
-from holdfast.terms import RunKind
 from service.settings.model import Settings, SourceProfile
 from service.settings.watch import WatchSettings
 
@@ -54,7 +53,7 @@ def watch_order(settings: Settings, source: SourceProfile) -> WatchOrder:
     )
     return WatchOrder(
         request=request,
-        workflow_id=identity.workflow_id(RunKind.BACKUP, settings.host, source.repository, source.name),
+        workflow_id=requests.workflow_id_of(settings, request),
         conditions=WatchConditions(
             files=watch.files or 0,
             size_bytes=watch.size_bytes or 0,

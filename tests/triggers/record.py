@@ -11,8 +11,7 @@ from typing import Final
 from temporalio.client import Client
 
 from contracts import identity
-from contracts.common import Trigger
-from contracts.guard import APPROVE_UPDATE, GUARD_QUERY, GUARD_WORKFLOW, Approval, GuardStatus
+from contracts.guard import APPROVE_UPDATE, GUARD_QUERY, GUARD_WORKFLOW, Approval, GuardRequest, GuardStatus
 from contracts.watch import Changes
 from control import requests
 from control.runs import is_open
@@ -71,7 +70,7 @@ async def _guarded(site: Site, client: Client) -> str:
     name = identity.workflow_id(RunKind.GUARD, site.settings.host, "home", "docs")
     handle = await client.start_workflow(
         GUARD_WORKFLOW,
-        requests.guard_request(site.settings, "home", "docs", Trigger()),
+        GuardRequest(repository="home", source="docs", policy=requests.run_policy(site.settings)),
         id=name,
         task_queue=site.queue,
     )
