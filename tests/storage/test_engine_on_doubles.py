@@ -9,27 +9,23 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from random import Random
-from typing import Final, TypeVar
+from typing import Final
 
 import pytest
 
-from holdfast.backup.documents import CommitResult
 from holdfast.crypto.kdf import ScryptParameters
 from holdfast.errors import (
     FencedError,
     RepositoryExistsError,
     StorageUnavailableError,
-    TemporaryError,
     UsageError,
 )
 from holdfast.repository.layout import LOCKS, RUNS
 from holdfast.repository.repository import Repository
 from holdfast.repository.session import RepositorySession
 from holdfast.repository.snapshots import list_snapshots
-from holdfast.restore.request import RestoreOptions
 from holdfast.runs.opening import close_run
 from holdfast.runs.workspace import Workspace
 from holdfast.storage.contract import Content, Storage, Traits
@@ -50,13 +46,10 @@ from tests.support.doubles import (
 )
 from tests.support.engine import PASSWORD, SMALL, SMALL_PACK_BYTES, EngineRun
 from tests.support.faults import assert_sound
-from tests.support.restore import EngineRestore
-from tests.support.verification import verify
+from tests.support.persistent import back_up, restored, verified
 
-TRIES: Final = 5
 PACK_BYTES: Final = 64 * 1024
 """Not restic's to write, but its to read: so that few bytes fill several packs."""
-ResultT = TypeVar("ResultT")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,56 +73,9 @@ def scene(tmp_path: Path) -> Scene:
     return Scene(source=source, repository=tmp_path / "repository", target=tmp_path / "target")
 
 
-def persistently(call: Callable[[], ResultT]) -> ResultT:
-    """Call until it succeeds, as Temporal does."""
-    for _ in range(TRIES - 1):
-        try:
-            return call()
-        except TemporaryError:
-            continue
-    return call()
-
-
 def new_repository(storage: Storage) -> RepositorySession:
     repository = Repository.init(storage, PASSWORD, kdf=ScryptParameters.for_tests())
     return RepositorySession(repository, pack_size_bytes=PACK_BYTES)
-
-
-def back_up(session: RepositorySession, scene: Scene, run_id: str = "run") -> CommitResult:
-    """A whole backup, step by step as the workflow takes them."""
-    run = EngineRun.of(session, scene.source, run_id=run_id)
-    persistently(run.open)
-    while True:
-        pages = persistently(run.select)
-        for shard in range(sum(page.shards for page in pages)):
-            persistently(partial(run.store, shard))
-        committed = persistently(partial(run.commit, pages))
-        if committed.result is not None:
-            persistently(lambda: close_run(run.backup.workspace))
-            return committed.result
-
-
-def restored(session: RepositorySession, scene: Scene) -> None:
-    """A whole restore."""
-    options = RestoreOptions(snapshot=f"latest:{scene.source}", target=bytes(scene.target))
-    restore = EngineRestore(session, options)
-    pages = persistently(restore.plan)
-    shards = sum(page.shards for page in pages)
-    for shard in range(shards):
-        persistently(partial(restore.shard, shard))
-    finished = persistently(lambda: restore.complete(len(pages), shards))
-    assert finished.errors_of_run == 0
-    persistently(lambda: close(restore))
-
-
-def close(restore: EngineRestore) -> None:
-    with restore.held() as run:
-        close_run(run.workspace)
-
-
-def verified(session: RepositorySession, run_id: str) -> int:
-    """A full verification; how many problems it found."""
-    return verify(session, run_id, attempt=persistently).problem_count
 
 
 def assert_good_end(scene: Scene) -> None:
@@ -142,11 +88,11 @@ def assert_good_end(scene: Scene) -> None:
 def test_on_a_storage_whose_listings_show_what_was_deleted(scene: Scene) -> None:
     storage = LaggingStorage(LocalStorage(scene.repository), settle_s=1.0)
     session = new_repository(storage)
-    back_up(session, scene)
+    back_up(session, scene.source)
     session.close()
     again = opened(storage)
     with storage.armed():
-        restored(again, scene)
+        restored(again, scene.source, scene.target)
     assert verified(again, "verify") == 0
     again.close()
     assert_good_end(scene)
@@ -155,8 +101,8 @@ def test_on_a_storage_whose_listings_show_what_was_deleted(scene: Scene) -> None
 def test_on_a_slow_storage_which_is_asked_for_as_much_at_once_as_it_likes(scene: Scene) -> None:
     storage = SlowStorage(LocalStorage(scene.repository))
     session = new_repository(storage)
-    back_up(session, scene)
-    restored(session, scene)
+    back_up(session, scene.source)
+    restored(session, scene.source, scene.target)
     assert verified(session, "verify") == 0
     session.close()
     assert 1 < storage.most_at_once <= storage.requests
@@ -216,12 +162,12 @@ FAULTS: Final = [
 def test_a_backup_at_each_request_that_fails_once(
     scene: Scene, calls: frozenset[str], step: int, *, done: bool
 ) -> None:
-    requests = requests_of(lambda session: back_up(session, scene), a_repository(), calls)
+    requests = requests_of(lambda session: back_up(session, scene.source), a_repository(), calls)
     # one less: which thread comes when moves a request or two, and the lock's removal may come after the end
     for at in range(0, requests - 3, step):
         below = a_repository()
         with failing_once(below, at, calls, done=done) as session:
-            committed = back_up(session, scene)
+            committed = back_up(session, scene.source)
         checking = opened(below)
         assert [stored.id for stored in list_snapshots(checking.repository)] == [committed.snapshot]
         assert [*below.list(RUNS)] == []
@@ -235,12 +181,12 @@ def test_restore_and_verification_at_requests_that_fail_once(
 ) -> None:
     below = a_repository()
     session = opened(below)
-    back_up(session, scene)
+    back_up(session, scene.source)
     session.close()
 
     def work(session: RepositorySession) -> None:
         shutil.rmtree(scene.target, ignore_errors=True)
-        restored(session, scene)
+        restored(session, scene.source, scene.target)
         assert same(scene.source, scene.target)
         assert verified(session, "verify") == 0
 
@@ -280,7 +226,7 @@ def test_a_backup_killed_at_writes_on_every_path(scene: Scene) -> None:
         assert [*below.list(RUNS)] == []
         if kills % 4 == 0:
             shutil.rmtree(scene.target, ignore_errors=True)
-            restored(checking, scene)
+            restored(checking, scene.source, scene.target)
             assert same(scene.source, scene.target)
         checking.close()
     assert kills > 10
