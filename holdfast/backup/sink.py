@@ -4,32 +4,20 @@ A blob counts as known when the index shows it (loaded after the lock was taken)
 before, or when another shard under way has claimed it. A duplicate within the shard needs no new sequence number,
 because its first occurrence has one by the time that their stretch is saved; what is *borrowed* from another shard is
 that one's to make durable, and the commit's to look for.
-
-While a core has nothing else to do, the chunks of a stretch are hashed and compressed by two threads: so the last shard
-of a run, or one large file, has the use of two cores.
 """
 
 import hashlib
-import threading
-from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import Executor, Future
-from typing import Final, TypeVar
+from typing import Final
 
 from holdfast.backup.claims import ShardClaims
 from holdfast.chunker import MAX_CHUNK_BYTES, MIN_CHUNK_BYTES, Chunker
-from holdfast.cores import has_idle_core
 from holdfast.format.index import BlobType
-from holdfast.format.pack import Compressed
 from holdfast.ids import BlobId
 from holdfast.repository.index.map import IndexMap
 from holdfast.repository.packs.packer import Packer
 
 ZERO_BLOB_BYTES: Final = MAX_CHUNK_BYTES
 _ZEROS: Final = bytes(ZERO_BLOB_BYTES)
-_IDLE_LOOKS: Final = 3
-"""So often more must a core have been idle than not: one that only waits for a moment needs no more work."""
-ItemT = TypeVar("ItemT")
 
 
 class BlobSink:
@@ -40,18 +28,13 @@ class BlobSink:
         index: IndexMap,
         packer: Packer,
         chunker: Chunker,
-        helper: Executor,
         claims: ShardClaims | None = None,
     ) -> None:
-        """helper: a thread. claims: where to look for what other shards are storing; None to store it all the same."""
+        """claims: where to look for what other shards are storing; None to store it all the same."""
         self._index = index
         self._packer = packer
         self._chunker = chunker
-        self._helper = helper
-        self._helpers_compressor = packer.compressor()
         self._claims = claims
-        self._deciding = threading.Lock()
-        self._idle_looks = 0
         self.borrowed: list[BlobId] = []
         self._own: set[BlobId] = set()
         self._zero_ids: dict[int, BlobId] = {}
@@ -77,12 +60,10 @@ class BlobSink:
         if final and 0 < len(data) <= MIN_CHUNK_BYTES:
             content.append(self.save(data))
             return len(data)
-        chunks: list[memoryview] = []
         used = 0
         for length in self._chunker.cuts(data, final=final):
-            chunks.append(data[used : used + length])
+            content.append(self.save(data[used : used + length]))
             used += length
-        content.extend(self._save_all(chunks) if len(chunks) > 1 else map(self.save, chunks))
         return used
 
     def save_zeros(self, length: int, content: list[BlobId]) -> None:
@@ -93,61 +74,18 @@ class BlobSink:
         if rest:
             content.append(self._zeros(rest))
 
-    def _save_all(self, chunks: list[memoryview]) -> list[BlobId]:
-        """Save chunks, perhaps together with the helper. Whatever happens, it has left them when this returns."""
-        ids: dict[int, BlobId] = {}
-        waiting = deque(enumerate(chunks))
-        compressed: deque[tuple[BlobId, Compressed]] = deque()
-
-        def help_out() -> None:
-            for at, chunk in _taken(waiting):
-                blob = ids[at] = BlobId(hashlib.sha256(chunk).digest())
-                if self._takes(blob):
-                    compressed.append((blob, self._helpers_compressor.compress(chunk)))
-
-        helping: Future[None] | None = None
-        try:
-            for at, chunk in _taken(waiting):
-                if helping is None and waiting and self._is_core_idle():
-                    helping = self._helper.submit(help_out)
-                ids[at] = self.save(chunk)
-                for blob in _taken(compressed):
-                    self._packer.add_compressed(*blob)
-        finally:
-            if helping is not None:
-                helping.result()
-        for blob in _taken(compressed):
-            self._packer.add_compressed(*blob)
-        return [ids[at] for at in range(len(chunks))]
-
-    def _is_core_idle(self) -> bool:
-        """Whether it has been so for a while."""
-        looks = self._idle_looks + (1 if has_idle_core() else -1)
-        self._idle_looks = max(0, min(looks, _IDLE_LOOKS))
-        return looks >= _IDLE_LOOKS
-
     def _takes(self, blob: BlobId) -> bool:
         """Whether this shard has to store a blob, which is its own from then on."""
-        with self._deciding:
-            if blob in self._own or self._index.has(blob, BlobType.DATA):
-                return False
-            self._own.add(blob)
-            if self._claims is not None and self._claims.is_claimed_elsewhere(blob):
-                self.borrowed.append(blob)
-                return False
-            return True
+        if blob in self._own or self._index.has(blob, BlobType.DATA):
+            return False
+        self._own.add(blob)
+        if self._claims is not None and self._claims.is_claimed_elsewhere(blob):
+            self.borrowed.append(blob)
+            return False
+        return True
 
     def _zeros(self, length: int) -> BlobId:
         blob = self._zero_ids.get(length)
         if blob is None:
             blob = self._zero_ids[length] = self.save(memoryview(_ZEROS)[:length])
         return blob
-
-
-def _taken(items: deque[ItemT]) -> Iterator[ItemT]:
-    """Take items off until there are none; several threads may do so at once."""
-    while items:
-        try:
-            yield items.popleft()
-        except IndexError:  # another one was faster
-            return

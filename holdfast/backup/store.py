@@ -108,7 +108,6 @@ class ShardAttempt:
         self._claims = None if claims is None else claims.of_shard(held.repository.id, run.run_id, shard)
         self._metadata = MetadataReader(with_atime=spec.with_atime)
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="shard")
-        self._helper = ThreadPoolExecutor(1, thread_name_prefix="help")
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="read")
 
     async def run(self, on_read: Callable[[], None] | None) -> ShardResult:
@@ -128,9 +127,7 @@ class ShardAttempt:
             ):
                 # What was promised to an earlier attempt may be what was not kept: later ones rely on nobody.
                 claims = self._claims if self._checkpoints.is_first_attempt else None
-                sink = BlobSink(
-                    self._held.index, packer, Chunker(repository.chunker_seed), self._helper, claims
-                )
+                sink = BlobSink(self._held.index, packer, Chunker(repository.chunker_seed), claims)
                 state = ShardState(
                     packer, self._checkpoints, checkpoint, self._sizes.checkpoint_bytes, sink.borrowed
                 )
@@ -145,7 +142,6 @@ class ShardAttempt:
                 return await self._compute(self._finish, state, packer)
         finally:
             self._executor.shutdown(wait=False)
-            self._helper.shutdown(wait=False)
             self._reader.shutdown(wait=False)
 
     async def _read(self, state: ShardState, sink: BlobSink, directories: SourceDirectories) -> None:

@@ -28,7 +28,6 @@ from holdfast.format.index import BlobType, IndexPack
 from holdfast.format.pack import (
     DEFAULT_PACK_SIZE_BYTES,
     BlobCompressor,
-    Compressed,
     Compression,
     PackBuffer,
     Plaintext,
@@ -63,8 +62,7 @@ class Packer:
         self._check_lock = check_lock
         self._repository = repository
         self._type = blob_type
-        self._compression = compression
-        self._compressor = self.compressor()
+        self._compressor = BlobCompressor(blob_type, compression, repository.version)
         self._sealer = Sealer(repository.key)
         self._pack_size_bytes = pack_size_bytes
         self._free: queue.SimpleQueue[PackBuffer] = queue.SimpleQueue()
@@ -93,16 +91,8 @@ class Packer:
         """The number that the next blob gets; one past the last."""
         return self._next
 
-    def compressor(self) -> BlobCompressor:
-        """One more, for a thread that helps the one which adds."""
-        return BlobCompressor(self._type, self._compression, self._repository.version)
-
     def add(self, blob_id: BlobId, plaintext: Plaintext) -> None:
-        """Compress one blob and put it into an open pack. Raises what `add_compressed` does."""
-        self.add_compressed(blob_id, self._compressor.compress(plaintext))
-
-    def add_compressed(self, blob_id: BlobId, blob: Compressed) -> None:
-        """Put one blob that a `compressor` was at into an open pack; stores packs as they fill.
+        """Compress one blob and put it into an open pack; stores packs as they fill.
 
         Raises:
             StorageUnavailableError, StorageFullError, StorageDeniedError: an earlier pack could not be stored.
@@ -114,7 +104,7 @@ class Packer:
         pack = self._open[slot]
         if pack is None:
             pack = self._open[slot] = _OpenPack(self._free_buffer(), self._next)
-        pack.buffer.add(self._sealer, blob_id, blob)
+        pack.buffer.add(self._sealer, blob_id, self._compressor.compress(plaintext))
         self._next += 1
         if pack.buffer.size_bytes >= self._pack_size_bytes:
             self._send(slot)

@@ -1,12 +1,8 @@
-"""Saving chunks: the same blobs, in order and each once, whether or not a second thread helps."""
+"""Saving chunks: all blobs, in order and each once."""
 
 import random
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import pytest
-
-from holdfast.backup import sink as module
 from holdfast.backup.sink import BlobSink
 from holdfast.chunker import Chunker
 from holdfast.format.index import BlobType
@@ -25,23 +21,14 @@ DATA = b"".join(
 )
 
 
-@pytest.fixture(params=[True, False], ids=["helped", "alone"])
-def helped(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
-    is_helped: bool = request.param
-    monkeypatch.setattr(module, "has_idle_core", lambda: is_helped)
-    return is_helped
-
-
-@pytest.mark.usefixtures("helped")
 def test_the_content_is_in_order_and_each_blob_is_stored_once(tmp_path: Path) -> None:
     twice = DATA * 2
     content: list[BlobId] = []
     with (
         new_session(tmp_path) as session,
-        ThreadPoolExecutor(1) as pool,
         Packer(session.repository, BlobType.DATA, compression=Compression.AUTO) as packer,
     ):
-        sink = BlobSink(IndexMap(), packer, Chunker(SEED), pool)
+        sink = BlobSink(IndexMap(), packer, Chunker(SEED))
         used = sink.save_chunks(memoryview(twice), content, final=True)
         numbered = packer.next_sequence
         packer.flush()
@@ -55,16 +42,3 @@ def test_the_content_is_in_order_and_each_blob_is_stored_once(tmp_path: Path) ->
     assert len(set(content)) < len(content), "the data repeats itself"
     assert sorted(stored) == sorted(set(content))
     assert numbered == len(stored), "all that the content needs had its number when `save_chunks` returned"
-
-
-def test_the_helper_is_only_asked_while_a_core_is_idle(tmp_path: Path, *, helped: bool) -> None:
-    with (
-        new_session(tmp_path) as session,
-        ThreadPoolExecutor(1, initializer=lambda: begun.append(True)) as pool,
-        Packer(session.repository, BlobType.DATA, compression=Compression.AUTO) as packer,
-    ):
-        begun: list[bool] = []
-        sink = BlobSink(IndexMap(), packer, Chunker(SEED), pool)
-        sink.save_chunks(memoryview(DATA), [], final=True)
-
-    assert bool(begun) is helped
