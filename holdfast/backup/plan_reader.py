@@ -1,13 +1,18 @@
 """A run's plan and its shards' results as one stream in walk order, both read ahead (runs/read_ahead.py)."""
 
 from collections.abc import Iterator
+from functools import reduce
+from typing import Final
 
 import msgspec
 
-from holdfast.backup.documents import Outcome, Page, PlanRecord, Read, ShardResult, StoreTotals, Totals, added
+from holdfast.backup.documents import Outcome, PlanRecord, Read, ShardResult, StoreTotals, Totals, added
 from holdfast.backup.run import BackupRun
 from holdfast.errors import RunStateError
 from holdfast.ids import PackId
+
+_STREAMS: Final = 2
+"""Records and results are read beside each other."""
 
 
 class ReadOutcome(msgspec.Struct, frozen=True, gc=False):
@@ -41,8 +46,10 @@ class PlanReader:
             RunStateError: a page or a part of it is gone.
             CorruptFileError: a document cannot be read.
         """
+        pages = list(self._plan.pages(self._pages))
+        self.selected = reduce(added, (page.totals for page in pages), self.selected)
         outcomes = self._outcomes()
-        for record in self._plan.records(self._counted_pages()):
+        for record in self._plan.records(pages, streams=_STREAMS):
             if type(record) is Read:
                 if record.segments == 1:
                     shard, outcome = next(outcomes)
@@ -53,13 +60,8 @@ class PlanReader:
             else:
                 yield record
 
-    def _counted_pages(self) -> Iterator[Page]:
-        for page in self._plan.pages(self._pages):
-            self.selected = added(self.selected, page.totals)
-            yield page
-
     def _outcomes(self) -> Iterator[tuple[int, Outcome]]:
-        results = self._plan.results(self._shards)
+        results = self._plan.results(self._shards, streams=_STREAMS)
         for shard in range(self._shards):
             yield from self._of_shard(shard, next(results))
         raise RunStateError("the plan names more files than its shards have read")

@@ -173,8 +173,8 @@ class Plan(Generic[PageT, RecordT, ShardT, ResultT]):
                 raise self._gone(f"a page of the run's plan ({name})")
             yield decode(data, name, self._pages)
 
-    def records(self, pages: Iterable[PageT]) -> Iterator[RecordT]:
-        """The records of these pages, the first ones of the run, in order.
+    def records(self, pages: Iterable[PageT], *, streams: int = 1) -> Iterator[RecordT]:
+        """The records of these pages, the first ones of the run, in order. streams: see `read_ahead`.
 
         Raises:
             RunStateError: a part of them is gone.
@@ -185,7 +185,7 @@ class Plan(Generic[PageT, RecordT, ShardT, ResultT]):
             for number, page in enumerate(pages)
             for part in range(page.parts)
         )
-        for data in read_ahead(self.workspace, names):
+        for data in read_ahead(self.workspace, names, streams=streams):
             yield from self._part(data)
 
     def beside(self, number: int, page: PageT, name: str, kind: type[DocumentT]) -> DocumentT:
@@ -245,14 +245,14 @@ class Plan(Generic[PageT, RecordT, ShardT, ResultT]):
             raise MissingResultError(shard)
         return result
 
-    def results(self, shards: int) -> Iterator[ResultT]:
+    def results(self, shards: int, *, streams: int = 1) -> Iterator[ResultT]:
         """What became of the first `shards` shards, in order; one is let go of when the next is asked for.
 
         Raises:
             MissingResultError: of one nothing yet.
         """
         names = (self._name_of_shard(shard, "result") for shard in range(shards))
-        for shard, data in enumerate(read_ahead(self.workspace, names)):
+        for shard, data in enumerate(read_ahead(self.workspace, names, streams=streams)):
             if data is None:
                 raise MissingResultError(shard)
             yield decode(data, f"result of shard {shard}", self._results)

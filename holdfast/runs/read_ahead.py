@@ -18,11 +18,12 @@ _FIRST: Final = 4
 
 
 def read_ahead(
-    workspace: Workspace, names: Iterable[str], *, limit_bytes: int = READ_AHEAD_BYTES
+    workspace: Workspace, names: Iterable[str], *, streams: int = 1, limit_bytes: int = READ_AHEAD_BYTES
 ) -> Iterator[bytes | None]:
     """The documents of these names, in their order; None for one that is not there.
 
-    `names` are taken as they are needed, and in the caller's thread.
+    `names` are taken as they are needed, and in the caller's thread. streams: how many such readings go on beside each
+    other; they share what the storage takes at once, and the limit.
 
     Raises:
         CorruptFileError, StorageUnavailableError and the like: at the place of the document that it is about.
@@ -33,8 +34,9 @@ def read_ahead(
         return
     left = iter(names)
     reading: deque[Future[bytes | None]] = deque()
-    window, largest = min(_FIRST, traits.requests), 1
-    with ThreadPoolExecutor(traits.requests, thread_name_prefix="read-ahead") as pool:
+    most = max(1, traits.requests // streams)
+    window, largest = min(_FIRST, most), 1
+    with ThreadPoolExecutor(most, thread_name_prefix="read-ahead") as pool:
         try:
             while True:
                 while len(reading) < window and (name := next(left, None)) is not None:
@@ -43,7 +45,7 @@ def read_ahead(
                     return
                 data = reading.popleft().result()
                 largest = max(largest, len(data or b""))
-                window = max(1, min(traits.requests, limit_bytes // largest))
+                window = max(1, min(most, limit_bytes // streams // largest))
                 yield data
         finally:
             for future in reading:
