@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from holdfast.errors import HoldfastError
 from service.settings.model import Settings
 from starter.host.forks import is_alone
-from starter.host.launch import Forks, Memory
+from starter.host.launch import Forks
 from starter.host.ownership import running_services
 from starter.host.temporal_server import EmbeddedServer
 
@@ -40,8 +40,7 @@ class EarlyStart:
         load()
         gc.freeze()  # the collector would look through all that, and write into what workers share
         gc.enable()
-        numbers = range(self._settings.worker.processes)
-        self._workers = Forks(self._settings, self._environ, numbers=numbers, memory=Memory.create())
+        self._workers = Forks(self._settings, self._environ)
 
     def take(self) -> Forks | None:
         """The workers, if there are any. Whoever takes them ends them."""
@@ -53,7 +52,6 @@ class EarlyStart:
         workers = self.take()
         if workers is not None:
             workers.abandon()
-            workers.memory.close()
         self.server.abandon()
 
 

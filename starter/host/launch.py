@@ -1,21 +1,21 @@
 """Starts worker processes: one process loads what all of them need, and forks them (ADR 0022).
 
-A command that has loaded it forks them itself (`Forks`). A process that has threads starts one that loads, forks them,
-and ends (`Launch`). A worker's configuration, with the passwords, goes through a pipe once its parent is the process
-that it is to end with. One whose pipe is closed before that ends by itself. Argv and environment hold no secret.
+A command that has loaded it forks them itself (`Forks`). A process that has threads, which would not live in what is
+forked, starts one that loads, forks them, and ends (`Launch`). A worker's configuration, with the passwords, goes
+through a pipe once its parent is the process that it is to end with. One whose pipe is closed before that ends by
+itself. Argv and environment hold no secret.
 """
 
 import asyncio
 import contextlib
 import ctypes
 import os
-import signal
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from holdfast.backup.claims import ClaimTable
 from holdfast.repository.index.shared import SharedIndex
@@ -87,60 +87,45 @@ class Recruit:
             pipe.write(document)
 
 
-class Starting(Protocol):
-    """Worker processes that have been begun."""
-
-    async def arrivals(self) -> list[Recruit]:
-        """The workers, in the order of their numbers, once they are there. To be called once.
-
-        Raises:
-            ChildProcessError: they could not be loaded, or were abandoned.
-        """
-
-    def abandon(self) -> None:
-        """They are not needed. What is there already ends by itself, because its pipe is closed."""
-
-
 class Forks:
     """Worker processes that this process has forked. To be made where there is one thread (forks.py)."""
 
-    def __init__(
-        self, settings: Settings, environ: Mapping[str, str], *, numbers: Sequence[int], memory: Memory
-    ) -> None:
+    def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
         """Fork them. What they need should be loaded by now.
 
         Raises:
             OSError: no process can be had.
             StorageDeniedError, StorageFullError: the state directory cannot be written.
         """
-        self.memory = memory
+        self.memory = Memory.create()
         self._workers: list[tuple[int, int]] = []
         try:
-            for number in numbers:
-                self._fork(settings, child_environment(environ), number, memory)
+            for number in range(settings.worker.processes):
+                self._fork(settings, child_environment(environ), number)
         except BaseException:
             self.abandon()
             raise
 
-    async def arrivals(self) -> list[Recruit]:
-        """See `Starting`."""
+    def take(self) -> list[Recruit]:
+        """The workers, in the order of their numbers, and no longer this object's. In an event loop."""
         workers, self._workers = self._workers, []
         return [Recruit(child=Child(pid), config=config) for pid, config in workers]
 
     def abandon(self) -> None:
-        """See `Starting`."""
+        """They are not needed: they end, because their pipes are closed."""
         workers, self._workers = self._workers, []
         for _, config in workers:
             os.close(config)
         for pid, _ in workers:
             os.waitpid(pid, 0)
+        self.memory.close()
 
-    def _fork(self, settings: Settings, environment: Mapping[str, str], number: int, memory: Memory) -> None:
+    def _fork(self, settings: Settings, environment: Mapping[str, str], number: int) -> None:
         with contextlib.ExitStack() as ours, contextlib.ExitStack() as theirs:
             reading, writing = _pipe(theirs, ours)
             pid = fork_apart(
                 partial(_work, reading),
-                keep={reading, *memory.descriptors},
+                keep={reading, *self.memory.descriptors},
                 stderr=_log(settings.state_dir, number, theirs),
                 environment=environment,
             )
@@ -166,13 +151,12 @@ class Launch:
             OSError: no process can be started.
             StorageDeniedError, StorageFullError: the state directory cannot be written.
         """
-        self._loader: Child | None = None
         with contextlib.ExitStack() as ours, contextlib.ExitStack() as theirs:
             pipes = [_pipe(theirs, ours) for _ in numbers]
             self._told, telling = _pipe(ours, theirs)
             reading, self._configs = [pipe[0] for pipe in pipes], [pipe[1] for pipe in pipes]
             logs = [] if to_stderr else [_log(settings.state_dir, number, theirs) for number in numbers]
-            self._pid = spawn(
+            pid = spawn(
                 _command(reading, logs, telling),
                 environment={**child_environment(environ), **_MALLOC_VARIABLES},
                 stderr=logs[0] if logs else _STDERR,
@@ -180,10 +164,14 @@ class Launch:
             )
             ADOPTION.begin()
             ours.pop_all()
+        self._loader = Child(pid)
 
     async def arrivals(self) -> list[Recruit]:
-        """See `Starting`."""
-        self._loader = Child(self._pid)
+        """The workers, in the order of their numbers, once they are there. To be called once.
+
+        Raises:
+            ChildProcessError: they could not be loaded, or were abandoned.
+        """
         ended = ending(await self._loader.wait())
         ADOPTION.end()
         pids = _read_pids(self._told)
@@ -198,15 +186,8 @@ class Launch:
         raise ChildProcessError(f"the process that loads them ended {ended}")
 
     def abandon(self) -> None:
-        """See `Starting`."""
-        if self._loader is not None:
-            self._loader.kill()
-            return
-        os.kill(self._pid, signal.SIGKILL)
-        os.waitpid(self._pid, 0)
-        ADOPTION.end()
-        for descriptor in (self._told, *self._configs):
-            os.close(descriptor)
+        """They are not needed. What is there already ends by itself, because its pipe is closed."""
+        self._loader.kill()
 
 
 def _work(config: int) -> int:

@@ -16,7 +16,7 @@ from contracts.worker import ENCRYPTION_KEYS, SIGNING_KEYS, WorkerConfig
 from holdfast.errors import HoldfastError
 from service.settings.model import Settings
 from starter.host.children import Child
-from starter.host.launch import Launch, Memory, Recruit, Starting
+from starter.host.launch import Forks, Launch, Memory, Recruit
 from starter.host.processes import Backoff, end_child, ending
 
 _AFTER_GRACE_S: Final = 15.0
@@ -78,15 +78,15 @@ def at(address: str) -> "asyncio.Future[Place]":
 
 @contextlib.asynccontextmanager
 async def running_workers(
-    crew: Crew, memory: Memory | None = None, begun: Starting | None = None
+    crew: Crew, memory: Memory | None = None, forked: Forks | None = None
 ) -> AsyncIterator[None]:
     """Worker processes, while the context lasts. Enter this in the main thread (see processes.py).
 
-    memory: what they share, which is closed at the end. begun: all of them, when they have been begun already.
+    memory: what they share, which is closed at the end. forked: all of them, when they have been forked already.
     """
     watch = _Watch(crew, memory or Memory.create())
     numbers = range(crew.settings.worker.processes)
-    first = asyncio.create_task(watch.start(numbers, begun))
+    first = asyncio.create_task(watch.start(numbers, forked))
     keepers = [asyncio.create_task(watch.keep(number, first)) for number in numbers]
     try:
         yield
@@ -123,23 +123,25 @@ class _Watch:
                 return
             starting = asyncio.create_task(self.start((number,)))
 
-    async def start(self, numbers: Sequence[int], begun: Starting | None = None) -> Mapping[int, Recruit]:
-        """Workers that have been loaded, by number. begun: these, when they have been.
+    async def start(self, numbers: Sequence[int], forked: Forks | None = None) -> Mapping[int, Recruit]:
+        """Workers that have been loaded, by number. forked: these, when they have been.
 
         Raises:
-            OSError: they cannot be started, or need not be any more.
+            OSError: they cannot be started, or are no longer needed.
             StorageDeniedError, StorageFullError: the state directory cannot be written.
         """
-        starting = begun or Launch(
+        if forked is not None:
+            return dict(zip(numbers, forked.take(), strict=True))
+        launch = Launch(
             self._crew.settings,
             self._crew.environ,
             numbers=numbers,
             memory=self.memory,
             to_stderr=self._crew.to_stderr,
         )
-        arriving = asyncio.create_task(starting.arrivals())
+        arriving = asyncio.create_task(launch.arrivals())
         if await self._stopped_before(arriving):
-            starting.abandon()
+            launch.abandon()
         return dict(zip(numbers, await arriving, strict=True))
 
     async def _tell(self, number: int, recruit: Recruit) -> None:
