@@ -7,7 +7,29 @@ engine reads no environment: a command hands over its own, a worker what the pro
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Final, TypeAlias
+
+NAMES: Final = frozenset(
+    (
+        *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CREDENTIAL_EXPIRATION"),
+        *("AWS_DEFAULT_REGION", "AWS_REGION", "AWS_PROFILE", "AWS_SHARED_CREDENTIALS_FILE"),
+        *("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"),
+        *("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "AWS_WEB_IDENTITY_TOKEN_FILE"),
+        *("AWS_ROLE_ARN", "AWS_ROLE_SESSION_NAME"),
+        *("AZURE_ACCOUNT_NAME", "AZURE_ACCOUNT_KEY", "AZURE_ACCOUNT_SAS", "AZURE_ENDPOINT_SUFFIX"),
+        *("AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET", "AZURE_TENANT_ID", "AZURE_AUTHORITY_HOST"),
+        *("AZURE_FEDERATED_TOKEN_FILE", "AZURE_FORCE_CLI_CREDENTIAL", "AZURE_STORAGE_ENDPOINT"),
+        *(
+            "GOOGLE_PROJECT_ID",
+            "GOOGLE_APPLICATION_CREDENTIALS",
+            "GOOGLE_ACCESS_TOKEN",
+            "STORAGE_EMULATOR_HOST",
+        ),
+        *("RESTIC_REST_USERNAME", "RESTIC_REST_PASSWORD", "RESTIC_CACERT"),
+        "HOME",
+    )
+)
+"""All that the places below this folder ask for; most are restic's, the others those of each store's own tools."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,3 +53,10 @@ def fixed(values: Mapping[str, str]) -> CredentialSource:
     """The source of credentials that do not change while the process lives."""
     credentials = Credentials(values=dict(values))
     return lambda: credentials
+
+
+def picked(environ: Mapping[str, str], prefix: str = "") -> dict[str, str]:
+    """What of an environment is for storages, without the prefix that the variables have there."""
+    found = {name: environ.get(prefix + name, "") for name in NAMES}
+    found["HOME"] = environ.get("HOME", "")
+    return {name: value for name, value in found.items() if value}

@@ -1,20 +1,27 @@
 """From a location as people write it to a storage with its layers.
 
 The spelling is restic's: a path, or a kind, a colon and what the kind needs (`local:/srv/backup`). A new kind is a
-function here, which imports what it needs when it is called: who uses a local directory loads no client of stores.
+line here. The client of stores is loaded when the first one is opened: who uses a local directory never does.
 """
 
 import os
 import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from holdfast.errors import UsageError
 from holdfast.storage.contract import Storage
 from holdfast.storage.credentials import CredentialSource, no_credentials
 from holdfast.storage.layers.retry import Retrying
 from holdfast.storage.local import LocalStorage
+from holdfast.storage.objects.azure import AzurePlace
+from holdfast.storage.objects.gs import GsPlace
+from holdfast.storage.objects.s3 import S3Place, with_shared_file
 from holdfast.storage.os_errors import translated
+
+if TYPE_CHECKING:  # loads the client of stores
+    from holdfast.storage.objects.store import Place
 
 _LOCAL: Final = "local:"
 _NOT_SUPPORTED: Final = frozenset({"sftp", "rest", "swift", "b2", "rclone"})
@@ -33,17 +40,30 @@ def open_storage(location: str, credentials: CredentialSource = no_credentials) 
     """
     if location.startswith(_LOCAL):
         return _local(location.removeprefix(_LOCAL))
-    kind = _KIND.match(location)
-    if kind is None:
+    place = check_location(location)
+    if place is None:
         return _local(location)
-    if kind[1] in _OBJECTS:
-        return Retrying(_OBJECTS[kind[1]](location, credentials))
+    return _at_a_distance(place, with_shared_file(credentials) if isinstance(place, S3Place) else credentials)
+
+
+def check_location(location: str) -> "Place | None":
+    """The place that a location names at a distance; None where it is a path of this host.
+
+    Raises:
+        UsageError: it is of a kind that this program does not know, or makes no sense, or holds a secret. The message
+            names the kind only.
+    """
+    kind = _KIND.match(location)
+    if kind is None or location.startswith(_LOCAL):
+        return None
+    if kind[1] in _PLACES:
+        return _PLACES[kind[1]](location)
     if kind[1] in _NOT_SUPPORTED or _URL.match(location):
         raise UsageError(
             f"repositories at {kind[1]}: locations are not supported",
             hint="Use a local directory, or one of local:, s3:, azure: and gs:.",
         )
-    return _local(location)
+    return None
 
 
 def own_directory(storage: Storage) -> frozenset[tuple[int, int]]:
@@ -75,25 +95,18 @@ def _local(path: str) -> Storage:
     return Retrying(LocalStorage(Path(path)))
 
 
-def _s3(location: str, credentials: CredentialSource) -> Storage:
-    from holdfast.storage.objects.s3 import S3Place, with_shared_file  # noqa: PLC0415 - see above
+def _at_a_distance(place: "Place", credentials: CredentialSource) -> Storage:
     from holdfast.storage.objects.store import ObjectStorage  # noqa: PLC0415 - see above
 
-    return ObjectStorage(S3Place.parse(location), with_shared_file(credentials))
+    return Retrying(ObjectStorage(place, credentials))
 
 
-def _azure(location: str, credentials: CredentialSource) -> Storage:
-    from holdfast.storage.objects.azure import AzurePlace  # noqa: PLC0415 - see above
-    from holdfast.storage.objects.store import ObjectStorage  # noqa: PLC0415 - see above
-
-    return ObjectStorage(AzurePlace.parse(location), credentials)
-
-
-def _gs(location: str, credentials: CredentialSource) -> Storage:
-    from holdfast.storage.objects.gs import GsPlace  # noqa: PLC0415 - see above
-    from holdfast.storage.objects.store import ObjectStorage  # noqa: PLC0415 - see above
-
-    return ObjectStorage(GsPlace.parse(location), credentials)
-
-
-_OBJECTS: Final = {"s3": _s3, "azure": _azure, "gs": _gs}
+_PLACES: "Final[Mapping[str, Callable[[str], Place]]]" = {
+    "s3": S3Place.parse,
+    "azure": AzurePlace.parse,
+    "gs": GsPlace.parse,
+}
+    "s3": S3Place.parse,
+    "azure": AzurePlace.parse,
+    "gs": GsPlace.parse,
+}

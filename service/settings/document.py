@@ -56,6 +56,9 @@ class RepositoryTable(msgspec.Struct, kw_only=True, frozen=True):
     password_file: str | None = None
     password_command: str | None = None
     password_env: str | None = None
+    credentials_file: str | None = None
+    credentials_command: str | None = None
+    credentials_env: str | None = None
     compression: str = "auto"
     pack_size: Size = "16MiB"
 

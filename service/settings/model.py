@@ -57,12 +57,14 @@ class PasswordSource:
 class RepositoryProfile:
     """One repository by name. `password` is None when it is only ever handed to the service by a person.
 
+    credentials: of its storage; `env` is what the variables begin with. None for the variables of restic.
     no_lock: it is only read, and neither locked nor written; only in private request files.
     """
 
     name: str
     location: str
     password: PasswordSource | None = None
+    credentials: PasswordSource | None = None
     compression: Compression = Compression.AUTO
     pack_size_bytes: int = DEFAULT_PACK_SIZE_BYTES
     no_lock: bool = False

@@ -43,7 +43,9 @@ def resolve_password(
     if source.file is not None:
         return _not_empty(read_password_file(source.file), f"the password file {source.file}")
     if source.command is not None:
-        return _not_empty(_run(source.command, environ, timeout_s), "the password command")
+        return _not_empty(
+            printed_secret(source.command, environ, timeout_s, "password"), "the password command"
+        )
     name = source.env or ""
     return _not_empty(os.fsencode(environ.get(name, "")), f"the environment variable {name} of this process")
 
@@ -120,7 +122,13 @@ def split_command(command: str) -> list[str]:
     return words
 
 
-def _run(command: str, environ: Mapping[str, str], timeout_s: float) -> bytes:
+def printed_secret(command: str, environ: Mapping[str, str], timeout_s: float, what: str) -> bytes:
+    """What a command prints, trimmed; a word for messages says what it is.
+
+    Raises:
+        PasswordMissingError: it fails, or takes longer than timeout_s.
+        SettingsError: it cannot be split into words.
+    """
     words = split_command(command)
     try:
         # A session of its own, so that a timeout ends what the command itself started as well: a grandchild
@@ -135,7 +143,7 @@ def _run(command: str, environ: Mapping[str, str], timeout_s: float) -> bytes:
         )
     except OSError as error:
         raise PasswordMissingError(
-            f"the password command {words[0]!r} cannot be started: {error.strerror}",
+            f"the {what} command {words[0]!r} cannot be started: {error.strerror}",
             hint="Give its full path; it is run without a shell.",
         ) from error
     with process:
@@ -144,12 +152,12 @@ def _run(command: str, environ: Mapping[str, str], timeout_s: float) -> bytes:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             raise PasswordMissingError(
-                f"the password command {words[0]!r} did not end within {timeout_s:g} s",
+                f"the {what} command {words[0]!r} did not end within {timeout_s:g} s",
                 hint="It must not ask anybody: it runs without a terminal.",
             )
     if process.returncode:
         raise PasswordMissingError(
-            f"the password command {words[0]!r} failed{_ending(process.returncode)}{_last_line(complaint)}",
+            f"the {what} command {words[0]!r} failed{_ending(process.returncode)}{_last_line(complaint)}",
             hint="Run it by hand as the user that the worker runs as.",
         )
     return trim(printed.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")

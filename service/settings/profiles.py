@@ -10,6 +10,7 @@ from holdfast.format.pack import Compression
 from holdfast.source.filters import check_marker
 from holdfast.source.patterns import Pattern
 from holdfast.source.spec import FilterRules, SourceSpec
+from holdfast.storage.locations import check_location
 from holdfast.terms import Strategy, VerifyLevel
 from service.settings import values
 from service.settings.commands import command_words
@@ -94,8 +95,11 @@ def _repository(name: str, value: object, place: Place, rules: PathRules) -> Rep
     table = convert_table(value, RepositoryTable, place, hints=_REPOSITORY_HINTS)
     try:
         location = rules.location(table.location)
+        check_location(location)
     except ValueError as error:
         place.refuse("location", str(error), "Write the folder of the repository.")
+    except UsageError as error:
+        place.refuse("location", error.message, error.hint)
     pack_size_bytes = values.size_bytes(place, "pack_size", table.pack_size)
     if not MIN_PACK_SIZE_BYTES <= pack_size_bytes <= MAX_PACK_SIZE_BYTES:
         place.refuse("pack_size", "it must be from 4MiB to 128MiB", "Leave it out for 16MiB.")
@@ -103,6 +107,14 @@ def _repository(name: str, value: object, place: Place, rules: PathRules) -> Rep
         name=name,
         location=location,
         password=password(table, place, rules),
+        credentials=secret_source(
+            place,
+            rules,
+            "credentials",
+            file=table.credentials_file,
+            command=table.credentials_command,
+            variable=table.credentials_env,
+        ),
         compression=values.choice(place, "compression", table.compression, Compression),
         pack_size_bytes=pack_size_bytes,
     )

@@ -4,14 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from obstore.store import AzureStore
-
 from holdfast.errors import StorageDeniedError, UsageError
 from holdfast.storage.objects.clients import Options
 from holdfast.storage.objects.spelling import clean_prefix, with_authority
 
 if TYPE_CHECKING:  # obstore's types exist for checkers only
-    from obstore.store import AzureConfig
+    from obstore.store import AzureConfig, AzureStore
 
 _SUFFIX: Final = "core.windows.net"
 _IDENTITY: Final = {
@@ -46,8 +44,10 @@ class AzurePlace:
             )
         return cls(location=location, container=container, prefix=clean_prefix(prefix, "azure"))
 
-    def client(self, values: Mapping[str, str], options: Options) -> AzureStore:
+    def client(self, values: Mapping[str, str], options: Options) -> "AzureStore":
         """See the protocol `Place`. Without a key or a SAS token it is the identity of the instance or the pod."""
+        from obstore.store import AzureStore  # noqa: PLC0415 - settings are checked without it
+
         account = values.get("AZURE_ACCOUNT_NAME", "")
         if not account:
             raise StorageDeniedError(

@@ -4,14 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from obstore.store import GCSStore
-
 from holdfast.errors import UsageError
 from holdfast.storage.objects.clients import Options
 from holdfast.storage.objects.spelling import clean_prefix, with_authority
 
 if TYPE_CHECKING:  # obstore's types exist for checkers only
-    from obstore.store import GCSConfig
+    from obstore.store import GCSConfig, GCSStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,8 +32,10 @@ class GsPlace:
             raise UsageError("a location of kind gs names a bucket and a path", hint="Write gs:BUCKET:/PATH.")
         return cls(location=location, bucket=bucket, prefix=clean_prefix(prefix, "gs"))
 
-    def client(self, values: Mapping[str, str], options: Options) -> GCSStore:
+    def client(self, values: Mapping[str, str], options: Options) -> "GCSStore":
         """See the protocol `Place`. Without a file or a token it is the role of the instance or the pod."""
+        from obstore.store import GCSStore  # noqa: PLC0415 - settings are checked without it
+
         config: GCSConfig = {"skip_signature": False}
         if path := values.get("GOOGLE_APPLICATION_CREDENTIALS"):
             config["application_credentials"] = path

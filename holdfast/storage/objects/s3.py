@@ -13,15 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from obstore.store import S3Store
-
 from holdfast.errors import StorageDeniedError, UsageError
 from holdfast.storage.credentials import Credentials, CredentialSource
 from holdfast.storage.objects.clients import Options
 from holdfast.storage.objects.spelling import clean_prefix, split_url, with_authority
 
 if TYPE_CHECKING:  # obstore's types exist for checkers only
-    from obstore.store import S3Config
+    from obstore.store import S3Config, S3Store
 
 _EXAMPLE: Final = "Write s3:https://HOST/BUCKET/PATH."
 _AWS_HOST: Final = re.compile(r"s3(?:[.-]dualstack)?(?:[.-]([a-z0-9-]+))?\.amazonaws\.com(?:\.cn)?")
@@ -76,8 +74,10 @@ class S3Place:
             location=location, endpoint="", bucket=bucket, prefix=prefix, region=region, by_host=by_host
         )
 
-    def client(self, values: Mapping[str, str], options: Options) -> S3Store:
+    def client(self, values: Mapping[str, str], options: Options) -> "S3Store":
         """See the protocol `Place`. What is not given is left to the role of the instance or the pod."""
+        from obstore.store import S3Store  # noqa: PLC0415 - settings are checked without it
+
         region = (
             self.region or values.get("AWS_DEFAULT_REGION") or values.get("AWS_REGION") or _DEFAULT_REGION
         )

@@ -28,7 +28,9 @@ from service.settings.systems import SystemTable
 
 EXAMPLE: Final = Path(__file__).parents[3] / "holdfast.example.toml"
 _COMMENTED_KEY: Final = re.compile(r"^# (?=[a-z_]+ = |\[[a-z.]+\]$)", re.MULTILINE)
-_ONE_OF_THREE: Final = ("password_command", "password_env", "key_command", "key_env")
+_ONE_OF_THREE: Final = (
+    *("password_command", "password_env", "credentials_command", "credentials_env", "key_command", "key_env"),
+)
 
 
 def load(path: Path) -> Settings:
