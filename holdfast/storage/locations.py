@@ -106,7 +106,3 @@ _PLACES: "Final[Mapping[str, Callable[[str], Place]]]" = {
     "azure": AzurePlace.parse,
     "gs": GsPlace.parse,
 }
-    "s3": S3Place.parse,
-    "azure": AzurePlace.parse,
-    "gs": GsPlace.parse,
-}
