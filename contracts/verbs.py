@@ -9,7 +9,6 @@ from contracts.backup import BackupRequest, BackupResult
 from contracts.common import BACKUP_WORKFLOW, RESTORE_WORKFLOW
 from contracts.drill import DRILL_WORKFLOW, DrillRequest, DrillResult
 from contracts.guard import GUARD_WORKFLOW, GuardRequest, GuardResult
-from contracts.identity import WHOLE
 from contracts.restore import RestoreRequest, RestoreResult
 from contracts.system import (
     SYSTEM_BACKUP_WORKFLOW,
@@ -122,25 +121,18 @@ def asked_by(request: Request) -> Verb:
     return next(verb for verb in VERBS if isinstance(request, verb.request))
 
 
-def answered_by(result: Result) -> Verb:
-    """A verb whose runs have such a result."""
-    return next(verb for verb in VERBS if isinstance(result, verb.result))
-
-
 def repository_of(request: Request) -> str:
     """The repository of a run, as it is asked; empty for a system, whose members have their own."""
     return "" if isinstance(request, SystemBackupRequest | SystemRestoreRequest) else request.repository
 
 
 def subject_of(request: Request) -> str:
-    """What a run is about, as the id of its workflow says."""
+    """What a run is about, as its record says; empty for a verification of everything."""
     match request:
         case BackupRequest() | GuardRequest():
             return request.source
-        case RestoreRequest():
+        case RestoreRequest() | VerifyRequest():
             return request.selection
-        case VerifyRequest():
-            return request.selection or WHOLE
         case DrillRequest():
             return request.drill or request.source
         case SystemBackupRequest() | SystemRestoreRequest():

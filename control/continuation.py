@@ -23,8 +23,6 @@ from service.journal.records import RunRecord
 from service.settings.model import Settings
 
 CONTINUED_WITHIN_NS: Final = 24 * 3600 * NS_PER_S
-_FOLLOWED: Final = frozenset((RunKind.DRILL, RunKind.DRY_RUN))
-"""What begins again when it was interrupted, and can be followed while it is open."""
 _ENDED_EARLY: Final = frozenset((RunStatus.CANCELLED, RunStatus.FAILED))
 _INTERRUPTED: Final = "Interrupted"  # service.journal.journal, which takes long to load
 _OF_THE_RUN: Final = (IntegrityError, RunStateError, FencedError)
@@ -71,7 +69,7 @@ def interrupted(records: Sequence[RunRecord], open_workflows: Collection[str]) -
             continue
         seen.add(subject)
         is_open = workflow_of(record.run_id) in open_workflows
-        if not _is_resumable(record.kind) and not (is_open and record.kind in _FOLLOWED):
+        if not _is_resumable(record.kind) and not (is_open and _can_be_followed(record.kind)):
             continue
         ended_early = record.status in _ENDED_EARLY and was_opened(record) and record.verdict is None
         if is_open or record.status is RunStatus.RUNNING or ended_early:
@@ -82,6 +80,12 @@ def interrupted(records: Sequence[RunRecord], open_workflows: Collection[str]) -
 def _is_resumable(kind: RunKind) -> bool:
     verb = verb_of(kind)
     return verb.resumable is not None and verb.kind is kind
+
+
+def _can_be_followed(kind: RunKind) -> bool:
+    """Whether a run of one repository reports its progress: it begins again once it was interrupted."""
+    verb = verb_of(kind)
+    return verb.reports and "repository" in verb.required
 
 
 def _subject(record: RunRecord) -> str:
@@ -97,7 +101,7 @@ def was_opened(record: RunRecord) -> bool:
         return bool(record.reason)
     if record.kind is RunKind.RESTORE:
         return bool(record.snapshot_id)
-    return record.kind is RunKind.VERIFY  # a drill begins again
+    return _is_resumable(record.kind)
 
 
 def continued(settings: Settings, environ: Mapping[str, str], record: RunRecord) -> Resumable | None:

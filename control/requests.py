@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from contracts.common import RunPolicy
-from contracts.identity import queue_of, system_id, task_queue, workflow_id
+from contracts.identity import WHOLE, queue_of, system_id, task_queue, workflow_id
 from contracts.verbs import Request, asked_by, repository_of, subject_of
 from service.settings.model import RepositoryProfile, Settings
 from service.settings.requests import RepositoryOrder, remove_unused_requests, write_request
@@ -59,7 +59,7 @@ def base_queue(settings: Settings, repository: str) -> str:
 
 def workflow_id_of(settings: Settings, request: Request) -> str:
     """The id of the workflow that is asked for: the same each time, so that one at a time has a run of its subject."""
-    kind, subject = asked_by(request).kind, subject_of(request)
+    kind, subject = asked_by(request).kind, subject_of(request) or WHOLE
     repository = repository_of(request)
     if not repository:
         return system_id(kind, settings.host, subject)

@@ -11,7 +11,8 @@ from temporalio.client import Client
 from contracts.backup import BackupRequest
 from contracts.identity import is_own, shown
 from contracts.restore import RestoreRequest
-from contracts.verbs import Request, Resumable, asked_by, repository_of
+from contracts.verbs import Request, Resumable, asked_by, repository_of, subject_of
+from contracts.verify import VerifyRequest
 from control import runs
 from control.continuation import to_continue
 from control.journal import open_journal
@@ -86,9 +87,8 @@ def _interrupted(
 ) -> tuple[RunRecord | None, bool, str]:
     """The interrupted run that this one goes on with; whether its source has changed; why nobody can tell."""
     kind = asked_by(request).kind
-    subject = request.source if isinstance(request, BackupRequest) else request.selection
     try:
-        record = _newest_record(settings, kind, request.repository, subject)
+        record = _newest_record(settings, kind, request.repository, subject_of(request))
     except JournalUnavailableError as error:
         return None, False, error.message
     only_lost = kind is not RunKind.BACKUP
@@ -118,9 +118,13 @@ def _newest_record(settings: Settings, kind: RunKind, repository: str, source: s
 
 def _asks_the_same(request: Resumable, earlier: RunRecord) -> bool:
     """Whether the earlier run can become what is asked: its strategy and parent, or its share, are decided."""
-    if isinstance(request, BackupRequest):
-        return not request.parent and request.strategy.value in {"auto", earlier.strategy}
-    return isinstance(request, RestoreRequest) or request.share == earlier.strategy
+    match request:
+        case BackupRequest():
+            return not request.parent and request.strategy.value in {"auto", earlier.strategy}
+        case VerifyRequest():
+            return request.share == earlier.strategy
+        case _:
+            return True
 
 
 async def _as_asked_before(client: Client, workflow_id: str, request: Resumable) -> Resumable:

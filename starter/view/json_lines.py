@@ -10,10 +10,6 @@ from starter.shell.text import json_text
 from starter.view.meter import Reading
 from starter.view.results.words import Message
 
-_ERRORS: Final[Mapping[RunKind, str]] = {
-    RunKind.BACKUP: "archival",
-    RunKind.DRILL: "restore",
-}
 _ACTIONS: Final[Mapping[FileAction, str]] = {
     FileAction.NEW: "new",
     FileAction.CHANGED: "modified",
@@ -65,11 +61,11 @@ def actions(files: Iterable[FileRecord]) -> Iterable[Message]:
             }
 
 
-def file_error(kind: RunKind, file: FileRecord) -> Message:
-    """An `error` line: one path that went wrong."""
+def file_error(during: str, file: FileRecord) -> Message:
+    """An `error` line: one path that went wrong. during: the verb, in restic's words."""
     return {
         "message_type": "error",
         "error": {"message": file.message or file.action.value},
-        "during": _ERRORS.get(kind, kind.value),
+        "during": during,
         "item": json_text(file.path),
     }

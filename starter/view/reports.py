@@ -6,23 +6,19 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Final
 
-from contracts.backup import BackupResult
-from contracts.drill import DrillResult
-from contracts.restore import RestoreResult
-from contracts.system import SystemResult
-from contracts.verbs import Result, answered_by
-from contracts.verify import VerifyResult
+from contracts.verbs import Result
 from control.journal import open_journal
 from holdfast.errors import EXIT_COMPLETE, EXIT_FAILED, EXIT_PARTIAL, JournalUnavailableError
 from holdfast.file_list import FileAction, FileRecord
 from holdfast.safe_fs.attributes import kind_of_loss
-from holdfast.terms import RunKind, RunStatus
+from holdfast.terms import RunStatus
 from holdfast.units import format_bytes
 from service.settings.model import Settings
 from starter.shell.output import say, say_json, warn, warn_json
 from starter.shell.text import ahead_of_time, printable
 from starter.view import json_lines
 from starter.view.results.catalogue import words_of
+from starter.view.results.words import Words
 
 if TYPE_CHECKING:
     from service.journal.journal import Journal
@@ -45,25 +41,24 @@ class Report:
         """Say it all; the exit code."""
         if self._list_files:
             self._tell_files(result.run_id)
-        if not _is_sound(result):
+        words = words_of(result)
+        if words.sound is False:
             self._tell_problems(result.run_id)
-        if result.status is RunStatus.PARTIAL or isinstance(result, DrillResult) or _has_warnings(result):
-            self._tell_errors(answered_by(result).kind, result.run_id)
-        if isinstance(result, BackupResult | SystemResult):
-            self._tell_hooks(result)
-        self._tell_ahead(result)
-        lines, document = words_of(result)
+        if result.status is RunStatus.PARTIAL or words.paths:
+            self._tell_errors(words.during, result.run_id)
+        self._tell_hooks(words)
+        self._tell_ahead(words)
         if self._json:
-            say_json(document)
+            say_json(words.summary)
         elif not self._quiet:
-            for line in lines:
+            for line in words.lines:
                 say(line)
-        return self._exit_code(result)
+        return _exit_code(result, words)
 
-    def _tell_ahead(self, result: Result) -> None:
+    def _tell_ahead(self, words: Words) -> None:
         """Of each snapshot that is dated in the future: another one was the latest."""
-        for snapshot, taken in _ahead(result):
-            text = ahead_of_time(snapshot, taken)
+        for snapshot in words.ahead:
+            text = ahead_of_time(snapshot, words.taken)
             if self._json:
                 say_json(json_lines.note(text))
             else:
@@ -74,22 +69,8 @@ class Report:
         """Opened by those runs only of which there is more to tell than their result."""
         return open_journal(self._settings)
 
-    def _exit_code(self, result: Result) -> int:
-        if isinstance(result, VerifyResult | DrillResult):
-            return EXIT_COMPLETE if _is_sound(result) else EXIT_FAILED
-        verdict = result.verdict
-        if verdict is not None and not verdict.ok:
-            warn(
-                f"Error: the verification ({verdict.level.value}) found {verdict.problems:,} problems\n"
-                "`holdfast status` names the run; the journal lists them."
-            )
-            return EXIT_FAILED
-        if result.status is RunStatus.FAILED:
-            return EXIT_FAILED
-        return EXIT_PARTIAL if result.status is RunStatus.PARTIAL else EXIT_COMPLETE
-
-    def _tell_hooks(self, result: BackupResult | SystemResult) -> None:
-        for hook in result.hooks:
+    def _tell_hooks(self, words: Words) -> None:
+        for hook in words.hooks:
             if hook.ok:
                 continue
             if self._json:
@@ -125,14 +106,13 @@ class Report:
         if len(problems) > _SHOWN_ERRORS:
             warn(f"… and {len(problems) - _SHOWN_ERRORS:,} more; --json lists them")
 
-    def _tell_errors(self, kind: RunKind, run_id: str) -> None:
+    def _tell_errors(self, during: str, run_id: str) -> None:
         wrong = self._files(run_id, WRONG)
         if self._json:
             for file in wrong:
-                warn_json(json_lines.file_error(kind, file))
+                warn_json(json_lines.file_error(during, file))
             return
-        if kind is RunKind.RESTORE:
-            wrong = self._without_losses(wrong)
+        wrong = self._without_losses(wrong)
         for file in itertools.islice(wrong, _SHOWN_ERRORS):
             warn(f"{file.action.value}: {printable(file.path)}: {file.message}")
         rest = sum(1 for _ in wrong)
@@ -162,27 +142,16 @@ class Report:
             warn(f"the journal cannot be read: {error.message}")
 
 
-def _is_sound(result: Result) -> bool:
-    """Whether a verification or a drill found nothing wrong; other runs have a verdict of their own."""
-    if isinstance(result, VerifyResult):
-        return result.verdict is not None and result.verdict.ok
-    return not isinstance(result, DrillResult) or result.findings.ok
-
-
-def _ahead(result: Result) -> list[tuple[str, str]]:
-    """The snapshots that are dated in the future, each with the one that was taken as the latest."""
-    match result:
-        case RestoreResult():
-            ahead, taken = result.ahead, result.snapshot_id
-        case VerifyResult():
-            ahead, taken = result.ahead, result.latest
-        case DrillResult():
-            ahead, taken = result.opened.ahead, result.opened.snapshot_id
-        case _:
-            return []
-    return [(snapshot, taken) for snapshot in ahead]
-
-
-def _has_warnings(result: Result) -> bool:
-    """Whether a backup has something to tell of paths that it has stored."""
-    return isinstance(result, BackupResult) and bool(result.selected.warnings or result.stored.warnings)
+def _exit_code(result: Result, words: Words) -> int:
+    if words.sound is not None:
+        return EXIT_COMPLETE if words.sound else EXIT_FAILED
+    verdict = result.verdict
+    if verdict is not None and not verdict.ok:
+        warn(
+            f"Error: the verification ({verdict.level.value}) found {verdict.problems:,} problems\n"
+            "`holdfast status` names the run; the journal lists them."
+        )
+        return EXIT_FAILED
+    if result.status is RunStatus.FAILED:
+        return EXIT_FAILED
+    return EXIT_PARTIAL if result.status is RunStatus.PARTIAL else EXIT_COMPLETE

@@ -4,10 +4,21 @@ from contracts.backup import BackupResult
 from holdfast.format.times import format_time
 from holdfast.terms import RunStatus
 from holdfast.units import format_bytes
-from starter.view.results.words import Message, seconds, took, verdict, verified
+from starter.view.results.words import Message, Words, seconds, took, verdict, verified
 
 
-def lines(result: BackupResult) -> list[str]:
+def words(result: BackupResult) -> Words:
+    """What is told of it. Paths that were stored with a warning are told too."""
+    return Words(
+        lines=_lines(result),
+        summary=_summary(result),
+        during="archival",
+        paths=bool(result.selected.warnings or result.stored.warnings),
+        hooks=result.hooks,
+    )
+
+
+def _lines(result: BackupResult) -> list[str]:
     """restic's summary, and what a person wants to know of an interrupted run."""
     selected, stored = result.selected, result.stored
     said = [
@@ -31,7 +42,7 @@ def lines(result: BackupResult) -> list[str]:
     return said
 
 
-def summary(result: BackupResult) -> Message:
+def _summary(result: BackupResult) -> Message:
     """restic's last line, and what we have beyond it."""
     selected, stored = result.selected, result.stored
     return {

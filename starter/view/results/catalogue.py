@@ -7,19 +7,19 @@ from contracts.system import SystemResult
 from contracts.verbs import Result
 from contracts.verify import VerifyResult
 from starter.view.results import backup, drill, restore, system, verify
-from starter.view.results.words import Message
+from starter.view.results.words import Words
 
 
-def words_of(result: Result) -> tuple[list[str], Message]:
-    """What is said at the end of a run: the lines for people, the document for programs."""
+def words_of(result: Result) -> Words:
+    """What is told at the end of a run."""
     match result:
         case BackupResult():
-            return backup.lines(result), backup.summary(result)
+            return backup.words(result)
         case RestoreResult():
-            return restore.lines(result), restore.summary(result)
+            return restore.words(result)
         case VerifyResult():
-            return verify.lines(result), verify.summary(result)
+            return verify.words(result)
         case DrillResult():
-            return drill.lines(result), drill.summary(result)
+            return drill.words(result)
         case SystemResult():
-            return system.lines(result), system.summary(result)
+            return system.words(result)

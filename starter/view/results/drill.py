@@ -2,10 +2,23 @@
 
 from contracts.drill import DrillResult
 from holdfast.units import NS_PER_S, format_bytes, format_duration
-from starter.view.results.words import Message
+from starter.view.results.words import Message, Words
 
 
-def lines(result: DrillResult) -> list[str]:
+def words(result: DrillResult) -> Words:
+    """What is told of it: what went wrong with paths is the point of it."""
+    return Words(
+        lines=_lines(result),
+        summary=_summary(result),
+        during="restore",
+        sound=result.findings.ok,
+        paths=True,
+        ahead=result.opened.ahead,
+        taken=result.opened.snapshot_id,
+    )
+
+
+def _lines(result: DrillResult) -> list[str]:
     """What was tried, whether it came back, and how that stands against the goals."""
     opened, found, restored = result.opened, result.findings, result.restored
     sample = opened.sample if opened.sample == "all" else f"{opened.sample} (seed {opened.seed})"
@@ -36,7 +49,7 @@ def lines(result: DrillResult) -> list[str]:
     return said
 
 
-def summary(result: DrillResult) -> Message:
+def _summary(result: DrillResult) -> Message:
     """The last line for programs."""
     found, opened, restored = result.findings, result.opened, result.restored
     return {

@@ -2,10 +2,21 @@
 
 from contracts.restore import RestoreResult
 from holdfast.units import format_bytes
-from starter.view.results.words import Message, seconds, took, verdict, verified
+from starter.view.results.words import Message, Words, seconds, took, verdict, verified
 
 
-def lines(result: RestoreResult) -> list[str]:
+def words(result: RestoreResult) -> Words:
+    """What is told of it."""
+    return Words(
+        lines=_lines(result),
+        summary=_summary(result),
+        during="restore",
+        ahead=result.ahead,
+        taken=result.snapshot_id,
+    )
+
+
+def _lines(result: RestoreResult) -> list[str]:
     """restic's summary."""
     totals = result.totals
     said = [
@@ -23,7 +34,7 @@ def lines(result: RestoreResult) -> list[str]:
     return said
 
 
-def summary(result: RestoreResult) -> Message:
+def _summary(result: RestoreResult) -> Message:
     """restic's last line, and what we have beyond it."""
     totals = result.totals
     return {

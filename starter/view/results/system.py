@@ -5,10 +5,15 @@ from holdfast.format.times import format_time
 from holdfast.terms import RunStatus
 from holdfast.units import format_bytes
 from starter.shell.text import local_time, table
-from starter.view.results.words import Message, seconds
+from starter.view.results.words import Message, Words, seconds
 
 
-def lines(result: SystemResult) -> list[str]:
+def words(result: SystemResult) -> Words:
+    """What is told of it."""
+    return Words(lines=_lines(result), summary=_summary(result), during="system", hooks=result.hooks)
+
+
+def _lines(result: SystemResult) -> list[str]:
     """The verdict as a table, and in one sentence."""
     rows = [
         (
@@ -30,7 +35,7 @@ def lines(result: SystemResult) -> list[str]:
     return said
 
 
-def summary(result: SystemResult) -> Message:
+def _summary(result: SystemResult) -> Message:
     """The last line for programs."""
     return {
         "message_type": "summary",

@@ -2,10 +2,22 @@
 
 from contracts.verify import VerifyResult
 from holdfast.units import format_bytes
-from starter.view.results.words import Message, seconds, took, verdict
+from starter.view.results.words import Message, Words, seconds, took, verdict
 
 
-def lines(result: VerifyResult) -> list[str]:
+def words(result: VerifyResult) -> Words:
+    """What is told of it."""
+    return Words(
+        lines=_lines(result),
+        summary=_summary(result),
+        during="verify",
+        sound=result.verdict is not None and result.verdict.ok,
+        ahead=result.ahead,
+        taken=result.latest,
+    )
+
+
+def _lines(result: VerifyResult) -> list[str]:
     """Counts, and then the damage with its remedy."""
     found = result.finished
     if found is None:
@@ -29,7 +41,7 @@ def lines(result: VerifyResult) -> list[str]:
     return said
 
 
-def summary(result: VerifyResult) -> Message:
+def _summary(result: VerifyResult) -> Message:
     """restic's last line, and what we have beyond it."""
     found = result.finished
     message: Message = {

@@ -1,9 +1,33 @@
-"""What all results say alike: how long the run took, and whether it was verified."""
+"""What is told of a result; and what all say alike: how long the run took, whether it was verified."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from contracts.hooks import HookDone
 from contracts.verbs import Result
 from holdfast.units import NS_PER_S, format_duration
 
 Message = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """What is told of one result: lines for people, the document for programs.
+
+    during: the verb, as programs are told what paths went wrong in. sound: of a run that only looks, whether all is as
+    it should be; None where the run's verification says so. paths: those that went wrong are told even of a run that
+    is complete. hooks: how they ended. ahead: snapshots that are dated in the future; taken: the one that was the
+    latest.
+    """
+
+    lines: Sequence[str]
+    summary: Message
+    during: str
+    sound: bool | None = None
+    paths: bool = False
+    hooks: Sequence[HookDone] = ()
+    ahead: Sequence[str] = ()
+    taken: str = ""
 
 
 def seconds(result: Result) -> float:
