@@ -2,11 +2,11 @@
 
 import msgspec
 
-from contracts.backup import BackupOpened, Committed, SelectionTotals, ShardStored, StoredTotals
+from contracts.backup import BackupOpened, Committed, SelectionTotals, StoredTotals
 from contracts.common import Verdict
 from contracts.restore import RestoreTotals
 from holdfast.backup.commit import CommitOutcome
-from holdfast.backup.documents import CommitResult, ShardResult, Totals
+from holdfast.backup.documents import CommitResult, StoreTotals, Totals
 from holdfast.backup.opening import RunOpening
 from holdfast.backup.strategy import STATUS_TAG
 from holdfast.errors import RunStateError
@@ -30,8 +30,6 @@ def opened(opening: RunOpening, *, host: str, tell: bool) -> BackupOpened:
         finished_snapshot="" if opening.finished is None else to_hex(opening.finished),
         started_ns=opening.started_ns,
         tell=tell,
-        both_ends=True,
-        lists_apart=True,
     )
 
 
@@ -50,9 +48,9 @@ def selection_totals(totals: Totals) -> SelectionTotals:
     return SelectionTotals(**msgspec.structs.asdict(totals))
 
 
-def shard_stored(shard: int, result: ShardResult) -> ShardStored:
-    """One shard is stored."""
-    return ShardStored(shard=shard, totals=StoredTotals(**msgspec.structs.asdict(result.totals)))
+def stored_totals(totals: StoreTotals) -> StoredTotals:
+    """Counts of a shard; both sides name them alike."""
+    return StoredTotals(**msgspec.structs.asdict(totals))
 
 
 def committed(outcome: CommitOutcome) -> Committed:

@@ -22,15 +22,13 @@ from contracts.backup import (
     BackupRequest,
     CommitInput,
     Committed,
-    ListInput,
     LogInput,
     PageSelected,
-    SelectInput,
-    ShardStored,
-    StoreInput,
+    StoredTotals,
     TriggerInput,
 )
-from contracts.common import CloseInput, RunRef, Verdict, VerifyInput
+from contracts.common import CloseInput, RunRef, Verdict
+from contracts.runs import PlanInput, SelectInput, ShardInput, VerifyInput
 from contracts.system import MEMBER_TAG, SYSTEM_RUN_TAG, SYSTEM_TAG
 from holdfast import heap
 from holdfast.backup.commit import commit_run
@@ -80,7 +78,7 @@ class BackupActivities:
             return await call.in_thread(lambda: self._select(message, call))
 
     @activity.defn(name=names.STORE_SHARD)
-    async def store(self, message: StoreInput) -> ShardStored:
+    async def store(self, message: ShardInput) -> StoredTotals:
         """Store one shard."""
         async with engine_call(self._executor) as call:
             run, spec = await call.in_thread(lambda: self._resolved(message.run))
@@ -93,7 +91,7 @@ class BackupActivities:
                 claims=self._services.claims,
                 on_read=own_turn(),
             )
-            return answers.shard_stored(message.shard, stored)
+            return answers.stored_totals(stored.totals)
 
     @activity.defn(name=names.COMMIT_SNAPSHOT)
     async def commit(self, message: CommitInput) -> Committed:
@@ -102,7 +100,7 @@ class BackupActivities:
             return await call.in_thread(lambda: self._commit(message))
 
     @activity.defn(name=names.LIST_FILES)
-    async def list_files(self, message: ListInput) -> None:
+    async def list_files(self, message: PlanInput) -> None:
         """Write what became of each file into the journal, while the snapshot is written."""
         async with engine_call(self._executor) as call:
             await call.in_thread(lambda: self._list_files(message, call))
@@ -134,10 +132,9 @@ class BackupActivities:
 
     @activity.defn(name=names.CLOSE_RUN)
     async def close(self, message: CloseInput) -> None:
-        """Remove the workspace, unless the run is to be resumed."""
+        """Remove the workspace."""
         async with engine_call(self._executor) as call:
-            if not message.keep_workspace:
-                await call.in_thread(lambda: self._close(message.run))
+            await call.in_thread(lambda: self._close(message.run))
 
     def _open(self, message: TriggerInput) -> BackupOpened:
         order = self._order(message.request, message.started_ns)
@@ -159,7 +156,6 @@ class BackupActivities:
             page = select_page(run, spec, message.page, lambda _entries, _bytes: call.check())
         check_follows(page, message.page, message.first_shard)
         return PageSelected(
-            page=message.page,
             shards=page.shards,
             last=page.last,
             totals=answers.selection_totals(page.totals),
@@ -176,29 +172,28 @@ class BackupActivities:
         outcome = commit_run(run, order, message.pages, message.shards)
         return answers.committed(outcome)
 
-    def _list_files(self, message: ListInput, call: EngineCall) -> None:
+    def _list_files(self, message: PlanInput, call: EngineCall) -> None:
         # The commit finds the same shard missing, has it stored again, and this list is written again.
         with contextlib.suppress(MissingResultError):
             self._write_files(message, call)
 
-    def _write_files(self, message: ListInput, call: EngineCall) -> None:
+    def _write_files(self, message: PlanInput, call: EngineCall) -> None:
         heap.give_back()  # as for the commit
         files = file_records(self._run(message.run), message.pages, message.shards)
         self._services.journal.add_files(message.run.record_id, call.checked(files))
 
     def _log(self, message: LogInput, call: EngineCall) -> None:
-        journal = self._services.journal
-        if message.committed is not None and message.status in (RunStatus.COMPLETE, RunStatus.PARTIAL):
+        journal, status = self._services.journal, message.ending.status
+        pages, shards = message.progress.pages_done, message.progress.shards_planned
+        if message.committed is not None and status in (RunStatus.COMPLETE, RunStatus.PARTIAL):
             self._check_snapshot(message.run, message.committed.snapshot_id)
         journal.record(records.backup_ended(message, host=self._services.host))
-        if not message.pages:
+        if not pages:
             return
-        listed = message.opened is not None and message.opened.lists_apart
         if message.committed is None:
             journal.add_files(message.run.record_id, ())
-        # A run that ended early may have ended before its list was whole.
-        elif not listed or message.status in (RunStatus.FAILED, RunStatus.CANCELLED):
-            self._write_files(ListInput(run=message.run, pages=message.pages, shards=message.shards), call)
+        elif status in (RunStatus.FAILED, RunStatus.CANCELLED):  # it may have ended before its list was whole
+            self._write_files(PlanInput(run=message.run, pages=pages, shards=shards), call)
 
     def _check_snapshot(self, run: RunRef, snapshot_id: str) -> None:
         """The journal is told of a snapshot only when that is there and this run's own."""

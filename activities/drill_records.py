@@ -1,11 +1,12 @@
 """What the journal gets of a drill: what was tried, what came of it, and how it stands against the goals."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
-from activities.records import asked_by
-from contracts.drill import DrillFindings, DrillLogInput, DrillOpened, DrillTriggerInput
-from holdfast.terms import RunKind, RunStatus
+from activities.records import run_record
+from contracts.drill import DrillFindings, DrillLogInput, DrillOpened, DrillRequest, DrillTriggerInput
+from holdfast.terms import RunKind
 from holdfast.units import NS_PER_S
 from service.journal.records import RunRecord, VerdictRecord
 
@@ -16,41 +17,34 @@ _NS_PER_MS: Final = 10**6
 
 def begun(message: DrillTriggerInput, opened: DrillOpened, *, host: str) -> RunRecord:
     """The first record of a drill. Its strategy is its name in the settings, its reason the sample with its seed."""
-    record = RunRecord(
-        run_id=message.run.run_id,
-        kind=RunKind.DRILL,
-        status=RunStatus.RUNNING,
-        repository=message.request.repository,
-        source=opened.source,
-        host=host,
-        strategy=message.request.drill,
-        reason=_sample(opened),
-        snapshot_id=opened.snapshot_id,
-        started_ns=message.started_ns,
-    )
-    return asked_by(record, message.request.trigger)
+    request = message.request
+    record = run_record(message.run, RunKind.DRILL, request.trigger, host=host, started_ns=message.started_ns)
+    return _tried(record, request, opened)
 
 
 def ended(message: DrillLogInput, *, host: str) -> RunRecord:
     """The record of a drill that ended, however it did."""
-    opened = message.opened
-    record = RunRecord(
-        run_id=message.run.run_id,
-        kind=RunKind.DRILL,
-        status=message.status,
-        repository=message.request.repository,
-        source=message.request.source if opened is None else opened.source,
+    record = run_record(
+        message.run,
+        RunKind.DRILL,
+        message.request.trigger,
         host=host,
-        strategy=message.request.drill,
-        reason="" if opened is None else _sample(opened),
-        snapshot_id="" if opened is None else opened.snapshot_id,
         started_ns=message.started_ns,
-        ended_ns=message.ended_ns,
-        counters=_counters(message),
-        failure_kind=message.failure_kind,
-        failure_message=message.failure_message,
+        ending=message.ending,
     )
-    return asked_by(record, message.request.trigger)
+    return replace(_tried(record, message.request, message.opened), counters=_counters(message))
+
+
+def _tried(record: RunRecord, request: DrillRequest, opened: DrillOpened | None) -> RunRecord:
+    if opened is None:
+        return replace(record, strategy=request.drill)
+    return replace(
+        record,
+        source=opened.source,
+        strategy=request.drill,
+        reason=_sample(opened),
+        snapshot_id=opened.snapshot_id,
+    )
 
 
 def verdict(message: DrillLogInput, check_output: str) -> VerdictRecord:

@@ -6,8 +6,10 @@ from dataclasses import replace
 
 from temporalio import activity
 
+from activities import records
 from activities.calls import EngineCall, engine_call
 from activities.services import Services
+from contracts.common import Ending
 from contracts.guard import (
     COMPARE_ACTIVITY,
     LOG_GUARD_ACTIVITY,
@@ -93,7 +95,7 @@ class GuardActivities:
         found = replace(
             found, damaged_selection=self._selection(message, snapshot_id, damaged, Overwrite.ALWAYS)
         )
-        self._services.journal.record(self._record(message, found, ended_ns=message.started_ns))
+        self._services.journal.record(self._record(message, found, _as_compared(found, message.started_ns)))
         self._services.journal.add_files(message.run.run_id, _files(compared))
         return found
 
@@ -124,37 +126,32 @@ class GuardActivities:
         return self._services.store_order(options, once=message.run.run_id)
 
     def _log(self, message: GuardLogInput) -> None:
-        record = self._record(
-            CompareInput(run=message.run, request=message.request, started_ns=message.started_ns),
-            message.found,
-            ended_ns=message.ended_ns,
-            decisions=message.decisions,
-        )
-        self._services.journal.record(record)
+        record = self._record(message, message.found, message.ending)
+        said = filter(None, [message.found.alarm, *map(_decided, message.decisions)])
+        self._services.journal.record(replace(record, reason="; ".join(said)))
 
-    def _record(
-        self, message: CompareInput, found: GuardFound, *, ended_ns: int, decisions: tuple[Decision, ...] = ()
-    ) -> RunRecord:
-        trigger = message.request.trigger
-        wrong = bool(found.missing or found.damaged or found.noise or found.alarm)
-        settled = decisions and all(decision.outcome == "restored" for decision in decisions)
-        names = ("files", "new", "changed", "missing", "missing_bytes", "damaged", "noise", "unreadable")
-        return RunRecord(
-            run_id=message.run.run_id,
-            kind=RunKind.GUARD,
-            status=RunStatus.PARTIAL if wrong and not settled else RunStatus.COMPLETE,
-            repository=message.run.repository,
-            source=message.run.source,
+    def _record(self, message: CompareInput | GuardLogInput, found: GuardFound, ending: Ending) -> RunRecord:
+        record = records.run_record(
+            message.run,
+            RunKind.GUARD,
+            message.request.trigger,
             host=self._services.host,
-            trigger_kind=trigger.kind.value,
-            trigger_by=trigger.by,
-            trigger_evidence=trigger.evidence,
-            reason="; ".join(filter(None, [found.alarm, *map(_decided, decisions)])),
-            snapshot_id=found.snapshot_id,
             started_ns=message.started_ns,
-            ended_ns=ended_ns,
+            ending=ending,
+        )
+        names = ("files", "new", "changed", "missing", "missing_bytes", "damaged", "noise", "unreadable")
+        return replace(
+            record,
+            reason=found.alarm,
+            snapshot_id=found.snapshot_id,
             counters={name: getattr(found, name) for name in names},
         )
+
+
+def _as_compared(found: GuardFound, now_ns: int) -> Ending:
+    """How the run would have ended if nothing of what was found were put right."""
+    wrong = found.missing or found.damaged or found.noise or found.alarm
+    return Ending(status=RunStatus.PARTIAL if wrong else RunStatus.COMPLETE, ended_ns=now_ns)
 
 
 def _found(compared: Comparison, settings: GuardSettings, snapshot_id: str) -> GuardFound:
@@ -176,13 +173,13 @@ def _found(compared: Comparison, settings: GuardSettings, snapshot_id: str) -> G
 
 
 def _files(compared: Comparison) -> list[FileRecord]:
-    records = []
+    found = []
     for finding in compared.findings:
         action, message = _ACTIONS[finding.kind]
-        records.append(
+        found.append(
             FileRecord(path=finding.path, action=action, size_bytes=finding.size_bytes, message=message)
         )
-    return records
+    return found
 
 
 def _decided(decision: Decision) -> str:

@@ -10,9 +10,11 @@ from temporalio.client import ScheduleAction, ScheduleActionStartWorkflow
 from temporalio.service import RPCError
 
 from activities.calls import engine_call
+from activities.records import run_record
 from activities.services import Services
 from activities.waiting import waiting_runs
 from contracts.cleanup import CLEANUP_WORKFLOW
+from contracts.common import Trigger
 from contracts.identity import is_token
 from contracts.notify import NOTIFY, WATCH, WATCHDOG_WORKFLOW, Notified, NotifyInput, WatchInput, WatchState
 from holdfast.terms import RunKind, RunStatus
@@ -191,15 +193,11 @@ def _subject(run: RunRecord) -> str:
 
 def _as_told(message: NotifyInput, host: str) -> RunRecord:
     """The run as its workflow knows it, where the journal cannot say."""
-    return RunRecord(
-        run_id=message.run.record_id,
-        kind=RunKind(message.kind),
-        status=message.status,
-        repository=message.run.repository,
-        source=message.run.source,
+    return run_record(
+        message.run,
+        message.kind,
+        Trigger(),
         host=host,
         started_ns=message.started_ns,
-        ended_ns=message.ended_ns,
-        failure_kind=message.failure_kind,
-        failure_message=message.failure_message,
+        ending=message.ending,
     )

@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 
 from contracts.backup import BackupRequest, LogInput, SelectionTotals, StoredTotals, TriggerInput
-from contracts.common import RunRef, Trigger
+from contracts.common import Ending, RunRef, Trigger
 from contracts.restore import RestoreLogInput, RestoreRequest, RestoreTotals, RestoreTriggerInput
 from contracts.verify import VerifyRequest
 from holdfast.backup.opening import RunOpening
@@ -20,101 +20,113 @@ from service.journal.records import RunRecord, VerdictRecord
 MAX_PROBLEMS_RECORDED: Final = 1_000
 
 
+def run_record(
+    run: RunRef,
+    kind: RunKind,
+    trigger: Trigger,
+    *,
+    host: str,
+    started_ns: int,
+    ending: Ending | None = None,
+    request: BackupRequest | RestoreRequest | VerifyRequest | None = None,
+) -> RunRecord:
+    """What the record of every run says. ending: None while it runs."""
+    return RunRecord(
+        run_id=run.record_id,
+        resumes=run.run_id if run.attempt else "",
+        kind=kind,
+        status=RunStatus.RUNNING if ending is None else ending.status,
+        repository=run.repository,
+        source=run.source,
+        host=host,
+        trigger_kind=trigger.kind.value,
+        trigger_by=trigger.by,
+        trigger_evidence=trigger.evidence,
+        started_ns=started_ns,
+        ended_ns=0 if ending is None else ending.ended_ns,
+        failure_kind="" if ending is None else ending.failure_kind,
+        failure_message="" if ending is None else ending.failure_message,
+        request="" if request is None else _request_text(request),
+    )
+
+
 def backup_begun(message: TriggerInput, opening: RunOpening, *, host: str, source_digest: str) -> RunRecord:
     """The first record of a backup."""
-    request = message.request
-    record = RunRecord(
-        run_id=message.run.record_id,
-        resumes=resumed_by(message.run),
-        kind=RunKind.BACKUP,
-        status=RunStatus.RUNNING,
-        repository=request.repository,
-        source=request.source,
-        host=host,
+    request, started_ns = message.request, opening.started_ns
+    record = run_record(
+        message.run, RunKind.BACKUP, request.trigger, host=host, started_ns=started_ns, request=request
+    )
+    return replace(
+        record,
         strategy=opening.strategy,
         reason=opening.reason,
         parent="" if opening.parent is None else to_hex(opening.parent),
-        started_ns=opening.started_ns,
-        request=request_text(request),
         source_digest=source_digest,
     )
-    return asked_by(record, request.trigger)
 
 
 def backup_ended(message: LogInput, *, host: str) -> RunRecord:
     """The record of a backup that ended, however it did."""
-    opened, committed = message.opened, message.committed
-    counters = {"pages": message.pages, "shards": message.shards}
-    counters |= _counts("selected_", message.selected) | _counts("stored_", message.stored)
+    request, progress, committed = message.request, message.progress, message.committed
+    opened = progress.opened
+    counters = {"pages": progress.pages_done, "shards": progress.shards_planned}
+    counters |= _counts("selected_", progress.selected) | _counts("stored_", progress.stored)
     if committed is not None:
         counters |= {
             "files": committed.files,
             "bytes_total": committed.bytes_total,
             "tree_blobs": committed.tree_blobs,
-            "data_added": message.stored.data_added + committed.data_added,
-            "data_added_packed": message.stored.data_added_packed + committed.data_added_packed,
+            "data_added": progress.stored.data_added + committed.data_added,
+            "data_added_packed": progress.stored.data_added_packed + committed.data_added_packed,
             "errors": committed.errors,
         }
-    record = RunRecord(
-        run_id=message.run.record_id,
-        resumes=resumed_by(message.run),
-        kind=RunKind.BACKUP,
-        status=message.status,
-        repository=message.request.repository,
-        source=message.request.source,
+    record = run_record(
+        message.run,
+        RunKind.BACKUP,
+        request.trigger,
         host=host if opened is None or not opened.host else opened.host,
-        strategy=(message.request.strategy if opened is None else opened.strategy).value,
+        started_ns=progress.started_ns,
+        ending=message.ending,
+        request=request,
+    )
+    return replace(
+        record,
+        strategy=request.strategy if opened is None else opened.strategy,
         reason="" if opened is None else opened.reason,
         parent="" if opened is None else opened.parent,
         snapshot_id="" if committed is None else committed.snapshot_id,
-        started_ns=message.started_ns,
-        ended_ns=message.ended_ns,
         counters=counters,
-        failure_kind=message.failure_kind,
-        failure_message=message.failure_message,
-        request=request_text(message.request),
     )
-    return asked_by(record, message.request.trigger)
 
 
 def restore_begun(message: RestoreTriggerInput, opening: Opening, *, dry_run: bool, host: str) -> RunRecord:
     """The first record of a restore."""
-    request = message.request
-    record = RunRecord(
-        run_id=message.run.record_id,
-        resumes=resumed_by(message.run),
-        kind=RunKind.DRY_RUN if dry_run else RunKind.RESTORE,
-        status=RunStatus.RUNNING,
-        repository=request.repository,
-        source=request.selection,
-        host=host,
-        snapshot_id=to_hex(opening.snapshot),
-        started_ns=message.started_ns,
-        request=request_text(request),
+    request, kind = message.request, RunKind.DRY_RUN if dry_run else RunKind.RESTORE
+    record = run_record(
+        message.run, kind, request.trigger, host=host, started_ns=message.started_ns, request=request
     )
-    return asked_by(record, request.trigger)
+    return replace(record, snapshot_id=to_hex(opening.snapshot))
 
 
 def restore_ended(message: RestoreLogInput, *, host: str) -> RunRecord:
     """The record of a restore that ended, however it did."""
-    counters = {"pages": message.pages, "shards": message.shards} | _counts("", message.totals)
-    record = RunRecord(
-        run_id=message.run.record_id,
-        resumes=resumed_by(message.run),
-        kind=RunKind.DRY_RUN if message.opened is not None and message.opened.dry_run else RunKind.RESTORE,
-        status=message.status,
-        repository=message.request.repository,
-        source=message.request.selection,
+    request, progress = message.request, message.progress
+    opened = progress.opened
+    record = run_record(
+        message.run,
+        RunKind.DRY_RUN if opened is not None and opened.dry_run else RunKind.RESTORE,
+        request.trigger,
         host=host,
-        snapshot_id="" if message.opened is None else message.opened.snapshot_id,
-        started_ns=message.started_ns,
-        ended_ns=message.ended_ns,
-        counters=counters,
-        failure_kind=message.failure_kind,
-        failure_message=message.failure_message,
-        request=request_text(message.request),
+        started_ns=progress.started_ns,
+        ending=message.ending,
+        request=request,
     )
-    return asked_by(record, message.request.trigger)
+    counters = {"pages": progress.pages_done, "shards": progress.shards_planned}
+    return replace(
+        record,
+        snapshot_id="" if opened is None else opened.snapshot_id,
+        counters=counters | _counts("", progress.totals),
+    )
 
 
 def backup_verdict(report: VerifyReport) -> VerdictRecord:
@@ -151,24 +163,10 @@ def _finding(what: str, path: bytes) -> str:
     return f"{what}: {path.decode(errors='backslashreplace')}" if path else what
 
 
-def request_text(request: BackupRequest | RestoreRequest | VerifyRequest) -> str:
+def _request_text(request: BackupRequest | RestoreRequest | VerifyRequest) -> str:
     """What was asked, so that it can be asked again when no server knows it: without what only counts for one run."""
     asked = replace(request, progress=None, resume_run="")
     return msgspec.json.encode(asked).decode()
-
-
-def resumed_by(run: RunRef) -> str:
-    """The run that this attempt resumes; empty for one that begins."""
-    return run.run_id if run.attempt else ""
-
-
-def asked_by(record: RunRecord, trigger: Trigger) -> RunRecord:
-    return replace(
-        record,
-        trigger_kind=trigger.kind.value,
-        trigger_by=trigger.by,
-        trigger_evidence=trigger.evidence,
-    )
 
 
 def _counts(prefix: str, totals: SelectionTotals | StoredTotals | RestoreTotals) -> dict[str, int]:

@@ -13,21 +13,18 @@ from activities.pacing import pace_of
 from activities.services import Services
 from activities.turns import own_turn
 from contracts import names
-from contracts.common import CloseInput, RunRef, ShardHeartbeat, Verdict, VerifyInput
+from contracts.common import CloseInput, RunRef, ShardHeartbeat, Verdict
 from contracts.restore import (
     Finished,
-    FinishInput,
     RestoreLogInput,
     RestoreOpened,
     RestorePage,
-    RestoreSelectInput,
-    RestoreShardInput,
     RestoreTotals,
     RestoreTriggerInput,
-    ShardRestored,
     SpaceInput,
     ToCommandInput,
 )
+from contracts.runs import PlanInput, SelectInput, ShardInput, VerifyInput
 from holdfast.errors import AlreadyEndedError, RunStateError, SettingsError, UsageError
 from holdfast.ids import BlobId, SnapshotId, from_hex, short, to_hex
 from holdfast.repository.documents import load
@@ -80,7 +77,7 @@ class RestoreActivities:
             return await call.in_thread(lambda: self._open(message))
 
     @activity.defn(name=names.SELECT_RESTORE)
-    async def select(self, message: RestoreSelectInput) -> RestorePage:
+    async def select(self, message: SelectInput) -> RestorePage:
         """Plan one page."""
         async with engine_call(self._executor) as call:
             return await call.in_thread(lambda: self._select(message))
@@ -92,7 +89,7 @@ class RestoreActivities:
             await call.in_thread(lambda: self._check_space(message))
 
     @activity.defn(name=names.RESTORE_SHARD)
-    async def restore(self, message: RestoreShardInput) -> ShardRestored:
+    async def restore(self, message: ShardInput) -> RestoreTotals:
         """Restore the files of one shard."""
         async with engine_call(self._executor) as call:
             session = await call.in_thread(lambda: self._services.session(message.run.repository))
@@ -103,10 +100,10 @@ class RestoreActivities:
                 result = await restore_shard(
                     run, message.shard, call.progress_of(message.shard), pace=pace, on_written=own_turn()
                 )
-            return ShardRestored(shard=message.shard, totals=answers.restore_totals(result.counts))
+            return answers.restore_totals(result.counts)
 
     @activity.defn(name=names.RESTORE_TO_COMMAND)
-    async def to_command(self, message: ToCommandInput) -> ShardRestored:
+    async def to_command(self, message: ToCommandInput) -> RestoreTotals:
         """Give a command's output back to the source's restore_command, once: nobody knows what twice would do."""
         async with engine_call(self._executor, final=True) as call:
             session = await call.in_thread(lambda: self._services.session(message.run.repository))
@@ -143,17 +140,16 @@ class RestoreActivities:
             await call.in_thread(
                 lambda: self._services.journal.add_output(message.run.record_id, _output(outcome))
             )
-            given = RestoreTotals(
+            return RestoreTotals(
                 files=1,
                 files_written=1,
                 bytes_to_write=outcome.bytes_given,
                 bytes_written=outcome.bytes_given,
                 bytes_total=outcome.bytes_given,
             )
-            return ShardRestored(shard=0, totals=given)
 
     @activity.defn(name=names.FINISH_RESTORE)
-    async def finish(self, message: FinishInput) -> Finished:
+    async def finish(self, message: PlanInput) -> Finished:
         """Put links, deletions and the metadata of directories in place."""
         async with engine_call(self._executor) as call:
             return await call.in_thread(lambda: self._finish(message, call))
@@ -179,10 +175,9 @@ class RestoreActivities:
 
     @activity.defn(name=names.CLOSE_RESTORE)
     async def close(self, message: CloseInput) -> None:
-        """Remove the workspace, unless the run is to be resumed."""
+        """Remove the workspace."""
         async with engine_call(self._executor) as call:
-            if not message.keep_workspace:
-                await call.in_thread(lambda: self._close(message))
+            await call.in_thread(lambda: self._close(message))
 
     def _open(self, message: RestoreTriggerInput) -> RestoreOpened:
         self._refuse_ended(message)
@@ -214,14 +209,13 @@ class RestoreActivities:
                 hint="The server's database is older than the journal. Start the restore again if it is wanted.",
             )
 
-    def _select(self, message: RestoreSelectInput) -> RestorePage:
+    def _select(self, message: SelectInput) -> RestorePage:
         with self._running(message.run) as run:
             if run.options.to_command:  # without a plan nothing is written either
                 raise RunStateError("what is meant for a command is not written to files")
             page = select_page(run, message.page)
         check_follows(page, message.page, message.first_shard)
         return RestorePage(
-            page=message.page,
             shards=page.shards,
             last=page.last,
             totals=answers.restore_totals(page.counts),
@@ -231,7 +225,7 @@ class RestoreActivities:
         with self._running(message.run) as run:
             check_space(run, message.bytes_to_write)
 
-    def _finish(self, message: FinishInput, call: EngineCall) -> Finished:
+    def _finish(self, message: PlanInput, call: EngineCall) -> Finished:
         with self._running(message.run) as run:
             finished = finish(run, message.pages, message.shards, call.progress_of(message.shards))
         status = RunStatus.PARTIAL if finished.partial else RunStatus.COMPLETE
@@ -240,10 +234,10 @@ class RestoreActivities:
     def _log(self, message: RestoreLogInput, call: EngineCall) -> None:
         journal = self._services.journal
         journal.record(records.restore_ended(message, host=self._services.host))
-        if message.status not in (RunStatus.COMPLETE, RunStatus.PARTIAL) or message.request.to_command:
+        if message.ending.status not in (RunStatus.COMPLETE, RunStatus.PARTIAL) or message.request.to_command:
             return
         with self._running(message.run) as run:
-            chunks = file_chunks(run, message.pages, message.shards)
+            chunks = file_chunks(run, message.progress.pages_done, message.progress.shards_planned)
             journal.add_chunks(message.run.record_id, call.checked(chunks))
 
     def _close(self, message: CloseInput) -> None:

@@ -1,8 +1,10 @@
 """What the journal gets of a run of a system."""
 
-from activities.records import asked_by
+from dataclasses import replace
+
+from activities.records import run_record
 from contracts.system import LogSystemInput, MemberOutcome, OpenSystemInput
-from holdfast.terms import RunKind, RunStatus
+from holdfast.terms import RunKind
 from service.journal.records import RunRecord, VerdictRecord
 
 LEVEL = "members"
@@ -10,41 +12,29 @@ LEVEL = "members"
 
 def begun(message: OpenSystemInput, *, host: str) -> RunRecord:
     """The first record."""
-    record = RunRecord(
-        run_id=message.run.run_id,
-        kind=_kind(is_restore=message.is_restore),
-        status=RunStatus.RUNNING,
-        repository="",
-        source=message.run.source,
-        host=host,
-        started_ns=message.started_ns,
-    )
-    return asked_by(record, message.trigger)
+    kind = _kind(is_restore=message.is_restore)
+    return run_record(message.run, kind, message.trigger, host=host, started_ns=message.started_ns)
 
 
 def ended(message: LogSystemInput, *, host: str) -> RunRecord:
     """The record of a run that ended, however it did."""
     members = message.members
-    record = RunRecord(
-        run_id=message.run.run_id,
-        kind=_kind(is_restore=message.is_restore),
-        status=message.status,
-        repository="",
-        source=message.run.source,
+    record = run_record(
+        message.run,
+        _kind(is_restore=message.is_restore),
+        message.trigger,
         host=host,
         started_ns=message.started_ns,
-        ended_ns=message.ended_ns,
-        counters={
-            "members": len(members),
-            "members_ok": sum(member.ok for member in members),
-            "files": sum(member.files for member in members),
-            "bytes_total": sum(member.bytes_total for member in members),
-            "errors": sum(member.errors for member in members),
-        },
-        failure_kind=message.failure_kind,
-        failure_message=message.failure_message,
+        ending=message.ending,
     )
-    return asked_by(record, message.trigger)
+    counters = {
+        "members": len(members),
+        "members_ok": sum(member.ok for member in members),
+        "files": sum(member.files for member in members),
+        "bytes_total": sum(member.bytes_total for member in members),
+        "errors": sum(member.errors for member in members),
+    }
+    return replace(record, counters=counters)
 
 
 def findings(message: LogSystemInput) -> VerdictRecord:

@@ -12,8 +12,8 @@ from activities.pacing import pace_of
 from activities.services import Services
 from contracts import names
 from contracts.common import RunRef, Verdict
+from contracts.runs import ShardInput
 from contracts.verify import (
-    ShardVerified,
     TreesChecked,
     TreesInput,
     VerifyFinished,
@@ -22,7 +22,6 @@ from contracts.verify import (
     VerifyOpened,
     VerifyPlanInput,
     VerifyPlanned,
-    VerifyShardInput,
     VerifyTotals,
     VerifyTriggerInput,
 )
@@ -72,7 +71,7 @@ class VerifyActivities:
             return await call.in_thread(lambda: self._plan(message))
 
     @activity.defn(name=names.VERIFY_SHARD)
-    async def read(self, message: VerifyShardInput) -> ShardVerified:
+    async def read(self, message: ShardInput) -> VerifyTotals:
         """Read the packs of one shard."""
         async with engine_call(self._executor) as call:
             return await call.in_thread(lambda: self._read(message, call))
@@ -115,25 +114,25 @@ class VerifyActivities:
         )
         return VerifyPlanned(
             shards=plan.shards,
+            last=True,
             packs=plan.packs,
             bytes_total=plan.size_bytes,
             packs_of_repository=plan.packs_of_repository,
         )
 
-    def _read(self, message: VerifyShardInput, call: EngineCall) -> ShardVerified:
+    def _read(self, message: ShardInput, call: EngineCall) -> VerifyTotals:
         result = read_shard(
             self._run(message.run),
             message.shard,
             call.progress_of(message.shard),
             pace_of(message.throttle),
         )
-        totals = VerifyTotals(
+        return VerifyTotals(
             packs=result.packs,
             blobs=result.blobs,
             bytes_read=result.bytes_read,
             damaged_packs=len(result.damaged),
         )
-        return ShardVerified(shard=message.shard, totals=totals)
 
     def _finish(self, message: VerifyFinishInput, call: EngineCall) -> VerifyFinished:
         report = finish_verification(self._run(message.run), call.check)

@@ -1,12 +1,12 @@
 """What the journal gets of a verification."""
 
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import asdict, replace
 
-from activities.records import asked_by, backup_verdict, request_text, resumed_by
+from activities.records import backup_verdict, run_record
 from contracts.verify import VerifyLogInput, VerifyTriggerInput
 from holdfast.file_list import FileAction, FileRecord
-from holdfast.terms import RunKind, RunStatus, VerifyLevel
+from holdfast.terms import RunKind, VerifyLevel
 from holdfast.verify.documents import Report
 from service.journal.records import RunRecord, VerdictRecord
 
@@ -14,32 +14,28 @@ from service.journal.records import RunRecord, VerdictRecord
 def begun(message: VerifyTriggerInput, *, host: str) -> RunRecord:
     """The first record of a verification. Its source is the selection, its strategy the share that is read."""
     request = message.request
-    record = RunRecord(
-        run_id=message.run.record_id,
-        resumes=resumed_by(message.run),
-        kind=RunKind.VERIFY,
-        status=RunStatus.RUNNING,
-        repository=request.repository,
-        source=request.selection,
+    record = run_record(
+        message.run,
+        RunKind.VERIFY,
+        request.trigger,
         host=host,
-        strategy=request.share,
         started_ns=message.started_ns,
-        request=request_text(request),
+        request=request,
     )
-    return asked_by(record, request.trigger)
+    return replace(record, strategy=request.share)
 
 
 def ended(message: VerifyLogInput, *, host: str) -> RunRecord:
     """The record of a verification that ended, however it did."""
-    counters = {field.name: getattr(message.totals, field.name) for field in fields(message.totals)}
-    if message.plan is not None:
+    request, progress, finished = message.request, message.progress, message.finished
+    counters = asdict(progress.totals)
+    if progress.plan is not None:
         counters |= {
-            "shards": message.plan.shards,
-            "packs_planned": message.plan.packs,
-            "bytes_planned": message.plan.bytes_total,
-            "packs_of_repository": message.plan.packs_of_repository,
+            "shards": progress.plan.shards,
+            "packs_planned": progress.plan.packs,
+            "bytes_planned": progress.plan.bytes_total,
+            "packs_of_repository": progress.plan.packs_of_repository,
         }
-    finished = message.finished
     if finished is not None:
         counters |= {
             "damaged_packs": finished.damaged_packs,
@@ -48,23 +44,16 @@ def ended(message: VerifyLogInput, *, host: str) -> RunRecord:
             "lost_paths": finished.lost_paths,
             "affected_snapshots": finished.affected_snapshots,
         }
-    record = RunRecord(
-        run_id=message.run.record_id,
-        resumes=resumed_by(message.run),
-        kind=RunKind.VERIFY,
-        status=message.status,
-        repository=message.request.repository,
-        source=message.request.selection,
+    record = run_record(
+        message.run,
+        RunKind.VERIFY,
+        request.trigger,
         host=host,
-        strategy=message.request.share,
-        started_ns=message.started_ns,
-        ended_ns=message.ended_ns,
-        counters=counters,
-        failure_kind=message.failure_kind,
-        failure_message=message.failure_message,
-        request=request_text(message.request),
+        started_ns=progress.started_ns,
+        ending=message.ending,
+        request=request,
     )
-    return asked_by(record, message.request.trigger)
+    return replace(record, strategy=request.share, counters=counters)
 
 
 def verdict(report: Report, level: VerifyLevel) -> VerdictRecord:

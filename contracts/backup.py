@@ -2,37 +2,32 @@
 
 from dataclasses import dataclass, field
 
-from contracts.common import RunPolicy, RunRef, Trigger, Verdict
-from contracts.control import ControlState, Throttle
+from contracts.common import Ending, RunRef, Verdict
 from contracts.hooks import HookDone, HookRef
+from contracts.runs import PagePlanned, PlanInput, RunOpened, RunProgress, RunRequest, Totals
 from contracts.warrant import Warranted
 from holdfast.terms import RunStatus, Strategy, VerifyLevel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BackupRequest(Warranted):
+class BackupRequest(RunRequest):
     """Input of the backup workflow.
 
-    repository, source: profile names, or "@token" of a private request file. host: recorded in the snapshot; empty
-    means the worker's. parent: a snapshot id or prefix that overrides the strategy's choice. resume_run: the run id
-    of an earlier, cancelled or failed run whose workspace is to be continued.
+    source: a profile's name, or "@token" of a private request file. host: recorded in the snapshot; empty means the
+    worker's. parent: a snapshot id or prefix that overrides the strategy's choice.
     """
 
-    repository: str
     source: str
     strategy: Strategy = Strategy.AUTO
-    trigger: Trigger = field(default_factory=Trigger)
     host: str = ""
     tags: tuple[str, ...] = ()
     parent: str = ""
     verify: VerifyLevel = VerifyLevel.STRUCTURE
-    policy: RunPolicy = field(default_factory=RunPolicy)
-    resume_run: str = ""
     progress: "BackupProgress | None" = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SelectionTotals:
+class SelectionTotals(Totals):
     """Counts of a selection so far. Bytes are file sizes; holes of sparse files are not in bytes_to_read."""
 
     files_new: int = 0
@@ -48,15 +43,9 @@ class SelectionTotals:
     errors: int = 0
     warnings: int = 0
 
-    def plus(self, other: "SelectionTotals") -> "SelectionTotals":
-        """The sum, field by field."""
-        return SelectionTotals(
-            **{name: getattr(self, name) + getattr(other, name) for name in SelectionTotals.__slots__}
-        )
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StoredTotals:
+class StoredTotals(Totals):
     """Counts of what shards stored so far.
 
     bytes_read: read from the source, the second reading of a byte included. bytes_reread: read again because an
@@ -75,36 +64,22 @@ class StoredTotals:
     errors: int = 0
     warnings: int = 0
 
-    def plus(self, other: "StoredTotals") -> "StoredTotals":
-        """The sum, field by field."""
-        return StoredTotals(
-            **{name: getattr(self, name) + getattr(other, name) for name in StoredTotals.__slots__}
-        )
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BackupProgress:
-    """What a backup carries over continue-as-new: small, and enough to go on.
+class BackupProgress(RunProgress):
+    """What a backup carries over continue-as-new.
 
-    started_ns: the run's time, which its snapshot gets. begun_ns: when this workflow began; later than started_ns
-    when it resumes a run. shards_waiting: planned and not begun, see workflows/both_ends.py. hooks_begun, hooks_over:
-    of the source's hooks, those before and those after; hooks: how they ended.
+    started_ns: its snapshot gets it. begun_ns: when this workflow began; later than started_ns when it resumes a run.
+    shards_waiting: planned and not begun, see workflows/both_ends.py. hooks_begun, hooks_over: of the source's hooks,
+    those before and those after; hooks: how they ended.
     """
 
-    run_id: str
-    started_ns: int
     begun_ns: int = 0
     generation: int = 0
     opened: "BackupOpened | None" = None
-    pages_done: int = 0
-    selection_complete: bool = False
-    shards_planned: int = 0
-    shards_started: int = 0
     shards_waiting: tuple[tuple[int, int], ...] = ()
-    shards_done: int = 0
     selected: SelectionTotals = field(default_factory=SelectionTotals)
     stored: StoredTotals = field(default_factory=StoredTotals)
-    control: ControlState = field(default_factory=ControlState)
     hooks_begun: bool = False
     hooks_over: bool = False
     hooks: tuple[HookDone, ...] = ()
@@ -120,14 +95,11 @@ class TriggerInput:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BackupOpened:
+class BackupOpened(RunOpened):
     """The run is open. strategy and its reason as decided; parent is 64 hex digits or empty.
 
     finished_snapshot: set when an earlier attempt of this very run already wrote its snapshot. started_ns: as decided
-    when the run was opened first; 0 means the one that was asked for. tell: somebody wants to know how the run ends.
-    before, after: the source's hooks. both_ends: shards are taken from both ends of the plan; runs that began before
-    that was so take them in a row. lists_apart: the journal's list of files is written beside the snapshot; in runs
-    that began before that was so, after it.
+    when the run was opened first; 0 means the one that was asked for. before, after: the source's hooks.
     """
 
     strategy: Strategy
@@ -137,59 +109,24 @@ class BackupOpened:
     resumed: bool = False
     finished_snapshot: str = ""
     started_ns: int = 0
-    tell: bool = False
     before: tuple[HookRef, ...] = ()
     after: tuple[HookRef, ...] = ()
-    both_ends: bool = False
-    lists_apart: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SelectInput:
-    """Asks for one page of the walk. first_shard: the number that the page's first shard gets."""
+class PageSelected(PagePlanned):
+    """One page of the walk is planned."""
 
-    run: RunRef
-    page: int
-    first_shard: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PageSelected:
-    """One page is planned: its shards are first_shard … first_shard + shards - 1."""
-
-    page: int
-    shards: int
-    last: bool
     totals: SelectionTotals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StoreInput:
-    """Asks for one shard of the plan."""
-
-    run: RunRef
-    shard: int
-    throttle: Throttle = field(default_factory=Throttle)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShardStored:
-    """One shard is stored, and its packs are in the index."""
-
-    shard: int
-    totals: StoredTotals
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CommitInput:
+class CommitInput(PlanInput):
     """Asks for the snapshot."""
 
-    run: RunRef
     request: BackupRequest
     opened: BackupOpened
     started_ns: int
-    pages: int
-    shards: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,31 +150,14 @@ class Committed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ListInput:
-    """Asks for the journal's list of the run's files."""
-
-    run: RunRef
-    pages: int
-    shards: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class LogInput:
     """Asks for the journal's record of the run as it stands (also of one that failed or was cancelled)."""
 
     run: RunRef
     request: BackupRequest
-    status: RunStatus
-    started_ns: int
-    ended_ns: int
-    pages: int = 0
-    shards: int = 0
-    opened: BackupOpened | None = None
-    selected: SelectionTotals = field(default_factory=SelectionTotals)
-    stored: StoredTotals = field(default_factory=StoredTotals)
+    progress: BackupProgress
+    ending: Ending
     committed: Committed | None = None
-    failure_kind: str = ""
-    failure_message: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -76,13 +76,11 @@ def _check_policy(policy: RunPolicy, where: str) -> None:
     for name in ("heartbeat_timeout_s", "light_timeout_s", "shard_timeout_s"):
         if getattr(policy, name) <= 0:
             raise ValueError(f"{where}.{name}: it must be more than 0")
-    for name in ("window", "pages_per_history", "shards_per_history"):
-        if getattr(policy, name) < 1:
-            raise ValueError(f"{where}.{name}: it must be at least 1")
-    if policy.window > MAX_WINDOW:
-        raise ValueError(f"{where}.window: it is at most {MAX_WINDOW}")
-    if policy.max_attempts < 0:
-        raise ValueError(f"{where}.max_attempts: it is negative")
+    if not 1 <= policy.window <= MAX_WINDOW:
+        raise ValueError(f"{where}.window: it must be 1 to {MAX_WINDOW}")
+    for name in ("max_attempts", "steps_per_history"):
+        if getattr(policy, name) < 0:
+            raise ValueError(f"{where}.{name}: it is negative")
 
 
 def _check_text(text: str, where: str) -> None:

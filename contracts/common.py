@@ -1,4 +1,4 @@
-"""What backup and restore messages share: who asked, how runs are named, how they end, how hard they try."""
+"""What messages of all runs share: who asked, how runs are named, how they end, how hard they try."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -48,7 +48,8 @@ class RunPolicy:
     """How hard a run tries; seconds and counts. Set by the starter from the settings.
 
     window: activities that move bytes at one time. heartbeat_timeout_s: silence after which a worker counts
-    as dead (20 to 30 in production, 2 to 5 in tests). max_attempts: 0 means until it succeeds.
+    as dead (20 to 30 in production, 2 to 5 in tests). max_attempts: 0 means until it succeeds. steps_per_history: pages
+    and shards after which a run goes on in a new history; 0 leaves that to the server.
     """
 
     window: int = 4
@@ -56,8 +57,7 @@ class RunPolicy:
     light_timeout_s: float = 900.0
     shard_timeout_s: float = 86_400.0
     max_attempts: int = 0
-    pages_per_history: int = 200
-    shards_per_history: int = 800
+    steps_per_history: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,17 +83,6 @@ class RunRef:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VerifyInput:
-    """Asks for the last step. snapshot_id is 64 hex digits; pages and shards are those of the run's plan."""
-
-    run: RunRef
-    snapshot_id: str
-    level: VerifyLevel
-    pages: int = 0
-    shards: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """What verification found; `problems` counts, the journal lists them."""
 
@@ -108,14 +97,23 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How a run ended, and when. failure_kind: the class name of the error that made it fail; failure_message: what it
+    says, for people. Both are empty where nothing failed.
+    """
+
+    status: RunStatus
+    ended_ns: int
+    failure_kind: str = ""
+    failure_message: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CloseInput:
-    """Ends a run: its workspace goes, or stays so that the run can be resumed."""
+    """Ends a run that has taken all its steps: its workspace goes."""
 
     run: RunRef
     status: RunStatus
-    ended_ns: int
-    verdict: Verdict | None = None
-    keep_workspace: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

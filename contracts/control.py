@@ -16,6 +16,8 @@ THROTTLE: Final = "throttle"
 CANCEL: Final = "cancel"
 SET_PRIORITY: Final = "set_priority"
 CONTROL_QUERY: Final = "control"
+REFUSED: Final = "Refused"
+"""The type of the error with which a run refuses what makes no sense."""
 
 HIGHEST_PRIORITY: Final = 1
 LOWEST_PRIORITY: Final = 5

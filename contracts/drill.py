@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Final
 
-from contracts.common import RunPolicy, RunRef, Trigger, Verdict
+from contracts.common import Ending, RunPolicy, RunRef, Trigger, Verdict
 from contracts.restore import RestoreResult
 from contracts.verify import VerifyFinished
 from contracts.warrant import Warranted
@@ -113,17 +113,14 @@ class DrillLogInput:
 
     run: RunRef
     request: DrillRequest
-    status: RunStatus
     started_ns: int
-    ended_ns: int
+    ending: Ending
     opened: DrillOpened | None = None
     restored: RestoreResult | None = None
     restore_failure: str = ""
     checked: DrillChecked | None = None
     verified: VerifyFinished | None = None
     findings: DrillFindings | None = None
-    failure_kind: str = ""
-    failure_message: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

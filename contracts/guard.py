@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from contracts.common import RunPolicy, RunRef, Trigger
+from contracts.common import Ending, RunPolicy, RunRef, Trigger
 from contracts.warrant import Warranted
 from holdfast.terms import RunStatus
 
@@ -117,7 +117,7 @@ class GuardLogInput:
     request: GuardRequest
     found: GuardFound
     started_ns: int
-    ended_ns: int
+    ending: Ending
     decisions: tuple[Decision, ...] = ()
 
 

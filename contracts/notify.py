@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Final
 
-from contracts.common import RunPolicy, RunRef
+from contracts.common import Ending, RunPolicy, RunRef
 from contracts.warrant import Warranted
-from holdfast.terms import RunStatus
+from holdfast.terms import RunKind
 
 WATCHDOG_WORKFLOW: Final = "Watchdog"
 NOTIFY: Final = "notify"
@@ -16,16 +16,12 @@ WATCH: Final = "watch"
 class NotifyInput:
     """Asks that those be told who want to know how the run ended.
 
-    The journal has the details; what stands here is for the case that it cannot be read. kind: "backup" or "restore".
-    """
+    The journal has the details; what stands here is for the case that it cannot be read."""
 
     run: RunRef
-    kind: str
-    status: RunStatus
+    kind: RunKind
+    ending: Ending
     started_ns: int = 0
-    ended_ns: int = 0
-    failure_kind: str = ""
-    failure_message: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,8 +7,7 @@ queues; what a name means there, their workers' own settings say.
 from dataclasses import dataclass, field
 from typing import Final
 
-from contracts.common import RunPolicy, RunRef, Trigger, Verdict
-from contracts.control import ControlState
+from contracts.common import Ending, RunPolicy, RunRef, Trigger, Verdict
 from contracts.hooks import HookDone, HookRef
 from contracts.warrant import Warranted
 from holdfast.terms import RunStatus, Strategy, VerifyLevel
@@ -35,7 +34,6 @@ class SystemBackupRequest(Warranted):
     trigger: Trigger = field(default_factory=Trigger)
     policy: RunPolicy = field(default_factory=RunPolicy)
     resolve_timeout_s: float = RESOLVE_TIMEOUT_S
-    control: ControlState = field(default_factory=ControlState)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +61,6 @@ class SystemRestoreRequest(Warranted):
     trigger: Trigger = field(default_factory=Trigger)
     policy: RunPolicy = field(default_factory=RunPolicy)
     resolve_timeout_s: float = RESOLVE_TIMEOUT_S
-    control: ControlState = field(default_factory=ControlState)
 
 
 SystemRequest = SystemBackupRequest | SystemRestoreRequest
@@ -211,15 +208,12 @@ class LogSystemInput:
     """Asks for the record of the run, which says of each member whether it is recoverable (or recovered)."""
 
     run: RunRef
-    status: RunStatus
     trigger: Trigger
     started_ns: int
-    ended_ns: int
+    ending: Ending
     members: tuple[MemberOutcome, ...] = ()
     hooks: tuple[HookDone, ...] = ()
     is_restore: bool = False
-    failure_kind: str = ""
-    failure_message: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

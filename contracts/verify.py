@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Final
 
-from contracts.common import RunPolicy, RunRef, Trigger, Verdict
-from contracts.control import ControlState, Throttle
+from contracts.common import Ending, RunRef, Verdict
+from contracts.runs import PagePlanned, RunOpened, RunProgress, RunRequest, Totals
 from contracts.warrant import Warranted
 from holdfast.terms import RunStatus
 
@@ -14,25 +14,21 @@ VERIFY_WORKFLOW: Final = "Verify"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VerifyRequest(Warranted):
+class VerifyRequest(RunRequest):
     """Input of the verify workflow.
 
-    repository: a profile's name, or "@token". selection: "@token" of the private request file that names snapshots;
-    empty for the whole repository. share: how much of the packs is read back: "none", "all", "5%", "10GiB", "2/7"
-    (the second of seven parts), "day/7" (the part whose turn it is today).
+    selection: "@token" of the private request file that names snapshots; empty for the whole repository. share: how
+    much of the packs is read back: "none", "all", "5%", "10GiB", "2/7" (the second of seven parts), "day/7" (the part
+    whose turn it is today).
     """
 
-    repository: str
     selection: str = ""
     share: str = "all"
-    trigger: Trigger = field(default_factory=Trigger)
-    policy: RunPolicy = field(default_factory=RunPolicy)
-    resume_run: str = ""
     progress: "VerifyProgress | None" = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VerifyTotals:
+class VerifyTotals(Totals):
     """What was read back so far."""
 
     packs: int = 0
@@ -40,26 +36,15 @@ class VerifyTotals:
     bytes_read: int = 0
     damaged_packs: int = 0
 
-    def plus(self, other: "VerifyTotals") -> "VerifyTotals":
-        """The sum, field by field."""
-        return VerifyTotals(
-            **{name: getattr(self, name) + getattr(other, name) for name in VerifyTotals.__slots__}
-        )
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VerifyProgress:
-    """What a verification carries over continue-as-new."""
+class VerifyProgress(RunProgress):
+    """What a verification carries over continue-as-new. Its plan has one page."""
 
-    run_id: str
-    started_ns: int
     opened: "VerifyOpened | None" = None
     trees: "TreesChecked | None" = None
     plan: "VerifyPlanned | None" = None
-    shards_started: int = 0
-    shards_done: int = 0
     totals: VerifyTotals = field(default_factory=VerifyTotals)
-    control: ControlState = field(default_factory=ControlState)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,16 +57,15 @@ class VerifyTriggerInput:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VerifyOpened:
-    """The run is open. snapshots: the ids that were meant; none for the whole repository. tell: somebody wants to know
-    how it ends. ahead: the first digits of snapshots that are dated in the future, and latest those of the one that was
-    taken for the latest, if there are such.
+class VerifyOpened(RunOpened):
+    """The run is open. snapshots: the ids that were meant; none for the whole repository. ahead: the first digits
+    of snapshots that are dated in the future, and latest those of the one that was taken for the latest, if there are
+    such.
     """
 
     snapshots: tuple[str, ...] = ()
     latest: str = ""
     ahead: tuple[str, ...] = ()
-    tell: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,30 +99,12 @@ class VerifyPlanInput:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VerifyPlanned:
+class VerifyPlanned(PagePlanned):
     """The plan stands."""
 
-    shards: int
     packs: int
     bytes_total: int
     packs_of_repository: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VerifyShardInput:
-    """Asks for one shard."""
-
-    run: RunRef
-    shard: int
-    throttle: Throttle = field(default_factory=Throttle)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShardVerified:
-    """One shard's packs were read."""
-
-    shard: int
-    totals: VerifyTotals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,14 +133,9 @@ class VerifyLogInput:
 
     run: RunRef
     request: VerifyRequest
-    status: RunStatus
-    started_ns: int
-    ended_ns: int
-    plan: VerifyPlanned | None = None
-    totals: VerifyTotals = field(default_factory=VerifyTotals)
+    progress: VerifyProgress
+    ending: Ending
     finished: VerifyFinished | None = None
-    failure_kind: str = ""
-    failure_message: str = ""
     close: bool = False
 
 

@@ -9,8 +9,6 @@ from contracts.warrant import Warranted
 SOURCE_WATCH_WORKFLOW: Final = "SourceWatch"
 CHANGES_UPDATE: Final = "changes"
 WATCH_QUERY: Final = "watch"
-REFUSED: Final = "Refused"
-"""The type of the error with which a report is refused that makes no sense."""
 MAX_TEXT: Final = 200
 _NS: Final = 10**9
 

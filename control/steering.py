@@ -15,12 +15,11 @@ from temporalio.client import (
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
-from contracts.control import CANCEL, CONTROL_QUERY, Asked, ControlState
+from contracts.control import CANCEL, CONTROL_QUERY, REFUSED, Asked, ControlState
 from contracts.verbs import verb_of
 from control import runs
 from control.listing import ListedRun
 from holdfast.errors import UsageError
-from workflows.control import REFUSED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

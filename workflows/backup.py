@@ -1,8 +1,7 @@
 """The backup workflow: trigger, select, execute, log, verify.
 
 Select and execute, which go on at the same time, are in backup_execution.py; hooks of the source run before and after
-them. The workflow only counts, so it can be continued as new, or be started again under `resume_run`, at any point:
-activities recognise what is done already.
+them.
 """
 
 from dataclasses import replace
@@ -17,32 +16,30 @@ from contracts.common import (
     PLAN_QUERY,
     PROGRESS_QUERY,
     CloseInput,
+    Ending,
     Errors,
     Phase,
     Plan,
     Progress,
-    Verdict,
-    VerifyInput,
 )
-from holdfast.terms import RunStatus, VerifyLevel
+from holdfast.terms import RunKind, RunStatus
 from workflows.attributes import show_run
-from workflows.backup_answers import cancelled_result_of, counts_of, errors_of, plan_of, record_of, result_of
+from workflows.backup_answers import counts_of, errors_of, plan_of, result_of
 from workflows.backup_execution import BackupExecution
 from workflows.details import control_notes, verdict_notes
 from workflows.hooks import HookCalls, failed_before, hook_notes, judged, prevented
-from workflows.run_frame import Ending
 
 
 @workflow.defn(name=BACKUP_WORKFLOW)
 class BackupWorkflow(BackupExecution):
     """One backup of one source into one repository."""
 
-    _kind = "backup"
+    _kind = RunKind.BACKUP
+    _log = names.LOG_BACKUP
 
     @workflow.init
     def __init__(self, request: BackupRequest) -> None:
         super().__init__(request)
-        self._verdict: Verdict | None = None
 
     @workflow.run
     async def run(self, request: BackupRequest) -> BackupResult:
@@ -73,47 +70,27 @@ class BackupWorkflow(BackupExecution):
         return errors_of(self._progress, self._verdict)
 
     async def _backup(self, request: BackupRequest) -> BackupResult:
-        opened = await self._trigger()
+        opened = await self._open(
+            names.TRIGGER_BACKUP,
+            TriggerInput(run=self._run_ref(), request=request, started_ns=self._progress.started_ns),
+            BackupOpened,
+            source=request.source,
+        )
+        self._progress = replace(self._progress, started_ns=opened.started_ns or self._progress.started_ns)
+        show_run(strategy=opened.strategy)
         await self._hooks_before(opened)
         committed = await self._reach_snapshot(opened)
         await self._hooks_after(committed.status)
-        committed = self._committed = replace(
-            committed, status=judged(committed.status, self._progress.hooks)
-        )
-        ending = Ending(status=committed.status, ended_ns=workflow.time_ns())
+        status = judged(committed.status, self._progress.hooks)
+        self._committed = replace(committed, status=status)
+        ending = Ending(status=status, ended_ns=workflow.time_ns())
         self._enter(Phase.LOG)
         await self._calls.quick(names.LOG_BACKUP, self._record(ending), type(None), "write the record")
-        await self._verify(request.verify, committed.snapshot_id)
-        await self._calls.quick(
-            names.CLOSE_RUN,
-            CloseInput(
-                run=self._run_ref(),
-                status=ending.status,
-                ended_ns=ending.ended_ns,
-                verdict=self._verdict,
-            ),
-            type(None),
-            "remove the workspace",
-        )
+        await self._verify_snapshot(names.VERIFY_BACKUP, request.verify, committed.snapshot_id)
+        close = CloseInput(run=self._run_ref(), status=status)
+        await self._calls.quick(names.CLOSE_RUN, close, type(None), "remove the workspace")
         await self._end_well(ending)
-        return result_of(opened, self._progress, committed, self._verdict, ending.ended_ns)
-
-    async def _trigger(self) -> BackupOpened:
-        if self._progress.opened is not None:
-            return self._progress.opened
-        show_run(source=self._request.source, status=RunStatus.RUNNING)
-        self._enter(Phase.TRIGGER)
-        opened = await self._calls.quick(
-            names.TRIGGER_BACKUP,
-            TriggerInput(run=self._run_ref(), request=self._request, started_ns=self._progress.started_ns),
-            BackupOpened,
-            "open the run",
-        )
-        self._progress = replace(
-            self._progress, opened=opened, started_ns=opened.started_ns or self._progress.started_ns
-        )
-        show_run(strategy=opened.strategy)
-        return opened
+        return self._result(ending)
 
     async def _hooks_before(self, opened: BackupOpened) -> None:
         if self._progress.hooks_begun or opened.finished_snapshot:
@@ -140,40 +117,22 @@ class BackupWorkflow(BackupExecution):
             source=self._request.source,
         )
 
-    async def _verify(self, level: VerifyLevel, snapshot_id: str) -> None:
-        if level is VerifyLevel.NONE:
-            return
-        self._enter(Phase.VERIFY)
-        self._verdict = await self._calls.lasting(
-            names.VERIFY_BACKUP,
-            VerifyInput(
-                run=self._run_ref(),
-                snapshot_id=snapshot_id,
-                level=level,
-                pages=self._progress.pages_done,
-                shards=self._progress.shards_planned,
-            ),
-            Verdict,
-            f"verify: {level.value}",
-        )
-
     async def _last_words(self, ending: Ending) -> None:
-        """Leave a run that can be resumed, and a record that says how it ended."""
+        """Run the hooks that are owed, and leave a record that says how it ended."""
         await self._hooks_after(ending.status)
-        await self._calls.last_words(names.LOG_BACKUP, self._record(ending), f"record: {ending.status.value}")
-        await self._calls.last_words(
-            names.CLOSE_RUN,
-            CloseInput(
-                run=self._run_ref(), status=ending.status, ended_ns=ending.ended_ns, keep_workspace=True
-            ),
-            "keep the workspace",
-        )
+        await super()._last_words(ending)
 
     def _record(self, ending: Ending) -> LogInput:
-        return record_of(self._run_ref(), self._request, self._progress, self._committed, ending)
+        return LogInput(
+            run=self._run_ref(),
+            request=replace(self._request, progress=None),
+            progress=self._progress,
+            ending=ending,
+            committed=self._committed,
+        )
 
-    def _cancelled_result(self) -> BackupResult:
-        return cancelled_result_of(self._request, self._progress, workflow.time_ns())
+    def _result(self, ending: Ending) -> BackupResult:
+        return result_of(self._request, self._progress, self._committed, self._verdict, ending)
 
     @property
     def _elapsed_ns(self) -> int:

@@ -1,11 +1,10 @@
-"""What a backup says of itself, out of what it carries: its counts, its plan, its errors, its record, its result."""
+"""What a backup says of itself, out of what it carries: its counts, its plan, its errors, its result."""
 
 from dataclasses import replace
 
-from contracts.backup import BackupOpened, BackupProgress, BackupRequest, BackupResult, Committed, LogInput
-from contracts.common import Errors, Phase, Plan, Progress, RunRef, Verdict
+from contracts.backup import BackupProgress, BackupRequest, BackupResult, Committed
+from contracts.common import Ending, Errors, Phase, Plan, Progress, Verdict
 from holdfast.terms import RunStatus
-from workflows.run_frame import Ending
 from workflows.run_id import attempt_id, began_by
 
 
@@ -54,74 +53,38 @@ def errors_of(progress: BackupProgress, verdict: Verdict | None) -> Errors:
     )
 
 
-def record_of(
-    run: RunRef,
+def result_of(
     request: BackupRequest,
     progress: BackupProgress,
     committed: Committed | None,
-    ending: Ending,
-) -> LogInput:
-    """What the journal gets."""
-    return LogInput(
-        run=run,
-        request=replace(request, progress=None),
-        status=ending.status,
-        started_ns=progress.started_ns,
-        ended_ns=ending.ended_ns,
-        pages=progress.pages_done,
-        shards=progress.shards_planned,
-        opened=progress.opened,
-        selected=progress.selected,
-        stored=progress.stored,
-        committed=committed,
-        failure_kind=ending.failure_kind,
-        failure_message=ending.failure_message,
-    )
-
-
-def result_of(
-    opened: BackupOpened,
-    progress: BackupProgress,
-    committed: Committed,
     verdict: Verdict | None,
-    ended_ns: int,
+    ending: Ending,
 ) -> BackupResult:
-    """The result of a backup that has its snapshot."""
-    return BackupResult(
+    """The result. A run that was cancelled has no snapshot, even where that was written already."""
+    opened = progress.opened
+    result = BackupResult(
         run_id=attempt_id(),
         began=began_by(progress.run_id),
-        status=committed.status,
-        snapshot_id=committed.snapshot_id,
-        parent=opened.parent,
-        strategy=opened.strategy,
-        reason=opened.reason,
+        status=ending.status,
+        parent="" if opened is None else opened.parent,
+        strategy=request.strategy if opened is None else opened.strategy,
+        reason="" if opened is None else opened.reason,
         started_ns=progress.started_ns,
-        ended_ns=ended_ns,
+        ended_ns=ending.ended_ns,
         selected=progress.selected,
         stored=progress.stored,
+        verdict=verdict,
+        hooks=progress.hooks,
+    )
+    if committed is None or ending.status is RunStatus.CANCELLED:
+        return result
+    return replace(
+        result,
+        snapshot_id=committed.snapshot_id,
         tree_blobs=committed.tree_blobs,
         data_added=progress.stored.data_added + committed.data_added,
         data_added_packed=progress.stored.data_added_packed + committed.data_added_packed,
         files=committed.files,
         bytes_total=committed.bytes_total,
         errors=committed.errors,
-        verdict=verdict,
-        hooks=progress.hooks,
-    )
-
-
-def cancelled_result_of(request: BackupRequest, progress: BackupProgress, ended_ns: int) -> BackupResult:
-    """The result of one that was cancelled."""
-    opened = progress.opened
-    return BackupResult(
-        run_id=attempt_id(),
-        status=RunStatus.CANCELLED,
-        parent="" if opened is None else opened.parent,
-        strategy=request.strategy if opened is None else opened.strategy,
-        reason="" if opened is None else opened.reason,
-        started_ns=progress.started_ns,
-        ended_ns=ended_ns,
-        selected=progress.selected,
-        stored=progress.stored,
-        hooks=progress.hooks,
     )

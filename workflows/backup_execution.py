@@ -9,7 +9,7 @@ When all is stored, a commit writes the snapshot, or says what must be done agai
 Everything that is decided lies in the run's workspace. What is counted here is what a new history goes on from.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
@@ -24,41 +24,37 @@ from contracts.backup import (
     BackupResult,
     CommitInput,
     Committed,
-    ListInput,
     PageSelected,
-    SelectInput,
     SelectionTotals,
-    ShardStored,
-    StoreInput,
+    StoredTotals,
 )
 from contracts.common import Phase, RunRef
+from contracts.runs import PlanInput, SelectInput, ShardInput
 from workflows.attributes import show_run
 from workflows.both_ends import take, with_page
-from workflows.run_frame import SteeredRun
-from workflows.run_id import attempt_of, run_id_of
+from workflows.run_id import run_id_of
+from workflows.sharded_run import ShardedRun
 from workflows.window import Work, run_window
 
 MAX_GENERATIONS: Final = 4
 MAX_COMMITS: Final = 10
 
 
-class BackupExecution(SteeredRun[BackupResult]):
+class BackupExecution(ShardedRun[BackupResult, BackupRequest, BackupProgress]):
     """The steps of a backup that move bytes, and what they count."""
 
-    _progress: BackupProgress
-
     def __init__(self, request: BackupRequest) -> None:
-        self._request = request
-        self._progress = request.progress or _first_progress(request)
-        self._selecting = False
-        self._storing = 0
         self._committed: Committed | None = None
-        super().__init__(request.policy, self._progress.control)
+        super().__init__(request, request.progress or _first_progress(request))
+
+    @property
+    def _subject(self) -> str:
+        return self._request.source
 
     async def _reach_snapshot(self, opened: BackupOpened) -> Committed:
         for _ in range(MAX_COMMITS):
             if not opened.finished_snapshot:
-                await self._select_and_store()
+                await self._plan_and_move()
             self._enter(Phase.EXECUTE)
             committed = await self._commit_and_list(opened)
             if committed.rescan:
@@ -71,104 +67,45 @@ class BackupExecution(SteeredRun[BackupResult]):
                 return committed
         raise _unstable(f"blobs of this run were missing after each of {MAX_COMMITS} commits")
 
-    async def _select_and_store(self) -> None:
-        self._enter(Phase.EXECUTE if self._progress.selection_complete else Phase.SELECT)
-        await run_window(self._next_work)
-        if (
-            not self._progress.selection_complete
-            or self._progress.shards_done < self._progress.shards_planned
-        ):
-            self._continue_as_new()
-
-    def _next_work(self) -> Work | None:
-        if self._pacing.is_long():
-            return None
-        if not self._selecting and not self._progress.selection_complete:
-            self._selecting = True
-            return self._select_page()
-        if self._storing >= self._window:
-            return None
-        shard = self._next_shard()
-        if shard is None:
-            return None
-        self._storing += 1
-        return self._store_planned(shard)
-
     def _next_shard(self) -> int | None:
-        started, opened = self._progress.shards_started, self._progress.opened
-        if opened is not None and opened.both_ends:
-            taken = take(self._progress.shards_waiting, started)
-            if taken is None:
-                return None
-            shard, waiting = taken
-        elif started < self._progress.shards_planned:
-            shard, waiting = started, ()
-        else:
+        taken = take(self._progress.shards_waiting, self._progress.shards_started)
+        if taken is None:
             return None
-        self._progress = replace(self._progress, shards_started=started + 1, shards_waiting=waiting)
+        shard, waiting = taken
+        started = self._progress.shards_started + 1
+        self._progress = replace(self._progress, shards_started=started, shards_waiting=waiting)
         return shard
 
-    async def _select_page(self) -> None:
-        page = self._progress.pages_done
-        self._pacing.page_started()
+    async def _plan_page(self, message: SelectInput) -> PageSelected:
         selected = await self._calls.quick(
-            names.SELECT_PAGE,
-            SelectInput(run=self._run_ref(), page=page, first_shard=self._progress.shards_planned),
-            PageSelected,
-            f"select page {page}",
+            names.SELECT_PAGE, message, PageSelected, f"select page {message.page}"
         )
-        self._selecting = False
-        planned = self._progress.shards_planned
         self._progress = replace(
             self._progress,
-            pages_done=page + 1,
-            selection_complete=selected.last,
-            shards_planned=planned + selected.shards,
-            shards_waiting=with_page(self._progress.shards_waiting, planned, selected.shards),
+            shards_waiting=with_page(self._progress.shards_waiting, message.first_shard, selected.shards),
             selected=self._progress.selected.plus(selected.totals),
         )
-        self._enter(Phase.EXECUTE if selected.last else Phase.SELECT)
+        return selected
 
-    async def _store_planned(self, shard: int) -> None:
-        await self._store(shard)
-        self._storing -= 1
-        self._progress = replace(self._progress, shards_done=self._progress.shards_done + 1)
-        self._show()
-
-    async def _store(self, shard: int) -> None:
-        self._pacing.shard_started()
-        stored = await self._calls.copying(
-            names.STORE_SHARD,
-            lambda: StoreInput(run=self._run_ref(), shard=shard, throttle=self._control.state.throttle),
-            ShardStored,
-            f"shard {shard}",
-        )
-        self._progress = replace(self._progress, stored=self._progress.stored.plus(stored.totals))
+    async def _move(self, message: Callable[[], ShardInput], summary: str) -> None:
+        stored = await self._calls.copying(names.STORE_SHARD, message, StoredTotals, summary)
+        self._progress = replace(self._progress, stored=self._progress.stored.plus(stored))
 
     async def _store_again(self, shards: tuple[int, ...]) -> None:
-        """Store shards whose blobs vanished. The next commit names those that are left when the history is
-        long."""
-        waiting: Iterator[int] = iter(shards)
-        left = len(shards)
+        """Store shards whose blobs vanished. The next commit names those that are left when the history is long."""
+        waiting = list(shards)
 
         async def store(shard: int) -> None:
-            nonlocal left
-            await self._store(shard)
-            self._storing -= 1
-            left -= 1
+            await self._move_shard(shard)
             self._show()
 
         def next_work() -> Work | None:
-            if self._storing >= self._window or self._pacing.is_long():
+            if not waiting or self._moving >= self._window or self._is_long():
                 return None
-            shard = next(waiting, None)
-            if shard is None:
-                return None
-            self._storing += 1
-            return store(shard)
+            return store(self._begun(waiting.pop(0)))
 
         await run_window(next_work)
-        if left:
+        if waiting:
             self._continue_as_new()
 
     async def _commit_and_list(self, opened: BackupOpened) -> Committed:
@@ -182,7 +119,7 @@ class BackupExecution(SteeredRun[BackupResult]):
             shards=self._progress.shards_planned,
         )
         summary = "write the snapshot"
-        if not opened.lists_apart or not message.pages:
+        if not message.pages:
             return await self._calls.lasting(names.COMMIT_SNAPSHOT, message, Committed, summary)
         answers: list[Committed] = []
 
@@ -193,7 +130,7 @@ class BackupExecution(SteeredRun[BackupResult]):
                 self._committed = committed  # also for the record of a run that ends before its list does
 
         async def list_files() -> None:
-            listing = ListInput(run=message.run, pages=message.pages, shards=message.shards)
+            listing = PlanInput(run=message.run, pages=message.pages, shards=message.shards)
             await self._calls.copying(names.LIST_FILES, lambda: listing, type(None), "list the files")
 
         work = iter((commit, list_files))
@@ -217,18 +154,7 @@ class BackupExecution(SteeredRun[BackupResult]):
         )
 
     def _run_ref(self) -> RunRef:
-        return RunRef(
-            run_id=self._progress.run_id,
-            repository=self._request.repository,
-            source=self._request.source,
-            generation=self._progress.generation,
-            attempt=attempt_of(self._progress.run_id),
-        )
-
-    def _continue_as_new(self) -> None:
-        """Go on in a new history; the window is drained, so every shard that was started is done."""
-        progress = replace(self._progress, control=self._control.state)
-        workflow.continue_as_new(replace(self._request, progress=progress))
+        return replace(super()._run_ref(), generation=self._progress.generation)
 
 
 def _first_progress(request: BackupRequest) -> BackupProgress:

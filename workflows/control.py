@@ -8,7 +8,7 @@ a pause outlives every restart, for days. A new throttle reaches running activit
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
@@ -19,6 +19,7 @@ from contracts.control import (
     HIGHEST_PRIORITY,
     LOWEST_PRIORITY,
     PAUSE,
+    REFUSED,
     RESUME,
     SET_PRIORITY,
     THROTTLE,
@@ -31,7 +32,6 @@ from contracts.control import (
 from workflows.settling import settled
 
 ResultT = TypeVar("ResultT")
-REFUSED: Final = "Refused"
 
 
 class RunControl:

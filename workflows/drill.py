@@ -11,7 +11,16 @@ from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError, ChildWorkflowError, is_cancelled_exception
 
 from contracts import names
-from contracts.common import PROGRESS_QUERY, RESTORE_WORKFLOW, Phase, Progress, RunRef, Trigger, TriggerKind
+from contracts.common import (
+    PROGRESS_QUERY,
+    RESTORE_WORKFLOW,
+    Ending,
+    Phase,
+    Progress,
+    RunRef,
+    Trigger,
+    TriggerKind,
+)
 from contracts.drill import (
     DRILL_WORKFLOW,
     DrillChecked,
@@ -27,14 +36,14 @@ from contracts.drill import (
 from contracts.identity import part_id
 from contracts.restore import RestoreRequest, RestoreResult
 from contracts.verify import VERIFY_WORKFLOW, VerifyFinished, VerifyRequest, VerifyResult
-from holdfast.terms import RunStatus, VerifyLevel
+from holdfast.terms import RunKind, RunStatus, VerifyLevel
 from holdfast.units import NS_PER_S, format_duration
 from workflows.attributes import show_run
 from workflows.children import Child, result_of
 from workflows.failures import Failure, failure_of
 from workflows.policies import ActivityCalls
-from workflows.run_frame import Ending, FramedRun
-from workflows.run_id import run_id_of
+from workflows.run_frame import FramedRun
+from workflows.run_id import attempt_id
 
 ResultT = TypeVar("ResultT")
 _DAMAGE: Final = frozenset(("CorruptFileError", "StoredFileMissingError", "BlobMissingError"))
@@ -45,14 +54,13 @@ MIN_SCALED_BYTES: Final = 64 << 20
 class DrillWorkflow(FramedRun[DrillResult]):
     """One trial restore of one source."""
 
-    _kind = "drill"
+    _kind = RunKind.DRILL
 
     @workflow.init
     def __init__(self, request: DrillRequest) -> None:
         super().__init__(ActivityCalls(policy=request.policy))
         self._request = request
-        self._run_id = run_id_of("")
-        self._begun_ns = workflow.time_ns()
+        self._run_id = attempt_id()
         self._opened: DrillOpened | None = None
         self._restored: RestoreResult | None = None
         self._restore_failure: Failure | None = None
@@ -217,17 +225,14 @@ class DrillWorkflow(FramedRun[DrillResult]):
         return DrillLogInput(
             run=self._run_ref(),
             request=self._request,
-            status=ending.status,
             started_ns=self._started_ns,
-            ended_ns=ending.ended_ns,
+            ending=ending,
             opened=self._opened,
             restored=self._restored,
             restore_failure=self._restore_failure_text(),
             checked=self._checked,
             verified=self._verified,
             findings=self._findings,
-            failure_kind=ending.failure_kind,
-            failure_message=ending.failure_message,
         )
 
     def _restore_failure_text(self) -> str:
@@ -241,12 +246,8 @@ class DrillWorkflow(FramedRun[DrillResult]):
         return RunRef(run_id=self._run_id, repository=self._request.repository, source=source)
 
     @property
-    def _started_ns(self) -> int:
-        return self._begun_ns
-
-    @property
-    def _tells(self) -> bool | None:
-        return None if self._opened is None else self._opened.tell
+    def _tells(self) -> bool:
+        return self._opened is None or self._opened.tell
 
     def _show(self) -> None:
         workflow.set_current_details("\n\n".join(self._lines()))

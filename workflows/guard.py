@@ -7,16 +7,16 @@ loss, and what ransomware still works on is better restored elsewhere.
 An approval is an update with a name and a reason, refused where nothing waits for it, and the wait has an end.
 """
 
-import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
 from temporalio import workflow
-from temporalio.exceptions import ApplicationError, ChildWorkflowError, FailureError, is_cancelled_exception
+from temporalio.exceptions import ApplicationError, ChildWorkflowError, is_cancelled_exception
 
 from contracts import identity
-from contracts.common import RESTORE_WORKFLOW, RunRef, Trigger, TriggerKind
+from contracts.common import RESTORE_WORKFLOW, Ending, RunRef, Trigger, TriggerKind
+from contracts.control import REFUSED
 from contracts.guard import (
     APPROVE_UPDATE,
     COMPARE_ACTIVITY,
@@ -40,25 +40,25 @@ from holdfast.terms import RunKind, RunStatus, VerifyLevel
 from holdfast.units import NS_PER_S
 from workflows.attributes import show_run
 from workflows.children import result_of, start_run
-from workflows.failures import failure_of
 from workflows.policies import ActivityCalls
-from workflows.run_id import run_id_of
+from workflows.run_frame import FramedRun
+from workflows.run_id import attempt_id
 
 _BUSY_S: Final = 5
-_REFUSED: Final = "Refused"
 
 
 @workflow.defn(name=GUARD_WORKFLOW)
-class GuardWorkflow:
+class GuardWorkflow(FramedRun[GuardResult]):
     """One look at one source."""
+
+    _kind = RunKind.GUARD
 
     @workflow.init
     def __init__(self, request: GuardRequest) -> None:
+        super().__init__(ActivityCalls(policy=request.policy))
         self._request = request
-        self._calls = ActivityCalls(policy=request.policy)
-        self._run_id = run_id_of("")
+        self._run_id = attempt_id()
         self._host = identity.parse_workflow_id(workflow.info().workflow_id).host
-        self._started_ns = workflow.time_ns()
         self._found: GuardFound | None = None
         self._waiting: dict[Part, str] = {}
         self._expires_ns = 0
@@ -69,13 +69,7 @@ class GuardWorkflow:
     async def run(self, request: GuardRequest) -> GuardResult:
         """Compare, decide, and see it through."""
         show_run(source=request.source, status=RunStatus.RUNNING)
-        try:
-            return await self._guard()
-        except (FailureError, asyncio.CancelledError) as error:
-            show_run(status=RunStatus.CANCELLED if is_cancelled_exception(error) else RunStatus.FAILED)
-            if is_cancelled_exception(error):
-                raise
-            raise failure_of(error).as_workflow_failure() from error
+        return await self._framed(self._guard())
 
     @workflow.update(name=APPROVE_UPDATE)
     def approve(self, approval: Approval) -> GuardStatus:
@@ -89,20 +83,18 @@ class GuardWorkflow:
     def check_approval(self, approval: Approval) -> None:
         """Refuse what is not on record with a name and a reason, and what nobody waits for."""
         if not approval.by.strip() or len(approval.by) > MAX_NAME:
-            raise ApplicationError(
-                f"an approval needs a name of at most {MAX_NAME} characters", type=_REFUSED
-            )
+            raise ApplicationError(f"an approval needs a name of at most {MAX_NAME} characters", type=REFUSED)
         if not approval.reason.strip() or len(approval.reason) > MAX_REASON:
             raise ApplicationError(
-                f"an approval needs a reason of at most {MAX_REASON} characters", type=_REFUSED
+                f"an approval needs a reason of at most {MAX_REASON} characters", type=REFUSED
             )
         open_parts = [part for part in self._waiting if part not in self._approvals]
         if not open_parts:
-            raise ApplicationError("nothing waits for approval", type=_REFUSED)
+            raise ApplicationError("nothing waits for approval", type=REFUSED)
         if approval.part is not Part.ALL and approval.part not in open_parts:
             waiting = ", ".join(open_parts)
             raise ApplicationError(
-                f"{approval.part.value} does not wait for approval, but {waiting}", type=_REFUSED
+                f"{approval.part.value} does not wait for approval, but {waiting}", type=REFUSED
             )
 
     @workflow.query(name=GUARD_QUERY)
@@ -126,22 +118,29 @@ class GuardWorkflow:
         await self._settle(found)
         is_good = all(decision.outcome == "restored" for decision in self._decisions) and not found.alarm
         status = RunStatus.COMPLETE if is_good else RunStatus.PARTIAL
+        ending = Ending(status=status, ended_ns=workflow.time_ns())
         await self._calls.quick(
-            LOG_GUARD_ACTIVITY,
-            GuardLogInput(
-                run=self._run_ref(),
-                request=self._request,
-                found=found,
-                started_ns=self._started_ns,
-                ended_ns=workflow.time_ns(),
-                decisions=tuple(self._decisions),
-            ),
-            type(None),
-            "write the record",
+            LOG_GUARD_ACTIVITY, self._record(found, ending), type(None), "write the record"
         )
         await workflow.wait_condition(workflow.all_handlers_finished)
-        show_run(status=status)
+        await self._end_well(ending)
         return GuardResult(run_id=self._run_id, status=status, found=found, decisions=tuple(self._decisions))
+
+    async def _last_words(self, ending: Ending) -> None:
+        """Leave a record that says how it ended, once the comparison has begun one."""
+        if self._found is not None:
+            record = self._record(self._found, ending)
+            await self._calls.last_words(LOG_GUARD_ACTIVITY, record, f"record: {ending.status.value}")
+
+    def _record(self, found: GuardFound, ending: Ending) -> GuardLogInput:
+        return GuardLogInput(
+            run=self._run_ref(),
+            request=self._request,
+            found=found,
+            started_ns=self._started_ns,
+            ending=ending,
+            decisions=tuple(self._decisions),
+        )
 
     async def _settle(self, found: GuardFound) -> None:
         """Restore what may be restored at once; ask about the rest, and wait for the answers."""

@@ -9,23 +9,14 @@ from temporalio.common import RawValue, RetryPolicy
 from temporalio.exceptions import FailureError
 
 from contracts.notify import NOTIFY, Notified, NotifyInput
-from holdfast.terms import RunStatus
 from workflows.answers import answer_of
 
 _ATTEMPTS: Final = 3
 _TIMEOUT: Final = timedelta(minutes=10)
-_UNOPENED_PATCH: Final = "tell-unopened-runs"  # histories from before it end without this activity
 
 
-async def tell_end(message: NotifyInput, *, wanted: bool | None, heartbeat_timeout_s: float) -> None:
-    """Have the run's end told. Called last, when all else is done: a cancellation that comes now changes nothing.
-
-    wanted: as the worker said when it opened the run; None for a run that was never opened, and so could not be asked.
-    """
-    if message.status is RunStatus.CANCELLED:
-        return
-    if not (workflow.patched(_UNOPENED_PATCH) if wanted is None else wanted):
-        return
+async def tell_end(message: NotifyInput, *, heartbeat_timeout_s: float) -> None:
+    """Have the run's end told. Called last, when all else is done: a cancellation that comes now changes nothing."""
     try:
         handle = workflow.start_activity(
             NOTIFY,
@@ -36,7 +27,7 @@ async def tell_end(message: NotifyInput, *, wanted: bool | None, heartbeat_timeo
             retry_policy=RetryPolicy(
                 initial_interval=timedelta(seconds=1), backoff_coefficient=1.0, maximum_attempts=_ATTEMPTS
             ),
-            summary=f"tell: {message.status.value}",
+            summary=f"tell: {message.ending.status.value}",
         )
         await answer_of(handle, Notified)
     except (FailureError, asyncio.CancelledError):

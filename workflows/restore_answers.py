@@ -1,10 +1,7 @@
-"""What a restore says of itself, out of what it carries: its counts, its plan, its errors, its record, its result."""
+"""What a restore says of itself, out of what it carries: its counts, its plan, its errors, its result."""
 
-from dataclasses import replace
-
-from contracts.common import Errors, Phase, Plan, Progress, RunRef, Verdict
-from contracts.restore import RestoreLogInput, RestoreProgress, RestoreRequest, RestoreResult
-from workflows.run_frame import Ending
+from contracts.common import Ending, Errors, Phase, Plan, Progress, Verdict
+from contracts.restore import RestoreProgress, RestoreResult
 from workflows.run_id import attempt_id, began_by
 
 
@@ -44,25 +41,6 @@ def plan_of(progress: RestoreProgress) -> Plan:
 def errors_of(progress: RestoreProgress, verdict: Verdict | None) -> Errors:
     """What went wrong so far, counted; what could not be planned counts with what could not be written."""
     return Errors(moving=progress.totals.errors, problems=0 if verdict is None else verdict.problems)
-
-
-def record_of(
-    run: RunRef, request: RestoreRequest, progress: RestoreProgress, ending: Ending
-) -> RestoreLogInput:
-    """What the journal gets."""
-    return RestoreLogInput(
-        run=run,
-        request=replace(request, progress=None),
-        status=ending.status,
-        started_ns=progress.started_ns,
-        ended_ns=ending.ended_ns,
-        pages=progress.pages_done,
-        shards=progress.shards_planned,
-        opened=progress.opened,
-        totals=progress.totals,
-        failure_kind=ending.failure_kind,
-        failure_message=ending.failure_message,
-    )
 
 
 def result_of(progress: RestoreProgress, verdict: Verdict | None, ending: Ending) -> RestoreResult:

@@ -5,54 +5,43 @@ cancelled, is over from that moment: it leaves a record, and what lets it be res
 that is possible, and then ends with the error that ended its steps. A cancellation that comes meanwhile changes
 nothing.
 
-    FramedRun      the ends, for every kind of run
-      SteeredRun   with what can be asked of it, and what it carries over continue-as-new
+    FramedRun        the ends, for every kind of run (drills, guards)
+      SteeredRun     with what can be asked of it (systems)
+        ShardedRun   with pages, shards and new histories (sharded_run.py: backups, restores, verifications)
 """
 
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Coroutine
-from dataclasses import dataclass, replace
-from typing import ClassVar, Generic, Protocol, TypeVar
+from dataclasses import replace
+from typing import ClassVar, Generic, TypeVar
 
 from temporalio import workflow
 from temporalio.exceptions import FailureError, is_cancelled_exception
 
-from contracts.common import Phase, Progress, RunPolicy, RunRef
+from contracts.common import Ending, Phase, Progress, RunPolicy, RunRef
 from contracts.control import ControlState
 from contracts.notify import NotifyInput
-from holdfast.terms import RunStatus
+from holdfast.terms import RunKind, RunStatus
 from workflows.attributes import show_run
 from workflows.control import RunControl, SteeredWorkflow
 from workflows.details import pace_of, render
 from workflows.failures import MAX_MESSAGE, Failure, failure_of
 from workflows.notices import tell_end
-from workflows.pacing import Pacing
 from workflows.policies import ActivityCalls
 from workflows.settling import settled
 
 ResultT = TypeVar("ResultT")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ending:
-    """How a run ended, and when. failure_kind: the class name of the error that made it fail; failure_message: what it
-    says, for people. Both are empty where nothing failed."""
-
-    status: RunStatus
-    ended_ns: int
-    failure_kind: str = ""
-    failure_message: str = ""
-
-
 class FramedRun(ABC, Generic[ResultT]):
     """A run and its ends. A workflow adds the steps, and what the frame has to know of them."""
 
-    _kind: ClassVar[str]
-    """As notices name it."""
+    _kind: ClassVar[RunKind]
 
     def __init__(self, calls: ActivityCalls) -> None:
         self._calls = calls
+        self._begun_ns = workflow.time_ns()
         self._phase = Phase.TRIGGER
         self._status = RunStatus.RUNNING
 
@@ -61,18 +50,18 @@ class FramedRun(ABC, Generic[ResultT]):
         """Names the run for its activities."""
 
     @property
-    @abstractmethod
     def _started_ns(self) -> int:
         """When the run began, by the workflow's clock."""
+        return self._begun_ns
 
     @property
-    @abstractmethod
-    def _tells(self) -> bool | None:
-        """Whether somebody wants to know how it ends; None before a worker was asked."""
+    def _tells(self) -> bool:
+        """Whether somebody may want to know how it ends. A worker says so; one that was never asked knows then."""
+        return False
 
     @abstractmethod
     async def _last_words(self, ending: Ending) -> None:
-        """Record an early end, and leave what it leaves; by activities that give up soon."""
+        """Record an early end; by activities that give up soon."""
 
     @abstractmethod
     def _show(self) -> None:
@@ -131,52 +120,22 @@ class FramedRun(ABC, Generic[ResultT]):
         self._status = status
 
     async def _tell(self, ending: Ending) -> None:
-        message = NotifyInput(
-            run=self._run_ref(),
-            kind=self._kind,
-            status=ending.status,
-            started_ns=self._started_ns,
-            ended_ns=ending.ended_ns,
-            failure_kind=ending.failure_kind,
-            failure_message=ending.failure_message,
-        )
-        await tell_end(
-            message, wanted=self._tells, heartbeat_timeout_s=self._calls.policy.heartbeat_timeout_s
-        )
+        if self._tells and ending.status is not RunStatus.CANCELLED:
+            message = NotifyInput(
+                run=self._run_ref(), kind=self._kind, started_ns=self._started_ns, ending=ending
+            )
+            await tell_end(message, heartbeat_timeout_s=self._calls.policy.heartbeat_timeout_s)
 
     def _enter(self, phase: Phase) -> None:
         self._phase = phase
         self._show()
 
 
-class Opened(Protocol):
-    """What the worker said when it opened the run, as far as the frame asks."""
-
-    @property
-    def tell(self) -> bool:
-        """Somebody wants to know how the run ends."""
-
-
-class Carried(Protocol):
-    """What a run carries over continue-as-new, as far as the frame asks."""
-
-    @property
-    def started_ns(self) -> int:
-        """When the run began."""
-
-    @property
-    def opened(self) -> Opened | None:
-        """None before it was opened."""
-
-
 class SteeredRun(FramedRun[ResultT], SteeredWorkflow):
-    """A run of which something can be asked. A workflow sets `_progress` in its `@workflow.init`."""
+    """A run of which something can be asked."""
 
-    _progress: Carried
-
-    def __init__(self, policy: RunPolicy, control: ControlState) -> None:
-        self._control = RunControl(control)
-        self._pacing = Pacing(policy)
+    def __init__(self, policy: RunPolicy, control: ControlState | None = None) -> None:
+        self._control = RunControl(control or ControlState())
         super().__init__(ActivityCalls(policy=policy, control=self._control))
 
     @abstractmethod
@@ -184,31 +143,17 @@ class SteeredRun(FramedRun[ResultT], SteeredWorkflow):
         """The answer to the progress query."""
 
     @abstractmethod
+    def _result(self, ending: Ending) -> ResultT:
+        """The run's result, also of one that was cancelled through the update or signal."""
+
     def _notes(self) -> list[str]:
         """What the Web UI shows below the counts, a line each."""
-
-    @abstractmethod
-    def _cancelled_result(self) -> ResultT:
-        """The result of a run that was cancelled through the update or signal."""
-
-    @property
-    def _started_ns(self) -> int:
-        return self._progress.started_ns
-
-    @property
-    def _tells(self) -> bool | None:
-        opened = self._progress.opened
-        return None if opened is None else opened.tell
+        return []
 
     @property
     def _elapsed_ns(self) -> int:
         """For how long the run has gone on."""
         return workflow.time_ns() - self._started_ns
-
-    @property
-    def _window(self) -> int:
-        """How many activities may move bytes at one time."""
-        return self._control.window or self._calls.policy.window
 
     def _standing(self, counts: Progress, *, moved: int, to_move: int | None) -> Progress:
         """The counts with how the run stands and how fast it goes, by its bytes; to_move: None while not known."""
@@ -227,7 +172,9 @@ class SteeredRun(FramedRun[ResultT], SteeredWorkflow):
         return await super()._framed(steps)
 
     def _result_of_stopped(self) -> ResultT | None:
-        return None if self._control.state.cancel is None else self._cancelled_result()
+        if self._control.state.cancel is None:
+            return None
+        return self._result(Ending(status=RunStatus.CANCELLED, ended_ns=workflow.time_ns()))
 
     def _over(self, status: RunStatus) -> None:
         super()._over(status)
@@ -238,5 +185,5 @@ class SteeredRun(FramedRun[ResultT], SteeredWorkflow):
         self._show()
 
     def _show(self) -> None:
-        notes = self._notes()
-        workflow.set_current_details(render(self.progress(), elapsed_ns=self._elapsed_ns, notes=notes))
+        details = render(self.progress(), elapsed_ns=self._elapsed_ns, notes=self._notes())
+        workflow.set_current_details(details)

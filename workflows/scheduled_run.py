@@ -15,6 +15,7 @@ from temporalio.common import SearchAttributeKey
 from temporalio.exceptions import ApplicationError, ChildWorkflowError, is_cancelled_exception
 
 from contracts.common import Trigger, TriggerKind
+from contracts.identity import part_id
 from contracts.scheduled import (
     SCHEDULED_RUN_WORKFLOW,
     Busy,
@@ -43,7 +44,7 @@ class ScheduledRunWorkflow:
         """Start the run and wait for its end; fails as it fails."""
         workflow_id = order.workflow_id
         if order.busy is Busy.BESIDE:
-            workflow_id = f"{workflow_id}:{workflow.info().run_id[:13]}"
+            workflow_id = part_id(workflow_id, workflow.info().run_id[:13])
         wait_s = _FIRST_WAIT_S
         while True:
             ran = await self._run(order, workflow_id)

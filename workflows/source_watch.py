@@ -14,10 +14,10 @@ from temporalio.exceptions import ApplicationError, ChildWorkflowError, is_cance
 
 from contracts.backup import BackupResult
 from contracts.common import BACKUP_WORKFLOW, Trigger, TriggerKind
+from contracts.control import REFUSED
 from contracts.watch import (
     CHANGES_UPDATE,
     MAX_TEXT,
-    REFUSED,
     SOURCE_WATCH_WORKFLOW,
     WATCH_QUERY,
     Changes,
@@ -35,7 +35,6 @@ _MOST_UPDATES: Final = 1_000
 """The server takes 2,000 updates in one history."""
 _LOOK_AGAIN_S: Final = 15.0
 _FIRST_REPORT_S: Final = 60.0
-_FIRST_REPORT_COUNTS: Final = "first-report-counts"
 _RETRY_S: Final = 60.0
 
 
@@ -54,9 +53,8 @@ class SourceWatchWorkflow:
     async def run(self, order: WatchOrder) -> WatchStatus:
         """Collect and back up until nothing is left to do."""
         show_run(source=order.request.source)
-        # The report that comes with the start is mostly taken before this runs: waiting for one more would keep it
-        # for a minute. Only runs that began so still wait.
-        if order.state is None and not (self._state.reports and workflow.patched(_FIRST_REPORT_COUNTS)):
+        # The report that comes with the start is mostly taken before this runs.
+        if order.state is None and not self._state.reports:
             await self._changed(_FIRST_REPORT_S)
         while True:
             wait_s = self._wait_s()

@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Sequence
 
 from temporalio import workflow
-from temporalio.exceptions import FailureError, is_cancelled_exception
+from temporalio.exceptions import FailureError
 
 from contracts import names
-from contracts.common import PROGRESS_QUERY, Phase, Progress, RunRef, Trigger, TriggerKind
+from contracts.common import PROGRESS_QUERY, Ending, Phase, Progress, RunRef, Trigger, TriggerKind
 from contracts.control import (
     PAUSE,
     RESUME,
@@ -28,35 +28,27 @@ from contracts.system import (
     OpenSystemInput,
     SystemOpened,
     SystemRequest,
-    SystemRestoreRequest,
     SystemResult,
 )
-from holdfast.terms import RunStatus
+from holdfast.terms import RunKind, RunStatus
 from holdfast.units import format_duration
 from workflows.attributes import show_run
 from workflows.children import Child
-from workflows.control import RunControl, SteeredWorkflow
 from workflows.details import control_notes
-from workflows.failures import MAX_MESSAGE, Failure, failure_of
 from workflows.hooks import hook_notes
 from workflows.members import MemberCalls
-from workflows.policies import ActivityCalls
-from workflows.run_id import run_id_of
+from workflows.run_frame import SteeredRun
+from workflows.run_id import attempt_id
 
 
-class SystemWorkflow(SteeredWorkflow):
-    """A run of a system. What is asked of it is passed on to the runs of its members."""
+class SystemWorkflow(SteeredRun[SystemResult]):
+    """A run of a system. What is asked of it is passed on to the runs of its members, which tell their own ends."""
 
-    def _begin(self, request: SystemRequest) -> None:
-        """Set up the state; for `@workflow.init`."""
+    def __init__(self, request: SystemRequest) -> None:
+        super().__init__(request.policy)
         self._asked = request
-        self._run_id = run_id_of("")
-        self._started_ns = workflow.time_ns()
-        self._control = RunControl(request.control)
-        self._calls = ActivityCalls(policy=request.policy)
+        self._run_id = attempt_id()
         self._members_calls = MemberCalls(policy=request.policy, answer_s=request.resolve_timeout_s)
-        self._phase = Phase.TRIGGER
-        self._status = RunStatus.RUNNING
         self._members: tuple[Member, ...] = ()
         self._outcomes: dict[str, MemberOutcome] = {}
         self._hooks: tuple[HookDone, ...] = ()
@@ -68,21 +60,20 @@ class SystemWorkflow(SteeredWorkflow):
     def progress(self) -> Progress:
         """Where the run stands: members count as shards, files and bytes are of those that are done."""
         done = self._outcomes.values()
-        return Progress(
+        size = sum(member.bytes_total for member in done)
+        counts = Progress(
             run_id=self._run_id,
             phase=self._phase,
-            status=self._status,
             selection_complete=bool(self._members),
             files_total=sum(member.files for member in done),
             files_done=sum(member.files for member in done),
-            bytes_total=sum(member.bytes_total for member in done),
-            bytes_done=sum(member.bytes_total for member in done),
+            bytes_total=size,
+            bytes_done=size,
             shards_total=len(self._members),
             shards_done=len(self._outcomes),
             errors=sum(member.errors for member in done),
-            paused=self._control.state.pause is not None,
-            started_ns=self._started_ns,
         )
+        return self._standing(counts, moved=size, to_move=None)
 
     @workflow.query(name=MEMBERS_QUERY)
     def members(self) -> tuple[MemberOutcome, ...]:
@@ -109,58 +100,36 @@ class SystemWorkflow(SteeredWorkflow):
 
     async def _end(self) -> SystemResult:
         """Record the verdict, and give it."""
-        self._status = self._judge()
-        await self._log()
-        return self._close()
-
-    async def _end_early(self, error: BaseException) -> SystemResult:
-        """Record a run that was cancelled, or that failed before it could try; raises in the latter case.
-
-        Raises:
-            ApplicationError: what made the run fail.
-            CancelledError: it was cancelled otherwise than by the update or signal.
-        """
-        cancelled = is_cancelled_exception(error)
-        self._status = RunStatus.CANCELLED if cancelled else RunStatus.FAILED
-        failure = failure_of(error)
-        await self._log(None if cancelled else failure)
-        result = self._close()
-        if cancelled and self._control.state.cancel is not None:
-            return result
-        raise error if cancelled else failure.as_workflow_failure() from error
-
-    async def _log(self, failure: Failure | None = None) -> None:
+        ending = Ending(status=self._judge(), ended_ns=workflow.time_ns())
+        self._status = ending.status
         self._enter(Phase.LOG)
-        self._ended_ns = workflow.time_ns()
-        message = LogSystemInput(
+        await self._calls.quick(names.LOG_SYSTEM, self._record(ending), type(None), "write the record")
+        await self._end_well(ending)
+        return self._result(ending)
+
+    async def _last_words(self, ending: Ending) -> None:
+        await self._calls.last_words(names.LOG_SYSTEM, self._record(ending), f"record: {ending.status.value}")
+
+    def _record(self, ending: Ending) -> LogSystemInput:
+        return LogSystemInput(
             run=self._run_ref(),
-            status=self._status,
             trigger=self._asked.trigger,
             started_ns=self._started_ns,
-            ended_ns=self._ended_ns,
-            members=self._verdicts(self._status, "the run ended before it was done"),
+            ending=ending,
+            members=self._verdicts(ending.status, "the run ended before it was done"),
             hooks=self._hooks,
             is_restore=self._is_restore,
-            failure_kind="" if failure is None else failure.kind,
-            failure_message="" if failure is None else failure.message[:MAX_MESSAGE],
         )
-        try:
-            await self._calls.last_words(names.LOG_SYSTEM, message, f"record: {self._status.value}")
-        except FailureError as error:
-            workflow.logger.warning("the end of the run could not be recorded: %s", failure_of(error).kind)
 
-    def _close(self) -> SystemResult:
-        self._control.is_over = True
-        self._enter(Phase.DONE)
-        show_run(status=self._status)
+    def _result(self, ending: Ending) -> SystemResult:
         return SystemResult(
             run_id=self._run_id,
             system=self._asked.system,
-            status=self._status,
-            members=self._verdicts(self._status, "the run ended before it was done"),
+            status=ending.status,
+            members=self._verdicts(ending.status, "the run ended before it was done"),
             hooks=self._hooks,
             started_ns=self._started_ns,
-            ended_ns=self._ended_ns,
+            ended_ns=ending.ended_ns,
             is_restore=self._is_restore,
             system_run=self._system_run,
         )
@@ -231,7 +200,7 @@ class SystemWorkflow(SteeredWorkflow):
 
     @property
     def _is_restore(self) -> bool:
-        return isinstance(self._asked, SystemRestoreRequest)
+        return self._kind is RunKind.SYSTEM_RESTORE
 
     def _own_trigger(self) -> Trigger:
         return Trigger(kind=TriggerKind.SERVICE, by=f"system {self._asked.system}", evidence=self._run_id)
@@ -239,16 +208,8 @@ class SystemWorkflow(SteeredWorkflow):
     def _run_ref(self) -> RunRef:
         return RunRef(run_id=self._run_id, repository="", source=self._asked.system)
 
-    def _on_control(self) -> None:
-        show_run(status=self._status, paused=self._control.state.pause is not None)
-        self._show()
-
-    def _enter(self, phase: Phase) -> None:
-        self._phase = phase
-        self._show()
-
     def _show(self) -> None:
-        elapsed = format_duration(workflow.time_ns() - self._started_ns)
+        elapsed = format_duration(self._elapsed_ns)
         lines = [
             f"**{self._phase.value.capitalize()}**: {self._status.value} after {elapsed}",
             "",

@@ -13,13 +13,12 @@ from temporalio import workflow
 from temporalio.exceptions import (
     ApplicationError,
     ChildWorkflowError,
-    FailureError,
     is_cancelled_exception,
 )
 
 from contracts import identity, names
 from contracts.backup import BackupRequest, BackupResult
-from contracts.common import BACKUP_WORKFLOW, Phase
+from contracts.common import BACKUP_WORKFLOW, Ending, Phase
 from contracts.system import (
     MEMBER_TAG,
     SYSTEM_BACKUP_WORKFLOW,
@@ -48,9 +47,11 @@ _LONGEST_WAIT_S: Final = 30.0
 class SystemBackupWorkflow(SystemWorkflow):
     """One backup of one system."""
 
+    _kind = RunKind.SYSTEM_BACKUP
+
     @workflow.init
     def __init__(self, request: SystemBackupRequest) -> None:
-        self._begin(request)
+        super().__init__(request)
         self._request = request
         self._opened: SystemOpened | None = None
         self._hooks_begun = False
@@ -59,16 +60,9 @@ class SystemBackupWorkflow(SystemWorkflow):
     @workflow.run
     async def run(self, _request: SystemBackupRequest) -> SystemResult:
         """Run to the end. That nothing is recoverable is a result; fails where the system itself is not known."""
-        self._steerable()
-        try:
-            await self._backup()
-            return await self._end()
-        except (FailureError, asyncio.CancelledError) as error:
-            self._status = RunStatus.CANCELLED if is_cancelled_exception(error) else RunStatus.FAILED
-            await self._hooks_after()
-            return await self._end_early(error)
+        return await self._framed(self._backup())
 
-    async def _backup(self) -> None:
+    async def _backup(self) -> SystemResult:
         opened = self._opened = await self._open()
         self._enter(Phase.SELECT)
         resolved = await asyncio.gather(*(self._resolve(member) for member in opened.members))
@@ -82,8 +76,12 @@ class SystemBackupWorkflow(SystemWorkflow):
                 self._failed(member, f"not backed up: {prevented.words}")
         else:
             await asyncio.gather(*(self._member(member, found) for member, found in wanted))
-        self._status = self._judge()
-        await self._hooks_after()
+        await self._hooks_after(self._judge())
+        return await self._end()
+
+    async def _last_words(self, ending: Ending) -> None:
+        await self._hooks_after(ending.status)
+        await super()._last_words(ending)
 
     async def _resolve(self, member: Member) -> Resolved | None:
         try:
@@ -147,11 +145,11 @@ class SystemBackupWorkflow(SystemWorkflow):
             policy=replace(policy, window=resolved.window or policy.window),
         )
 
-    async def _hooks_after(self) -> None:
+    async def _hooks_after(self, status: RunStatus) -> None:
         """Run them whatever has happened, once those before have begun."""
         if self._opened is None or not self._hooks_begun or self._hooks_over:
             return
-        done = await self._hook_calls().after(self._opened.after, self._status)
+        done = await self._hook_calls().after(self._opened.after, status)
         self._hooks_over = True
         self._hooks = (*self._hooks, *done)
 

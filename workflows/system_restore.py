@@ -13,7 +13,6 @@ from temporalio import workflow
 from temporalio.exceptions import (
     ApplicationError,
     ChildWorkflowError,
-    FailureError,
     is_cancelled_exception,
 )
 
@@ -44,22 +43,19 @@ from workflows.system import SystemWorkflow
 class SystemRestoreWorkflow(SystemWorkflow):
     """One recovery of one system."""
 
+    _kind = RunKind.SYSTEM_RESTORE
+
     @workflow.init
     def __init__(self, request: SystemRestoreRequest) -> None:
-        self._begin(request)
+        super().__init__(request)
         self._request = request
 
     @workflow.run
     async def run(self, _request: SystemRestoreRequest) -> SystemResult:
         """Run to the end. That nothing came back is a result; fails where the system itself is not known."""
-        self._steerable()
-        try:
-            await self._restore()
-            return await self._end()
-        except (FailureError, asyncio.CancelledError) as error:
-            return await self._end_early(error)
+        return await self._framed(self._restore())
 
-    async def _restore(self) -> None:
+    async def _restore(self) -> SystemResult:
         opened = await self._open(self._request.hosts)
         self._enter(Phase.SELECT)
         answers = await asyncio.gather(*(self._find(member, opened) for member in opened.members))
@@ -71,6 +67,7 @@ class SystemRestoreWorkflow(SystemWorkflow):
                 await self._member(member, found[member.label], chosen[member.label])
             elif member.label in found:
                 self._failed(member, "not restored: there is no snapshot of it, at or before that moment")
+        return await self._end()
 
     async def _find(self, member: Member, opened: SystemOpened) -> Found | None:
         message = FindInput(

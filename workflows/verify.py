@@ -2,20 +2,20 @@
 
 Of a whole repository, the packs are chosen, and read in a sliding window, while one activity walks the trees. Of
 chosen snapshots, the walk comes first, because it says which packs they need. The last step knows what all of it comes
-to: it marks damaged blobs, follows them to snapshots and paths, and lets go of packs that a backup has mended. The
-workflow only counts; packs and paths lie in the run's workspace and in the journal.
+to: it marks damaged blobs, follows them to snapshots and paths, and lets go of packs that a backup has mended.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from temporalio import workflow
 
 from contracts import names
-from contracts.common import PROGRESS_QUERY, Phase, Progress, RunRef
+from contracts.common import PROGRESS_QUERY, Ending, Phase, Progress
+from contracts.runs import SelectInput, ShardInput
 from contracts.verify import (
     DAMAGE_FOUND,
     VERIFY_WORKFLOW,
-    ShardVerified,
     TreesChecked,
     TreesInput,
     VerifyFinished,
@@ -27,35 +27,31 @@ from contracts.verify import (
     VerifyProgress,
     VerifyRequest,
     VerifyResult,
-    VerifyShardInput,
+    VerifyTotals,
     VerifyTriggerInput,
 )
-from holdfast.terms import RunStatus
-from workflows.attributes import show_run
+from holdfast.terms import RunKind, RunStatus
 from workflows.details import control_notes
-from workflows.run_frame import Ending, SteeredRun
-from workflows.run_id import attempt_id, attempt_of, run_id_of
-from workflows.window import Work, run_window
+from workflows.run_id import attempt_id, run_id_of
+from workflows.sharded_run import ShardedRun
+from workflows.window import Work
 
 
 @workflow.defn(name=VERIFY_WORKFLOW)
-class VerifyWorkflow(SteeredRun[VerifyResult]):
+class VerifyWorkflow(ShardedRun[VerifyResult, VerifyRequest, VerifyProgress]):
     """One verification of one repository, or of some of its snapshots."""
 
-    _kind = "verify"
-    _progress: VerifyProgress
+    _kind = RunKind.VERIFY
+    _log = names.LOG_VERIFY
 
     @workflow.init
     def __init__(self, request: VerifyRequest) -> None:
-        self._request = request
-        self._progress = request.progress or VerifyProgress(
+        self._walking = False
+        self._finished: VerifyFinished | None = None
+        progress = request.progress or VerifyProgress(
             run_id=run_id_of(request.resume_run), started_ns=workflow.time_ns()
         )
-        self._walking = False
-        self._planning = False
-        self._reading = 0
-        self._finished: VerifyFinished | None = None
-        super().__init__(request.policy, self._progress.control)
+        super().__init__(request, progress)
 
     @workflow.run
     async def run(self, _request: VerifyRequest) -> VerifyResult:
@@ -86,17 +82,17 @@ class VerifyWorkflow(SteeredRun[VerifyResult]):
         )
 
     async def _verify(self) -> VerifyResult:
-        opened = await self._trigger()
-        self._enter(Phase.SELECT)
-        if opened.snapshots:
-            await self._check_trees(opened)
-            await self._plan(opened)
-        if self._progress.plan is not None:
-            self._enter(Phase.EXECUTE)
-        await run_window(self._next_work)
-        plan = self._progress.plan
-        if plan is None or self._progress.shards_done < plan.shards or self._progress.trees is None:
-            self._continue_as_new()
+        opened = await self._open(
+            names.TRIGGER_VERIFY,
+            VerifyTriggerInput(
+                run=self._run_ref(), request=self._request, started_ns=self._progress.started_ns
+            ),
+            VerifyOpened,
+        )
+        if opened.snapshots and self._progress.trees is None:
+            self._enter(Phase.SELECT)
+            await self._check_trees()
+        await self._plan_and_move()
         self._enter(Phase.VERIFY)
         self._finished = await self._calls.lasting(
             names.FINISH_VERIFY,
@@ -110,9 +106,6 @@ class VerifyWorkflow(SteeredRun[VerifyResult]):
         await self._calls.quick(names.LOG_VERIFY, record, type(None), "write the record")
         await self._end_well(ending)
         return self._result(ending)
-
-    def _cancelled_result(self) -> VerifyResult:
-        return self._result(Ending(status=RunStatus.CANCELLED, ended_ns=workflow.time_ns()))
 
     def _result(self, ending: Ending) -> VerifyResult:
         plan, opened = self._progress.plan, self._progress.opened
@@ -128,117 +121,51 @@ class VerifyWorkflow(SteeredRun[VerifyResult]):
             ahead=() if opened is None else opened.ahead,
         )
 
-    async def _trigger(self) -> VerifyOpened:
-        if self._progress.opened is not None:
-            return self._progress.opened
-        show_run(status=RunStatus.RUNNING)
-        self._enter(Phase.TRIGGER)
-        opened = await self._calls.quick(
-            names.TRIGGER_VERIFY,
-            VerifyTriggerInput(
-                run=self._run_ref(), request=self._request, started_ns=self._progress.started_ns
-            ),
-            VerifyOpened,
-            "open the run",
-        )
-        self._progress = replace(self._progress, opened=opened)
-        return opened
+    @property
+    def _snapshots(self) -> tuple[str, ...]:
+        opened = self._progress.opened
+        return () if opened is None else opened.snapshots
 
-    async def _check_trees(self, opened: VerifyOpened) -> None:
-        if self._progress.trees is not None:
-            return
-        checked = await self._calls.lasting(
-            names.CHECK_TREES,
-            TreesInput(run=self._run_ref(), snapshots=opened.snapshots),
-            TreesChecked,
-            "walk the trees",
-        )
+    def _next_work(self) -> Work | None:
+        if self._progress.trees is None and not self._walking:
+            self._walking = True
+            return self._check_trees()
+        return super()._next_work()
+
+    async def _check_trees(self) -> None:
+        message = TreesInput(run=self._run_ref(), snapshots=self._snapshots)
+        checked = await self._calls.lasting(names.CHECK_TREES, message, TreesChecked, "walk the trees")
         self._progress = replace(self._progress, trees=checked)
         self._show()
 
-    async def _plan(self, opened: VerifyOpened) -> None:
-        if self._progress.plan is not None:
-            return
-        plan = await self._calls.quick(
-            names.PLAN_VERIFY,
-            VerifyPlanInput(
-                run=self._run_ref(),
-                share=self._request.share,
-                snapshots=opened.snapshots,
-                started_ns=self._progress.started_ns,
-                window=self._request.policy.window,
-            ),
-            VerifyPlanned,
-            "choose the packs",
+    async def _plan_page(self, message: SelectInput) -> VerifyPlanned:
+        wanted = VerifyPlanInput(
+            run=message.run,
+            share=self._request.share,
+            snapshots=self._snapshots,
+            started_ns=self._progress.started_ns,
+            window=self._request.policy.window,
         )
+        plan = await self._calls.quick(names.PLAN_VERIFY, wanted, VerifyPlanned, "choose the packs")
         self._progress = replace(self._progress, plan=plan)
-        self._enter(Phase.EXECUTE)
+        return plan
 
-    def _next_work(self) -> Work | None:
-        plan, opened = self._progress.plan, self._progress.opened
-        if opened is None:
-            return None
-        if self._progress.trees is None and not self._walking:
-            self._walking = True
-            return self._check_trees(opened)
-        if plan is None and not self._planning:
-            self._planning = True
-            return self._plan(opened)
-        if plan is None:
-            return None
-        shard = self._progress.shards_started
-        if self._pacing.is_long() or self._reading >= self._window or shard >= plan.shards:
-            return None
-        self._progress = replace(self._progress, shards_started=shard + 1)
-        self._reading += 1
-        self._pacing.shard_started()
-        return self._read_shard(shard)
+    async def _move(self, message: Callable[[], ShardInput], summary: str) -> None:
+        verified = await self._calls.copying(names.VERIFY_SHARD, message, VerifyTotals, summary)
+        self._progress = replace(self._progress, totals=self._progress.totals.plus(verified))
 
-    async def _read_shard(self, shard: int) -> None:
-        verified = await self._calls.copying(
-            names.VERIFY_SHARD,
-            lambda: VerifyShardInput(run=self._run_ref(), shard=shard, throttle=self._control.state.throttle),
-            ShardVerified,
-            f"shard {shard}",
-        )
-        self._reading -= 1
-        self._progress = replace(
-            self._progress,
-            shards_done=self._progress.shards_done + 1,
-            totals=self._progress.totals.plus(verified.totals),
-        )
-        self._show()
-
-    async def _last_words(self, ending: Ending) -> None:
-        """A record that says how it ended. What it has read is in its workspace, which a resumed run goes on from."""
-        await self._calls.last_words(names.LOG_VERIFY, self._record(ending), f"record: {ending.status.value}")
+    @property
+    def _subject(self) -> str:
+        return self._request.selection
 
     def _record(self, ending: Ending) -> VerifyLogInput:
         return VerifyLogInput(
             run=self._run_ref(),
             request=replace(self._request, progress=None),
-            status=ending.status,
-            started_ns=self._progress.started_ns,
-            ended_ns=ending.ended_ns,
-            plan=self._progress.plan,
-            totals=self._progress.totals,
+            progress=self._progress,
+            ending=ending,
             finished=self._finished,
-            failure_kind=ending.failure_kind,
-            failure_message=ending.failure_message,
         )
-
-    def _run_ref(self) -> RunRef:
-        return RunRef(
-            run_id=self._progress.run_id,
-            repository=self._request.repository,
-            source=self._request.selection,
-            attempt=attempt_of(self._progress.run_id),
-        )
-
-    def _continue_as_new(self) -> None:
-        """Go on in a new history; the window is drained, so every shard that was started is done."""
-        progress = replace(self._progress, control=self._control.state)
-        workflow.continue_as_new(replace(self._request, progress=progress))
 
     def _notes(self) -> list[str]:
         notes = control_notes(self._control.state)

@@ -19,7 +19,8 @@ from temporalio.client import Client, RPCTimeoutOrCancelledError, WorkflowUpdate
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
-from contracts.watch import REFUSED, Changes, WatchStatus
+from contracts.control import REFUSED
+from contracts.watch import Changes, WatchStatus
 from holdfast.errors import HoldfastError
 from service.settings.model import Settings, SourceProfile
 from starter.watching.kernel import TreeWatch, WatchLimitError

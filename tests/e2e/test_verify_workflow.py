@@ -63,7 +63,7 @@ async def test_one_flipped_bit_is_found_named_mended_and_gone(
         sound, _ = await run_verify(client, installation)
         pack = largest_pack(installation.repository)
         flip(pack, pack.stat().st_size // 2)
-        damaged, handle = await run_verify(client, installation, policy=replace(FAST, shards_per_history=1))
+        damaged, handle = await run_verify(client, installation, policy=replace(FAST, steps_per_history=1))
         await replay(client, cast("WorkflowHandle[object, object]", handle))
         stored = await everything_stored_about(cast("BackupHandle", handle))
         await (

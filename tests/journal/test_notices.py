@@ -13,7 +13,7 @@ from temporalio.testing import ActivityEnvironment
 from activities.notify import NotifyActivities
 from activities.recorder import Recorder
 from activities.services import Services
-from contracts.common import RunRef
+from contracts.common import Ending, RunRef
 from contracts.notify import Notified, NotifyInput
 from holdfast.terms import RunKind, RunStatus
 from service.journal.journal import Journal
@@ -206,9 +206,8 @@ async def told_by_activity(tmp_path: Path, receiver: Receiver, run: RunRecord | 
     )
     message = NotifyInput(
         run=RunRef(run_id=RUN.run_id, repository="home", source="documents"),
-        kind="backup",
-        status=RunStatus.FAILED,
-        failure_kind="WrongPasswordError",
+        kind=RunKind.BACKUP,
+        ending=Ending(status=RunStatus.FAILED, ended_ns=0, failure_kind="WrongPasswordError"),
     )
     with ThreadPoolExecutor(1) as executor:
         return await ActivityEnvironment().run(NotifyActivities(services, executor).notify, message)

@@ -1,6 +1,6 @@
 """Records the histories that test_replay.py replays: `python -m tests.replay.record`, from the project's folder.
 
-Real runs on a real server with real workers. Record anew only when a workflow changes in a way that running ones need
+Real runs on a real server with real workers. Record again only when a workflow changes in a way that running ones need
 not survive; otherwise add histories, and keep the old ones: they hold the workflows to their past.
 """
 
@@ -25,8 +25,8 @@ from tests.support.service import FAST, Installation, running_worker
 from tests.support.temporal_server import running_server
 
 HISTORIES: Final = Path(__file__).parent / "histories"
-# One page and one shard per history, and more files than the first page of a backup or of a restore holds.
-_SHORT: Final = replace(FAST, pages_per_history=1, shards_per_history=1)
+# Two pages or shards per history, and more files than the first page of a backup or of a restore holds.
+_SHORT: Final = replace(FAST, steps_per_history=2)
 _MANY_FILES: Final = 12_000
 _LARGE_BYTES: Final = 400 * MIB
 _VERIFIED_BYTES: Final = 150 * MIB
@@ -48,8 +48,7 @@ async def record_long(client: Client, installation: Installation) -> None:
         for name, policy in (("", FAST), ("-continued", _SHORT)):
             restored = await run_restore(client, installation, installation.restore_request(policy=policy))
             workflow_id = restored.run_id.rpartition("/")[0]
-            # "restore" and "restore-continued" are of runs that made the whole plan first; they are kept.
-            await save(client, "restore-streamed" + name, f"WorkflowId = '{workflow_id}'")
+            await save(client, "restore" + name, f"WorkflowId = '{workflow_id}'")
 
 
 async def record_cancelled(client: Client, installation: Installation) -> None:
@@ -67,7 +66,7 @@ async def record_cancelled(client: Client, installation: Installation) -> None:
         run_id = f"{cancelled.id}/{cancelled.first_execution_run_id}"
         resumed = await start_backup(client, installation, installation.backup_request(resume_run=run_id))
         await resumed.result()
-        await save(client, "backup-resumed", f"WorkflowId = '{resumed.id}'")
+        await save(client, "backup-resumed", f"RunId = '{resumed.first_execution_run_id}'")
 
 
 async def record_verify(client: Client, installation: Installation) -> None:

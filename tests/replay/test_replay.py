@@ -38,7 +38,7 @@ async def test_a_run_of_the_past_replays(text: str) -> None:
 
 
 @pytest.mark.parametrize("activity", [names.STORE_SHARD, names.COMMIT_SNAPSHOT, names.CLOSE_RUN])
-async def test_a_step_that_is_not_taken_any_more_is_noticed(activity: str) -> None:
+async def test_a_step_that_is_no_longer_taken_is_noticed(activity: str) -> None:
     text = next(path for path in HISTORIES if path.stem == "backup-1").read_text()
     changed = text.replace(f'"name": "{activity}"', '"name": "another"')
     assert changed != text

@@ -155,8 +155,8 @@ async def test_a_restore_is_done_once_by_one_run(backed_up: Services, tmp_path: 
     with pytest.raises(ApplicationError, match="another run"):
         await ask(activities.trigger, another)
     with pytest.raises(ApplicationError, match="another run"):
-        await ask(activities.close, CloseInput(run=another.run, status=RunStatus.COMPLETE, ended_ns=2))
-    close = CloseInput(run=run, status=RunStatus.COMPLETE, ended_ns=2)
+        await ask(activities.close, CloseInput(run=another.run, status=RunStatus.COMPLETE))
+    close = CloseInput(run=run, status=RunStatus.COMPLETE)
     await ask(activities.close, close)
     await ask(activities.close, close)  # late, or a retry
     with pytest.raises(ApplicationError, match="carried out"):

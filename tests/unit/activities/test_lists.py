@@ -3,7 +3,6 @@
 import asyncio
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,8 +12,9 @@ from temporalio.testing import ActivityEnvironment
 from activities.backup import BackupActivities
 from activities.recorder import Recorder
 from activities.services import Services
-from contracts.backup import BackupOpened, BackupRequest, Committed, ListInput, LogInput
-from contracts.common import RunRef
+from contracts.backup import BackupOpened, BackupProgress, BackupRequest, Committed, LogInput
+from contracts.common import Ending, RunRef
+from contracts.runs import PlanInput
 from holdfast.runs.workspace import Workspace
 from holdfast.terms import RunStatus, Strategy
 from service.journal.journal import Journal
@@ -23,7 +23,7 @@ from service.settings.passwords import PasswordBook
 from tests.support.engine import PASSWORD, EngineRun, new_session, open_session
 
 RUN = RunRef(run_id="run", repository="vault", source="home")
-OPENED = BackupOpened(strategy=Strategy.FULL, reason="the first one", lists_apart=True)
+OPENED = BackupOpened(strategy=Strategy.FULL, reason="the first one")
 
 
 @pytest.fixture
@@ -77,25 +77,22 @@ def listed(services: Services) -> list[bytes]:
 
 async def list_files(services: Services, shards: int) -> None:
     activities = BackupActivities(services, ThreadPoolExecutor(1))
-    await ActivityEnvironment().run(activities.list_files, ListInput(run=RUN, pages=1, shards=shards))
+    await ActivityEnvironment().run(activities.list_files, PlanInput(run=RUN, pages=1, shards=shards))
 
 
 async def log(
     services: Services,
     shards: int,
     committed: Committed | None,
-    opened: BackupOpened = OPENED,
     status: RunStatus = RunStatus.COMPLETE,
 ) -> None:
     message = LogInput(
         run=RUN,
         request=BackupRequest(repository="vault", source="home"),
-        status=status,
-        started_ns=1,
-        ended_ns=2,
-        pages=1,
-        shards=shards,
-        opened=opened,
+        progress=BackupProgress(
+            run_id="run", started_ns=1, opened=OPENED, pages_done=1, shards_planned=shards
+        ),
+        ending=Ending(status=status, ended_ns=2),
         committed=committed,
     )
     await ActivityEnvironment().run(BackupActivities(services, ThreadPoolExecutor(1)).log, message)
@@ -116,13 +113,6 @@ async def test_a_run_that_ended_before_its_list_was_whole_has_it_from_its_log(
     services: Services, shards: int
 ) -> None:
     await log(services, shards, Committed(snapshot_id="5" * 64), status=RunStatus.CANCELLED)
-    assert listed(services) == [b"a", b"b\xff", b"c"]
-
-
-async def test_a_run_of_the_past_has_its_list_from_its_log(
-    services: Services, shards: int, committed: Committed
-) -> None:
-    await log(services, shards, committed, replace(OPENED, lists_apart=False))
     assert listed(services) == [b"a", b"b\xff", b"c"]
 
 

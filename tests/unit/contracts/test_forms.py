@@ -11,12 +11,13 @@ import pytest
 import contracts
 from activities.door import refusal
 from contracts.backup import BackupOpened, BackupRequest, CommitInput, TriggerInput
-from contracts.common import CloseInput, RunRef, VerifyInput
+from contracts.common import CloseInput, RunRef
 from contracts.forms import FORMS, misformed
 from contracts.hooks import HookInput, HookMoment, HookRef
 from contracts.identity import is_own
 from contracts.notify import WatchInput, WatchState
-from contracts.restore import RestoreRequest, RestoreShardInput
+from contracts.restore import RestoreRequest
+from contracts.runs import ShardInput, VerifyInput
 from contracts.system import FindInput, Member, PrepareInput
 from contracts.verify import TreesInput
 from holdfast.terms import RunStatus, Strategy, VerifyLevel
@@ -103,7 +104,7 @@ def test_what_workflows_send_is_of_its_form(message: object) -> None:
         (PrepareInput(run=RUN, member=MEMBER, snapshot_id=ID + "\n"), "snapshot_id"),
         (PrepareInput(run=RUN, member=MEMBER, snapshot_id=ID, order="@../x"), "order"),
         (TreesInput(run=RUN, snapshots=(ID, "f" * 63)), "snapshots"),
-        (RestoreShardInput(run=RUN, shard=-1), "shard"),
+        (ShardInput(run=RUN, shard=-1), "shard"),
         (HookInput(run=RUN, hook=HookRef(name="sh -c"), moment=HookMoment.AFTER), "hook.name"),
         (
             HookInput(run=RUN, hook=HookRef(name="a", timeout_s=float("nan")), moment=HookMoment.AFTER),
@@ -143,10 +144,10 @@ def test_what_is_not_of_its_form_is_refused_by_its_field(message: object, field:
 )
 def test_a_workflow_speaks_for_its_own_runs_alone(run_id: str, workflow_id: str, *, own: bool) -> None:
     assert is_own(run_id, workflow_id) is own
-    close = CloseInput(run=RunRef(run_id=run_id, repository="home"), status=RunStatus.COMPLETE, ended_ns=1)
+    close = CloseInput(run=RunRef(run_id=run_id, repository="home"), status=RunStatus.COMPLETE)
     assert bool(refusal([close], workflow_id)) is not own
 
 
 def test_an_activity_that_stands_alone_is_refused() -> None:
-    verify = VerifyInput(run=RUN, snapshot_id=ID, level=VerifyLevel.FULL)
+    verify = VerifyInput(run=RUN, pages=1, shards=1, snapshot_id=ID, level=VerifyLevel.FULL)
     assert refusal([verify], "") == "no run stands behind it"

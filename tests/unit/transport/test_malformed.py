@@ -64,7 +64,7 @@ POLICIES: Final[list[Any]] = [
     {"heartbeat_timeout_s": 1e300},
     {"light_timeout_s": 10**400},
     {"max_attempts": -1},
-    {"shards_per_history": 0},
+    {"steps_per_history": -1},
     7,
     "fast",
     None,

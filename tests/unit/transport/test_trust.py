@@ -36,10 +36,11 @@ from temporalio.exceptions import ActivityError, ApplicationError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from contracts import names
-from contracts.backup import BackupResult, StoreInput
+from contracts.backup import BackupResult
 from contracts.common import BACKUP_WORKFLOW, PROGRESS_QUERY, RunRef
 from contracts.control import CANCEL, CONTROL_QUERY, PAUSE, RESUME, Asked, ControlState
 from contracts.identity import copy_queue
+from contracts.runs import ShardInput
 from contracts.scheduled import SCHEDULED_RUN_WORKFLOW, ScheduledRun
 from contracts.warrant import UNTRUSTED
 from control import runs
@@ -268,8 +269,8 @@ async def test_a_false_worker_of_steps_makes_the_run_fail_with_a_record(
             async with Worker(mallory, task_queue=copy_queue(queue), activities=[false]):
                 error = await refusal(handle)
     assert error.type == UNTRUSTED
-    assert script.logs[-1].status is RunStatus.FAILED
-    assert script.logs[-1].failure_kind == UNTRUSTED
+    assert script.logs[-1].ending.status is RunStatus.FAILED
+    assert script.logs[-1].ending.failure_kind == UNTRUSTED
     await replay(ours, cast("WorkflowHandle[object, object]", handle))
 
 
@@ -405,7 +406,7 @@ async def test_an_activity_that_no_run_asked_for_is_refused(
     ours: Client, mallory: Client, tmp_path: Path
 ) -> None:
     script = ScriptedBackup()
-    message = StoreInput(run=RunRef(run_id="r", repository="vault", source="home"), shard=0)
+    message = ShardInput(run=RunRef(run_id="r", repository="vault", source="home"), shard=0)
     async with workers(ours, script, tmp_path) as queue:
         for client in (mallory, ours):
             for arguments in ([message], [], [message, message], [None]):
@@ -477,7 +478,7 @@ async def test_made_up_heartbeats_and_troubles_are_not_shown(
 async def test_a_chain_of_runs_goes_on_and_remembers_what_was_asked(
     ours: Client, mallory: Client, tmp_path: Path
 ) -> None:
-    policy = replace(REQUEST.policy, window=1, shards_per_history=2)
+    policy = replace(REQUEST.policy, window=1, steps_per_history=2)
     script = ScriptedBackup(shards_of_pages=(6,))
     async with workers(ours, script, tmp_path) as queue:
         handle = await start(ours, queue, request=replace(REQUEST, policy=policy))

@@ -17,19 +17,16 @@ from contracts.backup import (
     BackupOpened,
     CommitInput,
     Committed,
-    ListInput,
     LogInput,
     PageSelected,
-    SelectInput,
     SelectionTotals,
-    ShardStored,
     StoredTotals,
-    StoreInput,
     TriggerInput,
 )
-from contracts.common import CloseInput, Verdict, VerifyInput
+from contracts.common import CloseInput, Verdict
 from contracts.control import Throttle
 from contracts.notify import NOTIFY, Notified, NotifyInput
+from contracts.runs import PlanInput, SelectInput, ShardInput, VerifyInput
 from holdfast.terms import RunStatus, Strategy
 
 SNAPSHOT_ID = "5" * 64
@@ -62,15 +59,13 @@ class ScriptedBackup:
             strategy=Strategy.INCREMENTAL,
             reason="a parent exists",
             parent=PARENT_ID,
-            both_ends=True,
-            lists_apart=True,
         )
     )
     verdict_ok: bool = True
 
     calls: list[tuple[str, int]] = field(default_factory=list)
     triggers: list[TriggerInput] = field(default_factory=list)
-    lists: list[ListInput] = field(default_factory=list)
+    lists: list[PlanInput] = field(default_factory=list)
     logs: list[LogInput] = field(default_factory=list)
     closes: list[CloseInput] = field(default_factory=list)
     told: list[NotifyInput] = field(default_factory=list)
@@ -103,7 +98,6 @@ class ScriptedBackup:
         if message.first_shard != sum(self.shards_of_pages[: message.page]):
             raise ApplicationError("the first shard has the wrong number", non_retryable=True)
         return PageSelected(
-            page=message.page,
             shards=shards,
             last=message.page == len(self.shards_of_pages) - 1,
             totals=SelectionTotals(
@@ -115,7 +109,7 @@ class ScriptedBackup:
         )
 
     @activity.defn(name=names.STORE_SHARD)
-    async def store(self, message: StoreInput) -> ShardStored:
+    async def store(self, message: ShardInput) -> StoredTotals:
         self.storing += 1
         self.throttles.append(message.throttle)
         self.most_storing = max(self.most_storing, self.storing)
@@ -126,9 +120,7 @@ class ScriptedBackup:
             self.storing -= 1
         self.stored[(message.run.generation, message.shard)] += 1
         self.gone.discard(message.shard)
-        return ShardStored(
-            shard=message.shard, totals=StoredTotals(files=FILES_PER_SHARD, bytes_read=SHARD_BYTES)
-        )
+        return StoredTotals(files=FILES_PER_SHARD, bytes_read=SHARD_BYTES)
 
     @activity.defn(name=names.COMMIT_SNAPSHOT)
     async def commit(self, message: CommitInput) -> Committed:
@@ -147,7 +139,7 @@ class ScriptedBackup:
         )
 
     @activity.defn(name=names.LIST_FILES)
-    async def list_files(self, message: ListInput) -> None:
+    async def list_files(self, message: PlanInput) -> None:
         await self._begin(names.LIST_FILES, message.run.generation)
         self.lists.append(message)
 

@@ -9,21 +9,18 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from contracts import names
-from contracts.common import CloseInput, Verdict, VerifyInput
+from contracts.common import CloseInput, Verdict
 from contracts.notify import NOTIFY, Notified, NotifyInput
 from contracts.restore import (
     Finished,
-    FinishInput,
     RestoreLogInput,
     RestoreOpened,
     RestorePage,
-    RestoreSelectInput,
-    RestoreShardInput,
     RestoreTotals,
     RestoreTriggerInput,
-    ShardRestored,
     SpaceInput,
 )
+from contracts.runs import PlanInput, SelectInput, ShardInput, VerifyInput
 from holdfast.terms import RunStatus
 from tests.unit.workflows.scripted import Hook, nothing
 
@@ -63,13 +60,12 @@ class ScriptedRestore:
         return self.opened
 
     @activity.defn(name=names.SELECT_RESTORE)
-    async def select(self, message: RestoreSelectInput) -> RestorePage:
+    async def select(self, message: SelectInput) -> RestorePage:
         await self._begin(names.SELECT_RESTORE, message.page)
         shards = self.shards_of_pages[message.page]
         if message.first_shard != sum(self.shards_of_pages[: message.page]):
             raise ApplicationError("the first shard has the wrong number", non_retryable=True)
         return RestorePage(
-            page=message.page,
             shards=shards,
             last=message.page == len(self.shards_of_pages) - 1,
             totals=RestoreTotals(files=3 * shards, files_skipped=shards, bytes_to_write=200 * shards),
@@ -81,14 +77,14 @@ class ScriptedRestore:
         self.space.append(message)
 
     @activity.defn(name=names.RESTORE_SHARD)
-    async def restore(self, message: RestoreShardInput) -> ShardRestored:
+    async def restore(self, message: ShardInput) -> RestoreTotals:
         await self._begin(names.RESTORE_SHARD, message.shard)
         await asyncio.sleep(0)
         self.restored[message.shard] += 1
-        return ShardRestored(shard=message.shard, totals=RestoreTotals(files_written=2, bytes_written=200))
+        return RestoreTotals(files_written=2, bytes_written=200)
 
     @activity.defn(name=names.FINISH_RESTORE)
-    async def finish(self, _message: FinishInput) -> Finished:
+    async def finish(self, _message: PlanInput) -> Finished:
         await self._begin(names.FINISH_RESTORE)
         return self.finished
 

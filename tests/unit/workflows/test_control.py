@@ -159,8 +159,8 @@ async def test_cancel_ends_the_run_with_a_result_and_keeps_the_workspace(
         await (handle.signal if by_signal else handle.execute_update)(CANCEL, ANNA)
         result = await ended(client, handle)
     assert result.status is RunStatus.CANCELLED
-    assert script.logs[-1].status is RunStatus.CANCELLED
-    assert script.closes[-1].keep_workspace
+    assert script.logs[-1].ending.status is RunStatus.CANCELLED
+    assert script.closes == []
 
 
 @pytest.mark.parametrize(
@@ -201,7 +201,7 @@ async def test_a_run_that_is_over_refuses(client: Client) -> None:
         await go_on.wait()
 
     held = Held(script)
-    script.before[names.CLOSE_RUN] = wait
+    script.before[names.LOG_BACKUP] = wait
     async with workers(client, script) as queue:
         handle = await start(client, queue)
         await held.began.wait()
@@ -236,10 +236,7 @@ async def test_a_cancellation_is_not_lost_while_a_pause_still_stops_the_work(cli
     assert result.status is RunStatus.CANCELLED
 
 
-@pytest.mark.parametrize("last_words", [names.LOG_BACKUP, names.CLOSE_RUN])
-async def test_a_second_cancellation_leaves_the_end_of_the_first_alone(
-    client: Client, last_words: str
-) -> None:
+async def test_a_second_cancellation_leaves_the_end_of_the_first_alone(client: Client) -> None:
     ending = asyncio.Event()
     script = ScriptedBackup(shards_of_pages=(1,))
     held = Held(script)
@@ -250,7 +247,7 @@ async def test_a_second_cancellation_leaves_the_end_of_the_first_alone(
             activity.heartbeat()
             await asyncio.sleep(0.05)
 
-    script.before[last_words] = wait_for_the_second
+    script.before[names.LOG_BACKUP] = wait_for_the_second
     async with workers(client, script) as queue:
         handle = await start(client, queue)
         await held.began.wait()
@@ -259,8 +256,8 @@ async def test_a_second_cancellation_leaves_the_end_of_the_first_alone(
         await handle.cancel()
         result = await ended(client, handle)
     assert result.status is RunStatus.CANCELLED
-    assert script.logs[-1].status is RunStatus.CANCELLED
-    assert script.closes[-1].keep_workspace
+    assert script.logs[-1].ending.status is RunStatus.CANCELLED
+    assert script.closes == []
 
 
 @pytest.mark.parametrize("cached_workflows", [0, 100])

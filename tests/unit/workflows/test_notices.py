@@ -50,7 +50,7 @@ async def test_a_good_end_is_told_last_and_only_where_somebody_wants_to_know(cli
     await back_up(client, script)
     assert [name for name, _ in script.calls][-2:] == [names.CLOSE_RUN, NOTIFY]
     (told,) = script.told
-    assert (told.kind, told.status, told.run.source) == ("backup", RunStatus.COMPLETE, "home")
+    assert (told.kind, told.ending.status, told.run.source) == ("backup", RunStatus.COMPLETE, "home")
     silent = ScriptedBackup()
     await back_up(client, silent)
     assert silent.told == []
@@ -64,7 +64,7 @@ async def test_a_run_that_could_not_be_opened_is_told_in_any_case(client: Client
     with pytest.raises(WorkflowFailureError):
         await back_up(client, script)
     (told,) = script.told
-    assert (told.status, told.failure_kind) == (RunStatus.FAILED, "WrongPasswordError")
+    assert (told.ending.status, told.ending.failure_kind) == (RunStatus.FAILED, "WrongPasswordError")
 
 
 async def test_what_cannot_be_told_does_not_fail_the_run(client: Client) -> None:

@@ -109,8 +109,11 @@ async def test_no_space_ends_the_run_before_anything_is_written(client: Client) 
     assert isinstance(cause, ApplicationError)
     assert (cause.type, cause.message) == ("TargetError", "600 bytes are needed")
     assert not script.restored
-    assert (script.logs[0].status, script.logs[0].failure_kind) == (RunStatus.FAILED, "TargetError")
-    assert script.closes[0].keep_workspace
+    assert (script.logs[0].ending.status, script.logs[0].ending.failure_kind) == (
+        RunStatus.FAILED,
+        "TargetError",
+    )
+    assert script.closes == []
 
 
 async def test_where_there_is_room_for_all_shards_begin_before_the_plan_is_whole(client: Client) -> None:
@@ -141,7 +144,7 @@ async def test_a_long_run_that_has_room_goes_on_in_new_histories(client: Client)
     script = ScriptedRestore(
         shards_of_pages=(3, 4, 0, 5, 1), opened=RestoreOpened(snapshot_id=SNAPSHOT_ID, has_room=True)
     )
-    policy = replace(FAST, pages_per_history=2, shards_per_history=4)
+    policy = replace(FAST, steps_per_history=3)
     async with workers(client, script) as queue:
         handle = await start(client, queue, replace(REQUEST, policy=policy))
         result = await handle.result()
@@ -179,13 +182,13 @@ async def test_cancelling_keeps_the_workspace(client: Client) -> None:
         description = await handle.describe()
     assert description.status is WorkflowExecutionStatus.CANCELED
     assert description.typed_search_attributes[STATUS] == "cancelled"
-    assert [log.status for log in script.logs] == [RunStatus.CANCELLED]
-    assert [(c.status, c.keep_workspace) for c in script.closes] == [(RunStatus.CANCELLED, True)]
+    assert [log.ending.status for log in script.logs] == [RunStatus.CANCELLED]
+    assert script.closes == []
 
 
 async def test_a_long_run_goes_on_in_new_histories(client: Client) -> None:
     script = ScriptedRestore(shards_of_pages=(3, 4, 0, 5, 1))
-    policy = replace(FAST, pages_per_history=2, shards_per_history=4)
+    policy = replace(FAST, steps_per_history=3)
     async with workers(client, script) as queue:
         handle = await start(client, queue, replace(REQUEST, policy=policy, resume_run="restore/7"))
         result = await handle.result()
