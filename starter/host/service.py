@@ -22,7 +22,7 @@ from starter.host.launch import Memory
 from starter.host.ownership import running_services
 from starter.host.supervisor import Crew, Place, running_workers
 from starter.host.temporal_server import EmbeddedServer
-from starter.host.unlocker import Openings, Unlocked, unlock
+from starter.host.unlocker import Openings, Unlocked, derive_keys, read_passwords
 from starter.shell.output import warn
 
 if TYPE_CHECKING:
@@ -115,7 +115,8 @@ class _Hiring:
         self._need = need
         self._ahead = ahead
         self._stack = stack
-        self._unlocking: asyncio.Task[Unlocked] | None = None
+        self._passwords: asyncio.Task[dict[str, bytes]] | None = None
+        self._unlocked: asyncio.Task[Unlocked] | None = None
 
     async def begin(self) -> None:
         """Start them, unless that has been done ahead."""
@@ -124,21 +125,27 @@ class _Hiring:
             warn(f"warning: {warning}")
         begun = None if self._ahead is None else self._ahead.take()
         memory = Memory.create() if begun is None else begun.memory
-        self._unlocking = asyncio.create_task(asyncio.to_thread(unlock, self._need.openings, memory.keys))
+        self._passwords = asyncio.create_task(asyncio.to_thread(read_passwords, self._need.openings))
+        self._unlocked = asyncio.create_task(self._unlock(self._passwords, memory.keys))
         await self._stack.enter_async_context(running_workers(self._crew, memory, begun))
 
+    async def _unlock(self, passwords: "asyncio.Task[dict[str, bytes]]", keys: int) -> Unlocked:
+        return await asyncio.to_thread(derive_keys, await passwords, keys)
+
     async def tell(self, address: str) -> Callable[[str], Repository] | None:
-        """Tell those that were started where to work, once they can open their repositories.
+        """Tell those that were started where to work, and wait until they can open their repositories.
 
         Returns what opens a repository with the key that was derived for them; None where none was.
 
         Raises:
             WrongPasswordError and the like: a repository cannot be opened; so they need not try.
         """
-        if self._unlocking is None:
+        if self._passwords is None or self._unlocked is None:
             return None
-        unlocked = await self._unlocking
-        self._crew.place.set_result(Place(address=address, passwords=unlocked.passwords))
+        await asyncio.wait((self._passwords,))
+        if self._passwords.exception() is None:  # workers connect while the keys are derived
+            self._crew.place.set_result(Place(address=address, passwords=self._passwords.result()))
+        unlocked = await self._unlocked
         return unlocked.open if unlocked.passwords else None
 
 

@@ -29,13 +29,21 @@ class Unlocked:
         return open_sharing(storage, self.passwords[location], config_hash(storage), self.keys)
 
 
-def unlock(openings: Openings, keys: int) -> Unlocked:
-    """Derive the keys of these repositories; it takes half a second of a core for each. keys: the shared memory.
+def read_passwords(openings: Openings) -> dict[str, bytes]:
+    """The passwords of these repositories, by location. Blocks.
 
     Raises:
-        PasswordMissingError, WrongPasswordError, RepositoryNotFoundError and the like: a repository cannot be opened.
+        PasswordMissingError: one has none.
     """
-    passwords = {location: password() for location, password in openings.items()}
+    return {location: password() for location, password in openings.items()}
+
+
+def derive_keys(passwords: Mapping[str, bytes], keys: int) -> Unlocked:
+    """Derive the keys of these repositories; half a second of a core for each. Blocks. keys: the shared memory.
+
+    Raises:
+        WrongPasswordError, RepositoryNotFoundError and the like: a repository cannot be opened.
+    """
     unlocked = Unlocked(keys=SharedKeys(keys), passwords=passwords)
     for location in passwords:
         unlocked.open(location)
