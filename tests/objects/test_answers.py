@@ -10,7 +10,8 @@ from holdfast.errors import (
     StorageUnavailableError,
     StoredFileMissingError,
 )
-from holdfast.storage.objects.errors import answer_in, translate
+from holdfast.storage.answers import translate
+from holdfast.storage.objects.errors import answer_in
 from holdfast.storage.objects.store import ObjectStorage
 from tests.objects.opening import opened
 from tests.support.proxy import Answer, Proxy

@@ -21,10 +21,11 @@ from holdfast.errors import (
     StorageUnavailableError,
     StoredFileMissingError,
 )
+from holdfast.storage.answers import Answer, translate
 from holdfast.storage.contract import Content, StoredFile, Traits, check_name, parts_of
 from holdfast.storage.credentials import CredentialSource
 from holdfast.storage.objects.clients import Clients, Options
-from holdfast.storage.objects.errors import Answer, answer_in, translate
+from holdfast.storage.objects.errors import answer_in
 
 if TYPE_CHECKING:  # obstore's types exist for checkers only
     from obstore import GetResult
