@@ -46,8 +46,11 @@ from holdfast.storage.locations import open_storage
 from holdfast.terms import Strategy
 from holdfast.verify.documents import VerifyRun
 from holdfast.verify.finish import finish_verification
-from holdfast.verify.plan import check_trees, open_verification, plan_verification, read_shard
+from holdfast.verify.opening import open_verification
+from holdfast.verify.plan import plan_verification
+from holdfast.verify.shard import read_shard
 from holdfast.verify.share import Share
+from holdfast.verify.trees import check_trees
 
 WITHOUT_CHECKPOINTS: Final = "without-checkpoints"
 _RUN: Final = "benchmark"

@@ -71,7 +71,7 @@ class RestoreSizes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifySizes:
-    """Of a verification: the work that a shard has at least and at most (verify/shards.py says what work is)."""
+    """Of a verification: the work that a shard has at least and at most (verify/plan.py says what work is)."""
 
     shard_work: int = 128 * _MIB
     most_shard_work: int = 2048 * _MIB

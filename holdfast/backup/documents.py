@@ -78,7 +78,6 @@ class Enter(msgspec.Struct, frozen=True, array_like=True, tag="e", gc=False):
     """A directory begins. `node` has no subtree yet."""
 
     node: Node
-    ancestor: bool = False
 
 
 class Lacks(msgspec.Struct, frozen=True, array_like=True, tag="g", gc=False):

@@ -34,8 +34,8 @@ from holdfast.verify.documents import (
 )
 from holdfast.verify.lost import Losses, find_losses
 from holdfast.verify.mend import diagnose_and_mark, mend, without_sound_copy
-from holdfast.verify.plan import walk_structure
 from holdfast.verify.report import MAX_PROBLEMS, PACK_PROBLEMS, Problem, ProblemKind, VerifyReport
+from holdfast.verify.trees import walk_structure
 
 _LOG: Final = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from holdfast.ids import SnapshotId
 from holdfast.repository.session import RepositorySession
 from holdfast.repository.snapshots import find_snapshot
 from holdfast.verify.documents import VerifyOrder
-from holdfast.verify.plan import choose_snapshots
+from holdfast.verify.opening import choose_snapshots
 from tests.support.engine import EngineRun, new_session
 
 DAMAGE: dict[str, Callable[[bytes], bytes]] = {

@@ -7,7 +7,7 @@ import pytest
 
 from holdfast.restore.opening import open_restore
 from holdfast.restore.request import RestoreOptions
-from holdfast.verify.plan import check_trees
+from holdfast.verify.trees import check_trees
 from tests.restore.conftest import Place
 from tests.support.comparison import same
 from tests.support.engine import EngineRun, nothing, open_session

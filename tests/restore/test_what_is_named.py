@@ -7,7 +7,8 @@ import pytest
 
 from holdfast.errors import SnapshotNotFoundError
 from holdfast.verify.documents import VerifyOrder, VerifyRun
-from holdfast.verify.plan import check_trees, choose_snapshots, open_verification
+from holdfast.verify.opening import choose_snapshots, open_verification
+from holdfast.verify.trees import check_trees
 from tests.restore.conftest import FILES, Place, listing
 from tests.support.engine import nothing
 

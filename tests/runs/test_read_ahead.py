@@ -21,8 +21,10 @@ from holdfast.runs.workspace import Workspace
 from holdfast.storage.contract import Storage
 from holdfast.storage.memory import MemoryStorage
 from holdfast.verify.finish import finish_verification
-from holdfast.verify.plan import check_trees, plan_verification, read_shard
+from holdfast.verify.plan import plan_verification
+from holdfast.verify.shard import read_shard
 from holdfast.verify.share import Share
+from holdfast.verify.trees import check_trees
 from tests.support.doubles import SlowStorage
 from tests.support.engine import KIB, PASSWORD, SMALL, SMALL_PACK_BYTES, EngineRun, nothing
 from tests.support.restore import EngineRestore

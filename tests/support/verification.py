@@ -9,8 +9,11 @@ from holdfast.repository.session import RepositorySession
 from holdfast.runs.opening import close_run
 from holdfast.verify.documents import Page, Report, VerifyOrder, VerifyRun
 from holdfast.verify.finish import finish_verification
-from holdfast.verify.plan import check_trees, open_verification, plan_verification, read_shard
+from holdfast.verify.opening import open_verification
+from holdfast.verify.plan import plan_verification
+from holdfast.verify.shard import read_shard
 from holdfast.verify.share import parse_share
+from holdfast.verify.trees import check_trees
 from tests.support.engine import nothing
 
 ResultT = TypeVar("ResultT")

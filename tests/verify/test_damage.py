@@ -14,8 +14,9 @@ from holdfast.repository.index.rewrite import entries_of
 from holdfast.repository.session import RepositorySession
 from holdfast.terms import VerifyLevel
 from holdfast.verify.documents import VerifyRun
-from holdfast.verify.plan import plan_verification, read_shard
+from holdfast.verify.plan import plan_verification
 from holdfast.verify.report import ProblemKind
+from holdfast.verify.shard import read_shard
 from holdfast.verify.share import parse_share
 from holdfast.verify.snapshot import verify_snapshot
 from tests.support.comparison import restic

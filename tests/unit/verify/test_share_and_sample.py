@@ -10,7 +10,7 @@ from holdfast.errors import UsageError
 from holdfast.ids import PackId
 from holdfast.repository.index.map import PackInfo
 from holdfast.sizes import VerifySizes
-from holdfast.verify.shards import cut, work_of
+from holdfast.verify.plan import cut, work_of
 from holdfast.verify.share import choose, parse_share
 
 MIB = 1 << 20

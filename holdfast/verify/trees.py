@@ -1,0 +1,105 @@
+"""Walk the trees of a verification, and look at the packs and keys from outside: is everything there?"""
+
+from collections.abc import Sequence
+
+from holdfast.errors import CorruptFileError, StoredFileMissingError
+from holdfast.ids import BlobId, KeyId, PackId, SnapshotId, from_hex, to_hex
+from holdfast.repository.documents import load
+from holdfast.repository.layout import KEYS, list_ids
+from holdfast.repository.repository import read_key
+from holdfast.repository.session import HeldRepository
+from holdfast.repository.snapshots import (
+    StoredSnapshot,
+    list_snapshots,
+    load_snapshot,
+)
+from holdfast.runs.opening import conclude, load_opening
+from holdfast.runs.progress import Progress
+from holdfast.terms import VerifyLevel
+from holdfast.verify.documents import (
+    STRUCTURE,
+    Opening,
+    StructureResult,
+    VerifyRun,
+    findings_of,
+)
+from holdfast.verify.report import Problem, ProblemKind, VerifyReport
+from holdfast.verify.structure import check_sizes, check_structure
+
+
+def check_trees(run: VerifyRun, progress: Progress) -> StructureResult:
+    """Walk the trees of the snapshots (all, when none is chosen): is everything there that they need?
+
+    Raises:
+        SnapshotNotFoundError: a chosen one is gone.
+        RunClosedError: the run is over, or was never opened.
+    """
+    workspace = run.workspace
+    standing = load(workspace, STRUCTURE, StructureResult)
+    if standing is not None:
+        return standing
+    opening = load_opening(workspace, Opening)
+    snapshots = [SnapshotId(snapshot) for snapshot in opening.snapshots]
+    with run.session.hold() as held:
+        report, needed = walk_structure(held, snapshots, progress, opening.trees)
+        held.confirm()  # what was not there may have been removed under us
+    result = StructureResult(
+        blobs=report.blobs,
+        files=report.files,
+        problem_count=report.problem_count,
+        findings=findings_of(report),
+        needed=b"".join(sorted(needed)) if snapshots else b"",
+    )
+    return conclude(workspace, STRUCTURE, result)
+
+
+def walk_structure(
+    held: HeldRepository,
+    snapshots: Sequence[SnapshotId],
+    progress: Progress,
+    folders: Sequence[bytes] = (),
+) -> tuple[VerifyReport, set[PackId]]:
+    """What is wrong with the trees, the key files and the packs as seen from outside; the packs that are needed.
+
+    folders: trees to walk instead of those of the snapshots.
+    """
+    report = VerifyReport(level=VerifyLevel.STRUCTURE)
+    roots = [BlobId(from_hex(stored.snapshot.tree)) for stored in _to_walk(held, snapshots, report)]
+    roots = [BlobId(tree) for tree in folders] or roots
+    held.refresh()
+    trees = 0
+
+    def count() -> None:
+        nonlocal trees
+        trees += 1
+        progress(trees, 0)
+
+    needed = check_structure(held, roots, report, count)
+    _check_keys(held, report)
+    packs = list(held.index.packs())
+    check_sizes(held, [pack for pack in packs if not snapshots or pack.id in needed], report)
+    return report, needed
+
+
+def _to_walk(
+    held: HeldRepository, snapshots: Sequence[SnapshotId], report: VerifyReport
+) -> list[StoredSnapshot]:
+    if snapshots:
+        return [load_snapshot(held.repository, snapshot) for snapshot in snapshots]
+    return list_snapshots(
+        held.repository,
+        on_unreadable=lambda snapshot, _: report.add(
+            Problem(kind=ProblemKind.SNAPSHOT_UNREADABLE, what=to_hex(snapshot))
+        ),
+    )
+
+
+def _check_keys(held: HeldRepository, report: VerifyReport) -> None:
+    storage = held.repository.storage
+    for raw, _ in list_ids(storage, KEYS):
+        try:
+            read_key(storage, KeyId(raw))
+        except StoredFileMissingError:
+            continue
+        except CorruptFileError:
+            report.add(Problem(kind=ProblemKind.KEY_UNREADABLE, what=to_hex(raw)))
