@@ -5,7 +5,7 @@ import msgspec
 from contracts.backup import BackupOpened, Committed, SelectionTotals, StoredTotals
 from contracts.common import Verdict
 from contracts.restore import RestoreTotals
-from holdfast.backup.commit import CommitOutcome
+from holdfast.backup.commit.commit import CommitOutcome
 from holdfast.backup.documents import CommitResult, StoreTotals, Totals
 from holdfast.backup.opening import RunOpening
 from holdfast.backup.strategy import STATUS_TAG

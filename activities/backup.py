@@ -31,12 +31,12 @@ from contracts.common import CloseInput, RunRef, Verdict
 from contracts.runs import PlanInput, SelectInput, ShardInput, VerifyInput
 from contracts.system import MEMBER_TAG, SYSTEM_RUN_TAG, SYSTEM_TAG
 from holdfast import heap
-from holdfast.backup.commit import commit_run
+from holdfast.backup.commit.commit import commit_run
 from holdfast.backup.opening import BackupOrder, open_backup, run_tag
+from holdfast.backup.plan.select import select_page
 from holdfast.backup.report import file_records, written_packs
 from holdfast.backup.run import BackupRun
-from holdfast.backup.select import select_page
-from holdfast.backup.store import store_shard
+from holdfast.backup.store.shard import store_shard
 from holdfast.errors import UsageError
 from holdfast.ids import PackId, SnapshotId, from_hex
 from holdfast.repository.snapshots import find_snapshot

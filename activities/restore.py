@@ -30,14 +30,14 @@ from holdfast.ids import BlobId, SnapshotId, from_hex, short, to_hex
 from holdfast.repository.documents import load
 from holdfast.repository.snapshots import load_snapshot
 from holdfast.restore.documents import Opening
-from holdfast.restore.finish import finish
+from holdfast.restore.finish.finish import finish
 from holdfast.restore.opening import open_restore
+from holdfast.restore.plan.select import select_page
+from holdfast.restore.plan.space import check_space
 from holdfast.restore.report import file_chunks
 from holdfast.restore.request import RestoreOptions
 from holdfast.restore.run import RestoreRun
-from holdfast.restore.select import select_page
-from holdfast.restore.shard import restore_shard
-from holdfast.restore.space import check_space
+from holdfast.restore.shard.shard import restore_shard
 from holdfast.restore.to_command import CommandOutcome, restore_to_command
 from holdfast.restore.verify import verify_restored
 from holdfast.runs.opening import OPENING, close_run

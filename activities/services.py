@@ -23,7 +23,7 @@ from activities.veil import VEIL
 from contracts.identity import is_token
 from contracts.veiled import REPOSITORY, STATE_DIR, TARGET
 from holdfast import heap
-from holdfast.backup.claims import ClaimTable
+from holdfast.backup.store.claims import ClaimTable
 from holdfast.buffers import BUFFERS
 from holdfast.errors import SettingsError
 from holdfast.repository.index.shared import SharedIndex

@@ -23,23 +23,23 @@ import msgspec
 
 from benchmarks.contenders import Verb
 from benchmarks.measure import Measured
-from holdfast.backup.announcing import Announcer
-from holdfast.backup.claims import ClaimTable
-from holdfast.backup.commit import commit_run
+from holdfast.backup.commit.commit import commit_run
 from holdfast.backup.opening import BackupOrder, open_backup
+from holdfast.backup.plan.select import select_page
 from holdfast.backup.run import BackupRun
-from holdfast.backup.select import select_page
-from holdfast.backup.shard_state import ShardState
-from holdfast.backup.store import store_shard
+from holdfast.backup.store.announcer import Announcer
+from holdfast.backup.store.claims import ClaimTable
+from holdfast.backup.store.shard import store_shard
+from holdfast.backup.store.state import ShardState
 from holdfast.repository.index.shared import SharedIndex
 from holdfast.repository.repository import Repository
 from holdfast.repository.session import RepositorySession
-from holdfast.restore.finish import finish
+from holdfast.restore.finish.finish import finish
 from holdfast.restore.opening import open_restore
+from holdfast.restore.plan.select import select_page as select_restore_page
 from holdfast.restore.request import RestoreOptions
 from holdfast.restore.run import RestoreRun
-from holdfast.restore.select import select_page as select_restore_page
-from holdfast.restore.shard import restore_shard
+from holdfast.restore.shard.shard import restore_shard
 from holdfast.runs.opening import close_run
 from holdfast.source.spec import SourceSpec
 from holdfast.storage.locations import open_storage

@@ -30,7 +30,7 @@ class WorkerConfig:
     and for the copy queue beside it. process: number among its siblings, from 0. supervisor_pid: the worker ends
     when this process, its parent, does; 0 when nobody supervises it. passwords: by repository location.
     claims_fd, keys_fd, index_fd: inherited descriptors of the memory in which the processes tell each other what they
-    are storing (holdfast/backup/claims.py), share keys (holdfast/repository/shared_keys.py) and what indexes say
+    are storing (holdfast/backup/store/claims.py), share keys (holdfast/repository/shared_keys.py) and what indexes say
     (holdfast/repository/index/shared.py); -1 when there is none.
     """
 

@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from holdfast.backup.commit.kept_trees import is_whole
 from holdfast.backup.documents import RESUMED, Opening
-from holdfast.backup.kept_trees import is_whole
 from holdfast.backup.run import BackupRun
 from holdfast.backup.strategy import RUN_TAG, Candidate, Choice, choose, choose_named
 from holdfast.errors import HoldfastError, StorageDeniedError

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
+from holdfast.backup.commit.plan_reader import PlanReader, ReadOutcome
 from holdfast.backup.documents import CommitResult, Enter, Failed, Keep, Remark, Stored, Unreadable
-from holdfast.backup.plan_reader import PlanReader, ReadOutcome
 from holdfast.backup.run import BackupRun
 from holdfast.file_list import FileAction, FileRecord
 from holdfast.ids import PackId

@@ -7,7 +7,8 @@ in spite of that must not be believed, so what others will believe is written li
     1. an index file: its packs are looked at, then the lock file is; then it is stored; then the lock file is looked at
        again. If it has gone, and packs with it, the index file is removed again: it would speak of what is not there;
     2. a snapshot: the lock file is looked at, then whether all index files still stand that were read, then each pack
-       that the run has stored (backup/commit.py). The same lock file afterwards proves that nothing came in between.
+       that the run has stored (backup/commit/commit.py). The same lock file afterwards proves that nothing came in
+       between.
 
 The index may be believed only as long as the lock has been held without a break since it was loaded: somebody's
 prune may run in between. So whenever the lease had to take the lock again, the session looks whether all index files

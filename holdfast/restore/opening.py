@@ -10,12 +10,12 @@ from holdfast.format.tree import Node
 from holdfast.ids import BlobId, from_hex
 from holdfast.repository.snapshots import find_snapshot
 from holdfast.restore.documents import Coverage, Opening
+from holdfast.restore.plan.selection import Selection
+from holdfast.restore.plan.space import has_room
+from holdfast.restore.plan.ways import SourceWays
 from holdfast.restore.request import RestoreOptions
 from holdfast.restore.run import RestoreRun
-from holdfast.restore.selection import Selection
-from holdfast.restore.space import has_room
 from holdfast.restore.target import kept_of_target, target_state
-from holdfast.restore.ways import SourceWays
 from holdfast.runs.opening import open_run
 
 

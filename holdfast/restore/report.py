@@ -12,11 +12,11 @@ from holdfast.restore.documents import (
     Skipped,
     Special,
 )
-from holdfast.restore.finish import finish_records
+from holdfast.restore.finish.finish import finish_records
 from holdfast.restore.outcomes import EXPECTED
-from holdfast.restore.plan_reader import PlacedRecord, placed_records
+from holdfast.restore.plan.reader import PlacedRecord, placed_records
 from holdfast.restore.run import RestoreRun
-from holdfast.restore.shard_files import PlannedFile, files_of
+from holdfast.restore.shard.files import PlannedFile, files_of
 from holdfast.safe_fs.directories import join
 
 

@@ -20,13 +20,13 @@ import msgspec
 from holdfast.errors import IntegrityError, UnsafePathError
 from holdfast.file_list import FileAction
 from holdfast.format.tree import Node
-from holdfast.restore.contents import ContentReader, pieces_of
 from holdfast.restore.documents import Enter, Large, Link, Outcome, Special
-from holdfast.restore.finish import finish_records
+from holdfast.restore.finish.finish import finish_records
 from holdfast.restore.node_attributes import attributes_of
-from holdfast.restore.plan_reader import placed_records
+from holdfast.restore.plan.reader import placed_records
 from holdfast.restore.run import RestoreRun, VerifyReport
-from holdfast.restore.shard_files import PlannedFile, files_of
+from holdfast.restore.shard.contents import ContentReader, pieces_of
+from holdfast.restore.shard.files import PlannedFile, files_of
 from holdfast.restore.target import look, open_target
 from holdfast.runs.progress import Progress, Stop, run_stoppable
 from holdfast.safe_fs.attributes import (

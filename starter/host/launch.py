@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from holdfast.backup.claims import ClaimTable
+from holdfast.backup.store.claims import ClaimTable
 from holdfast.repository.index.shared import SharedIndex
 from holdfast.repository.shared_keys import SharedKeys
 from service.settings.model import Settings

@@ -29,7 +29,7 @@ from activities.recorder import Recorder
 from activities.services import Services
 from contracts.worker import ENCRYPTION_KEYS, SIGNING_KEYS, WorkerConfig, WorkerConfigError
 from control.journal import open_journal
-from holdfast.backup.claims import ClaimTable
+from holdfast.backup.store.claims import ClaimTable
 from holdfast.errors import EXIT_COMPLETE, EXIT_FAILED, HoldfastError
 from holdfast.repository.index.shared import SharedIndex
 from holdfast.repository.shared_keys import SharedKeys

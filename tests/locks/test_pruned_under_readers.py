@@ -18,12 +18,12 @@ from holdfast.repository.damage import DamageMarks
 from holdfast.repository.layout import DATA, INDEX
 from holdfast.repository.repository import Repository
 from holdfast.repository.session import RepositorySession
-from holdfast.restore.finish import finish
+from holdfast.restore.finish.finish import finish
 from holdfast.restore.opening import open_restore
+from holdfast.restore.plan.select import select_page
 from holdfast.restore.request import RestoreOptions
 from holdfast.restore.run import Finished, RestoreRun, VerifyReport
-from holdfast.restore.select import select_page
-from holdfast.restore.shard import restore_shard
+from holdfast.restore.shard.shard import restore_shard
 from holdfast.restore.verify import verify_restored
 from holdfast.storage.contract import StoredFile
 from holdfast.storage.layers.layer import Layer

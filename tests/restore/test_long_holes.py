@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.restore.zeros import BLOCK_BYTES
+from holdfast.restore.shard.zeros import BLOCK_BYTES
 from holdfast.safe_fs import sparse
 from tests.support.engine import EngineRun, new_session
 from tests.support.restore import restore

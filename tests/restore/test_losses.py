@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import pytest
 
 from holdfast.repository.session import RepositorySession
-from holdfast.restore import space
+from holdfast.restore.plan import space
 from holdfast.safe_fs.attributes import kind_of_loss
 from tests.restore.users import NOBODY, as_root, folder_of_nobody, ordinary_user
 from tests.support.engine import EngineRun, new_session, open_session

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.restore.request import RestoreOptions
-from holdfast.restore.shard import restore_shard
+from holdfast.restore.shard.shard import restore_shard
 from tests.restore.conftest import FILES, Place
 from tests.support.engine import EngineRun
 from tests.support.restore import EngineRestore

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.repository.session import RepositorySession
-from holdfast.restore.ways import SourceWays
+from holdfast.restore.plan.ways import SourceWays
 from tests.restore.users import NOBODY, folder_of_nobody, give, ordinary_user
 from tests.support.engine import EngineRun, new_session, open_session
 from tests.support.restore import Restored, restore, restore_in_place

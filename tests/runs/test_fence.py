@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from holdfast.backup.checkpoints import ShardCheckpoints
 from holdfast.backup.documents import Checkpoint, StoreTotals
+from holdfast.backup.store.checkpoints import ShardCheckpoints
 from holdfast.crypto.kdf import ScryptParameters
 from holdfast.errors import FencedError
 from holdfast.repository.repository import Repository

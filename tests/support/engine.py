@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from holdfast.backup.claims import ClaimTable
-from holdfast.backup.commit import CommitOutcome, commit_run
+from holdfast.backup.commit.commit import CommitOutcome, commit_run
 from holdfast.backup.documents import CommitResult, Page, ShardResult
 from holdfast.backup.opening import BackupOrder, RunOpening, open_backup
+from holdfast.backup.plan.select import select_page
 from holdfast.backup.run import BackupRun
-from holdfast.backup.select import select_page
-from holdfast.backup.store import store_shard
+from holdfast.backup.store.claims import ClaimTable
+from holdfast.backup.store.shard import store_shard
 from holdfast.crypto.kdf import ScryptParameters
 from holdfast.repository.repository import Repository
 from holdfast.repository.session import RepositorySession

@@ -17,13 +17,13 @@ from typing import Final
 
 from holdfast.errors import HoldfastError
 from holdfast.repository.session import RepositorySession
-from holdfast.restore.finish import finish
+from holdfast.restore.finish.finish import finish
 from holdfast.restore.opening import open_restore
+from holdfast.restore.plan.select import select_page
+from holdfast.restore.plan.space import check_space
 from holdfast.restore.request import RestoreOptions
 from holdfast.restore.run import RestoreRun
-from holdfast.restore.select import select_page
-from holdfast.restore.shard import restore_shard_now
-from holdfast.restore.space import check_space
+from holdfast.restore.shard.shard import restore_shard_now
 from holdfast.restore.verify import verify_restored
 from holdfast.runs.opening import close_run
 from holdfast.runs.progress import Stop

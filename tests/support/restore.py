@@ -9,14 +9,14 @@ from pathlib import Path
 from holdfast.file_list import FileRecord, decode_lines
 from holdfast.repository.session import RepositorySession
 from holdfast.restore.documents import Page, RestoreCounts
-from holdfast.restore.finish import finish
+from holdfast.restore.finish.finish import finish
 from holdfast.restore.opening import open_restore
+from holdfast.restore.plan.select import select_page
+from holdfast.restore.plan.space import check_space
 from holdfast.restore.report import file_chunks
 from holdfast.restore.request import RestoreOptions
 from holdfast.restore.run import Finished, RestoreRun, VerifyReport
-from holdfast.restore.select import select_page
-from holdfast.restore.shard import restore_shard
-from holdfast.restore.space import check_space
+from holdfast.restore.shard.shard import restore_shard
 from holdfast.restore.verify import verify_restored
 from holdfast.runs.opening import close_run
 from tests.support.engine import nothing

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.backup.blocks import BLOCK_BYTES, CARRY_BYTES, BlockStream
+from holdfast.backup.store.blocks import BLOCK_BYTES, CARRY_BYTES, BlockStream
 
 
 async def announce_nothing(_: int) -> None:

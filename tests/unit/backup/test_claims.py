@@ -11,8 +11,8 @@ from random import Random
 
 import pytest
 
-from holdfast.backup.claims import SLOTS, ClaimTable
 from holdfast.backup.documents import Page
+from holdfast.backup.store.claims import SLOTS, ClaimTable
 from holdfast.chunker import Chunker
 from holdfast.ids import BlobId, sha256
 from holdfast.runs.opening import close_run
@@ -54,7 +54,7 @@ def test_another_process_sees_them_through_an_inherited_descriptor() -> None:
     table = ClaimTable(descriptor)
     assert not table.of_shard("repository", "run", 0).is_claimed_elsewhere(_blob(1))
     program = (
-        "import sys; from holdfast.backup.claims import ClaimTable; from holdfast.ids import BlobId, sha256;"
+        "import sys; from holdfast.backup.store.claims import ClaimTable; from holdfast.ids import BlobId, sha256;"
         "claims = ClaimTable(int(sys.argv[1])).of_shard('repository', 'run', 1);"
         "print([claims.is_claimed_elsewhere(BlobId(sha256(b'%d' % n))) for n in (1, 2)])"
     )

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.backup.command_source import LEFT_OPEN
-from holdfast.backup.store import store_shard
+from holdfast.backup.store.command_source import LEFT_OPEN
+from holdfast.backup.store.shard import store_shard
 from holdfast.commands import is_blind_pipeline
 from holdfast.errors import RestoreCommandError, SnapshotNotFoundError, SourceCommandError
 from holdfast.ids import BlobId, SnapshotId, from_hex

@@ -1,6 +1,6 @@
 """Durable positions: what a checkpoint may speak of."""
 
-from holdfast.backup.frontier import DurablePositions, Position
+from holdfast.backup.store.frontier import DurablePositions, Position
 
 
 def test_a_position_is_durable_only_when_the_frontier_has_passed_its_last_blob() -> None:

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from holdfast.backup.documents import Extent, ShardPlan
-from holdfast.backup.shards import Planned, Segment, take_full_shard
-from holdfast.backup.shards import cut_segments as cut_into_segments
-from holdfast.backup.shards import cut_shards as cut_into_shards
+from holdfast.backup.plan.shards import Planned, Segment, take_full_shard
+from holdfast.backup.plan.shards import cut_segments as cut_into_segments
+from holdfast.backup.plan.shards import cut_shards as cut_into_shards
 from holdfast.sizes import BackupSizes
 
 GIB = 1024**3

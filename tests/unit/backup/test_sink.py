@@ -3,7 +3,7 @@
 import random
 from pathlib import Path
 
-from holdfast.backup.sink import BlobSink
+from holdfast.backup.store.sink import BlobSink
 from holdfast.chunker import Chunker
 from holdfast.format.index import BlobType
 from holdfast.format.pack import Compression

@@ -1,0 +1,1 @@
+"""Commit: plan and results become trees and the snapshot."""

@@ -1,0 +1,1 @@
+"""Select: the walk, compared with the parent, cut into shards."""

@@ -1,0 +1,1 @@
+"""Execute: the files of a shard are read, chunked, stored, and checkpointed."""

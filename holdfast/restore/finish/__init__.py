@@ -1,0 +1,1 @@
+"""Finish: large files, links, deletions and directories, once all shards are done."""

@@ -1,0 +1,1 @@
+"""Select: the snapshot's trees, compared with the target, cut into shards."""

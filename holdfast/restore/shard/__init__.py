@@ -1,0 +1,1 @@
+"""Execute: the files of a shard are fetched, written, flushed and named."""
