@@ -8,7 +8,7 @@ import typer
 from control.journal import open_journal
 from control.schedules.advice import Advice, Facts, Wishes
 from control.schedules.advice import advise as propose
-from control.schedules.measuring import from_runs, from_scans
+from control.schedules.measurements import from_runs, from_scans
 from holdfast.errors import EXIT_COMPLETE, JournalUnavailableError, UsageError
 from holdfast.terms import RunKind
 from holdfast.units import DURATION_EXAMPLES, format_bytes, parse_duration

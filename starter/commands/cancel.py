@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
-from control import runs, steering
+from control import runs, updates
 from control.listing import ListedRun, journal_runs, list_runs
 from control.requests import base_queue
 from holdfast.errors import EXIT_COMPLETE
@@ -46,13 +46,13 @@ async def _cancel(invocation: Invocation, options: CancelOptions) -> int:
     if client is not None:
         run = told(await list_runs(invocation.settings, client)).find(options.run)
         if run.view is None:
-            raise steering.not_under_way(run)
+            raise updates.not_under_way(run)
         if options.force:
             # A run that a stranger began or reset cannot listen (docs/security.md), nor one whose workers are gone.
             await runs.handle_of(client, run.kind, run.workflow_id).terminate(reason=_FORCED)
             _tell(options, run, "was ended on the server")
         else:
-            await steering.cancel(client, run, asked())
+            await updates.cancel(client, run, asked())
             _tell(options, run, "was asked to stop")
         return EXIT_COMPLETE
     return await _cancel_sleeping(invocation, options)
@@ -62,11 +62,11 @@ async def _cancel_sleeping(invocation: Invocation, options: CancelOptions) -> in
     """No server runs, but a run may lie open in its database: it needs a worker to come to its end."""
     run = told(journal_runs(invocation.settings)).find(options.run)
     if run.status != "interrupted":
-        raise steering.not_under_way(run)
+        raise updates.not_under_way(run)
     need = Need(queue=base_queue(invocation.settings, run.repository))
     async with open_service(invocation.settings, need, invocation.environ) as service:
         if not await runs.is_open(service.client, run.workflow_id):
-            raise steering.not_under_way(run)
+            raise updates.not_under_way(run)
         handle = runs.handle_of(service.client, run.kind, run.workflow_id)
         await runs.ask_to_stop(handle)
         with contextlib.suppress(runs.RunCancelledError):

@@ -6,13 +6,12 @@ from typing import Annotated, Final
 
 import typer
 
-from activities.drill_records import PROVEN
+from control.drills import is_proof, last_proofs, unproven
 from control.journal import open_journal
 from holdfast.errors import EXIT_COMPLETE
 from holdfast.terms import RunKind, RunStatus
 from holdfast.units import NS_PER_S, format_bytes, format_duration
 from service.journal.records import RunRecord
-from service.settings.model import Settings
 from starter.shell.invocation import Invocation
 from starter.shell.options import CommonOptions
 from starter.shell.output import say, say_json, warn
@@ -36,44 +35,25 @@ def drills(options: DrillsOptions) -> int:
     invocation = Invocation.of(options)
     settings = invocation.settings
     found = open_journal(settings).runs(_SEARCHED, source=options.source or None, kind=RunKind.DRILL)
-    unproven = _unproven(settings, found, options.source)
+    lacking = [name for name in unproven(settings, found) if options.source in {"", name}]
     if options.json:
         say_json(
             {
                 "drills": [_document(run) for run in found[: options.limit]],
-                "never_proven": unproven,
-                "last_proven": {name: run.started_ns for name, run in _last_proofs(found).items()},
+                "never_proven": lacking,
+                "last_proven": {name: run.started_ns for name, run in last_proofs(found).items()},
             }
         )
         return EXIT_COMPLETE
     for line in _table(found[: options.limit]):
         say(line)
-    for name, run in sorted(_last_proofs(found).items()):
+    for name, run in sorted(last_proofs(found).items()):
         say(
             f"{name}: last proven restorable {local_time(run.started_ns)}, from snapshot {run.snapshot_id[:8]}"
         )
-    for name in unproven:
+    for name in lacking:
         warn(f"{name}: NEVER proven restorable; `holdfast drill {name}` tries it")
     return EXIT_COMPLETE
-
-
-def is_proof(run: RunRecord) -> bool:
-    """Whether a drill has proven its source restorable, goals aside."""
-    return run.status is RunStatus.COMPLETE and run.counters.get(PROVEN, 0) == 1
-
-
-def _last_proofs(found: Sequence[RunRecord]) -> dict[str, RunRecord]:
-    """Of each source the newest drill that proves it; `found` begins with the newest."""
-    proofs: dict[str, RunRecord] = {}
-    for run in found:
-        if is_proof(run):
-            proofs.setdefault(run.source, run)
-    return proofs
-
-
-def _unproven(settings: Settings, found: Sequence[RunRecord], only: str) -> list[str]:
-    proven = _last_proofs(found)
-    return [name for name in settings.sources if name not in proven and only in {"", name}]
 
 
 def _table(found: Sequence[RunRecord]) -> list[str]:

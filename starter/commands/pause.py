@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from contracts.control import PAUSE
-from starter.requests.steering import steer
+from starter.requests.updates import steer
 from starter.shell.options import CommonOptions
 from starter.shell.person import asked
 

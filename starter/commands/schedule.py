@@ -2,23 +2,23 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
 import typer
-from temporalio.client import Client, ScheduleBackfill, ScheduleDescription, ScheduleOverlapPolicy
+from temporalio.client import Client
 
 from control.runs import server_errors
-from control.schedules import server
-from control.schedules.declaration import PREFIX, declarations
-from control.schedules.plan import PlannedStep, Step, plan
-from control.schedules.standing import waits_for
+from control.schedules import actions
+from control.schedules.declaration import declarations
+from control.schedules.listing import ListedSchedule, find_schedule, list_schedules, planned
+from control.schedules.plan import PlannedStep, Step
+from control.schedules.server import carry_out_all
 from holdfast.errors import EXIT_COMPLETE, UsageError
 from holdfast.units import NS_PER_S
-from service.settings.suggestions import one_of
 from starter.host.service import Need, open_service
 from starter.shell.invocation import Invocation
 from starter.shell.options import CommonOptions
@@ -75,34 +75,42 @@ def apply(options: ApplyOptions) -> int:
     return asyncio.run(_apply(Invocation.of(options), options))
 
 
-def list_schedules(options: CommonOptions) -> int:
+def list_(options: CommonOptions) -> int:
     """List this host's schedules."""
     return asyncio.run(_list(Invocation.of(options), options))
 
 
 def pause(options: NotedOptions) -> int:
     """Let a schedule's times pass until it is resumed."""
-    return asyncio.run(_steer(options, "pause", options.note))
+    return _steer(options, lambda client, name: actions.pause(client, name, options.note), "is paused")
 
 
 def resume(options: NotedOptions) -> int:
     """Let a paused schedule run again."""
-    return asyncio.run(_steer(options, "resume", options.note))
+    return _steer(options, lambda client, name: actions.resume(client, name, options.note), "is resumed")
 
 
 def trigger(options: NamedOptions) -> int:
     """Run a schedule once, now."""
-    return asyncio.run(_steer(options, "trigger"))
+    return _steer(options, actions.trigger, "runs now")
 
 
 def delete(options: NamedOptions) -> int:
     """Remove a schedule from the server; `apply` brings it back while holdfast.toml declares it."""
-    return asyncio.run(_steer(options, "delete"))
+    return _steer(options, actions.delete, "is deleted")
 
 
 def backfill(options: BackfillOptions) -> int:
     """Run the times of a schedule that lie in the past, one after the other."""
-    return asyncio.run(_backfill(Invocation.of(options), options))
+    since = _moment("--since", options.since)
+    until = _moment("--until", options.until) if options.until else datetime.now(UTC)
+    if since >= until:
+        raise UsageError("--since lies after --until", hint="Exchange the two.")
+    return _steer(
+        options,
+        lambda client, name: actions.backfill(client, name, since, until),
+        "makes up for that time",
+    )
 
 
 def next_times(options: NextOptions) -> int:
@@ -111,7 +119,7 @@ def next_times(options: NextOptions) -> int:
 
 
 add_command(app, "apply", apply)
-add_command(app, "list", list_schedules)
+add_command(app, "list", list_)
 add_command(app, "next", next_times)
 add_command(app, "pause", pause)
 add_command(app, "resume", resume)
@@ -121,16 +129,15 @@ add_command(app, "delete", delete)
 
 
 async def _apply(invocation: Invocation, options: ApplyOptions) -> int:
-    declared = declarations(invocation.settings)
+    declarations(invocation.settings)  # what is wrong with them is told before a server is started
     async with _client(invocation) as client:
-        there = await server.standing(client, invocation.settings.host, [wanted.id for wanted in declared])
-        steps = plan(declared, there)
+        steps = await planned(client, invocation.settings)
         _tell_plan(options, steps)
         if not steps or options.dry_run:
             return EXIT_COMPLETE
         if not options.yes:
             _ask(steps)
-        await server.carry_out_all(client, steps)
+        await carry_out_all(client, steps)
     if not options.quiet and not options.json:
         say(f"{len(steps)} applied")
     return EXIT_COMPLETE
@@ -169,99 +176,73 @@ def _ask(steps: Sequence[PlannedStep]) -> None:
 
 
 async def _list(invocation: Invocation, options: CommonOptions) -> int:
-    rows = []
     async with _client(invocation) as client:
-        for name, description in await _standing(client, invocation):
-            info, state = description.info, description.schedule.state
-            entry = await server.entry_of(client, description) or {}
-            rows.append(
-                {
-                    "id": name,
-                    "kind": str(entry.get("kind", "")),
-                    "strategy": str(entry.get("strategy", "")),
-                    "paused": state.paused,
-                    "note": state.note or "",
-                    "waits_for": await waits_for(client, description),
-                    "next": _iso(info.next_action_times[0]) if info.next_action_times else "",
-                    "runs": info.num_actions,
-                    "missed": info.num_actions_missed_catchup_window,
-                    "skipped": info.num_actions_skipped_overlap,
-                }
-            )
+        found = await list_schedules(client, invocation.settings)
     if options.json:
-        say_json(rows)
+        say_json([_document(schedule) for schedule in found])
         return EXIT_COMPLETE
-    header = ("Schedule", "Does", "Next", "Runs", "Skipped", "Missed", "State")
-    shown = [
+    rows = [
         (
-            _short(invocation, str(row["id"])),
-            f"{row['kind']} {row['strategy']}".rstrip(),
-            str(row["next"]),
-            str(row["runs"]),
-            str(row["skipped"]),
-            str(row["missed"]),
-            _state(row),
+            schedule.name,
+            f"{schedule.kind} {schedule.strategy}".rstrip(),
+            _next_of(schedule),
+            str(schedule.runs),
+            str(schedule.skipped),
+            str(schedule.missed),
+            _state(schedule),
         )
-        for row in rows
+        for schedule in found
     ]
-    for line in table(header, shown):
+    for line in table(("Schedule", "Does", "Next", "Runs", "Skipped", "Missed", "State"), rows):
         say(line)
     return EXIT_COMPLETE
 
 
-def _state(row: Mapping[str, object]) -> str:
-    parts = [f"paused: {row['note']}".rstrip(": ")] if row["paused"] else []
-    parts += [f"WAITS: {row['waits_for']}"] if row["waits_for"] else []
+def _document(schedule: ListedSchedule) -> dict[str, object]:
+    document = asdict(schedule)
+    del document["name"], document["next_times"]
+    return document | {"next": _next_of(schedule)}
+
+
+def _next_of(schedule: ListedSchedule) -> str:
+    return _iso(schedule.next_times[0]) if schedule.next_times else ""
+
+
+def _state(schedule: ListedSchedule) -> str:
+    parts = [f"paused: {schedule.note}".rstrip(": ")] if schedule.paused else []
+    parts += [f"WAITS: {schedule.waits_for}"] if schedule.waits_for else []
     return "; ".join(parts)
 
 
 async def _next(invocation: Invocation, options: NextOptions) -> int:
-    times: list[tuple[datetime, str]] = []
     async with _client(invocation) as client:
-        for name, description in await _standing(client, invocation):
-            if (
-                options.schedule in {"", name, _short(invocation, name)}
-                and not description.schedule.state.paused
-            ):
-                times += [(moment, name) for moment in description.info.next_action_times]
-    times.sort()
+        found = await list_schedules(client, invocation.settings)
+    times = sorted(
+        (moment, schedule.id, schedule.name)
+        for schedule in found
+        if options.schedule in {"", schedule.id, schedule.name} and not schedule.paused
+        for moment in schedule.next_times
+    )
     if options.json:
-        say_json([{"id": name, "time": _iso(moment)} for moment, name in times])
+        say_json([{"id": name, "time": _iso(moment)} for moment, name, _ in times])
         return EXIT_COMPLETE
-    for moment, name in times[:_SHOWN_TIMES]:
-        say(f"{local_time(int(moment.timestamp()) * NS_PER_S)}  {_short(invocation, name)}")
+    for moment, _, name in times[:_SHOWN_TIMES]:
+        say(f"{local_time(int(moment.timestamp()) * NS_PER_S)}  {name}")
     return EXIT_COMPLETE
 
 
-async def _steer(options: NamedOptions, what: str, note: str = "") -> int:
-    invocation = Invocation.of(options)
-    async with _client(invocation) as client:
-        name = await _resolve(client, invocation, options.schedule)
-        handle = client.get_schedule_handle(name)
-        if what == "pause":
-            await handle.pause(note=note or "paused by holdfast")
-        elif what == "resume":
-            await handle.unpause(note=note or "resumed by holdfast")
-        elif what == "trigger":
-            await handle.trigger()
-        else:
-            await handle.delete()
-    _tell(options, name, {"trigger": "runs now", "delete": "is deleted"}.get(what, f"is {what}d"))
-    return EXIT_COMPLETE
+def _steer(options: NamedOptions, act: Callable[[Client, str], Awaitable[None]], done: str) -> int:
+    async def steer(invocation: Invocation) -> str:
+        async with _client(invocation) as client:
+            name = await find_schedule(client, invocation.settings, options.schedule)
+            await act(client, name)
+        return name
 
-
-async def _backfill(invocation: Invocation, options: BackfillOptions) -> int:
-    since = _moment("--since", options.since)
-    until = _moment("--until", options.until) if options.until else datetime.now(UTC)
-    if since >= until:
-        raise UsageError("--since lies after --until", hint="Exchange the two.")
-    async with _client(invocation) as client:
-        name = await _resolve(client, invocation, options.schedule)
-        handle = client.get_schedule_handle(name)
-        await handle.backfill(
-            ScheduleBackfill(start_at=since, end_at=until, overlap=ScheduleOverlapPolicy.BUFFER_ALL)
-        )
-    _tell(options, name, "makes up for that time")
+    name = asyncio.run(steer(Invocation.of(options)))
+    if options.json:
+        say_json({"message_type": "done", "id": name, "message": done})
+    elif not options.quiet:
+        say(f"{name} {done}")
     return EXIT_COMPLETE
 
 
@@ -270,39 +251,6 @@ async def _client(invocation: Invocation) -> AsyncIterator[Client]:
     with server_errors():
         async with open_service(invocation.settings, Need(), invocation.environ) as service:
             yield service.client
-
-
-async def _standing(client: Client, invocation: Invocation) -> list[tuple[str, ScheduleDescription]]:
-    settings = invocation.settings
-    declared = [wanted.id for wanted in declarations(settings)]
-    found = []
-    for schedule in await server.standing(client, settings.host, declared):
-        description = await server.describe(client, schedule.id)
-        if description is not None:
-            found.append((schedule.id, description))
-    return found
-
-
-async def _resolve(client: Client, invocation: Invocation, given: str) -> str:
-    """The id of the schedule that is meant.
-
-    Raises:
-        UsageError: the server has no such schedule.
-    """
-    for name in (f"{PREFIX}.{invocation.settings.host}.{given}", given):
-        if name.startswith(f"{PREFIX}.") and await server.describe(client, name) is not None:
-            return name
-    known = [_short(invocation, name) for name, _ in await _standing(client, invocation)]
-    hint = (
-        one_of(given, known, "schedules")
-        if known
-        else "`holdfast schedule apply` creates those of the settings."
-    )
-    raise UsageError(f"the server has no schedule {given!r}", hint=hint)
-
-
-def _short(invocation: Invocation, name: str) -> str:
-    return name.removeprefix(f"{PREFIX}.{invocation.settings.host}.")
 
 
 def _moment(option: str, text: str) -> datetime:
@@ -314,10 +262,3 @@ def _moment(option: str, text: str) -> datetime:
 
 def _iso(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-def _tell(options: CommonOptions, name: str, what: str) -> None:
-    if options.json:
-        say_json({"message_type": "done", "id": name, "message": what})
-    elif not options.quiet:
-        say(f"{name} {what}")

@@ -13,13 +13,13 @@ from activities.waiting import waiting_runs
 from contracts.control import ControlState
 from contracts.guard import GUARD_WORKFLOW
 from contracts.veiled import REPOSITORY
-from control import records, steering
+from control import records, updates
 from control.journal import open_journal
 from control.listing import ListedRun, RunList, list_runs
 from control.names import location_of, subject_of
 from control.progress import Trouble
 from control.runs import server_errors
-from control.schedules.standing import paused_schedules
+from control.schedules.listing import paused_schedules
 from holdfast.errors import EXIT_COMPLETE, JournalUnavailableError, ServerUnavailableError
 from holdfast.units import format_bytes
 from service.journal.records import RunRecord
@@ -29,7 +29,7 @@ from starter.shell.invocation import Invocation
 from starter.shell.options import CommonOptions
 from starter.shell.output import say, say_json, warn
 from starter.shell.text import local_time, printable, table
-from starter.view import steering as view
+from starter.view import control_state
 from starter.view.details import details, took
 from starter.view.listing import told
 from starter.view.meter import Meter
@@ -56,7 +56,7 @@ def status(options: StatusOptions) -> int:
     if options.run:
         run, control = asyncio.run(_one(invocation, options.run))
         if options.json:
-            more = {} if control is None else {"control": view.document(control)}
+            more = {} if control is None else {"control": control_state.document(control)}
             say_json(_document(settings, run) | more)
         else:
             for line in _details(settings, run, control):
@@ -94,7 +94,7 @@ async def _one(invocation: Invocation, name: str) -> tuple[ListedRun, ControlSta
     client = await _client(invocation)
     with server_errors():
         run = told(await list_runs(invocation.settings, client)).find(name)
-        return run, None if client is None else await steering.state_of(client, run)
+        return run, None if client is None else await updates.state_of(client, run)
 
 
 async def _client(invocation: Invocation) -> Client | None:
@@ -187,7 +187,7 @@ def _details(settings: Settings, run: ListedRun, control: ControlState | None) -
     now = [
         ("Result", _outcome(settings, run)),
         ("Pace", _pace(run)),
-        *(("Asked", line) for line in ([] if control is None else view.lines(control))),
+        *(("Asked", line) for line in ([] if control is None else control_state.lines(control))),
     ]
     lines = details(settings, run, status=run.status, now=now)
     return lines if run.record is None else [*lines, *_problems(settings, run.record)]

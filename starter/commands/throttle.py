@@ -9,7 +9,7 @@ import typer
 from contracts.control import THROTTLE, Throttle, ThrottleRequest, ThrottleWindow, check_throttle
 from holdfast.errors import UsageError
 from holdfast.units import parse_size
-from starter.requests.steering import steer
+from starter.requests.updates import steer
 from starter.shell.options import CommonOptions
 from starter.shell.person import asked
 

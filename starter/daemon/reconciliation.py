@@ -24,8 +24,8 @@ from control.journal import open_journal
 from control.requests import base_queue
 from control.schedules import server
 from control.schedules.cleanup import ensure_cleanup
-from control.schedules.declaration import declarations
-from control.schedules.plan import Step, plan
+from control.schedules.listing import planned
+from control.schedules.plan import Step
 from control.schedules.watchdog import ensure_watchdog
 from holdfast.errors import HoldfastError
 from holdfast.terms import RunStatus
@@ -70,10 +70,7 @@ async def _go_on(
 
 
 async def _make_schedules(client: Client, settings: Settings) -> None:
-    declared = declarations(settings)
-    there = await server.standing(client, settings.host, [wanted.id for wanted in declared])
-    steps = plan(declared, there)
-    for step in steps:
+    for step in await planned(client, settings):
         if step.step is Step.CREATE:
             await server.carry_out(client, step)
             _LOG.warning("the schedule %s was not on the server; it is made again, and not paused", step.id)

@@ -102,7 +102,7 @@ def build_workers(
 
 
 def _declares(settings: Settings, workflow_id: str, starts: str) -> bool:
-    from control.schedules.declared import declares  # noqa: PLC0415 - it brings what builds requests: seldom needed
+    from control.schedules.admission import declares  # noqa: PLC0415 - it brings what builds requests: seldom needed
 
     return declares(settings, workflow_id, starts)
 

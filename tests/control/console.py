@@ -16,7 +16,7 @@ from contracts.backup import BackupRequest
 from contracts.common import Trigger
 from contracts.control import PAUSE, RESUME, THROTTLE, Asked, Throttle, ThrottleRequest
 from contracts.identity import workflow_id
-from control import records, requests, runs, steering
+from control import records, requests, runs, updates
 from control.journal import open_journal
 from control.listing import RunList, list_runs
 from control.start import begin
@@ -45,12 +45,12 @@ async def main(settings: Settings) -> dict[str, object]:
 
     begun = await begin(client, settings, os.environ, request, run)
     found = (await listed()).find(SOURCE)
-    await steering.ask(client, found, THROTTLE, ThrottleRequest(throttle=SLOW, asked=asked))
-    answer = await steering.ask(client, found, PAUSE, asked)
+    await updates.ask(client, found, THROTTLE, ThrottleRequest(throttle=SLOW, asked=asked))
+    answer = await updates.ask(client, found, PAUSE, asked)
     paused = (await listed()).find(SOURCE).status
     again = await begin(client, settings, os.environ, request, run)
-    await steering.ask(client, found, THROTTLE, ThrottleRequest(asked=asked))
-    await steering.ask(client, found, RESUME, asked)
+    await updates.ask(client, found, THROTTLE, ThrottleRequest(asked=asked))
+    await updates.ask(client, found, RESUME, asked)
     result = await runs.result_of(begun.handle, lambda: None)
     record = records.find_record(open_journal(settings), result.run_id)
     return {

@@ -4,7 +4,7 @@ import itertools
 from pathlib import Path
 
 from control.schedules.advice import DAY_S, Facts, Wishes, advise
-from control.schedules.measuring import from_runs, from_scans
+from control.schedules.measurements import from_runs, from_scans
 from holdfast.source.spec import SourceSpec
 from holdfast.terms import RunKind, RunStatus
 from service.journal.journal import Journal

@@ -4,14 +4,14 @@ import asyncio
 
 from control.listing import list_runs
 from control.runs import server_errors
-from control.steering import Answer, ask
+from control.updates import Answer, ask
 from holdfast.errors import EXIT_COMPLETE
 from starter.host.service import find_client
 from starter.shell.invocation import Invocation
 from starter.shell.options import CommonOptions
 from starter.shell.output import say, say_json
+from starter.view.control_state import document, lines
 from starter.view.listing import told
-from starter.view.steering import document, lines
 
 
 def steer(options: CommonOptions, name: str, what: str, message: object, done: str) -> int:

@@ -1,0 +1,28 @@
+"""Says which sources drills have proven restorable, from the journal's records."""
+
+from collections.abc import Sequence
+
+from activities.drill_records import PROVEN
+from holdfast.terms import RunStatus
+from service.journal.records import RunRecord
+from service.settings.model import Settings
+
+
+def is_proof(run: RunRecord) -> bool:
+    """Whether a drill has proven its source restorable, goals aside."""
+    return run.status is RunStatus.COMPLETE and run.counters.get(PROVEN, 0) == 1
+
+
+def last_proofs(drills: Sequence[RunRecord]) -> dict[str, RunRecord]:
+    """Of each source the newest drill that proves it; `drills` begins with the newest."""
+    proofs: dict[str, RunRecord] = {}
+    for run in drills:
+        if is_proof(run):
+            proofs.setdefault(run.source, run)
+    return proofs
+
+
+def unproven(settings: Settings, drills: Sequence[RunRecord]) -> list[str]:
+    """The sources of the settings that no drill has proven restorable."""
+    proven = last_proofs(drills)
+    return [name for name in settings.sources if name not in proven]
