@@ -75,8 +75,9 @@ class CleanupActivities:
                 repository=message.repository
             )  # it is only read: nothing of ours is in it
         repository = session.repository
-        leftovers = repository.storage.remove_leftovers(
-            older_than_s=settings.leftovers_after_s, dry_run=message.dry_run
+        leftovers = sum(
+            storage.remove_leftovers(older_than_s=settings.leftovers_after_s, dry_run=message.dry_run)
+            for storage in {repository.storage, repository.companion}
         )
         gone: list[OldRun] = []
         in_use = False

@@ -1,10 +1,15 @@
 """What activities share in one worker process: settings, passwords, open repositories, the journal.
 
 Workflows name repositories and sources; here the names are resolved, by the settings or by a private request file.
-An open repository is kept, because deriving its key and loading its index are the costly part of a small activity; what
-those have loaded that were not used lately is let go.
-Before each use its config file is compared with the one that was opened: a repository that was deleted and created
-anew under the same location has another key, and nothing may be written into it with the old one.
+An open repository is kept with its storage and the connections of that, because opening it and loading its index are
+the costly part of a small activity; what those have loaded that were not used lately is let go. `close` gives all of it
+back when the worker ends. Nothing is opened before the first use: a process that forks hands on services that nobody
+has used yet, and the child opens what it needs itself.
+
+A repository that was deleted and created again under the same location has another key, and nothing may be written into
+it with the old one. So its config file is compared with the one that was opened, before each use that begins without
+the lock. While this process holds the lock nobody needs to look: the lock's file would have gone with the repository,
+and it is looked for before anything that others will believe is written.
 """
 
 import gc
@@ -26,12 +31,14 @@ from holdfast import heap
 from holdfast.backup.store.claims import ClaimTable
 from holdfast.buffers import BUFFERS
 from holdfast.errors import SettingsError
+from holdfast.repository.companion import join_companion
 from holdfast.repository.index.shared import SharedIndex
 from holdfast.repository.session import RepositorySession
 from holdfast.repository.shared_keys import SharedKeys
 from holdfast.repository.sharing import config_hash, open_sharing
 from holdfast.restore.request import RestoreOptions, SystemRestoreOrder
-from holdfast.storage.layers.beside import BesideStorage, beside
+from holdfast.storage.contract import Storage
+from holdfast.storage.layers.read_only import ReadOnly
 from holdfast.storage.locations import is_read_only, open_storage
 from holdfast.verify.documents import VerifyOrder
 from service.scheduled_restore import is_scheduled
@@ -56,14 +63,21 @@ QUIET_S: Final = 60.0
 class _Opened:
     """A session, and the hash of the config file that its repository had when it was opened.
 
-    awake: what it has loaded was not let go since. used_at: when it was last asked for, by the monotonic clock.
+    storage: without layers of ours. awake: what it has loaded was not let go since. used_at: when it was last asked
+    for, by the monotonic clock.
     """
 
     session: RepositorySession
+    storage: Storage
     profile: RepositoryProfile
     config_hash: bytes
     awake: bool = True
     used_at: float = field(default_factory=time.monotonic)
+
+    def use(self) -> RepositorySession:
+        """The session, for one use."""
+        self.awake, self.used_at = True, time.monotonic()
+        return self.session
 
 
 class Services:
@@ -127,6 +141,8 @@ class Services:
         else:
             profile = self._settings.repository(name)
         VEIL.cover(profile.location, REPOSITORY)
+        if profile.companion:
+            VEIL.cover(profile.companion, REPOSITORY)
         return profile
 
     def source(self, name: str) -> SourceProfile:
@@ -231,25 +247,25 @@ class Services:
         """
         profile = self.repository(name)
         with self._lock:
-            opened = self._opened.get(name)
-        if opened is not None and opened.profile == profile:
-            storage = opened.session.repository.storage
-        else:
-            storage = open_storage(profile.location)
+            known = self._opened.get(name)
+            if known is not None and known.profile != profile:
+                known = None
+        storage = open_storage(profile.location) if known is None else known.storage
         locked = not (profile.no_lock or is_read_only(storage))
-        if isinstance(storage, BesideStorage):
-            storage = storage.below if locked else storage
-        elif not locked:
-            storage = beside(storage, self._settings.state_dir)
+        if known is not None and known.session.locked == locked and known.session.lease.is_kept:
+            return known.use()
         config = config_hash(storage)
         with self._lock:
             opened = self._opened.get(name)
             is_same = opened is not None and opened.profile == profile and opened.config_hash == config
             if opened is not None and is_same and opened.session.locked == locked:
-                opened.awake, opened.used_at = True, time.monotonic()
-                return opened.session
+                if opened.storage is not storage:
+                    storage.close()
+                return opened.use()
             password = self._passwords.password_for(profile)
-            repository = open_sharing(storage, password, config, self._shared_keys)
+            readable = storage if locked else ReadOnly(storage)
+            repository = open_sharing(readable, password, config, self._shared_keys)
+            join_companion(repository, profile.companion, self._settings.state_dir)
             session = RepositorySession(
                 repository,
                 compression=profile.compression,
@@ -259,7 +275,11 @@ class Services:
             )
             if not locked:
                 _LOG.warning("%s is only read: nothing is locked or written there", storage.location)
-            self._opened[name] = _Opened(session=session, profile=profile, config_hash=config)
+            if opened is not None and opened.storage is not storage:
+                opened.storage.close()  # who still uses it opens it again
+            self._opened[name] = _Opened(
+                session=session, profile=profile, storage=storage, config_hash=config
+            )
             return session
 
     def end_run(self, name: str) -> None:

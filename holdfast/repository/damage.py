@@ -1,7 +1,8 @@
 """Marks on damaged packs: which blobs of a pack cannot be believed, one sealed document for each pack.
 
-A mark is made when a verification has found damage, and lies beside the repository: `holdfast/damaged/<pack id>`, where
-restic ignores it. Whoever loads the index reads the marks with it: a marked blob counts as unknown there, so that a
+A mark is made when a verification has found damage, and lies in the companion: `holdfast/damaged/<pack id>`. Marks in
+the repository's own storage are read too, where the companion is another one: they were made before it was named, or
+beside others. Whoever loads the index reads the marks with it: a marked blob counts as unknown there, so that a
 backup stores it again if the source still has it, and a restore takes any other copy first. Verification removes a mark
 when nothing needs its pack any more (holdfast/verify/mend.py), or when the pack turns out to be sound.
 """
@@ -15,6 +16,7 @@ import msgspec
 from holdfast.errors import CorruptFileError
 from holdfast.format.index import BlobType
 from holdfast.ids import BlobId, PackId, to_hex
+from holdfast.repository.companion import has_companion
 from holdfast.repository.documents import encode, load
 from holdfast.repository.layout import list_ids
 from holdfast.repository.repository import Repository
@@ -56,16 +58,23 @@ class DamageMarks:
 
     def __init__(self, repository: Repository) -> None:
         self._folder = SealedFolder(repository, DAMAGED)
-        self._storage = repository.storage
+        self._places = [(self._folder, repository.companion)]
+        if has_companion(repository) and repository.storage.traits.any_name:
+            self._places.append((SealedFolder(repository, DAMAGED, own=True), repository.storage))
 
     def seen(self) -> frozenset[tuple[bytes, int]]:
-        """The packs that are marked, with the size of each mark; one listing. Changes when a mark does."""
-        return frozenset(list_ids(self._storage, DAMAGED))
+        """The packs that are marked, with the size of each mark; one listing for a place. Changes when a mark does."""
+        return frozenset(mark for _, storage in self._places for mark in list_ids(storage, DAMAGED))
 
     def load(self) -> dict[PackId, DamagedPack]:
         """All marks."""
-        marks = {PackId(raw): self._read(PackId(raw)) for raw, _ in self.seen()}
-        return {pack: mark for pack, mark in marks.items() if mark is not None}
+        marks: dict[PackId, DamagedPack] = {}
+        for folder, storage in reversed(self._places):  # those of the companion count where there are two
+            for raw, _ in list_ids(storage, DAMAGED):
+                mark = _read(folder, PackId(raw))
+                if mark is not None:
+                    marks[mark.pack] = mark
+        return marks
 
     def put(self, damaged: DamagedPack) -> None:
         """Mark a pack, in place of an earlier mark; durable on return."""
@@ -73,15 +82,18 @@ class DamageMarks:
         self._folder.put(to_hex(damaged.pack), encode(_Mark(whole=damaged.whole, blobs=blobs)))
 
     def remove(self, pack: PackId) -> None:
-        """Take a mark away."""
-        self._folder.remove(to_hex(pack))
+        """Take a mark away; one in the repository's own storage stays where nothing can be removed."""
+        for folder, storage in self._places:
+            if storage.traits.keeps_documents:
+                folder.remove(to_hex(pack))
 
-    def _read(self, pack: PackId) -> DamagedPack | None:
-        try:
-            mark = load(self._folder, to_hex(pack), _Mark)
-            if mark is None:
-                return None  # removed since it was listed
-            blobs = frozenset((BlobId(blob.id), BlobType(blob.type)) for blob in mark.blobs)
-            return DamagedPack(pack=pack, blobs=blobs, whole=mark.whole)
-        except (CorruptFileError, ValueError):
-            return DamagedPack(pack=pack, whole=True)
+
+def _read(folder: SealedFolder, pack: PackId) -> DamagedPack | None:
+    try:
+        mark = load(folder, to_hex(pack), _Mark)
+        if mark is None:
+            return None  # removed since it was listed
+        blobs = frozenset((BlobId(blob.id), BlobType(blob.type)) for blob in mark.blobs)
+        return DamagedPack(pack=pack, blobs=blobs, whole=mark.whole)
+    except (CorruptFileError, ValueError):
+        return DamagedPack(pack=pack, whole=True)

@@ -54,6 +54,8 @@ class Lease(Protocol):
 
     @property
     def is_held(self) -> bool: ...
+    @property
+    def is_kept(self) -> bool: ...
     def acquire(self) -> int: ...
     def release(self, generation: int) -> None: ...
     def check(self, generation: int) -> None: ...
@@ -129,6 +131,12 @@ class LockLease:
         """Whether the lock is there: somebody holds it, or has let it go only just now."""
         with self._changed:
             return self._held is not None
+
+    @property
+    def is_kept(self) -> bool:
+        """The same, and it was refreshed in time."""
+        with self._changed:
+            return self._held is not None and not self._is_lost()
 
     def check(self, generation: int) -> None:
         """Go on only while the lock is held without a break, as far as this process knows.
@@ -264,6 +272,11 @@ class NoLease:
         """Whether somebody reads."""
         with self._lock:
             return self._holders > 0
+
+    @property
+    def is_kept(self) -> bool:
+        """There is nothing that could be."""
+        return False
 
     def acquire(self) -> int:
         """Begin to read; the generation."""

@@ -1,4 +1,4 @@
-"""Documents of our own beside the repository, sealed with its key, each bound to its name.
+"""Documents of our own in the companion of a repository, sealed with its key, each bound to its name.
 
 A stored document is sealed as a whole:
 
@@ -32,20 +32,24 @@ class SealedFolder:
 
     hint: ClassVar[str] = "The document is damaged: remove it if nothing else helps."
 
-    def __init__(self, repository: Repository, folder: str) -> None:
-        """Raises UsageError where the storage cannot keep documents (`Traits.keeps_documents`)."""
-        if not repository.storage.traits.keeps_documents:
+    def __init__(self, repository: Repository, folder: str, *, own: bool = False) -> None:
+        """own: in the repository's own storage, where its companion is another one.
+
+        Raises UsageError where the companion cannot keep documents (`Traits.keeps_documents`).
+        """
+        self._storage = repository.storage if own else repository.companion
+        if not own and not self.traits.keeps_documents:
             raise UsageError(
-                f"{repository.storage.location}: documents of runs cannot be kept there",
-                hint="Use a storage that takes any name, replaces files, and creates a file only if there is none.",
+                f"{self._storage.location}: documents of runs cannot be kept there",
+                hint="Name a place that takes any name and replaces files: `companion` in the repository's settings.",
             )
-        self._repository = repository
+        self.repository = repository
         self._folder = folder
 
     @property
     def traits(self) -> Traits:
         """How the storage that holds the documents is used best."""
-        return self._repository.storage.traits
+        return self._storage.traits
 
     def put(self, name: str, data: bytes) -> None:
         """Store a document, in place of one that may be there; durable on return.
@@ -54,12 +58,12 @@ class SealedFolder:
             UsageError: more than MAX_DOCUMENT_BYTES.
         """
         path = self._path(name)
-        self._repository.storage.put(path, self._seal(path, data))
+        self._storage.put(path, self._seal(path, data))
 
     def put_new(self, name: str, data: bytes) -> bool:
         """Store a document if there is none of that name; whether this call did it. Durable either way."""
         path = self._path(name)
-        return self._repository.storage.put_new(path, self._seal(path, data))
+        return self._storage.put_new(path, self._seal(path, data))
 
     def get(self, name: str) -> bytes | None:
         """A document, or None when there is none.
@@ -69,7 +73,7 @@ class SealedFolder:
         """
         path = self._path(name)
         try:
-            stored = self._repository.storage.get(path, limit_bytes=_STORED_LIMIT_BYTES)
+            stored = self._storage.get(path, limit_bytes=_STORED_LIMIT_BYTES)
         except StoredFileMissingError:
             return None
         try:
@@ -82,25 +86,25 @@ class SealedFolder:
 
     def has(self, name: str) -> bool:
         """Whether there is a document of that name."""
-        return self._repository.storage.size_or_none(self._path(name)) is not None
+        return self._storage.size_or_none(self._path(name)) is not None
 
     def list(self, folder: str = "") -> Iterator[str]:
         """The names of the documents under a folder (all without one), in any order."""
         start = len(self._folder) + 1
-        for stored in self._repository.storage.list(self._path(folder) if folder else self._folder):
+        for stored in self._storage.list(self._path(folder) if folder else self._folder):
             yield stored.name[start:]
 
     def remove(self, name: str) -> None:
         """Remove a document; one that is not there is fine."""
-        self._repository.storage.delete(self._path(name))
+        self._storage.delete(self._path(name))
 
     def remove_many(self, names: Iterable[str]) -> None:
         """Remove documents; those that are not there are fine."""
-        self._repository.storage.delete_many(self._path(name) for name in names)
+        self._storage.delete_many(self._path(name) for name in names)
 
     def delete(self) -> None:
         """Remove all documents of the folder."""
-        self._repository.storage.delete_folder(self._folder)
+        self._storage.delete_folder(self._folder)
 
     def _path(self, name: str) -> str:
         return check_name(f"{self._folder}/{name}")
@@ -110,12 +114,12 @@ class SealedFolder:
             raise UsageError(f"a document of {len(data)} bytes is too large")
         bound = path.encode()
         compressed = zstandard.ZstdCompressor(level=_LEVEL).compress(data)
-        return self._repository.sealer().seal(b"".join((_HEAD.pack(_VERSION, len(bound)), bound, compressed)))
+        return self.repository.sealer().seal(b"".join((_HEAD.pack(_VERSION, len(bound)), bound, compressed)))
 
     def _open(self, path: str, stored: bytes) -> bytes:
         if len(stored) < OVERHEAD_BYTES + _HEAD.size:
             raise CorruptFileError("too short for a document")
-        plaintext = self._repository.sealer().open(stored)
+        plaintext = self.repository.sealer().open(stored)
         version, length = _HEAD.unpack_from(plaintext)
         if version != _VERSION:
             raise CorruptFileError(f"a document of version {version}, which this program does not know")

@@ -168,7 +168,7 @@ class RepositorySession:
     ) -> None:
         """shared_index: where the processes of a host keep the indexes of repositories; else this one has its own.
 
-        locked: False for who only reads, and cannot or does not want to lock (storage/beside.py).
+        locked: False for who only reads, and cannot or does not want to lock (repository/companion.py).
         """
         self.repository = repository
         self.compression = compression
@@ -247,8 +247,9 @@ class RepositorySession:
             _LOG.warning("locks of processes that have ended could not be removed: %s", error.message)
 
     def close(self) -> None:
-        """Give up the lock now instead of after its linger, and the storage's connections."""
+        """Give up the lock now instead of after its linger, and the connections of the storages."""
         self.lease.close()
+        self.repository.companion.close()
         self.repository.storage.close()
 
     def _give_back(self, acquired: "asyncio.Future[HeldRepository]") -> None:

@@ -29,6 +29,7 @@ files; the next day is soon enough.
 """
 
 import logging
+import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -37,8 +38,8 @@ from typing import Final
 import msgspec
 
 from holdfast.errors import CorruptFileError, UsageError
+from holdfast.repository.companion import CLOCK
 from holdfast.repository.documents import encode, load
-from holdfast.repository.layout import LOCKS
 from holdfast.repository.locking import ExclusiveLock
 from holdfast.repository.repository import Repository
 from holdfast.runs.workspace import StoredRun, Workspace, list_runs
@@ -148,11 +149,14 @@ def _remove_documents(workspace: Workspace, check_lock: Callable[[], None]) -> N
 
 
 def _refuse_skew(repository: Repository) -> None:
-    """Ages are told by two clocks: ours, and the storage's, which has just dated our lock."""
-    dated_ns = max((stored.modified_ns for stored in repository.storage.list(LOCKS)), default=0)
+    """Ages are told by two clocks: ours, and that of the companion, where something is written for this."""
+    name = f"{CLOCK}/{secrets.token_hex(8)}"
+    repository.companion.put(name, b"")
+    dated_ns = max((stored.modified_ns for stored in repository.companion.list(CLOCK)), default=0)
+    repository.companion.delete(name)
     apart_s = abs(time.time_ns() - dated_ns) / NS_PER_S
     if apart_s > MOST_SKEW_S:
         raise UsageError(
-            f"{repository.storage.location}: its clock and this host's are {apart_s / 3600:.1f} hours apart",
+            f"{repository.companion.location}: its clock and this host's are {apart_s / 3600:.1f} hours apart",
             hint="Nothing was removed. Set the clocks, and repeat.",
         )

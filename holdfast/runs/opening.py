@@ -17,6 +17,7 @@ import msgspec
 
 from holdfast.errors import RunClosedError
 from holdfast.repository.documents import DocumentT, decide, load
+from holdfast.runs.elsewhere import check_here, leave_pointer
 from holdfast.runs.janitor import finish_removal, leave_note
 from holdfast.runs.workspace import Workspace
 
@@ -31,10 +32,14 @@ def open_run(
 
     Raises:
         CorruptFileError: the opening cannot be read, or is one of another program version.
+        UsageError: the run was begun with another companion.
     """
     finish_removal(workspace)
     standing = load(workspace, OPENING, kind)
+    if standing is None:
+        check_here(workspace)
     opening = standing or make()
+    leave_pointer(workspace)
     leave_note(workspace)
     return (opening if standing else decide(workspace, OPENING, opening)), standing is not None
 
@@ -44,9 +49,11 @@ def load_opening(workspace: Workspace, kind: type[OpeningT]) -> OpeningT:
 
     Raises:
         RunClosedError: the run was not opened, or it is over.
+        UsageError: it was begun with another companion.
     """
     opening = load(workspace, OPENING, kind)
     if opening is None:
+        check_here(workspace)
         raise RunClosedError("the run was closed, or never opened")
     return opening
 

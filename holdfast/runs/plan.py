@@ -27,6 +27,7 @@ import msgspec
 from holdfast.errors import CorruptFileError, HoldfastError, RunClosedError, RunStateError
 from holdfast.repository.documents import decide, decode, encode, load
 from holdfast.runs.attempts import Attempt
+from holdfast.runs.elsewhere import check_here
 from holdfast.runs.opening import OPENING, conclude
 from holdfast.runs.read_ahead import read_ahead
 from holdfast.runs.workspace import Workspace
@@ -282,6 +283,7 @@ class Plan(Generic[PageT, RecordT, ShardT, ResultT]):
         """The error about a document that should be there."""
         if self.workspace.has(OPENING):
             return RunStateError(f"{what} is gone from the run's workspace")
+        check_here(self.workspace)
         return RunClosedError(f"{what} is gone: the run was closed, or never opened")
 
     def _page_name(self, number: int) -> str:

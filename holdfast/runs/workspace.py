@@ -1,4 +1,4 @@
-"""The documents of a run, sealed with the repository's key, beside the repository: `holdfast/runs/<run>/<name>`.
+"""The documents of a run, sealed with the repository's key, in its companion: `holdfast/runs/<run>/<name>`.
 
 `<run>` is a keyed hash of the run's id, because ids name sources. How a document is sealed: sealed_folder.py.
 """
@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
+from holdfast.repository.companion import has_companion
 from holdfast.repository.layout import RUNS
 from holdfast.repository.repository import Repository
 from holdfast.repository.sealed_folder import MAX_DOCUMENT_BYTES, SealedFolder
@@ -37,6 +38,18 @@ class Workspace(SealedFolder):
         super().__init__(repository, f"{RUNS}/{run_name(repository, run_id)}")
         self.run_id = run_id
 
+    def in_own_storage(self) -> SealedFolder | None:
+        """The run's folder in the repository's own storage; None where that takes no such names."""
+        own = SealedFolder(self.repository, self._folder, own=True)
+        return own if own.traits.any_name else None
+
+    def delete(self) -> None:
+        """Remove all documents, and what tells of them in the repository's own storage (elsewhere.py)."""
+        super().delete()
+        own = self.in_own_storage()
+        if has_companion(self.repository) and own is not None and own.traits.keeps_documents:
+            own.delete()
+
     @classmethod
     def of_name(cls, repository: Repository, name: str) -> "Workspace":
         """The workspace that a listing shows under this name."""
@@ -56,7 +69,7 @@ def list_runs(repository: Repository) -> list[StoredRun]:
     documents: Counter[str] = Counter()
     sizes: Counter[str] = Counter()
     newest: dict[str, int] = {}
-    for stored in repository.storage.list(RUNS):
+    for stored in repository.companion.list(RUNS):
         name = stored.name.removeprefix(f"{RUNS}/").partition("/")[0]
         documents[name] += 1
         sizes[name] += stored.size_bytes

@@ -53,6 +53,7 @@ class RepositoryTable(msgspec.Struct, kw_only=True, frozen=True):
     """[repositories.NAME]"""
 
     location: str
+    companion: str | None = None
     password_file: str | None = None
     password_command: str | None = None
     password_env: str | None = None

@@ -58,11 +58,13 @@ class RepositoryProfile:
     """One repository by name. `password` is None when it is only ever handed to the service by a person.
 
     credentials: of its storage; `env` is what the variables begin with. None for the variables of restic.
+    companion: where documents of runs and marks of damage lie; empty for the repository's own storage.
     no_lock: it is only read, and neither locked nor written; only in private request files.
     """
 
     name: str
     location: str
+    companion: str = ""
     password: PasswordSource | None = None
     credentials: PasswordSource | None = None
     compression: Compression = Compression.AUTO

@@ -93,19 +93,15 @@ def _check_name(name: str, place: Place) -> bool:
 
 def _repository(name: str, value: object, place: Place, rules: PathRules) -> RepositoryProfile:
     table = convert_table(value, RepositoryTable, place, hints=_REPOSITORY_HINTS)
-    try:
-        location = rules.location(table.location)
-        check_location(location)
-    except ValueError as error:
-        place.refuse("location", str(error), "Write the folder of the repository.")
-    except UsageError as error:
-        place.refuse("location", error.message, error.hint)
+    location = _location(place, rules, "location", table.location)
+    companion = "" if table.companion is None else _location(place, rules, "companion", table.companion)
     pack_size_bytes = values.size_bytes(place, "pack_size", table.pack_size)
     if not MIN_PACK_SIZE_BYTES <= pack_size_bytes <= MAX_PACK_SIZE_BYTES:
         place.refuse("pack_size", "it must be from 4MiB to 128MiB", "Leave it out for 16MiB.")
     return RepositoryProfile(
         name=name,
         location=location,
+        companion=companion,
         password=password(table, place, rules),
         credentials=secret_source(
             place,
@@ -118,6 +114,17 @@ def _repository(name: str, value: object, place: Place, rules: PathRules) -> Rep
         compression=values.choice(place, "compression", table.compression, Compression),
         pack_size_bytes=pack_size_bytes,
     )
+
+
+def _location(place: Place, rules: PathRules, key: str, written: str) -> str:
+    try:
+        location = rules.location(written)
+        check_location(location)
+    except ValueError as error:
+        place.refuse(key, str(error), "Write a folder.")
+    except UsageError as error:
+        place.refuse(key, error.message, error.hint)
+    return location
 
 
 def password(table: RepositoryTable | JournalTable, place: Place, rules: PathRules) -> PasswordSource | None:

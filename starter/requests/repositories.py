@@ -5,9 +5,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from control.repositories import check_repository
+from holdfast.repository.companion import join_companion
 from holdfast.repository.repository import Repository
 from holdfast.repository.session import RepositorySession
-from holdfast.storage.layers.beside import BesideStorage, beside
+from holdfast.storage.contract import Storage
+from holdfast.storage.layers.read_only import ReadOnly
 from holdfast.storage.locations import is_read_only, open_storage
 from service.settings.model import RepositoryProfile
 from starter.shell.invocation import Invocation
@@ -37,7 +39,7 @@ def open_repository(invocation: Invocation) -> Repository:
     """
     profile = invocation.repository()
     check_repository(profile)  # before anybody is asked for a password
-    return Repository.open(open_storage(profile.location), invocation.password(profile))
+    return _opened(invocation, profile, open_storage(profile.location))
 
 
 def open_for_reading(invocation: Invocation, *, no_lock: bool) -> Repository:
@@ -46,15 +48,21 @@ def open_for_reading(invocation: Invocation, *, no_lock: bool) -> Repository:
     profile = invocation.repository()
     storage = open_storage(reading(profile, no_lock=no_lock).location)
     if no_lock or is_read_only(storage):
-        storage = beside(storage, invocation.settings.state_dir)
-    return Repository.open(storage, invocation.password(profile))
+        storage = ReadOnly(storage)
+    return _opened(invocation, profile, storage)
 
 
 @contextmanager
 def repository_session(repository: Repository) -> Iterator[RepositorySession]:
     """A session of it, whose lock is given back at the end."""
-    session = RepositorySession(repository, locked=not isinstance(repository.storage, BesideStorage))
+    session = RepositorySession(repository, locked=not isinstance(repository.storage, ReadOnly))
     try:
         yield session
     finally:
         session.close()
+
+
+def _opened(invocation: Invocation, profile: RepositoryProfile, storage: Storage) -> Repository:
+    repository = Repository.open(storage, invocation.password(profile))
+    join_companion(repository, profile.companion, invocation.settings.state_dir)
+    return repository

@@ -4,6 +4,7 @@ A test that arms a fault uses the double as a context manager: at the end of the
 the test, because then nothing was tested.
 """
 
+import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -11,8 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Final, Self, TypeVar
 
-from holdfast.errors import StorageUnavailableError
-from holdfast.storage.contract import Content, Storage, StoredFile, Traits
+from holdfast.errors import StorageDeniedError, StorageUnavailableError
+from holdfast.storage.contract import Content, Storage, StoredFile, Traits, parts_of
 from holdfast.storage.layers.layer import Layer
 
 WRITES: Final = frozenset({"put", "put_new", "delete", "delete_many", "delete_folder", "make_folders"})
@@ -248,3 +249,29 @@ class SlowStorage(Watched):
         finally:
             with self._lock:
                 self._under_way -= 1
+
+
+_RESTIC_NAME: Final = re.compile(r"config|(data/[0-9a-f]{2}|index|keys|locks|snapshots)/[0-9a-f]{64}")
+_RESTIC_FOLDERS: Final = frozenset({"data", "index", "keys", "locks", "snapshots"})
+
+
+class ResticOnlyStorage(Watched):
+    """Takes no names but restic's own, as restic's REST server, and replaces nothing, as a store with object lock."""
+
+    @property
+    def traits(self) -> Traits:
+        return replace(self.below.traits, any_name=False, replaces=False)
+
+    def request(self, call: str, name: str, send: Callable[[], ResultT]) -> ResultT:
+        if call == "make_folders":
+            return send()
+        known = name in _RESTIC_FOLDERS if call in {"list", "delete_folder"} else _RESTIC_NAME.fullmatch(name)
+        assert known, f"{call} {name}: not a name of restic's"
+        return send()
+
+    def put(self, name: str, data: Content) -> None:
+        stored = b"".join(parts_of(data))
+        if self.size_or_none(name) is None:
+            super().put(name, stored)
+        elif self.get(name, limit_bytes=len(stored)) != stored:
+            raise StorageDeniedError(f"{name}: nothing is replaced here")

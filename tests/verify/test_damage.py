@@ -148,7 +148,8 @@ def test_a_missing_pack_of_trees_is_mended_too(tmp_path: Path, source: Path) -> 
     repository = tmp_path / "repository"
     with new_session(repository) as session:
         result = EngineRun.of(session, source, run_id="first").run()
-        pack = PackId(result.packs[0])
+        packs = entries_of(session.repository, [PackId(pack) for pack in result.packs]).values()
+        pack = next(pack.id for pack in packs if pack.blobs[0].type is BlobType.TREE)
         (repository / "data" / pack.hex()[:2] / pack.hex()).unlink()
     with open_session(repository) as session:
         found = verify(session, "damaged")

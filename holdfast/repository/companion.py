@@ -1,0 +1,44 @@
+"""The companion of a repository: the storage in which what is Holdfast's own lies, runs' documents and marks of damage.
+
+By default that is the repository's own storage, where restic ignores the folder `holdfast/`. Not every place will do:
+restic's REST server takes no names but restic's, object lock forbids to replace a file, and a medium that is only read
+takes nothing. Then the settings name another place, or the state directory serves (docs/adr/0048-the-companion.md).
+
+A place may serve several repositories: each has a folder of its own there, by its id. What lies in the repository's own
+storage from before is still read where that matters: marks (damage.py); and a run that was begun with another companion
+is told so (runs/elsewhere.py), instead of beginning again from nothing.
+"""
+
+from pathlib import Path
+from typing import Final
+
+from holdfast.repository.repository import Repository
+from holdfast.storage.credentials import CredentialSource, no_credentials
+from holdfast.storage.layers.read_only import ReadOnly
+from holdfast.storage.locations import open_storage
+
+_BESIDE: Final = "beside"
+CLOCK: Final = "holdfast/clock"
+"""What is written here tells the companion's time of now."""
+
+
+def join_companion(
+    repository: Repository, place: str, state_dir: Path, credentials: CredentialSource = no_credentials
+) -> None:
+    """Give a repository that was just opened its companion.
+
+    place: a location, as `open_storage` takes it with these credentials, in which it has a folder; empty for the
+    repository's own storage, or the state directory where that is only read.
+
+    Raises:
+        UsageError: from `open_storage`.
+    """
+    if not place and isinstance(repository.storage, ReadOnly):
+        place = str(state_dir / _BESIDE)
+    if place:
+        repository.companion = open_storage(f"{place.rstrip('/')}/{repository.id}", credentials)
+
+
+def has_companion(repository: Repository) -> bool:
+    """Whether it is another storage than the repository's own."""
+    return repository.companion is not repository.storage
