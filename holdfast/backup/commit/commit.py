@@ -11,7 +11,7 @@
    these name a tree that is not whole any more (then nobody has acknowledged them, and they are decided again);
 6. these bytes are put under their own hash. Attempts that race write the same file: one snapshot (invariant 4);
 7. the lock is looked for again. If it has gone, the next attempt begins with 2, and this one says nothing. Killed in
-   between, a run that goes on finds the snapshot, and whether it is whole (repositories.py); one that is not is removed
+   between, a run that goes on finds the snapshot, and whether it is whole (opening.py); one that is not is removed
    when there is another;
 8. the outcome is created as a document.
 """
