@@ -115,13 +115,13 @@ class BackupActivities:
     async def verify(self, message: VerifyInput) -> Verdict:
         """Verify the snapshot and add the verdict to the record."""
         async with engine_call(self._executor) as call:
-            session = await call.in_thread(lambda: self._services.session(message.run.repository))
+            run = await call.in_thread(lambda: self._run(message.run))
             written = await call.in_thread(lambda: self._written(message))
             found = await verify_snapshot(
-                session,
+                run.session,
                 SnapshotId(from_hex(message.snapshot_id)),
                 message.level,
-                run_id=message.run.run_id,
+                workspace=run.workspace,
                 written=written,
                 knows_kept_trees=message.level is not VerifyLevel.FULL,
                 progress=call.progress_of(0),

@@ -2,8 +2,8 @@
 
 What is damaged gets marked, as by a verification of the whole repository, so that the next full backup mends it.
 
-Reading back is resumable: packs are taken in the order of their ids, and now and then a document of the run says up
-to which one all were sound. Problems found before are part of that document, so a resumed report lacks none.
+Reading back is resumable, where there is a run's workspace: packs are taken in the order of their ids, and now and then
+a checkpoint says up to which one they were read, and what was found, so that a resumed report lacks none of it.
 """
 
 import asyncio
@@ -15,10 +15,10 @@ import msgspec
 
 from holdfast.format.index import BlobType
 from holdfast.ids import BlobId, PackId, SnapshotId, from_hex, to_hex
-from holdfast.repository.documents import encode, load
 from holdfast.repository.index.map import PackInfo
 from holdfast.repository.session import HeldRepository, RepositorySession
 from holdfast.repository.snapshots import find_snapshot
+from holdfast.runs.attempts import Attempt
 from holdfast.runs.progress import Progress
 from holdfast.runs.workspace import Workspace
 from holdfast.terms import VerifyLevel
@@ -30,7 +30,6 @@ from holdfast.verify.report import PACK_PROBLEMS, Problem, ProblemKind, VerifyRe
 from holdfast.verify.structure import check_sizes, check_structure
 
 _SAVE_BYTES: Final = 512 * 1024 * 1024
-_DOCUMENT: Final = "verified"
 
 
 class _Verified(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,12 +46,14 @@ async def verify_snapshot(
     snapshot: SnapshotId,
     level: VerifyLevel,
     *,
-    run_id: str | None = None,
+    workspace: Workspace | None = None,
     written: Collection[PackId] | None = None,
     knows_kept_trees: bool = False,
     progress: Progress = lambda _blobs, _read: None,
 ) -> VerifyReport:
     """Check a snapshot; damage is in the report.
+
+    workspace: of the run, where a later attempt is to go on.
 
     written: the packs of the run that verifies itself. Those of earlier runs were seen by its commit, and looked at
     when they were written, so only level "full" reads them. Without it, all that the snapshot needs.
@@ -76,7 +77,8 @@ async def verify_snapshot(
             report.packs = len(packs)
             marked = chosen & held.index.damage.keys()
             unmarked = [pack for pack in packs if pack.id not in marked]
-            await _read_back(session, held, unmarked, report, run_id, progress)
+            attempt = None if workspace is None else Attempt(workspace, f"verify-{level}")
+            await asyncio.to_thread(_read_back, held, unmarked, report, attempt, progress)
         if report.problems:
             await asyncio.to_thread(held.confirm)  # what was not there may have been removed under us
     await asyncio.to_thread(_treat, session, snapshot, marked, report, progress)
@@ -133,33 +135,19 @@ def _bad_packs(report: VerifyReport) -> set[PackId]:
     return {PackId(from_hex(problem.what)) for problem in report.problems if problem.kind in PACK_PROBLEMS}
 
 
-async def _read_back(
-    session: RepositorySession,
+def _read_back(
     held: HeldRepository,
     chosen: list[PackInfo],
     report: VerifyReport,
-    run_id: str | None,
+    attempt: Attempt | None,
     progress: Progress,
 ) -> None:
-    workspace = None if run_id is None else Workspace(session.repository, run_id)
-    document = f"{_DOCUMENT}-{report.level}"
-    done = None if workspace is None else await asyncio.to_thread(load, workspace, document, _Verified)
+    done = None if attempt is None else attempt.resume(_Verified, lambda _: b"")
     if done is not None:
         report.bytes_read = done.bytes_read
         for found in done.findings:
             report.add(Problem(kind=ProblemKind(found.kind), what=found.what))
     packs = sorted((pack for pack in chosen if done is None or pack.id > done.pack), key=lambda pack: pack.id)
-    await asyncio.to_thread(_check, held, packs, report, workspace, document, progress)
-
-
-def _check(
-    held: HeldRepository,
-    packs: list[PackInfo],
-    report: VerifyReport,
-    workspace: Workspace | None,
-    document: str,
-    progress: Progress,
-) -> None:
     saved_at = report.bytes_read
     with closing(check_packs(held.repository, held.index, packs)) as checking:
         for checked in checking:
@@ -167,11 +155,11 @@ def _check(
             if checked.problem is not None:
                 report.add(checked.problem)
             progress(report.blobs, report.bytes_read)
-            if workspace is not None and report.bytes_read - saved_at >= _SAVE_BYTES:
+            if attempt is not None and report.bytes_read - saved_at >= _SAVE_BYTES:
                 if report.problems:
                     held.confirm()  # a later attempt believes what is written here
                 saved_at = report.bytes_read
-                workspace.put(document, encode(_state(report, checked.pack)))
+                attempt.save(_state(report, checked.pack))
 
 
 def _state(report: VerifyReport, last: PackId) -> _Verified:

@@ -25,6 +25,7 @@ from holdfast.restore.request import RestoreOptions
 from holdfast.restore.run import Finished, RestoreRun, VerifyReport
 from holdfast.restore.shard.shard import restore_shard
 from holdfast.restore.verify import verify_restored
+from holdfast.runs.workspace import Workspace
 from holdfast.storage.contract import StoredFile
 from holdfast.storage.layers.layer import Layer
 from holdfast.storage.local import LocalStorage
@@ -175,7 +176,10 @@ def verification(place: Place, at: int) -> Stopped:
 def verification_of_one(place: Place, at: int) -> Stopped:
     """As at the end of a backup: of the second snapshot alone, while the first one goes."""
     session, storage = place.stopped(at, place.first)
-    report = again(lambda: asyncio.run(verify_snapshot(session, place.second, VerifyLevel.FULL, run_id=_RUN)))
+    workspace = Workspace(session.repository, _RUN)
+    report = again(
+        lambda: asyncio.run(verify_snapshot(session, place.second, VerifyLevel.FULL, workspace=workspace))
+    )
     assert report.problems == []
     place.assert_untouched(session)
     return storage
