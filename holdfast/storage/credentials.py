@@ -5,9 +5,14 @@ are no longer good or were refused. So a run of many hours uses what a file, a c
 engine reads no environment: a command hands over its own, a worker what the profile of its repository names.
 """
 
+import logging
+import threading
+import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
+
+from holdfast.errors import HoldfastError, StorageUnavailableError
 
 NAMES: Final = frozenset(
     (
@@ -30,6 +35,10 @@ NAMES: Final = frozenset(
     )
 )
 """All that the places below this folder ask for; most are restic's, the others those of each store's own tools."""
+
+
+_TRY_AGAIN_S: Final = 30.0
+_LOG: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,3 +69,49 @@ def picked(environ: Mapping[str, str], prefix: str = "") -> dict[str, str]:
     found = {name: environ.get(prefix + name, "") for name in NAMES}
     found["HOME"] = environ.get("HOME", "")
     return {name: value for name, value in found.items() if value}
+
+
+class HeldCredentials:
+    """What one storage has of its source. Thread-safe."""
+
+    def __init__(self, source: CredentialSource, *, now: Callable[[], float] = time.time) -> None:
+        self._source = source
+        self._now = now
+        self._held: Credentials | None = None
+        self._lock = threading.Lock()
+
+    def current(self) -> Mapping[str, str]:
+        """The values, asked for when there are none yet, and again when it is time. What is held serves on when that
+        fails: it may be good for minutes yet, and if it is not, the store says so."""
+        with self._lock:
+            held = self._held
+            if held is None:
+                held = self._held = self._source()
+            elif held.good_until_s is not None and self._now() >= held.good_until_s:
+                try:
+                    held = self._held = self._source()
+                except HoldfastError as error:
+                    _LOG.warning("credentials cannot be renewed: %s", error.message)
+                    held = self._held = replace(held, good_until_s=self._now() + _TRY_AGAIN_S)
+            return held.values
+
+    def renew(self) -> bool:
+        """Ask again, because those in use were refused; whether there are others now.
+
+        Raises:
+            StorageUnavailableError: the source, which has had some before, fails.
+        """
+        with self._lock:
+            before = self._held
+            try:
+                self._held = self._source()
+            except HoldfastError as error:
+                raise StorageUnavailableError(
+                    f"credentials were refused, and there are no newer ones: {error.message}", hint=error.hint
+                ) from None
+            return before is None or before.values != self._held.values
+
+    def forget(self) -> None:
+        """Ask again at the next use."""
+        with self._lock:
+            self._held = None

@@ -19,12 +19,13 @@ from holdfast.storage.objects.azure import AzurePlace
 from holdfast.storage.objects.gs import GsPlace
 from holdfast.storage.objects.s3 import S3Place, with_shared_file
 from holdfast.storage.os_errors import translated
+from holdfast.storage.rest.place import RestPlace
 
 if TYPE_CHECKING:  # loads the client of stores
     from holdfast.storage.objects.store import Place
 
 _LOCAL: Final = "local:"
-_NOT_SUPPORTED: Final = frozenset({"sftp", "rest", "swift", "b2", "rclone"})
+_NOT_SUPPORTED: Final = frozenset({"sftp", "swift", "b2", "rclone"})
 """What restic knows beside those below (internal/backend/all/all.go)."""
 _KIND: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
@@ -43,10 +44,12 @@ def open_storage(location: str, credentials: CredentialSource = no_credentials) 
     place = check_location(location)
     if place is None:
         return _local(location)
-    return _at_a_distance(place, with_shared_file(credentials) if isinstance(place, S3Place) else credentials)
+    if isinstance(place, RestPlace):
+        return _served(place, credentials)
+    return _stored(place, with_shared_file(credentials) if isinstance(place, S3Place) else credentials)
 
 
-def check_location(location: str) -> "Place | None":
+def check_location(location: str) -> "Place | RestPlace | None":
     """The place that a location names at a distance; None where it is a path of this host.
 
     Raises:
@@ -61,7 +64,7 @@ def check_location(location: str) -> "Place | None":
     if kind[1] in _NOT_SUPPORTED or _URL.match(location):
         raise UsageError(
             f"repositories at {kind[1]}: locations are not supported",
-            hint="Use a local directory, or one of local:, s3:, azure: and gs:.",
+            hint="Use a local directory, or one of local:, s3:, azure:, gs: and rest:.",
         )
     return None
 
@@ -95,14 +98,21 @@ def _local(path: str) -> Storage:
     return Retrying(LocalStorage(Path(path)))
 
 
-def _at_a_distance(place: "Place", credentials: CredentialSource) -> Storage:
+def _served(place: RestPlace, credentials: CredentialSource) -> Storage:
+    from holdfast.storage.rest.store import RestStorage  # noqa: PLC0415 - see above
+
+    return Retrying(RestStorage(place, credentials))
+
+
+def _stored(place: "Place", credentials: CredentialSource) -> Storage:
     from holdfast.storage.objects.store import ObjectStorage  # noqa: PLC0415 - see above
 
     return Retrying(ObjectStorage(place, credentials))
 
 
-_PLACES: "Final[Mapping[str, Callable[[str], Place]]]" = {
+_PLACES: "Final[Mapping[str, Callable[[str], Place | RestPlace]]]" = {
     "s3": S3Place.parse,
     "azure": AzurePlace.parse,
     "gs": GsPlace.parse,
+    "rest": RestPlace.parse,
 }

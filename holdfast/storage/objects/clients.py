@@ -5,17 +5,16 @@ minute, however long the whole takes. One that sends cannot see what has left, s
 kernel ends a connection on which nothing is acknowledged for half a minute.
 """
 
-import logging
 import os
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from holdfast.errors import HoldfastError, StorageUnavailableError, UsageError
-from holdfast.storage.credentials import Credentials, CredentialSource
+from holdfast.errors import UsageError
+from holdfast.storage.credentials import CredentialSource, HeldCredentials
 
 if TYPE_CHECKING:  # obstore's types exist for checkers only
     from obstore.store import ClientConfig, ObjectStore, RetryConfig
@@ -23,8 +22,6 @@ if TYPE_CHECKING:  # obstore's types exist for checkers only
 _SILENCE: Final = timedelta(seconds=60)
 _LONG_SILENCE: Final = timedelta(minutes=5)
 """For what lets a server work before it answers: a page of a listing, the removal of a thousand files."""
-_TRY_AGAIN_S: Final = 30.0
-_LOG: Final = logging.getLogger(__name__)
 _WHOLE: Final = timedelta(hours=12)
 _CONNECT: Final = timedelta(seconds=10)
 _SLOWEST_BYTES_S: Final = 32 * 1024
@@ -58,9 +55,8 @@ class Clients:
         now: Callable[[], float] = time.time,
     ) -> None:
         self._make = make
-        self._source = source
-        self._now = now
-        self._credentials: Credentials | None = None
+        self._credentials = HeldCredentials(source, now=now)
+        self._values: Mapping[str, str] = {}
         self._clients: dict[int, ObjectStore] = {}
         self._lock = threading.Lock()
 
@@ -86,51 +82,25 @@ class Clients:
         Raises:
             StorageUnavailableError: the source, which has had some before, fails.
         """
-        with self._lock:
-            try:
-                return self._ask()
-            except HoldfastError as error:
-                raise StorageUnavailableError(
-                    f"credentials were refused, and there are no newer ones: {error.message}", hint=error.hint
-                ) from None
+        return self._credentials.renew()
 
     def close(self) -> None:
         """Let go of all connections."""
+        self._credentials.forget()
         with self._lock:
             self._clients = {}
-            self._credentials = None
 
     def _client(self, kind: int) -> "ObjectStore":
+        """Those of former credentials are dropped; a request that is under way keeps its own."""
         _begin()
+        values = self._credentials.current()
         with self._lock:
-            if self._credentials is None:
-                self._ask()
-            elif self._credentials.good_until_s is not None and self._now() >= self._credentials.good_until_s:
-                self._look_again(self._credentials)
+            if values != self._values:
+                self._values, self._clients = values, {}
             client = self._clients.get(kind)
             if client is None:
-                values = {} if self._credentials is None else self._credentials.values
                 client = self._clients[kind] = self._make(values, _options(kind))
             return client
-
-    def _look_again(self, before: Credentials) -> None:
-        """Ask once more, in time. What is there serves on when that fails: it may be good for minutes yet, and if it is
-        not, the store says so."""
-        try:
-            self._ask()
-        except HoldfastError as error:
-            _LOG.warning("credentials cannot be renewed: %s", error.message)
-            self._credentials = replace(before, good_until_s=self._now() + _TRY_AGAIN_S)
-
-    def _ask(self) -> bool:
-        """Ask the source; whether it says something new. Then clients of old credentials are dropped: a request that is
-        under way keeps its own."""
-        before = self._credentials
-        self._credentials = self._source()
-        new = before is None or before.values != self._credentials.values
-        if new:
-            self._clients = {}
-        return new
 
 
 def _options(kind: int) -> Options:
