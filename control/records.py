@@ -13,7 +13,7 @@ from control.names import location_of, subject_of, veiled_roots
 from holdfast.file_list import WRONG_ACTIONS, FileAction
 from holdfast.terms import RunKind
 from service.journal.journal import Journal
-from service.journal.records import RunRecord, VerdictRecord
+from service.journal.records import RunRecord
 from service.settings.model import Settings
 
 TOLD_ACTIONS: Final = WRONG_ACTIONS | {FileAction.WARNING}
@@ -58,7 +58,7 @@ def document(settings: Settings, run: RunRecord) -> dict[str, object]:
         "failure_message": failure_words(settings, run),
         "resumes": run.resumes,
         "counters": dict(run.counters),
-        "verdict": None if run.verdict is None else _verdict(run.verdict),
+        "verdict": None if run.verdict is None else msgspec.to_builtins(run.verdict),
     }
 
 
@@ -98,16 +98,3 @@ def error_count(run: RunRecord) -> int:
     """How many paths went wrong."""
     names = ("errors", "selected_errors", "stored_errors")
     return max(run.counters.get(name, 0) for name in names)
-
-
-def _verdict(verdict: VerdictRecord) -> dict[str, object]:
-    return {
-        "level": verdict.level,
-        "ok": verdict.ok,
-        "blobs": verdict.blobs,
-        "packs": verdict.packs,
-        "files": verdict.files,
-        "bytes_read": verdict.bytes_read,
-        "problem_count": verdict.problem_count,
-        "problems": list(verdict.problems),
-    }

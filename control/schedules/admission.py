@@ -4,9 +4,8 @@ A schedule stands on the server, where it outlives the settings that it was made
 declare now: `holdfast schedule apply` brings the server up to date.
 """
 
-from control.schedules.cleanup import cleanup_id
 from control.schedules.declaration import declarations
-from control.schedules.watchdog import watchdog_id
+from control.schedules.upkeep import cleanup_id, watchdog_id
 from service.settings.model import Settings
 from transport.places import without_time
 

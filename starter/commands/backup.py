@@ -19,6 +19,7 @@ from service.settings.suggestions import one_of
 from starter.host.early_start import EarlyStart, early_start
 from starter.requests.sources import ChosenSource, SourceOptions, chosen_sources
 from starter.shell.invocation import Invocation
+from starter.shell.options import Detach, Texts
 from starter.shell.output import say, say_json, tell_error
 
 WordT = TypeVar("WordT", bound=StrEnum)
@@ -29,9 +30,7 @@ _OF_A_LABEL: Final = "Snapshots are found and shown by it: keep it a short line.
 class BackupOptions(SourceOptions):
     """Options of `backup`."""
 
-    tag: Annotated[
-        tuple[str, ...], typer.Option(metavar="TAG[,TAG…]", help="Tags for the snapshot; repeatable.")
-    ] = ()
+    tag: Annotated[Texts, typer.Option(metavar="TAG[,TAG…]", help="Tags for the snapshot; repeatable.")] = ()
     host: Annotated[
         str, typer.Option("--host", "-H", metavar="NAME", help="The host that the snapshot names.")
     ] = ""
@@ -54,9 +53,7 @@ class BackupOptions(SourceOptions):
         int, typer.Option(metavar="MIB", help="Size of packs in MiB.", show_default=False)
     ] = 0
     fresh: Annotated[bool, typer.Option("--fresh", help="Do not go on with an interrupted run.")] = False
-    detach: Annotated[
-        bool, typer.Option("--detach", help="Return once the run is started; a service must be up.")
-    ] = False
+    detach: Detach = False
 
 
 def backup(options: BackupOptions) -> int:

@@ -13,7 +13,7 @@ from control.requests import base_queue
 from holdfast.errors import EXIT_COMPLETE
 from starter.host.service import Need, find_client, open_service
 from starter.shell.invocation import Invocation
-from starter.shell.options import CommonOptions
+from starter.shell.options import CommonOptions, NamedRun
 from starter.shell.output import say, say_json
 from starter.shell.person import asked
 from starter.view.listing import told
@@ -25,7 +25,7 @@ _FORCED: Final = "holdfast cancel --force"
 class CancelOptions(CommonOptions):
     """Options of `cancel`."""
 
-    run: Annotated[str, typer.Argument(metavar="RUN|SOURCE", help="A run's id, or its source's name.")]
+    run: NamedRun
     force: Annotated[
         bool,
         typer.Option(

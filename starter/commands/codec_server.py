@@ -16,7 +16,7 @@ from holdfast.errors import EXIT_COMPLETE, PasswordMissingError, SettingsError, 
 from service.settings.passwords import read_password_file
 from starter.shell.invocation import Invocation
 from starter.shell.logging import configure_logging
-from starter.shell.options import CommonOptions
+from starter.shell.options import CommonOptions, Texts
 
 _ORIGIN: Final = re.compile(r"https?://[^/\s?#@]+")
 _LOG: Final = logging.getLogger("holdfast.codec_server")
@@ -27,7 +27,7 @@ class CodecServerOptions(CommonOptions):
     """Options of `codec-server`."""
 
     origin: Annotated[
-        tuple[str, ...],
+        Texts,
         typer.Option(metavar="URL", help="The Web UI's origin, like http://localhost:8233; repeatable."),
     ] = ()
     port: Annotated[int, typer.Option(min=0, max=65_535, help="The port to listen on.")] = 8081

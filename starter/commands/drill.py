@@ -11,7 +11,7 @@ from service.settings.model import Settings
 from service.settings.suggestions import one_of
 from starter.host.early_start import EarlyStart, early_start
 from starter.shell.invocation import Invocation
-from starter.shell.options import CommonOptions
+from starter.shell.options import CommonOptions, Detach
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,9 +32,7 @@ class DrillOptions(CommonOptions):
     snapshot: Annotated[
         str, typer.Option(metavar="ID", help="This snapshot; else the source's newest.", show_default=False)
     ] = ""
-    detach: Annotated[
-        bool, typer.Option("--detach", help="Return once the run is started; a service must be up.")
-    ] = False
+    detach: Detach = False
 
 
 def drill(options: DrillOptions) -> int:

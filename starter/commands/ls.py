@@ -14,7 +14,7 @@ from holdfast.terms import LATEST
 from starter.commands.snapshots import document
 from starter.requests.repositories import open_for_reading, repository_session
 from starter.shell.invocation import Invocation
-from starter.shell.options import SnapshotFilterOptions
+from starter.shell.options import SnapshotFilterOptions, Texts
 from starter.shell.output import json_line, say, say_all, warn
 from starter.shell.text import ahead_of_time, json_text, local_time, printable
 
@@ -36,7 +36,7 @@ class LsOptions(SnapshotFilterOptions):
         ),
     ] = LATEST
     directories: Annotated[
-        tuple[str, ...], typer.Argument(metavar="[PATHS]", help="Only what is in these.", show_default=False)
+        Texts, typer.Argument(metavar="[PATHS]", help="Only what is in these.", show_default=False)
     ] = ()
     long: Annotated[bool, typer.Option("--long", "-l", help="Modes, owners, sizes and times too.")] = False
     recursive: Annotated[bool, typer.Option("--recursive", help="Below PATHS, descend into directories.")] = (

@@ -1,13 +1,10 @@
 """`holdfast pause`: let a run rest, for as long as is wanted."""
 
 from dataclasses import dataclass
-from typing import Annotated
-
-import typer
 
 from contracts.control import PAUSE
 from starter.requests.updates import steer
-from starter.shell.options import CommonOptions
+from starter.shell.options import CommonOptions, NamedRun, Reason
 from starter.shell.person import asked
 
 
@@ -15,8 +12,8 @@ from starter.shell.person import asked
 class PauseOptions(CommonOptions):
     """Options of `pause`."""
 
-    run: Annotated[str, typer.Argument(metavar="RUN|SOURCE", help="A run's id, or its source's name.")]
-    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why; shown and recorded.")] = ""
+    run: NamedRun
+    reason: Reason = ""
 
 
 def pause(options: PauseOptions) -> int:

@@ -7,7 +7,7 @@ import typer
 
 from contracts.control import HIGHEST_PRIORITY, LOWEST_PRIORITY, SET_PRIORITY, PriorityRequest
 from starter.requests.updates import steer
-from starter.shell.options import CommonOptions
+from starter.shell.options import CommonOptions, NamedRun, Reason
 from starter.shell.person import asked
 
 
@@ -15,7 +15,7 @@ from starter.shell.person import asked
 class PriorityOptions(CommonOptions):
     """Options of `priority`."""
 
-    run: Annotated[str, typer.Argument(metavar="RUN|SOURCE", help="A run's id, or its source's name.")]
+    run: NamedRun
     number: Annotated[
         int,
         typer.Argument(
@@ -25,7 +25,7 @@ class PriorityOptions(CommonOptions):
             max=LOWEST_PRIORITY,
         ),
     ]
-    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why; shown and recorded.")] = ""
+    reason: Reason = ""
 
 
 def priority(options: PriorityOptions) -> int:

@@ -20,7 +20,7 @@ from service.settings.text import decode_text_file, trim
 from starter.host.early_start import EarlyStart, early_start
 from starter.requests.sources import typed_patterns
 from starter.shell.invocation import Invocation
-from starter.shell.options import ReadingOptions
+from starter.shell.options import Detach, ReadingOptions, Texts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +29,7 @@ class RestoreCommandOptions(ReadingOptions):
 
     snapshot: Annotated[str, typer.Argument(metavar="SNAPSHOT[:SUBFOLDER]", help='An id, or "latest".')]
     only: Annotated[
-        tuple[str, ...],
+        Texts,
         typer.Argument(
             metavar="[PATHS]", help="Restore only these paths of the snapshot.", show_default=False
         ),
@@ -41,28 +41,24 @@ class RestoreCommandOptions(ReadingOptions):
         False
     )
     include: Annotated[
-        tuple[str, ...],
+        Texts,
         typer.Option("--include", "-i", metavar="PATTERN", help="Restore only these; repeatable."),
     ] = ()
-    iinclude: Annotated[
-        tuple[str, ...], typer.Option(metavar="PATTERN", help="The same without regard to case.")
-    ] = ()
-    include_file: Annotated[tuple[str, ...], typer.Option(metavar="FILE", help="--include from FILE.")] = ()
-    iinclude_file: Annotated[tuple[str, ...], typer.Option(metavar="FILE", help="--iinclude from FILE.")] = ()
+    iinclude: Annotated[Texts, typer.Option(metavar="PATTERN", help="The same without regard to case.")] = ()
+    include_file: Annotated[Texts, typer.Option(metavar="FILE", help="--include from FILE.")] = ()
+    iinclude_file: Annotated[Texts, typer.Option(metavar="FILE", help="--iinclude from FILE.")] = ()
     exclude: Annotated[
-        tuple[str, ...],
+        Texts,
         typer.Option("--exclude", "-e", metavar="PATTERN", help="Leave these out; repeatable."),
     ] = ()
-    iexclude: Annotated[
-        tuple[str, ...], typer.Option(metavar="PATTERN", help="The same without regard to case.")
-    ] = ()
-    exclude_file: Annotated[tuple[str, ...], typer.Option(metavar="FILE", help="--exclude from FILE.")] = ()
-    iexclude_file: Annotated[tuple[str, ...], typer.Option(metavar="FILE", help="--iexclude from FILE.")] = ()
+    iexclude: Annotated[Texts, typer.Option(metavar="PATTERN", help="The same without regard to case.")] = ()
+    exclude_file: Annotated[Texts, typer.Option(metavar="FILE", help="--exclude from FILE.")] = ()
+    iexclude_file: Annotated[Texts, typer.Option(metavar="FILE", help="--iexclude from FILE.")] = ()
     files_from: Annotated[
-        tuple[str, ...], typer.Option(metavar="FILE", help="Restore the paths that FILE lists, one a line.")
+        Texts, typer.Option(metavar="FILE", help="Restore the paths that FILE lists, one a line.")
     ] = ()
     files_from_raw: Annotated[
-        tuple[str, ...], typer.Option(metavar="FILE", help="The same, each path ended by a NUL byte.")
+        Texts, typer.Option(metavar="FILE", help="The same, each path ended by a NUL byte.")
     ] = ()
     overwrite: Annotated[
         str,
@@ -84,14 +80,12 @@ class RestoreCommandOptions(ReadingOptions):
     verify: Annotated[bool, typer.Option("--verify/--no-verify", help="Read back what was restored.")] = False
     sparse: Annotated[bool, typer.Option("--sparse/--no-sparse", help="Leave runs of zeros as holes.")] = True
     host: Annotated[
-        tuple[str, ...],
+        Texts,
         typer.Option("--host", "-H", metavar="HOST", help='"latest" of this host; repeatable.'),
     ] = ()
-    path: Annotated[
-        tuple[str, ...], typer.Option(metavar="PATH", help='"latest" with this path; repeatable.')
-    ] = ()
+    path: Annotated[Texts, typer.Option(metavar="PATH", help='"latest" with this path; repeatable.')] = ()
     tag: Annotated[
-        tuple[str, ...],
+        Texts,
         typer.Option(metavar="TAG[,TAG…]", help='"latest" with all of these tags; repeatable.'),
     ] = ()
     source: Annotated[
@@ -102,9 +96,7 @@ class RestoreCommandOptions(ReadingOptions):
         bool,
         typer.Option("--to-command", help="Give a command's output back to the source's restore_command."),
     ] = False
-    detach: Annotated[
-        bool, typer.Option("--detach", help="Return once the run is started; a service must be up.")
-    ] = False
+    detach: Detach = False
 
 
 def restore(options: RestoreCommandOptions) -> int:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final
 
+import msgspec
 import typer
 
 from contracts.identity import short_id
@@ -18,7 +19,7 @@ from service.journal.journal import Journal
 from service.journal.records import OutputRecord, RunRecord
 from service.settings.suggestions import one_of
 from starter.shell.invocation import Invocation
-from starter.shell.options import CommonOptions
+from starter.shell.options import CommonOptions, Texts
 from starter.shell.output import say, say_all, say_json
 from starter.shell.registration import add_command
 from starter.shell.text import printable
@@ -47,7 +48,7 @@ class FilesOptions(ShowOptions):
     """Options of `run files`."""
 
     action: Annotated[
-        tuple[str, ...],
+        Texts,
         typer.Option(metavar="ACTION", help=f"Only {', '.join(_ACTIONS)}; repeatable.", show_default=False),
     ] = ()
 
@@ -74,7 +75,9 @@ def show(options: ShowOptions) -> int:
     journal = open_journal(settings)
     run = records.find_record(journal, options.run)
     if options.json:
-        say_json(records.document(settings, run) | {"hooks": _outputs(journal, run)})
+        say_json(
+            records.document(settings, run) | {"hooks": msgspec.to_builtins(journal.outputs(run.run_id))}
+        )
         return EXIT_COMPLETE
     for line in details(settings, ListedRun.of(run), status=run.status.value):
         say(line)
@@ -164,21 +167,6 @@ def _hook_line(output: OutputRecord) -> str:
     ending = "ran out of time" if output.timed_out else f"exit code {output.exit_code}"
     took_s = max(0, output.ended_ns - output.started_ns) / NS_PER_S
     return f"{output.hook} ({output.moment}): {ending} after {took_s:.1f} s"
-
-
-def _outputs(journal: Journal, run: RunRecord) -> list[dict[str, object]]:
-    return [
-        {
-            "hook": output.hook,
-            "moment": output.moment,
-            "exit_code": output.exit_code,
-            "timed_out": output.timed_out,
-            "started_ns": output.started_ns,
-            "ended_ns": output.ended_ns,
-            "output": output.output,
-        }
-        for output in journal.outputs(run.run_id)
-    ]
 
 
 def _write(path: Path, page: str) -> None:

@@ -20,7 +20,7 @@ from service.settings.model import Settings
 from service.settings.suggestions import one_of
 from starter.shell.invocation import Invocation
 from starter.shell.moments import parse_moment
-from starter.shell.options import CommonOptions
+from starter.shell.options import CommonOptions, Texts
 from starter.shell.output import say, say_json
 from starter.shell.text import local_time, table
 
@@ -39,7 +39,7 @@ class RunsOptions(CommonOptions):
         str | None, typer.Option(metavar="KIND", help=f"Only {', '.join(_KINDS)}.", show_default=False)
     ] = None
     status: Annotated[
-        tuple[str, ...],
+        Texts,
         typer.Option(metavar="STATUS", help=f"Only {', '.join(_STATUSES)}; repeatable.", show_default=False),
     ] = ()
     since: Annotated[

@@ -14,7 +14,7 @@ from holdfast.repository.snapshots import StoredSnapshot, is_ahead, list_snapsho
 from holdfast.terms import LATEST
 from starter.requests.repositories import open_repository
 from starter.shell.invocation import Invocation
-from starter.shell.options import SnapshotFilterOptions
+from starter.shell.options import SnapshotFilterOptions, Texts
 from starter.shell.output import say, say_json, warn
 from starter.shell.text import local_time, table
 
@@ -23,9 +23,7 @@ from starter.shell.text import local_time, table
 class SnapshotsOptions(SnapshotFilterOptions):
     """Options of `snapshots`."""
 
-    ids: Annotated[
-        tuple[str, ...], typer.Argument(metavar="[SNAPSHOTS]", help="Only these.", show_default=False)
-    ] = ()
+    ids: Annotated[Texts, typer.Argument(metavar="[SNAPSHOTS]", help="Only these.", show_default=False)] = ()
     latest: Annotated[
         int,
         typer.Option(

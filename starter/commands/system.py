@@ -26,7 +26,7 @@ from starter.runs.entry import run
 from starter.runs.order import Order
 from starter.shell.invocation import Invocation
 from starter.shell.moments import parse_moment
-from starter.shell.options import CommonOptions
+from starter.shell.options import CommonOptions, Detach, Texts
 from starter.shell.output import say, say_json
 from starter.shell.person import triggered
 from starter.shell.registration import add_command
@@ -54,9 +54,7 @@ class BackupOptions(SystemOptions):
             metavar="NAME", help="full, differential or incremental, for all members.", show_default=False
         ),
     ] = "auto"
-    detach: Annotated[
-        bool, typer.Option("--detach", help="Return once the run is started; a service must be up.")
-    ] = False
+    detach: Detach = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +68,7 @@ class RestoreOfSystemOptions(SystemOptions):
         ),
     ] = ""
     host: Annotated[
-        tuple[str, ...],
+        Texts,
         typer.Option("--host", "-H", metavar="MEMBER=HOST", help="Restore it to another host; repeatable."),
     ] = ()
     target: Annotated[
@@ -83,9 +81,7 @@ class RestoreOfSystemOptions(SystemOptions):
         False
     )
     verify: Annotated[bool, typer.Option("--verify/--no-verify", help="Read back what was restored.")] = True
-    detach: Annotated[
-        bool, typer.Option("--detach", help="Return once the run is started; a service must be up.")
-    ] = False
+    detach: Detach = False
 
 
 def list_(options: CommonOptions) -> int:

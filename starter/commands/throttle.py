@@ -10,7 +10,7 @@ from contracts.control import THROTTLE, Throttle, ThrottleRequest, ThrottleWindo
 from holdfast.errors import UsageError
 from holdfast.units import parse_size
 from starter.requests.updates import steer
-from starter.shell.options import CommonOptions
+from starter.shell.options import CommonOptions, NamedRun, Reason, Texts
 from starter.shell.person import asked
 
 NO_LIMIT: Final = "none"
@@ -21,16 +21,16 @@ _WINDOW: Final = re.compile(r"(?P<start>\d\d:\d\d)-(?P<end>\d\d:\d\d)=(?P<rate>.
 class ThrottleOptions(CommonOptions):
     """Options of `throttle`."""
 
-    run: Annotated[str, typer.Argument(metavar="RUN|SOURCE", help="A run's id, or its source's name.")]
+    run: NamedRun
     rate: Annotated[str, typer.Argument(metavar="RATE", help='Bytes per second: "10MiB", or "none".')]
     window: Annotated[
-        tuple[str, ...],
+        Texts,
         typer.Option(
             metavar="HH:MM-HH:MM=RATE",
             help="Another rate at these times of day, by the worker's clock; repeatable.",
         ),
     ] = ()
-    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why; shown and recorded.")] = ""
+    reason: Reason = ""
 
 
 def throttle(options: ThrottleOptions) -> int:

@@ -12,7 +12,7 @@ from holdfast.verify.share import parse_share
 from service.settings.suggestions import one_of
 from starter.host.early_start import EarlyStart, early_start
 from starter.shell.invocation import Invocation
-from starter.shell.options import SnapshotFilterOptions
+from starter.shell.options import Detach, SnapshotFilterOptions, Texts
 from starter.shell.output import warn
 
 _LEVELS: Final = (VerifyLevel.STRUCTURE.value, VerifyLevel.FULL.value)
@@ -23,7 +23,7 @@ class VerifyOptions(SnapshotFilterOptions):
     """Options of `verify`."""
 
     snapshots: Annotated[
-        tuple[str, ...],
+        Texts,
         typer.Argument(
             metavar="[SNAPSHOT[:SUBFOLDER]…]", help="Only these; all without any.", show_default=False
         ),
@@ -40,9 +40,7 @@ class VerifyOptions(SnapshotFilterOptions):
             show_default=False,
         ),
     ] = ""
-    detach: Annotated[
-        bool, typer.Option("--detach", help="Return once the run is started; a service must be up.")
-    ] = False
+    detach: Detach = False
 
 
 def verify(options: VerifyOptions) -> int:

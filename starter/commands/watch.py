@@ -15,7 +15,7 @@ from service.settings.model import SourceProfile
 from starter.host.service import Need, open_service
 from starter.shell.invocation import Invocation
 from starter.shell.logging import configure_logging
-from starter.shell.options import CommonOptions
+from starter.shell.options import CommonOptions, Texts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +23,7 @@ class WatchOptions(CommonOptions):
     """Options of `watch`."""
 
     sources: Annotated[
-        tuple[str, ...],
+        Texts,
         typer.Argument(
             metavar="[SOURCE…]", help="Sources of the settings; else all with a watch.", show_default=False
         ),

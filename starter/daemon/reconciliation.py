@@ -23,10 +23,9 @@ from control.continuation import continued
 from control.journal import open_journal
 from control.requests import base_queue
 from control.schedules import server
-from control.schedules.cleanup import ensure_cleanup
 from control.schedules.listing import planned
 from control.schedules.plan import Step
-from control.schedules.watchdog import ensure_watchdog
+from control.schedules.upkeep import ensure_upkeep
 from holdfast.errors import HoldfastError
 from holdfast.terms import RunStatus
 from service.settings.model import Settings
@@ -45,8 +44,7 @@ async def bring_back(
         _LOG.warning("lost runs could not be started again (`holdfast resume` does that): %s", _words(error))
     try:
         await _make_schedules(client, settings)
-        await ensure_watchdog(client, settings, base_queue(settings, ""))
-        await ensure_cleanup(client, settings, base_queue(settings, ""))
+        await ensure_upkeep(client, settings, base_queue(settings, ""))
     except (HoldfastError, RPCError) as error:
         _LOG.warning("schedules could not be made again (`holdfast schedule apply`): %s", _words(error))
 

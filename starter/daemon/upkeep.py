@@ -8,8 +8,7 @@ from typing import Final
 
 from temporalio.service import RPCError
 
-from control.schedules.cleanup import ensure_cleanup
-from control.schedules.watchdog import ensure_watchdog
+from control.schedules.upkeep import ensure_upkeep
 from holdfast.errors import ServerUnavailableError, SettingsError
 from service.settings.model import Settings
 from starter.host.connection import connect
@@ -35,8 +34,7 @@ async def _keep(settings: Settings, address: str, queue: str) -> None:
     while True:
         try:
             client = await connect(settings.server, address)
-            await ensure_watchdog(client, settings, queue)
-            await ensure_cleanup(client, settings, queue)
+            await ensure_upkeep(client, settings, queue)
         except (ServerUnavailableError, SettingsError, RPCError) as error:
             if not told:
                 _LOG.warning(

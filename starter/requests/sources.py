@@ -19,7 +19,7 @@ from service.settings.paths import without_variables
 from service.settings.requests import SourceOrder
 from service.settings.suggestions import one_of
 from starter.shell.invocation import Invocation
-from starter.shell.options import CommonOptions
+from starter.shell.options import CommonOptions, Texts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +27,7 @@ class SourceOptions(CommonOptions):
     """The part of `backup`'s options that says what is read."""
 
     paths: Annotated[
-        tuple[str, ...],
+        Texts,
         typer.Argument(metavar="PATHS", help="What to back up; or the names of sources.", show_default=False),
     ] = ()
     source: Annotated[str, typer.Option(metavar="NAME", help="A source of the settings.")] = ""
@@ -35,20 +35,18 @@ class SourceOptions(CommonOptions):
         False
     )
     exclude: Annotated[
-        tuple[str, ...], typer.Option("--exclude", "-e", metavar="PATTERN", help="Leave out; repeatable.")
+        Texts, typer.Option("--exclude", "-e", metavar="PATTERN", help="Leave out; repeatable.")
     ] = ()
-    iexclude: Annotated[
-        tuple[str, ...], typer.Option(metavar="PATTERN", help="The same without regard to case.")
-    ] = ()
+    iexclude: Annotated[Texts, typer.Option(metavar="PATTERN", help="The same without regard to case.")] = ()
     exclude_file: Annotated[
-        tuple[str, ...],
+        Texts,
         typer.Option(metavar="FILE", help="Leave out what the patterns in FILE say; repeatable."),
     ] = ()
     iexclude_file: Annotated[
-        tuple[str, ...], typer.Option(metavar="FILE", help="The same without regard to case.")
+        Texts, typer.Option(metavar="FILE", help="The same without regard to case.")
     ] = ()
     exclude_if_present: Annotated[
-        tuple[str, ...],
+        Texts,
         typer.Option(metavar="NAME[:HEADER]", help="Leave out what is in directories with such a file."),
     ] = ()
     exclude_caches: Annotated[

@@ -9,6 +9,14 @@ from typing import Annotated
 
 import typer
 
+Texts = tuple[str, ...]
+"""An option that may be repeated."""
+Detach = Annotated[
+    bool, typer.Option("--detach", help="Return once the run is started; a service must be up.")
+]
+NamedRun = Annotated[str, typer.Argument(metavar="RUN|SOURCE", help="A run's id, or its source's name.")]
+Reason = Annotated[str, typer.Option(metavar="TEXT", help="Why; shown and recorded.")]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommonOptions:
@@ -71,13 +79,13 @@ class SnapshotFilterOptions(ReadingOptions):
     """Which snapshots are meant."""
 
     host: Annotated[
-        tuple[str, ...],
+        Texts,
         typer.Option("--host", "-H", metavar="HOST", help="Only snapshots of this host; repeatable."),
     ] = ()
     path: Annotated[
-        tuple[str, ...], typer.Option(metavar="PATH", help="Only snapshots that hold this path; repeatable.")
+        Texts, typer.Option(metavar="PATH", help="Only snapshots that hold this path; repeatable.")
     ] = ()
     tag: Annotated[
-        tuple[str, ...],
+        Texts,
         typer.Option(metavar="TAG[,TAG…]", help="Only snapshots with all of these tags; repeatable."),
     ] = ()

@@ -11,11 +11,9 @@ from typing import Annotated, TypeVar, get_args, get_origin, get_type_hints
 
 import typer
 
-from starter.shell.options import CommonOptions
+from starter.shell.options import CommonOptions, Texts
 
 OptionsT = TypeVar("OptionsT", bound=CommonOptions)
-
-_MANY = tuple[str, ...]
 
 
 def add_command(app: typer.Typer, name: str, function: Callable[[OptionsT], int]) -> None:
@@ -99,7 +97,7 @@ def _typer_type(annotation: object) -> object:
     if get_origin(annotation) is not Annotated:
         return annotation
     kind, *notes = get_args(annotation)
-    if kind != _MANY:
+    if kind != Texts:
         return annotation
     described: object = Annotated[(list[str], *notes)]
     return described

@@ -26,7 +26,7 @@ from activities.recorder import Recorder
 from activities.services import Services
 from contracts.common import BACKUP_WORKFLOW
 from contracts.notify import WATCHDOG_WORKFLOW, WatchdogRequest, WatchInput, WatchState
-from control.schedules.watchdog import ensure_watchdog, watchdog_id
+from control.schedules.upkeep import ensure_upkeep, watchdog_id
 from holdfast.terms import RunKind, RunStatus
 from service.journal.journal import Journal
 from service.journal.records import RunRecord
@@ -106,16 +106,16 @@ async def test_the_schedule_is_kept_as_the_settings_want_it(services: Services, 
     settings = services.settings
     handle = client.get_schedule_handle(watchdog_id("mars"))
     for queue in ("mars", "mars", "venus"):
-        await ensure_watchdog(client, settings, queue)
+        await ensure_upkeep(client, settings, queue)
         await handle.pause()
     action = (await handle.describe()).schedule.action
     assert isinstance(action, ScheduleActionStartWorkflow)
     assert (action.workflow, action.task_queue) == (WATCHDOG_WORKFLOW, "venus")
-    await ensure_watchdog(client, settings, "venus")
+    await ensure_upkeep(client, settings, "venus")
     assert (await handle.describe()).schedule.state.paused
     unwatched = replace(settings, notices=NoticeSettings())
     for _ in range(2):
-        await ensure_watchdog(client, unwatched, "venus")
+        await ensure_upkeep(client, unwatched, "venus")
     with pytest.raises(RPCError):
         await handle.describe()
 

@@ -20,7 +20,7 @@ from activities.recorder import Recorder
 from activities.services import Services
 from contracts.cleanup import CLEANUP_WORKFLOW, CleanupRequest, CleanupResult
 from contracts.common import BACKUP_WORKFLOW
-from control.schedules.cleanup import cleanup_id, ensure_cleanup
+from control.schedules.upkeep import cleanup_id, ensure_upkeep
 from holdfast.repository.layout import RUNS
 from service.journal.journal import Journal
 from service.settings.load import load_settings
@@ -189,11 +189,11 @@ async def test_the_service_keeps_a_daily_schedule_as_the_settings_want_it(
     settings = load_settings(site.settings_file, {})
     handle = client.get_schedule_handle(cleanup_id("h"))
     for queue in ("mars", "venus"):
-        await ensure_cleanup(client, settings, queue)
+        await ensure_upkeep(client, settings, queue)
     action = (await handle.describe()).schedule.action
     assert isinstance(action, ScheduleActionStartWorkflow)
     assert (action.workflow, action.task_queue) == (CLEANUP_WORKFLOW, "venus")
     site.settings_file.write_text(f'host = "h"\nstate_dir = "{tmp_path}/state"\n')
-    await ensure_cleanup(client, load_settings(site.settings_file, {}), "venus")
+    await ensure_upkeep(client, load_settings(site.settings_file, {}), "venus")
     with pytest.raises(RPCError):
         await handle.describe()
