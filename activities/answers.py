@@ -1,21 +1,21 @@
 """The engine's results as the messages that workflows get: counts and ids, never a name or a list of files."""
 
-import msgspec
-
-from contracts.backup import BackupOpened, Committed, SelectionTotals, StoredTotals
+from contracts.backup import BackupOpened, Committed
 from contracts.common import Verdict
-from contracts.restore import RestoreTotals
 from holdfast.backup.commit.commit import CommitOutcome
-from holdfast.backup.documents import CommitResult, StoreTotals, Totals
+from holdfast.backup.documents import CommitResult
 from holdfast.backup.opening import RunOpening
 from holdfast.backup.strategy import STATUS_TAG
 from holdfast.errors import RunStateError
 from holdfast.format.snapshot import Snapshot
 from holdfast.ids import to_hex
-from holdfast.restore.documents import RestoreCounts
 from holdfast.restore.run import VerifyReport as RestoreVerifyReport
 from holdfast.runs.plan import Page
-from holdfast.terms import RunStatus, VerifyLevel
+from holdfast.terms import (
+    RunStatus,
+    SnapshotTotals,
+    VerifyLevel,
+)
 from holdfast.verify.report import VerifyReport
 
 
@@ -43,16 +43,6 @@ def check_follows(page: Page, number: int, first_shard: int) -> None:
         raise RunStateError(f"page {number} of the run's plan does not follow from the one before it")
 
 
-def selection_totals(totals: Totals) -> SelectionTotals:
-    """Counts of a page; both sides name them alike."""
-    return SelectionTotals(**msgspec.structs.asdict(totals))
-
-
-def stored_totals(totals: StoreTotals) -> StoredTotals:
-    """Counts of a shard; both sides name them alike."""
-    return StoredTotals(**msgspec.structs.asdict(totals))
-
-
 def committed(outcome: CommitOutcome) -> Committed:
     """The snapshot is written, or something must be done again."""
     result = outcome.result
@@ -62,16 +52,8 @@ def committed(outcome: CommitOutcome) -> Committed:
 
 
 def _committed(result: CommitResult) -> Committed:
-    return Committed(
-        snapshot_id=result.snapshot.hex(),
-        status=RunStatus.PARTIAL if result.partial else RunStatus.COMPLETE,
-        tree_blobs=result.tree_blobs,
-        data_added=result.data_added,
-        data_added_packed=result.data_added_packed,
-        files=result.files,
-        bytes_total=result.bytes_total,
-        errors=result.errors,
-    )
+    status = RunStatus.PARTIAL if result.partial else RunStatus.COMPLETE
+    return Committed(snapshot_id=result.snapshot.hex(), status=status, totals=result.totals)
 
 
 def committed_before(snapshot_id: str, snapshot: Snapshot) -> Committed:
@@ -84,8 +66,7 @@ def committed_before(snapshot_id: str, snapshot: Snapshot) -> Committed:
     return Committed(
         snapshot_id=snapshot_id,
         status=status,
-        files=summary.total_files_processed,
-        bytes_total=summary.total_bytes_processed,
+        totals=SnapshotTotals(files=summary.total_files_processed, bytes_total=summary.total_bytes_processed),
     )
 
 
@@ -101,11 +82,6 @@ def backup_verdict(report: VerifyReport) -> Verdict:
         problems=report.problem_count,
         first_problem_kind=report.problems[0].kind.value if report.problems else "",
     )
-
-
-def restore_totals(counts: RestoreCounts) -> RestoreTotals:
-    """Counts of a restore; both sides name them alike."""
-    return RestoreTotals(**msgspec.structs.asdict(counts))
 
 
 def restore_verdict(report: RestoreVerifyReport, level: VerifyLevel) -> Verdict:

@@ -24,7 +24,6 @@ from contracts.backup import (
     Committed,
     LogInput,
     PageSelected,
-    StoredTotals,
     TriggerInput,
 )
 from contracts.common import CloseInput, RunRef, Verdict
@@ -43,7 +42,7 @@ from holdfast.repository.snapshots import find_snapshot
 from holdfast.runs.opening import close_run
 from holdfast.runs.plan import MissingResultError
 from holdfast.source.spec import SourceSpec
-from holdfast.terms import RunStatus, VerifyLevel
+from holdfast.terms import RunStatus, StoredTotals, VerifyLevel
 from holdfast.verify.snapshot import verify_snapshot
 
 _OUR_TAGS: Final = "holdfast-"
@@ -91,7 +90,7 @@ class BackupActivities:
                 claims=self._services.claims,
                 on_read=own_turn(),
             )
-            return answers.stored_totals(stored.totals)
+            return stored.totals
 
     @activity.defn(name=names.COMMIT_SNAPSHOT)
     async def commit(self, message: CommitInput) -> Committed:
@@ -158,7 +157,7 @@ class BackupActivities:
         return PageSelected(
             shards=page.shards,
             last=page.last,
-            totals=answers.selection_totals(page.totals),
+            totals=page.totals,
         )
 
     def _commit(self, message: CommitInput) -> Committed:

@@ -1,13 +1,13 @@
 """What the journal gets: messages of the workflows turned into its records."""
 
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Final
 
 import msgspec
 
-from contracts.backup import BackupRequest, LogInput, SelectionTotals, StoredTotals, TriggerInput
+from contracts.backup import BackupRequest, LogInput, TriggerInput
 from contracts.common import Ending, RunRef, Trigger
-from contracts.restore import RestoreLogInput, RestoreRequest, RestoreTotals, RestoreTriggerInput
+from contracts.restore import RestoreLogInput, RestoreRequest, RestoreTriggerInput
 from contracts.verify import VerifyRequest
 from holdfast.backup.opening import RunOpening
 from holdfast.ids import to_hex
@@ -15,7 +15,7 @@ from holdfast.restore.documents import Opening
 from holdfast.restore.run import VerifyReport as RestoreVerifyReport
 from holdfast.terms import RunKind, RunStatus
 from holdfast.verify.report import VerifyReport
-from service.journal.records import RunRecord, VerdictRecord
+from service.journal.records import RunRecord, VerdictRecord, backup_counters, counters_of
 
 MAX_PROBLEMS_RECORDED: Final = 1_000
 
@@ -69,17 +69,9 @@ def backup_ended(message: LogInput, *, host: str) -> RunRecord:
     """The record of a backup that ended, however it did."""
     request, progress, committed = message.request, message.progress, message.committed
     opened = progress.opened
+    snapshot = None if committed is None else committed.totals
     counters = {"pages": progress.pages_done, "shards": progress.shards_planned}
-    counters |= _counts("selected_", progress.selected) | _counts("stored_", progress.stored)
-    if committed is not None:
-        counters |= {
-            "files": committed.files,
-            "bytes_total": committed.bytes_total,
-            "tree_blobs": committed.tree_blobs,
-            "data_added": progress.stored.data_added + committed.data_added,
-            "data_added_packed": progress.stored.data_added_packed + committed.data_added_packed,
-            "errors": committed.errors,
-        }
+    counters |= backup_counters(progress.selected, progress.stored, snapshot)
     record = run_record(
         message.run,
         RunKind.BACKUP,
@@ -125,7 +117,7 @@ def restore_ended(message: RestoreLogInput, *, host: str) -> RunRecord:
     return replace(
         record,
         snapshot_id="" if opened is None else opened.snapshot_id,
-        counters=counters | _counts("", progress.totals),
+        counters=counters | counters_of(progress.totals),
     )
 
 
@@ -167,7 +159,3 @@ def _request_text(request: BackupRequest | RestoreRequest | VerifyRequest) -> st
     """What was asked, so that it can be asked again when no server knows it: without what only counts for one run."""
     asked = replace(request, progress=None, resume_run="")
     return msgspec.json.encode(asked).decode()
-
-
-def _counts(prefix: str, totals: SelectionTotals | StoredTotals | RestoreTotals) -> dict[str, int]:
-    return {prefix + field.name: getattr(totals, field.name) for field in fields(totals)}

@@ -19,7 +19,6 @@ from contracts.restore import (
     RestoreLogInput,
     RestoreOpened,
     RestorePage,
-    RestoreTotals,
     RestoreTriggerInput,
     SpaceInput,
     ToCommandInput,
@@ -42,7 +41,7 @@ from holdfast.restore.to_command import CommandOutcome, restore_to_command
 from holdfast.restore.verify import verify_restored
 from holdfast.runs.opening import OPENING, close_run
 from holdfast.runs.workspace import Workspace
-from holdfast.terms import RunStatus
+from holdfast.terms import RestoreTotals, RunStatus
 from service.journal.records import OutputRecord
 from service.settings.request_uses import RequestUse
 
@@ -100,7 +99,7 @@ class RestoreActivities:
                 result = await restore_shard(
                     run, message.shard, call.progress_of(message.shard), pace=pace, on_written=own_turn()
                 )
-            return answers.restore_totals(result.counts)
+            return result.counts
 
     @activity.defn(name=names.RESTORE_TO_COMMAND)
     async def to_command(self, message: ToCommandInput) -> RestoreTotals:
@@ -218,7 +217,7 @@ class RestoreActivities:
         return RestorePage(
             shards=page.shards,
             last=page.last,
-            totals=answers.restore_totals(page.counts),
+            totals=page.counts,
         )
 
     def _check_space(self, message: SpaceInput) -> None:
@@ -229,7 +228,7 @@ class RestoreActivities:
         with self._running(message.run) as run:
             finished = finish(run, message.pages, message.shards, call.progress_of(message.shards))
         status = RunStatus.PARTIAL if finished.partial else RunStatus.COMPLETE
-        return Finished(status=status, totals=answers.restore_totals(finished.counts))
+        return Finished(status=status, totals=finished.counts)
 
     def _log(self, message: RestoreLogInput, call: EngineCall) -> None:
         journal = self._services.journal

@@ -1,14 +1,14 @@
 """What the journal gets of a verification."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 from activities.records import backup_verdict, run_record
 from contracts.verify import VerifyLogInput, VerifyTriggerInput
 from holdfast.file_list import FileAction, FileRecord
 from holdfast.terms import RunKind, VerifyLevel
 from holdfast.verify.documents import Report
-from service.journal.records import RunRecord, VerdictRecord
+from service.journal.records import RunRecord, VerdictRecord, counters_of
 
 
 def begun(message: VerifyTriggerInput, *, host: str) -> RunRecord:
@@ -28,7 +28,7 @@ def begun(message: VerifyTriggerInput, *, host: str) -> RunRecord:
 def ended(message: VerifyLogInput, *, host: str) -> RunRecord:
     """The record of a verification that ended, however it did."""
     request, progress, finished = message.request, message.progress, message.finished
-    counters = asdict(progress.totals)
+    counters = counters_of(progress.totals)
     if progress.plan is not None:
         counters |= {
             "shards": progress.plan.shards,

@@ -107,7 +107,7 @@ def _backup(repository: Repository, source: Path, processes: int) -> bool:
         crew.finish(crew.begin(_store, planned()))
         result = commit_run(run.backup, order, pages, shards).result
         close_run(run.backup.workspace)
-    return result is not None and not result.errors
+    return result is not None and not result.totals.errors
 
 
 def _restore(repository: Repository, target: Path, processes: int) -> bool:

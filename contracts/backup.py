@@ -4,9 +4,16 @@ from dataclasses import dataclass, field
 
 from contracts.common import Ending, RunRef, Verdict
 from contracts.hooks import HookDone, HookRef
-from contracts.runs import PagePlanned, PlanInput, RunOpened, RunProgress, RunRequest, Totals
+from contracts.runs import PagePlanned, PlanInput, RunOpened, RunProgress, RunRequest
 from contracts.warrant import Warranted
-from holdfast.terms import RunStatus, Strategy, VerifyLevel
+from holdfast.terms import (
+    RunStatus,
+    SelectionTotals,
+    SnapshotTotals,
+    StoredTotals,
+    Strategy,
+    VerifyLevel,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,45 +31,6 @@ class BackupRequest(RunRequest):
     parent: str = ""
     verify: VerifyLevel = VerifyLevel.STRUCTURE
     progress: "BackupProgress | None" = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SelectionTotals(Totals):
-    """Counts of a selection so far. Bytes are file sizes; holes of sparse files are not in bytes_to_read."""
-
-    files_new: int = 0
-    files_changed: int = 0
-    files_unmodified: int = 0
-    dirs_new: int = 0
-    dirs_changed: int = 0
-    dirs_unmodified: int = 0
-    others: int = 0
-    bytes_total: int = 0
-    bytes_to_read: int = 0
-    files_to_read: int = 0
-    errors: int = 0
-    warnings: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredTotals(Totals):
-    """Counts of what shards stored so far.
-
-    bytes_read: read from the source, the second reading of a byte included. bytes_reread: read again because an
-    attempt died after its last checkpoint. checkpoints_resumed: attempts that went on from a checkpoint.
-    data_added: plaintext bytes of new blobs; data_added_packed: their size as stored.
-    """
-
-    files: int = 0
-    bytes_read: int = 0
-    bytes_reread: int = 0
-    checkpoints: int = 0
-    checkpoints_resumed: int = 0
-    data_blobs: int = 0
-    data_added: int = 0
-    data_added_packed: int = 0
-    errors: int = 0
-    warnings: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,12 +107,7 @@ class Committed:
 
     snapshot_id: str = ""
     status: RunStatus = RunStatus.COMPLETE
-    tree_blobs: int = 0
-    data_added: int = 0
-    data_added_packed: int = 0
-    files: int = 0
-    bytes_total: int = 0
-    errors: int = 0
+    totals: SnapshotTotals = field(default_factory=SnapshotTotals)
     missing_shards: tuple[int, ...] = ()
     rescan: bool = False
 
@@ -175,11 +138,6 @@ class BackupResult(Warranted):
     ended_ns: int = 0
     selected: SelectionTotals = field(default_factory=SelectionTotals)
     stored: StoredTotals = field(default_factory=StoredTotals)
-    tree_blobs: int = 0
-    data_added: int = 0
-    data_added_packed: int = 0
-    files: int = 0
-    bytes_total: int = 0
-    errors: int = 0
+    totals: SnapshotTotals = field(default_factory=SnapshotTotals)
     verdict: Verdict | None = None
     hooks: tuple[HookDone, ...] = ()

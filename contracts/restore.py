@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 
 from contracts.common import Ending, RunRef, Verdict
-from contracts.runs import PagePlanned, RunOpened, RunProgress, RunRequest, Totals
+from contracts.runs import PagePlanned, RunOpened, RunProgress, RunRequest
 from contracts.warrant import Warranted
-from holdfast.terms import RunStatus, VerifyLevel
+from holdfast.terms import RestoreTotals, RunStatus, VerifyLevel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,28 +21,6 @@ class RestoreRequest(RunRequest):
     verify: VerifyLevel = VerifyLevel.NONE
     to_command: str = ""
     progress: "RestoreProgress | None" = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RestoreTotals(Totals):
-    """Counts of a restore: what was selected, written, found equal (kept), left alone by the overwrite rule (skipped).
-
-    Bytes are of file content. incomplete: paths that were restored, but not with all that belongs to them.
-    """
-
-    files: int = 0
-    dirs: int = 0
-    others: int = 0
-    bytes_total: int = 0
-    bytes_to_write: int = 0
-    bytes_written: int = 0
-    bytes_kept: int = 0
-    files_written: int = 0
-    files_kept: int = 0
-    files_skipped: int = 0
-    files_deleted: int = 0
-    errors: int = 0
-    incomplete: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

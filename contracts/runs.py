@@ -3,24 +3,12 @@
 Each verb adds its own fields to what is said here of its request, its opening and its progress.
 """
 
-from dataclasses import dataclass, field, fields, replace
-from typing import Self
+from dataclasses import dataclass, field
 
 from contracts.common import RunPolicy, RunRef, Trigger
 from contracts.control import ControlState, Throttle
 from contracts.warrant import Warranted
 from holdfast.terms import VerifyLevel
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Totals:
-    """Counts that add up."""
-
-    def plus(self, other: Self) -> Self:
-        """The sum, field by field."""
-        return replace(
-            self, **{one.name: getattr(self, one.name) + getattr(other, one.name) for one in fields(self)}
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from contracts.common import Ending, RunRef, Verdict
-from contracts.runs import PagePlanned, RunOpened, RunProgress, RunRequest, Totals
+from contracts.runs import PagePlanned, RunOpened, RunProgress, RunRequest
 from contracts.warrant import Warranted
-from holdfast.terms import RunStatus
+from holdfast.terms import RunStatus, Totals
 
 DAMAGE_FOUND: Final = "DamageFound"
 """The failure_kind of a verification that took all its steps, and found what no backup should have."""

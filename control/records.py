@@ -82,19 +82,3 @@ def request_of(run: RunRecord) -> Resumable | None:
         return msgspec.json.decode(run.request, type=verb.resumable)
     except msgspec.DecodeError:
         return None
-
-
-def added_bytes(run: RunRecord) -> int:
-    """What a backup added to the repository, before compression."""
-    return run.counters.get("data_added", run.counters.get("stored_data_added", 0))
-
-
-def total_bytes(run: RunRecord) -> int:
-    """The size of what was backed up or restored."""
-    return run.counters.get("bytes_total", run.counters.get("selected_bytes_total", 0))
-
-
-def error_count(run: RunRecord) -> int:
-    """How many paths went wrong."""
-    names = ("errors", "selected_errors", "stored_errors")
-    return max(run.counters.get(name, 0) for name in names)

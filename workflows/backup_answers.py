@@ -78,13 +78,5 @@ def result_of(
     )
     if committed is None or ending.status is RunStatus.CANCELLED:
         return result
-    return replace(
-        result,
-        snapshot_id=committed.snapshot_id,
-        tree_blobs=committed.tree_blobs,
-        data_added=progress.stored.data_added + committed.data_added,
-        data_added_packed=progress.stored.data_added_packed + committed.data_added_packed,
-        files=committed.files,
-        bytes_total=committed.bytes_total,
-        errors=committed.errors,
-    )
+    totals = committed.totals.with_data(progress.stored)
+    return replace(result, snapshot_id=committed.snapshot_id, totals=totals)

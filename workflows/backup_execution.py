@@ -25,11 +25,10 @@ from contracts.backup import (
     CommitInput,
     Committed,
     PageSelected,
-    SelectionTotals,
-    StoredTotals,
 )
 from contracts.common import Phase, RunRef
 from contracts.runs import PlanInput, SelectInput, ShardInput
+from holdfast.terms import SelectionTotals, StoredTotals
 from workflows.attributes import show_run
 from workflows.both_ends import take, with_page
 from workflows.run_id import run_id_of

@@ -32,13 +32,12 @@ from contracts.restore import (
     RestoreProgress,
     RestoreRequest,
     RestoreResult,
-    RestoreTotals,
     RestoreTriggerInput,
     SpaceInput,
     ToCommandInput,
 )
 from contracts.runs import PlanInput, SelectInput, ShardInput
-from holdfast.terms import RunKind, RunStatus
+from holdfast.terms import RestoreTotals, RunKind, RunStatus
 from workflows.attributes import show_run
 from workflows.details import control_notes, verdict_notes
 from workflows.restore_answers import counts_of, errors_of, plan_of, result_of

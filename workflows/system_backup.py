@@ -167,8 +167,8 @@ def _outcome(member: Member, resolved: Resolved, workflow_id: str, result: Backu
         reasons.append("not backed up: its backup was cancelled")
     if verdict is not None and not sound:
         reasons.append(f"the verification found {verdict.problems:,} problems")
-    if result.errors:
-        reasons.append(f"{result.errors:,} paths could not be read")
+    if result.totals.errors:
+        reasons.append(f"{result.totals.errors:,} paths could not be read")
     reasons += [hook.words for hook in result.hooks if not hook.ok]
     return MemberOutcome(
         label=member.label,
@@ -180,7 +180,7 @@ def _outcome(member: Member, resolved: Resolved, workflow_id: str, result: Backu
         reason="; ".join(reasons),
         run_id=result.run_id,
         workflow_id=workflow_id,
-        files=result.files,
-        bytes_total=result.bytes_total,
-        errors=result.errors,
+        files=result.totals.files,
+        bytes_total=result.totals.bytes_total,
+        errors=result.totals.errors,
     )

@@ -1,7 +1,7 @@
 """Facts about a source: from its earlier runs in the journal, or from two scans with a pause between them."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -28,13 +28,13 @@ def from_runs(runs: Sequence[RunRecord]) -> Facts | None:
     days = (newest.started_ns - finished[-1].started_ns) / NS_PER_S / DAY_S
     # The first run of the span is where it begins; what it read had changed before.
     since = [run for run in finished[:-1] if run.parent]
-    changed = sum(_counter(run.counters, "selected_bytes_to_read") for run in since)
-    added = sum(_counter(run.counters, "data_added_packed") for run in since)
-    largest = max(finished, key=lambda run: _counter(run.counters, "stored_bytes_read"))
-    read = _counter(largest.counters, "stored_bytes_read")
+    changed = sum(run.selected.bytes_to_read for run in since)
+    added = sum(run.totals.data_added_packed for run in since)
+    largest = max(finished, key=lambda run: run.stored.bytes_read)
+    read = largest.stored.bytes_read
     return Facts(
-        bytes_total=_counter(newest.counters, "bytes_total"),
-        files=_counter(newest.counters, "files"),
+        bytes_total=newest.totals.bytes_total,
+        files=newest.totals.files,
         changed_bytes_per_day=changed / days,
         added_bytes_per_day=added / days,
         read_bytes_per_s=read / (largest.duration_ns / NS_PER_S) if read and largest.duration_ns else None,
@@ -87,7 +87,3 @@ def from_scans(spec: SourceSpec, pause_s: float, sleep: Callable[[float], None] 
         changed_bytes_per_day=min(changed / days, float(after.bytes_total)),
         origin=f"two scans {pause_s:g} s apart",
     )
-
-
-def _counter(counters: Mapping[str, int], name: str) -> int:
-    return counters.get(name, 0)

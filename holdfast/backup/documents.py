@@ -11,7 +11,7 @@
 how far it may have read.
 """
 
-from typing import Final, TypeVar
+from typing import Final
 
 import msgspec
 
@@ -20,7 +20,7 @@ from holdfast.format.index import BlobEntry, BlobType, IndexPack
 from holdfast.format.tree import Node
 from holdfast.ids import BlobId, PackId
 from holdfast.runs import plan
-from holdfast.terms import Strategy
+from holdfast.terms import SelectionTotals, SnapshotTotals, StoredTotals, Strategy
 
 RESUMED: Final = "resumed"
 
@@ -34,23 +34,6 @@ class Opening(msgspec.Struct, frozen=True, kw_only=True):
     host: str
     parent: bytes = b""
     parent_tree: bytes = b""
-
-
-class Totals(msgspec.Struct, frozen=True, kw_only=True):
-    """Counts of a selection; bytes_to_read leaves out the holes of sparse files."""
-
-    files_new: int = 0
-    files_changed: int = 0
-    files_unmodified: int = 0
-    dirs_new: int = 0
-    dirs_changed: int = 0
-    dirs_unmodified: int = 0
-    others: int = 0
-    bytes_total: int = 0
-    bytes_to_read: int = 0
-    files_to_read: int = 0
-    errors: int = 0
-    warnings: int = 0
 
 
 class OpenDirectory(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,7 +53,7 @@ class Page(plan.Page, frozen=True, kw_only=True):
     """One page of the walk. The next one goes on at `cursor`."""
 
     cursor: bytes = b""
-    totals: Totals
+    totals: SelectionTotals
     open_directories: tuple[OpenDirectory, ...] = ()
 
 
@@ -177,26 +160,11 @@ class Failed(msgspec.Struct, frozen=True, array_like=True, tag="f", gc=False):
 Outcome = Stored | Failed
 
 
-class StoreTotals(msgspec.Struct, frozen=True, kw_only=True):
-    """Counts of a shard; see contracts.backup.StoredTotals for their meaning."""
-
-    files: int = 0
-    bytes_read: int = 0
-    bytes_reread: int = 0
-    checkpoints: int = 0
-    checkpoints_resumed: int = 0
-    data_blobs: int = 0
-    data_added: int = 0
-    data_added_packed: int = 0
-    errors: int = 0
-    warnings: int = 0
-
-
 class ShardResult(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a shard's files, in plan order, and the packs that it wrote."""
 
     outcomes: tuple[Outcome, ...]
-    totals: StoreTotals
+    totals: StoredTotals
     packs: tuple[bytes, ...] = ()
 
     def __repr__(self) -> str:
@@ -245,7 +213,7 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     open_file: OpenFile | None
     pending: tuple[StoredPack, ...]
     packs: tuple[bytes, ...]
-    totals: StoreTotals
+    totals: StoredTotals
     borrowed: tuple[bytes, ...] = ()
 
 
@@ -260,20 +228,10 @@ class CommitResult(msgspec.Struct, frozen=True, kw_only=True):
     """The outcome of a commit that wrote its snapshot."""
 
     snapshot: bytes
-    partial: bool
-    tree_blobs: int
-    data_added: int
-    data_added_packed: int
-    files: int
-    bytes_total: int
-    errors: int
+    totals: SnapshotTotals
     packs: tuple[bytes, ...] = ()
 
-
-TotalsT = TypeVar("TotalsT", Totals, StoreTotals)
-
-
-def added(one: TotalsT, other: TotalsT) -> TotalsT:
-    """The sum of two counts, field by field."""
-    fields = type(one).__struct_fields__
-    return type(one)(**{name: getattr(one, name) + getattr(other, name) for name in fields})
+    @property
+    def partial(self) -> bool:
+        """Whether something could not be read."""
+        return self.totals.errors > 0

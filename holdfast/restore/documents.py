@@ -20,6 +20,7 @@ from holdfast.format.coverage import Gap
 from holdfast.format.snapshot import SnapshotFilters
 from holdfast.format.tree import Node
 from holdfast.runs import plan
+from holdfast.terms import RestoreTotals
 
 SPACE: Final = "space"
 FINISHED: Final = "finished"
@@ -31,36 +32,6 @@ def large_name(number: int) -> str:
 
 def finish_records_name(token: str, index: int) -> str:
     return f"finish/{token}/records-{index:06d}"
-
-
-class RestoreCounts(msgspec.Struct, frozen=True, kw_only=True):
-    """Counts of a restore or a part of it; field by field what contracts.restore.RestoreTotals carries.
-
-    bytes are of file content. bytes_to_write: what the target grows by as far as metadata tells, holes and what is
-    there already left out. bytes_kept: content that was on disk and did not have to be fetched. files_kept: files that
-    were there, equal in content; at most their attributes were corrected. files_skipped: paths that the overwrite rule
-    protects, files or not. incomplete: paths that were restored, but not with all that belongs to them.
-    """
-
-    files: int = 0
-    dirs: int = 0
-    others: int = 0
-    bytes_total: int = 0
-    bytes_to_write: int = 0
-    bytes_written: int = 0
-    bytes_kept: int = 0
-    files_written: int = 0
-    files_kept: int = 0
-    files_skipped: int = 0
-    files_deleted: int = 0
-    errors: int = 0
-    incomplete: int = 0
-
-    def plus(self, other: "RestoreCounts") -> "RestoreCounts":
-        """The sum, field by field."""
-        return RestoreCounts(
-            **{name: getattr(self, name) + getattr(other, name) for name in self.__struct_fields__}
-        )
 
 
 class Kept(msgspec.Struct, frozen=True, array_like=True):
@@ -148,7 +119,7 @@ class Page(plan.Page, frozen=True, kw_only=True):
 
     first_file: int
     next_file: int
-    counts: RestoreCounts
+    counts: RestoreTotals
     links: int = 0
     open_directories: tuple[OpenDirectory, ...] = ()
     after: bytes = b""
@@ -270,7 +241,7 @@ class ShardResult(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     outcomes: bytes
-    counts: RestoreCounts
+    counts: RestoreTotals
     problems: tuple[Problem, ...] = ()
     log: tuple[Chunk, ...] = ()
 
@@ -303,7 +274,7 @@ class FinishResult(msgspec.Struct, frozen=True, kw_only=True):
 
     token: str
     documents: int
-    counts: RestoreCounts
+    counts: RestoreTotals
     errors_of_run: int
     incomplete_of_run: int = 0
 

@@ -6,12 +6,13 @@ from typing import Final, TypeAlias
 import msgspec
 
 from holdfast.repository.session import HeldRepository
-from holdfast.restore.documents import Opening, Page, PlanRecord, RestoreCounts, ShardPlan, ShardResult
+from holdfast.restore.documents import Opening, Page, PlanRecord, ShardPlan, ShardResult
 from holdfast.restore.request import RestoreOptions
 from holdfast.runs.opening import load_opening
 from holdfast.runs.plan import PageWriter, Plan
 from holdfast.runs.workspace import Workspace
 from holdfast.sizes import RestoreSizes
+from holdfast.terms import RestoreTotals
 
 RestorePlan: TypeAlias = Plan[Page, PlanRecord, ShardPlan, ShardResult]
 RestoreWriter: TypeAlias = PageWriter[PlanRecord, ShardPlan]
@@ -53,7 +54,7 @@ class Finished:
 
     partial: bool
     errors_of_run: int
-    counts: RestoreCounts
+    counts: RestoreTotals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

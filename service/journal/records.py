@@ -1,11 +1,16 @@
 """What the journal holds: one record for each run, and one for each file that the run touched or could not read."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Final, TypeVar
 
 import msgspec
 
-from holdfast.terms import RunKind, RunStatus
+from holdfast.terms import RunKind, RunStatus, SelectionTotals, SnapshotTotals, StoredTotals, Totals
+
+TotalsT = TypeVar("TotalsT", bound=Totals)
+_SELECTED: Final = "selected_"
+_STORED: Final = "stored_"
 
 
 class OutputRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,6 +79,41 @@ class RunRecord:
         return self.resumes or self.run_id
 
     @property
+    def selected(self) -> SelectionTotals:
+        """What a backup has selected."""
+        return self._counted(SelectionTotals, _SELECTED)
+
+    @property
+    def stored(self) -> StoredTotals:
+        """What a backup's shards have stored."""
+        return self._counted(StoredTotals, _STORED)
+
+    @property
+    def totals(self) -> SnapshotTotals:
+        """What the run came to; of a backup without a snapshot, as far as it came."""
+        if any(one.name in self.counters for one in fields(SnapshotTotals)):
+            return self._counted(SnapshotTotals)
+        selected, stored = self.selected, self.stored
+        errors = max(selected.errors, stored.errors)
+        return SnapshotTotals(bytes_total=selected.bytes_total, errors=errors).with_data(stored)
+
+    def _counted(self, kind: type[TotalsT], prefix: str = "") -> TotalsT:
+        return kind(**{one.name: self.counters.get(prefix + one.name, 0) for one in fields(kind)})
+
+    @property
     def duration_ns(self) -> int:
         """How long the run took; 0 while it runs."""
         return max(0, self.ended_ns - self.started_ns) if self.ended_ns else 0
+
+
+def counters_of(totals: Totals, prefix: str = "") -> dict[str, int]:
+    """Counts as a record has them."""
+    return {prefix + one.name: getattr(totals, one.name) for one in fields(totals)}
+
+
+def backup_counters(
+    selected: SelectionTotals, stored: StoredTotals, snapshot: SnapshotTotals | None
+) -> dict[str, int]:
+    """The counts of a backup; `RunRecord.selected`, `.stored` and `.totals` read them."""
+    counters = counters_of(selected, _SELECTED) | counters_of(stored, _STORED)
+    return counters if snapshot is None else counters | counters_of(snapshot.with_data(stored))

@@ -11,7 +11,6 @@ from holdfast.units import NS_PER_S
 from service.journal.records import RunRecord
 
 _SHORT_LENGTH: Final = 8
-_ERROR_COUNTS: Final = ("errors", "selected_errors", "stored_errors")
 
 
 class NoticeEvent(StrEnum):
@@ -110,7 +109,7 @@ def _how_it_ended(run: RunRecord) -> str:
         again = " What it stored is kept, and the next run goes on from there." if _goes_on(run) else ""
         return f"The run failed{cause}.{again}"
     if run.status is RunStatus.PARTIAL and run.kind in {RunKind.BACKUP, RunKind.RESTORE}:
-        errors = max(run.counters.get(name, 0) for name in _ERROR_COUNTS)
+        errors = run.totals.errors
         made = "could not be restored" if run.kind is RunKind.RESTORE else "could not be read"
         return f"The run is complete but for {errors:,} paths that {made}."
     return f"The run is {run.status.value}."

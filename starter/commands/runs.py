@@ -124,8 +124,8 @@ def _table(settings: Settings, found: Sequence[RunRecord]) -> list[str]:
             location_of(settings, run.repository),
             local_time(run.started_ns),
             format_duration(run.duration_ns) if run.ended_ns else "",
-            format_bytes(records.total_bytes(run)) if records.total_bytes(run) else "",
-            format_bytes(records.added_bytes(run)) if run.kind is RunKind.BACKUP and run.ended_ns else "",
+            format_bytes(run.totals.bytes_total) if run.totals.bytes_total else "",
+            format_bytes(run.totals.data_added) if run.kind is RunKind.BACKUP and run.ended_ns else "",
             _result(run),
         )
         for run in found
@@ -139,7 +139,7 @@ def _result(run: RunRecord) -> str:
     parts += [f"snapshot {run.snapshot_id[:8]}"] if run.snapshot_id else []
     parts += [run.failure_kind] if run.failure_kind else []
     parts += [f"resumes {run.resumes[-8:]}"] if run.resumes else []
-    errors = records.error_count(run)
+    errors = run.totals.errors
     parts += [f"{errors:,} errors"] if errors else []
     if run.verdict is not None:
         parts.append("verified" if run.verdict.ok else f"{run.verdict.problem_count:,} PROBLEMS")

@@ -68,7 +68,7 @@ async def test_a_paused_file_goes_on_an_hour_after_everything_was_killed(
         await asyncio.to_thread(host.holdfast, "resume", "docs")
         client = await server.client()
         result = await client.get_workflow_handle(run, result_type=BackupResult).result()
-    assert (result.status, result.bytes_total) == (RunStatus.COMPLETE, LARGE_BYTES)
+    assert (result.status, result.totals.bytes_total) == (RunStatus.COMPLETE, LARGE_BYTES)
     assert result.verdict is not None
     assert result.verdict.ok
     assert result.stored.checkpoints_resumed >= 1

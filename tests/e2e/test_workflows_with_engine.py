@@ -24,7 +24,7 @@ async def test_a_tree_comes_back_identical(client: Client, installation: Install
         stored = await everything_stored_about(handle)
 
     assert (result.status, result.strategy) == (RunStatus.COMPLETE, Strategy.FULL)
-    assert (result.files, result.selected.files_new) == (41, 41)
+    assert (result.totals.files, result.selected.files_new) == (41, 41)
     assert result.verdict is not None
     assert result.verdict.ok
     assert (restored.status, restored.snapshot_id) == (RunStatus.COMPLETE, result.snapshot_id)
@@ -117,5 +117,5 @@ async def test_a_source_of_one_file_and_a_fifo(client: Client, installation: Ins
     with running_worker(installation.worker_config(), log=installation.log):
         result = await (await start_backup(client, installation)).result()
         await run_restore(client, installation)
-    assert (result.files, result.selected.others) == (1, 1)
+    assert (result.totals.files, result.selected.others) == (1, 1)
     assert same(installation.source, installation.target)

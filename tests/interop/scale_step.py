@@ -25,7 +25,7 @@ def main(step: str, repository: Path, path: Path) -> None:
     with open_session(repository) as session:
         if step == "backup":
             result = EngineRun.of(session, path).run()
-            whole, files = not result.partial, result.files
+            whole, files = not result.partial, result.totals.files
         elif step == "restore":
             restored = restore(session, path)
             whole = not restored.finished.partial and restored.verified is not None and restored.verified.ok

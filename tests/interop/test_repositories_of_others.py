@@ -72,7 +72,7 @@ def test_a_backup_on_top(theirs: Path, source: Path, tmp_path: Path) -> None:
         run.run()
         (source / "sub" / "none").write_bytes(b"something")
         result = EngineRun.of(session, source, run_id="second").run()
-        assert (result.files, result.errors) == (3, 0)
+        assert (result.totals.files, result.totals.errors) == (3, 0)
     assert "no errors were found" in restic(theirs, PASSWORD, "check", "--read-data")
     restic(theirs, PASSWORD, "restore", "latest", "--target", str(tmp_path / "target"))
     assert same(source, tmp_path / "target" / source.relative_to("/"))

@@ -69,7 +69,7 @@ def test_restic_finds_everything_unchanged_since_ours(planted: Path, tmp_path: P
         counted = EngineRun.of(session, planted).run()
     summary = restic_backup(repository, planted)
     assert (summary["files_new"], summary["files_changed"]) == (0, 0)
-    assert (summary["files_unmodified"], summary["data_blobs"]) == (counted.files, 0)
+    assert (summary["files_unmodified"], summary["data_blobs"]) == (counted.totals.files, 0)
 
 
 def test_we_find_everything_unchanged_since_restic(planted: Path, tmp_path: Path) -> None:

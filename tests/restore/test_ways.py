@@ -199,8 +199,8 @@ def test_a_way_that_may_be_searched_but_not_read(tmp_path: Path) -> None:
             os.chown(place / "homes", 0, 0)
         (place / "homes").chmod(0o711)
         with ordinary_user(), new_session(place / "repository") as session:
-            assert EngineRun.of(session, home, home / "f", run_id="a").run().errors == 0
-            assert EngineRun.of(session, home / "f", run_id="b").run().errors == 0
+            assert EngineRun.of(session, home, home / "f", run_id="a").run().totals.errors == 0
+            assert EngineRun.of(session, home / "f", run_id="b").run().totals.errors == 0
             (home / "f").unlink()
             assert_restored(restore_in_place(session, "latest"))
             assert (home / "f").read_bytes() == b"v"

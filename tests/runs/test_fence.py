@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from holdfast.backup.documents import Checkpoint, StoreTotals
+from holdfast.backup.documents import Checkpoint
 from holdfast.backup.store.checkpoints import ShardCheckpoints
 from holdfast.crypto.kdf import ScryptParameters
 from holdfast.errors import FencedError
@@ -14,12 +14,13 @@ from holdfast.runs.workspace import Workspace
 from holdfast.storage.contract import Storage
 from holdfast.storage.layers.retry import Retrying
 from holdfast.storage.memory import MemoryStorage
+from holdfast.terms import StoredTotals
 from tests.support.doubles import Fault, FaultyStorage, LaggingStorage
 from tests.support.engine import PASSWORD
 
 Check = Callable[[], None]
 FOR_EVER_S = 3600.0
-NOTHING_YET = Checkpoint(outcomes=(), position=0, open_file=None, pending=(), packs=(), totals=StoreTotals())
+NOTHING_YET = Checkpoint(outcomes=(), position=0, open_file=None, pending=(), packs=(), totals=StoredTotals())
 
 
 def workspace_on(storage: Storage) -> Workspace:

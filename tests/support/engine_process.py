@@ -41,7 +41,11 @@ def backup(repository: Path, source: Path, *, run_id: str = RUN_ID) -> dict[str,
             return {"errors": 0, "finished": True}
         result = run.run(close=False)
         close_run(run.backup.workspace)
-        return {"errors": result.errors, "files": result.files, "bytes": result.bytes_total}
+        return {
+            "errors": result.totals.errors,
+            "files": result.totals.files,
+            "bytes": result.totals.bytes_total,
+        }
 
 
 def restore(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from holdfast.file_list import FileRecord, decode_lines
 from holdfast.repository.session import RepositorySession
-from holdfast.restore.documents import Page, RestoreCounts
+from holdfast.restore.documents import Page
 from holdfast.restore.finish.finish import finish
 from holdfast.restore.opening import open_restore
 from holdfast.restore.plan.select import select_page
@@ -19,6 +19,7 @@ from holdfast.restore.run import Finished, RestoreRun, VerifyReport
 from holdfast.restore.shard.shard import restore_shard
 from holdfast.restore.verify import verify_restored
 from holdfast.runs.opening import close_run
+from holdfast.terms import RestoreTotals
 from tests.support.engine import nothing
 
 
@@ -27,7 +28,7 @@ class Restored:
     """What a restore came to. records: what became of each path. verified: None after a dry run."""
 
     finished: Finished
-    counts: RestoreCounts
+    counts: RestoreTotals
     records: tuple[FileRecord, ...]
     verified: VerifyReport | None
 
@@ -59,7 +60,7 @@ class EngineRestore:
             check_space(run, sum(page.counts.bytes_to_write for page in pages))
             return pages
 
-    def shard(self, number: int) -> RestoreCounts:
+    def shard(self, number: int) -> RestoreTotals:
         with self.held() as run:
             return asyncio.run(restore_shard(run, number, nothing)).counts
 
@@ -70,7 +71,7 @@ class EngineRestore:
     def run(self) -> Restored:
         """The whole run."""
         pages = self.plan()
-        counts = RestoreCounts()
+        counts = RestoreTotals()
         for page in pages:
             counts = counts.plus(page.counts)
         shards = sum(page.shards for page in pages)

@@ -59,7 +59,7 @@ from holdfast.repository.snapshots import save_sealed
 from holdfast.runs.opening import load_opening
 from holdfast.runs.plan import Leave, MissingResultError
 from holdfast.source.spec import FilterRules
-from holdfast.terms import RunStatus
+from holdfast.terms import RunStatus, SnapshotTotals
 
 _LOG: Final = logging.getLogger(__name__)
 _TREE_PACK_BYTES: Final = 4 * 1024 * 1024
@@ -146,13 +146,14 @@ def commit_run(run: BackupRun, order: BackupOrder, pages: int, shards: int) -> C
             run.name("committed"),
             CommitResult(
                 snapshot=snapshot_id,
-                partial=merged.errors > 0,
-                tree_blobs=merged.tree_blobs,
-                data_added=merged.tree_bytes,
-                data_added_packed=merged.tree_bytes_packed,
-                files=merged.files,
-                bytes_total=merged.bytes_total,
-                errors=merged.errors,
+                totals=SnapshotTotals(
+                    files=merged.files,
+                    bytes_total=merged.bytes_total,
+                    tree_blobs=merged.tree_blobs,
+                    data_added=merged.tree_bytes,
+                    data_added_packed=merged.tree_bytes_packed,
+                    errors=merged.errors,
+                ),
                 packs=(*reader.packs, *(pack.id for pack in merged.tree_packs)),
             ),
         )

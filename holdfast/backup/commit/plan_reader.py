@@ -1,15 +1,15 @@
 """A run's plan and its shards' results as one stream in walk order, both read ahead (runs/read_ahead.py)."""
 
 from collections.abc import Iterator
-from functools import reduce
 from typing import Final
 
 import msgspec
 
-from holdfast.backup.documents import Outcome, PlanRecord, Read, ShardResult, StoreTotals, Totals, added
+from holdfast.backup.documents import Outcome, PlanRecord, Read, ShardResult
 from holdfast.backup.run import BackupRun
 from holdfast.errors import RunStateError
 from holdfast.ids import PackId
+from holdfast.terms import SelectionTotals, StoredTotals
 
 _STREAMS: Final = 2
 """Records and results are read beside each other."""
@@ -34,8 +34,8 @@ class PlanReader:
         self._plan = run.plan
         self._pages = pages
         self._shards = shards
-        self.selected = Totals()
-        self.stored = StoreTotals()
+        self.selected = SelectionTotals()
+        self.stored = StoredTotals()
         self.packs: dict[PackId, int] = {}
 
     def merged(self) -> Iterator[PlanRecord | ReadOutcome]:
@@ -47,7 +47,8 @@ class PlanReader:
             CorruptFileError: a document cannot be read.
         """
         pages = list(self._plan.pages(self._pages))
-        self.selected = reduce(added, (page.totals for page in pages), self.selected)
+        for page in pages:
+            self.selected = self.selected.plus(page.totals)
         outcomes = self._outcomes()
         for record in self._plan.records(pages, streams=_STREAMS):
             if type(record) is Read:
@@ -68,7 +69,7 @@ class PlanReader:
 
     def _of_shard(self, shard: int, result: ShardResult) -> Iterator[tuple[int, Outcome]]:
         """Apart, so that one shard's outcomes are gone when the next one's are decoded."""
-        self.stored = added(self.stored, result.totals)
+        self.stored = self.stored.plus(result.totals)
         self.packs.update((PackId(pack), shard) for pack in result.packs)
         for outcome in result.outcomes:
             yield shard, outcome

@@ -6,6 +6,7 @@ its first record is still at hand; so an unchanged tree of millions of files mak
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 
 from holdfast.backup.documents import (
     Enter,
@@ -15,7 +16,6 @@ from holdfast.backup.documents import (
     PlanRecord,
     Read,
     Remark,
-    Totals,
     Unreadable,
 )
 from holdfast.backup.plan.parent import Frame, ParentView
@@ -33,6 +33,7 @@ from holdfast.source.events import Unreadable as UnreadableEvent
 from holdfast.source.metadata import IncompleteNodeError
 from holdfast.source.open_file import open_regular_at
 from holdfast.source.spec import SourceSpec
+from holdfast.terms import SelectionTotals
 
 
 class Planner:
@@ -58,7 +59,7 @@ class Planner:
         self._node_of = node_of
         self._write_records = write_records
         self._records: list[PlanRecord] = []
-        self._counts: dict[str, int] = dict.fromkeys(Totals.__struct_fields__, 0)
+        self._counts: dict[str, int] = asdict(SelectionTotals())
         self.to_read: list[Planned] = []
         self.bytes_to_read = 0
         self.trouble: Unreadable | None = None
@@ -91,9 +92,9 @@ class Planner:
         for frame in self._parent.frames:
             frame.record = None
 
-    def totals(self) -> Totals:
+    def totals(self) -> SelectionTotals:
         """The counts so far."""
-        return Totals(**(self._counts | {"bytes_to_read": self.bytes_to_read}))
+        return SelectionTotals(**(self._counts | {"bytes_to_read": self.bytes_to_read}))
 
     def open_directories(self) -> tuple[OpenDirectory, ...]:
         """The directories that the walk is inside of."""

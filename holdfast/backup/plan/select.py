@@ -9,7 +9,7 @@ import time
 from functools import partial
 from typing import Final
 
-from holdfast.backup.documents import FileToRead, Opening, Page, Read, ShardPlan, Totals, Unreadable
+from holdfast.backup.documents import FileToRead, Opening, Page, Read, ShardPlan, Unreadable
 from holdfast.backup.opening import parent_tree
 from holdfast.backup.plan.parent import ParentView
 from holdfast.backup.plan.planner import Planner
@@ -23,6 +23,7 @@ from holdfast.source.events import Files
 from holdfast.source.spec import SourceSpec
 from holdfast.source.walk import Walker
 from holdfast.storage.locations import own_directory
+from holdfast.terms import SelectionTotals
 
 PAGE_GROWTH: Final = 4
 MAX_PAGE_S: Final = 20.0
@@ -95,7 +96,7 @@ def _plan_command(spec: SourceSpec, writer: BackupWriter, _before: Page | None) 
         token=writer.token,
         parts=writer.parts,
         shards=writer.shards,
-        totals=Totals(files_new=1, files_to_read=1),
+        totals=SelectionTotals(files_new=1, files_to_read=1),
     )
 
 

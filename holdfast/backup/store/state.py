@@ -16,7 +16,6 @@ from holdfast.backup.documents import (
     Outcome,
     ShardResult,
     StoredPack,
-    StoreTotals,
 )
 from holdfast.backup.store.checkpoints import ShardCheckpoints
 from holdfast.backup.store.file_outcomes import Identity
@@ -24,6 +23,7 @@ from holdfast.backup.store.frontier import DurablePositions, Position
 from holdfast.format.index import IndexPack
 from holdfast.ids import BlobId
 from holdfast.repository.packs.packer import Packer
+from holdfast.terms import StoredTotals
 
 CHECKPOINT_INTERVAL_S: Final = 5.0
 FLUSH_INTERVAL_S: Final = 30.0
@@ -55,7 +55,7 @@ class ShardState:
         self._borrowed = borrowed
         self._borrowed_before = () if resumed_from is None else resumed_from.borrowed
         self._checkpoints = checkpoints
-        before = StoreTotals() if resumed_from is None else resumed_from.totals
+        before = StoredTotals() if resumed_from is None else resumed_from.totals
         self._data_blobs = before.data_blobs
         self._data_added = before.data_added
         self._data_added_packed = before.data_added_packed
@@ -165,9 +165,9 @@ class ShardState:
         self._saved = durable
         self._saved_at = time.monotonic()
 
-    def _totals(self) -> StoreTotals:
+    def _totals(self) -> StoredTotals:
         reread, resumed = self._checkpoints.reading_so_far(self.position)
-        return StoreTotals(
+        return StoredTotals(
             files=self._files,
             bytes_read=self.position + reread,
             bytes_reread=reread,

@@ -24,7 +24,6 @@ from holdfast.restore.documents import (
     Large,
     Link,
     Outcome,
-    RestoreCounts,
     Special,
     finish_records_name,
 )
@@ -44,6 +43,7 @@ from holdfast.runs.plan import Leave
 from holdfast.runs.progress import Progress
 from holdfast.safe_fs.attributes import is_expected
 from holdfast.safe_fs.directories import Directories, Directory, join
+from holdfast.terms import RestoreTotals
 
 _CHECK_EVERY: Final = 1_024
 _SCOPE: Final = "finish"
@@ -161,7 +161,7 @@ class _Finish:
         return FinishResult(
             token=self._attempt.token,
             documents=self._documents,
-            counts=RestoreCounts(
+            counts=RestoreTotals(
                 files_written=self._written,
                 files_kept=self._kept,
                 files_skipped=self._skipped,

@@ -25,7 +25,6 @@ from holdfast.restore.documents import (
     KnownLink,
     Large,
     Link,
-    RestoreCounts,
     Skipped,
     Special,
 )
@@ -38,6 +37,7 @@ from holdfast.restore.target import kept_of, look, looks_equal
 from holdfast.runs.plan import Leave
 from holdfast.safe_fs.directories import Directories, join
 from holdfast.sizes import RestoreSizes
+from holdfast.terms import RestoreTotals
 
 LinkKey = tuple[int, int, bytes]
 _SPECIAL_KINDS: Final = frozenset((SYMLINK, BLOCK_DEVICE, CHARACTER_DEVICE, FIFO))
@@ -121,9 +121,9 @@ class Planner:
                 self.broken += 1
                 self.fail(step.path, step.message)
 
-    def counts(self) -> RestoreCounts:
+    def counts(self) -> RestoreTotals:
         """What was planned."""
-        return RestoreCounts(**asdict(self._tally))
+        return RestoreTotals(**asdict(self._tally))
 
     def _enter_open_directories(self) -> bool:
         """Record the directories that lead here, from the outermost; False when one of them is impossible."""

@@ -16,7 +16,7 @@ from typing import Final
 from holdfast.errors import HoldfastError
 from holdfast.file_list import encode_chunks
 from holdfast.pace import Pace
-from holdfast.restore.documents import Outcome, Problem, RestoreCounts, ShardPlan, ShardResult
+from holdfast.restore.documents import Outcome, Problem, ShardPlan, ShardResult
 from holdfast.restore.os_failures import flush, path_failure
 from holdfast.restore.plan.writer import front_decode
 from holdfast.restore.rules import Rules
@@ -31,6 +31,7 @@ from holdfast.runs.attempts import Attempt
 from holdfast.runs.progress import Progress, Stop, run_stoppable
 from holdfast.safe_fs.attributes import is_expected
 from holdfast.safe_fs.temporary import run_mark
+from holdfast.terms import RestoreTotals
 
 OPEN_FILES: Final = 256
 PACED_GROUP_BYTES: Final = 64 * 1024 * 1024
@@ -156,8 +157,8 @@ class _ShardRestore:
             outcomes=outcomes, counts=self._counts(), problems=problems, log=tuple(encode_chunks(files))
         )
 
-    def _counts(self) -> RestoreCounts:
-        return RestoreCounts(
+    def _counts(self) -> RestoreTotals:
+        return RestoreTotals(
             bytes_written=self._bytes_written,
             bytes_kept=self._bytes_kept,
             files_written=self._outcomes.count(Outcome.RESTORED),

@@ -71,17 +71,16 @@ def _tiles(content: ReportContent) -> str:
     run, counters = content.run, content.run.counters
     tiles = [
         _tile("Took", _took(run)),
-        _tile("Size", format_bytes(records.total_bytes(run)), f"{counters.get('files', 0):,} files"),
+        _tile("Size", format_bytes(run.totals.bytes_total), f"{run.totals.files:,} files"),
     ]
     if run.kind is RunKind.BACKUP:
-        stored = counters.get("data_added_packed", counters.get("stored_data_added_packed", 0))
-        new, changed = counters.get("selected_files_new", 0), counters.get("selected_files_changed", 0)
+        stored, selected = run.totals.data_added_packed, run.selected
         tiles += [
-            _tile("Added", format_bytes(records.added_bytes(run)), f"{format_bytes(stored)} stored"),
+            _tile("Added", format_bytes(run.totals.data_added), f"{format_bytes(stored)} stored"),
             _tile(
                 "New / changed",
-                f"{new:,} / {changed:,}",
-                f"{counters.get('selected_files_unmodified', 0):,} unmodified",
+                f"{selected.files_new:,} / {selected.files_changed:,}",
+                f"{selected.files_unmodified:,} unmodified",
             ),
         ]
     if run.kind is RunKind.RESTORE:
@@ -92,7 +91,7 @@ def _tiles(content: ReportContent) -> str:
                 f"{counters.get('files_written', 0):,} files",
             )
         )
-    errors = max(records.error_count(run), content.files.wrong_count)
+    errors = max(run.totals.errors, content.files.wrong_count)
     tiles.append(_tile("Errors", f"{errors:,}", "paths", tone="bad" if errors else "good"))
     tiles.append(_verdict_tile(run))
     return f'<div class="tiles">{"".join(tiles)}</div>'
@@ -176,7 +175,7 @@ def _charts(content: ReportContent) -> str:
     history = content.history
     if len(history) < 2:
         return ""
-    sizes = [_bar(content, run, float(records.total_bytes(run)) or None) for run in history]
+    sizes = [_bar(content, run, float(run.totals.bytes_total) or None) for run in history]
     times = [_bar(content, run, run.duration_ns / NS_PER_S if run.ended_ns else None) for run in history]
     figures = [
         _figure(
@@ -215,10 +214,10 @@ def _figure(name: str, explanation: str, drawing: str) -> str:
 def _bar(content: ReportContent, run: RunRecord, value: float | None) -> Bar:
     lines = [
         f"{local_time(run.started_ns)}: {run.status.value}{f', {run.strategy}' if run.strategy else ''}",
-        f"{format_bytes(records.total_bytes(run))}, took {_took(run)}",
+        f"{format_bytes(run.totals.bytes_total)}, took {_took(run)}",
     ]
     if run.kind is RunKind.BACKUP:
-        lines.append(f"{format_bytes(records.added_bytes(run))} added")
+        lines.append(f"{format_bytes(run.totals.data_added)} added")
     return Bar(
         value=value,
         style=run.status.value,
@@ -231,10 +230,10 @@ def _bar(content: ReportContent, run: RunRecord, value: float | None) -> Bar:
 def _change_rate(run: RunRecord, number: int) -> float | None:
     """New data of a backup, as a share of its size. Everything is new in a source's first one, which says nothing."""
     first = not run.parent and number == 0
-    total = records.total_bytes(run)
+    total = run.totals.bytes_total
     if first or not run.snapshot_id or not total:
         return None
-    return records.added_bytes(run) / total
+    return run.totals.data_added / total
 
 
 def _details(content: ReportContent) -> str:
@@ -275,9 +274,9 @@ def _run_row(content: ReportContent, run: RunRecord) -> str:
         f'<td class="{_TONES[run.status]}">{run.status.value}</td>',
         f"<td>{escape(run.strategy)}</td>",
         f'<td class="number">{_took(run)}</td>',
-        f'<td class="number">{format_bytes(records.total_bytes(run))}</td>',
-        f'<td class="number">{format_bytes(records.added_bytes(run))}</td>',
-        f'<td class="number">{records.error_count(run):,}</td>',
+        f'<td class="number">{format_bytes(run.totals.bytes_total)}</td>',
+        f'<td class="number">{format_bytes(run.totals.data_added)}</td>',
+        f'<td class="number">{run.totals.errors:,}</td>',
         f'<td class="mono">{escape(run.snapshot_id[:_SHORT_LENGTH])}</td>',
     ]
     return f"<tr{this}>{''.join(cells)}</tr>"

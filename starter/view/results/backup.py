@@ -27,7 +27,7 @@ def _lines(result: BackupResult) -> list[str]:
         _three("Dirs", selected.dirs_new, selected.dirs_changed, selected.dirs_unmodified),
         _added(result),
         "",
-        f"processed {result.files:,} files, {format_bytes(result.bytes_total)} in {took(result)}",
+        f"processed {result.totals.files:,} files, {format_bytes(result.totals.bytes_total)} in {took(result)}",
     ]
     if stored.checkpoints_resumed:
         said.append(
@@ -37,7 +37,7 @@ def _lines(result: BackupResult) -> list[str]:
     said.append(f"snapshot {result.snapshot_id[:8]} saved{verified(result)}")
     if result.status is RunStatus.PARTIAL:
         said.append(
-            f"Warning: {result.errors:,} paths could not be read, or not all of them; the snapshot is partial"
+            f"Warning: {result.totals.errors:,} paths could not be read, or not all of them; the snapshot is partial"
         )
     return said
 
@@ -54,11 +54,11 @@ def _summary(result: BackupResult) -> Message:
         "dirs_changed": selected.dirs_changed,
         "dirs_unmodified": selected.dirs_unmodified,
         "data_blobs": stored.data_blobs,
-        "tree_blobs": result.tree_blobs,
-        "data_added": result.data_added,
-        "data_added_packed": result.data_added_packed,
-        "total_files_processed": result.files,
-        "total_bytes_processed": result.bytes_total,
+        "tree_blobs": result.totals.tree_blobs,
+        "data_added": result.totals.data_added,
+        "data_added_packed": result.totals.data_added_packed,
+        "total_files_processed": result.totals.files,
+        "total_bytes_processed": result.totals.bytes_total,
         "total_duration": seconds(result),
         "backup_start": format_time(result.started_ns),
         "backup_end": format_time(result.ended_ns),
@@ -70,14 +70,14 @@ def _summary(result: BackupResult) -> Message:
         "bytes_reread": stored.bytes_reread,
         "resumed_from_checkpoint": stored.checkpoints_resumed > 0,
         "checkpoints_resumed": stored.checkpoints_resumed,
-        "error_count": result.errors,
+        "error_count": result.totals.errors,
         **verdict(result),
     }
 
 
 def _added(result: BackupResult) -> str:
-    stored = format_bytes(result.data_added_packed)
-    return f"Added to the repository: {format_bytes(result.data_added)} ({stored} stored)"
+    stored = format_bytes(result.totals.data_added_packed)
+    return f"Added to the repository: {format_bytes(result.totals.data_added)} ({stored} stored)"
 
 
 def _three(name: str, new: int, changed: int, unmodified: int) -> str:

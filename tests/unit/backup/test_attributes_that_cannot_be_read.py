@@ -75,7 +75,7 @@ def test_the_content_is_stored_and_the_loss_is_told(
             for run_id in ("first", "again"):  # nor is it forgotten because nothing has changed
                 result, told = back_up(session, source, run_id)
                 assert result.partial
-                assert (result.files, result.errors) == (3, 1)
+                assert (result.totals.files, result.totals.errors) == (3, 1)
                 assert list(told) == [bytes(source / name)]
                 assert os.strerror(number) in told[bytes(source / name)]
         restored = restore(session, tmp_path / "target", snapshot=f"latest:{source}")
@@ -99,4 +99,4 @@ def test_above_a_source_it_costs_nothing(tmp_path: Path, monkeypatch: pytest.Mon
     _unlistable(monkeypatch, tmp_path / "above", errno.EIO)
     with new_session(tmp_path / "repository") as session:
         result, told = back_up(session, source, "run")
-    assert (result.files, result.errors, result.partial, told) == (1, 0, False, {})
+    assert (result.totals.files, result.totals.errors, result.partial, told) == (1, 0, False, {})

@@ -82,7 +82,7 @@ def run(tmp_path: Path) -> Iterator[EngineRun]:
 def _commit_and_check(run: EngineRun, pages: list[Page], tmp_path: Path) -> None:
     committed = run.commit(pages).result
     assert committed is not None
-    assert committed.files == 2
+    assert committed.totals.files == 2
     close_run(run.backup.workspace)
     restic(tmp_path / "repository", PASSWORD, "check", "--read-data")
 

@@ -55,8 +55,8 @@ def test_the_output_is_one_file_for_restic_and_goes_into_a_command(tmp_path: Pat
             )
             with pytest.raises(SnapshotNotFoundError):
                 asyncio.run(restore_to_command(held.loader, tree, b"/other", ["cat"]))
-    assert result.bytes_total == SIZE
-    assert again.tree_blobs == 1
+    assert result.totals.bytes_total == SIZE
+    assert again.totals.tree_blobs == 1
     assert (given.bytes_given, given.output) == (SIZE, "done")
     assert (tmp_path / "restored").read_bytes() == expected()
     assert "no errors were found" in restic(tmp_path / "repository", PASSWORD, "check", "--read-data")
@@ -103,7 +103,7 @@ def test_a_command_that_prints_nothing_makes_a_snapshot_only_where_it_may(tmp_pa
         allowed = EngineRun.of(
             session, Path("/dump.sql"), run_id="two", command=("true",), allow_empty=True
         ).run()
-    assert (allowed.bytes_total, allowed.files, allowed.partial) == (0, 1, False)
+    assert (allowed.totals.bytes_total, allowed.totals.files, allowed.partial) == (0, 1, False)
 
 
 def test_a_child_that_has_the_output_open_holds_nothing_up_and_what_it_prints_counts(tmp_path: Path) -> None:
@@ -123,7 +123,11 @@ def test_a_child_that_has_the_output_open_holds_nothing_up_and_what_it_prints_co
     assert stored.totals.warnings == 1
     assert stored.outcomes[0].warning == LEFT_OPEN  # type: ignore[union-attr]  # it is stored
     assert outcome is not None
-    assert (outcome.bytes_total, outcome.errors, outcome.partial) == (len(b"part 0") * 4, 1, True)
+    assert (outcome.totals.bytes_total, outcome.totals.errors, outcome.partial) == (
+        len(b"part 0") * 4,
+        1,
+        True,
+    )
 
 
 def test_a_failed_command_is_not_waited_for(tmp_path: Path) -> None:

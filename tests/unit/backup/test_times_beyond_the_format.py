@@ -28,6 +28,6 @@ def test_a_time_beyond_the_format_is_told_each_time(tmp_path: Path, name: str) -
             records = file_records(run.backup, len(pages), sum(page.shards for page in pages))
             told = {record.path: record.message for record in records if "9999" in record.message}
             assert list(told) == [bytes(source / name)]
-            assert (result.partial, result.errors) == (True, 1)
+            assert (result.partial, result.totals.errors) == (True, 1)
         os.utime(source / name, ns=(0, LAST_NS), follow_symlinks=False)
         assert not EngineRun.of(session, source, run_id="third").run().partial

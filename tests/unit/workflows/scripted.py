@@ -13,21 +13,12 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from contracts import names
-from contracts.backup import (
-    BackupOpened,
-    CommitInput,
-    Committed,
-    LogInput,
-    PageSelected,
-    SelectionTotals,
-    StoredTotals,
-    TriggerInput,
-)
+from contracts.backup import BackupOpened, CommitInput, Committed, LogInput, PageSelected, TriggerInput
 from contracts.common import CloseInput, Verdict
 from contracts.control import Throttle
 from contracts.notify import NOTIFY, Notified, NotifyInput
 from contracts.runs import PlanInput, SelectInput, ShardInput, VerifyInput
-from holdfast.terms import RunStatus, Strategy
+from holdfast.terms import RunStatus, SelectionTotals, SnapshotTotals, StoredTotals, Strategy
 
 SNAPSHOT_ID = "5" * 64
 PARENT_ID = "7" * 64
@@ -134,8 +125,9 @@ class ScriptedBackup:
         return Committed(
             snapshot_id=SNAPSHOT_ID,
             status=RunStatus.COMPLETE,
-            files=FILES_PER_SHARD * message.shards,
-            bytes_total=SHARD_BYTES * message.shards,
+            totals=SnapshotTotals(
+                files=FILES_PER_SHARD * message.shards, bytes_total=SHARD_BYTES * message.shards
+            ),
         )
 
     @activity.defn(name=names.LIST_FILES)

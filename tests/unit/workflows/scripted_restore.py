@@ -16,12 +16,11 @@ from contracts.restore import (
     RestoreLogInput,
     RestoreOpened,
     RestorePage,
-    RestoreTotals,
     RestoreTriggerInput,
     SpaceInput,
 )
 from contracts.runs import PlanInput, SelectInput, ShardInput, VerifyInput
-from holdfast.terms import RunStatus
+from holdfast.terms import RestoreTotals, RunStatus
 from tests.unit.workflows.scripted import Hook, nothing
 
 SNAPSHOT_ID = "5" * 64

@@ -22,7 +22,7 @@ from contracts.common import (
     Plan,
     Progress,
 )
-from holdfast.terms import RunStatus, Strategy, VerifyLevel
+from holdfast.terms import RunStatus, SnapshotTotals, Strategy, VerifyLevel
 from tests.unit.workflows.running import FAST, replay, workers
 from tests.unit.workflows.scripted import (
     PARENT_ID,
@@ -80,8 +80,7 @@ async def test_the_five_steps_run_in_order(client: Client) -> None:
         ended_ns=result.ended_ns,
         selected=result.selected,
         stored=result.stored,
-        files=50,
-        bytes_total=5000,
+        totals=SnapshotTotals(files=50, bytes_total=5000),
         verdict=result.verdict,
     )
     assert result.selected.files_new == result.stored.files == 50
@@ -97,7 +96,9 @@ async def test_the_five_steps_run_in_order(client: Client) -> None:
     ]
     (close,) = script.closes
     assert close.status is RunStatus.COMPLETE
-    assert script.logs[0].committed == Committed(snapshot_id=SNAPSHOT_ID, files=50, bytes_total=5000)
+    assert script.logs[0].committed == Committed(
+        snapshot_id=SNAPSHOT_ID, totals=SnapshotTotals(files=50, bytes_total=5000)
+    )
     await replay(client, cast("WorkflowHandle[object, object]", handle))
 
 
@@ -448,10 +449,13 @@ async def test_a_run_that_has_its_snapshot_already_stores_nothing(client: Client
 
 async def test_the_status_of_the_commit_is_the_status_of_the_run(client: Client) -> None:
     script = ScriptedBackup(
-        commits=[Committed(snapshot_id=SNAPSHOT_ID, status=RunStatus.PARTIAL, errors=4)], verdict_ok=False
+        commits=[
+            Committed(snapshot_id=SNAPSHOT_ID, status=RunStatus.PARTIAL, totals=SnapshotTotals(errors=4))
+        ],
+        verdict_ok=False,
     )
     result = await run(client, script, replace(REQUEST, verify=VerifyLevel.FULL))
-    assert (result.status, result.errors) == (RunStatus.PARTIAL, 4)
+    assert (result.status, result.totals.errors) == (RunStatus.PARTIAL, 4)
     assert result.verdict is not None
     assert (result.verdict.ok, result.verdict.problems) == (False, 2)
 

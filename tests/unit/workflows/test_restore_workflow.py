@@ -11,8 +11,8 @@ from temporalio.exceptions import ApplicationError
 
 from contracts import names
 from contracts.common import PROGRESS_QUERY, RESTORE_WORKFLOW, Phase, Progress
-from contracts.restore import Finished, RestoreOpened, RestoreRequest, RestoreResult, RestoreTotals
-from holdfast.terms import RunStatus, VerifyLevel
+from contracts.restore import Finished, RestoreOpened, RestoreRequest, RestoreResult
+from holdfast.terms import RestoreTotals, RunStatus, VerifyLevel
 from tests.unit.workflows.running import FAST, replay, workers
 from tests.unit.workflows.scripted import heartbeat_until_cancelled
 from tests.unit.workflows.scripted_restore import SNAPSHOT_ID, ScriptedRestore
