@@ -137,7 +137,7 @@ def _tell(error: BaseException, *, as_json: bool) -> int:
     if isinstance(error, KeyboardInterrupt | typer.Abort):
         error = _InterruptedError("interrupted")
     if isinstance(error, BrokenPipeError):
-        # Whoever read our output has enough. Nothing more may be written, not even by the interpreter's end.
+        # The reader of our output has enough. Nothing more may be written, not even by the interpreter's end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILED
     if not isinstance(error, HoldfastError):

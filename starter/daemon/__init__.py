@@ -1,1 +1,1 @@
-"""What a service does beside its workers: the watchdog, the daily cleanup, recovery."""
+"""The daemon wing has what a service does beside its workers: its schedules, recovery, dead locks."""

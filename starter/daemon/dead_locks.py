@@ -1,4 +1,4 @@
-"""What a service removes when it begins: locks of processes of this host that were killed.
+"""A service removes locks of this host's killed processes when it begins.
 
 A run removes those of its own workers when it ends. What is left is from runs that never did: the power failed, or
 everything was killed. A repository without any lock is not opened for that, because deriving its key costs a second.

@@ -1,4 +1,4 @@
-"""Services in the foreground, until a signal ends them: `holdfast up`, `holdfast worker`, `python worker.py`.
+"""Services run in the foreground until a signal ends them: `holdfast up`, `holdfast worker`, `python worker.py`.
 
 Runs that were interrupted go on by themselves once workers are there: their workflows are still open on the server.
 """
@@ -35,7 +35,7 @@ _LOG: Final = logging.getLogger("holdfast.service")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assignment:
-    """What a service is to do. up: with the server, as this state directory's one service."""
+    """An assignment says what a service is to do. up: with the server, as this state directory's one service."""
 
     settings: Settings
     up: bool

@@ -1,4 +1,4 @@
-"""After the server's database was lost, or an older one was put back: what the journal and the settings know better.
+"""Journal and settings know better once the server's database was lost, or an older one was put back.
 
     1. runs that the older database has open, and the journal as ended, are terminated before a worker hears of them
        (starter/host/ended_runs.py);

@@ -1,4 +1,4 @@
-"""Keeps the service's own schedules on the server: the watchdog's looks, and the daily cleanup."""
+"""The service keeps its own schedules on the server: the watchdog's looks, and the daily cleanup."""
 
 import asyncio
 import contextlib

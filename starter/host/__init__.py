@@ -1,1 +1,1 @@
-"""Processes of this host: Temporal's server, workers, keys, and who owns them."""
+"""The host wing has the processes of this host: Temporal's server, workers, keys, and their owners."""

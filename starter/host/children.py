@@ -1,4 +1,4 @@
-"""Child processes by their process descriptors: those that this process started, and those that it adopted.
+"""Children are known by their process descriptors, whether this process started or adopted them.
 
 A descriptor of a process becomes readable when the process ends, and names no other one even when the number is used
 again. asyncio's own subprocesses have to be started by the loop that waits for them; these need not.
@@ -16,7 +16,7 @@ _PR_SET_CHILD_SUBREAPER: Final = 36
 
 
 class Child:
-    """A child of this process, to be waited for by the running loop. Whoever starts it need not be this process."""
+    """A child of this process, to be waited for by the running loop. Another process may have started it."""
 
     def __init__(self, pid: int) -> None:
         """pid: of a child that nobody has waited for.

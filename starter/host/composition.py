@@ -1,4 +1,4 @@
-"""The composition of a worker: for each queue one that is light, and one that moves bytes.
+"""A worker process is composed of two workers for each queue: one that is light, and one that moves bytes.
 
 The first polls the queue itself, for workflows and light activities; the second the copy queue beside it, for
 activities that move bytes, of which one computes at a time (activities/turns.py).
@@ -36,7 +36,7 @@ from workflows.trust import Trust
 
 LIGHT_SLOTS: Final = 4
 _BUILD: Final = f"holdfast {__version__}"
-"""What made a worker. Temporal's own way to tell is to hash the code of all modules, at every start."""
+"""It names the program of a worker. Temporal's own way is to hash the code of all modules, at every start."""
 
 
 def build_workers(

@@ -1,4 +1,4 @@
-"""Connections of commands to the Temporal server, and one answer for whether it is there."""
+"""Commands connect to the Temporal server here, and there is one answer for whether it is there."""
 
 import asyncio
 import functools
@@ -20,7 +20,7 @@ from transport.client import Credentials, open_client, read_credentials
 
 _ATTEMPT_S: Final = 5.0
 _POLL_AGE_S: Final = 70.0
-"""A worker that is there asks anew at least once a minute."""
+"""A worker that is there asks again at least once a minute."""
 
 
 @functools.cache

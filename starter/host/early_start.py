@@ -1,4 +1,4 @@
-"""What a command begins before it follows its run: the server first, then workers (ADR 0020, 0022).
+"""A command begins things before it follows its run: the server first, then workers (ADR 0020, 0022).
 
 There is one thread until the workers are forked, so nothing here runs in an event loop. The server has a process of its
 own; this one loads what workers need while that starts, and most of what it needs itself.
@@ -17,14 +17,14 @@ from starter.host.temporal_server import EmbeddedServer
 
 
 class EarlyStart:
-    """What was begun for one run of this command. server: somebody else's, or begun; to be joined."""
+    """It holds what was begun for one run of this command. server: somebody else's, or begun; to be joined."""
 
     def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
         self.server = EmbeddedServer(settings, environ, for_one=True)
         self._settings = settings
         self._environ = environ
         self._workers: Forks | None = None
-        with contextlib.suppress(HoldfastError, OSError):  # who cannot go on without it meets that again
+        with contextlib.suppress(HoldfastError, OSError):  # `join` meets it again
             self.server.begin()
 
     def fork_workers(self, load: Callable[[], None]) -> None:
@@ -43,7 +43,7 @@ class EarlyStart:
         self._workers = Forks(self._settings, self._environ)
 
     def take(self) -> Forks | None:
-        """The workers, if there are any. Whoever takes them ends them."""
+        """The workers, if there are any; the caller ends them."""
         workers, self._workers = self._workers, None
         return workers
 

@@ -1,4 +1,4 @@
-"""Runs that have ended, and that an older database of the server, which was put back, has as open.
+"""An older database of the server, which was put back, has runs open that have ended.
 
 They are terminated before a worker hears of them, or a restore of last week would go on over what was written since.
 """

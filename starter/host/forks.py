@@ -1,4 +1,4 @@
-"""Forks processes from one that has loaded everything they need (ADR 0022).
+"""Processes are forked from one that has loaded everything they need (ADR 0022).
 
 Forking is safe only while there is one thread: nothing here or before it may start Temporal's runtime, an event loop's
 executor or a connection. The forked processes share the memory of what was loaded for as long as they do not change it.

@@ -1,4 +1,4 @@
-"""Starts worker processes: one process loads what all of them need, and forks them (ADR 0022).
+"""Worker processes are forked by one process that has loaded what all of them need (ADR 0022).
 
 A command that has loaded it forks them itself (`Forks`). A process that has threads, which would not live in what is
 forked, starts one that loads, forks them, and ends (`Launch`). A worker's configuration, with the passwords, goes
@@ -43,7 +43,7 @@ _MALLOC_PARAMETERS: Final = {-8: _ARENAS, -3: _MMAP_THRESHOLD_BYTES, -1: _TRIM_T
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Memory:
-    """What the workers of a crew share: descriptors of memory that lives as long as one of them or the supervisor."""
+    """The workers of a crew share memory, by descriptors; it lives as long as one of them or the supervisor."""
 
     claims: int
     keys: int

@@ -1,4 +1,4 @@
-"""Who runs what for a state directory: locks that end with their holder, and what the holder notes beside them.
+"""A state directory says which process runs what: locks that end with their holder, and its notes beside them.
 
 A note counts while its lock is held, so nothing has to be cleaned up after SIGKILL.
 - `server.lock` is held by the process that runs the embedded server, *and by that server itself*, which inherits the
@@ -44,7 +44,7 @@ class ServerNote(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ServiceNote(msgspec.Struct, frozen=True, kw_only=True):
-    """What a running service serves. up: it is `holdfast up`, not `holdfast worker`."""
+    """A running service notes what it serves. up: it is `holdfast up`, not `holdfast worker`."""
 
     pid: int
     up: bool
@@ -125,7 +125,7 @@ def registered_service(state_dir: Path, note: ServiceNote) -> Iterator[None]:
 
 
 def running_services(state_dir: Path) -> list[ServiceNote]:
-    """What is served on this host at the moment. Notes that were left behind are removed.
+    """The services that run on this host at the moment. Notes that were left behind are removed.
 
     Raises:
         StorageDeniedError: the state directory is none, or not ours.

@@ -1,4 +1,4 @@
-"""Child processes: started so that none outlives its parent and none sees a secret in its environment.
+"""Child processes are started so that none outlives its parent and none sees a secret in its environment.
 
 Children end with their parent by the kernel's doing (PR_SET_PDEATHSIG), so that even SIGKILL of the parent leaves no
 orphan. A worker asks for that itself; a foreign program is started through a tether, a tiny Python that asks for it
@@ -70,7 +70,7 @@ _LOG_LIMIT_BYTES: Final = 4 << 20
 
 
 def child_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """What children get to see of this process's environment."""
+    """The part of this process's environment that children get to see."""
     return {
         name: value for name, value in environ.items() if name in _PASSED or name.startswith(_PASSED_PREFIXES)
     }
@@ -115,7 +115,7 @@ def end_with(parent: int, number: signal.Signals) -> None:
 def end_process(code: int) -> NoReturn:
     """End this process, without taking the interpreter down.
 
-    That takes a quarter of a second, and Temporal's native threads, which still hand over answers meanwhile, now and
+    That takes a quarter of a second, and Temporal's native threads, which still hand over answers then, now and
     then abort the process ("PyGILState_Release") in place of our exit code.
     """
     logging.shutdown()

@@ -1,7 +1,7 @@
-"""The embedded server's database: looked at before each start, and set aside when no server can go on with it.
+"""The embedded server's database is looked at before each start, and set aside when no server can go on with it.
 
 The server makes its schema only in a file that is new, and names its namespaces after that. So a file without one
-is what a start left that was killed meanwhile, or what lost its WAL: no server ever starts on it again.
+is what a killed start left, or what lost its WAL: no server ever starts on it again.
 
     1. the owner looks at the file, while it holds the lock and no server runs;
     2. one that is unfinished or damaged is renamed, with -wal and -shm, which belong to it and to no other one;
@@ -134,7 +134,7 @@ def set_aside(path: Path, *, unfinished: bool = False) -> Path:
     moment = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
     aside = path.with_name(f"{path.name}.{kind}-{moment}.{time.time_ns() % NS_PER_S:09d}")
     try:
-        # The file goes last: killed meanwhile, what is left is a database that lacks its WAL, and is looked at again.
+        # The file goes last: killed before that, what is left is a database that lacks its WAL, and is looked at again.
         for name in (*_BESIDE, ""):
             with contextlib.suppress(FileNotFoundError):
                 path.with_name(path.name + name).rename(aside.with_name(aside.name + name))
@@ -199,7 +199,7 @@ def _code(error: sqlite3.Error) -> int:
 
 
 def _judged(path: Path, error: sqlite3.Error) -> Condition:
-    """What an error of SQLite's says about the file."""
+    """The words for what an error of SQLite's says about the file."""
     code = _code(error)
     if code in _DAMAGED:
         return Condition(unusable=f"it is damaged ({error})")

@@ -1,4 +1,4 @@
-"""The service that a command uses: the server and workers that run, or its own for as long as it lasts.
+"""A command uses the service that runs, server and workers, or has its own for as long as it lasts.
 
 Whether workers are there is known from the notes of this host's services, not from the server: it lists the pollers
 of the last minutes, dead or alive, and those of other commands, which end when they please.
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Need:
-    """What a command needs of the service.
+    """A command needs this of the service.
 
     queue: the base task queue that must be polled; empty when the server alone is enough. passwords: by repository
     location, for workers that the command starts itself. openings: how to read the passwords of those repositories
@@ -47,7 +47,7 @@ class Need:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """What a command got.
+    """A command got this.
 
     ui_url: base URL of the Web UI, without a "/" at its end; None when there is none. owned: workers (and perhaps the
     server) end with this command. opener: opens a repository by its location, with the key that was derived for workers
@@ -169,7 +169,7 @@ async def _embedded(
     stack: contextlib.AsyncExitStack,
     hiring: _Hiring,
 ) -> tuple[Service, str]:
-    """The server, which goes on as long as this command needs it to, whoever owns it now; and its address."""
+    """The server, which goes on as long as this command needs it to, by whichever owner; and its address."""
     hire = bool(need.queue) and not _is_served(settings, need.queue)
     server = EmbeddedServer(settings, environ) if ahead is None else ahead.server
     stack.push_async_callback(server.stop)
@@ -233,7 +233,7 @@ async def prepare(client: "Client", address: str) -> None:
 
 
 def open_door(server: ServerSettings) -> str | None:
-    """A warning for whoever is about to run workers on a server that lets everybody in; None where one is safe."""
+    """A warning before workers run on a server that lets everybody in; None where they are safe."""
     if server.accept_unsigned:
         return (
             "server.accept_unsigned: what bears no signature is believed, whoever sent it; "

@@ -1,4 +1,4 @@
-"""The supervisor: keeps N worker processes alive while a context lasts, and ends them gracefully after it.
+"""The supervisor keeps N worker processes alive while a context lasts, and ends them gracefully after it.
 
 All are started at once (launch.py). One that dies is started again, after a second at first and more slowly when it
 keeps dying.
@@ -34,7 +34,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Crew:
-    """What the worker processes of one supervisor have in common.
+    """The worker processes of one supervisor have this in common.
 
     place: may become known when they have been started already, which saves the time that they need to load.
     passwords: by repository location. to_stderr: they log there, and not into files of the state directory.
@@ -48,7 +48,7 @@ class Crew:
     to_stderr: bool = False
 
     def config(self, number: int, place: Place, memory: Memory | None = None) -> WorkerConfig:
-        """What worker `number` is told. memory: what it shares with the others, if it does."""
+        """The configuration that worker `number` is told. memory: what it shares with the others, if it does."""
         shared = memory or Memory(claims=-1, keys=-1, index=-1)
         return WorkerConfig(
             address=place.address,

@@ -1,8 +1,8 @@
-"""The embedded Temporal server: one for a state directory, on its database, for as long as somebody needs it.
+"""A state directory has one embedded Temporal server, on its database, for as long as somebody needs it.
 
-Who holds the lock of the state directory runs the server as a child. Others connect to it, and may stand by: when
-its owner ends, however that happens, one of them takes the lock and starts the server again on the same database
-and ports, and runs go on. The same happens when the server alone dies.
+The process that holds the lock of the state directory runs the server as a child. Others connect to it, and may stand
+by: when its owner ends, however that happens, one of them takes the lock and starts the server again on the same
+database and ports, and runs go on. The same happens when the server alone dies.
 
 A database that cannot be used is set aside (server_database.py): what runs have stored, and the journal, are elsewhere.
 
@@ -117,7 +117,7 @@ class EmbeddedServer:
         """A client of the server, which is started if nobody runs it.
 
         Raises:
-            ServerUnavailableError: it cannot be started, or who runs it does not get it to answer.
+            ServerUnavailableError: it cannot be started, or its owner does not get it to answer.
             SettingsError: it runs, and the key that it was started with is gone.
             StorageDeniedError, StorageFullError: the state directory cannot be written.
         """

@@ -1,4 +1,4 @@
-"""Finds the passwords of repositories and derives their keys, once for all workers of a command.
+"""The passwords of repositories are found and their keys derived once for all workers of a command.
 
 A key goes into the memory that workers share (holdfast/repository/shared_keys.py); the password is told to them, so
 that a command that prints it runs once.

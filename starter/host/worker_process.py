@@ -1,4 +1,4 @@
-"""A worker process: from the configuration that comes through a pipe to the end by SIGTERM.
+"""A worker process lives from the configuration that comes through a pipe to the end by SIGTERM.
 
 That ends it gracefully: what runs is cancelled after the grace that the settings give, checkpoints stand, and others
 take over at once.
@@ -132,14 +132,14 @@ async def _work(config: WorkerConfig, settings: Settings) -> None:
 
 
 async def _let_rest(services: Services) -> None:
-    """Now and then give memory back that repositories hold which nobody uses any more."""
+    """Now and then give memory back that repositories hold which nobody uses."""
     while True:
         await asyncio.sleep(_REST_EVERY_S)
         await asyncio.to_thread(services.let_rest)
 
 
 def _stop_soon(stop: asyncio.Event, settings: WorkerSettings) -> None:
-    """Stop, and have the kernel end this process if that hangs: its supervisor, who would, may be dead."""
+    """Stop, and have the kernel end this process if that hangs: its supervisor, which would, may be dead."""
     signal.alarm(math.ceil(settings.graceful_shutdown_s) + _AFTER_GRACE_S)
     stop.set()
 

@@ -1,4 +1,4 @@
-"""The way from an order to its result: a service, the run that is begun or found, its end, what is said of it."""
+"""An order is carried out by a service: its run is begun or found, followed to its end, and told of."""
 
 import asyncio
 import sys
@@ -93,7 +93,7 @@ async def _begun(invocation: Invocation, order: Order, service: Service, display
 
 
 def _notes(request: Request, begun: start.Begun) -> Iterator[str]:
-    """What a person should know of how the run began."""
+    """The words for how the run began, where a person should know."""
     subject = asked_by(request).subject
     if begun.joined:
         yield f"a run of this {subject} is already under way; following it"

@@ -1,4 +1,4 @@
-"""The entry of a command that carries out one order: workers are forked first, and what needs threads comes then."""
+"""A command enters here to carry out one order: workers are forked first, and what needs threads comes then."""
 
 import asyncio
 

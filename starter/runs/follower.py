@@ -1,4 +1,4 @@
-"""Follows a run to its end: shows it, and lets the person stop it.
+"""The follower shows a run until its end, and lets the person stop it.
 
 The first Ctrl-C asks the run to stop and waits until it has. The second leaves it as it is. Where a step fails again
 and again for a reason that only a person can remove (a lock, a full disk), the run is stopped and the reason told:
@@ -34,7 +34,7 @@ class DetachedError(HoldfastError):
 
 
 class Follower:
-    """Follows a run; while the context lasts, it counts how often the person, or who ends this process, wants an end.
+    """Follows a run, and counts, while the context lasts, how often the person or the system wants an end.
 
     SIGTERM does not ask: it counts twice. known: the paths that messages about the run may show.
     """

@@ -1,4 +1,4 @@
-"""An order: one run that a command is to carry out, and what that needs of the service.
+"""An order names one run that a command is to carry out, and what that needs of the service.
 
 Cheap to import: a command makes its order while the server starts, and before it loads what carries it out.
 """
@@ -32,7 +32,7 @@ class Order:
 
 
 def need_of(invocation: Invocation, order: Order) -> Need:
-    """What the order needs of the service. A person is asked here for a password that nothing else gives.
+    """The order's need of the service. A person is asked here for a password that nothing else gives.
 
     Raises:
         PasswordMissingError, UsageError: there is no password.

@@ -1,6 +1,6 @@
-"""What a command does about a run that was ended from outside or answered by another: it records and tells that.
+"""A command records and tells that a run was ended from outside, or answered by another.
 
-Its own workers, who would look after such runs (activities/outside.py), end with it.
+Its own workers, which would look after such runs (activities/outside.py), end with it.
 """
 
 import time

@@ -1,6 +1,6 @@
-"""Holds what a run says of itself against what is there, before a command repeats it.
+"""The witness holds what a run says of itself against what is there, before a command repeats it.
 
-A result comes from the server, and whoever reaches that may have answered in a worker's place. So a command says
+A result comes from the server, and anybody who reaches that may have answered in a worker's place. So a command says
 "complete" of a backup only when it has read the snapshot itself: one small file, without a lock. It is decrypted, and
 must bear the run's tag, where this command has opened the repository for workers of its own; beside a service, whose
 answer is signed (ADR 0030), the file must be there and be what its name says, because deriving the key again would take

@@ -1,11 +1,11 @@
-"""SIGHUP for our processes: restic sends it to find out whether the holder of a lock lives.
+"""Our processes take SIGHUP and live: restic sends it to find out whether the holder of a lock lives.
 
 `restic unlock` signals the process whose number stands in a lock of its own host name (internal/repository/lock.go,
 `Stale`), and the signal's usual effect is death. In another container of that name, the number may be any process. So
 all of ours take it, and go on. A handler does that and not SIG_IGN, which commands, hooks and checks would inherit.
 
 A command at a terminal has still to end when that is gone. The kernel takes the controlling terminal away before it
-sends SIGHUP, so whoever had one and has none any more was not merely tested. `nohup` stays what it is.
+sends SIGHUP, so a process that had one and has none now was not merely tested. `nohup` stays what it is.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""What a command was called with, resolved: settings, repository and password.
+"""An invocation is what a command was called with, resolved: settings, repository and password.
 
 Where each comes from, first match wins. Repository: `--repo`, `--repository-file`, RESTIC_REPOSITORY,
 RESTIC_REPOSITORY_FILE, the source's profile, the only profile that there is. Password: `--password-file` or
@@ -126,7 +126,7 @@ class Invocation:
         return resolve_password(source, self.environ)
 
     def worker_passwords(self, repository: RepositoryProfile) -> dict[str, bytes]:
-        """What workers that this command starts have to be told, by location.
+        """The passwords that workers of this command have to be told, by location.
 
         A profile's own source is read where it is needed: by the worker, or by the supervisor for a variable.
 

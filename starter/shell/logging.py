@@ -1,4 +1,4 @@
-"""How processes log: text or JSON, to standard error or a file, each line with the run and source that it is about.
+"""Processes log text or JSON, to standard error or a file, each line with the run and source that it is about.
 
 Run and source come from the context (contracts/log_context.py), which activities set; lines of a workflow's own logger
 carry its id instead. A file may be moved away under several processes that write it (logrotate): the next line begins

@@ -1,4 +1,4 @@
-"""Moments as people type them for --since and --until: a date, a date and time, or how long ago."""
+"""People type moments for --since and --until: a date, a date and time, or how long ago."""
 
 from datetime import datetime
 

@@ -1,4 +1,4 @@
-"""Options that several commands share, as frozen dataclasses: a command's own options extend `CommonOptions`.
+"""Several commands share options, as frozen dataclasses: a command's own options extend `CommonOptions`.
 
 Names are restic's wherever restic has the option. `registration.py` turns the dataclasses into Typer's parameters.
 """
@@ -20,7 +20,7 @@ Reason = Annotated[str, typer.Option(metavar="TEXT", help="Why; shown and record
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommonOptions:
-    """What every command takes, before its name or after it."""
+    """Every command takes these, before its name or after it."""
 
     repo: Annotated[
         str | None,
@@ -60,7 +60,7 @@ class CommonOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadingOptions(CommonOptions):
-    """What commands take that only read a repository."""
+    """Commands take these that only read a repository."""
 
     no_lock: Annotated[
         bool,

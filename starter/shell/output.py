@@ -1,4 +1,4 @@
-"""Lines on standard output and standard error, and how mistakes are told: two lines, or one of JSON."""
+"""Commands write lines to standard output and standard error; a mistake is told in two, or one of JSON."""
 
 import io
 import itertools
@@ -20,7 +20,7 @@ _CONTROLS: Final = re.compile("[\x7f-\x9f]")
 
 
 def speak_any_language() -> None:
-    """What the locale has no letter for is escaped from now on, and is no error: the run was good."""
+    """Escape what the locale has no letter for from now on, in place of an error: the run was good."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

@@ -1,4 +1,4 @@
-"""Names the person at this command, for what is asked and recorded."""
+"""The person at this command has a name, for what is asked and recorded."""
 
 import getpass
 
@@ -7,7 +7,7 @@ from contracts.control import Asked
 
 
 def asked(reason: str = "") -> Asked:
-    """What the person asks of a run, and why."""
+    """A request of the person to a run, with its reason."""
     return Asked(by=_name(), reason=reason)
 
 

@@ -1,4 +1,4 @@
-"""Makes a Typer command out of a function that takes one dataclass of options.
+"""A Typer command is made out of a function that takes one dataclass of options.
 
 A command with twenty options is a function with one argument here, and options that are shared are inherited. Common
 options may also stand before the command's name, as with restic: `holdfast -r home snapshots`.

@@ -1,4 +1,4 @@
-"""Bytes, times and tables as text for people, and bytes as JSON has them."""
+"""Bytes, times and tables become text for people, and bytes what JSON has of them."""
 
 import time
 from collections.abc import Sequence
@@ -7,12 +7,12 @@ from typing import Final
 from holdfast.units import NS_PER_S
 
 _FIRST_BYTE, _LAST_BYTE = 0xDC80, 0xDCFF
-"""What bytes that are no UTF-8 become in names."""
+"""Bytes that are no UTF-8 become these in names."""
 _SURROGATES: Final = dict.fromkeys(range(0xDC80, 0xDD00), "\ufffd")
 
 
 def ahead_of_time(snapshot: str, taken: str) -> str:
-    """What is said of a snapshot that is dated in the future, where the latest one was asked for. Ids, or digits."""
+    """The words for a snapshot that is dated in the future, where the latest one was asked for. Ids, or digits."""
     passed_over = "" if taken.startswith(snapshot) else ", and was passed over"
     return f"snapshot {snapshot[:8]} is dated in the future{passed_over}"
 
