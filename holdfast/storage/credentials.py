@@ -31,12 +31,14 @@ NAMES: Final = frozenset(
             "STORAGE_EMULATOR_HOST",
         ),
         *("RESTIC_REST_USERNAME", "RESTIC_REST_PASSWORD", "RESTIC_CACERT"),
-        "HOME",
     )
 )
 """All that the places below this folder ask for; most are restic's, the others those of each store's own tools."""
 
 
+_OF_PROGRAMS: Final = ("HOME", "PATH", "SSH_AUTH_SOCK")
+"""What rclone and ssh find their files by; never with a prefix."""
+_RCLONE: Final = "RCLONE_"
 _TRY_AGAIN_S: Final = 30.0
 _LOG: Final = logging.getLogger(__name__)
 
@@ -64,10 +66,19 @@ def fixed(values: Mapping[str, str]) -> CredentialSource:
     return lambda: credentials
 
 
+def is_name(name: str) -> bool:
+    """Whether some storage asks for a variable of this name."""
+    return name in NAMES or name.startswith(_RCLONE)
+
+
 def picked(environ: Mapping[str, str], prefix: str = "") -> dict[str, str]:
     """What of an environment is for storages, without the prefix that the variables have there."""
     found = {name: environ.get(prefix + name, "") for name in NAMES}
-    found["HOME"] = environ.get("HOME", "")
+    found.update((name, environ.get(name, "")) for name in _OF_PROGRAMS)
+    begin = len(prefix)
+    found.update(
+        (name[begin:], value) for name, value in environ.items() if name.startswith(prefix + _RCLONE)
+    )
     return {name: value for name, value in found.items() if value}
 
 

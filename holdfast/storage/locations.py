@@ -19,13 +19,14 @@ from holdfast.storage.objects.azure import AzurePlace
 from holdfast.storage.objects.gs import GsPlace
 from holdfast.storage.objects.s3 import S3Place, with_shared_file
 from holdfast.storage.os_errors import translated
+from holdfast.storage.rest.child import RclonePlace, RcloneServer
 from holdfast.storage.rest.place import RestPlace
 
 if TYPE_CHECKING:  # loads the client of stores
     from holdfast.storage.objects.store import Place
 
 _LOCAL: Final = "local:"
-_NOT_SUPPORTED: Final = frozenset({"sftp", "swift", "b2", "rclone"})
+_NOT_SUPPORTED: Final = frozenset({"swift", "b2"})
 """What restic knows beside those below (internal/backend/all/all.go)."""
 _KIND: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
@@ -44,12 +45,12 @@ def open_storage(location: str, credentials: CredentialSource = no_credentials) 
     place = check_location(location)
     if place is None:
         return _local(location)
-    if isinstance(place, RestPlace):
+    if isinstance(place, RestPlace | RclonePlace):
         return _served(place, credentials)
     return _stored(place, with_shared_file(credentials) if isinstance(place, S3Place) else credentials)
 
 
-def check_location(location: str) -> "Place | RestPlace | None":
+def check_location(location: str) -> "Place | RestPlace | RclonePlace | None":
     """The place that a location names at a distance; None where it is a path of this host.
 
     Raises:
@@ -64,7 +65,7 @@ def check_location(location: str) -> "Place | RestPlace | None":
     if kind[1] in _NOT_SUPPORTED or _URL.match(location):
         raise UsageError(
             f"repositories at {kind[1]}: locations are not supported",
-            hint="Use a local directory, or one of local:, s3:, azure:, gs: and rest:.",
+            hint="Use a local directory, or one of s3:, azure:, gs:, rest:, sftp: and rclone:.",
         )
     return None
 
@@ -98,10 +99,13 @@ def _local(path: str) -> Storage:
     return Retrying(LocalStorage(Path(path)))
 
 
-def _served(place: RestPlace, credentials: CredentialSource) -> Storage:
+def _served(place: RestPlace | RclonePlace, credentials: CredentialSource) -> Storage:
     from holdfast.storage.rest.store import RestStorage  # noqa: PLC0415 - see above
 
-    return Retrying(RestStorage(place, credentials))
+    if isinstance(place, RestPlace):
+        return Retrying(RestStorage(place, credentials))
+    behind = RestPlace(location=place.location)
+    return Retrying(RestStorage(behind, credentials, server=RcloneServer(place)))
 
 
 def _stored(place: "Place", credentials: CredentialSource) -> Storage:
@@ -110,9 +114,11 @@ def _stored(place: "Place", credentials: CredentialSource) -> Storage:
     return Retrying(ObjectStorage(place, credentials))
 
 
-_PLACES: "Final[Mapping[str, Callable[[str], Place | RestPlace]]]" = {
+_PLACES: "Final[Mapping[str, Callable[[str], Place | RestPlace | RclonePlace]]]" = {
     "s3": S3Place.parse,
     "azure": AzurePlace.parse,
     "gs": GsPlace.parse,
     "rest": RestPlace.parse,
+    "rclone": RclonePlace.parse,
+    "sftp": RclonePlace.parse_sftp,
 }

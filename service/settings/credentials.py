@@ -20,7 +20,7 @@ from typing import Final
 
 from holdfast.errors import HoldfastError, StorageDeniedError
 from holdfast.storage.contract import Storage
-from holdfast.storage.credentials import NAMES, Credentials, CredentialSource, fixed, picked
+from holdfast.storage.credentials import Credentials, CredentialSource, fixed, is_name, picked
 from holdfast.storage.locations import open_storage
 from service.settings.model import PasswordSource, RepositoryProfile
 from service.settings.passwords import COMMAND_TIMEOUT_S, printed_secret
@@ -113,7 +113,7 @@ def parse(text: str, what: str) -> dict[str, str]:
             f"{what} is not understood",
             hint="Write lines like AWS_ACCESS_KEY_ID=… in it, quoted as in a shell.",
         ) from None
-    values = {name: value for name, value in found.items() if name in NAMES and value}
+    values = {name: value for name, value in found.items() if value and is_name(name)}
     if not values:
         raise StorageDeniedError(
             f"{what}: there are no credentials in it", hint="Write lines like AWS_ACCESS_KEY_ID=… in it."

@@ -10,10 +10,10 @@ that only one content can have: a refusal is success where the same content stan
 import json
 import re
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, Protocol
 
 from urllib3 import BaseHTTPResponse
 
@@ -44,14 +44,32 @@ _CHUNK_BYTES: Final = 256 * 1024
 _CONTENT_RANGE: Final = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 
 
-class RestStorage:
-    """The repository at a place."""
+class Server(Protocol):
+    """What serves a place: one that runs, or a child of this process (child.py)."""
 
-    def __init__(self, place: RestPlace, source: CredentialSource) -> None:
+    def ready(self, values: Mapping[str, str]) -> RestPlace:
+        """Have it ready for requests with these credentials; where it is. Called before each request.
+
+        Raises:
+            StorageDeniedError, StorageUnavailableError: it cannot be had.
+        """
+        ...
+
+    def close(self) -> None:
+        """It is not needed for now."""
+        ...
+
+
+class RestStorage:
+    """A repository on a server."""
+
+    def __init__(self, place: RestPlace, source: CredentialSource, *, server: Server | None = None) -> None:
+        """server: of this place, where one has to be started; then only the location and the path count here."""
         self._place = place
+        self._server = server
         self._credentials = HeldCredentials(source)
         self._connections: Connections | None = None
-        self._values: object = None
+        self._used: tuple[RestPlace, Mapping[str, str]] | None = None
 
     @property
     def location(self) -> str:
@@ -192,6 +210,8 @@ class RestStorage:
         """See the contract."""
         if self._connections is not None:
             self._connections.close()
+        if self._server is not None:
+            self._server.close()
         self._credentials.forget()
         self._connections = None
 
@@ -213,10 +233,11 @@ class RestStorage:
         span: tuple[int, int] | None = None,
     ) -> BaseHTTPResponse:
         values = self._credentials.current()
+        place = self._place if self._server is None else self._server.ready(values)
         connections = self._connections
-        if connections is None or values != self._values:
-            connections = self._connections = Connections(self._place, values, self.traits.requests)
-            self._values = values
+        if connections is None or self._used != (place, values):
+            connections = self._connections = Connections(place, values, self.traits.requests)
+            self._used = (place, values)
         return connections.ask(method, path, body=body, span=span)
 
     def _post(self, path: str, parts: Sequence[memoryview]) -> int:
