@@ -3,7 +3,6 @@
 Cheap to import: SQLAlchemy, which takes a quarter of a second to load, comes with the first `open_journal`.
 """
 
-import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -15,9 +14,9 @@ if TYPE_CHECKING:
 
 
 def open_journal(
-    settings: Settings, environ: Mapping[str, str] = os.environ, given: Mapping[str, bytes] | None = None
+    settings: Settings, environ: Mapping[str, str], given: Mapping[str, bytes] | None = None
 ) -> "Journal":
-    """The journal; nothing is connected yet.
+    """The journal; nothing is connected yet. environ: where its password may stand.
 
     given: passwords that were handed to this process, by location or, for the journal, by its URL.
 

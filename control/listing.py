@@ -1,7 +1,7 @@
 """Runs as `status`, `cancel` and `resume` name them: the journal's records and what is open on the server."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -99,13 +99,15 @@ class RunList:
         raise UsageError(f"no run and no source is called {name!r}", hint="`holdfast status` lists the runs.")
 
 
-async def list_runs(settings: Settings, client: Client | None, limit: int = SEARCHED) -> RunList:
-    """The newest runs.
+async def list_runs(
+    settings: Settings, environ: Mapping[str, str], client: Client | None, limit: int = SEARCHED
+) -> RunList:
+    """The newest runs. client: None where no server runs.
 
     Raises:
         RPCError: the server does not answer as it should.
     """
-    recorded = journal_runs(settings, limit)
+    recorded = await asyncio.to_thread(journal_runs, settings, environ, limit)
     opened = [] if client is None else await runs.open_runs(client)
     views = await asyncio.gather(*(_view(client, run) for run in opened if client is not None))
     running = dict(zip((run.workflow_id for run in opened), views, strict=True))
@@ -122,10 +124,10 @@ async def list_runs(settings: Settings, client: Client | None, limit: int = SEAR
     return RunList(runs=[*unknown, *found], unread=recorded.unread)
 
 
-def journal_runs(settings: Settings, limit: int = SEARCHED) -> RunList:
+def journal_runs(settings: Settings, environ: Mapping[str, str], limit: int = SEARCHED) -> RunList:
     """The journal's newest runs, for which no server is asked; none where it cannot be read."""
     try:
-        return RunList(runs=[ListedRun.of(record) for record in open_journal(settings).runs(limit)])
+        return RunList(runs=[ListedRun.of(record) for record in open_journal(settings, environ).runs(limit)])
     except JournalUnavailableError as error:
         return RunList(runs=[], unread=error.message)
 

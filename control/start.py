@@ -88,7 +88,7 @@ def _interrupted(
     """The interrupted run that this one goes on with; whether its source has changed; why nobody can tell."""
     kind = asked_by(request).kind
     try:
-        record = _newest_record(settings, kind, request.repository, subject_of(request))
+        record = _newest_record(settings, environ, kind, request.repository, subject_of(request))
     except JournalUnavailableError as error:
         return None, False, error.message
     only_lost = kind is not RunKind.BACKUP
@@ -104,7 +104,9 @@ def _interrupted(
     return None if changed else earlier, changed, ""
 
 
-def _newest_record(settings: Settings, kind: RunKind, repository: str, source: str) -> RunRecord | None:
+def _newest_record(
+    settings: Settings, environ: Mapping[str, str], kind: RunKind, repository: str, source: str
+) -> RunRecord | None:
     """The journal's newest run of a source. Of a restore's, each request has a token of its own.
 
     Raises:
@@ -112,7 +114,9 @@ def _newest_record(settings: Settings, kind: RunKind, repository: str, source: s
     """
     alike = len(shown(source)) if kind is RunKind.RESTORE else None
     wanted = None if alike else source
-    found = open_journal(settings).runs(_LOOKED_AT, source=wanted, repositories=[repository], kind=kind)
+    found = open_journal(settings, environ).runs(
+        _LOOKED_AT, source=wanted, repositories=[repository], kind=kind
+    )
     return next((record for record in found if record.source[:alike] == source[:alike]), None)
 
 

@@ -44,7 +44,7 @@ def cancel(options: CancelOptions) -> int:
 async def _cancel(invocation: Invocation, options: CancelOptions) -> int:
     client = await find_client(invocation.settings, invocation.environ)
     if client is not None:
-        run = told(await list_runs(invocation.settings, client)).find(options.run)
+        run = told(await list_runs(invocation.settings, invocation.environ, client)).find(options.run)
         if run.view is None:
             raise updates.not_under_way(run)
         if options.force:
@@ -60,7 +60,7 @@ async def _cancel(invocation: Invocation, options: CancelOptions) -> int:
 
 async def _cancel_sleeping(invocation: Invocation, options: CancelOptions) -> int:
     """No server runs, but a run may lie open in its database: it needs a worker to come to its end."""
-    run = told(journal_runs(invocation.settings)).find(options.run)
+    run = told(journal_runs(invocation.settings, invocation.environ)).find(options.run)
     if run.status != "interrupted":
         raise updates.not_under_way(run)
     need = Need(queue=base_queue(invocation.settings, run.repository))

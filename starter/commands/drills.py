@@ -34,7 +34,9 @@ def drills(options: DrillsOptions) -> int:
     """Show what drills have proven, and which sources have never been proven restorable."""
     invocation = Invocation.of(options)
     settings = invocation.settings
-    found = open_journal(settings).runs(_SEARCHED, source=options.source or None, kind=RunKind.DRILL)
+    found = open_journal(settings, invocation.environ).runs(
+        _SEARCHED, source=options.source or None, kind=RunKind.DRILL
+    )
     lacking = [name for name in unproven(settings, found) if options.source in {"", name}]
     if options.json:
         say_json(

@@ -67,7 +67,7 @@ async def _resume(invocation: Invocation, options: ResumeOptions) -> int:
 
 async def _of_a_system(invocation: Invocation, options: ResumeOptions, client: Client) -> bool:
     """Let a paused run of a system go on, if that is meant; whether it was."""
-    listed = await list_runs(invocation.settings, client)
+    listed = await list_runs(invocation.settings, invocation.environ, client)
     run = next((run for run in listed.runs if run.view is not None and _is_of_a_system(run.kind)), None)
     if run is None or listed.find(options.run) is not run:
         return False
@@ -85,7 +85,7 @@ def _is_of_a_system(kind: RunKind) -> bool:
 
 async def _recorded(invocation: Invocation, options: ResumeOptions, client: Client | None) -> Order | None:
     """The run that the journal knows."""
-    listed = told(journal_runs(invocation.settings))
+    listed = told(journal_runs(invocation.settings, invocation.environ))
     opened = [] if client is None else [run.workflow_id for run in await runs.open_runs(client)]
     if options.run:
         record = listed.find(options.run).record

@@ -72,7 +72,7 @@ class ReportOptions(CommonOptions):
 def show(options: ShowOptions) -> int:
     """Show a run: what was asked, how it ended, what was counted, what went wrong."""
     settings = Invocation.of(options).settings
-    journal = open_journal(settings)
+    journal = open_journal(settings, os.environ)
     run = records.find_record(journal, options.run)
     if options.json:
         say_json(
@@ -92,7 +92,7 @@ def show(options: ShowOptions) -> int:
 def files(options: FilesOptions) -> int:
     """List a run's files: what became of each path that it stored, restored or could not read."""
     actions = [_action(name) for name in options.action]
-    journal = open_journal(Invocation.of(options).settings)
+    journal = open_journal(Invocation.of(options).settings, os.environ)
     run = records.find_record(journal, options.run)
     found = journal.files(run.run_id, actions)
     if options.json:
@@ -110,7 +110,7 @@ def report(options: ReportOptions) -> int:
             "one run or one source is needed", hint="Give a run of `holdfast runs`, or --source NAME."
         )
     settings = Invocation.of(options).settings
-    journal = open_journal(settings)
+    journal = open_journal(settings, os.environ)
     run = records.find_record(journal, options.run or options.source)
     page = render_page(gather(settings, journal, run))
     if options.output == "-":

@@ -58,7 +58,7 @@ def runs(options: RunsOptions) -> int:
     """List the runs of the journal: what was asked, when, and how it ended."""
     invocation = Invocation.of(options)
     settings = invocation.settings
-    found = chosen(invocation, open_journal(settings), options)
+    found = chosen(invocation, open_journal(settings, invocation.environ), options)
     if options.json:
         say_json([records.document(settings, run) for run in found])
         return EXIT_COMPLETE

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Final
@@ -80,7 +81,7 @@ async def _listed(invocation: Invocation, limit: int) -> tuple[RunList, list[str
     """The runs, and what else waits for a person."""
     client = await _client(invocation)
     with server_errors():
-        listed = told(await list_runs(invocation.settings, client, limit))
+        listed = told(await list_runs(invocation.settings, invocation.environ, client, limit))
         if client is None:
             return listed, []
         guards = [run async for run in waiting_runs(client, kinds=(GUARD_WORKFLOW,))]
@@ -93,7 +94,7 @@ async def _one(invocation: Invocation, name: str) -> tuple[ListedRun, ControlSta
     """The run that is meant, and what was asked of it if it is under way."""
     client = await _client(invocation)
     with server_errors():
-        run = told(await list_runs(invocation.settings, client)).find(name)
+        run = told(await list_runs(invocation.settings, invocation.environ, client)).find(name)
         return run, None if client is None else await updates.state_of(client, run)
 
 
@@ -205,7 +206,7 @@ def _pace(run: ListedRun) -> str:
 def _problems(settings: Settings, record: RunRecord) -> list[str]:
     found = [] if record.verdict is None else [f"verification: {what}" for what in record.verdict.problems]
     try:
-        wrong = itertools.islice(open_journal(settings).files(record.run_id, WRONG), _SHOWN_PATHS)
+        wrong = itertools.islice(open_journal(settings, os.environ).files(record.run_id, WRONG), _SHOWN_PATHS)
         found += [f"{file.action.value}: {printable(file.path)}: {file.message}" for file in wrong]
     except JournalUnavailableError as error:
         warn(f"the journal cannot be read: {error.message}")

@@ -201,7 +201,7 @@ def _order(settings: Settings, options: RestoreOfSystemOptions, as_of_ns: int) -
 
 
 def _newest(settings: Settings, name: str, limit: int) -> list[RunRecord]:
-    journal = open_journal(settings)
+    journal = open_journal(settings, os.environ)
     return journal.runs(limit, source=name, kind=RunKind.SYSTEM_BACKUP)
 
 

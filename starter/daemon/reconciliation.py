@@ -52,7 +52,7 @@ async def bring_back(
 async def _go_on(
     client: Client, settings: Settings, environ: Mapping[str, str], queues: Collection[str]
 ) -> None:
-    journal = open_journal(settings)
+    journal = open_journal(settings, environ)
     lost = await asyncio.to_thread(journal.runs, _LOOKED_AT, statuses=[RunStatus.RUNNING])
     taken = {run.workflow_id for run in await runs.open_runs(client)}
     for record in lost:  # newest first: of one subject only that

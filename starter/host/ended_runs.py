@@ -5,6 +5,7 @@ They are terminated before a worker hears of them, or a restore of last week wou
 
 import asyncio
 import logging
+import os
 from typing import Final
 
 from temporalio.client import Client
@@ -24,7 +25,7 @@ _LOG: Final = logging.getLogger("holdfast.server")
 async def end_what_is_over(client: Client, settings: Settings) -> None:
     """Terminate the open runs that the journal has as ended."""
     try:
-        journal = open_journal(settings)
+        journal = open_journal(settings, os.environ)
         for run in await runs.open_runs(client):
             record = await asyncio.to_thread(journal.run, run_id(run.workflow_id, run.first_run))
             if record is None or record.status is RunStatus.RUNNING:

@@ -29,7 +29,7 @@ def steer(options: CommonOptions, name: str, what: str, message: object, done: s
 async def _steer(invocation: Invocation, name: str, what: str, message: object) -> Answer:
     client = await find_client(invocation.settings, invocation.environ)
     with server_errors():
-        listed = told(await list_runs(invocation.settings, client))
+        listed = told(await list_runs(invocation.settings, invocation.environ, client))
         return await ask(client, listed.find(name), what, message)
 
 

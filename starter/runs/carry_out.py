@@ -1,6 +1,7 @@
 """An order is carried out by a service: its run is begun or found, followed to its end, and told of."""
 
 import asyncio
+import os
 import sys
 from collections.abc import Iterator
 
@@ -126,7 +127,7 @@ async def _report(invocation: Invocation, order: Order, result: Result) -> int:
 def _is_recorded(settings: Settings, run_id: str) -> bool:
     """Whether the journal has the run, with an end."""
     try:
-        record = open_journal(settings).run(run_id)
+        record = open_journal(settings, os.environ).run(run_id)
     except JournalUnavailableError:
         return False
     return record is not None and record.status is not RunStatus.RUNNING

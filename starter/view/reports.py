@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import os
 from collections import Counter
 from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Final
@@ -67,7 +68,7 @@ class Report:
     @functools.cached_property
     def _journal(self) -> "Journal":
         """Opened by those runs only of which there is more to tell than their result."""
-        return open_journal(self._settings)
+        return open_journal(self._settings, os.environ)
 
     def _tell_hooks(self, words: Words) -> None:
         for hook in words.hooks:

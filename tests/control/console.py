@@ -41,7 +41,7 @@ async def main(settings: Settings) -> dict[str, object]:
     asked = Asked(by="console", reason="lunch")
 
     async def listed() -> RunList:
-        return await list_runs(settings, client)
+        return await list_runs(settings, os.environ, client)
 
     begun = await begin(client, settings, os.environ, request, run)
     found = (await listed()).find(SOURCE)
@@ -52,7 +52,7 @@ async def main(settings: Settings) -> dict[str, object]:
     await updates.ask(client, found, THROTTLE, ThrottleRequest(asked=asked))
     await updates.ask(client, found, RESUME, asked)
     result = await runs.result_of(begun.handle, lambda: None)
-    record = records.find_record(open_journal(settings), result.run_id)
+    record = records.find_record(open_journal(settings, os.environ), result.run_id)
     return {
         "begun": [begun.joined, again.joined],
         "pause_reason": ""

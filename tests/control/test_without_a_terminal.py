@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,17 @@ from tests.support.hosts import PROJECT, Hosts
 from tests.support.temporal_server import running_server
 
 SIZE_BYTES: Final = 48 << 20
+
+
+def test_nothing_reads_what_belongs_to_the_process() -> None:
+    """Whose environment, name or terminal would it be, where a console serves several people?"""
+    of_the_process = re.compile(
+        r"\b(os\.environ|getpass|print\(|input\(|sys\.(stdout|stderr|stdin|argv)|os\.getcwd|Path\.cwd)"
+    )
+    found = [
+        path.name for path in (PROJECT / "control").rglob("*.py") if of_the_process.search(path.read_text())
+    ]
+    assert found == []
 
 
 def test_a_program_starts_lists_steers_and_reads_a_run(tmp_path: Path) -> None:
