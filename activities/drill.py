@@ -13,10 +13,10 @@ from activities import drill_records
 from activities.calls import EngineCall, engine_call
 from activities.services import Services
 from contracts import names
+from contracts.common import RunInput
 from contracts.drill import (
     DrillChecked,
     DrillCheckInput,
-    DrillCleanInput,
     DrillLogInput,
     DrillOpened,
     DrillTriggerInput,
@@ -85,7 +85,7 @@ class DrillActivities:
             return await call.in_thread(lambda: self._check(message, call))
 
     @activity.defn(name=names.CLEAN_DRILL)
-    async def clean(self, message: DrillCleanInput) -> None:
+    async def clean(self, message: RunInput) -> None:
         """Remove what was restored, and the run's documents."""
         async with engine_call(self._executor) as call:
             await call.in_thread(lambda: self._clean(message, call))
@@ -206,7 +206,7 @@ class DrillActivities:
         workspace = Workspace(self._services.session(message.run.repository).repository, message.run.run_id)
         workspace.put(_CHECK, encode(_CheckDocument(output=checked.output)))
 
-    def _clean(self, message: DrillCleanInput, call: EngineCall) -> None:
+    def _clean(self, message: RunInput, call: EngineCall) -> None:
         remove_scratch(scratch_of(self._services.settings.scratch_dir, message.run.run_id), call.check)
         close_run(Workspace(self._services.session(message.run.repository).repository, message.run.run_id))
 

@@ -11,13 +11,11 @@ from activities.calls import EngineCall, engine_call
 from activities.pacing import pace_of
 from activities.services import Services
 from contracts import names
-from contracts.common import RunRef, Verdict
+from contracts.common import RunInput, RunRef, Verdict
 from contracts.runs import ShardInput
 from contracts.verify import (
     TreesChecked,
-    TreesInput,
     VerifyFinished,
-    VerifyFinishInput,
     VerifyLogInput,
     VerifyOpened,
     VerifyPlanInput,
@@ -62,7 +60,7 @@ class VerifyActivities:
             return await call.in_thread(lambda: self._open(message))
 
     @activity.defn(name=names.CHECK_TREES)
-    async def trees(self, message: TreesInput) -> TreesChecked:
+    async def trees(self, message: RunInput) -> TreesChecked:
         """Walk the trees."""
         async with engine_call(self._executor) as call:
             return await call.in_thread(lambda: self._check_trees(message, call))
@@ -80,7 +78,7 @@ class VerifyActivities:
             return await call.in_thread(lambda: self._read(message, call))
 
     @activity.defn(name=names.FINISH_VERIFY)
-    async def finish(self, message: VerifyFinishInput) -> VerifyFinished:
+    async def finish(self, message: RunInput) -> VerifyFinished:
         """Say what all of it comes to; mark what is damaged, and let go of what was mended."""
         async with engine_call(self._executor) as call:
             return await call.in_thread(lambda: self._finish(message, call))
@@ -104,7 +102,7 @@ class VerifyActivities:
             tell=self._services.tells_of(request.selection),
         )
 
-    def _check_trees(self, message: TreesInput, call: EngineCall) -> TreesChecked:
+    def _check_trees(self, message: RunInput, call: EngineCall) -> TreesChecked:
         result = check_trees(self._run(message.run), call.progress_of(0))
         return TreesChecked(blobs=result.blobs, files=result.files, problems=result.problem_count)
 
@@ -137,7 +135,7 @@ class VerifyActivities:
             damaged_packs=len(result.damaged),
         )
 
-    def _finish(self, message: VerifyFinishInput, call: EngineCall) -> VerifyFinished:
+    def _finish(self, message: RunInput, call: EngineCall) -> VerifyFinished:
         report = finish_verification(self._run(message.run), call.check)
         affected = report.affected_snapshots
         return VerifyFinished(

@@ -109,6 +109,13 @@ class Ending:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunInput:
+    """Asks for a step of a run that needs to know nothing else."""
+
+    run: RunRef
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CloseInput:
     """Ends a run that has taken all its steps: its workspace goes."""
 

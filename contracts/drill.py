@@ -124,13 +124,6 @@ class DrillLogInput:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DrillCleanInput:
-    """Asks for the scratch place to be emptied."""
-
-    run: RunRef
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class DrillResult(Warranted):
     """Output of the drill workflow. status: whether it ran to its end; `findings` say what it proved."""
 

@@ -69,14 +69,6 @@ class VerifyOpened(RunOpened):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TreesInput:
-    """Asks for the walk of the trees."""
-
-    run: RunRef
-    snapshots: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class TreesChecked:
     """The trees were walked."""
 
@@ -93,7 +85,6 @@ class VerifyPlanInput:
 
     run: RunRef
     share: str
-    snapshots: tuple[str, ...]
     started_ns: int
     window: int
 
@@ -105,13 +96,6 @@ class VerifyPlanned(PagePlanned):
     packs: int
     bytes_total: int
     packs_of_repository: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VerifyFinishInput:
-    """Asks for the last word: diagnosis, marks, what is lost, mending."""
-
-    run: RunRef
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -113,7 +113,7 @@ class BackupWorkflow(BackupExecution):
     def _hook_calls(self) -> HookCalls:
         return HookCalls(
             run=self._run_ref(),
-            heartbeat_timeout_s=self._request.policy.heartbeat_timeout_s,
+            calls=self._calls,
             source=self._request.source,
         )
 

@@ -5,11 +5,9 @@ its exclusive lock is free between two backups, and tomorrow is another day.
 """
 
 import asyncio
-from datetime import timedelta
 from typing import Final, TypeVar
 
 from temporalio import workflow
-from temporalio.common import RawValue, RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 from contracts.cleanup import (
@@ -23,8 +21,8 @@ from contracts.cleanup import (
     ScratchCleaned,
 )
 from holdfast.terms import RunStatus
-from workflows.answers import answer_of
 from workflows.failures import failure_of
+from workflows.policies import ActivityCalls
 
 _ATTEMPTS: Final = 3
 _AGAIN_S: Final = 900
@@ -73,14 +71,7 @@ class CleanupWorkflow:
 
     async def _call(self, name: str, repository: str, result: type[ResultT], summary: str) -> ResultT:
         policy = self._request.policy
-        handle = workflow.start_activity(
-            name,
-            CleanInput(repository=repository, dry_run=self._request.dry_run),
-            result_type=RawValue,
-            start_to_close_timeout=timedelta(seconds=policy.shard_timeout_s),
-            heartbeat_timeout=timedelta(seconds=policy.heartbeat_timeout_s),
-            retry_policy=RetryPolicy(maximum_attempts=_ATTEMPTS),
-            cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-            summary=summary,
+        message = CleanInput(repository=repository, dry_run=self._request.dry_run)
+        return await ActivityCalls(policy=policy).tried(
+            name, message, result, summary, timeout_s=policy.shard_timeout_s, attempts=_ATTEMPTS
         )
-        return await answer_of(handle, result)

@@ -17,6 +17,7 @@ from contracts.common import (
     Ending,
     Phase,
     Progress,
+    RunInput,
     RunRef,
     Trigger,
     TriggerKind,
@@ -25,7 +26,6 @@ from contracts.drill import (
     DRILL_WORKFLOW,
     DrillChecked,
     DrillCheckInput,
-    DrillCleanInput,
     DrillFindings,
     DrillLogInput,
     DrillOpened,
@@ -120,7 +120,7 @@ class DrillWorkflow(FramedRun[DrillResult]):
         self._enter(Phase.LOG)
         await self._calls.quick(names.LOG_DRILL, self._record(ending), type(None), "write the record")
         await self._calls.lasting(
-            names.CLEAN_DRILL, DrillCleanInput(run=self._run_ref()), type(None), "empty the scratch place"
+            names.CLEAN_DRILL, RunInput(run=self._run_ref()), type(None), "empty the scratch place"
         )
         await self._end_well(ending)
         return DrillResult(
@@ -218,7 +218,7 @@ class DrillWorkflow(FramedRun[DrillResult]):
         """Leave nothing behind but a record that says how it ended."""
         await self._calls.last_words(names.LOG_DRILL, self._record(ending), f"record: {ending.status.value}")
         await self._calls.last_words(
-            names.CLEAN_DRILL, DrillCleanInput(run=self._run_ref()), "empty the scratch place"
+            names.CLEAN_DRILL, RunInput(run=self._run_ref()), "empty the scratch place"
         )
 
     def _record(self, ending: Ending) -> DrillLogInput:

@@ -1,23 +1,22 @@
-"""How workflows run hooks: one after the other, each with an end, and not stopped by a pause."""
+"""How workflows run hooks: one after the other, each with an end, and not stopped by a pause.
+
+A worker that dies is no failure of the hook: it is run again, a few times.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Final
 
-from temporalio import workflow
-from temporalio.common import RawValue, RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 from contracts import names
 from contracts.common import RunRef
 from contracts.hooks import HookDone, HookInput, HookMoment, HookRef
 from holdfast.terms import RunStatus
-from workflows.answers import answer_of
 from workflows.failures import failure_of
+from workflows.policies import ActivityCalls
 
 HOOK_FAILED: Final = "HookFailedError"
-_ATTEMPTS: Final = 5  # a worker that dies is no failure of the hook
 _MARGIN_S: Final = 60.0
 
 
@@ -26,7 +25,7 @@ class HookCalls:
     """Runs the hooks around one backup, of a source or of a system."""
 
     run: RunRef
-    heartbeat_timeout_s: float
+    calls: ActivityCalls
     source: str = ""
     system: str = ""
 
@@ -48,19 +47,13 @@ class HookCalls:
             run=self.run, hook=hook, moment=moment, source=self.source, system=self.system, status=status
         )
         try:
-            handle = workflow.start_activity(
+            return await self.calls.tried(
                 names.RUN_HOOK,
                 message,
-                result_type=RawValue,
-                start_to_close_timeout=timedelta(seconds=hook.timeout_s + _MARGIN_S),
-                heartbeat_timeout=timedelta(seconds=self.heartbeat_timeout_s),
-                retry_policy=RetryPolicy(
-                    initial_interval=timedelta(seconds=1), backoff_coefficient=1.0, maximum_attempts=_ATTEMPTS
-                ),
-                cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-                summary=f"{moment.value}: {hook.name}",
+                HookDone,
+                f"{moment.value}: {hook.name}",
+                timeout_s=hook.timeout_s + _MARGIN_S,
             )
-            return await answer_of(handle, HookDone)
         except (ActivityError, ApplicationError) as error:
             if is_cancelled_exception(error):
                 raise

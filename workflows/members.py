@@ -1,21 +1,16 @@
 """How workflows ask the workers of a system's members, which live on their own hosts."""
 
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Final, TypeVar
+from typing import TypeVar
 
-from temporalio import workflow
-from temporalio.common import RawValue, RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 from temporalio.exceptions import TimeoutError as StepTimeoutError
 
-from contracts.common import RunPolicy
 from contracts.system import Member
-from workflows.answers import answer_of
 from workflows.failures import failure_of
+from workflows.policies import ActivityCalls
 
 ResultT = TypeVar("ResultT")
-_ATTEMPTS: Final = 5
 
 
 class MemberAwayError(Exception):
@@ -26,7 +21,7 @@ class MemberAwayError(Exception):
 class MemberCalls:
     """Asks the workers of members' hosts. answer_s: how long they may take to begin with the answer."""
 
-    policy: RunPolicy
+    calls: ActivityCalls
     answer_s: float
 
     async def ask(self, member: Member, name: str, message: object, result: type[ResultT]) -> ResultT:
@@ -36,20 +31,15 @@ class MemberCalls:
             MemberAwayError: there is none, or it cannot say.
         """
         try:
-            handle: workflow.ActivityHandle[RawValue | None] = workflow.start_activity(
+            return await self.calls.tried(
                 name,
                 message,
-                task_queue=member.queue,
-                result_type=RawValue,
-                schedule_to_start_timeout=timedelta(seconds=self.answer_s),
-                start_to_close_timeout=timedelta(seconds=self.policy.light_timeout_s),
-                heartbeat_timeout=timedelta(seconds=self.policy.heartbeat_timeout_s),
-                retry_policy=RetryPolicy(
-                    initial_interval=timedelta(seconds=1), backoff_coefficient=1.0, maximum_attempts=_ATTEMPTS
-                ),
-                summary=member.label,
+                result,
+                member.label,
+                timeout_s=self.calls.policy.light_timeout_s,
+                queue=member.queue,
+                begin_s=self.answer_s,
             )
-            return await answer_of(handle, result)
         except (ActivityError, ApplicationError) as error:
             if is_cancelled_exception(error):
                 raise

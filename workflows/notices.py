@@ -1,34 +1,22 @@
 """How a workflow has its end told, whatever that end is: in its own activity, and never at the run's cost."""
 
 import asyncio
-from datetime import timedelta
 from typing import Final
 
 from temporalio import workflow
-from temporalio.common import RawValue, RetryPolicy
 from temporalio.exceptions import FailureError
 
 from contracts.notify import NOTIFY, Notified, NotifyInput
-from workflows.answers import answer_of
+from workflows.policies import ActivityCalls
 
 _ATTEMPTS: Final = 3
-_TIMEOUT: Final = timedelta(minutes=10)
+_TIMEOUT_S: Final = 600.0
 
 
-async def tell_end(message: NotifyInput, *, heartbeat_timeout_s: float) -> None:
+async def tell_end(calls: ActivityCalls, message: NotifyInput) -> None:
     """Have the run's end told. Called last, when all else is done: a cancellation that comes now changes nothing."""
+    summary = f"tell: {message.ending.status.value}"
     try:
-        handle = workflow.start_activity(
-            NOTIFY,
-            message,
-            result_type=RawValue,
-            start_to_close_timeout=_TIMEOUT,
-            heartbeat_timeout=timedelta(seconds=heartbeat_timeout_s),
-            retry_policy=RetryPolicy(
-                initial_interval=timedelta(seconds=1), backoff_coefficient=1.0, maximum_attempts=_ATTEMPTS
-            ),
-            summary=f"tell: {message.ending.status.value}",
-        )
-        await answer_of(handle, Notified)
+        await calls.tried(NOTIFY, message, Notified, summary, timeout_s=_TIMEOUT_S, attempts=_ATTEMPTS)
     except (FailureError, asyncio.CancelledError):
         workflow.logger.warning("the end of the run could not be told to those who want to know")

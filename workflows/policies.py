@@ -6,7 +6,7 @@ is away) comes with its own, growing delay, which the activity sets where it kno
 (activities/errors.py). Hence the constant interval here.
 
 Cancellation waits until an activity has really stopped: what runs after it may rely on nobody writing any
-more.
+longer.
 """
 
 from collections.abc import Callable
@@ -26,7 +26,7 @@ from workflows.control import RunControl
 ResultT = TypeVar("ResultT")
 
 RETRY_INTERVAL: Final = timedelta(seconds=1)
-LAST_WORDS_ATTEMPTS: Final = 5
+FEW_ATTEMPTS: Final = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,8 +34,8 @@ class ActivityCalls:
     """Calls activities as one run's policy says. control: lets each but the last words be paused and started again.
 
     quick: bounded work (a page, a record). lasting: may take hours, on the light queue (verify).
-    copying: moves bytes, or computes as long (commit), on the copy queue. last_words: as quick, but gives up soon, so
-    that a run that has failed ends.
+    copying: moves bytes, or computes as long (commit), on the copy queue. tried: gives up soon. last_words: as quick,
+    but gives up soon, so that a run that has failed ends.
     """
 
     policy: RunPolicy
@@ -52,7 +52,7 @@ class ActivityCalls:
     async def copying(
         self, name: str, message: Callable[[], object], result: type[ResultT], summary: str
     ) -> ResultT:
-        """Run an activity on the copy queue; `message` is asked for anew each time it is started."""
+        """Run an activity on the copy queue; `message` is asked for each time that it is started."""
         return await self._call(
             name,
             message,
@@ -64,22 +64,31 @@ class ActivityCalls:
 
     async def copying_once(self, name: str, message: object, result: type[ResultT], summary: str) -> ResultT:
         """Run a byte-moving activity that must not be run twice; no pause stops it."""
-        handle = self._start(
-            name,
-            message,
-            summary,
-            timeout_s=self.policy.shard_timeout_s,
-            queue=copy_queue(workflow.info().task_queue),
-            attempts=1,
-        )
-        return await answer_of(handle, result)
+        queue, timeout_s = copy_queue(workflow.info().task_queue), self.policy.shard_timeout_s
+        return await self.tried(name, message, result, summary, timeout_s=timeout_s, queue=queue, attempts=1)
 
     async def last_words(self, name: str, message: object, summary: str) -> None:
         """Run a bounded activity at the end of a run that failed or was cancelled."""
+        await self.tried(name, message, type(None), summary, timeout_s=self.policy.light_timeout_s)
+
+    async def tried(
+        self,
+        name: str,
+        message: object,
+        result: type[ResultT],
+        summary: str,
+        *,
+        timeout_s: float,
+        queue: str | None = None,
+        attempts: int = FEW_ATTEMPTS,
+        begin_s: float | None = None,
+    ) -> ResultT:
+        """Run an activity that gives up after some attempts; no pause stops it. begin_s: how long it may wait for a
+        worker."""
         handle = self._start(
-            name, message, summary, timeout_s=self.policy.light_timeout_s, attempts=LAST_WORDS_ATTEMPTS
+            name, message, summary, timeout_s=timeout_s, queue=queue, attempts=attempts, begin_s=begin_s
         )
-        await answer_of(handle, type(None))
+        return await answer_of(handle, result)
 
     async def _call(
         self,
@@ -93,7 +102,8 @@ class ActivityCalls:
     ) -> ResultT:
         def start() -> "workflow.ActivityHandle[RawValue | None]":
             asked = message() if callable(message) else message
-            return self._start(name, asked, summary, timeout_s=timeout_s, queue=queue)
+            attempts = self.policy.max_attempts
+            return self._start(name, asked, summary, timeout_s=timeout_s, queue=queue, attempts=attempts)
 
         return await answer_of(start() if self.control is None else self.control.steered(start), result)
 
@@ -104,20 +114,20 @@ class ActivityCalls:
         summary: str,
         *,
         timeout_s: float,
-        queue: str | None = None,
-        attempts: int | None = None,
+        queue: str | None,
+        attempts: int,
+        begin_s: float | None = None,
     ) -> "workflow.ActivityHandle[RawValue | None]":
         handle: workflow.ActivityHandle[RawValue | None] = workflow.start_activity(
             name,
             message,
             task_queue=queue,
             result_type=RawValue,
+            schedule_to_start_timeout=None if begin_s is None else timedelta(seconds=begin_s),
             start_to_close_timeout=timedelta(seconds=timeout_s),
             heartbeat_timeout=timedelta(seconds=self.policy.heartbeat_timeout_s),
             retry_policy=RetryPolicy(
-                initial_interval=RETRY_INTERVAL,
-                backoff_coefficient=1.0,
-                maximum_attempts=self.policy.max_attempts if attempts is None else attempts,
+                initial_interval=RETRY_INTERVAL, backoff_coefficient=1.0, maximum_attempts=attempts
             ),
             cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
             summary=summary,

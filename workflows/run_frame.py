@@ -124,7 +124,7 @@ class FramedRun(ABC, Generic[ResultT]):
             message = NotifyInput(
                 run=self._run_ref(), kind=self._kind, started_ns=self._started_ns, ending=ending
             )
-            await tell_end(message, heartbeat_timeout_s=self._calls.policy.heartbeat_timeout_s)
+            await tell_end(self._calls, message)
 
     def _enter(self, phase: Phase) -> None:
         self._phase = phase

@@ -48,7 +48,7 @@ class SystemWorkflow(SteeredRun[SystemResult]):
         super().__init__(request.policy)
         self._asked = request
         self._run_id = attempt_id()
-        self._members_calls = MemberCalls(policy=request.policy, answer_s=request.resolve_timeout_s)
+        self._members_calls = MemberCalls(calls=self._calls, answer_s=request.resolve_timeout_s)
         self._members: tuple[Member, ...] = ()
         self._outcomes: dict[str, MemberOutcome] = {}
         self._hooks: tuple[HookDone, ...] = ()

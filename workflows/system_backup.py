@@ -154,8 +154,7 @@ class SystemBackupWorkflow(SystemWorkflow):
         self._hooks = (*self._hooks, *done)
 
     def _hook_calls(self) -> HookCalls:
-        timeout_s = self._request.policy.heartbeat_timeout_s
-        return HookCalls(run=self._run_ref(), heartbeat_timeout_s=timeout_s, system=self._request.system)
+        return HookCalls(run=self._run_ref(), calls=self._calls, system=self._request.system)
 
 
 def _outcome(member: Member, resolved: Resolved, workflow_id: str, result: BackupResult) -> MemberOutcome:

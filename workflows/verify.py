@@ -11,15 +11,13 @@ from dataclasses import replace
 from temporalio import workflow
 
 from contracts import names
-from contracts.common import PROGRESS_QUERY, Ending, Phase, Progress
+from contracts.common import PROGRESS_QUERY, Ending, Phase, Progress, RunInput
 from contracts.runs import SelectInput, ShardInput
 from contracts.verify import (
     DAMAGE_FOUND,
     VERIFY_WORKFLOW,
     TreesChecked,
-    TreesInput,
     VerifyFinished,
-    VerifyFinishInput,
     VerifyLogInput,
     VerifyOpened,
     VerifyPlanInput,
@@ -96,7 +94,7 @@ class VerifyWorkflow(ShardedRun[VerifyResult, VerifyRequest, VerifyProgress]):
         self._enter(Phase.VERIFY)
         self._finished = await self._calls.lasting(
             names.FINISH_VERIFY,
-            VerifyFinishInput(run=self._run_ref()),
+            RunInput(run=self._run_ref()),
             VerifyFinished,
             "diagnose, mark, mend",
         )
@@ -121,11 +119,6 @@ class VerifyWorkflow(ShardedRun[VerifyResult, VerifyRequest, VerifyProgress]):
             ahead=() if opened is None else opened.ahead,
         )
 
-    @property
-    def _snapshots(self) -> tuple[str, ...]:
-        opened = self._progress.opened
-        return () if opened is None else opened.snapshots
-
     def _next_work(self) -> Work | None:
         if self._progress.trees is None and not self._walking:
             self._walking = True
@@ -133,7 +126,7 @@ class VerifyWorkflow(ShardedRun[VerifyResult, VerifyRequest, VerifyProgress]):
         return super()._next_work()
 
     async def _check_trees(self) -> None:
-        message = TreesInput(run=self._run_ref(), snapshots=self._snapshots)
+        message = RunInput(run=self._run_ref())
         checked = await self._calls.lasting(names.CHECK_TREES, message, TreesChecked, "walk the trees")
         self._progress = replace(self._progress, trees=checked)
         self._show()
@@ -142,7 +135,6 @@ class VerifyWorkflow(ShardedRun[VerifyResult, VerifyRequest, VerifyProgress]):
         wanted = VerifyPlanInput(
             run=message.run,
             share=self._request.share,
-            snapshots=self._snapshots,
             started_ns=self._progress.started_ns,
             window=self._request.policy.window,
         )

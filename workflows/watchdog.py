@@ -5,17 +5,12 @@ timer, no state beside the server's, and nothing to keep alive.
 """
 
 import contextlib
-from datetime import timedelta
-from typing import Final
 
 from temporalio import workflow
-from temporalio.common import RawValue, RetryPolicy
 from temporalio.exceptions import ApplicationError
 
 from contracts.notify import WATCH, WATCHDOG_WORKFLOW, WatchdogRequest, WatchInput, WatchState
-from workflows.answers import answer_of
-
-_ATTEMPTS: Final = 5
+from workflows.policies import ActivityCalls
 
 
 @workflow.defn(name=WATCHDOG_WORKFLOW)
@@ -31,14 +26,10 @@ class WatchdogWorkflow:
                 ApplicationError
             ):  # what cannot be believed is forgotten: it is told again
                 state = workflow.get_last_completion_result(WatchState) or state
-        policy = request.policy
-        handle = workflow.start_activity(
+        return await ActivityCalls(policy=request.policy).tried(
             WATCH,
             WatchInput(state=state, now_ns=workflow.time_ns()),
-            result_type=RawValue,
-            start_to_close_timeout=timedelta(seconds=policy.light_timeout_s),
-            heartbeat_timeout=timedelta(seconds=policy.heartbeat_timeout_s),
-            retry_policy=RetryPolicy(maximum_attempts=_ATTEMPTS),
-            summary="look for overdue sources and missed schedules",
+            WatchState,
+            "look for overdue sources and missed schedules",
+            timeout_s=request.policy.light_timeout_s,
         )
-        return await answer_of(handle, WatchState)

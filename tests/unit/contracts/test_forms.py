@@ -11,7 +11,7 @@ import pytest
 import contracts
 from activities.door import refusal
 from contracts.backup import BackupOpened, BackupRequest, CommitInput, TriggerInput
-from contracts.common import CloseInput, RunRef
+from contracts.common import CloseInput, RunInput, RunRef
 from contracts.forms import FORMS, misformed
 from contracts.hooks import HookInput, HookMoment, HookRef
 from contracts.identity import is_own
@@ -19,7 +19,7 @@ from contracts.notify import WatchInput, WatchState
 from contracts.restore import RestoreRequest
 from contracts.runs import ShardInput, VerifyInput
 from contracts.system import FindInput, Member, PrepareInput
-from contracts.verify import TreesInput
+from contracts.verify import VerifyOpened
 from holdfast.terms import RunStatus, Strategy, VerifyLevel
 
 ID = "0123456789abcdef" * 4
@@ -60,7 +60,7 @@ def _holds_text(hint: Any) -> bool:
         TriggerInput(run=RUN, request=BackupRequest(repository="home", source=TOKEN), started_ns=1),
         PrepareInput(run=RUN, member=MEMBER, snapshot_id=ID, order=TOKEN),
         FindInput(system="shop", member=MEMBER),
-        TreesInput(run=RUN, snapshots=(ID, ID)),
+        VerifyOpened(snapshots=(ID, ID)),
         HookInput(run=RUN, hook=HookRef(name="freeze"), moment=HookMoment.AFTER, source="docs"),
         WatchInput(state=WatchState(seen={"docs": 1}, missed={"holdfast.h.docs.nightly": 2}), now_ns=3),
         CommitInput(
@@ -103,7 +103,7 @@ def test_what_workflows_send_is_of_its_form(message: object) -> None:
         (PrepareInput(run=RUN, member=MEMBER, snapshot_id=ID.upper()), "snapshot_id"),
         (PrepareInput(run=RUN, member=MEMBER, snapshot_id=ID + "\n"), "snapshot_id"),
         (PrepareInput(run=RUN, member=MEMBER, snapshot_id=ID, order="@../x"), "order"),
-        (TreesInput(run=RUN, snapshots=(ID, "f" * 63)), "snapshots"),
+        (VerifyOpened(snapshots=(ID, "f" * 63)), "snapshots"),
         (ShardInput(run=RUN, shard=-1), "shard"),
         (HookInput(run=RUN, hook=HookRef(name="sh -c"), moment=HookMoment.AFTER), "hook.name"),
         (
@@ -114,9 +114,9 @@ def test_what_workflows_send_is_of_its_form(message: object) -> None:
             HookInput(run=RUN, hook=HookRef(name="a", timeout_s=-1.0), moment=HookMoment.AFTER),
             "hook.timeout_s",
         ),
-        (TreesInput(run=dataclasses.replace(RUN, repository="../home")), "run.repository"),
-        (TreesInput(run=dataclasses.replace(RUN, source="a\0b")), "run.source"),
-        (TreesInput(run=dataclasses.replace(RUN, run_id="a\nb")), "run.run_id"),
+        (RunInput(run=dataclasses.replace(RUN, repository="../home")), "run.repository"),
+        (RunInput(run=dataclasses.replace(RUN, source="a\0b")), "run.source"),
+        (RunInput(run=dataclasses.replace(RUN, run_id="a\nb")), "run.run_id"),
         (RestoreRequest(repository="home", selection="latest"), "selection"),
         (RestoreRequest(repository="home", selection=TOKEN, to_command=TOKEN), "to_command"),
         (BackupRequest(repository="home", source="docs", tags=("a,b",)), "tags"),
