@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle, WorkflowUpdateFailedError
 
+from activities.waiting import WaitingRun, waiting_runs
 from contracts.guard import (
     APPROVE_UPDATE,
     GUARD_QUERY,
@@ -63,6 +64,15 @@ async def approve(
         raise UsageError(str(error.cause), hint=f"`holdfast guard {source.name}` says what waits.") from None
     runs.to_update(status, update_id)
     return handle
+
+
+async def waiting_guards(client: Client) -> list[WaitingRun]:
+    """The guards that ask something.
+
+    Raises:
+        RPCError: the server does not answer.
+    """
+    return [guard async for guard in waiting_runs(client, kinds=(GUARD_WORKFLOW,))]
 
 
 async def follow(handle: GuardHandle, known: KnownPaths) -> GuardStatus | GuardResult:

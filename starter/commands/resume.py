@@ -16,7 +16,6 @@ from control.listing import journal_runs, list_runs
 from control.names import known_repository, repositories_at
 from control.repositories import check_repository
 from holdfast.errors import EXIT_COMPLETE, UsageError
-from holdfast.terms import RunKind
 from service.journal.records import RunRecord
 from starter.host.service import Need, find_client, open_service
 from starter.runs.carry_out import carry_out
@@ -68,8 +67,11 @@ async def _resume(invocation: Invocation, options: ResumeOptions) -> int:
 async def _of_a_system(invocation: Invocation, options: ResumeOptions, client: Client) -> bool:
     """Let a paused run of a system go on, if that is meant; whether it was."""
     listed = await list_runs(invocation.settings, invocation.environ, client)
-    run = next((run for run in listed.runs if run.view is not None and _is_of_a_system(run.kind)), None)
-    if run is None or listed.find(options.run) is not run:
+    try:
+        run = listed.find(options.run)
+    except UsageError:
+        return False  # an older run of the journal may be meant
+    if run.view is None or verb_of(run.kind).result is not SystemResult:
         return False
     await runs.lift_pause(runs.handle_of(client, run.kind, run.workflow_id))
     if options.json:
@@ -77,10 +79,6 @@ async def _of_a_system(invocation: Invocation, options: ResumeOptions, client: C
     elif not options.quiet:
         say(f"run {run.short_id} goes on; `holdfast status {run.short_id}` shows it")
     return True
-
-
-def _is_of_a_system(kind: RunKind) -> bool:
-    return verb_of(kind).result is SystemResult
 
 
 async def _recorded(invocation: Invocation, options: ResumeOptions, client: Client | None) -> Order | None:

@@ -10,11 +10,10 @@ from typing import Annotated, Final
 import typer
 from temporalio.client import Client
 
-from activities.waiting import waiting_runs
 from contracts.control import ControlState
-from contracts.guard import GUARD_WORKFLOW
 from contracts.veiled import REPOSITORY
 from control import records, updates
+from control.guard import waiting_guards
 from control.journal import open_journal
 from control.listing import ListedRun, RunList, list_runs
 from control.names import location_of, subject_of
@@ -84,8 +83,8 @@ async def _listed(invocation: Invocation, limit: int) -> tuple[RunList, list[str
         listed = told(await list_runs(invocation.settings, invocation.environ, client, limit))
         if client is None:
             return listed, []
-        guards = [run async for run in waiting_runs(client, kinds=(GUARD_WORKFLOW,))]
-        asking = [f"{run.workflow_id} WAITS: {run.reason} (`holdfast approve`)" for run in guards]
+        guards = await waiting_guards(client)
+        asking = [f"{guard.workflow_id} WAITS: {guard.reason} (`holdfast approve`)" for guard in guards]
         asking += [f"schedule {line}" for line in await paused_schedules(client, invocation.settings.host)]
     return listed, asking
 

@@ -8,7 +8,6 @@ from typing import Annotated, Final
 
 import typer
 
-from contracts import identity
 from contracts.identity import short_id
 from contracts.system import MemberHost, SystemBackupRequest, SystemRestoreRequest
 from control import requests
@@ -153,7 +152,7 @@ def backup(options: BackupOptions) -> int:
         trigger=triggered(),
         policy=requests.run_policy(settings),
     )
-    workflow_id = identity.system_id(RunKind.SYSTEM_BACKUP, settings.host, options.name)
+    workflow_id = requests.workflow_id_of(settings, request)
     return run(invocation, Order(request=request, workflow_id=workflow_id, detach=options.detach))
 
 
@@ -173,7 +172,7 @@ def restore(options: RestoreOfSystemOptions) -> int:
         trigger=triggered(),
         policy=requests.run_policy(settings),
     )
-    workflow_id = identity.system_id(RunKind.SYSTEM_RESTORE, settings.host, options.name)
+    workflow_id = requests.workflow_id_of(settings, request)
     return run(invocation, Order(request=request, workflow_id=workflow_id, detach=options.detach))
 
 
