@@ -32,6 +32,7 @@ from holdfast.ids import LockId, from_hex, is_hex_id, short
 from holdfast.repository.identity import is_gone, started_at, this_host, this_place, this_user
 from holdfast.repository.layout import LOCKS, file_name
 from holdfast.repository.repository import Repository
+from holdfast.storage.parallel import ask_all
 
 STALE_S: Final = 1800.0
 _SKEW_S: Final = 300.0
@@ -47,7 +48,8 @@ def take_lock(repository: Repository, *, exclusive: bool) -> LockId:
         RepositoryLockedError: somebody's lock excludes ours, or cannot be read, and so might.
         StorageDeniedError, StorageFullError, StorageUnavailableError: the lock cannot be written.
     """
-    _look(repository, None, exclusive=exclusive)
+    others: dict[LockId, Lock | CorruptFileError] = {}
+    _look(repository, None, others, exclusive=exclusive)
     try:
         lock_id = write_lock(repository, exclusive=exclusive)
     except StorageDeniedError as error:
@@ -57,7 +59,7 @@ def take_lock(repository: Repository, *, exclusive: bool) -> LockId:
         ) from error
     try:
         time.sleep(repository.storage.settle_s)
-        _look(repository, lock_id, exclusive=exclusive)
+        _look(repository, lock_id, others, exclusive=exclusive)
     except BaseException:
         remove_lock(repository, lock_id)
         raise
@@ -88,7 +90,7 @@ def remove_dead_locks(repository: Repository) -> int:
         StorageDeniedError, StorageUnavailableError: from the storage.
     """
     removed = 0
-    for lock_id, lock, _ in _read(repository, _stored(repository)):
+    for lock_id, lock, _ in _read(repository, _stored(repository), {}):
         if isinstance(lock, Lock) and is_dead(lock):
             _remove(repository, lock_id, lock, "its process has ended")
             removed += 1
@@ -110,15 +112,23 @@ def is_old(lock: Lock, *, now_ns: int, written_ns: int) -> bool:
     return not lock.exclusive and now_ns - youngest_ns > STALE_S * 1e9
 
 
-def _look(repository: Repository, own: LockId | None, *, exclusive: bool) -> None:
+def _look(
+    repository: Repository,
+    own: LockId | None,
+    others: dict[LockId, Lock | CorruptFileError],
+    *,
+    exclusive: bool,
+) -> None:
     """Look at all other locks. With our own written, those that nobody holds are removed on the way.
+
+    others: what an earlier look has read, for the next one: a lock's file never changes.
 
     Raises:
         RepositoryLockedError: one is exclusive or excluded by ours, or cannot be read, and so might be.
     """
     stored = _stored(repository)
     now_ns = time.time_ns() if own is None else _storage_time(repository, stored.pop(own, None))
-    for lock_id, lock, written_ns in _read(repository, stored):
+    for lock_id, lock, written_ns in _read(repository, stored, others):
         if isinstance(lock, CorruptFileError):
             raise RepositoryLockedError(
                 f"{repository.storage.location}: the lock {short(lock_id)} cannot be read, and may be anybody's",
@@ -141,15 +151,24 @@ def _stored(repository: Repository) -> dict[LockId, int]:
 
 
 def _read(
-    repository: Repository, stored: Mapping[LockId, int]
+    repository: Repository, stored: Mapping[LockId, int], known: dict[LockId, Lock | CorruptFileError]
 ) -> Iterator[tuple[LockId, Lock | CorruptFileError, int]]:
-    for lock_id, written_ns in stored.items():
+    """The stored locks that are still there; all that are not `known` are asked for at once."""
+
+    def load(lock_id: LockId) -> Lock | CorruptFileError | None:
         try:
-            yield lock_id, decode_lock(repository.load_file(LOCKS, lock_id)), written_ns
+            return decode_lock(repository.load_file(LOCKS, lock_id))
         except StoredFileMissingError:
-            continue
+            return None
         except CorruptFileError as error:
-            yield lock_id, error, written_ns
+            return error
+
+    unknown = [lock_id for lock_id in stored if lock_id not in known]
+    loaded = zip(unknown, ask_all(repository.storage, load, unknown), strict=True)
+    known.update((lock_id, lock) for lock_id, lock in loaded if lock is not None)
+    for lock_id, written_ns in stored.items():
+        if lock_id in known:
+            yield lock_id, known[lock_id], written_ns
 
 
 def _storage_time(repository: Repository, now_ns: int | None) -> int:

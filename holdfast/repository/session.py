@@ -78,9 +78,9 @@ class HeldRepository:
         """Index files that could not be read: what only they name counts as not there (docs/adr/0049)."""
         return sorted(self._files.unreadable)
 
-    def knows_damage(self) -> bool:
-        """Whether the marks of damage are those that the index was loaded with."""
-        return self._files.knows_damage()
+    def catch_up(self) -> bool:
+        """`refresh`, if the marks of damage are those that the index was loaded with; whether they are."""
+        return self._files.catch_up(same_lock=True)
 
     def check_lock(self) -> None:
         """Raises LockLostError when the lock could not be refreshed in time. Asks nobody."""
@@ -261,24 +261,23 @@ class RepositorySession:
         try:
             with self._lock:
                 held = self._held
-                is_old = held is not None and held.generation == generation and held.knows_damage()
-                if held is None or not is_old:
-                    held = self._held = self._load(generation)
-            if is_old:
-                held.refresh()
-            return held
+            if held is not None and held.generation == generation and held.catch_up():
+                return held
+            with self._lock:
+                if self._held is held or self._held is None or self._held.generation != generation:
+                    self._held = self._load(generation)
+                return self._held  # or what another thread has loaded since we asked
         except BaseException:
             self.lease.release(generation)
             raise
 
     def _load(self, generation: int) -> HeldRepository:
         loader, held = self._index_loader, self._held
-        if loader is None or held is None or not (loader.knows_damage() and loader.still_stands()):
+        if loader is None or held is None or not loader.catch_up(same_lock=False):
             loader = self._index_loader = IndexLoader.loaded(self.repository, self._shared_index)
             blobs = BlobLoader(self.repository, loader.index)
             if held is not None:
                 blobs.keep_trees(held.loader.known_trees())
         else:
             blobs = held.loader
-            loader.refresh()
         return HeldRepository(self, loader, blobs, generation)

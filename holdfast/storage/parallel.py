@@ -8,6 +8,8 @@ from holdfast.storage.contract import Storage
 
 ItemT = TypeVar("ItemT")
 AnswerT = TypeVar("AnswerT")
+FirstT = TypeVar("FirstT")
+SecondT = TypeVar("SecondT")
 
 
 def ask_all(storage: Storage, ask: Callable[[ItemT], AnswerT], items: Iterable[ItemT]) -> list[AnswerT]:
@@ -22,3 +24,15 @@ def ask_all(storage: Storage, ask: Callable[[ItemT], AnswerT], items: Iterable[I
         return [ask(item) for item in wanted]
     with ThreadPoolExecutor(threads, thread_name_prefix="requests") as pool:
         return list(pool.map(ask, wanted))
+
+
+def ask_both(
+    storage: Storage, first: Callable[[], FirstT], second: Callable[[], SecondT]
+) -> tuple[FirstT, SecondT]:
+    """Two answers, asked for at once where asking takes time."""
+    if not storage.traits.latency_s:
+        return first(), second()
+    with ThreadPoolExecutor(1, thread_name_prefix="requests") as pool:
+        asked = pool.submit(first)
+        answer = second()
+        return asked.result(), answer

@@ -23,6 +23,7 @@ from holdfast.repository.index.shared import SharedIndex
 from holdfast.repository.layout import INDEX, file_name, list_ids
 from holdfast.repository.repository import Repository
 from holdfast.repository.whole_trees import WholeTrees
+from holdfast.storage.parallel import ask_both
 
 MAX_BLOBS_PER_FILE: Final = 50_000
 """restic's number (internal/repository/index/index.go, `indexMaxBlobs`)."""
@@ -43,12 +44,13 @@ class IndexLoader:
 
     def __init__(self, repository: Repository, shared: SharedIndex | None = None) -> None:
         """shared: where the processes of a host keep what they have read."""
+        self._repository = repository
         self._marks = DamageMarks(repository)
-        self._marks_seen = self._marks.seen()
+        self._listed: list[tuple[IndexId, int]] | None
+        self._marks_seen, self._listed = self._look()
         log = None if shared is None else shared.join(bytes.fromhex(repository.id))
         self.index = IndexMap(self._marks.load() if self._marks_seen else {}, log)
         self.whole_trees = WholeTrees()
-        self._repository = repository
         self._loaded: set[IndexId] = set()
         self.unreadable: dict[IndexId, CorruptFileError] = {}
         self._lock = threading.Lock()
@@ -74,17 +76,23 @@ class IndexLoader:
             StorageUnavailableError: files vanish faster than they can be listed and read.
         """
         with self._lock:
-            for _ in range(_LISTINGS):
-                listed = sorted(list_ids(self._repository.storage, INDEX))
-                self.unreadable = {}
-                new = [(IndexId(raw), size) for raw, size in listed if raw not in self._loaded]
-                missing = self._read(new)
-                if not missing:
-                    return
-        raise StorageUnavailableError(
-            f"{self._repository.storage.location}: index files vanish while they are read",
-            hint="Somebody prunes or repairs the repository: wait until that has ended.",
-        )
+            listed, self._listed = self._listed, None  # the first time, of the look when this was made
+            self._read_listed(self._list() if listed is None else listed)
+
+    def catch_up(self, *, same_lock: bool) -> bool:
+        """`refresh`, if what was read may still be believed; whether that is so: the marks of damage are the same, and,
+        unless we have had the same lock since, all index files are still there.
+
+        Raises:
+            StorageUnavailableError: as `refresh`.
+        """
+        seen, listed = self._look()
+        with self._lock:
+            stands = same_lock or self._loaded <= {index_id for index_id, _ in listed}
+            if not stands or seen != self._marks_seen:
+                return False
+            self._read_listed(listed)
+            return True
 
     def check_whole(self) -> None:
         """Raises CorruptFileError when an index file could not be read; the message names it."""
@@ -94,12 +102,7 @@ class IndexLoader:
     def still_stands(self) -> bool:
         """Whether every index file that was read is still there, so that no pack it names has been removed."""
         with self._lock:
-            listed = {IndexId(raw) for raw, _ in list_ids(self._repository.storage, INDEX)}
-            return self._loaded <= listed
-
-    def knows_damage(self) -> bool:
-        """Whether the marks of damage are those that were read."""
-        return self._marks.seen() == self._marks_seen
+            return self._loaded <= {index_id for index_id, _ in self._list()}
 
     def add_written(self, written: Sequence[IndexId], packs: Sequence[PackColumns]) -> None:
         """Add packs that this process has just written (`write_index`), without reading them back."""
@@ -107,6 +110,25 @@ class IndexLoader:
             for index_id, group in zip(written, _groups(packs, MAX_BLOBS_PER_FILE), strict=True):
                 self.index.load(index_id, group)
                 self._loaded.add(index_id)
+
+    def _look(self) -> tuple[frozenset[tuple[bytes, int]], list[tuple[IndexId, int]]]:
+        """The marks and the index files (id, size in bytes) that are there, asked for at once."""
+        return ask_both(self._repository.storage, self._marks.seen, self._list)
+
+    def _list(self) -> list[tuple[IndexId, int]]:
+        return [(IndexId(raw), size) for raw, size in sorted(list_ids(self._repository.storage, INDEX))]
+
+    def _read_listed(self, listed: list[tuple[IndexId, int]]) -> None:
+        """Read what is new in a listing; where files have gone since, list again: their successors are there."""
+        for _ in range(_LISTINGS):
+            self.unreadable = {}
+            if not self._read([file for file in listed if file[0] not in self._loaded]):
+                return
+            listed = self._list()
+        raise StorageUnavailableError(
+            f"{self._repository.storage.location}: index files vanish while they are read",
+            hint="Somebody prunes or repairs the repository: wait until that has ended.",
+        )
 
     def _read(self, wanted: Sequence[tuple[IndexId, int]]) -> bool:
         """Read files (id, size in bytes) into the map; whether one of them was missing."""
