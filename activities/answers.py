@@ -57,7 +57,7 @@ def _committed(result: CommitResult) -> Committed:
 
 
 def committed_before(snapshot_id: str, snapshot: Snapshot) -> Committed:
-    """What the snapshot itself tells of a run that had written it earlier, when the run's documents are gone."""
+    """Say what the snapshot itself tells of a run that had written it earlier, when the run's documents are gone."""
     partial = STATUS_TAG + RunStatus.PARTIAL.value in (snapshot.tags or ())
     status = RunStatus.PARTIAL if partial else RunStatus.COMPLETE
     summary = snapshot.summary
@@ -71,7 +71,7 @@ def committed_before(snapshot_id: str, snapshot: Snapshot) -> Committed:
 
 
 def backup_verdict(report: VerifyReport) -> Verdict:
-    """What verifying a snapshot found."""
+    """Say what verifying a snapshot found."""
     return Verdict(
         level=report.level,
         ok=report.ok,
@@ -85,7 +85,7 @@ def backup_verdict(report: VerifyReport) -> Verdict:
 
 
 def restore_verdict(report: RestoreVerifyReport, level: VerifyLevel) -> Verdict:
-    """What reading back a restored tree found."""
+    """Say what reading back a restored tree found."""
     return Verdict(
         level=level,
         ok=report.ok,

@@ -12,8 +12,8 @@ from activities import answers, records
 from activities.answers import check_follows
 from activities.calls import EngineCall, engine_call
 from activities.hooks import hook_refs
-from activities.pacing import pace_of
 from activities.services import Services
+from activities.throttle import pace_of
 from activities.turns import own_turn
 from activities.veil import roots_by_number
 from contracts import names

@@ -33,7 +33,7 @@ class StoppedError(Exception):
 
 
 class EngineCall:
-    """What an activity needs while the engine works for it. `check` and `report` may be called from any thread."""
+    """Serves an activity while the engine works for it. `check` and `report` may be called from any thread."""
 
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
@@ -117,7 +117,7 @@ async def engine_call(executor: Executor, *, final: bool = False) -> AsyncIterat
 
 
 async def _ended(future: "asyncio.Future[ResultT]") -> None:
-    """Wait for the thread, also when cancelled again meanwhile; what it answers is not wanted any more."""
+    """Wait for the thread, also when cancelled again; what it answers is no longer wanted."""
     while not future.done():
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.wait([future])

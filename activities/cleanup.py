@@ -34,7 +34,7 @@ _LOG: Final = logging.getLogger(__name__)
 
 
 class CleanupActivities:
-    """Over the services of this process. Everything may be done twice: what has gone is not there any more."""
+    """Over the services of this process. Everything may be done twice: what has gone is not there."""
 
     def __init__(self, services: Services, executor: Executor) -> None:
         self._services = services

@@ -1,4 +1,4 @@
-"""What every activity's message has to pass before the activity sees it: its form, and whose run it is about.
+"""Every message passes a door before its activity sees it: its form is looked at, and whose run it is about.
 
 Three questions, whichever activity it is. Is there a workflow behind it (an activity that stands alone belongs to no
 run of ours)? Is every field of its form (contracts/forms.py)? Is the run that it names the asking workflow's own? The

@@ -45,13 +45,13 @@ _SEED_DIGITS: Final = 16
 
 
 class _CheckDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """What a check printed: for the journal, not for Temporal."""
+    """The output of a check: for the journal, not for Temporal."""
 
     output: str
 
 
 class _DrillDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """What the run was opened for: no other drill's check runs in what it restored. snapshot: 64 hex digits."""
+    """The trial that the run is for: no other drill's check runs in what it restored. snapshot: 64 hex digits."""
 
     drill: str
     snapshot: str
@@ -184,7 +184,7 @@ class DrillActivities:
         profile = settings.drill(message.drill)
         if profile.check is None:
             raise SettingsError(
-                f"the drill {profile.name!r} has no check any more", hint="Start the drill again."
+                f"the drill {profile.name!r} has a check no longer", hint="Start the drill again."
             )
         checked = run_check(
             profile.check,

@@ -1,4 +1,4 @@
-"""What the journal gets of a drill: what was tried, what came of it, and how it stands against the goals."""
+"""The journal's records of drills say what was tried, what came of it, and how it stands against the goals."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -48,7 +48,7 @@ def _tried(record: RunRecord, request: DrillRequest, opened: DrillOpened | None)
 
 
 def verdict(message: DrillLogInput, check_output: str) -> VerdictRecord:
-    """What was proven; else why not, with the end of what the check printed."""
+    """Say what was proven; else why not, with the end of what the check printed."""
     problems = list(_problems(message, check_output))
     restored, findings = message.restored, message.findings
     return VerdictRecord(

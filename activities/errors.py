@@ -31,12 +31,12 @@ _LIMITED_ATTEMPTS: Final[Mapping[type[HoldfastError], int]] = {
 
 
 def delay_before(attempt: int) -> timedelta:
-    """How long to wait after attempt number `attempt` (from 1) ended with an error: 1, 2, 4 … 60 seconds."""
+    """Say how long to wait after attempt number `attempt` (from 1) ended with an error: 1, 2, 4 … 60 seconds."""
     return timedelta(seconds=min(MAX_DELAY_S, 1 << min(attempt - 1, 16)))
 
 
 def application_error(error: Exception, *, attempt: int, final: bool = False) -> ApplicationError:
-    """What Temporal is told about `error`. final: do not retry even what a retry could help."""
+    """Translate `error` for Temporal. final: do not retry even what a retry could help."""
     if isinstance(error, ApplicationError):
         return error
     if isinstance(error, HoldfastError):

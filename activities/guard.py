@@ -149,7 +149,7 @@ class GuardActivities:
 
 
 def _as_compared(found: GuardFound, now_ns: int) -> Ending:
-    """How the run would have ended if nothing of what was found were put right."""
+    """The end that the run would have come to if nothing of what was found were put right."""
     wrong = found.missing or found.damaged or found.noise or found.alarm
     return Ending(status=RunStatus.PARTIAL if wrong else RunStatus.COMPLETE, ended_ns=now_ns)
 

@@ -104,7 +104,7 @@ class HookActivities:
 
 
 def hook_refs(settings: Settings, hooks: tuple[str, ...]) -> tuple[HookRef, ...]:
-    """What a workflow must know of these hooks.
+    """Name these hooks with what a workflow must know of them.
 
     Raises:
         SettingsError: one is in the settings no more.

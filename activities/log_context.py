@@ -1,4 +1,4 @@
-"""Gives every activity the name of its run, for the lines that are logged meanwhile: read off its message."""
+"""Gives every activity the name of its run, for the lines that are logged while it runs: read off its message."""
 
 from typing import Any
 

@@ -12,7 +12,7 @@ from temporalio.service import RPCError
 from activities.calls import engine_call
 from activities.records import run_record
 from activities.services import Services
-from activities.waiting import waiting_runs
+from activities.waits import waiting_runs
 from contracts.cleanup import CLEANUP_WORKFLOW
 from contracts.common import Trigger
 from contracts.identity import is_token
@@ -156,7 +156,7 @@ class NotifyActivities:
             return None
 
     async def _missed(self, before: Mapping[str, int]) -> Mapping[str, int]:
-        """How many runs each schedule of this queue has missed; as it was before where the server does not say."""
+        """Count the missed runs of each schedule of this queue; as it was before where the server does not say."""
         client, queue = activity.client(), activity.info().task_queue
         counts: dict[str, int] = {}
         try:
@@ -183,7 +183,7 @@ def _counts(action: ScheduleAction, queue: str) -> bool:
 
 
 def _subject(run: RunRecord) -> str:
-    """What the run was about, in words that name no path; a token says nothing to people."""
+    """Say what the run was about, in words that name no path; a token says nothing to people."""
     if not run.source:
         return f"repository {run.repository}"
     if not is_token(run.source):

@@ -80,7 +80,7 @@ class OutsideWatch:
 
 
 async def how_ended(client: Client, workflow_id: str) -> str:
-    """How the newest workflow of an id ended, in a few words; empty while it is open.
+    """Say in a few words how the newest workflow of an id ended; empty while it is open.
 
     Raises:
         RPCError: the server does not say.

@@ -44,7 +44,7 @@ class Recorder:
         self._attempt("the list of files", lambda: self._journal.add_chunks(run_id, chunks))
 
     def wrong_files(self, run_id: str) -> Iterator[FileRecord]:
-        """What went wrong with paths of a run; nothing when that cannot be read."""
+        """List what went wrong with paths of a run; nothing when that cannot be read."""
         try:
             yield from self._journal.files(run_id, WRONG_ACTIONS)
         except JournalUnavailableError as error:

@@ -1,4 +1,4 @@
-"""What the journal gets: messages of the workflows turned into its records."""
+"""Messages of the workflows are turned into the journal's records."""
 
 from dataclasses import replace
 from typing import Final
@@ -30,7 +30,7 @@ def run_record(
     ending: Ending | None = None,
     request: BackupRequest | RestoreRequest | VerifyRequest | None = None,
 ) -> RunRecord:
-    """What the record of every run says. ending: None while it runs."""
+    """Begin a record with what that of every run says. ending: None while it runs."""
     return RunRecord(
         run_id=run.record_id,
         resumes=run.run_id if run.attempt else "",
@@ -122,7 +122,7 @@ def restore_ended(message: RestoreLogInput, *, host: str) -> RunRecord:
 
 
 def backup_verdict(report: VerifyReport) -> VerdictRecord:
-    """What verifying a snapshot found, with the first of its findings."""
+    """Say what verifying a snapshot found, with the first of its findings."""
     return VerdictRecord(
         level=report.level.value,
         ok=report.ok,
@@ -139,7 +139,7 @@ def backup_verdict(report: VerifyReport) -> VerdictRecord:
 
 
 def restore_verdict(report: RestoreVerifyReport, level: str) -> VerdictRecord:
-    """What reading back a restored tree found, with the first of its findings."""
+    """Say what reading back a restored tree found, with the first of its findings."""
     return VerdictRecord(
         level=level,
         ok=report.ok,
@@ -156,6 +156,6 @@ def _finding(what: str, path: bytes) -> str:
 
 
 def _request_text(request: BackupRequest | RestoreRequest | VerifyRequest) -> str:
-    """What was asked, so that it can be asked again when no server knows it: without what only counts for one run."""
+    """Write down what was asked, as another run can be asked it when no server knows it."""
     asked = replace(request, progress=None, resume_run="")
     return msgspec.json.encode(asked).decode()

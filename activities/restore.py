@@ -9,8 +9,8 @@ from temporalio import activity
 from activities import answers, records
 from activities.answers import check_follows
 from activities.calls import EngineCall, engine_call
-from activities.pacing import pace_of
 from activities.services import Services
+from activities.throttle import pace_of
 from activities.turns import own_turn
 from contracts import names
 from contracts.common import CloseInput, RunRef, ShardHeartbeat, Verdict

@@ -1,4 +1,4 @@
-"""What activities share in one worker process: settings, passwords, open repositories, the journal.
+"""The activities of one worker process share its services: settings, passwords, open repositories, the journal.
 
 Workflows name repositories and sources; here the names are resolved, by the settings or by a private request file.
 An open repository is kept with its storage and the connections of that, because opening it and loading its index are
@@ -169,7 +169,7 @@ class Services:
         return write_request(self._settings.state_dir, order, once=once)
 
     def take_restore(self, token: str, run_id: str) -> RestoreOptions:
-        """What a restore was asked to do, for the run that begins with it.
+        """Read what a restore was asked to do, for the run that begins with it.
 
         Raises:
             SettingsError: the request file is gone, or the settings declare this scheduled restore no more.
@@ -202,11 +202,11 @@ class Services:
             end_use(self._settings.state_dir, token, use)
 
     def restore_use(self, token: str) -> RequestUse | None:
-        """Which run uses an order."""
+        """Say which run uses an order."""
         return use_of(self._settings.state_dir, token)
 
     def take_system_restore(self, token: str, run_id: str) -> SystemRestoreOrder:
-        """Which system a person of this host wants back, and where to, for the run that does it.
+        """Read which system a person of this host wants back, and where to, for the run that does it.
 
         Raises:
             SettingsError: there is no such request here.
@@ -231,7 +231,7 @@ class Services:
         return options
 
     def verify_order(self, token: str) -> VerifyOrder:
-        """Which snapshots a verification was asked to check.
+        """Read which snapshots a verification was asked to check.
 
         Raises:
             SettingsError: the request file is gone.

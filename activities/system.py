@@ -54,7 +54,7 @@ _PARTIAL_TAG: Final = f"{STATUS_TAG}partial"
 
 
 class SystemActivities:
-    """What this host knows of a system, or of a member of one."""
+    """Says what this host knows of a system, or of a member of one."""
 
     def __init__(self, services: Services, executor: Executor) -> None:
         self._services = services
@@ -77,7 +77,7 @@ class SystemActivities:
 
     @activity.defn(name=names.RESOLVE_MEMBER)
     async def resolve(self, message: ResolveInput) -> Resolved:
-        """What a source's name means on this host."""
+        """Say what a source's name means on this host."""
         async with engine_call(self._executor) as call:
             return await call.in_thread(lambda: self._resolve(message))
 

@@ -1,4 +1,4 @@
-"""What the journal gets of a run of a system."""
+"""The journal's records of systems have a line for each member."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""What an activity is asked, and by which run; and the one that admits a run.
+"""An activity sees what it is asked, and by which run; one of them admits runs.
 
 The codec has seen whether the message was signed for this activity. Its id was given by the run that asked for it, and
 begins with that run's (workflows/trust.py): another run, a reset one, or one that was started by nobody has no message

@@ -1,4 +1,4 @@
-"""Whose turn it is to move bytes in this process: one activity at a time, and the next while one waits for the disk.
+"""Activities of a process take turns at moving bytes: one at a time, and the next while one waits for the disk.
 
 An activity that has read and computed all it has to, and only waits until that is durable, hands its turn on: the
 copying worker then takes another one, whose computing fills the wait. The worker asks for a slot before it asks the
@@ -38,7 +38,7 @@ class Turn(SlotPermit):
         self._turns = turns
 
     def hand_on(self) -> None:
-        """What is left to do is to wait. May be called from any thread, and again."""
+        """Say that what is left to do is to wait. May be called from any thread, and again."""
         self._turns.pass_from(self)
 
 
@@ -119,13 +119,13 @@ _OWN: ContextVar[Turn | None] = ContextVar("_OWN", default=None)
 
 
 def own_turn() -> Callable[[], None]:
-    """For an activity: what to call, from any thread, when it has only to wait for the disk any more."""
+    """For an activity: what to call, from any thread, when all that is left is to wait for the disk."""
     turn = _OWN.get()
     return _nothing if turn is None else turn.hand_on
 
 
 def _nothing() -> None:
-    """What is left to do where there are no turns."""
+    """Do nothing: there are no turns."""
 
 
 class TurnContext(Interceptor):

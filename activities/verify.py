@@ -8,8 +8,8 @@ from temporalio import activity
 
 from activities import verify_records
 from activities.calls import EngineCall, engine_call
-from activities.pacing import pace_of
 from activities.services import Services
+from activities.throttle import pace_of
 from contracts import names
 from contracts.common import RunInput, RunRef, Verdict
 from contracts.runs import ShardInput

@@ -1,4 +1,4 @@
-"""What the journal gets of a verification."""
+"""The journal's records of verifications say what was read, and what is lost."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -57,7 +57,7 @@ def ended(message: VerifyLogInput, *, host: str) -> RunRecord:
 
 
 def verdict(report: Report, level: VerifyLevel) -> VerdictRecord:
-    """What was found, with the first of the findings."""
+    """Say what was found, with the first of the findings."""
     return backup_verdict(report.as_verify_report(level))
 
 

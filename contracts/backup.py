@@ -35,7 +35,7 @@ class BackupRequest(RunRequest):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackupProgress(RunProgress):
-    """What a backup carries over continue-as-new.
+    """A backup carries this over continue-as-new.
 
     started_ns: its snapshot gets it. begun_ns: when this workflow began; later than started_ns when it resumes a run.
     shards_waiting: planned and not begun, see workflows/both_ends.py. hooks_begun, hooks_over: of the source's hooks,

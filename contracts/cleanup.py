@@ -44,7 +44,7 @@ class CleanedRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RepositoryCleaned:
-    """What went (or would go) of one repository.
+    """The part of one repository that went (or would go).
 
     runs: the first of them; run_count and run_bytes count all. leftovers: temporary files of crashes. in_use: the
     workspaces stayed, because somebody uses the repository. failure_kind, failure: why it could not be cleaned.
@@ -62,14 +62,14 @@ class RepositoryCleaned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScratchCleaned:
-    """How many folders of killed drills went."""
+    """The number of folders of killed drills that went."""
 
     folders: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CleanupResult(Warranted):
-    """What a cleanup came to. scratch: folders of killed drills that went (or would go).
+    """The outcome of a cleanup. scratch: folders of killed drills that went (or would go).
 
     status: partial when a repository was in use, or could not be cleaned.
     """

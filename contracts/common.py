@@ -1,4 +1,4 @@
-"""What messages of all runs share: who asked, how runs are named, how they end, how hard they try."""
+"""Messages of all runs share these: who asked, how runs are named, how they end, how hard they try."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -26,7 +26,7 @@ class Phase(StrEnum):
 
 
 class TriggerKind(StrEnum):
-    """What set a run off."""
+    """The cause that set a run off."""
 
     PERSON = "person"
     SCHEDULE = "schedule"
@@ -36,7 +36,7 @@ class TriggerKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trigger:
-    """Who or what asked for a run, and the evidence for it (an event's text, a schedule's id)."""
+    """The person or thing that asked for a run, and the evidence for it (an event's text, a schedule's id)."""
 
     kind: TriggerKind = TriggerKind.PERSON
     by: str = ""
@@ -45,7 +45,7 @@ class Trigger:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunPolicy:
-    """How hard a run tries; seconds and counts. Set by the starter from the settings.
+    """Says how hard a run tries; seconds and counts. Set by the starter from the settings.
 
     window: activities that move bytes at one time. heartbeat_timeout_s: silence after which a worker counts
     as dead (20 to 30 in production, 2 to 5 in tests). max_attempts: 0 means until it succeeds. steps_per_history: pages
@@ -84,7 +84,7 @@ class RunRef:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What verification found; `problems` counts, the journal lists them."""
+    """The findings of a verification; `problems` counts, the journal lists them."""
 
     level: VerifyLevel
     ok: bool
@@ -98,8 +98,10 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
-    """How a run ended, and when. failure_kind: the class name of the error that made it fail; failure_message: what it
-    says, for people. Both are empty where nothing failed.
+    """Says how a run ended, and when.
+
+    failure_kind: the class name of the error that made it fail; failure_message: what it says, for people.
+    Both are empty where nothing failed.
     """
 
     status: RunStatus
@@ -125,7 +127,7 @@ class CloseInput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress(Warranted):
-    """What the progress query answers, and what the command line draws. Totals grow while selection goes on.
+    """The answer to the progress query, which the command line draws. Totals grow while selection goes on.
 
     bytes_per_second: the average since the run began, pauses included, as of the workflow's last step;
     seconds_left at that rate, None while the totals are not known or nothing moves.
@@ -151,7 +153,7 @@ class Progress(Warranted):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What the plan query answers: what a run has decided to do so far. Totals grow while selection goes on.
+    """The answer to the plan query: what a run has decided to do so far. Totals grow while selection goes on.
 
     strategy, reason, parent: of a backup; snapshot_id: of a restore (64 hex digits, or empty). bytes_to_move: what a
     backup reads and a restore writes.
@@ -172,7 +174,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Errors:
-    """What the errors query answers: counts. Paths and words are in the journal (`holdfast run files`), never here.
+    """The answer to the errors query: counts. Paths and words are in the journal (`holdfast run files`), never here.
 
     selecting: paths that could not be looked at. moving: files that could not be read or written. warnings: files that
     changed while they were read. problems: what the verification found.

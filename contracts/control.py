@@ -1,4 +1,4 @@
-"""What may be asked of a run that is under way: pause, resume, throttle, cancel, change its priority.
+"""A run that is under way may be asked to do these: pause, resume, throttle, cancel, change its priority.
 
 Each is an update (its answer says whether it was taken) and a signal of the same name, for services that only
 signal. Updates go on being taken after a history has used up its 10,000 signals.
@@ -29,7 +29,7 @@ _MAX_WINDOWS: Final = 48
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked(Warranted):
-    """Who asks, and why; both are shown and recorded."""
+    """The person who asks, and why; both are shown and recorded."""
 
     by: str = ""
     reason: str = ""
@@ -46,7 +46,7 @@ class ThrottleWindow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Throttle:
-    """How fast a run may read its source (a backup) or the repository (a restore); 0 means as fast as possible.
+    """A limit on how fast a run may read its source (a backup) or the repository (a restore); 0 means none.
 
     The first window that holds the time decides, else bytes_per_second.
     """
@@ -78,7 +78,7 @@ class PriorityRequest(Warranted):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControlState(Warranted):
-    """What was asked of a run so far. It goes along when the run continues as new.
+    """The requests that a run has taken so far. It goes along when the run continues as new.
 
     pause: who paused it and why, None while it is not paused. paused_ns: since when.
     """

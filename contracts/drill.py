@@ -41,8 +41,10 @@ class DrillTriggerInput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrillOpened:
-    """What is tried. selection, verification: tokens of private request files, for the restore and for a verification
-    of the snapshot if the restore fails. Of a sample of everything, the counts of all are not known (0).
+    """The trial as it is opened.
+
+    selection, verification: tokens of private request files, for the restore and for a verification of the snapshot if
+    the restore fails. Of a sample of everything, the counts of all are not known (0).
     rto_s, rpo_s: the goals, 0 where there is none. check_timeout_s: 0 where there is no check. tell: somebody wants to
     know how it ends. ahead: the first digits of snapshots that are dated in the future, where the newest was asked for.
     """
@@ -76,7 +78,7 @@ class DrillCheckInput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrillChecked:
-    """How the check ended; what it printed stays on the worker, and goes to the journal when it failed."""
+    """The end of the check; what it printed stays on the worker, and goes to the journal when it failed."""
 
     ok: bool
     exit_code: int
@@ -86,7 +88,7 @@ class DrillChecked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrillFindings:
-    """What a drill proves.
+    """The proof that a drill gives.
 
     proven: all that was tried came back equal, and the check was content. recovery_ns: how long that took;
     estimated_recovery_ns: how long everything would take at this rate, 0 where the sample is too small to tell.
@@ -140,5 +142,5 @@ class DrillResult(Warranted):
 
     @property
     def verdict(self) -> Verdict | None:
-        """What reading back the restored files found."""
+        """The verdict of reading back the restored files."""
         return None if self.restored is None else self.restored.verdict

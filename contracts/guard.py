@@ -42,7 +42,7 @@ class CompareInput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuardFound:
-    """What the comparison found: counts and tokens. Paths stay on the worker, in private request files.
+    """The findings of the comparison: counts and tokens. Paths stay on the worker, in private request files.
 
     alarm: why the source as a whole looks wrong, empty if it does not. missing_selection, damaged_selection: tokens of
     restores that bring back what is missing, and what was damaged or turned into noise; empty for none.
@@ -70,7 +70,7 @@ class GuardFound:
 
 
 class Part(StrEnum):
-    """What an approval is about."""
+    """The part of the findings that an approval is about."""
 
     MISSING = "missing"
     DAMAGED = "damaged"
@@ -99,7 +99,7 @@ class GuardStatus(Warranted):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What became of one part. outcome: reported, restored, failed, refused or expired; by: who decided."""
+    """The outcome of one part. outcome: reported, restored, failed, refused or expired; by: who decided."""
 
     part: Part
     outcome: str
@@ -123,7 +123,7 @@ class GuardLogInput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuardResult(Warranted):
-    """Output of the workflow. status: complete when nothing is wrong any more, else partial."""
+    """Output of the workflow. status: complete when nothing is left wrong, else partial."""
 
     run_id: str
     status: RunStatus

@@ -37,7 +37,7 @@ class HookInput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HookDone:
-    """How a hook ended. failure: why it could not be run at all (an error's class name), or empty.
+    """The end of a hook. failure: why it could not be run at all (an error's class name), or empty.
 
     What it printed is in the journal of the worker that ran it.
     """
@@ -58,7 +58,7 @@ class HookDone:
 
     @property
     def words(self) -> str:
-        """How it ended, for people."""
+        """Say how it ended, for people."""
         if self.ok:
             return f"the hook {self.name!r} {self.moment.value} the backup ended well"
         if self.failure:

@@ -18,7 +18,7 @@ that move bytes.
 from typing import Final, NamedTuple
 
 REQUEST_MARK: Final = "@"
-"""What the name of a private request file begins with, and no profile's name does."""
+"""The name of a private request file begins with it, and no profile's name does."""
 QUEUE_PREFIX: Final = "holdfast"
 COPY_QUEUE_SUFFIX: Final = "-copy"
 SUBJECT_DIGITS: Final = 12
@@ -30,7 +30,7 @@ _SHORT_LENGTH: Final = 8
 
 
 class Identity(NamedTuple):
-    """What a workflow's id says. Empty is what it does not tell: a system's has no repository."""
+    """A workflow's id, taken apart. Empty is what it does not tell: a system's has no repository."""
 
     kind: str
     host: str = ""
@@ -64,7 +64,7 @@ def part_id(whole: str, part: str) -> str:
 
 
 def parse_workflow_id(text: str) -> Identity:
-    """What an id says, of a part what it is a part of."""
+    """Take an id apart; that of a part says what it is a part of."""
     kind, *rest = (_unescaped(part) for part in text.split(":"))
     match rest:
         case [host, repository, subject, *_]:
@@ -86,7 +86,7 @@ def workflow_of(run: str) -> str:
 
 
 def short_id(run: str) -> str:
-    """What a person types for a run or an execution: the end of its id, because Temporal's begin with the time."""
+    """A run or an execution as a person types it: the end of its id, because Temporal's begin with the time."""
     return run[-_SHORT_LENGTH:]
 
 

@@ -1,4 +1,4 @@
-"""Which run, and of which source, the code at hand works for: every line that it logs says so."""
+"""The code at hand knows the run and the source that it works for: every line that it logs says so."""
 
 import contextlib
 from collections.abc import Iterator

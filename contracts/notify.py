@@ -26,7 +26,7 @@ class NotifyInput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notified:
-    """How many addresses were told, and how many could not be; pinged: the source's ping URL answered."""
+    """Counts of addresses that were told, and that could not be; pinged: the source's ping URL answered."""
 
     sent: int = 0
     failed: int = 0
@@ -35,7 +35,7 @@ class Notified:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchState(Warranted):
-    """What the watchdog remembers from one look to the next: each look's result, and the next one's input.
+    """The watchdog remembers this from one look to the next: each look's result, and the next one's input.
 
     seen, told: by source, when it was looked at first, and when it was last told of as overdue. missed: by schedule,
     how many runs it had missed. waiting: by run that waits, since when it was seen to; waiting_told: those of them that

@@ -25,7 +25,7 @@ class RestoreRequest(RunRequest):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestoreProgress(RunProgress):
-    """What a restore carries over continue-as-new."""
+    """A restore carries this over continue-as-new."""
 
     opened: "RestoreOpened | None" = None
     space_checked: bool = False

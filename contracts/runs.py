@@ -20,7 +20,7 @@ class RunOpened:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunProgress:
-    """What a run carries over continue-as-new: small, and enough to go on. started_ns: the run's time."""
+    """A run carries this over continue-as-new: small, and enough to go on. started_ns: the run's time."""
 
     run_id: str
     started_ns: int

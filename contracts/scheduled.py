@@ -17,7 +17,7 @@ SCHEDULED_RUN_WORKFLOW: Final = "ScheduledRun"
 
 
 class Busy(StrEnum):
-    """What a schedule does when a run of its subject is under way that it did not start itself.
+    """A schedule does one of these when a run of its subject is under way that it did not start itself.
 
     skip: let this time pass. wait: run after it. beside: run at once, under an id of its own.
     """

@@ -111,7 +111,7 @@ class ResolveInput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resolved:
-    """What a backup of the source needs to know. host: as the workers there call themselves. window: of their cores."""
+    """A backup of the source needs to know this. host: as the workers there call themselves. window: of their cores."""
 
     repository: str
     host: str
@@ -146,7 +146,7 @@ class FoundSnapshot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """What the repository has of a member, the newest first, at most some hundred. host: as the workers call theirs.
+    """The repository's snapshots of a member, the newest first, at most some hundred. host: as the workers call theirs.
 
     ahead: the first digits of snapshots that are dated in the future. They are among the others only where there are no
     others, or where a moment that late was named.
@@ -183,7 +183,7 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemberOutcome:
-    """What became of one member, in a backup or a recovery.
+    """The outcome of one member, in a backup or a recovery.
 
     ok: a backup of it is recoverable as of this run; or it was restored. reason: why not, or what is missing of it.
     workflow_id: of its own run, where there is one. snapshot_time_ns: for recoveries, the age of what came back.

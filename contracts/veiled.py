@@ -1,4 +1,4 @@
-"""What stands in error messages in place of paths: Temporal stores messages, and paths are not for it.
+"""Words stand in error messages in place of paths: Temporal stores messages, and paths are not for it.
 
 Workers put these in, and the command line, which knows the paths because a person typed them, puts the paths back.
 """

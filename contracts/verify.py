@@ -29,7 +29,7 @@ class VerifyRequest(RunRequest):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifyTotals(Totals):
-    """What was read back so far."""
+    """Counts of what was read back so far."""
 
     packs: int = 0
     blobs: int = 0
@@ -39,7 +39,7 @@ class VerifyTotals(Totals):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifyProgress(RunProgress):
-    """What a verification carries over continue-as-new. Its plan has one page."""
+    """A verification carries this over continue-as-new. Its plan has one page."""
 
     opened: "VerifyOpened | None" = None
     trees: "TreesChecked | None" = None
@@ -142,5 +142,5 @@ class VerifyResult(Warranted):
 
     @property
     def verdict(self) -> Verdict | None:
-        """What was found."""
+        """The verdict, once there is one."""
         return None if self.finished is None else self.finished.verdict

@@ -1,4 +1,4 @@
-"""What a signed value may be used for: its warrant, which is signed with it and stands beside it in its metadata.
+"""A warrant says what a signed value may be used for; it is signed with it, and stands beside it in its metadata.
 
 A signature says that a value was made by a holder of the installation's key, for one workflow or one activity
 (transport/places.py). What was signed once stays in a history that others can read, so a value that asks for something
@@ -31,7 +31,7 @@ ADMIT: Final = "admit"
 """The local activity with which a run begins."""
 ADMITTED: Final = "admitted"
 PROMPT_S: Final = 600
-"""What is asked of a server is there within that time, whatever the two clocks say."""
+"""A request to a server arrives within that time, whatever the two clocks say."""
 PATIENT_S: Final = 7 * 86_400
 """A signal, or a run that was started, waits so long for workers."""
 
@@ -108,7 +108,7 @@ class Stamped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """What stands in the place of a value that was not accepted. kind: UNTRUSTED or MALFORMED."""
+    """Stands in the place of a value that was not accepted. kind: UNTRUSTED or MALFORMED."""
 
     kind: str
     reason: str
@@ -142,7 +142,7 @@ def warrant_of(values: Sequence[object]) -> Warrant | None:
 
 
 def purpose(word: str, name: str) -> str:
-    """What a warrant says that it is for."""
+    """The words with which a warrant says what it is for."""
     return f"{word} {name}"
 
 

@@ -45,7 +45,7 @@ class Changes(Warranted):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingChanges:
-    """What has come in since the last backup began. Times in nanoseconds; 0 where there is none."""
+    """The reports that have come in since the last backup began. Times in nanoseconds; 0 where there is none."""
 
     reports: int = 0
     files: int = 0
@@ -104,7 +104,7 @@ def due_ns(conditions: WatchConditions, pending: PendingChanges, ended_ns: int) 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchState:
-    """What a watch carries over continue-as-new."""
+    """A watch carries this over continue-as-new."""
 
     pending: PendingChanges = field(default_factory=PendingChanges)
     ended_ns: int = 0

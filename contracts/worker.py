@@ -24,7 +24,7 @@ class WorkerConfigError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerConfig:
-    """How one worker process is to run.
+    """Tells one worker process how to run.
 
     settings: path of the settings file, empty when there is none. queues: base names; each stands for itself
     and for the copy queue beside it. process: number among its siblings, from 0. supervisor_pid: the worker ends

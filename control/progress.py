@@ -9,7 +9,7 @@ from temporalio.client import Client, WorkflowQueryFailedError, WorkflowQueryRej
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
-from activities.waiting import converter_of, failing_step
+from activities.waits import converter_of, failing_step
 from contracts import names
 from contracts.common import PROGRESS_QUERY, Phase, Progress, ShardHeartbeat
 from control.known_paths import NO_PATHS, KnownPaths

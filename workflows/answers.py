@@ -1,4 +1,4 @@
-"""What a step or a run that was started has answered: taken out of its payload where the answer is waited for.
+"""Answers of steps and of runs that were started are taken out of their payloads where they are waited for.
 
 Asked for a value, Temporal's SDK reads it before any code of ours runs: one that cannot be believed or read would end
 the whole run, past its frame, without a record. And no value at all passes for None. So steps are asked for the payload
@@ -18,7 +18,7 @@ ResultT = TypeVar("ResultT")
 
 
 async def answer_of(handle: Awaitable[RawValue | None], result: type[ResultT]) -> ResultT:
-    """What the step or run answers.
+    """Wait for the answer of the step or run.
 
     Raises:
         ApplicationError: it did not say anything, or nothing that is believed, or nothing of this kind.

@@ -1,4 +1,4 @@
-"""What a run shows about itself in the list of workflows: four search attributes.
+"""Four search attributes show a run in the list of workflows.
 
 They are readable without a worker and without a query, by anyone who may see the namespace, so they hold
 names and ids and never a path: a source given on the command line appears as the token of its request file.

@@ -61,12 +61,12 @@ class BackupWorkflow(BackupExecution):
 
     @workflow.query(name=PLAN_QUERY)
     def plan(self) -> Plan:
-        """What the run has decided to do so far."""
+        """The run says what it has decided to do so far."""
         return plan_of(self._progress)
 
     @workflow.query(name=ERRORS_QUERY)
     def errors(self) -> Errors:
-        """What went wrong so far, counted."""
+        """The run counts what went wrong so far."""
         return errors_of(self._progress, self._verdict)
 
     async def _backup(self, request: BackupRequest) -> BackupResult:

@@ -1,4 +1,4 @@
-"""What a backup says of itself, out of what it carries: its counts, its plan, its errors, its result."""
+"""A backup says of itself, out of what it carries: its counts, its plan, its errors, its result."""
 
 from dataclasses import replace
 
@@ -9,7 +9,7 @@ from workflows.run_id import attempt_id, began_by
 
 
 def counts_of(progress: BackupProgress, committed: Committed | None, phase: Phase) -> Progress:
-    """How far it has come."""
+    """Say how far it has come."""
     selected, stored = progress.selected, progress.stored
     known = selected.bytes_total - selected.bytes_to_read
     return Progress(
@@ -28,7 +28,7 @@ def counts_of(progress: BackupProgress, committed: Committed | None, phase: Phas
 
 
 def plan_of(progress: BackupProgress) -> Plan:
-    """What it has decided to do so far."""
+    """Say what it has decided to do so far."""
     opened, selected = progress.opened, progress.selected
     return Plan(
         strategy="" if opened is None else opened.strategy.value,
@@ -44,7 +44,7 @@ def plan_of(progress: BackupProgress) -> Plan:
 
 
 def errors_of(progress: BackupProgress, verdict: Verdict | None) -> Errors:
-    """What went wrong so far, counted."""
+    """Count what went wrong so far."""
     return Errors(
         selecting=progress.selected.errors,
         moving=progress.stored.errors,

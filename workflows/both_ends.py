@@ -1,7 +1,7 @@
-"""Which planned shard comes next: one from the beginning of the plan, one from its end, by turns.
+"""Shards are taken from both ends of the plan: one from its beginning, one from its end, by turns.
 
 Neighbours in a tree resemble each other. Taken in a row, shards that do not shrink all wait for the disk, and those
-that do all compute; taken from both ends, some of them compute while others wait. The plan may grow meanwhile.
+that do all compute; taken from both ends, some of them compute while others wait. The plan may still grow.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ Ranges = tuple[tuple[int, int], ...]
 
 
 def with_page(waiting: Ranges, first: int, count: int) -> Ranges:
-    """What waits once these shards were planned, which come behind all that were planned before."""
+    """Add these shards, which come behind all that were planned before."""
     if not count:
         return waiting
     if waiting and waiting[-1][1] == first:

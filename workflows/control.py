@@ -1,7 +1,7 @@
-"""Steering a run from outside: pause, resume, throttle, cancel, priority; the same for backups and restores.
+"""A run is steered from outside: pause, resume, throttle, cancel, priority.
 
 A pause ends the activities that are running: they are cancelled, write their last checkpoint, and are started again
-from there when the run is resumed. Nothing keeps running or waiting outside of the workflow's own state meanwhile, so
+from there when the run is resumed. Until then nothing runs or waits outside of the workflow's own state, so
 a pause outlives every restart, for days. A new throttle reaches running activities in the same way.
 """
 
@@ -29,13 +29,13 @@ from contracts.control import (
     ThrottleRequest,
     check_throttle,
 )
-from workflows.settling import settled
+from workflows.window import settled
 
 ResultT = TypeVar("ResultT")
 
 
 class RunControl:
-    """What was asked of one run, and how that reaches its activities."""
+    """Holds what was asked of one run, and brings it to its activities."""
 
     def __init__(self, state: ControlState) -> None:
         self.state = state
@@ -49,7 +49,7 @@ class RunControl:
 
     @property
     def window(self) -> int | None:
-        """How many activities may move bytes at once where there is a throttle, whose rate is for all of them."""
+        """Activities that may move bytes at once where there is a throttle, whose rate is for all of them."""
         return 1 if self.state.throttle.limits else None
 
     async def steered(self, start: "Callable[[], workflow.ActivityHandle[ResultT]]") -> ResultT:
@@ -111,7 +111,7 @@ class SteeredWorkflow:
 
     @workflow.query(name=CONTROL_QUERY)
     def control(self) -> ControlState:
-        """What was asked of the run so far."""
+        """Answer what was asked of the run so far."""
         return self._control.state
 
     @workflow.update(name=PAUSE)
@@ -230,7 +230,7 @@ class SteeredWorkflow:
 
     def _refuse_when_over(self) -> None:
         if self._control.is_over or self._control.state.cancel is not None:
-            raise _refused("the run is ending; nothing can be asked of it any more")
+            raise _refused("the run is ending; nothing can be asked of it")
 
 
 def _refused(message: str) -> ApplicationError:

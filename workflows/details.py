@@ -38,7 +38,7 @@ def pace_of(elapsed_ns: int, *, done: int, total: int | None) -> tuple[int, int 
 
 
 def control_notes(state: ControlState) -> list[str]:
-    """What was asked of the run, in words."""
+    """Say in words what was asked of the run."""
     notes: list[str] = []
     if state.pause is not None:
         notes.append(f"**Paused**{_by(state.pause)}: nothing is read or written until `resume`")
@@ -60,7 +60,7 @@ def control_notes(state: ControlState) -> list[str]:
 
 
 def verdict_notes(verdict: Verdict | None) -> list[str]:
-    """What the last step found, if it was taken."""
+    """Say what the last step found, if it was taken."""
     if verdict is None:
         return []
     return [f"Verified ({verdict.level.value}): {'good' if verdict.ok else 'PROBLEMS'}"]

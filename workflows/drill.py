@@ -272,7 +272,7 @@ class DrillWorkflow(FramedRun[DrillResult]):
 
 
 def _estimate(restore_ns: int, check_ns: int, opened: DrillOpened) -> int:
-    """How long everything would take, from how long the sample took; 0 when that says nothing.
+    """Estimate how long everything would take, from how long the sample took; 0 when that says nothing.
 
     A restore has costs that do not grow with its size, so only samples that are large enough are scaled.
     """

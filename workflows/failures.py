@@ -1,4 +1,4 @@
-"""What a run says about the cause of its end: the activity's error, not what Temporal wraps it in."""
+"""A run names the cause of its end: the activity's error, not what Temporal wraps it in."""
 
 from dataclasses import dataclass
 from typing import Final

@@ -99,7 +99,7 @@ class GuardWorkflow(FramedRun[GuardResult]):
 
     @workflow.query(name=GUARD_QUERY)
     def status(self) -> GuardStatus:
-        """What was found, and what waits for approval."""
+        """Answer what was found, and what waits for approval."""
         waiting = tuple(part.value for part in self._waiting if part not in self._approvals)
         return GuardStatus(
             run_id=self._run_id,

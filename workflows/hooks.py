@@ -1,4 +1,4 @@
-"""How workflows run hooks: one after the other, each with an end, and not stopped by a pause.
+"""Workflows run hooks one after the other, each with an end, and not stopped by a pause.
 
 A worker that dies is no failure of the hook: it is run again, a few times.
 """

@@ -1,4 +1,4 @@
-"""How workflows ask the workers of a system's members, which live on their own hosts."""
+"""Workflows ask the workers of a system's members, which live on their own hosts."""
 
 from dataclasses import dataclass
 from typing import TypeVar

@@ -1,4 +1,4 @@
-"""How a workflow has its end told, whatever that end is: in its own activity, and never at the run's cost."""
+"""A workflow has its end told, whatever that end is: in an activity of its own, and never at the run's cost."""
 
 import asyncio
 from typing import Final

@@ -1,4 +1,4 @@
-"""How workflows call activities: queue, timeouts, retries, heartbeats, cancellation.
+"""Workflows call activities by rules: queue, timeouts, retries, heartbeats, cancellation.
 
 Two reasons for a retry, two delays. A worker that died is noticed by its missing heartbeats, and its work
 goes on elsewhere after one second, however often that happens. A temporary error (a full disk, a store that

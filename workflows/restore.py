@@ -79,12 +79,12 @@ class RestoreWorkflow(ShardedRun[RestoreResult, RestoreRequest, RestoreProgress]
 
     @workflow.query(name=PLAN_QUERY)
     def plan(self) -> Plan:
-        """What the run has decided to do so far."""
+        """The run says what it has decided to do so far."""
         return plan_of(self._progress)
 
     @workflow.query(name=ERRORS_QUERY)
     def errors(self) -> Errors:
-        """What went wrong so far, counted; what could not be planned counts with what could not be written."""
+        """The run counts what went wrong so far; what could not be planned counts with what could not be written."""
         return errors_of(self._progress, self._verdict)
 
     async def _restore(self, request: RestoreRequest) -> RestoreResult:

@@ -1,4 +1,4 @@
-"""What a restore says of itself, out of what it carries: its counts, its plan, its errors, its result."""
+"""A restore says of itself, out of what it carries: its counts, its plan, its errors, its result."""
 
 from contracts.common import Ending, Errors, Phase, Plan, Progress, Verdict
 from contracts.restore import RestoreProgress, RestoreResult
@@ -6,7 +6,7 @@ from workflows.run_id import attempt_id, began_by
 
 
 def counts_of(progress: RestoreProgress, phase: Phase) -> Progress:
-    """How far it has come."""
+    """Say how far it has come."""
     opened, totals = progress.opened, progress.totals
     return Progress(
         run_id=attempt_id(),
@@ -24,7 +24,7 @@ def counts_of(progress: RestoreProgress, phase: Phase) -> Progress:
 
 
 def plan_of(progress: RestoreProgress) -> Plan:
-    """What it has decided to do so far."""
+    """Say what it has decided to do so far."""
     opened, totals = progress.opened, progress.totals
     return Plan(
         snapshot_id="" if opened is None else opened.snapshot_id,
@@ -39,7 +39,7 @@ def plan_of(progress: RestoreProgress) -> Plan:
 
 
 def errors_of(progress: RestoreProgress, verdict: Verdict | None) -> Errors:
-    """What went wrong so far, counted; what could not be planned counts with what could not be written."""
+    """Count what went wrong so far; what could not be planned counts with what could not be written."""
     return Errors(moving=progress.totals.errors, problems=0 if verdict is None else verdict.problems)
 
 

@@ -2,8 +2,7 @@
 
 A run whose steps are all taken has nothing left but to say so. One that ends early, because it failed or was
 cancelled, is over from that moment: it leaves a record, and what lets it be resumed, and has its end told, as far as
-that is possible, and then ends with the error that ended its steps. A cancellation that comes meanwhile changes
-nothing.
+that is possible, and then ends with the error that ended its steps. A cancellation that comes then changes nothing.
 
     FramedRun        the ends, for every kind of run (drills, guards)
       SteeredRun     with what can be asked of it (systems)
@@ -29,7 +28,7 @@ from workflows.details import pace_of, render
 from workflows.failures import MAX_MESSAGE, Failure, failure_of
 from workflows.notices import tell_end
 from workflows.policies import ActivityCalls
-from workflows.settling import settled
+from workflows.window import settled
 
 ResultT = TypeVar("ResultT")
 
@@ -72,7 +71,7 @@ class FramedRun(ABC, Generic[ResultT]):
         return None
 
     async def _framed(self, steps: Coroutine[object, object, ResultT]) -> ResultT:
-        """What the steps answer, or an early end.
+        """Give what the steps answer, or end early.
 
         Raises:
             ApplicationError: the run failed; with the type and message of the error that no retry can help.
@@ -147,7 +146,7 @@ class SteeredRun(FramedRun[ResultT], SteeredWorkflow):
         """The run's result, also of one that was cancelled through the update or signal."""
 
     def _notes(self) -> list[str]:
-        """What the Web UI shows below the counts, a line each."""
+        """Lines that the Web UI shows below the counts."""
         return []
 
     @property

@@ -17,11 +17,11 @@ def run_id_of(resume_run: str) -> str:
 
 
 def attempt_of(run_id: str) -> str:
-    """What a run's reference says of the attempt: nothing where the run is no resumption."""
+    """Name the attempt, for a run's reference: nothing where the run is no resumption."""
     attempt = attempt_id()
     return "" if attempt == run_id else attempt
 
 
 def began_by(run_id: str) -> str:
-    """What a result says of the run that the attempt went on with: nothing where it began itself."""
+    """Name the run that the attempt went on with, for a result: nothing where it began itself."""
     return "" if run_id == attempt_id() else run_id

@@ -1,4 +1,4 @@
-"""What a schedule starts: a small workflow that starts the run itself, as its child, under the subject's one id.
+"""A schedule starts a small workflow, which starts the run itself, as its child, under the subject's one id.
 
 Temporal appends the time to the id of whatever a schedule starts, so a schedule that started a backup directly would
 not collide with one that a person started (docs/adr/0017). The schedule's own rules (overlap, pause on failure,

@@ -55,7 +55,7 @@ class ShardedRun(SteeredRun[ResultT], Generic[ResultT, RequestT, ProgressT]):
 
     @abstractmethod
     def _record(self, ending: Ending) -> object:
-        """What the journal gets."""
+        """The message that asks for the journal's record."""
 
     @abstractmethod
     async def _plan_page(self, message: SelectInput) -> PagePlanned:
@@ -76,7 +76,7 @@ class ShardedRun(SteeredRun[ResultT], Generic[ResultT, RequestT, ProgressT]):
 
     @property
     def _window(self) -> int:
-        """How many activities may move bytes at one time."""
+        """Activities that may move bytes at one time."""
         return self._control.window or self._request.policy.window
 
     async def _open(self, name: str, message: object, kind: type[OpenedT], *, source: str = "") -> OpenedT:

@@ -2,7 +2,7 @@
 
 Reports are updates, mostly update-with-start: a thousand of them, from whomever, find one workflow and lead to one
 backup. It ends when nothing is pending and the shortest time between two backups has passed; the next report starts
-it anew. Its backup runs under the source's one id, so one that is under way already is waited for.
+it again. Its backup runs under the source's one id, so one that is under way already is waited for.
 """
 
 from dataclasses import replace
@@ -87,7 +87,7 @@ class SourceWatchWorkflow:
 
     @workflow.query(name=WATCH_QUERY)
     def status(self) -> WatchStatus:
-        """What is pending, and when the next backup is due."""
+        """Answer what is pending, and when the next backup is due."""
         pending = self._state.pending
         wait_s = self._wait_s() if pending.reports else None
         return WatchStatus(
@@ -101,7 +101,7 @@ class SourceWatchWorkflow:
         )
 
     def _wait_s(self) -> float | None:
-        """How long nothing has to be done; 0 when a backup is due, None when this workflow may end."""
+        """Seconds for which nothing has to be done; 0 when a backup is due, None when this workflow may end."""
         now_ns, state = workflow.time_ns(), self._state
         conditions = self._order.conditions
         due = due_ns(conditions, state.pending, state.ended_ns)

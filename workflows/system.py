@@ -1,4 +1,4 @@
-"""What the backup and the recovery of a system have in common: controls of their members, progress, verdict."""
+"""The backup and the recovery of a system share the controls of their members, progress and verdict."""
 
 import asyncio
 from collections.abc import Sequence
@@ -77,7 +77,7 @@ class SystemWorkflow(SteeredRun[SystemResult]):
 
     @workflow.query(name=MEMBERS_QUERY)
     def members(self) -> tuple[MemberOutcome, ...]:
-        """What became of each member so far; those that are under way are `running`."""
+        """Answer what became of each member so far; those that are under way are `running`."""
         return self._verdicts(RunStatus.RUNNING, "")
 
     async def _open(self, hosts: tuple[MemberHost, ...] = ()) -> SystemOpened:
@@ -142,7 +142,7 @@ class SystemWorkflow(SteeredRun[SystemResult]):
         return RunStatus.COMPLETE if whole and not any(h.counts for h in self._hooks) else RunStatus.PARTIAL
 
     def _verdicts(self, otherwise: RunStatus, reason: str) -> tuple[MemberOutcome, ...]:
-        """What became of each member, in their order; `otherwise` of those of which nothing is known."""
+        """The outcome of each member, in their order; `otherwise` of those of which nothing is known."""
         return tuple(
             self._outcomes.get(member.label)
             or MemberOutcome(label=member.label, host=member.host, status=otherwise, reason=reason)

@@ -1,4 +1,4 @@
-"""What a signed run asks for, and what it says, bears a warrant; what it is asked is looked at for one.
+"""A signed run gives warrants to what it asks for and says, and looks for one at what it is asked.
 
 Signatures are the codec's business (transport/codec.py): what arrives here was made by a holder of the key, or is
 refused already. Here is seen whether it may be used for this, now, and for the first time (contracts/warrant.py).
@@ -79,7 +79,7 @@ class Trust(Interceptor):
 
 
 class _Standing:
-    """How one run stands. signed: its input bears a warrant. begun: it was admitted."""
+    """The standing of one run. signed: its input bears a warrant. begun: it was admitted."""
 
     def __init__(self) -> None:
         self.signed = False

@@ -1,11 +1,14 @@
-"""The sliding window: many pieces of work, a few at a time, in an order that replays."""
+"""The sliding window: many pieces of work, a few at a time, in an order that replays; and waiting for what must end.
+
+A run can be cancelled a second time while it ends: by the update after the server, or the other way round. What was
+begun because of the first cancellation is not disturbed by the second.
+"""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
 
 from temporalio import workflow
-
-from workflows.settling import settled
 
 Work = Coroutine[object, object, None]
 
@@ -52,3 +55,12 @@ async def _stop(running: list[asyncio.Task[None]]) -> None:
 
 def _failure(task: asyncio.Task[None]) -> BaseException | None:
     return asyncio.CancelledError() if task.cancelled() else task.exception()
+
+
+async def settled(tasks: "Sequence[asyncio.Task[Any]]") -> None:
+    """Wait until all have ended, whatever cancels the caller until then; how they ended is the caller's to see."""
+    while not all(task.done() for task in tasks):
+        try:
+            await workflow.wait(tasks)
+        except asyncio.CancelledError:
+            continue

@@ -7,7 +7,7 @@ from typing import Final
 from temporalio.client import Client, ScheduleActionExecutionStartWorkflow, ScheduleDescription
 from temporalio.service import RPCError
 
-from activities.waiting import waiting_reason
+from activities.waits import waiting_reason
 from control.schedules import server
 from control.schedules.declaration import PREFIX, declarations
 from control.schedules.plan import PlannedStep, plan
