@@ -4,7 +4,7 @@ import asyncio
 import uuid
 from typing import Any, Final
 
-from activities.waiting import WaitingRun, waiting_runs
+from activities.waits import WaitingRun, waiting_runs
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle, WorkflowUpdateFailedError
 
 from contracts.guard import (
