@@ -4,9 +4,9 @@ import asyncio
 import uuid
 from typing import Any, Final
 
-from activities.waits import WaitingRun, waiting_runs
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle, WorkflowUpdateFailedError
 
+from activities.waits import WaitingRun, waiting_runs
 from contracts.guard import (
     APPROVE_UPDATE,
     GUARD_QUERY,
