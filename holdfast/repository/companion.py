@@ -28,12 +28,13 @@ def join_companion(
     """Give a repository that was just opened its companion.
 
     place: a location, as `open_storage` takes it with these credentials, in which it has a folder; empty for the
-    repository's own storage, or the state directory where that is only read.
+    repository's own storage, or the state directory where that is only read or keeps no documents.
 
     Raises:
         UsageError: from `open_storage`.
     """
-    if not place and isinstance(repository.storage, ReadOnly):
+    storage = repository.storage
+    if not place and (isinstance(storage, ReadOnly) or not storage.traits.keeps_documents):
         place = str(state_dir / _BESIDE)
     if place:
         repository.companion = open_storage(f"{place.rstrip('/')}/{repository.id}", credentials)

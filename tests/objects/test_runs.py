@@ -1,10 +1,8 @@
 """Whole runs of the engine in a bucket: killed, gone on with, verified, restored; stock restic at the same place."""
 
 import contextlib
-import json
 import os
-import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -37,6 +35,7 @@ from tests.support.proxy import (
     Storm,
 )
 from tests.support.seaweed import Seaweed
+from tests.support.stock import Restic
 
 
 @pytest.fixture
@@ -63,37 +62,6 @@ def session_of(storage: Storage, *, new: bool = False) -> Iterator[RepositorySes
         yield session
     finally:
         session.close()
-
-
-class Restic:
-    """Stock restic at a place. It must succeed."""
-
-    def __init__(self, location: str, environ: Mapping[str, str]) -> None:
-        self._command = ["restic", "--no-cache", "-r", location]
-        self._environ = {
-            **environ,
-            "RESTIC_PASSWORD": os.fsdecode(PASSWORD),
-            "PATH": os.environ.get("PATH", os.defpath),
-            "HOME": "/nonexistent",
-        }
-
-    def __call__(self, *arguments: str | Path) -> str:
-        ended = subprocess.run(
-            [*self._command, *map(str, arguments)],
-            check=False,
-            capture_output=True,
-            env=self._environ,
-            text=True,
-        )
-        assert ended.returncode == 0, ended.stdout + ended.stderr
-        return ended.stdout
-
-    def snapshots(self) -> int:
-        return len(json.loads(self("snapshots", "--json", "--no-lock")))
-
-    def assert_sound(self, *, snapshots: int) -> None:
-        assert self.snapshots() == snapshots
-        assert "no errors were found" in self("check", "--read-data", "--no-lock")
 
 
 @pytest.fixture

@@ -17,22 +17,11 @@ from holdfast.storage.credentials import fixed
 from holdfast.storage.layers.retry import Retrying
 from holdfast.storage.locations import open_storage
 from holdfast.storage.rest.child import RclonePlace
-from tests.support.rclone import rclone
-from tests.support.ssh import SshServer, running_sshd
+from tests.support.rclone import environ_with_rclone
+from tests.support.ssh import SshServer
 
 MIB = 1 << 20
 PROJECT = Path(__file__).parents[2]
-
-
-def environ_with_rclone(more: dict[str, str]) -> dict[str, str]:
-    path = more.get("PATH", os.environ.get("PATH", os.defpath))
-    return {"HOME": "/nonexistent", **more, "PATH": f"{Path(rclone()).parent}:{path}"}
-
-
-@pytest.fixture(scope="module")
-def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshServer]:
-    with running_sshd(tmp_path_factory.mktemp("ssh")) as server:
-        yield server
 
 
 @pytest.fixture(params=["rclone", "sftp", "sftp-url"])

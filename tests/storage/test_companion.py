@@ -54,11 +54,13 @@ def place(tmp_path: Path) -> Place:
     return Place(tmp_path)
 
 
-def test_without_a_companion_such_a_storage_is_refused_before_anything_is_written(place: Place) -> None:
+def test_a_storage_of_restics_names_only_has_its_companion_in_the_state_directory(place: Place) -> None:
     session = place.session(None, ResticOnlyStorage(LocalStorage(place.path)))
-    with pytest.raises(UsageError, match="documents"):
-        EngineRun.of(session, place.source).open()
+    EngineRun.of(session, place.source).open()
     session.close()
+    assert len(old_runs(session.repository, older_than_s=-60)) == 1
+    assert list(place.state.rglob("opening")) != []
+    assert not (place.path / "holdfast").exists()
 
 
 @pytest.mark.parametrize("at", [0, 3, 6, 9])

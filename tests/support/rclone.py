@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -22,6 +22,12 @@ _READY_S: Final = 30.0
 def rclone() -> str:
     """The program of the environment that runs the tests."""
     return str(Path(sys.executable).with_name("rclone"))
+
+
+def environ_with_rclone(more: Mapping[str, str]) -> dict[str, str]:
+    """Variables with which the program is found, and no settings of it."""
+    path = more.get("PATH", os.environ.get("PATH", os.defpath))
+    return {"HOME": "/nonexistent", **more, "PATH": f"{Path(rclone()).parent}:{path}"}
 
 
 @dataclass(frozen=True, kw_only=True)
