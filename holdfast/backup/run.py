@@ -37,6 +37,7 @@ class BackupRun:
             records=_RECORDS,
             shards=ShardPlan,
             results=ShardResult,
+            part_records=self.session.sizes.backup.part_records,
             folder=self.name(""),
         )
 

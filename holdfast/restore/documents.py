@@ -6,7 +6,7 @@ pages/, plans/, shards/         the plan and its results: see runs/plan.py
 plans/<page>-<token>/links      files with several names that this page saw first
 large/<file>                    the one temporary file that all segments of a large file write into (created once)
 attempts/                       at a shard, or at the finish: see runs/attempts.py
-finish/<token>/records-…        what the finishing did
+finish/<token>/part-…           what the finishing did, as the journal gets it (runs/parts.py)
 finished                        its outcome (created once)
 """
 
@@ -15,7 +15,7 @@ from typing import Final
 
 import msgspec
 
-from holdfast.file_list import Chunk, FileAction
+from holdfast.file_list import Chunk
 from holdfast.format.coverage import Gap
 from holdfast.format.snapshot import SnapshotFilters
 from holdfast.format.tree import Node
@@ -28,10 +28,6 @@ FINISHED: Final = "finished"
 
 def large_name(number: int) -> str:
     return f"large/{number:012d}"
-
-
-def finish_records_name(token: str, index: int) -> str:
-    return f"finish/{token}/records-{index:06d}"
 
 
 class Kept(msgspec.Struct, frozen=True, array_like=True):
@@ -254,26 +250,11 @@ class LargeFile(msgspec.Struct, frozen=True, kw_only=True):
     inode: int
 
 
-class FinishRecord(msgspec.Struct, frozen=True, array_like=True):
-    """A path and what the finish did with it."""
-
-    path: bytes
-    action: FileAction
-    size: int = 0
-    message: str = ""
-
-
-class FinishRecords(msgspec.Struct, frozen=True, kw_only=True):
-    """A stretch of records."""
-
-    records: tuple[FinishRecord, ...]
-
-
 class FinishResult(msgspec.Struct, frozen=True, kw_only=True):
-    """The outcome of the finish; its records are in `documents` documents under `token`."""
+    """The outcome of the finish; its records are in `parts` parts under `token`."""
 
     token: str
-    documents: int
+    parts: int
     counts: RestoreTotals
     errors_of_run: int
     incomplete_of_run: int = 0

@@ -38,7 +38,8 @@ def file_chunks(run: RestoreRun, pages: int, shards: int) -> Iterator[Chunk]:
     else:
         for result in run.plan.results(shards):  # each has encoded its files itself
             yield from result.log
-    yield from encode_chunks(_of_finish(run))
+    finished = (record for record in finish_records(run) if record.action is not FileAction.UNCHANGED)
+    yield from encode_chunks(finished)
 
 
 def _of_record(run: RestoreRun, placed: PlacedRecord) -> Iterator[FileRecord]:
@@ -73,11 +74,3 @@ def _of_dry_file(file: PlannedFile) -> Iterator[FileRecord]:
     if file.plan.segments == 1:
         action = EXPECTED[file.plan.expected]
         yield FileRecord(path=b"/" + file.path, action=action, size_bytes=file.plan.size)
-
-
-def _of_finish(run: RestoreRun) -> Iterator[FileRecord]:
-    for record in finish_records(run):
-        if record.action is not FileAction.UNCHANGED:
-            yield FileRecord(
-                path=b"/" + record.path, action=record.action, size_bytes=record.size, message=record.message
-            )

@@ -35,7 +35,14 @@ class RestoreRun:
     @property
     def plan(self) -> RestorePlan:
         """The plan and its results."""
-        return Plan(self.workspace, pages=Page, records=_RECORDS, shards=ShardPlan, results=ShardResult)
+        return Plan(
+            self.workspace,
+            pages=Page,
+            records=_RECORDS,
+            shards=ShardPlan,
+            results=ShardResult,
+            part_records=self.sizes.part_records,
+        )
 
     @property
     def opening(self) -> Opening:

@@ -116,18 +116,16 @@ class _Verification:
         self._run = run
         self._target = run.opening.target
         self._found = _Findings(stop, progress)
-        self._excepted: frozenset[bytes] = frozenset()
+        self._excepted: set[bytes] = set()
         self._lost: dict[bytes, set[str]] = {}
 
     def all(self, pages: int) -> VerifyReport:
-        self._excepted = frozenset(
-            record.path
-            for record in finish_records(self._run)
-            if record.action in (FileAction.FAILED, FileAction.SKIPPED)
-        )
         for record in finish_records(self._run):
-            if record.action is FileAction.WARNING:
-                self._lost.setdefault(record.path, set()).add(kind_of_loss(record.message))
+            path = record.path[1:]
+            if record.action in (FileAction.FAILED, FileAction.SKIPPED):
+                self._excepted.add(path)
+            elif record.action is FileAction.WARNING:
+                self._lost.setdefault(path, set()).add(kind_of_loss(record.message))
         last = self._run.plan.page(pages - 1)
         with ThreadPoolExecutor(_READERS, thread_name_prefix="verify") as pool:
             shards = [pool.submit(self._shard, shard) for shard in range(last.next_shard)]

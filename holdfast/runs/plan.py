@@ -3,7 +3,7 @@
 Names of the documents, below a folder of the plan's own (a run may make its plan again; see backup/run.py):
 
     pages/<page>                  one page: its numbers, and where the next one goes on (created once: it decides)
-    plans/<page>-<token>/part-…   records, in order
+    plans/<page>-<token>/part-…   records, in order (runs/parts.py)
     plans/<page>-<token>/shard-…  the plan of one shard
     shards/<shard>/origin         which page and token the shard belongs to
     shards/<shard>/result         what became of it (created once)
@@ -19,16 +19,17 @@ How a page is planned; any attempt may be killed at any step, or race with anoth
 """
 
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, Generic, TypeVar
 
 import msgspec
 
-from holdfast.errors import CorruptFileError, HoldfastError, RunClosedError, RunStateError
+from holdfast.errors import HoldfastError, RunClosedError, RunStateError
 from holdfast.repository.documents import decide, decode, encode, load
 from holdfast.runs.attempts import Attempt
 from holdfast.runs.elsewhere import check_here
 from holdfast.runs.opening import OPENING, conclude
+from holdfast.runs.parts import PartWriter, RecordT, read_parts
 from holdfast.runs.read_ahead import read_ahead
 from holdfast.runs.workspace import Workspace
 
@@ -69,7 +70,6 @@ class _Origin(msgspec.Struct, frozen=True, kw_only=True):
 
 
 PageT = TypeVar("PageT", bound=Page)
-RecordT = TypeVar("RecordT", bound=msgspec.Struct)
 ShardT = TypeVar("ShardT", bound=msgspec.Struct)
 ResultT = TypeVar("ResultT", bound=msgspec.Struct)
 DocumentT = TypeVar("DocumentT", bound=msgspec.Struct)
@@ -83,27 +83,19 @@ class MissingResultError(RunStateError):
         self.shard = shard
 
 
-class PageWriter(Generic[RecordT, ShardT]):
-    """What one attempt writes for one page, in a place of its own. parts, shards: how many there are so far."""
+class PageWriter(PartWriter[RecordT], Generic[RecordT, ShardT]):
+    """What one attempt writes for one page, in a place of its own. shards: how many there are so far."""
 
-    def __init__(self, workspace: Workspace, folder: str, first_shard: int) -> None:
+    def __init__(self, workspace: Workspace, folder: str, part_records: int, first_shard: int) -> None:
         self.token = secrets.token_hex(_TOKEN_BYTES)
+        super().__init__(workspace, f"{folder}-{self.token}", part_records)
         self.first_shard = first_shard
-        self.parts = self.shards = 0
-        self._workspace = workspace
-        self._folder = f"{folder}-{self.token}"
+        self.shards = 0
 
     @property
     def next_shard(self) -> int:
         """The number of the shard that is written next."""
         return self.first_shard + self.shards
-
-    def write_records(self, records: Sequence[RecordT], part_records: int) -> None:
-        """Write records, up to `part_records` of them in one document."""
-        for start in range(0, len(records), part_records):
-            part = encode(records[start : start + part_records])
-            self._workspace.put(f"{self._folder}/part-{self.parts:06d}", part)
-            self.parts += 1
 
     def write_shard(self, shard: ShardT) -> None:
         """Write the plan of the next shard."""
@@ -126,15 +118,20 @@ class Plan(Generic[PageT, RecordT, ShardT, ResultT]):
         records: msgspec.msgpack.Decoder[list[RecordT]],
         shards: type[ShardT],
         results: type[ResultT],
+        part_records: int = 1,
         folder: str = "",
     ) -> None:
-        """pages, records, shards, results: the verb's documents. folder: with a slash at its end, if any."""
+        """pages, records, shards, results: the verb's documents. folder: with a slash at its end, if any.
+
+        part_records: how many records there are in one document.
+        """
         self.workspace = workspace
         self.folder = folder
         self._pages = pages
         self._records = records
         self._shards = shards
         self._results = results
+        self._part_records = part_records
 
     def select(
         self, number: int, plan_page: Callable[[PageWriter[RecordT, ShardT], PageT | None], PageT]
@@ -148,7 +145,9 @@ class Plan(Generic[PageT, RecordT, ShardT, ResultT]):
         if standing is None:
             before = self.page(number - 1) if number else None
             first_shard = 0 if before is None else before.next_shard
-            writer = PageWriter[RecordT, ShardT](self.workspace, self._folder_of(number), first_shard)
+            writer = PageWriter[RecordT, ShardT](
+                self.workspace, self._folder_of(number), self._part_records, first_shard
+            )
             standing = decide(self.workspace, self._page_name(number), plan_page(writer, before))
         origin = encode(_Origin(page=number, token=standing.token))
         for shard in range(standing.first_shard, standing.next_shard):
@@ -181,13 +180,11 @@ class Plan(Generic[PageT, RecordT, ShardT, ResultT]):
             RunStateError: a part of them is gone.
             CorruptFileError: a document cannot be read.
         """
-        names = (
-            f"{self._folder_of(number)}-{page.token}/part-{part:06d}"
-            for number, page in enumerate(pages)
-            for part in range(page.parts)
-        )
-        for data in read_ahead(self.workspace, names, streams=streams):
-            yield from self._part(data)
+        folders = ((self._place_of(number, page), page.parts) for number, page in enumerate(pages))
+        for part in read_parts(self.workspace, folders, self._records, streams=streams):
+            if part is None:
+                raise self._gone("a part of the run's plan")
+            yield from part
 
     def beside(self, number: int, page: PageT, name: str, kind: type[DocumentT]) -> DocumentT:
         """What was written about a page beside its plan.
@@ -195,7 +192,7 @@ class Plan(Generic[PageT, RecordT, ShardT, ResultT]):
         Raises:
             RunStateError: it is not there.
         """
-        document = load(self.workspace, f"{self._folder_of(number)}-{page.token}/{name}", kind)
+        document = load(self.workspace, f"{self._place_of(number, page)}/{name}", kind)
         if document is None:
             raise self._gone(f"what belongs to page {number} of the run's plan ({name})")
         return document
@@ -203,7 +200,7 @@ class Plan(Generic[PageT, RecordT, ShardT, ResultT]):
     def shard_plans(self, pages: Iterable[PageT]) -> Iterator[ShardT]:
         """The plans of all shards of these pages, the first ones of the run, in order. Raises as `shard`."""
         names = (
-            _shard_name(f"{self._folder_of(number)}-{page.token}", shard)
+            _shard_name(self._place_of(number, page), shard)
             for number, page in enumerate(pages)
             for shard in range(page.first_shard, page.next_shard)
         )
@@ -221,7 +218,7 @@ class Plan(Generic[PageT, RecordT, ShardT, ResultT]):
         origin = load(self.workspace, self._name_of_shard(number, "origin"), _Origin)
         plan = None
         if origin is not None:
-            name = _shard_name(f"{self._folder_of(origin.page)}-{origin.token}", number)
+            name = _shard_name(self._place_of(origin.page, origin), number)
             plan = load(self.workspace, name, self._shards)
         if plan is None:
             raise self._gone(f"the plan of shard {number}")
@@ -271,14 +268,6 @@ class Plan(Generic[PageT, RecordT, ShardT, ResultT]):
         self.workspace.remove(self._name_of_shard(shard, "result"))
         self.attempt(shard).drop_checkpoints()
 
-    def _part(self, data: bytes | None) -> list[RecordT]:
-        if data is None:
-            raise self._gone("a part of the run's plan")
-        try:
-            return self._records.decode(data)
-        except msgspec.MsgspecError as error:
-            raise CorruptFileError(f"a part of the run's plan cannot be read: {error}") from error
-
     def _gone(self, what: str) -> HoldfastError:
         """The error about a document that should be there."""
         if self.workspace.has(OPENING):
@@ -292,6 +281,9 @@ class Plan(Generic[PageT, RecordT, ShardT, ResultT]):
     def _folder_of(self, page: int) -> str:
         """Without its token."""
         return f"{self.folder}plans/{page:08d}"
+
+    def _place_of(self, number: int, page: Page | _Origin) -> str:
+        return f"{self._folder_of(number)}-{page.token}"
 
     def _name_of_shard(self, shard: int, rest: str) -> str:
         return f"{self.folder}shards/{shard:08d}/{rest}"

@@ -53,6 +53,7 @@ def plan_of(workspace: Workspace, folder: str = "") -> Numbers:
         records=msgspec.msgpack.Decoder(list[Record]),
         shards=Shard,
         results=Result,
+        part_records=PART,
         folder=folder,
     )
 
@@ -68,7 +69,9 @@ def count_on(writer: PageWriter[Record, Shard], before: Page | None) -> Page:
     """The numbers behind those of the page before: a record each, and two shards for a page."""
     start = 0 if before is None else before.cursor
     numbers = tuple(range(start, start + PAGE))
-    writer.write_records([Record(number) for number in numbers], PART)
+    for number in numbers:
+        writer.add([Record(number)])
+    writer.flush()
     writer.write_shard(Shard(numbers[:3]))
     assert writer.next_shard == writer.first_shard + 1
     writer.write_shard(Shard(numbers[3:]))

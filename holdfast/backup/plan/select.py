@@ -66,13 +66,14 @@ def _plan_page(
             ParentView.resumed(held, root, () if before is None else before.open_directories),
             spec,
             walker.node,
-            lambda records: writer.write_records(records, sizes.part_records),
+            writer.add,
             sizes=sizes,
             distrusts_parent=run.generation > 0,
         )
         shards = _ShardWriter(writer, sizes)
         cursor = _walk(walker, planner, shards, number, progress, sizes)
         planner.finish()
+        writer.flush()
         for plan in cut_shards(planner.to_read, sizes):
             shards.write(plan)
         return Page(
@@ -89,7 +90,8 @@ def _plan_page(
 
 def _plan_command(spec: SourceSpec, writer: BackupWriter, _before: Page | None) -> Page:
     """The only page of a source that is a command's output: one file, whose size nobody knows yet."""
-    writer.write_records([Read(spec.command_file)], 1)
+    writer.add([Read(spec.command_file)])
+    writer.flush()
     file = FileToRead(directory=0, name=spec.command_file, size=0, inode=0)
     writer.write_shard(ShardPlan(directories=(b"/",), files=(file,), bytes_to_read=0))
     return Page(

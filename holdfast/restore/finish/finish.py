@@ -9,23 +9,22 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+import msgspec
+
 from holdfast.errors import HoldfastError, SnapshotNotFoundError
-from holdfast.file_list import FileAction
+from holdfast.file_list import FileAction, FileRecord
 from holdfast.format.tree import Node
 from holdfast.ids import BlobId
-from holdfast.repository.documents import encode, load
+from holdfast.repository.documents import load
 from holdfast.restore.documents import (
     FINISHED,
     Enter,
-    FinishRecord,
-    FinishRecords,
     FinishResult,
     Kept,
     Large,
     Link,
     Outcome,
     Special,
-    finish_records_name,
 )
 from holdfast.restore.finish.coverage import Covered
 from holdfast.restore.finish.deletion import Deletion
@@ -39,6 +38,7 @@ from holdfast.restore.run import Finished, RestoreRun
 from holdfast.restore.target import open_target
 from holdfast.runs.attempts import Attempt, any_repeated
 from holdfast.runs.opening import conclude
+from holdfast.runs.parts import PartWriter, read_parts
 from holdfast.runs.plan import Leave
 from holdfast.runs.progress import Progress
 from holdfast.safe_fs.attributes import is_expected
@@ -46,6 +46,7 @@ from holdfast.safe_fs.directories import Directories, Directory, join
 from holdfast.terms import RestoreTotals
 
 _CHECK_EVERY: Final = 1_024
+_RECORDS: Final = msgspec.msgpack.Decoder(list[FileRecord])
 _SCOPE: Final = "finish"
 _NOBODY_VOUCHES: Final = (
     "nothing is deleted: the snapshot does not say which directories were read whole "
@@ -91,15 +92,16 @@ def _check_selected(run: RestoreRun, pages: int) -> None:
         )
 
 
-def finish_records(run: RestoreRun) -> Iterator[FinishRecord]:
-    """What the finish that stands did, path by path; nothing before there was one."""
+def finish_records(run: RestoreRun) -> Iterator[FileRecord]:
+    """What the finish that stands did, path by path (from "/" at the target); nothing before there was one."""
     result = load(run.workspace, FINISHED, FinishResult)
-    if result is None:
-        return
-    for index in range(result.documents):
-        document = load(run.workspace, finish_records_name(result.token, index), FinishRecords)
-        if document is not None:
-            yield from document.records
+    if result is not None:
+        for part in read_parts(run.workspace, [(_folder(result.token), result.parts)], _RECORDS):
+            yield from part or ()
+
+
+def _folder(token: str) -> str:
+    return f"finish/{token}"
 
 
 class _Finish:
@@ -110,8 +112,8 @@ class _Finish:
         self._attempt = attempt
         self._progress = progress
         self._opening = run.opening
-        self._records: list[FinishRecord] = []
-        self._documents = self._seen = 0
+        self._records = PartWriter[FileRecord](run.workspace, _folder(attempt.token), run.sizes.part_records)
+        self._seen = 0
         self._written = self._kept = self._skipped = self._deleted = self._errors = 0
         self._incomplete = self._incomplete_before = 0
         self._missing: set[int] = set()
@@ -157,10 +159,10 @@ class _Finish:
         return self._result(errors)
 
     def _result(self, earlier_errors: int) -> FinishResult:
-        self._write_records()
+        self._records.flush()
         return FinishResult(
             token=self._attempt.token,
-            documents=self._documents,
+            parts=self._records.parts,
             counts=RestoreTotals(
                 files_written=self._written,
                 files_kept=self._kept,
@@ -282,7 +284,7 @@ class _Finish:
                     self._fail(deleted.path, f"cannot be deleted: {deleted.failure}")
                     continue
                 self._deleted += deleted.is_file
-                self._record(FinishRecord(deleted.path, FileAction.DELETED, deleted.size))
+                self._record(deleted.path, FileAction.DELETED, deleted.size)
         except FileNotFoundError:
             return
         except (OSError, HoldfastError) as error:
@@ -293,31 +295,22 @@ class _Finish:
         self._written += counts and step.outcome == Outcome.RESTORED
         self._kept += counts and step.outcome in (Outcome.UNCHANGED, Outcome.UPDATED)
         self._skipped += step.outcome == Outcome.SKIPPED
-        self._record(FinishRecord(path, ACTIONS[step.outcome], size))
+        self._record(path, ACTIONS[step.outcome], size)
         self._warn(path, step.warnings)
 
     def _warn(self, path: bytes, warnings: Sequence[str]) -> None:
         """Something of this path could not be restored."""
         self._incomplete += not all(map(is_expected, warnings))
         for warning in warnings:
-            self._record(FinishRecord(path, FileAction.WARNING, message=warning))
+            self._record(path, FileAction.WARNING, message=warning)
 
     def _fail(self, path: bytes, message: str) -> None:
         self._errors += 1
-        self._record(FinishRecord(path, FileAction.FAILED, message=message))
+        self._record(path, FileAction.FAILED, message=message)
 
-    def _record(self, record: FinishRecord) -> None:
-        self._records.append(record)
-        if len(self._records) >= self._run.sizes.part_records:
-            self._write_records()
-
-    def _write_records(self) -> None:
-        if self._records:
-            document = FinishRecords(records=tuple(self._records))
-            name = finish_records_name(self._attempt.token, self._documents)
-            self._run.workspace.put(name, encode(document))
-            self._documents += 1
-            self._records = []
+    def _record(self, path: bytes, action: FileAction, size: int = 0, message: str = "") -> None:
+        record = FileRecord(path=b"/" + path, action=action, size_bytes=size, message=message)
+        self._records.add((record,))
 
     def _on_entry(self) -> None:
         self._seen += 1

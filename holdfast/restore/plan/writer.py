@@ -48,7 +48,6 @@ class PlanWriter:
     def __init__(self, pages: RestoreWriter, sizes: RestoreSizes) -> None:
         self._pages = pages
         self._sizes = sizes
-        self._records: list[PlanRecord] = []
         self._files: list[FilePlan] = []
         self._directories: list[bytes] = []
         self._bytes = 0
@@ -62,9 +61,7 @@ class PlanWriter:
 
     def record(self, record: PlanRecord) -> None:
         """Add a record for the finish."""
-        self._records.append(record)
-        if len(self._records) >= self._sizes.part_records:
-            self._write_part()
+        self._pages.add((record,))
 
     def file(
         self,
@@ -117,8 +114,4 @@ class PlanWriter:
     def finish(self) -> None:
         """Write what is left."""
         self.close_shard()
-        self._write_part()
-
-    def _write_part(self) -> None:
-        self._pages.write_records(self._records, self._sizes.part_records)
-        self._records = []
+        self._pages.flush()
