@@ -6,12 +6,12 @@ from typing import Final
 
 from temporalio import activity
 
-from activities import verify_records
+from activities import answers, records, verify_records
 from activities.calls import EngineCall, engine_call
 from activities.services import Services
 from activities.throttle import pace_of
 from contracts import names
-from contracts.common import RunInput, RunRef, Verdict
+from contracts.common import RunInput, RunRef
 from contracts.runs import ShardInput
 from contracts.verify import (
     TreesChecked,
@@ -26,7 +26,6 @@ from contracts.verify import (
 from holdfast.ids import short, to_hex
 from holdfast.repository.documents import load
 from holdfast.runs.opening import close_run
-from holdfast.terms import VerifyLevel
 from holdfast.verify.documents import REPORT, Report, VerifyRun
 from holdfast.verify.finish import finish_verification
 from holdfast.verify.opening import open_verification
@@ -139,16 +138,7 @@ class VerifyActivities:
         report = finish_verification(self._run(message.run), call.check)
         affected = report.affected_snapshots
         return VerifyFinished(
-            verdict=Verdict(
-                level=VerifyLevel.FULL if report.packs else VerifyLevel.STRUCTURE,
-                ok=not report.problem_count,
-                blobs=report.blobs,
-                packs=report.packs,
-                files=report.files,
-                bytes_read=report.bytes_read,
-                problems=report.problem_count,
-                first_problem_kind=report.findings[0].kind if report.findings else "",
-            ),
+            verdict=answers.backup_verdict(report),
             damaged_packs=report.damaged_packs,
             damaged_blobs=report.damaged_blobs,
             mended_packs=report.mended_packs,
@@ -160,16 +150,16 @@ class VerifyActivities:
     def _log(self, message: VerifyLogInput) -> None:
         self._services.journal.record(verify_records.ended(message, host=self._services.host))
         if message.finished is not None:
-            self._log_report(message.run, message.finished)
+            self._log_report(message.run)
         if message.close:
             self._close(message.run)
 
-    def _log_report(self, run: RunRef, finished: VerifyFinished) -> None:
+    def _log_report(self, run: RunRef) -> None:
         report = load(self._run(run).workspace, REPORT, Report)
         if report is None:
             return  # closed already: an earlier attempt has written all of it
         journal = self._services.journal
-        journal.set_verdict(run.record_id, verify_records.verdict(report, finished.verdict.level))
+        journal.set_verdict(run.record_id, records.backup_verdict(report))
         if report.lost:
             journal.add_files(run.record_id, verify_records.lost_files(report))
 

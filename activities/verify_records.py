@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from activities.records import backup_verdict, run_record
+from activities.records import run_record
 from contracts.verify import VerifyLogInput, VerifyTriggerInput
 from holdfast.file_list import FileAction, FileRecord
-from holdfast.terms import RunKind, VerifyLevel
+from holdfast.terms import RunKind
 from holdfast.verify.documents import Report
-from service.journal.records import RunRecord, VerdictRecord, counters_of
+from service.journal.records import RunRecord, counters_of
 
 
 def begun(message: VerifyTriggerInput, *, host: str) -> RunRecord:
@@ -54,11 +54,6 @@ def ended(message: VerifyLogInput, *, host: str) -> RunRecord:
         request=request,
     )
     return replace(record, strategy=request.share, counters=counters)
-
-
-def verdict(report: Report, level: VerifyLevel) -> VerdictRecord:
-    """Say what was found, with the first of the findings."""
-    return backup_verdict(report.as_verify_report(level))
 
 
 def lost_files(report: Report) -> Iterator[FileRecord]:

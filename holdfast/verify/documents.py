@@ -16,8 +16,7 @@ import msgspec
 from holdfast.repository.session import RepositorySession
 from holdfast.runs import plan
 from holdfast.runs.workspace import Workspace
-from holdfast.terms import VerifyLevel
-from holdfast.verify.report import Problem, ProblemKind, VerifyReport
+from holdfast.verify.report import VerifyReport
 
 STRUCTURE: Final = "structure"
 REPORT: Final = "report"
@@ -81,21 +80,9 @@ class ShardResult(msgspec.Struct, frozen=True, kw_only=True):
     damaged: tuple[bytes, ...] = ()
 
 
-class Finding(msgspec.Struct, frozen=True, array_like=True):
-    """A problem of holdfast.verify.report."""
-
-    kind: str
-    what: str
-    path: bytes = b""
-
-
-class StructureResult(msgspec.Struct, frozen=True, kw_only=True):
+class StructureResult(VerifyReport, kw_only=True):
     """What the walk found. needed: the packs that the chosen snapshots need, one id after the other."""
 
-    blobs: int
-    files: int
-    problem_count: int
-    findings: tuple[Finding, ...] = ()
     needed: bytes = b""
 
 
@@ -113,41 +100,15 @@ class LostPath(msgspec.Struct, frozen=True, kw_only=True):
     whole: bool = False
 
 
-class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """The outcome. lost, findings: capped; the counts are not."""
+class Report(VerifyReport, kw_only=True):
+    """The outcome. lost: capped; `lost_count` counts on."""
 
-    blobs: int
-    packs: int
-    files: int
-    bytes_read: int
-    problem_count: int
-    findings: tuple[Finding, ...] = ()
     lost: tuple[LostPath, ...] = ()
     lost_count: int = 0
     affected_snapshots: tuple[bytes, ...] = ()
     damaged_packs: int = 0
     damaged_blobs: int = 0
     mended_packs: int = 0
-
-    def as_verify_report(self, level: VerifyLevel) -> VerifyReport:
-        """The same, as verifications of one snapshot report it."""
-        return VerifyReport(
-            level=level,
-            blobs=self.blobs,
-            packs=self.packs,
-            files=self.files,
-            bytes_read=self.bytes_read,
-            problem_count=self.problem_count,
-            problems=[
-                Problem(kind=ProblemKind(found.kind), what=found.what, path=found.path)
-                for found in self.findings
-            ],
-        )
-
-
-def findings_of(report: VerifyReport) -> tuple[Finding, ...]:
-    """The problems of a report as documents hold them."""
-    return tuple(Finding(problem.kind.value, problem.what, problem.path) for problem in report.problems)
 
 
 VerifyPlan: TypeAlias = plan.Plan[Page, plan.NoRecord, ShardPlan, ShardResult]

@@ -30,11 +30,10 @@ from holdfast.verify.documents import (
     ShardResult,
     StructureResult,
     VerifyRun,
-    findings_of,
 )
 from holdfast.verify.lost import Losses, find_losses
 from holdfast.verify.mend import diagnose_and_mark, mend, without_sound_copy
-from holdfast.verify.report import MAX_PROBLEMS, PACK_PROBLEMS, Problem, ProblemKind, VerifyReport
+from holdfast.verify.report import PACK_PROBLEMS, Problem, ProblemKind, VerifyReport
 from holdfast.verify.trees import walk_structure
 
 _LOG: Final = logging.getLogger(__name__)
@@ -75,7 +74,7 @@ def _suspects(
     session: RepositorySession, structure: StructureResult, results: Sequence[ShardResult]
 ) -> set[PackId]:
     suspects = {PackId(pack) for result in results for pack in result.damaged}
-    suspects |= {PackId(from_hex(found.what)) for found in structure.findings if found.kind in PACK_PROBLEMS}
+    suspects |= {PackId(from_hex(found.what)) for found in structure.problems if found.kind in PACK_PROBLEMS}
     with session.hold() as held:
         return suspects | held.index.damage.keys()
 
@@ -120,37 +119,28 @@ def _mend(session: RepositorySession, packs: Sequence[PackId]) -> set[PackId]:
 
 def _report(structure: StructureResult, results: Sequence[ShardResult], treated: _Treated | None) -> Report:
     packs = sum(result.packs for result in results)
-    read_bytes = sum(result.bytes_read for result in results)
+    report = Report(
+        level=VerifyLevel.FULL if packs else VerifyLevel.STRUCTURE,
+        blobs=structure.blobs,
+        packs=packs,
+        files=structure.files,
+        bytes_read=sum(result.bytes_read for result in results),
+    )
     if treated is None:
-        return Report(
-            blobs=structure.blobs,
-            packs=packs,
-            files=structure.files,
-            bytes_read=read_bytes,
-            problem_count=structure.problem_count,
-            findings=structure.findings[:MAX_PROBLEMS],
-        )
-    found, losses = treated.structure, treated.losses
-    report = VerifyReport(level=VerifyLevel.FULL, blobs=found.blobs, packs=packs, files=found.files)
-    for problem in found.problems:
+        report.problem_count, report.problems = structure.problem_count, structure.problems
+        return report
+    losses = treated.losses
+    left = [pack for pack in treated.damaged if pack.pack not in treated.mended]
+    report.blobs, report.files = treated.structure.blobs, treated.structure.files
+    for problem in treated.structure.problems:
         if problem.kind not in PACK_PROBLEMS:
             report.add(problem)
-    left = [pack for pack in treated.damaged if pack.pack not in treated.mended]
     for pack in left:
         report.add(Problem(kind=ProblemKind.PACK_DAMAGED, what=to_hex(pack.pack)))
     for path in losses.paths:
         report.add(Problem(kind=ProblemKind.CONTENT_LOST, what=path.blob, path=path.path))
-    return Report(
-        blobs=report.blobs,
-        packs=packs,
-        files=report.files,
-        bytes_read=read_bytes,
-        problem_count=report.problem_count,
-        findings=findings_of(report),
-        lost=tuple(losses.paths),
-        lost_count=losses.path_count,
-        affected_snapshots=tuple(stored.id for stored in losses.snapshots),
-        damaged_packs=len(left),
-        damaged_blobs=sum(len(pack.blobs) for pack in left),
-        mended_packs=len(treated.mended),
-    )
+    report.lost, report.lost_count = tuple(losses.paths), losses.path_count
+    report.affected_snapshots = tuple(stored.id for stored in losses.snapshots)
+    report.damaged_packs, report.mended_packs = len(left), len(treated.mended)
+    report.damaged_blobs = sum(len(pack.blobs) for pack in left)
+    return report

@@ -1,8 +1,9 @@
 """What a verification found."""
 
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
+
+import msgspec
 
 from holdfast.terms import VerifyLevel
 
@@ -25,8 +26,7 @@ class ProblemKind(StrEnum):
 PACK_PROBLEMS: Final = frozenset((ProblemKind.PACK_MISSING, ProblemKind.PACK_SIZE, ProblemKind.PACK_DAMAGED))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
+class Problem(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """One finding. what: a pack or blob id in hex; path: what it affects; CONTENT_LOST names those of packs."""
 
     kind: ProblemKind
@@ -34,8 +34,7 @@ class Problem:
     path: bytes = b""
 
 
-@dataclass(slots=True, kw_only=True)
-class VerifyReport:
+class VerifyReport(msgspec.Struct, kw_only=True):
     """Counts and findings. Findings are capped at MAX_PROBLEMS; `problem_count` counts on."""
 
     level: VerifyLevel
@@ -44,7 +43,7 @@ class VerifyReport:
     files: int = 0
     bytes_read: int = 0
     problem_count: int = 0
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[Problem] = []
 
     @property
     def ok(self) -> bool:

@@ -22,7 +22,6 @@ from holdfast.runs.attempts import Attempt
 from holdfast.runs.progress import Progress
 from holdfast.runs.workspace import Workspace
 from holdfast.terms import VerifyLevel
-from holdfast.verify.documents import Finding
 from holdfast.verify.lost import find_losses
 from holdfast.verify.mend import diagnose_and_mark, without_sound_copy
 from holdfast.verify.packs import check_packs
@@ -38,7 +37,7 @@ class _Verified(msgspec.Struct, frozen=True, kw_only=True):
     pack: bytes
     packs: int
     bytes_read: int
-    findings: tuple[Finding, ...] = ()
+    problems: tuple[Problem, ...] = ()
 
 
 async def verify_snapshot(
@@ -145,8 +144,8 @@ def _read_back(
     done = None if attempt is None else attempt.resume(_Verified, lambda _: b"")
     if done is not None:
         report.bytes_read = done.bytes_read
-        for found in done.findings:
-            report.add(Problem(kind=ProblemKind(found.kind), what=found.what))
+        for problem in done.problems:
+            report.add(problem)
     packs = sorted((pack for pack in chosen if done is None or pack.id > done.pack), key=lambda pack: pack.id)
     saved_at = report.bytes_read
     with closing(check_packs(held.repository, held.index, packs)) as checking:
@@ -163,5 +162,5 @@ def _read_back(
 
 
 def _state(report: VerifyReport, last: PackId) -> _Verified:
-    bad = [Finding(p.kind.value, p.what, b"") for p in report.problems if p.kind in PACK_PROBLEMS]
-    return _Verified(pack=last, packs=report.packs, bytes_read=report.bytes_read, findings=tuple(bad))
+    bad = tuple(problem for problem in report.problems if problem.kind in PACK_PROBLEMS)
+    return _Verified(pack=last, packs=report.packs, bytes_read=report.bytes_read, problems=bad)

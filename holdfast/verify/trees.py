@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from msgspec import structs
+
 from holdfast.errors import CorruptFileError, StoredFileMissingError
 from holdfast.ids import BlobId, KeyId, PackId, SnapshotId, from_hex, to_hex
 from holdfast.repository.documents import load
@@ -21,7 +23,6 @@ from holdfast.verify.documents import (
     Opening,
     StructureResult,
     VerifyRun,
-    findings_of,
 )
 from holdfast.verify.report import Problem, ProblemKind, VerifyReport
 from holdfast.verify.structure import check_sizes, check_structure
@@ -43,13 +44,7 @@ def check_trees(run: VerifyRun, progress: Progress) -> StructureResult:
     with run.session.hold() as held:
         report, needed = walk_structure(held, snapshots, progress, opening.trees)
         held.confirm()  # what was not there may have been removed under us
-    result = StructureResult(
-        blobs=report.blobs,
-        files=report.files,
-        problem_count=report.problem_count,
-        findings=findings_of(report),
-        needed=b"".join(sorted(needed)) if snapshots else b"",
-    )
+    result = StructureResult(**structs.asdict(report), needed=b"".join(sorted(needed)) if snapshots else b"")
     return conclude(workspace, STRUCTURE, result)
 
 

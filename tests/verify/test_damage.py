@@ -154,7 +154,7 @@ def test_a_missing_pack_of_trees_is_mended_too(tmp_path: Path, source: Path) -> 
     with open_session(repository) as session:
         found = verify(session, "damaged")
         assert found.problem_count
-        assert {finding.kind for finding in found.findings} >= {ProblemKind.TREE_UNREADABLE.value}
+        assert {finding.kind for finding in found.problems} >= {ProblemKind.TREE_UNREADABLE}
         EngineRun.of(session, source, run_id="second", strategy="full").run()
         # The first snapshot may not be whole again: it names the times that directories above the source had then.
         (repository / "snapshots" / result.snapshot.hex()).unlink()

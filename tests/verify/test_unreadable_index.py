@@ -55,8 +55,8 @@ def broken(tmp_path: Path) -> Broken:
 def test_a_verification_reports_it_and_goes_on_with_the_others(broken: Broken) -> None:
     with open_session(broken.path) as session:
         report = verify(session, "broken")
-        kinds = [finding.kind for finding in report.findings]
-        unreadable = [f.what for f in report.findings if f.kind == ProblemKind.INDEX_UNREADABLE.value]
+        kinds = [finding.kind for finding in report.problems]
+        unreadable = [f.what for f in report.problems if f.kind == ProblemKind.INDEX_UNREADABLE]
         assert sorted(unreadable) == sorted(file.name for file in broken.files)
         assert ProblemKind.BLOB_MISSING.value in kinds
         with session.hold() as held:
