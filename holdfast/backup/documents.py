@@ -16,9 +16,8 @@ from typing import Final
 import msgspec
 
 from holdfast.format.coverage import Gap
-from holdfast.format.index import BlobEntry, BlobType, IndexPack
+from holdfast.format.index import IndexPack
 from holdfast.format.tree import Node
-from holdfast.ids import BlobId, PackId
 from holdfast.runs import plan
 from holdfast.terms import SelectionTotals, SnapshotTotals, StoredTotals, Strategy
 
@@ -172,27 +171,6 @@ class ShardResult(msgspec.Struct, frozen=True, kw_only=True):
         return f"<ShardResult of {len(self.outcomes)} files>"
 
 
-class StoredPack(msgspec.Struct, frozen=True, array_like=True):
-    """The index entry of a durable pack that is in no index file yet."""
-
-    pack: bytes
-    blobs: tuple[tuple[bytes, int, int, int, int], ...]
-
-    @classmethod
-    def of(cls, pack: IndexPack) -> "StoredPack":
-        blobs = tuple((b.id, int(b.type), b.offset, b.length, b.uncompressed_length) for b in pack.blobs)
-        return cls(pack.id, blobs)
-
-    def index_pack(self) -> IndexPack:
-        blobs = tuple(
-            BlobEntry(
-                id=BlobId(raw), type=BlobType(kind), offset=offset, length=length, uncompressed_length=plain
-            )
-            for raw, kind, offset, length, plain in self.blobs
-        )
-        return IndexPack(id=PackId(self.pack), blobs=blobs)
-
-
 class OpenFile(msgspec.Struct, frozen=True, kw_only=True):
     """The file that was being read: how far, what of it is stored, and what it looked like when it was opened."""
 
@@ -204,14 +182,15 @@ class OpenFile(msgspec.Struct, frozen=True, kw_only=True):
 class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     """Where the next attempt of a shard goes on. Speaks only of durable bytes.
 
-    position: bytes of the shard's reading that lie before this checkpoint (the scale of the marks). borrowed: blobs
-    that other shards of the run had claimed, so that this one did not store them (claims.py).
+    position: bytes of the shard's reading that lie before this checkpoint (the scale of the marks). pending: packs that
+    are durable, and in no index file yet. borrowed: blobs that other shards of the run had claimed, so that this one
+    did not store them (claims.py).
     """
 
     outcomes: tuple[Outcome, ...]
     position: int
     open_file: OpenFile | None
-    pending: tuple[StoredPack, ...]
+    pending: tuple[IndexPack, ...]
     packs: tuple[bytes, ...]
     totals: StoredTotals
     borrowed: tuple[bytes, ...] = ()

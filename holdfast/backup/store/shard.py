@@ -245,7 +245,7 @@ class ShardAttempt:
         return None
 
     def _is_whole(self, checkpoint: Checkpoint) -> bool:
-        packs = [stored.index_pack() for stored in checkpoint.pending]
+        packs = checkpoint.pending
         sizes = self._held.stored_sizes([pack.id for pack in packs], own=True)
         if any(sizes[pack.id] != pack.size_bytes for pack in packs):
             return False

@@ -15,7 +15,6 @@ from holdfast.backup.documents import (
     OpenFile,
     Outcome,
     ShardResult,
-    StoredPack,
 )
 from holdfast.backup.store.checkpoints import ShardCheckpoints
 from holdfast.backup.store.file_outcomes import Identity
@@ -69,7 +68,7 @@ class ShardState:
         self.pending: list[IndexPack] = []
         self.packs: list[bytes] = []
         if resumed_from is not None:
-            self.pending = [pack.index_pack() for pack in resumed_from.pending]
+            self.pending = list(resumed_from.pending)
             self.packs = list(resumed_from.packs)
         start = Position(files=len(self.outcomes), bytes_read=self.position)
         self._positions = DurablePositions(start)
@@ -156,7 +155,7 @@ class ShardState:
                 outcomes=tuple(self.outcomes[: durable.files]),
                 position=durable.bytes_read,
                 open_file=open_file,
-                pending=tuple(StoredPack.of(pack) for pack in self.pending),
+                pending=tuple(self.pending),
                 packs=tuple(self.packs),
                 totals=self._totals(),
                 borrowed=(*self._borrowed_before, *self._borrowed),
