@@ -4,7 +4,7 @@ from contracts.backup import BackupOpened, Committed
 from contracts.common import Verdict
 from holdfast.backup.commit.commit import CommitOutcome
 from holdfast.backup.documents import CommitResult
-from holdfast.backup.opening import RunOpening
+from holdfast.backup.opening import OpenedBackup
 from holdfast.backup.strategy import STATUS_TAG
 from holdfast.errors import RunStateError
 from holdfast.format.snapshot import Snapshot
@@ -19,15 +19,16 @@ from holdfast.terms import (
 from holdfast.verify.report import VerifyReport
 
 
-def opened(opening: RunOpening, *, host: str, tell: bool) -> BackupOpened:
+def opened(backup: OpenedBackup, *, host: str, tell: bool) -> BackupOpened:
     """A backup run is open."""
+    opening = backup.opening
     return BackupOpened(
         strategy=opening.strategy,
         reason=opening.reason,
-        parent="" if opening.parent is None else to_hex(opening.parent),
+        parent=to_hex(opening.parent),
         host=host,
-        resumed=opening.resumed,
-        finished_snapshot="" if opening.finished is None else to_hex(opening.finished),
+        resumed=backup.resumed,
+        finished_snapshot="" if backup.finished is None else to_hex(backup.finished),
         started_ns=opening.started_ns,
         tell=tell,
     )

@@ -137,14 +137,16 @@ class BackupActivities:
 
     def _open(self, message: TriggerInput) -> BackupOpened:
         order = self._order(message.request, message.started_ns)
-        opening = open_backup(self._run(message.run), order)
-        begun = records.backup_begun(message, opening, host=order.host, source_digest=order.spec.digest)
+        opened = open_backup(self._run(message.run), order)
+        begun = records.backup_begun(
+            message, opened.opening, host=order.host, source_digest=order.spec.digest
+        )
         self._services.journal.record(begun)
         tell = self._services.tells_of(message.request.source)
         source = self._services.source(message.request.source)
         settings = self._services.settings
         return replace(
-            answers.opened(opening, host=order.host, tell=tell),
+            answers.opened(opened, host=order.host, tell=tell),
             before=hook_refs(settings, source.before),
             after=hook_refs(settings, source.after),
         )

@@ -9,7 +9,7 @@ from contracts.backup import BackupRequest, LogInput, TriggerInput
 from contracts.common import Ending, RunRef, Trigger
 from contracts.restore import RestoreLogInput, RestoreRequest, RestoreTriggerInput
 from contracts.verify import VerifyRequest
-from holdfast.backup.opening import RunOpening
+from holdfast.backup.documents import Opening as BackupOpening
 from holdfast.ids import to_hex
 from holdfast.restore.documents import Opening
 from holdfast.restore.run import VerifyReport as RestoreVerifyReport
@@ -50,7 +50,9 @@ def run_record(
     )
 
 
-def backup_begun(message: TriggerInput, opening: RunOpening, *, host: str, source_digest: str) -> RunRecord:
+def backup_begun(
+    message: TriggerInput, opening: BackupOpening, *, host: str, source_digest: str
+) -> RunRecord:
     """The first record of a backup."""
     request, started_ns = message.request, opening.started_ns
     record = run_record(
@@ -60,7 +62,7 @@ def backup_begun(message: TriggerInput, opening: RunOpening, *, host: str, sourc
         record,
         strategy=opening.strategy,
         reason=opening.reason,
-        parent="" if opening.parent is None else to_hex(opening.parent),
+        parent=to_hex(opening.parent),
         source_digest=source_digest,
     )
 

@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from msgspec.structs import replace
+
 from holdfast.backup.commit.kept_trees import is_whole
 from holdfast.backup.documents import RESUMED, Opening
 from holdfast.backup.run import BackupRun
@@ -47,13 +49,11 @@ class BackupOrder:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunOpening:
-    """The run is open. finished: the snapshot that this run has already written."""
+class OpenedBackup:
+    """The run is open, with the time of its newest attempt. resumed: it was before. finished: the snapshot that it has
+    written already."""
 
-    strategy: Strategy
-    reason: str
-    started_ns: int
-    parent: SnapshotId | None
+    opening: Opening
     resumed: bool
     finished: SnapshotId | None
 
@@ -68,7 +68,7 @@ def snapshot_paths(spec: SourceSpec) -> list[str]:
     return [quote_path(root) for root in spec.roots]
 
 
-def open_backup(run: BackupRun, order: BackupOrder) -> RunOpening:
+def open_backup(run: BackupRun, order: BackupOrder) -> OpenedBackup:
     """Open the run, or find it open, or find it finished.
 
     Raises:
@@ -93,11 +93,8 @@ def open_backup(run: BackupRun, order: BackupOrder) -> RunOpening:
             finished = None  # an attempt was killed before the last look of its commit: it has told nobody
     if order.started_ns > opening.started_ns:
         workspace.put_new(f"{RESUMED}/{order.started_ns:020d}", b"")
-    return RunOpening(
-        strategy=opening.strategy,
-        reason=opening.reason,
-        started_ns=max(opening.started_ns, order.started_ns),
-        parent=SnapshotId(opening.parent) if opening.parent else None,
+    return OpenedBackup(
+        opening=replace(opening, started_ns=max(opening.started_ns, order.started_ns)),
         resumed=resumed,
         finished=None if finished is None else finished.id,
     )

@@ -20,7 +20,7 @@ from holdfast.runs.opening import open_run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RestoreOpened:
+class OpenedRestore:
     """The run is open. resumed: it was before. has_room: the target can take the whole snapshot, so shards may be
     restored before the plan is whole."""
 
@@ -29,7 +29,7 @@ class RestoreOpened:
     has_room: bool
 
 
-def open_restore(run: RestoreRun) -> RestoreOpened:
+def open_restore(run: RestoreRun) -> OpenedRestore:
     """Validate the request and pin the snapshot for the whole run; the second call finds what the first decided.
 
     Raises:
@@ -38,7 +38,7 @@ def open_restore(run: RestoreRun) -> RestoreOpened:
         SnapshotNotFoundError: no snapshot, or no such subfolder in it.
     """
     opening, resumed = open_run(run.workspace, Opening, lambda: _decide(run))
-    return RestoreOpened(opening=opening, resumed=resumed, has_room=has_room(run, opening))
+    return OpenedRestore(opening=opening, resumed=resumed, has_room=has_room(run, opening))
 
 
 def _decide(run: RestoreRun) -> Opening:

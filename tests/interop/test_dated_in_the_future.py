@@ -32,8 +32,8 @@ def test_it_is_no_parent_and_not_the_latest(source: Path, tmp_path: Path, strate
         RECIPES["leftovers"](session.repository, source, time.time_ns() + YEAR_NS)
         (ahead,) = list_snapshots(session.repository)
         run = EngineRun.of(session, source, strategy=strategy)
-        opening = run.open()
-        assert opening.parent is None
+        opening = run.open().opening
+        assert not opening.parent
         assert f"passed over: {to_hex(ahead.id)[:8]}" in opening.reason
         (source / "file").write_bytes(b"of today")
         today = run.run().snapshot

@@ -66,7 +66,7 @@ def test_a_backup_on_top(theirs: Path, source: Path, tmp_path: Path) -> None:
     """Compared with their snapshot: nothing is read again; a file that changes leaves its neighbours as they were."""
     with open_session(theirs) as session:
         run = EngineRun.of(session, source, run_id="first")
-        assert run.open().parent is not None
+        assert run.open().opening.parent
         (totals,) = [page.totals for page in run.select()]
         assert (totals.files_unmodified, totals.files_to_read, totals.errors) == (3, 0, 0)
         run.run()

@@ -80,7 +80,7 @@ def test_we_find_everything_unchanged_since_restic(planted: Path, tmp_path: Path
     with open_session(repository) as session:
         theirs = find_snapshot(session.repository, "latest")
         run = EngineRun.of(session, planted)
-        assert run.open().parent == theirs.id
+        assert run.open().opening.parent == theirs.id
         result = run.run()
         ours = find_snapshot(session.repository, to_hex(result.snapshot)).snapshot.summary
     assert ours is not None

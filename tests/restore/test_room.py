@@ -9,7 +9,7 @@ from holdfast.format.snapshot import encode_snapshot
 from holdfast.format.times import format_time
 from holdfast.repository.layout import SNAPSHOTS
 from holdfast.repository.snapshots import find_snapshot
-from holdfast.restore.opening import RestoreOpened, open_restore
+from holdfast.restore.opening import OpenedRestore, open_restore
 from holdfast.restore.request import RestoreOptions
 from tests.restore.conftest import Place
 from tests.support.restore import EngineRestore
@@ -17,7 +17,7 @@ from tests.support.restore import EngineRestore
 EXABYTE = 1 << 60
 
 
-def opened(place: Place, run_id: str = "restore", **options: object) -> RestoreOpened:
+def opened(place: Place, run_id: str = "restore", **options: object) -> OpenedRestore:
     asked = RestoreOptions(target=os.fsencode(place.target), **options)  # type: ignore[arg-type]  # test data
     with EngineRestore(place.session, asked, run_id).held() as run:
         return open_restore(run)

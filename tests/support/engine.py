@@ -9,7 +9,7 @@ from pathlib import Path
 
 from holdfast.backup.commit.commit import CommitOutcome, commit_run
 from holdfast.backup.documents import CommitResult, Page, ShardResult
-from holdfast.backup.opening import BackupOrder, RunOpening, open_backup
+from holdfast.backup.opening import BackupOrder, OpenedBackup, open_backup
 from holdfast.backup.plan.select import select_page
 from holdfast.backup.run import BackupRun
 from holdfast.backup.store.claims import ClaimTable
@@ -134,7 +134,7 @@ class EngineRun:
     def session(self) -> RepositorySession:
         return self.backup.session
 
-    def open(self) -> RunOpening:
+    def open(self) -> OpenedBackup:
         return open_backup(self.backup, self.order)
 
     def select(self) -> list[Page]:
