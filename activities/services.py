@@ -39,10 +39,11 @@ from holdfast.repository.sharing import config_hash, open_sharing
 from holdfast.restore.request import RestoreOptions, SystemRestoreOrder
 from holdfast.storage.contract import Storage
 from holdfast.storage.layers.read_only import ReadOnly
-from holdfast.storage.locations import is_read_only, open_storage
+from holdfast.storage.locations import is_read_only
 from holdfast.verify.documents import VerifyOrder
 from service.scheduled_restore import is_scheduled
 from service.settings.commands import harmless
+from service.settings.credentials import open_place, source_of
 from service.settings.exclude_files import resolve
 from service.settings.guard import GuardOrder
 from service.settings.model import RepositoryProfile, Settings, SourceProfile
@@ -250,7 +251,7 @@ class Services:
             known = self._opened.get(name)
             if known is not None and known.profile != profile:
                 known = None
-        storage = open_storage(profile.location) if known is None else known.storage
+        storage = open_place(profile, self._environ) if known is None else known.storage
         locked = not (profile.no_lock or is_read_only(storage))
         if known is not None and known.session.locked == locked and known.session.lease.is_kept:
             return known.use()
@@ -265,7 +266,8 @@ class Services:
             password = self._passwords.password_for(profile)
             readable = storage if locked else ReadOnly(storage)
             repository = open_sharing(readable, password, config, self._shared_keys)
-            join_companion(repository, profile.companion, self._settings.state_dir)
+            credentials = source_of(profile.credentials, self._environ)
+            join_companion(repository, profile.companion, self._settings.state_dir, credentials)
             session = RepositorySession(
                 repository,
                 compression=profile.compression,

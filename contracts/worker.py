@@ -15,7 +15,7 @@ ENCRYPTION_KEYS: Final = "[encryption]"
 SIGNING_KEYS: Final = "[signing]"
 """The same for the keys that sign."""
 
-_VERSION: Final = 2
+_VERSION: Final = 3
 
 
 class WorkerConfigError(ValueError):
@@ -28,7 +28,8 @@ class WorkerConfig:
 
     settings: path of the settings file, empty when there is none. queues: base names; each stands for itself
     and for the copy queue beside it. process: number among its siblings, from 0. supervisor_pid: the worker ends
-    when this process, its parent, does; 0 when nobody supervises it. passwords: by repository location.
+    when this process, its parent, does; 0 when nobody supervises it. passwords: by repository location. variables: what
+    storages ask of an environment, which may be credentials.
     claims_fd, keys_fd, index_fd: inherited descriptors of the memory in which the processes tell each other what they
     are storing (holdfast/backup/store/claims.py), share keys (holdfast/repository/shared_keys.py) and what indexes say
     (holdfast/repository/index/shared.py); -1 when there is none.
@@ -45,6 +46,7 @@ class WorkerConfig:
     keys_fd: int = -1
     index_fd: int = -1
     passwords: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def to_json(self) -> bytes:
         """The document as bytes for the pipe."""
@@ -62,6 +64,7 @@ class WorkerConfig:
                 "keys_fd": self.keys_fd,
                 "index_fd": self.index_fd,
                 "passwords": _encoded(self.passwords),
+                "variables": dict(self.variables),
             }
         ).encode()
 
@@ -96,6 +99,7 @@ class WorkerConfig:
             keys_fd=_number(parsed, "keys_fd"),
             index_fd=_number(parsed, "index_fd"),
             passwords=_secrets(parsed, "passwords"),
+            variables=_text_map(parsed, "variables"),
         )
 
 
@@ -111,6 +115,13 @@ def _texts(document: Mapping[str, object], key: str) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise WorkerConfigError(f"{key}: a list of texts is expected")
     return tuple(value)
+
+
+def _text_map(document: Mapping[str, object], key: str) -> dict[str, str]:
+    value = document.get(key)
+    if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
+        raise WorkerConfigError(f"{key}: an object of texts is expected")
+    return value
 
 
 def _number(document: Mapping[str, object], key: str) -> int:

@@ -7,13 +7,16 @@ from service.settings.model import RepositoryProfile
 
 
 def check_repository(repository: RepositoryProfile) -> None:
-    """Fail now, and not after a server was started, where there is no repository.
+    """Fail now, and not after a server was started, where there is no repository. A place at a distance is not looked
+    at: whoever opens it finds out, and its client has threads, after which no worker can be forked.
 
     Raises:
         RepositoryNotFoundError: no config is there.
         StorageDeniedError, StorageUnavailableError, UsageError: from the storage.
     """
     storage = open_storage(repository.location)
+    if storage.traits.latency_s:
+        return
     if storage.size_or_none(CONFIG) is None:
         raise RepositoryNotFoundError(
             f"{storage.location}: there is no repository (no file `config`)",

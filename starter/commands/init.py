@@ -7,7 +7,7 @@ import typer
 
 from holdfast.errors import EXIT_COMPLETE, UsageError
 from holdfast.repository.repository import Repository
-from holdfast.storage.locations import open_storage
+from service.settings.credentials import open_place
 from service.settings.suggestions import one_of
 from starter.shell.invocation import Invocation
 from starter.shell.options import CommonOptions
@@ -35,7 +35,7 @@ def init(options: InitOptions) -> int:
         )
     invocation = Invocation.of(options)
     profile = invocation.repository()
-    storage = open_storage(profile.location)
+    storage = open_place(profile, invocation.environ)
     password = invocation.password(profile, confirm=True)
     repository = Repository.init(storage, password, version=version)
     if options.json:

@@ -11,7 +11,8 @@ from holdfast.errors import HoldfastError
 from holdfast.repository.layout import LOCKS, list_ids
 from holdfast.repository.lock_files import remove_dead_locks
 from holdfast.repository.repository import Repository
-from holdfast.storage.locations import is_read_only, open_storage
+from holdfast.storage.locations import is_read_only
+from service.settings.credentials import open_place
 from service.settings.model import Settings
 from service.settings.passwords import PasswordBook
 
@@ -22,7 +23,7 @@ def remove_own_dead_locks(settings: Settings, passwords: PasswordBook) -> None:
     """Look through the repositories of the settings. What cannot be opened now is left as it is, with a word."""
     for profile in settings.repositories.values():
         try:
-            storage = open_storage(profile.location)
+            storage = open_place(profile, passwords.environ)
             if is_read_only(storage) or next(list_ids(storage, LOCKS), None) is None:
                 continue
             removed = remove_dead_locks(Repository.open(storage, passwords.password_for(profile)))

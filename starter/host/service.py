@@ -34,7 +34,7 @@ class Need:
     """A command needs this of the service.
 
     queue: the base task queue that must be polled; empty when the server alone is enough. passwords: by repository
-    location, for workers that the command starts itself. openings: how to read the passwords of those repositories
+    location, for workers that the command starts itself. openings: how those repositories are opened
     that the command opens for them, by location. aside: with workers of the command's own even where a service is up,
     because all that is wanted is to read, without a lock.
     """
@@ -130,7 +130,7 @@ class _Hiring:
         await self._stack.enter_async_context(running_workers(self._crew, memory, begun))
 
     async def _unlock(self, passwords: "asyncio.Task[dict[str, bytes]]", keys: int) -> Unlocked:
-        return await asyncio.to_thread(derive_keys, await passwords, keys)
+        return await asyncio.to_thread(derive_keys, self._need.openings, await passwords, keys)
 
     async def tell(self, address: str) -> Callable[[str], Repository] | None:
         """Tell those that were started where to work, and wait until they can open their repositories.

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from contracts.worker import ENCRYPTION_KEYS, SIGNING_KEYS, WorkerConfig
 from holdfast.errors import HoldfastError
+from service.settings.credentials import variables_for
 from service.settings.model import Settings
 from starter.host.children import Child
 from starter.host.launch import Forks, Launch, Memory, Recruit
@@ -66,6 +67,7 @@ class Crew:
                 **self.passwords,
                 **place.passwords,
             },
+            variables=variables_for(self.settings.repositories.values(), self.environ),
         )
 
 

@@ -10,10 +10,19 @@ from dataclasses import dataclass, field
 from holdfast.repository.repository import Repository
 from holdfast.repository.shared_keys import SharedKeys
 from holdfast.repository.sharing import config_hash, open_sharing
-from holdfast.storage.locations import open_storage
+from holdfast.storage.contract import Storage
 
-Openings = Mapping[str, Callable[[], bytes]]
-"""How to read the passwords of repositories, by location."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """How a command opens a repository. Both are called in a thread, and may block."""
+
+    password: Callable[[], bytes]
+    storage: Callable[[], Storage]
+
+
+Openings = Mapping[str, Opening]
+"""By location."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,10 +31,11 @@ class Unlocked:
 
     keys: SharedKeys
     passwords: Mapping[str, bytes] = field(repr=False)
+    openings: Openings
 
     def open(self, location: str) -> Repository:
         """Open one of them with the key that was derived, or derive it."""
-        storage = open_storage(location)
+        storage = self.openings[location].storage()
         return open_sharing(storage, self.passwords[location], config_hash(storage), self.keys)
 
 
@@ -35,16 +45,16 @@ def read_passwords(openings: Openings) -> dict[str, bytes]:
     Raises:
         PasswordMissingError: one has none.
     """
-    return {location: password() for location, password in openings.items()}
+    return {location: opening.password() for location, opening in openings.items()}
 
 
-def derive_keys(passwords: Mapping[str, bytes], keys: int) -> Unlocked:
+def derive_keys(openings: Openings, passwords: Mapping[str, bytes], keys: int) -> Unlocked:
     """Derive the keys of these repositories; half a second of a core for each. Blocks. keys: the shared memory.
 
     Raises:
         WrongPasswordError, RepositoryNotFoundError and the like: a repository cannot be opened.
     """
-    unlocked = Unlocked(keys=SharedKeys(keys), passwords=passwords)
+    unlocked = Unlocked(keys=SharedKeys(keys), passwords=passwords, openings=openings)
     for location in passwords:
         unlocked.open(location)
     return unlocked

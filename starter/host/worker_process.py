@@ -112,7 +112,7 @@ async def _work(config: WorkerConfig, settings: Settings) -> None:
         passwords=passwords,
         journal=journal,
         username=_username(),
-        environ=os.environ,
+        environ={**os.environ, **config.variables},
         claims=ClaimTable(config.claims_fd),
         shared_keys=SharedKeys(config.keys_fd),
         shared_index=SharedIndex(config.index_fd) if config.index_fd >= 0 else None,

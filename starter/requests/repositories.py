@@ -11,6 +11,7 @@ from holdfast.repository.session import RepositorySession
 from holdfast.storage.contract import Storage
 from holdfast.storage.layers.read_only import ReadOnly
 from holdfast.storage.locations import is_read_only, open_storage
+from service.settings.credentials import open_place, source_of
 from service.settings.model import RepositoryProfile
 from starter.shell.invocation import Invocation
 from starter.shell.output import warn
@@ -39,14 +40,14 @@ def open_repository(invocation: Invocation) -> Repository:
     """
     profile = invocation.repository()
     check_repository(profile)  # before anybody is asked for a password
-    return _opened(invocation, profile, open_storage(profile.location))
+    return _opened(invocation, profile, open_place(profile, invocation.environ))
 
 
 def open_for_reading(invocation: Invocation, *, no_lock: bool) -> Repository:
     """The same for a command that only reads it. Without a lock where that is wanted or the medium is read-only: then
     the repository's storage refuses to be written."""
     profile = invocation.repository()
-    storage = open_storage(reading(profile, no_lock=no_lock).location)
+    storage = open_place(reading(profile, no_lock=no_lock), invocation.environ)
     if no_lock or is_read_only(storage):
         storage = ReadOnly(storage)
     return _opened(invocation, profile, storage)
@@ -64,5 +65,6 @@ def repository_session(repository: Repository) -> Iterator[RepositorySession]:
 
 def _opened(invocation: Invocation, profile: RepositoryProfile, storage: Storage) -> Repository:
     repository = Repository.open(storage, invocation.password(profile))
-    join_companion(repository, profile.companion, invocation.settings.state_dir)
+    credentials = source_of(profile.credentials, invocation.environ)
+    join_companion(repository, profile.companion, invocation.settings.state_dir, credentials)
     return repository

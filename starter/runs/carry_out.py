@@ -47,7 +47,7 @@ async def carry_out(invocation: Invocation, order: Order, need: Need, begun: Ear
         try:
             result = await _followed(invocation, order, service)
             if result is not None:
-                await check_result(invocation.settings, order, result, service.opener)
+                await check_result(invocation.settings, invocation.environ, order, result, service.opener)
         except (EndedOutsideError, UnprovenError, UntrustedError) as error:
             from starter.runs.outside_ends import tell_outside_end  # noqa: PLC0415 - notices, for a rare case
 

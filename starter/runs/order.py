@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from contracts.verbs import Request, repository_of
 from control.repositories import is_only_read
 from control.requests import base_queue
+from service.settings.credentials import open_place
 from service.settings.model import RepositoryProfile
 from starter.host.service import Need
+from starter.host.unlocker import Opening
 from starter.shell.invocation import Invocation
 
 
@@ -46,6 +48,11 @@ def need_of(invocation: Invocation, order: Order) -> Need:
     return Need(
         queue=queue,
         passwords=passwords,
-        openings={location: lambda: passwords.get(location) or invocation.password(repository)},
+        openings={
+            location: Opening(
+                password=lambda: passwords.get(location) or invocation.password(repository),
+                storage=lambda: open_place(repository, invocation.environ),
+            )
+        },
         aside=is_only_read(repository),
     )

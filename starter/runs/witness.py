@@ -8,7 +8,8 @@ half a second. A restore, which is carried out on this host, has left a note bes
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from contracts.backup import BackupResult
@@ -26,8 +27,9 @@ from holdfast.errors import (
 from holdfast.ids import SnapshotId, from_hex, is_hex_id, sha256, short
 from holdfast.repository.layout import SNAPSHOTS, file_name
 from holdfast.repository.repository import Repository
-from holdfast.storage.locations import open_storage
+from holdfast.storage.contract import Storage
 from holdfast.terms import RunStatus
+from service.settings.credentials import open_place
 from service.settings.model import Settings
 from service.settings.request_uses import RequestUse, uses_like
 from service.settings.requests import is_once
@@ -42,7 +44,11 @@ class UnprovenError(PermanentError):
 
 
 async def check_result(
-    settings: Settings, order: Order, result: Result, opener: Callable[[str], Repository] | None
+    settings: Settings,
+    environ: Mapping[str, str],
+    order: Order,
+    result: Result,
+    opener: Callable[[str], Repository] | None,
 ) -> None:
     """Whether what the result says of a backup, a restore or a system is there.
 
@@ -57,38 +63,40 @@ async def check_result(
     if not is_own(result.run_id, order.workflow_id) or (began and not is_own(began, order.workflow_id)):
         raise _unproven("it tells of another run")
     if isinstance(result, SystemResult):
-        await _check_members(settings, result)
+        await _check_members(settings, environ, result)
     if result.status not in _DONE:
         return
     if isinstance(result, BackupResult) and repository is not None:
         run_id = result.began or result.run_id
-        await asyncio.to_thread(_check_snapshot, repository.location, result.snapshot_id, run_id, opener)
+        place = partial(open_place, repository, environ)
+        opened = None if opener is None else partial(opener, repository.location)
+        await asyncio.to_thread(_check_snapshot, place, result.snapshot_id, run_id, opened)
     elif isinstance(result, RestoreResult) and isinstance(request, RestoreRequest):
         await asyncio.to_thread(_check_restore, settings.state_dir, request.selection, result)
 
 
-async def _check_members(settings: Settings, result: SystemResult) -> None:
+async def _check_members(settings: Settings, environ: Mapping[str, str], result: SystemResult) -> None:
     """The same of a system's members, as far as their sources are this host's."""
     if result.is_restore:
         return
     for member in result.members:
         source = settings.sources.get(member.label)
         if member.ok and source is not None:
-            location = settings.repository(source.repository).location
-            await asyncio.to_thread(_check_snapshot, location, member.snapshot_id, member.run_id, None)
+            place = partial(open_place, settings.repository(source.repository), environ)
+            await asyncio.to_thread(_check_snapshot, place, member.snapshot_id, member.run_id, None)
 
 
 def _check_snapshot(
-    location: str, snapshot_id: str, run_id: str, opener: Callable[[str], Repository] | None
+    place: Callable[[], Storage], snapshot_id: str, run_id: str, opener: Callable[[], Repository] | None
 ) -> None:
     if not is_hex_id(snapshot_id):
         raise _unproven("it names no snapshot")
     found = SnapshotId(from_hex(snapshot_id))
     if opener is not None:
-        _check_tag(opener(location), found, run_id)
+        _check_tag(opener(), found, run_id)
         return
     try:
-        stored = open_storage(location).get(file_name(SNAPSHOTS, found), limit_bytes=_LIMIT_BYTES)
+        stored = place().get(file_name(SNAPSHOTS, found), limit_bytes=_LIMIT_BYTES)
     except StoredFileMissingError:
         raise _unproven(f"the repository has no snapshot {short(found)}") from None
     if sha256(stored) != found:

@@ -30,7 +30,9 @@ from pathlib import Path
 from service.settings.load import load_settings
 from control.requests import base_queue
 from starter.host.early_start import early_start
+from holdfast.storage.locations import open_storage
 from starter.host.service import Need, open_service
+from starter.host.unlocker import Opening
 from starter.runs.entry import _load
 
 async def keep_open(settings, need, begun):
@@ -44,7 +46,9 @@ with early_start(settings, os.environ) as begun:
     need = Need(
         queue=base_queue(settings, "{TOKEN}"),
         passwords={{location: b"{CANARY}"}},
-        openings={{location: lambda: b"{CANARY}"}},
+        openings={{
+            location: Opening(password=lambda: b"{CANARY}", storage=lambda: open_storage(location))
+        }},
     )
     if begun is not None:
         begun.fork_workers(_load)

@@ -253,6 +253,10 @@ class Proxy:
         self._thread.join()
         self._loop.close()
 
+    def usual(self, *, delay_s: float) -> None:
+        """Have requests that meet nothing take so long."""
+        self._usual = Through(delay_s)
+
     def location(self, prefix: str, *, bucket: str = BUCKET) -> str:
         """The place behind it, as restic spells it."""
         return f"s3:http://127.0.0.1:{self.port}/{bucket}/{prefix}"

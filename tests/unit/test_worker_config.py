@@ -16,6 +16,7 @@ CONFIG = WorkerConfig(
     process=3,
     supervisor_pid=77,
     passwords={"/repo": b"\xff\x00secret", "/other": b""},
+    variables={"AWS_SECRET_ACCESS_KEY": "secret"},
     claims_fd=9,
     keys_fd=10,
 )
@@ -33,6 +34,8 @@ def test_passwords_are_not_shown() -> None:
     ("key", "value"),
     [
         ("version", 1),
+        ("variables", ["a"]),
+        ("variables", {"a": 1}),
         ("address", None),
         ("queues", "one"),
         ("queues", [1]),

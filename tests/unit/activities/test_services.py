@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from holdfast.repository.repository import Repository
 from holdfast.repository.shared_keys import SharedKeys
 from service.journal.journal import Journal
 from service.settings.load import load_settings
+from service.settings.model import RepositoryProfile
 from service.settings.passwords import PasswordBook
 from tests.support.counting import CountingStorage
 from tests.support.engine import PASSWORD, new_session
@@ -70,11 +72,11 @@ def counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[CountingSto
     """The storages that were made."""
     made: list[CountingStorage] = []
 
-    def open_counted(location: str) -> CountingStorage:
-        made.append(CountingStorage(Path(location)))
+    def open_counted(profile: RepositoryProfile, _: Mapping[str, str]) -> CountingStorage:
+        made.append(CountingStorage(Path(profile.location)))
         return made[-1]
 
-    monkeypatch.setattr("activities.services.open_storage", open_counted)
+    monkeypatch.setattr("activities.services.open_place", open_counted)
     with new_session(tmp_path / "repository"):
         pass
     return made

@@ -1,0 +1,163 @@
+"""The command line on a bucket: as restic's users call it, with a service beside, and through a server that dies."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from tests.support.comparison import same
+from tests.support.proxy import Proxy
+from tests.support.seaweed import SECRET, Seaweed
+from tests.support.stock import Restic
+
+PROJECT = Path(__file__).parents[2]
+PATIENCE_S = 150.0
+
+
+class Host:
+    """A folder with a source and a state directory; commands get their repository and credentials from variables."""
+
+    def __init__(self, folder: Path, seaweed: Seaweed, location: str) -> None:
+        self.folder, self.source, self.location = folder, folder / "source", location
+        self.environ = {
+            "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath))),
+            "HOME": str(folder),
+            "PYTHONPATH": str(PROJECT),
+            "HOLDFAST_STATE_DIR": str(folder / "state"),
+            "RESTIC_REPOSITORY": location,
+            "RESTIC_PASSWORD": "correct horse",
+            **seaweed.environ,
+        }
+        self.source.mkdir()
+        random = Random(5)
+        for number in range(40):
+            (self.source / f"file-{number}").write_bytes(random.randbytes(number * 500))
+        (self.source / "large").write_bytes(random.randbytes(24 << 20))
+
+    def start(self, *arguments: str | Path, **more: str) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            [sys.executable, "-m", "starter", *map(str, arguments)],
+            env={**self.environ, **more},
+            cwd=self.folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def run(self, *arguments: str | Path, code: int = 0, **more: str) -> str:
+        with self.start(*arguments, **more) as process:
+            printed, _ = process.communicate(timeout=PATIENCE_S)
+        assert process.returncode == code, printed
+        return printed
+
+    def assert_no_secret_is_kept(self) -> None:
+        """Neither in the server's database, nor in logs or requests."""
+        for path in self.folder.rglob("*"):
+            if path.is_file() and not path.is_symlink():
+                assert SECRET.encode() not in path.read_bytes(), path
+
+
+@pytest.fixture
+def host(tmp_path: Path, seaweed: Seaweed, prefix: str) -> Host:
+    return Host(tmp_path, seaweed, seaweed.location(prefix))
+
+
+def test_as_restics_users_call_it(host: Host, seaweed: Seaweed) -> None:
+    assert "there is no repository" in host.run("backup", host.source, code=10)
+    assert f"at {host.location}" in host.run("init")
+    assert "verified" in host.run("backup", host.source)
+    assert "file-39" in host.run("ls", "latest")
+    host.run("restore", f"latest:{host.source}", "--target", host.folder / "target")
+    assert same(host.source, host.folder / "target")
+    assert "no problems" in host.run("verify", "--read-data")
+    Restic(host.location, host.environ).assert_sound(snapshots=1)
+    assert "only one is given" in host.run("snapshots", code=1, AWS_SECRET_ACCESS_KEY="")
+    denied = host.run("backup", host.source, code=1, AWS_SECRET_ACCESS_KEY="canary-wrong")
+    assert "SignatureDoesNotMatch" in denied
+    assert "canary" not in denied.replace(seaweed.environ["AWS_ACCESS_KEY_ID"], "")
+    host.assert_no_secret_is_kept()
+
+
+@contextmanager
+def serving(host: Host, settings: str) -> Iterator["subprocess.Popen[str]"]:
+    """`holdfast up` with these settings, without restic's variables."""
+    (host.folder / "holdfast.toml").write_text(settings)
+    for name in ("RESTIC_REPOSITORY", "RESTIC_PASSWORD", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        host.environ.pop(name)
+    host.environ["HOLDFAST_CONFIG"] = str(host.folder / "holdfast.toml")
+    with host.start("up") as process:
+        try:
+            assert process.stdout is not None
+            assert any("Web UI" in line for line in process.stdout)
+            yield process
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=PATIENCE_S)
+
+
+def test_a_service_has_the_credentials_of_the_profile(host: Host, seaweed: Seaweed, prefix: str) -> None:
+    host.run("init")
+    values = seaweed.environ
+    (host.folder / "password").write_text("correct horse")
+    credentials = host.folder.parent / f"{prefix}.env"
+    credentials.write_text("".join(f"{name}={value}\n" for name, value in values.items()))
+    settings = f"""
+        [repositories.off]
+        location = "{host.location}"
+        password_file = "password"
+        credentials_file = "{credentials}"
+        [sources.home]
+        repository = "off"
+        paths = ["{host.source}"]
+        [worker]
+        processes = 2
+    """
+    with serving(host, settings):
+        assert "verified" in host.run("backup", "--source", "home")
+        assert "verified" in host.run("backup", "--source", "home")
+        assert "file-39" in host.run("ls", "latest")
+    Restic(host.location, {**host.environ, **values}).assert_sound(snapshots=2)
+    host.assert_no_secret_is_kept()
+
+
+def test_a_backup_outlives_a_store_that_goes_away_and_workers_that_are_killed(
+    tmp_path: Path, seaweed: Seaweed, prefix: str
+) -> None:
+    with Proxy(seaweed.port, prefix=prefix) as proxy:
+        host = Host(tmp_path, seaweed, proxy.location(prefix))
+        host.run("init")
+        proxy.usual(delay_s=0.05)
+        proxy.requests.clear()
+        with host.start("backup", host.source) as process:
+            _until(lambda: proxy.requests["PUT", "holdfast"] > 2)
+            proxy.down()
+            time.sleep(3)
+            for worker in _workers(process.pid):
+                os.kill(worker, signal.SIGKILL)
+            time.sleep(2)
+            proxy.up()
+            printed, _ = process.communicate(timeout=PATIENCE_S)
+        assert process.returncode == 0, printed
+        assert "verified" in printed
+        Restic(seaweed.location(prefix), host.environ).assert_sound(snapshots=1)
+
+
+def _until(happens: object) -> None:
+    assert callable(happens)
+    until = time.monotonic() + PATIENCE_S
+    while not happens():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+def _workers(parent: int) -> list[int]:
+    listed = subprocess.run(["ps", "-eo", "pid,ppid,args"], check=True, capture_output=True, text=True).stdout
+    rows = [line.split(None, 2) for line in listed.splitlines()[1:]]
+    return [int(pid) for pid, ppid, words in rows if int(ppid) == parent and "worker.py" in words]
