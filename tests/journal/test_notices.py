@@ -82,12 +82,12 @@ def test_an_address_that_fails_is_tried_again_alone(
     receiver: Receiver, caplog: pytest.LogCaptureFixture
 ) -> None:
     receiver.refusals = 2
-    with receiving() as other, caplog.at_level(logging.WARNING, logger="holdfast"):
+    with receiving() as other, caplog.at_level(logging.WARNING, logger="service"):
         urls = [receiver.notice_url, other.notice_url, "nonsense://secret", "json://user:secret@127.0.0.1:1/"]
         assert deliver(urls, NOTICE, pauses_s=NO_PAUSES) == Delivery(sent=2, failed=2)
         assert len(other.notices) == 1
     assert [(notice["title"], notice["type"]) for notice in receiver.notices] == [("a title", "failure")]
-    told = [record.getMessage() for record in caplog.records if record.name.startswith("holdfast")]
+    told = [record.getMessage() for record in caplog.records if record.name.startswith("service")]
     assert len(told) == 2
     assert not any("secret" in line for line in told)
 
