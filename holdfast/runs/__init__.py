@@ -9,6 +9,7 @@ the first one's decision. The calls of a verb, and what of them is here:
     execute    `attempts`   one attempt at a shard or another piece of work: its number, its checkpoints, its fence
                `plan`       each shard ends with one result
     finish     `read_ahead` read plan and results back in order, many documents at once where requests take time
+               `parts`      long lists of records, in documents of limited length
     close      `opening`    remove the workspace
 
 `progress` is how calls tell how far they are and are told to stop. `janitor` takes away what nobody goes on with. A
