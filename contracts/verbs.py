@@ -1,4 +1,4 @@
-"""The registry of verbs: for each kind of run its workflow, what that is asked, what it answers, and what it is about.
+"""Registers the verbs: each kind of run with its workflow, what that is asked and answers, and what it is about.
 
 A new verb has one entry here; what lists, starts, follows and steers runs asks this module (docs/contributing.md).
 """

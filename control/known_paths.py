@@ -1,4 +1,4 @@
-"""The paths that messages of workers have placeholders for, as one reader knows them (contracts/veiled.py).
+"""Writes paths into messages of workers, which have placeholders there (contracts/veiled.py), as a reader knows them.
 
 What a person typed may be shown to that person, though the server never sees it. It is a value, handed to what reads
 messages: a process that serves several people shows each of them only what is his.

@@ -1,4 +1,4 @@
-"""Runs as `status`, `cancel` and `resume` name them: the journal's records and what is open on the server."""
+"""Lists runs as `status`, `cancel` and `resume` name them: the journal's records and what is open on the server."""
 
 import asyncio
 from collections.abc import Mapping, Sequence

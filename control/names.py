@@ -1,4 +1,4 @@
-"""What the names in records and messages stand for: profiles of the settings, or what lies behind a token."""
+"""Says what the names in records and messages stand for: profiles of the settings, or what lies behind a token."""
 
 import os
 from collections.abc import Collection, Mapping, Sequence

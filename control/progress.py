@@ -1,4 +1,4 @@
-"""Where a run stands: the progress query, plus what the heartbeats of unfinished shards tell, as one value."""
+"""Looks where a run stands: the progress query, plus what the heartbeats of unfinished shards tell, as one value."""
 
 from dataclasses import dataclass, replace
 from datetime import timedelta

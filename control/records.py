@@ -1,4 +1,4 @@
-"""A run as the journal has it: looked up by a person's word for it, as a document, and as the request that it was."""
+"""Looks up a run of the journal by a person's word for it, as a document, and as the request that it was."""
 
 from typing import Final
 

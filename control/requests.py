@@ -1,4 +1,4 @@
-"""What a run is asked: private request files and queues, from the settings and what is wanted.
+"""Makes what a run is asked with: private request files, ids and queues, from the settings and what is wanted.
 
 What was given by name appears by name; what was given by its place appears as the token of its request file.
 """

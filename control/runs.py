@@ -1,4 +1,4 @@
-"""Runs on the server: find one that is open, start one, ask it to stop, wait for its result."""
+"""Finds runs that are open on the server, starts them, asks them to stop, and waits for their results."""
 
 import asyncio
 import contextlib
@@ -212,7 +212,7 @@ async def result_of(
             raise unbelieved(refusal) from None
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND:
-                raise _ended_outside("the server does not know it any more") from None
+                raise _ended_outside("the server knows it no longer") from None
             if error.status not in _AWAY:
                 raise
             on_away()

@@ -1,4 +1,4 @@
-"""Whether the settings of this host declare what a schedule on the server starts.
+"""Says whether the settings of this host declare what a schedule on the server starts.
 
 A schedule stands on the server, where it outlives the settings that it was made from. Workers run only what these
 declare now: `holdfast schedule apply` brings the server up to date.

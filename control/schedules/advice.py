@@ -1,4 +1,4 @@
-"""What to do about a source: strategy, schedules and retention, with reasons and cost. Pure, from facts and wishes.
+"""Advises on a source: strategy, schedules and retention, with reasons and cost. Pure, from facts and wishes.
 
 On a store that keeps each block once, a strategy decides what is read and how far a mistake reaches, and hardly what is
 stored: see docs/strategies.md for the measurement.

@@ -1,4 +1,4 @@
-"""From the settings to what a schedule is to do: its id, the run that it starts, and its entry.
+"""Makes of the settings what a schedule is to do: its id, the run that it starts, and its entry.
 
 The entry is everything that makes the schedule what it is, as plain values without a path. It goes with the schedule to
 the server, so that the next `apply` sees what was declared before, and what differs.

@@ -1,4 +1,4 @@
-"""Facts about a source: from its earlier runs in the journal, or from two scans with a pause between them."""
+"""Measures a source: by its earlier runs in the journal, or by two scans with a pause between them."""
 
 import time
 from collections.abc import Callable, Sequence

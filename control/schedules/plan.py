@@ -1,4 +1,4 @@
-"""What `schedule apply` is going to do: a pure comparison of what is declared with what the server has."""
+"""Plans what `schedule apply` does: a pure comparison of what is declared with what the server has."""
 
 import json
 from collections.abc import Mapping, Sequence

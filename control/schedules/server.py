@@ -1,4 +1,4 @@
-"""Schedules on the Temporal server: translated, created, changed, deleted, looked at.
+"""Translates schedules for the Temporal server, and creates, changes, deletes and describes them there.
 
 The entry of a declaration stands in the memo of the schedule's action: it changes together with the schedule, and each
 run that the schedule starts shows it. Lists of schedules lag behind on every server, so each one that matters is

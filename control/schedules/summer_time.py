@@ -1,4 +1,4 @@
-"""The nights in which a clock is put forward or back, of which a calendar on the server makes too little or too much.
+"""Corrects calendars for nights in which a clock is put forward or back: the server errs there.
 
 The rule: a time that the clock skips runs as much later as the clock was put forward (02:30 becomes 03:30); a time that
 comes twice runs once, the second time. Left to itself, the server (asked in tests/triggers/test_summer_time.py) skips

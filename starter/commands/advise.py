@@ -1,4 +1,4 @@
-"""`holdfast advise`: strategy, schedules and retention for a source, with reasons and cost."""
+"""`holdfast advise` proposes strategy, schedules and retention for a source, with reasons and cost."""
 
 from dataclasses import asdict, dataclass
 from typing import Annotated, Final

@@ -1,4 +1,4 @@
-"""`holdfast approve`: decide about a restore that a guard has asked for."""
+"""`holdfast approve` decides about a restore that a guard has asked for."""
 
 import asyncio
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""`holdfast backup`: back up paths, or a source of the settings."""
+"""`holdfast backup` backs up paths, or sources of the settings."""
 
 from dataclasses import dataclass, replace
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""`holdfast cancel`: ask a run to stop."""
+"""`holdfast cancel` asks a run to stop."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""`holdfast cleanup`: remove what nobody goes on with, now; the service does it each day."""
+"""`holdfast cleanup` removes what nobody goes on with, now; the service does it each day."""
 
 import asyncio
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""`holdfast codec-server`: signs for `temporal` and other languages, and lets the Web UI show what is encrypted."""
+"""`holdfast codec-server` signs for `temporal` and other languages, and lets the Web UI show what is encrypted."""
 
 import ipaddress
 import logging

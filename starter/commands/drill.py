@@ -1,4 +1,4 @@
-"""`holdfast drill NAME`: try a restore, as a drill of the settings says, or of a source with nothing but its name."""
+"""`holdfast drill` tries a restore, as a drill of the settings says, or of a source with nothing but its name."""
 
 from dataclasses import dataclass
 from typing import Annotated

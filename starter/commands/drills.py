@@ -1,4 +1,4 @@
-"""`holdfast drills`: what the trial restores have proven, and what has never been proven restorable."""
+"""`holdfast drills` shows what the trial restores have proven, and what has never been proven restorable."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

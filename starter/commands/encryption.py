@@ -1,4 +1,4 @@
-"""`holdfast encryption`: the keys that seal what is sent to the Temporal server."""
+"""`holdfast encryption` makes and shows the keys that seal what is sent to the Temporal server."""
 
 import os
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""`holdfast guard`: compare sources with their newest snapshots; by their policies report, ask, or restore."""
+"""`holdfast guard` compares sources with their newest snapshots; by their policies it reports, asks, or restores."""
 
 import asyncio
 from collections.abc import Iterator

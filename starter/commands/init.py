@@ -1,4 +1,4 @@
-"""`holdfast init`: create a repository."""
+"""`holdfast init` creates a repository."""
 
 from dataclasses import dataclass
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""`holdfast key`: the passwords that open a repository."""
+"""`holdfast key` lists, adds and removes the passwords that open a repository."""
 
 import os
 from collections.abc import Iterator
@@ -88,7 +88,7 @@ def add(options: AddOptions) -> int:
 
 
 def remove(options: RemoveOptions) -> int:
-    """Remove a key; its password opens the repository no more."""
+    """Remove a key; its password no longer opens the repository."""
     with _locked(options) as repository:
         _done(options, f"removed key {short(keys.remove_key(repository, options.key))}")
     return EXIT_COMPLETE

@@ -1,4 +1,4 @@
-"""`holdfast ls`: list the files of a snapshot."""
+"""`holdfast ls` lists the files of a snapshot."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass

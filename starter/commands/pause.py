@@ -1,4 +1,4 @@
-"""`holdfast pause`: let a run rest, for as long as is wanted."""
+"""`holdfast pause` lets a run rest, for as long as is wanted."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""`holdfast priority`: let a run go before others, or after them."""
+"""`holdfast priority` lets a run go before others, or after them."""
 
 from dataclasses import dataclass
 from typing import Annotated

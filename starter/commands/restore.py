@@ -1,4 +1,4 @@
-"""`holdfast restore`: bring a snapshot, or parts of it, back."""
+"""`holdfast restore` brings a snapshot, or parts of it, back."""
 
 import os
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""`holdfast resume`: go on with an interrupted run."""
+"""`holdfast resume` goes on with an interrupted run."""
 
 import asyncio
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""`holdfast run`: one run of the journal: its record, its files, its report."""
+"""`holdfast run` shows one run of the journal: its record, its files, its report."""
 
 import os
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""`holdfast runs`: the journal's runs, newest first. Asks no server, so it tells of those that Temporal forgot."""
+"""`holdfast runs` lists the journal's runs, newest first, and those as well that Temporal has forgotten."""
 
 import time
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""`holdfast schedule`: the schedules that holdfast.toml declares, and those on the server."""
+"""`holdfast schedule` applies the schedules that holdfast.toml declares, and lists and steers those on the server."""
 
 import asyncio
 import sys

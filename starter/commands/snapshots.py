@@ -1,4 +1,4 @@
-"""`holdfast snapshots`: list the snapshots of a repository."""
+"""`holdfast snapshots` lists the snapshots of a repository."""
 
 import time
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,4 @@
-"""`holdfast status`: runs that are under way, and how the last ones ended."""
+"""`holdfast status` shows runs that are under way, and how the last ones ended."""
 
 import asyncio
 import itertools

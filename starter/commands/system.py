@@ -1,4 +1,4 @@
-"""`holdfast system`: sources that belong together, backed up and recovered as one."""
+"""`holdfast system` backs up and recovers, as one, sources that belong together."""
 
 import os
 import time

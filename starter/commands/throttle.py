@@ -1,4 +1,4 @@
-"""`holdfast throttle`: limit how fast a run reads."""
+"""`holdfast throttle` limits how fast a run reads."""
 
 import re
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""`holdfast up`: server, workers and Web UI in the foreground."""
+"""`holdfast up` runs server, workers and Web UI in the foreground."""
 
 from starter.commands.worker import run
 from starter.shell.options import CommonOptions

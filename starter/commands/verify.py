@@ -1,4 +1,4 @@
-"""`holdfast verify`: check a repository, or some of its snapshots, as a run of the service."""
+"""`holdfast verify` checks a repository, or some of its snapshots, as a run of the service."""
 
 from dataclasses import dataclass
 from typing import Annotated, Final

@@ -1,4 +1,4 @@
-"""`holdfast watch`: see changes of sources, and ask for backups once their conditions hold."""
+"""`holdfast watch` sees changes of sources, and asks for backups once their conditions hold."""
 
 import asyncio
 import contextlib

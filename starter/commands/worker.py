@@ -1,4 +1,4 @@
-"""`holdfast worker`: workers in the foreground, for a server that runs elsewhere."""
+"""`holdfast worker` runs workers in the foreground, for a server that runs elsewhere."""
 
 import os
 

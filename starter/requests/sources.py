@@ -1,4 +1,4 @@
-"""What a backup reads: the paths and options of the command line, or a source of the settings."""
+"""Reads what a backup is of: the paths and options of the command line, or a source of the settings."""
 
 import os
 from dataclasses import dataclass, fields

@@ -1,4 +1,4 @@
-"""What was asked of a run so far, for people and for programs."""
+"""Tells what was asked of a run so far, to people and to programs."""
 
 from contracts.control import ControlState
 from workflows.details import control_notes

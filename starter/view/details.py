@@ -1,4 +1,4 @@
-"""A run for people, as names and values: what was asked, how it stands or ended, what was counted."""
+"""Describes a run to people, as names and values: what was asked, how it stands or ended, what was counted."""
 
 import time
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""How a run is shown while it goes on: a live region on a terminal, lines elsewhere, JSON for programs, or nothing."""
+"""Shows a run while it goes on: a live region on a terminal, lines elsewhere, JSON for programs, or nothing."""
 
 from dataclasses import dataclass, field
 from typing import Final, Protocol

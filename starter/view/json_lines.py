@@ -1,4 +1,4 @@
-"""Messages for programs, in restic's words (its manual, "Scripting"), with what we have beyond them at the end."""
+"""Makes messages for programs, in restic's words (its manual, "Scripting"), ours at their end."""
 
 from collections.abc import Iterable, Mapping
 from typing import Final

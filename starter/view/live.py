@@ -1,4 +1,4 @@
-"""The live region on a terminal: link, phase, bar, counts."""
+"""Draws the live region on a terminal: link, phase, bar, counts."""
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live

@@ -1,4 +1,4 @@
-"""How fast a run goes, and how long it will take: from the bytes of the last seconds."""
+"""Measures how fast a run goes, and how long it will take, by the bytes of the last seconds."""
 
 import time
 from collections import deque

@@ -1,4 +1,4 @@
-"""What a command says when its run is over: the summary, the paths that went wrong, the exit code."""
+"""Reports a run that is over: the summary, the paths that went wrong, the exit code."""
 
 import functools
 import itertools

@@ -76,7 +76,7 @@ class TreeWatch:
             self._only.setdefault(folder, set()).add(os.path.basename(root))
 
     def take(self) -> tuple[set[bytes], bool]:
-        """The paths of what has changed, and whether the kernel has kept all of it: if not, all is to be watched anew.
+        """The paths of what has changed, and whether the kernel has kept all of it: if not, all is to be watched again.
 
         Raises:
             WatchLimitError: a directory has appeared for which there is no watch.

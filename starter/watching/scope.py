@@ -1,4 +1,4 @@
-"""What of a source's tree asks for a backup when it changes: what a backup would store, and nothing of our own.
+"""Tells what of a source's tree asks for a backup when it changes: what a backup would store, and nothing of our own.
 
 A run writes its repository, its state and its log. If one of these lies inside of the source, each run would ask for
 the next.
@@ -54,7 +54,7 @@ class Scope:
         return not marks and not (self._one_file_system and status.st_dev != self._device(parent))
 
     def counts(self, path: bytes, status: os.stat_result | None) -> bool:
-        """Whether a change of this path is one of the source. status: None where it is there no more."""
+        """Whether a change of this path is one of the source. status: None where it is gone."""
         if self._is_own(path, status):
             return False
         if status is not None and (self._filter.excludes_size(status) or modes.S_ISSOCK(status.st_mode)):
@@ -77,7 +77,7 @@ class Scope:
         )
 
     def is_marker(self, path: bytes) -> bool:
-        """Whether a directory may just have been marked, or be marked no more."""
+        """Whether a directory may just have been marked, or have lost its mark."""
         return os.path.basename(path) in self._filter.marker_names
 
     def _is_own(self, path: bytes, status: os.stat_result | None) -> bool:

@@ -23,8 +23,8 @@ from contracts.control import REFUSED
 from contracts.watch import Changes, WatchStatus
 from holdfast.errors import HoldfastError
 from service.settings.model import Settings, SourceProfile
+from starter.watching.collector import report
 from starter.watching.kernel import TreeWatch, WatchLimitError
-from starter.watching.reporting import report
 from starter.watching.scope import Scope, exclude_files_state
 
 _BATCH_S: Final = 1.0
@@ -144,7 +144,7 @@ class SourceWatcher:
     async def _follow(
         self, thread: ThreadPoolExecutor, before: Sequence[tuple[int, ...]], *, missed: bool
     ) -> bool:
-        """Watch until all is to be watched anew; whether changes may have been missed.
+        """Watch until all is to be watched again; whether changes may have been missed.
 
         So it is when a root was exchanged (the kernel goes on watching what was there before), an exclude file was
         edited, a directory was marked or has lost its mark, or the kernel has lost count. missed: what has changed

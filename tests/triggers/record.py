@@ -17,7 +17,7 @@ from control import requests
 from control.runs import is_open
 from control.schedules.declaration import Declaration, declarations
 from holdfast.terms import RunKind
-from starter.watching.reporting import report, watch_id
+from starter.watching.collector import report, watch_id
 from tests.support.temporal_server import running_server
 from tests.triggers.site import Site
 

@@ -1,1 +1,1 @@
-"""What each verb's result says: to people in lines, to programs in one document."""
+"""The results of each verb in words: lines for people, one document for programs."""

@@ -1,4 +1,4 @@
-"""What a backup says when it has ended: restic's summary, and what we have beyond it."""
+"""Tells how a backup ended: restic's summary, and what we have beyond it."""
 
 from contracts.backup import BackupResult
 from holdfast.format.times import format_time

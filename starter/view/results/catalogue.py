@@ -1,4 +1,4 @@
-"""Which words are those of a result: one branch a verb."""
+"""Finds the words of a result: one branch a verb."""
 
 from contracts.backup import BackupResult
 from contracts.drill import DrillResult

@@ -1,4 +1,4 @@
-"""What a drill says when it has ended: what was tried, what it proves, and how that stands against its goals."""
+"""Tells how a drill ended: what was tried, what it proves, and how that stands against its goals."""
 
 from contracts.drill import DrillResult
 from holdfast.units import NS_PER_S, format_bytes, format_duration

@@ -1,4 +1,4 @@
-"""What a restore says when it has ended: restic's summary, and what was not restored whole."""
+"""Tells how a restore ended: restic's summary, and what was not restored whole."""
 
 from contracts.restore import RestoreResult
 from holdfast.units import format_bytes

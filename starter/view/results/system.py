@@ -1,4 +1,4 @@
-"""What a backup or a recovery of a system says when it has ended: what it came to, member by member."""
+"""Tells how a backup or a recovery of a system ended: what it came to, member by member."""
 
 from contracts.system import MemberOutcome, SystemResult
 from holdfast.format.times import format_time

@@ -1,4 +1,4 @@
-"""What a verification says when it has ended: what was read, the damage, and its remedy."""
+"""Tells how a verification ended: what was read, the damage, and its remedy."""
 
 from contracts.verify import VerifyResult
 from holdfast.units import format_bytes
@@ -26,7 +26,7 @@ def _lines(result: VerifyResult) -> list[str]:
     read = f"{of_all.packs:,} of {result.packs_of_repository:,} packs, {format_bytes(of_all.bytes_read)}"
     said = ["", f"checked {of_all.files:,} files, {of_all.blobs:,} blobs", f"read {read} in {took(result)}"]
     if found.mended_packs:
-        said.append(f"{found.mended_packs:,} damaged packs are needed no more, and were removed")
+        said.append(f"{found.mended_packs:,} damaged packs are no longer needed, and were removed")
     if of_all.ok:
         return [*said, "no problems were found"]
     said.append(f"{of_all.problems:,} PROBLEMS were found")

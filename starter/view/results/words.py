@@ -1,4 +1,4 @@
-"""What is told of a result; and what all say alike: how long the run took, whether it was verified."""
+"""Holds what is told of a result, and says what all say alike: how long the run took, whether it was verified."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
