@@ -116,7 +116,7 @@ def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[
         (["backup", "-r", "nowhere", "missing"], "there is no such path"),
         (["restore", "latest", "-r", "nowhere"], "where to restore to"),
         (["restore", "latest", "-r", "nowhere", "-t", "x", "--overwrite", "newer"], "--overwrite"),
-        (["backup", "-r", "sftp:host:/repo", "."], "not supported"),
+        (["backup", "-r", "swift:container:/", "."], "not supported"),
         (["backup", "-r", "nowhere", ".", "--tag", "red\x1b[31m"], "--tag"),
         (["backup", "-r", "nowhere", ".", "--host", "two\nlines"], "--host"),
         (["snapshots", "--config", "missing.toml"], "cannot be read"),
