@@ -26,6 +26,7 @@ from holdfast.guard.contents import first_piece, first_piece_before, is_equal
 from holdfast.guard.findings import Comparison, Finding, FindingKind, Thresholds
 from holdfast.guard.noise import became_noise, is_noise
 from holdfast.ids import BlobId, from_hex
+from holdfast.repository.companion import own_directories
 from holdfast.repository.repository import Repository
 from holdfast.repository.session import HeldRepository
 from holdfast.repository.snapshots import StoredSnapshot, newest
@@ -35,7 +36,6 @@ from holdfast.source.filters import Filter
 from holdfast.source.spec import SourceSpec
 from holdfast.source.walk import Walker
 from holdfast.source.ways import join
-from holdfast.storage.locations import own_directory
 from holdfast.units import NS_PER_S
 
 MAX_SAMPLES: Final = 2_000
@@ -121,7 +121,7 @@ class _Comparer:
 
     def walk(self, tree: BlobId) -> None:
         frames = [_Frame(b"/", _by_name(self._held.loader.load_tree(tree)))]
-        for event in Walker(self._spec, skip=own_directory(self._held.repository.storage)):
+        for event in Walker(self._spec, skip=own_directories(self._held.repository)):
             self._check()
             match event:
                 case EnterDirectory(path=path, name=name):

@@ -9,6 +9,8 @@ storage from before is still read where that matters: marks (damage.py); and a r
 is told so (runs/elsewhere.py), instead of beginning again from nothing.
 """
 
+import contextlib
+import os
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +18,7 @@ from holdfast.repository.repository import Repository
 from holdfast.storage.credentials import CredentialSource, no_credentials
 from holdfast.storage.layers.read_only import ReadOnly
 from holdfast.storage.locations import open_storage
+from holdfast.storage.os_errors import translated
 
 _BESIDE: Final = "beside"
 CLOCK: Final = "holdfast/clock"
@@ -43,3 +46,14 @@ def join_companion(
 def has_companion(repository: Repository) -> bool:
     """Whether it is another storage than the repository's own."""
     return repository.companion is not repository.storage
+
+
+def own_directories(repository: Repository) -> frozenset[tuple[int, int]]:
+    """Device and inode of the directories of this host in which its files and its companion's lie, as far as they are
+    there: no backup takes them in, and no restore deletes them."""
+    found: set[tuple[int, int]] = set()
+    for directory in {repository.storage.traits.directory, repository.companion.traits.directory} - {None}:
+        with translated(str(directory)), contextlib.suppress(FileNotFoundError):
+            status = os.stat(str(directory))
+            found.add((status.st_dev, status.st_ino))
+    return frozenset(found)

@@ -5,10 +5,10 @@ import stat
 
 from holdfast.errors import TargetError
 from holdfast.format.tree import Node
+from holdfast.repository.companion import own_directories
 from holdfast.restore.documents import Kept
 from holdfast.restore.run import RestoreRun
 from holdfast.safe_fs.directories import DIRECTORY_FLAGS, Directories
-from holdfast.storage.locations import own_directory
 from holdfast.terms import Overwrite
 
 ROOT_FLAGS = DIRECTORY_FLAGS & ~os.O_NOFOLLOW
@@ -92,7 +92,7 @@ def make_target(target: bytes) -> Directories:
 
 def protected_directories(run: RestoreRun) -> frozenset[tuple[int, int]]:
     """Device and inode of what `delete` must never remove: the repository that we restore from."""
-    return own_directory(run.held.repository.storage)
+    return own_directories(run.held.repository)
 
 
 def look(directories: Directories, directory: bytes, name: bytes) -> os.stat_result | None:

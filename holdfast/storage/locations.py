@@ -18,7 +18,6 @@ from holdfast.storage.local import LocalStorage
 from holdfast.storage.objects.azure import AzurePlace
 from holdfast.storage.objects.gs import GsPlace
 from holdfast.storage.objects.s3 import S3Place, with_shared_file
-from holdfast.storage.os_errors import translated
 from holdfast.storage.rest.child import RclonePlace, RcloneServer
 from holdfast.storage.rest.place import RestPlace
 
@@ -68,16 +67,6 @@ def check_location(location: str) -> "Place | RestPlace | RclonePlace | None":
             hint="Use a local directory, or one of s3:, azure:, gs:, rest:, sftp: and rclone:.",
         )
     return None
-
-
-def own_directory(storage: Storage) -> frozenset[tuple[int, int]]:
-    """Device and inode of the directory in which a storage's files lie; nothing when that is not on this host."""
-    directory = storage.traits.directory
-    if directory is None:
-        return frozenset()
-    with translated(str(directory)):
-        status = directory.stat()
-    return frozenset({(status.st_dev, status.st_ino)})
 
 
 def is_read_only(storage: Storage) -> bool:

@@ -134,11 +134,13 @@ def _own_paths(settings: Settings, source: SourceProfile) -> Iterator[bytes]:
         for suffix in _BESIDE_SQLITE:
             yield os.fsencode(url.removeprefix(_SQLITE)) + suffix
     try:
-        directory = open_storage(settings.repository(source.repository).location).traits.directory
+        repository = settings.repository(source.repository)
+        storages = [open_storage(place) for place in (repository.location, repository.companion) if place]
     except HoldfastError:
         return
-    if directory is not None:
-        yield bytes(directory)
+    for storage in storages:
+        if storage.traits.directory is not None:
+            yield bytes(storage.traits.directory)
 
 
 def _identities(paths: frozenset[bytes]) -> Iterator[tuple[int, int]]:

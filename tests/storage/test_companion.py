@@ -188,3 +188,16 @@ def test_repositories_share_a_place(tmp_path: Path) -> None:
         session.close()
     for session in sessions:
         assert len(old_runs(session.repository, older_than_s=-60)) == 1
+
+
+def test_no_backup_takes_in_the_companion(place: Place) -> None:
+    """Nor the repository: both may lie below a source."""
+    everything = place.path.parent
+    session = place.session(place.companion)
+    for number in range(2):  # the first one makes the companion
+        EngineRun.of(session, everything, run_id=f"run-{number}").run()
+    session.close()
+    listed = restic(place.path, PASSWORD, "ls", "latest").splitlines()
+    assert f"{place.source}/other" in listed
+    below = (f"{place.path}/", f"{place.companion}/{session.repository.id}/")
+    assert [path for path in listed if path.startswith(below)] == []

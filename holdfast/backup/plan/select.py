@@ -16,13 +16,13 @@ from holdfast.backup.plan.planner import Planner
 from holdfast.backup.plan.shards import cut_shards, take_full_shard
 from holdfast.backup.run import BackupRun, BackupWriter
 from holdfast.errors import SourceMissingError
+from holdfast.repository.companion import own_directories
 from holdfast.runs.opening import load_opening
 from holdfast.runs.progress import Progress
 from holdfast.sizes import BackupSizes
 from holdfast.source.events import Files
 from holdfast.source.spec import SourceSpec
 from holdfast.source.walk import Walker
-from holdfast.storage.locations import own_directory
 from holdfast.terms import SelectionTotals
 
 PAGE_GROWTH: Final = 4
@@ -59,7 +59,7 @@ def _plan_page(
         walker = Walker(
             spec,
             cursor=None if before is None else before.cursor,
-            skip=own_directory(held.repository.storage),
+            skip=own_directories(held.repository),
         )
         planner = Planner(
             held.index,
