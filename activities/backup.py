@@ -136,6 +136,7 @@ class BackupActivities:
             await call.in_thread(lambda: self._close(message.run))
 
     def _open(self, message: TriggerInput) -> BackupOpened:
+        self._services.begin_run(message.run.repository)
         order = self._order(message.request, message.started_ns)
         opened = open_backup(self._run(message.run), order)
         begun = records.backup_begun(

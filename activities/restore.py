@@ -179,6 +179,7 @@ class RestoreActivities:
             await call.in_thread(lambda: self._close(message))
 
     def _open(self, message: RestoreTriggerInput) -> RestoreOpened:
+        self._services.begin_run(message.run.repository)
         self._refuse_ended(message)
         options = self._services.take_restore(message.run.source, message.run.run_id)
         if options.to_command != message.request.to_command:

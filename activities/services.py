@@ -65,7 +65,7 @@ class _Opened:
     """A session, and the hash of the config file that its repository had when it was opened.
 
     storage: without layers of ours. awake: what it has loaded was not let go since. used_at: when it was last asked
-    for, by the monotonic clock.
+    for, by the monotonic clock. may_be_another: nobody has looked at that file since a run began.
     """
 
     session: RepositorySession
@@ -73,7 +73,13 @@ class _Opened:
     profile: RepositoryProfile
     config_hash: bytes
     awake: bool = True
+    may_be_another: bool = False
     used_at: float = field(default_factory=time.monotonic)
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether the repository is the one that was opened, without a look at its config: a lock of ours is in it."""
+        return self.session.lease.is_kept and not self.may_be_another
 
     def use(self) -> RepositorySession:
         """The session, for one use."""
@@ -253,7 +259,7 @@ class Services:
                 known = None
         storage = open_place(profile, self._environ) if known is None else known.storage
         locked = not (profile.no_lock or is_read_only(storage))
-        if known is not None and known.session.locked == locked and known.session.lease.is_kept:
+        if known is not None and known.session.locked == locked and known.is_certain:
             return known.use()
         config = config_hash(storage)
         with self._lock:
@@ -262,6 +268,7 @@ class Services:
             if opened is not None and is_same and opened.session.locked == locked:
                 if opened.storage is not storage:
                     storage.close()
+                opened.may_be_another = False
                 return opened.use()
             password = self._passwords.password_for(profile)
             readable = storage if locked else ReadOnly(storage)
@@ -283,6 +290,13 @@ class Services:
                 session=session, profile=profile, storage=storage, config_hash=config
             )
             return session
+
+    def begin_run(self, name: str) -> None:
+        """A run of this repository begins: another repository may lie there since the last one ended."""
+        with self._lock:
+            opened = self._opened.get(name)
+            if opened is not None:
+                opened.may_be_another = True
 
     def end_run(self, name: str) -> None:
         """A run of this repository has ended: no worker that was killed in it leaves a lock behind."""

@@ -89,6 +89,7 @@ class VerifyActivities:
             await call.in_thread(lambda: self._log(message))
 
     def _open(self, message: VerifyTriggerInput) -> VerifyOpened:
+        self._services.begin_run(message.run.repository)
         request = message.request
         parse_share(request.share)
         order = self._services.verify_order(request.selection) if request.selection else None
