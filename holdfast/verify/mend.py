@@ -14,10 +14,11 @@ the pack's file stays behind, and the next prune removes it.
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from holdfast.errors import IntegrityError, StorageUnavailableError
-from holdfast.format.index import BlobType, IndexPack
+from holdfast.format.index import BlobEntry, BlobType, IndexPack
 from holdfast.ids import BlobId, PackId
 from holdfast.repository.damage import BlobKey, DamagedPack, DamageMarks
 from holdfast.repository.index.files import IndexLoader, write_index
@@ -28,6 +29,7 @@ from holdfast.repository.locking import ExclusiveLock
 from holdfast.repository.packs.loader import BlobLoader
 from holdfast.repository.packs.packer import Packer
 from holdfast.repository.repository import Repository
+from holdfast.repository.second_look import looked_at_twice
 from holdfast.repository.session import HeldRepository, RepositorySession
 from holdfast.verify.packs import check_packs
 
@@ -124,11 +126,11 @@ def _is_sound(held: HeldRepository, pack: IndexPack) -> bool:
 
 
 def _bad_blobs(repository: Repository, pack: IndexPack) -> frozenset[BlobKey]:
-    name, decoder = pack_name(pack.id), repository.decoder()
+    name = pack_name(pack.id)
     bad: set[BlobKey] = set()
     for entry in pack.blobs:
         try:
-            decoder.decode(repository.storage.get_range(name, entry.offset, entry.length), entry)
+            looked_at_twice(repository.storage, partial(_open, repository, name, entry))
         except IntegrityError:
             bad.add((entry.id, entry.type))
         except StorageUnavailableError as error:
@@ -136,6 +138,10 @@ def _bad_blobs(repository: Repository, pack: IndexPack) -> frozenset[BlobKey]:
                 raise
             bad.add((entry.id, entry.type))
     return frozenset(bad)
+
+
+def _open(repository: Repository, name: str, entry: BlobEntry) -> None:
+    repository.decoder().decode(repository.storage.get_range(name, entry.offset, entry.length), entry)
 
 
 def _is_marked(index: IndexMap, location: BlobLocation) -> bool:

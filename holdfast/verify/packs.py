@@ -21,6 +21,7 @@ from holdfast.ids import PackId, to_hex
 from holdfast.repository.index.map import IndexMap, PackInfo
 from holdfast.repository.layout import pack_name
 from holdfast.repository.repository import Repository
+from holdfast.repository.second_look import worth_a_second_look
 from holdfast.verify.report import Problem, ProblemKind
 
 _BUFFERS: Final = 2
@@ -82,9 +83,24 @@ def _checked(
         try:
             blobs = _check_content(repository, index, decoder, pack, data)
         except IntegrityError:
-            found = ProblemKind.PACK_DAMAGED
+            found, blobs = _second_look(repository, index, decoder, pack, data)
     problem = None if found is None else Problem(kind=found, what=to_hex(pack.id))
     return PackChecked(pack=pack.id, size_bytes=pack.size_bytes, blobs=blobs, problem=problem)
+
+
+def _second_look(
+    repository: Repository, index: IndexMap, decoder: BlobDecoder, pack: PackInfo, data: memoryview
+) -> tuple[ProblemKind | None, int]:
+    """What is wrong with a pack that came damaged, and how many blobs it holds if it came whole the second time."""
+    if not worth_a_second_look(repository.storage):
+        return ProblemKind.PACK_DAMAGED, 0
+    found = _read(repository, pack, data)
+    if found is not None:
+        return found, 0
+    try:
+        return None, _check_content(repository, index, decoder, pack, data)
+    except IntegrityError:
+        return ProblemKind.PACK_DAMAGED, 0
 
 
 def _check_content(

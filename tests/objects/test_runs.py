@@ -26,6 +26,7 @@ from tests.support.persistent import back_up, restored, verified
 from tests.support.proxy import (
     Answer,
     Cut,
+    Flipped,
     FlippedOnTheWay,
     Happening,
     Lost,
@@ -131,7 +132,7 @@ def test_a_backup_killed_at_writes_goes_on(
 
 
 WEATHER: Final[list[Happening]] = [
-    *(Reset(), Lost(), Cut(), Stall(0.1), FlippedOnTheWay()),
+    *(Reset(), Lost(), Cut(), Stall(0.1), Flipped(), FlippedOnTheWay()),
     *(Answer(500, "InternalError"), Answer(503, "SlowDown", {"Retry-After": "1"}), Answer(429), Answer(502)),
 ]
 

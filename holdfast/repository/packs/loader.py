@@ -17,6 +17,7 @@ from holdfast.ids import BlobId, PackId, short
 from holdfast.repository.index.map import BlobLocation, IndexMap
 from holdfast.repository.layout import pack_name
 from holdfast.repository.repository import Repository
+from holdfast.repository.second_look import looked_at_twice, worth_a_second_look
 from holdfast.storage.contract import Traits
 
 _BLOCK_BYTES: Final = 256 * 1024
@@ -61,9 +62,9 @@ class BlobLoader:
             CorruptFileError: what is stored is not this blob; the message names blob and pack.
         """
         location = self._location(blob, blob_type)
-        entry = location.entry
-        sealed = self._repository.storage.get_range(pack_name(location.pack), entry.offset, entry.length)
-        return self._open(location.pack, entry, sealed)
+        return looked_at_twice(
+            self._repository.storage, lambda: self._read_one(location.pack, location.entry)
+        )
 
     def load_tree(self, tree: BlobId) -> list[Node]:
         """The nodes of a tree, from the cache where possible. The list is shared: do not change it.
@@ -132,7 +133,13 @@ class BlobLoader:
         sealed = memoryview(self._repository.storage.get_range(name, planned.offset, planned.length))
         for entry in planned.entries:
             start = entry.offset - planned.offset
-            yield entry.id, self._open(planned.pack, entry, sealed[start : start + entry.length])
+            try:
+                plaintext = self._open(planned.pack, entry, sealed[start : start + entry.length])
+            except CorruptFileError:
+                if not worth_a_second_look(self._repository.storage):
+                    raise
+                plaintext = self._read_one(planned.pack, entry)
+            yield entry.id, plaintext
 
     def open_range(self, planned: PackRange) -> Iterator[tuple[BlobId, bytes | memoryview]]:
         """As `read_range`, in memory that is used again: each plaintext is gone when the next one is asked for."""
@@ -145,10 +152,16 @@ class BlobLoader:
         buffer = BUFFERS.take(range_bytes)
         data = buffer[: planned.length]
         storage.get_range_into(name, planned.offset, data)
+        opened = 0
         try:
-            yield from self._repository.decoder().decode_in_place(data, planned.entries, planned.offset)
+            for found in self._repository.decoder().decode_in_place(data, planned.entries, planned.offset):
+                yield found
+                opened += 1
         except CorruptFileError as error:
-            raise _damaged(name, error) from error
+            if not worth_a_second_look(storage):
+                raise _damaged(name, error) from error
+            for entry in planned.entries[opened:]:
+                yield entry.id, self._read_one(planned.pack, entry)
         BUFFERS.give_back(buffer)
 
     def load_many(
@@ -163,6 +176,10 @@ class BlobLoader:
         if location is None:
             raise _missing(blob, blob_type)
         return location
+
+    def _read_one(self, pack: PackId, entry: BlobEntry) -> bytes:
+        sealed = self._repository.storage.get_range(pack_name(pack), entry.offset, entry.length)
+        return self._open(pack, entry, sealed)
 
     def _open(self, pack: PackId, entry: BlobEntry, sealed: bytes | memoryview) -> bytes:
         try:
