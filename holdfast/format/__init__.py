@@ -1,1 +1,1 @@
-"""One module for each type of file that a restic repository holds: its grammar, in both directions."""
+"""Each type of file that a restic repository holds has a module: its grammar, in both directions."""

@@ -1,4 +1,4 @@
-"""The repository's config: version, id, and the polynomial of restic's chunker.
+"""The config of a repository holds its version, its id, and the polynomial of restic's chunker.
 
 The only file with a fixed name; JSON, sealed, never compressed. The polynomial is a bare hex string of an irreducible
 polynomial over GF(2) of degree 53; Holdfast cuts chunks in its own way, but restic refuses a repository without one.

@@ -1,4 +1,4 @@
-"""Which directories of a snapshot were read whole: a mark on the node of each that was not, and a tag that vouches.
+"""A snapshot says which directories were read whole: by a mark on the node of each that was not, and a tag.
 
 A name that a covered directory of the snapshot lacks was not there when it was backed up. So a restore may remove it;
 nowhere else (ADR 0036).

@@ -1,4 +1,4 @@
-"""Key files: the master key, sealed with a key that scrypt derives from a password.
+"""Key files hold the master key, sealed with a key that scrypt derives from a password.
 
 Plain JSON. Only `data` is authenticated; the informational fields are not, which is why a key file's name must be the
 SHA-256 of its bytes. scrypt's numbers are bounded before use. Source: restic, internal/repository/key.go.

@@ -1,4 +1,4 @@
-"""JSON as Go reads it into a struct: a member that is null counts as left out, and one that is not known is no error.
+"""JSON is read as Go reads it into a struct: a member that is null counts as left out, an unknown one is no error.
 
 Other programs write such JSON into restic's repositories (rustic leaves out what it does not know), and restic reads
 it. Nearly all stored JSON has none of it: what is strict is tried first, because it is quicker.

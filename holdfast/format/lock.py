@@ -1,4 +1,4 @@
-"""Locks: who uses the repository, and whether nobody else may. Source: restic, internal/repository/lock*.go.
+"""A lock says who uses the repository, and whether nobody else may. Source: restic, internal/repository/lock*.go.
 
 `holdfast` is a field of ours, which restic does not know and so ignores: what makes a process number mean something.
 """

@@ -1,4 +1,7 @@
-"""Go's FileMode, which trees hold, and the `st_mode` of POSIX. Source: Go, io/fs, "Constants"; restic, node.go."""
+"""Trees hold Go's FileMode; here it is made of POSIX's `st_mode`, and back.
+
+Source: Go, io/fs, "Constants"; restic, node.go.
+"""
 
 import stat
 from functools import lru_cache

@@ -1,4 +1,4 @@
-r"""File names in trees: Go's `strconv.Quote` without the outer quotes, and then JSON.
+r"""File names in trees are written by Go's `strconv.Quote` without the outer quotes, and then as JSON.
 
 Names are bytes. Bytes that are not UTF-8 become `\xNN`; what Go does not consider printable is escaped; everything
 else stands for itself. Source: restic, internal/restic/node.go (`MarshalJSON`), and the Go library's strconv.

@@ -1,4 +1,4 @@
-"""Nodes: the entries of trees, as the stored JSON spells them, with typed accessors.
+"""Nodes are the entries of trees, as the stored JSON spells them, with typed accessors.
 
 A node mirrors its JSON, so that decoding and encoding cost next to nothing: the name is quoted, times are text, ids are
 hex. What the engine uses are the accessors and `Node.create`. Source: restic, internal/data/node.go.

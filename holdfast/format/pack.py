@@ -1,4 +1,4 @@
-"""Packs: blobs compressed and sealed one after the other into one reused buffer, the header last.
+"""A pack is made of blobs, compressed and sealed one after the other into one reused buffer, the header last.
 
 Tree blobs are always compressed in version 2, data blobs unless compression is off; a blob that does not shrink, or is
 empty, stays raw. Source: restic, doc/design.rst, "Pack Format"; internal/repository/repository.go, `saveAndEncrypt`.

@@ -1,4 +1,4 @@
-"""Pack headers: the list of blobs at the end of a pack.
+"""A pack's header is the list of blobs at its end.
 
     blob … blob || sealed(entries) || u32 little-endian length of the sealed entries
 

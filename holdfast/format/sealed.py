@@ -1,4 +1,4 @@
-"""Unpacked files (config, index, snapshot, lock): JSON, compressed in version 2, sealed.
+"""Unpacked files (config, index, snapshot, lock) are JSON, compressed in version 2, sealed.
 
 Version 2 writes `0x02 || zstd(JSON)` for index, snapshot and lock; plaintext that begins with `{` or `[` is bare JSON,
 in both versions and for `config` always. Source: restic, doc/design.rst, "Unpacked Data Format".

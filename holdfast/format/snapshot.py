@@ -1,4 +1,4 @@
-"""Snapshots: when, where from, and which tree. Source: restic, internal/data/snapshot.go.
+"""A snapshot says when, where from, and which tree. Source: restic, internal/data/snapshot.go.
 
 Unknown fields survive reading in restic, but `restic tag` and `rewrite` drop them: what must last goes into tags.
 """

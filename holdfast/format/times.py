@@ -1,4 +1,4 @@
-"""Times as restic stores them: RFC 3339 with nanoseconds, trailing zeros trimmed.
+"""Times are stored as restic does: RFC 3339 with nanoseconds, trailing zeros trimmed.
 
 In memory a time is an integer of nanoseconds since 1970, UTC; datetime would lose nanoseconds. Years outside 0 to 9999
 cannot be written; restic clamps them (internal/restic/node.go, `fixTime`), and so does this module.

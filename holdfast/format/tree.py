@@ -1,4 +1,4 @@
-"""Trees: the entries of one directory, as JSON.
+"""A tree is the list of entries of one directory, as JSON.
 
 Bytes are `{"nodes":[…]}` and a line feed, which is hashed too. Names ascend strictly by raw bytes. Go's JSON escapes
 `<`, `>`, `&`, U+2028 and U+2029, so that a tree written here has the bytes that restic would have written.

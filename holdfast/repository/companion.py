@@ -1,4 +1,4 @@
-"""The companion of a repository: the storage in which what is Holdfast's own lies, runs' documents and marks of damage.
+"""The companion of a repository holds what is Holdfast's own: documents of runs, and marks of damage.
 
 By default that is the repository's own storage, where restic ignores the folder `holdfast/`. Not every place will do:
 restic's REST server takes no names but restic's, object lock forbids to replace a file, and a medium that is only read

@@ -1,4 +1,4 @@
-"""Typed documents in a run workspace: MessagePack of msgspec structs, and the one way in which runs decide things.
+"""Documents of a run are typed, MessagePack of msgspec structs; and there is one way in which runs decide things.
 
 `decide` is what makes activities idempotent: a decision is a document that is created only if absent, and whoever
 comes second takes over the first one's.

@@ -1,4 +1,4 @@
-"""Who this process is, as key files and locks record it. The environment is not asked.
+"""This process identifies itself, as key files and locks record it. The environment is not asked.
 
 A process number alone tells nothing on a host whose containers have the same name: each PID namespace counts by itself.
 It does tell something together with the *place* where it counts: the kernel's boot id, and the kernel's numbers of the
@@ -80,7 +80,7 @@ def _namespace(name: str) -> str:
 
 
 def _proc_is_ours() -> bool:
-    """Whether /proc counts processes as this process's own namespace does: not so where it was not mounted anew."""
+    """Whether /proc counts processes as this process's own namespace does: not so where it was not mounted again."""
     for line in Path("/proc/self/status").read_text(encoding="utf-8", errors="replace").splitlines():
         if line.startswith("NSpid:"):
             numbers = line.split()[1:]

@@ -1,4 +1,4 @@
-"""The repository's keys: every password has a key file, and each of them opens the same master key.
+"""Every password of a repository has a key file, and each of them opens the same master key.
 
 Changing a password adds the new key before it removes the old one, so that a crash in between leaves both, never none.
 """

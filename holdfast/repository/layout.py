@@ -1,4 +1,4 @@
-"""Where restic's default layout keeps what (its design.rst, "Repository Layout"; internal/backend/layout)."""
+"""Names follow restic's default layout (its design.rst, "Repository Layout"; internal/backend/layout)."""
 
 from collections.abc import Iterator
 from typing import Final

@@ -1,4 +1,4 @@
-"""Lock files: write ours, look at those of others, and remove the ones that certainly nobody holds.
+"""Lock files are written, looked at, and removed where certainly nobody holds them.
 
 As restic does it (its internal/repository/lock.go): look for locks that exclude ours, write our own, wait until
 listings must show it, look again. Of two that exclude each other at least one sees the other and withdraws: who writes
@@ -55,7 +55,7 @@ def take_lock(repository: Repository, *, exclusive: bool) -> LockId:
     except StorageDeniedError as error:
         raise StorageDeniedError(
             f"nothing can be locked: {error.message}",
-            hint=f"{error.hint} Who only reads can do without a lock: --no-lock.".strip(),
+            hint=f"{error.hint} A command that only reads can do without a lock: --no-lock.".strip(),
         ) from error
     try:
         time.sleep(repository.storage.settle_s)

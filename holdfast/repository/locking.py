@@ -1,14 +1,14 @@
-"""Locks on the repository: the shared one that every user of it holds, leased by a whole process at once; the
-exclusive one, for who removes what others may rely on; and none at all, for who only reads what nobody changes.
+"""A process holds a shared lock on the repository for all its users at once; an exclusive one where it removes what
+others may rely on; and none where it only reads what nobody changes.
 
-Every five minutes a lock is written anew before the old file is removed; one that was not written for 30 minutes is
+Every five minutes a lock is written again before the old file is removed; one that was not written for 30 minutes is
 stale, and anybody may remove it. How locks are taken and judged: lock_files.py.
 
 So a holder that could not refresh its lock must stop well before that:
 
     1. the process is frozen, or the machine sleeps, or the storage is away, for longer than LOST_AFTER_S;
     2. somebody calls our lock stale, removes it, prunes;
-    3. we go on: `check` raises for everyone who holds the old lease. Who comes next takes a new lock, under a new
+    3. we go on: `check` raises for everyone who holds the old lease. The next one takes a new lock, under a new
        generation, and looks whether the index that it knows still stands.
 
 Which clock would notice step 1? CLOCK_BOOTTIME goes on while the machine sleeps, but stands while a hypervisor has
@@ -67,7 +67,7 @@ class Lease(Protocol):
 class LockLease:
     """The shared lock of one process, counted. Thread-safe; `acquire` may block, `release` never does.
 
-    generation: grows by one each time that the lock is taken anew; what was read under an older one is not to be
+    generation: grows by one each time that the lock is taken again; what was read under an older one is not to be
     believed. exclusive: the lock excludes all others, also of this process.
     """
 
@@ -224,7 +224,7 @@ class LockLease:
         remove_lock(self._repository, held)
 
     def _refresh(self, generation: int, held: LockId) -> bool:
-        """Write the lock anew; False when it must be tried again.
+        """Write the lock again; False when it must be tried again.
 
         The old file is looked for once the new one is there: if it is, there was a lock of ours all the time. If not,
         somebody has removed it, who may have had the exclusive lock and pruned since, or have it now.
@@ -259,7 +259,7 @@ class LockLease:
 
 
 class NoLease:
-    """No lock, for who only reads: nothing is written. Each use that begins when there is none is a new generation, so
+    """No lock, where nothing is written. Each use that begins when there is none is a new generation, so
     that it looks whether the index that is known still stands; what is removed under a reader, it will not find."""
 
     def __init__(self) -> None:

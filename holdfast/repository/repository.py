@@ -1,4 +1,4 @@
-"""An open repository: storage, config and master key; and its small sealed files, checked on the way in and out.
+"""An open repository has a storage, config and master key, and small sealed files, checked on the way in and out.
 
 The order of `init`, with what a crash in between leaves:
 

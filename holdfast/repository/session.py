@@ -1,4 +1,4 @@
-"""One open repository in one process: its key, its lock lease, and the index that all its users share.
+"""A session is an open repository in one process: its key, its lock lease, and the index that all its users share.
 
 Nobody who keeps to the rules removes anything while our lock is there. Somebody may remove the lock itself
 (`restic unlock --remove-all`, or because this process was frozen for too long), prune, and leave again. What is written
@@ -12,12 +12,13 @@ in spite of that must not be believed, so what others will believe is written li
 
 The index may be believed only as long as the lock has been held without a break since it was loaded: somebody's
 prune may run in between. So whenever the lease had to take the lock again, the session looks whether all index files
-that it has read still stand (who removes packs replaces the index files that name them first), and loads everything
-anew if not. Only trees stay that were read before, as far as the new index has them: their ids vouch for them.
+that it has read still stand (whoever removes packs replaces the index files that name them first), and loads
+everything again if not. Only trees stay that were read before, as far as the new index has them: their ids vouch for
+them.
 
 Whoever begins to use the repository finds in the index all that index files said at that moment, those of other
 processes too. What has come since, `refresh` adds: a snapshot may need it that was only found then. Marks of damage are
-looked at at the same time: when they have changed, the index is loaded anew for those who come from then on.
+looked at at the same time: when they have changed, the index is loaded again for those who come from then on.
 """
 
 import asyncio
@@ -91,10 +92,10 @@ class HeldRepository:
         self._session.lease.confirm(self.generation)
 
     def confirm_index(self) -> None:
-        """Look whether all index files that were read are there: who removes packs replaces those that name them.
+        """Look whether all index files that were read are there: whoever removes packs replaces those that name them.
 
         Raises:
-            LockLostError: they are not; the lock is given up, and who comes next reads the index anew.
+            LockLostError: they are not; the lock is given up, and the next user reads the index again.
         """
         if not self._files.still_stands():
             raise self.broken("index files that we have read were removed")
@@ -168,7 +169,7 @@ class RepositorySession:
     ) -> None:
         """shared_index: where the processes of a host keep the indexes of repositories; else this one has its own.
 
-        locked: False for who only reads, and cannot or does not want to lock (repository/companion.py).
+        locked: False where nothing is written, and a lock cannot be had or is not wanted (repository/companion.py).
         """
         self.repository = repository
         self.compression = compression
@@ -230,7 +231,7 @@ class RepositorySession:
     def rest(self) -> bool:
         """Let go of the index and of the trees that were read, unless somebody holds the lock; whether that was so.
 
-        Who comes next loads what is needed anew.
+        The next user loads again what is needed.
         """
         with self._lock:
             if not self.lease.is_held:

@@ -1,8 +1,8 @@
-"""Keys of open repositories, in memory that the worker processes of a service share.
+"""Keys of open repositories lie in memory that the worker processes of a service share.
 
 Deriving a key from its password takes half a second of processor time, on purpose. The first worker that opens a
 repository puts the key here, and the others take it from here. An entry is found by the repository's config file as it
-is now together with the password: neither a repository made anew at the same place nor a wrong password finds one.
+is now together with the password: neither a repository made again at the same place nor a wrong password finds one.
 
 The memory has no name and is inherited by descriptor, so it is as secret as that of the processes themselves. A fixed
 number of slots; a later key may take an earlier one's, which then costs half a second again.

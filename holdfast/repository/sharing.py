@@ -1,4 +1,4 @@
-"""Opens a repository by the key that another process of this host has derived, or derives it for all of them."""
+"""A repository is opened by the key that another process of this host has derived, or derives it for all of them."""
 
 from holdfast.errors import RepositoryNotFoundError, StoredFileMissingError
 from holdfast.ids import sha256

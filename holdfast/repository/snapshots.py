@@ -1,4 +1,4 @@
-"""The repository's snapshots: list, find, save.
+"""Snapshots of the repository are listed, found and saved.
 
 List them before the index is loaded: a snapshot seen then has all its blobs in the index that is read after it.
 """

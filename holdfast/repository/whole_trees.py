@@ -1,4 +1,4 @@
-"""What was found out about whole subtrees under one index: that nothing in them is missing, and what they count.
+"""Whole subtrees are remembered under one index: that nothing in them is missing, and what they count.
 
 A service that backs up the same source again and again meets the same unchanged subtrees. That all their blobs are in
 the index needs to be found out once for each index that was loaded: entries are only ever added to it, and it is given

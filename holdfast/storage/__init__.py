@@ -1,1 +1,1 @@
-"""Where a repository's bytes lie: one contract, a module for each kind of place."""
+"""A storage holds the bytes of a repository: one contract, a module for each kind of place."""

@@ -1,4 +1,4 @@
-"""The contract of a storage: what the repository may rely on, whatever holds the bytes.
+"""The contract of a storage says what the repository may rely on, whatever holds the bytes.
 
 Rules for every implementation, held by one conformance suite (tests/storage/conformance.py):
 
@@ -7,7 +7,7 @@ Rules for every implementation, held by one conformance suite (tests/storage/con
   power cut afterwards does not take it away.
 - What was written is read and listed at once, by every process on every host. A place that cannot promise this is no
   storage: its implementation refuses it when it is made.
-- What was deleted is not read any more; a listing may still show it for `settle_s`.
+- What was deleted is no longer read; a listing may still show it for `settle_s`.
 - Of several `put_new` for one name *at most* one returns True, and one that returns False promises that the file
   which has the name is durable. It may be the caller's own: the answer to a request that was carried out can be lost,
   and the same request sent again finds its own file. So a caller that got False reads what stands and goes by that.

@@ -1,4 +1,4 @@
-"""Making files durable on a local file system: write and flush a new file, give it its name, flush the directory.
+"""A file is made durable on a local file system: write and flush a new one, give it its name, flush the directory.
 
 The order in which a file comes into being, with what a crash in between leaves:
 

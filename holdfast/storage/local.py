@@ -1,4 +1,4 @@
-"""A local directory as storage; durable.py has the order of the steps that make a file durable.
+"""A local directory is a storage; durable.py has the order of the steps that make a file durable.
 
 Modes are restic's (internal/backend/util/file_helper.go): directories 0700, files read-only for the owner; where the
 repository's `config` is readable for its group, the group gets the same.
@@ -320,7 +320,7 @@ def _too_short(path: str, size: int, needed: int) -> CorruptFileError:
 
 
 def _entries(directory: str) -> list[os.DirEntry[str]]:
-    """What a directory holds; nothing when it is not there (any more)."""
+    """What a directory holds; nothing when it is not there."""
     with translated(directory):
         try:
             with os.scandir(directory) as entries:
@@ -330,7 +330,7 @@ def _entries(directory: str) -> list[os.DirEntry[str]]:
 
 
 def _status(entry: os.DirEntry[str]) -> os.stat_result | None:
-    """The entry's status (a link's own, if it is one that leads to no directory); None when it has gone meanwhile."""
+    """The entry's status (a link's own, if it is one that leads to no directory); None when it has gone since."""
     with translated(entry.path):
         try:
             return entry.stat(follow_symlinks=False)
@@ -339,7 +339,7 @@ def _status(entry: os.DirEntry[str]) -> os.stat_result | None:
 
 
 def _remove_tree(path: str) -> bool:
-    """Remove a directory with all that is in it; False when somebody put something into it meanwhile."""
+    """Remove a directory with all that is in it; False when somebody put something into it since."""
     try:
         entries = list(os.scandir(path))
     except FileNotFoundError:

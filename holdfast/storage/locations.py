@@ -1,7 +1,7 @@
-"""From a location as people write it to a storage with its layers.
+"""A location, as people write it, leads to a storage with its layers.
 
 The spelling is restic's: a path, or a kind, a colon and what the kind needs (`local:/srv/backup`). A new kind is a
-line here. The client of stores is loaded when the first one is opened: who uses a local directory never does.
+line here. The client of stores is loaded when the first one is opened; with local directories alone, never.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Memory as storage: for programs that use the engine as a library, and for tests of what lies above."""
+"""Memory serves as a storage: for programs that use the engine as a library, and for tests of what lies above."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""Errors of the operating system as errors of this program: by what a retry can do, with what to do about them."""
+"""Errors of the operating system become errors of this program: by what a retry can do, with what to do about them."""
 
 import errno
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Many small requests at once, as many as the storage takes best."""
+"""Small requests are sent many at once, as many as the storage takes best."""
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""What index files say, in memory that processes can share: an append-only log of records, and chains to find blobs.
+"""A log holds what index files say, in memory that processes can share: records, only appended, and chains of blobs.
 
     segment       | heads: one row number for each bucket | rows: 52 bytes each, row 0 unused                       |
     rows          file  [pack  blob blob …] [pack  blob …]  file  [pack …] …
@@ -7,9 +7,10 @@ An index file never changes, because its name is the hash of its content; so wha
 for ever, whatever becomes of the file. Whom to believe is decided elsewhere (map.py): by the number of the pack.
 
 A segment that is full is followed by one of four times its size (up to a limit), so nothing is ever moved or rebuilt,
-and who reads needs no lock: a row is complete before a chain leads to it, and every chain leads to lower rows only.
-Appending needs one (`SharedIndex`). A file is in the log once `used` has passed all of its rows. Who dies before that
-leaves the segment's mark "being written"; whoever appends next leaves that segment as it is, and begins another.
+and reading needs no lock: a row is complete before a chain leads to it, and every chain leads to lower rows only.
+Appending needs one (`SharedIndex`). A file is in the log once `used` has passed all of its rows. A process that dies
+before that leaves the segment's mark "being written"; whoever appends next leaves that segment as it is, and begins
+another.
 """
 
 import mmap
@@ -123,7 +124,7 @@ class IndexLog:
         return sum(self._entry(number, _USED) for number in range(self._header[_SEGMENTS]))
 
     def close(self) -> None:
-        """Have nobody begin to use it: most of what is in it is of no use any more."""
+        """Have nobody begin to use it: most of what is in it is of no use."""
         self._header[_CLOSED] = 1
 
     def catch_up(self) -> None:

@@ -1,4 +1,4 @@
-"""Where each blob lies: from a blob's id to its pack, offset and lengths, in 53 to 60 bytes per blob.
+"""The map says where each blob lies: pack, offset and lengths by its id, in 53 to 60 bytes per blob.
 
 The rows lie in logs (log.py): one that the processes of a host share, where there is one, and one of this process
 for what does not find room there. A log holds what any index file has ever said; this map believes those files that it
@@ -41,7 +41,7 @@ _BELIEVED, _DAMAGED = 1, 2
 _ROW_BYTES: Final = 4 * ROW_WORDS
 _ALL_KINDS: Final = tuple(BlobType)
 _WASTE_ROWS: Final = 1 << 16
-"""So many rows of no use are none worth loading everything anew."""
+"""So many rows of no use are none worth loading everything again."""
 
 
 class BlobLocation(msgspec.Struct, frozen=True, gc=False):

@@ -1,4 +1,4 @@
-"""The index logs (log.py) that the worker processes of a host share, in memory without a name.
+"""Worker processes of a host share index logs (log.py), in memory without a name.
 
 What each of them would keep by itself is there once, and what one has read or written need not be read by the others.
 There are a few *places*, each for one repository at a time. A process that uses one holds a lock on it, which the
@@ -7,7 +7,7 @@ needed: who finds no place, cannot map it, or waits too long for its turn to app
 of it), keeps what it knows to itself.
 
 Processes inherit the descriptor, so the memory is as secret as their own. Locks belong to an open file, so that each
-process, and each `SharedIndex`, opens the memory anew.
+process, and each `SharedIndex`, opens the memory again.
 """
 
 import contextlib
@@ -76,7 +76,7 @@ class SharedIndex:
         return -1
 
     def join(self, owner: bytes) -> IndexLog | None:
-        """The log of an owner, which is a repository's id: 32 bytes. It is left when nobody refers to it any more.
+        """The log of an owner, which is a repository's id: 32 bytes. It is left when nobody refers to it.
 
         None where there is no place, or the system has no such files or locks.
         """

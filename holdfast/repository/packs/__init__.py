@@ -1,1 +1,1 @@
-"""Packs: blobs are gathered into them, and read out of them with few large reads."""
+"""Packs are filled with blobs, and blobs are read out of them with few large reads."""

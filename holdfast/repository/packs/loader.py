@@ -1,4 +1,4 @@
-"""Blobs out of packs: one at a time, or many with few large reads; trees from a bounded cache.
+"""Blobs are read out of packs: one at a time, or many with few large reads; trees come from a bounded cache.
 
 Every blob is authenticated, bounded and hashed before it is handed out.
 """
@@ -22,7 +22,7 @@ from holdfast.storage.contract import Traits
 
 _BLOCK_BYTES: Final = 256 * 1024
 _KEPT_BLOCKS: Final = 8
-"""Packs of trees are read in such blocks: who walks a snapshot wants the trees of neighbouring directories, which a
+"""Packs of trees are read in such blocks: a walk of a snapshot wants the trees of neighbouring directories, which a
 backup has stored side by side."""
 _CACHED_NODES: Final = 60_000
 _CACHED_TREE_NODES: Final = 20_000

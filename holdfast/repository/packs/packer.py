@@ -1,4 +1,4 @@
-"""The packer: takes blobs, fills packs, stores them behind the caller's back, and knows what is durable.
+"""The packer takes blobs, fills packs, stores them behind the caller's back, and knows what is durable.
 
 One thread adds blobs; others finish and store packs, which is hashing and waiting for the disk by turns. Blobs get
 ascending sequence numbers. The *frontier* is the lowest number that is not yet durable: every blob below it lies in a
@@ -96,7 +96,7 @@ class Packer:
 
         Raises:
             StorageUnavailableError, StorageFullError, StorageDeniedError: an earlier pack could not be stored.
-            LockLostError: nor may it be any more.
+            LockLostError: nor may it be now.
         """
         if not self._coins:
             self._coins = list(os.urandom(_COINS))

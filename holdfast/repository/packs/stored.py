@@ -1,4 +1,4 @@
-"""Which packs are there, and how large: by name, many at once; or by a listing, where that takes fewer requests.
+"""Packs are looked for by name, many at once; or in a listing, where that takes fewer requests.
 
 That a pack is not there is believed only when it was asked for by its name.
 """

@@ -1,1 +1,1 @@
-"""Storages around storages: each adds one concern, and keeps the contract."""
+"""Layers are storages around storages: each adds one concern, and keeps the contract."""

@@ -1,4 +1,4 @@
-"""A layer over a repository that is only read: every write is refused, because whoever has no lock changes nothing.
+"""This layer refuses every write, over a repository that is only read: whoever has no lock changes nothing.
 
 What Holdfast writes of its own then lies elsewhere (repository/companion.py).
 """

@@ -1,4 +1,4 @@
-"""Retries: a request that found the storage unavailable is sent again, a few times, soon.
+"""A request that found the storage unavailable is sent again, a few times, soon.
 
 Two kinds of retries share the work. This one lasts for a second or two: it spares an activity its beginning when a
 connection breaks, a server is restarted, or an fsync fails. What lasts longer is left to Temporal, which retries for
