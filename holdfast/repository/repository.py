@@ -36,7 +36,7 @@ from holdfast.format.times import parse_time
 from holdfast.ids import KeyId, sha256, short
 from holdfast.repository.identity import this_host, this_user
 from holdfast.repository.layout import CONFIG, DATA, INDEX, KEYS, SNAPSHOTS, file_name, folders, list_ids
-from holdfast.repository.second_look import looked_at_twice
+from holdfast.repository.second_look import looked_at_twice, worth_a_second_look
 from holdfast.storage.contract import Storage
 
 _CHUNKER_PURPOSE: Final = b"holdfast chunker seed"
@@ -120,7 +120,7 @@ class Repository:
         for key_id, key_file in _keys_to_try(storage, unreadable):
             try:
                 key = open_key(key_file, password)
-                return cls(storage, decode_config(stored, Sealer(key)), key, key_id)
+                return cls(storage, _config_in(storage, stored, Sealer(key)), key, key_id)
             except WrongPasswordError:
                 continue
             except CorruptFileError as error:
@@ -143,7 +143,8 @@ class Repository:
             raise CorruptFileError("a key that was handed over has the wrong length")
         key_id, encrypt, mac_k, mac_r = (handed[begin:end] for begin, end in _HANDED_PARTS)
         key = MasterKey(encrypt=encrypt, mac_k=mac_k, mac_r=mac_r)
-        return cls(storage, decode_config(_stored_config(storage), Sealer(key)), key, KeyId(key_id))
+        config = _config_in(storage, _stored_config(storage), Sealer(key))
+        return cls(storage, config, key, KeyId(key_id))
 
     @property
     def handed_key(self) -> bytes:
@@ -277,6 +278,15 @@ def _stored_config(storage: Storage) -> bytes:
             f"{storage.location}: there is no repository (no file `config`)",
             hint="Look for a typing error, or create one there with `holdfast init`.",
         ) from error
+
+
+def _config_in(storage: Storage, stored: bytes, sealer: Sealer) -> RepositoryConfig:
+    try:
+        return decode_config(stored, sealer)
+    except CorruptFileError:
+        if not worth_a_second_look(storage):
+            raise
+    return decode_config(_stored_config(storage), sealer)
 
 
 def _keys_to_try(storage: Storage, unreadable: list[CorruptFileError]) -> list[tuple[KeyId, KeyFile]]:

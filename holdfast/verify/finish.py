@@ -14,7 +14,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from holdfast.errors import CorruptFileError, LockLostError, RepositoryLockedError, RunStateError
+from holdfast.errors import (
+    CorruptFileError,
+    LockLostError,
+    RepositoryLockedError,
+    RunStateError,
+    StorageDeniedError,
+)
 from holdfast.ids import PackId, SnapshotId, from_hex, to_hex
 from holdfast.repository.damage import DamagedPack
 from holdfast.repository.documents import load
@@ -111,7 +117,8 @@ def _has_new_snapshots(session: RepositorySession, walked: Sequence[StoredSnapsh
 def _mend(session: RepositorySession, packs: Sequence[PackId]) -> set[PackId]:
     try:
         mend(session, packs)
-    except (RepositoryLockedError, LockLostError, CorruptFileError) as error:
+    except (RepositoryLockedError, LockLostError, CorruptFileError, StorageDeniedError) as error:
+        # denied: nothing may be removed there (append-only)
         _LOG.warning("damaged packs that nothing needs are left for the next verification: %s", error.message)
         return set()
     return set(packs)

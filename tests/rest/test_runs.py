@@ -116,6 +116,8 @@ def test_killed_gone_on_with_damaged_mended_and_shared_with_stock_restic(
     with kept.session() as session:
         EngineRun(replace(run.backup, session=session), run.order).run()
         assert session.repository.companion.location.startswith(str(kept.state))
+        with session.hold() as held:
+            pack = max(held.index.packs(), key=lambda info: info.size_bytes).id
     assert [path for path in kept.state.rglob("*") if path.name == "opening"] == []
     assert not (kept.folder / "holdfast").exists()
     stock.assert_sound(snapshots=1)
@@ -129,13 +131,12 @@ def test_killed_gone_on_with_damaged_mended_and_shared_with_stock_restic(
     stock("restore", "latest", "--target", tmp_path / "by-restic")
     assert same(source, tmp_path / "by-restic" / source.relative_to("/"))
 
-    with kept.session() as session, session.hold() as held:
-        pack = max(held.index.packs(), key=lambda info: info.size_bytes).id
     flip(kept.folder, pack, 100)
     with kept.session() as session:
         assert verify(session, "damaged").damaged_packs == 1
-    if kept.removes:  # mending takes index entries of what is lost away
-        with kept.session() as session:
-            EngineRun.of(session, source, run_id="full", strategy="full").run()
-            assert verify(session, "mended").problem_count == 0
+    with kept.session() as session:
+        EngineRun.of(session, source, run_id="full", strategy="full").run()
+        # mending takes what the index says of a lost pack away, which an append-only server does not let us
+        assert (verify(session, "mended").problem_count == 0) is kept.removes
+    if kept.removes:
         stock.assert_sound(snapshots=3)
