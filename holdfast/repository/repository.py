@@ -36,7 +36,7 @@ from holdfast.format.times import parse_time
 from holdfast.ids import KeyId, sha256, short
 from holdfast.repository.identity import this_host, this_user
 from holdfast.repository.layout import CONFIG, DATA, INDEX, KEYS, SNAPSHOTS, file_name, folders, list_ids
-from holdfast.repository.second_look import looked_at_twice, worth_a_second_look
+from holdfast.repository.second_look import looked_at_again, worth_a_second_look
 from holdfast.storage.contract import Storage
 
 _CHUNKER_PURPOSE: Final = b"holdfast chunker seed"
@@ -185,7 +185,7 @@ class Repository:
             StoredFileMissingError: there is none of that id.
             CorruptFileError: too large, not what its name says, or not authentic; the message names the file.
         """
-        return looked_at_twice(self.storage, lambda: self._load_file(folder, file_id, limit_bytes))
+        return looked_at_again(self.storage, lambda: self._load_file(folder, file_id, limit_bytes))
 
     def _load_file(self, folder: str, file_id: bytes, limit_bytes: int) -> bytes:
         name = file_name(folder, file_id)
@@ -231,7 +231,7 @@ def read_key(storage: Storage, key_id: KeyId) -> KeyFile:
         StoredFileMissingError: there is none of that id.
         CorruptFileError: it is not what its name says, or no key file.
     """
-    return looked_at_twice(storage, lambda: _read_key(storage, key_id))
+    return looked_at_again(storage, lambda: _read_key(storage, key_id))
 
 
 def _read_key(storage: Storage, key_id: KeyId) -> KeyFile:

@@ -17,7 +17,7 @@ from holdfast.crypto.sealing import OVERHEAD_BYTES
 from holdfast.errors import CorruptFileError, StoredFileMissingError, UsageError
 from holdfast.format.sealed import decompress
 from holdfast.repository.repository import Repository
-from holdfast.repository.second_look import looked_at_twice
+from holdfast.repository.second_look import looked_at_again
 from holdfast.storage.contract import Traits, check_name
 
 MAX_DOCUMENT_BYTES: Final = 256 * 1024 * 1024
@@ -73,7 +73,7 @@ class SealedFolder:
             CorruptFileError: what is stored is not authentic, or not the document of that name.
         """
         path = self._path(name)
-        return looked_at_twice(self._storage, lambda: self._get(path))
+        return looked_at_again(self._storage, lambda: self._get(path))
 
     def _get(self, path: str) -> bytes | None:
         try:

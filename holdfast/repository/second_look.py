@@ -1,15 +1,17 @@
-"""A second look: what came damaged from a place at a distance is read once more before it is called damaged.
+"""A second look: what came damaged from a place at a distance is read again before it is called damaged.
 
 Bytes change on their way, and what comes then cannot be told from what lies damaged in the store. A local disk gives
 the same bytes again, so there is no second look.
 """
 
+import contextlib
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from holdfast.errors import CorruptFileError
 from holdfast.storage.contract import Storage
 
+_LOOKS: Final = 3
 ResultT = TypeVar("ResultT")
 
 
@@ -18,15 +20,13 @@ def worth_a_second_look(storage: Storage) -> bool:
     return storage.traits.latency_s > 0
 
 
-def looked_at_twice(storage: Storage, read: Callable[[], ResultT]) -> ResultT:
-    """Read something and see whether it is sound; once more if it is not.
+def looked_at_again(storage: Storage, read: Callable[[], ResultT]) -> ResultT:
+    """Read something and see whether it is sound; again, up to two times, if it is not.
 
     Raises:
-        CorruptFileError: as `read` raises it, again.
+        CorruptFileError: as `read` raises it the last time.
     """
-    try:
-        return read()
-    except CorruptFileError:
-        if not worth_a_second_look(storage):
-            raise
+    for _ in range(_LOOKS - 1 if worth_a_second_look(storage) else 0):
+        with contextlib.suppress(CorruptFileError):
+            return read()
     return read()

@@ -29,7 +29,7 @@ from holdfast.repository.locking import ExclusiveLock
 from holdfast.repository.packs.loader import BlobLoader
 from holdfast.repository.packs.packer import Packer
 from holdfast.repository.repository import Repository
-from holdfast.repository.second_look import looked_at_twice
+from holdfast.repository.second_look import looked_at_again
 from holdfast.repository.session import HeldRepository, RepositorySession
 from holdfast.verify.packs import check_packs
 
@@ -130,7 +130,7 @@ def _bad_blobs(repository: Repository, pack: IndexPack) -> frozenset[BlobKey]:
     bad: set[BlobKey] = set()
     for entry in pack.blobs:
         try:
-            looked_at_twice(repository.storage, partial(_open, repository, name, entry))
+            looked_at_again(repository.storage, partial(_open, repository, name, entry))
         except IntegrityError:
             bad.add((entry.id, entry.type))
         except StorageUnavailableError as error:

@@ -17,7 +17,7 @@ from holdfast.ids import BlobId, PackId, short
 from holdfast.repository.index.map import BlobLocation, IndexMap
 from holdfast.repository.layout import pack_name
 from holdfast.repository.repository import Repository
-from holdfast.repository.second_look import looked_at_twice, worth_a_second_look
+from holdfast.repository.second_look import looked_at_again, worth_a_second_look
 from holdfast.storage.contract import Traits
 
 _BLOCK_BYTES: Final = 256 * 1024
@@ -62,7 +62,7 @@ class BlobLoader:
             CorruptFileError: what is stored is not this blob; the message names blob and pack.
         """
         location = self._location(blob, blob_type)
-        return looked_at_twice(
+        return looked_at_again(
             self._repository.storage, lambda: self._read_one(location.pack, location.entry)
         )
 
