@@ -286,7 +286,7 @@ def _config_in(storage: Storage, stored: bytes, sealer: Sealer) -> RepositoryCon
     except CorruptFileError:
         if not worth_a_second_look(storage):
             raise
-    return decode_config(_stored_config(storage), sealer)
+    return looked_at_again(storage, lambda: decode_config(_stored_config(storage), sealer))
 
 
 def _keys_to_try(storage: Storage, unreadable: list[CorruptFileError]) -> list[tuple[KeyId, KeyFile]]:

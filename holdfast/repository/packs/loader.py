@@ -62,9 +62,7 @@ class BlobLoader:
             CorruptFileError: what is stored is not this blob; the message names blob and pack.
         """
         location = self._location(blob, blob_type)
-        return looked_at_again(
-            self._repository.storage, lambda: self._read_one(location.pack, location.entry)
-        )
+        return self._read_again(location.pack, location.entry)
 
     def load_tree(self, tree: BlobId) -> list[Node]:
         """The nodes of a tree, from the cache where possible. The list is shared: do not change it.
@@ -138,7 +136,7 @@ class BlobLoader:
             except CorruptFileError:
                 if not worth_a_second_look(self._repository.storage):
                     raise
-                plaintext = self._read_one(planned.pack, entry)
+                plaintext = self._read_again(planned.pack, entry)
             yield entry.id, plaintext
 
     def open_range(self, planned: PackRange) -> Iterator[tuple[BlobId, bytes | memoryview]]:
@@ -161,7 +159,7 @@ class BlobLoader:
             if not worth_a_second_look(storage):
                 raise _damaged(name, error) from error
             for entry in planned.entries[opened:]:
-                yield entry.id, self._read_one(planned.pack, entry)
+                yield entry.id, self._read_again(planned.pack, entry)
         BUFFERS.give_back(buffer)
 
     def load_many(
@@ -176,6 +174,9 @@ class BlobLoader:
         if location is None:
             raise _missing(blob, blob_type)
         return location
+
+    def _read_again(self, pack: PackId, entry: BlobEntry) -> bytes:
+        return looked_at_again(self._repository.storage, lambda: self._read_one(pack, entry))
 
     def _read_one(self, pack: PackId, entry: BlobEntry) -> bytes:
         sealed = self._repository.storage.get_range(pack_name(pack), entry.offset, entry.length)
