@@ -39,6 +39,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "resume": "Go on with a paused or interrupted run.",
     "cleanup": "Remove what abandoned runs, crashes and killed drills have left.",
     "key": "List, add and remove passwords.",
+    "storage": "Try the place where a repository lies.",
     "schedule": "Apply, list and steer the schedules of the settings.",
     "watch": "Watch sources for changes, and ask for backups.",
     "guard": "Compare a source with its newest snapshot; report, ask, or restore.",

@@ -7,6 +7,7 @@ import typer
 
 from holdfast.errors import EXIT_COMPLETE, UsageError
 from holdfast.repository.repository import Repository
+from holdfast.storage.probe import refuse_unfit
 from service.settings.credentials import open_place
 from service.settings.suggestions import one_of
 from starter.shell.invocation import Invocation
@@ -37,6 +38,8 @@ def init(options: InitOptions) -> int:
     profile = invocation.repository()
     storage = open_place(profile, invocation.environ)
     password = invocation.password(profile, confirm=True)
+    if storage.traits.latency_s:
+        refuse_unfit(storage, has_companion=bool(profile.companion))
     repository = Repository.init(storage, password, version=version)
     if options.json:
         say_json(

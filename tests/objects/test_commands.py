@@ -70,6 +70,7 @@ def host(tmp_path: Path, seaweed: Seaweed, prefix: str) -> Host:
 
 
 def test_as_restics_users_call_it(host: Host, seaweed: Seaweed) -> None:
+    assert "NO" not in host.run("storage", "check")
     assert "there is no repository" in host.run("backup", host.source, code=10)
     assert f"at {host.location}" in host.run("init")
     assert "verified" in host.run("backup", host.source)

@@ -24,6 +24,9 @@ PACKAGES: Final = {
     "faketime": "faketime",
     "mkfs.ext4": "e2fsprogs",
     "mount": "mount",
+    "setpriv": "util-linux",
+    "ssh": "openssh-client",
+    "sshd": "openssh-server",
 }
 SKIP_NOTHING: Final = "HOLDFAST_TESTS_SKIP_NOTHING"
 

@@ -12,6 +12,7 @@ from typing import Final
 
 import urllib3
 
+from tests.support.seaweed import TETHER
 from tests.support.temporal_server import free_port
 
 USER: Final = "keeper"
@@ -51,7 +52,7 @@ class RestServer:
 def running_rest_server(folder: Path, *, append_only: bool = False) -> Iterator[RestServer]:
     """Start one, wait until it answers, and kill it at the end."""
     port = free_port()
-    command = [rclone(), "serve", "restic", "--addr", f"127.0.0.1:{port}", "--config", os.devnull]
+    command = [*TETHER, rclone(), "serve", "restic", "--addr", f"127.0.0.1:{port}", "--config", os.devnull]
     command += ["--user", USER, "--pass", PASSWORD, *(["--append-only"] if append_only else []), str(folder)]
     with subprocess.Popen(
         command,

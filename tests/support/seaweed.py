@@ -24,6 +24,8 @@ from tests.support.temporal_server import free_port
 KEY: Final = "canary-key-id"
 SECRET: Final = "canary-secret-key"
 BUCKET: Final = "test"
+TETHER: Final = ("setpriv", "--pdeathsig", "KILL")
+"""A server ends with the process that tests, also when that is killed."""
 _READY_S: Final = 60.0
 _LOOK_AGAIN_S: Final = 0.05
 _ENDING_S: Final = 10.0
@@ -80,7 +82,13 @@ def running_seaweed() -> Iterator[Seaweed]:
         while len(free) < len(_PORTS):
             free.add(free_port())
         ports = dict(zip(_PORTS, free, strict=True))
-        command = [str(Path(sys.executable).with_name("weed")), "mini", f"-dir={folder}", f"-bucket={BUCKET}"]
+        command = [
+            *TETHER,
+            str(Path(sys.executable).with_name("weed")),
+            "mini",
+            f"-dir={folder}",
+            f"-bucket={BUCKET}",
+        ]
         command += ["-ip=127.0.0.1", "-ip.bind=127.0.0.1", *_OFF]
         command += [f"-{flag}={port}" for flag, port in ports.items()]
         command += [f"-{part}.localSocket={folder / part}.sock" for part in ("filer", "s3")]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from tests.support.seaweed import TETHER
 from tests.support.temporal_server import free_port
 
 _SSHD: Final = "/usr/sbin/sshd"
@@ -51,7 +52,7 @@ def running_sshd(folder: Path) -> Iterator[SshServer]:
     environ = {"PATH": f"{programs}:{os.environ.get('PATH', os.defpath)}", "HOME": str(folder)}
     nothing = subprocess.DEVNULL
     with subprocess.Popen(
-        [_SSHD, "-D", "-f", folder / "sshd.conf", "-E", folder / "log"], stdin=nothing
+        [*TETHER, _SSHD, "-D", "-f", folder / "sshd.conf", "-E", folder / "log"], stdin=nothing
     ) as process:
         try:
             until = time.monotonic() + _READY_S
