@@ -3,73 +3,27 @@
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from random import Random
 
 import pytest
 
 from tests.support.comparison import same
+from tests.support.far_host import PATIENCE_S, FarHost
 from tests.support.proxy import Proxy
 from tests.support.seaweed import SECRET, Seaweed
 from tests.support.stock import Restic
 
-PROJECT = Path(__file__).parents[2]
-PATIENCE_S = 150.0
-
-
-class Host:
-    """A folder with a source and a state directory; commands get their repository and credentials from variables."""
-
-    def __init__(self, folder: Path, seaweed: Seaweed, location: str) -> None:
-        self.folder, self.source, self.location = folder, folder / "source", location
-        self.environ = {
-            "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath))),
-            "HOME": str(folder),
-            "PYTHONPATH": str(PROJECT),
-            "HOLDFAST_STATE_DIR": str(folder / "state"),
-            "RESTIC_REPOSITORY": location,
-            "RESTIC_PASSWORD": "correct horse",
-            **seaweed.environ,
-        }
-        self.source.mkdir()
-        random = Random(5)
-        for number in range(40):
-            (self.source / f"file-{number}").write_bytes(random.randbytes(number * 500))
-        (self.source / "large").write_bytes(random.randbytes(24 << 20))
-
-    def start(self, *arguments: str | Path, **more: str) -> "subprocess.Popen[str]":
-        return subprocess.Popen(
-            [sys.executable, "-m", "starter", *map(str, arguments)],
-            env={**self.environ, **more},
-            cwd=self.folder,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-
-    def run(self, *arguments: str | Path, code: int = 0, **more: str) -> str:
-        with self.start(*arguments, **more) as process:
-            printed, _ = process.communicate(timeout=PATIENCE_S)
-        assert process.returncode == code, printed
-        return printed
-
-    def assert_no_secret_is_kept(self) -> None:
-        """Neither in the server's database, nor in logs or requests."""
-        for path in self.folder.rglob("*"):
-            if path.is_file() and not path.is_symlink():
-                assert SECRET.encode() not in path.read_bytes(), path
-
 
 @pytest.fixture
-def host(tmp_path: Path, seaweed: Seaweed, prefix: str) -> Host:
-    return Host(tmp_path, seaweed, seaweed.location(prefix))
+def host(tmp_path: Path, seaweed: Seaweed, prefix: str) -> FarHost:
+    return FarHost(tmp_path, seaweed.location(prefix), seaweed.environ)
 
 
-def test_as_restics_users_call_it(host: Host, seaweed: Seaweed) -> None:
+@pytest.mark.timeout(600)
+def test_as_restics_users_call_it(host: FarHost, seaweed: Seaweed) -> None:
     assert "NO" not in host.run("storage", "check")
     assert "there is no repository" in host.run("backup", host.source, code=10)
     assert f"at {host.location}" in host.run("init")
@@ -83,11 +37,11 @@ def test_as_restics_users_call_it(host: Host, seaweed: Seaweed) -> None:
     denied = host.run("backup", host.source, code=1, AWS_SECRET_ACCESS_KEY="canary-wrong")
     assert "SignatureDoesNotMatch" in denied
     assert "canary" not in denied.replace(seaweed.environ["AWS_ACCESS_KEY_ID"], "")
-    host.assert_no_secret_is_kept()
+    host.assert_nowhere(SECRET)
 
 
 @contextmanager
-def serving(host: Host, settings: str) -> Iterator["subprocess.Popen[str]"]:
+def serving(host: FarHost, settings: str) -> Iterator["subprocess.Popen[str]"]:
     """`holdfast up` with these settings, without restic's variables."""
     (host.folder / "holdfast.toml").write_text(settings)
     for name in ("RESTIC_REPOSITORY", "RESTIC_PASSWORD", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
@@ -103,7 +57,8 @@ def serving(host: Host, settings: str) -> Iterator["subprocess.Popen[str]"]:
             process.communicate(timeout=PATIENCE_S)
 
 
-def test_a_service_has_the_credentials_of_the_profile(host: Host, seaweed: Seaweed, prefix: str) -> None:
+@pytest.mark.timeout(600)
+def test_a_service_has_the_credentials_of_the_profile(host: FarHost, seaweed: Seaweed, prefix: str) -> None:
     host.run("init")
     values = seaweed.environ
     (host.folder / "password").write_text("correct horse")
@@ -125,14 +80,15 @@ def test_a_service_has_the_credentials_of_the_profile(host: Host, seaweed: Seawe
         assert "verified" in host.run("backup", "--source", "home")
         assert "file-39" in host.run("ls", "latest")
     Restic(host.location, {**host.environ, **values}).assert_sound(snapshots=2)
-    host.assert_no_secret_is_kept()
+    host.assert_nowhere(SECRET)
 
 
+@pytest.mark.timeout(600)
 def test_a_backup_outlives_a_store_that_goes_away_and_workers_that_are_killed(
     tmp_path: Path, seaweed: Seaweed, prefix: str
 ) -> None:
     with Proxy(seaweed.port, prefix=prefix) as proxy:
-        host = Host(tmp_path, seaweed, proxy.location(prefix))
+        host = FarHost(tmp_path, proxy.location(prefix), seaweed.environ)
         host.run("init")
         proxy.usual(delay_s=0.05)
         proxy.requests.clear()
