@@ -2,6 +2,8 @@
 
 import contextlib
 import os
+import shutil
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -161,3 +163,14 @@ def test_runs_in_bad_weather_come_to_a_good_end(
 ) -> None:
     storm = weathered(seaweed, proxy, source, tmp_path / "target", seed, 0.05)
     assert storm.fired.total() > 5
+
+
+@pytest.mark.heavy
+@pytest.mark.timeout(3600)
+def test_two_hundred_storms(seaweed: Seaweed, proxy: Proxy, source: Path, tmp_path: Path) -> None:
+    met: Counter[str] = Counter()
+    for seed in range(1000, 1200):
+        target = tmp_path / f"target-{seed}"
+        met += weathered(seaweed, proxy, source, target, seed, 0.05).fired
+        shutil.rmtree(target)
+    print(f"200 storms, {proxy.requests.total()} requests, met: {dict(met)}")  # noqa: T201 - what it measured

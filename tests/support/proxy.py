@@ -162,11 +162,12 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class Flipped:
-    """One bit of the answer's body is another one; where there is none, nothing happens."""
+    """One bit of a file is another one when it comes. What has no hash, as a listing, comes as it is: only TLS can
+    keep that."""
 
     async def happen(self, exchange: Exchange) -> bool:
         head, body = await exchange.answer()
-        await exchange.send(head, _flipped(body))
+        await exchange.send(head, body if "list-type" in exchange.request.target else _flipped(body))
         return True
 
 
