@@ -84,8 +84,8 @@ bench: $(DEV) programs  ## measure beside restic and other peers; JOBS=… RUNS=
 profile: $(DEV) programs  ## where the time goes: py-spy over the engine's jobs; JOBS=… SCALE=…
 	$(BIN)/python -m benchmarks.profile $(if $(JOBS),--jobs $(JOBS)) --scale $(or $(SCALE),1)
 
-demo: $(RUN) restic  ## see a backup and a restore survive kills; KEEP=1 leaves what it made for a look around
-	@$(BIN)/python -m demo $(if $(KEEP),--keep)
+demo: $(if $(STORE),$(DEV),$(RUN)) restic  ## see a backup and a restore survive kills; STORE=s3: in a bucket; KEEP=1 leaves what it made
+	@$(BIN)/python -m demo $(if $(KEEP),--keep) $(if $(STORE),--store $(STORE))
 
 pins:  ## compile requirements/*.txt anew (needs pip-compile, from pip-tools)
 	$(PIP_COMPILE_PINNED) -o requirements/build.txt requirements/build.in

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from demo.place import STORES, place
 from demo.scenario import DemoError, Scenario
 from demo.screen import Screen
 
@@ -19,12 +20,15 @@ def main() -> int:
     parser.add_argument("--keep", action="store_true", help="leave the work directory for a look around")
     parser.add_argument("--tree", type=Path, default=Path("/usr/share"), help="the directory to back up")
     parser.add_argument("--large-mib", type=int, default=2048, help="size of the generated file")
+    parser.add_argument("--store", choices=STORES, default="local", help="where the repository lies")
     arguments = parser.parse_args()
     screen = Screen()
     work = _WORK.resolve()
     try:
         _prepare(work)
-        Scenario(screen, work=work, tree=arguments.tree.resolve(), large_mib=arguments.large_mib).play()
+        tree = arguments.tree.resolve()
+        with place(arguments.store, work) as where:
+            Scenario(screen, work=work, tree=tree, large_mib=arguments.large_mib, place=where).play()
     except DemoError as error:
         screen.failed(str(error))
         return 1

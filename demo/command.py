@@ -119,12 +119,13 @@ class RunningCommand:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holdfast:
-    """How the command is called: where its settings and state lie, for which repository."""
+    """How the command is called: where its settings and state lie, for which place; environ: its credentials."""
 
     settings: Path
     state: Path
-    repository: Path
+    location: str
     password_file: Path
+    environ: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def run(self, *arguments: str) -> bytes:
         """Run a short command to its end; what it printed.
@@ -161,7 +162,8 @@ class Holdfast:
 
     def _command(self) -> list[str]:
         program = Path(sys.executable).parent / "holdfast"
-        return [str(program), "--repo", str(self.repository), "--password-file", str(self.password_file)]
+        return [str(program), "--repo", self.location, "--password-file", str(self.password_file)]
 
     def _environment(self) -> Mapping[str, str]:
-        return {**os.environ, "HOLDFAST_CONFIG": str(self.settings), "HOLDFAST_STATE_DIR": str(self.state)}
+        own = {"HOLDFAST_CONFIG": str(self.settings), "HOLDFAST_STATE_DIR": str(self.state)}
+        return {**os.environ, **own, **self.environ}

@@ -19,6 +19,7 @@ import psutil
 from demo.command import CommandFailedError, Holdfast, Message, RunningCommand
 from demo.compare import Comparison
 from demo.data import MIB, write_large_file
+from demo.place import Place
 from demo.screen import Bar, Screen, size
 from demo.victims import Reader, ReaderWatch, kill, server, workers
 
@@ -62,7 +63,7 @@ class _Seen:
 class Scenario:
     """One performance in a work directory of its own."""
 
-    def __init__(self, screen: Screen, *, work: Path, tree: Path, large_mib: int) -> None:
+    def __init__(self, screen: Screen, *, work: Path, tree: Path, large_mib: int, place: Place) -> None:
         self._screen = screen
         self._work = work
         self._tree = tree
@@ -70,13 +71,14 @@ class Scenario:
         self._source = work / "source"
         self._large = self._source / "large-file"
         self._target = work / "restored"
-        self._repository = work / "repository"
+        self._place = place
         self._password_file = work / "password"
         self._holdfast = Holdfast(
             settings=work / "holdfast.toml",
             state=work / "state",
-            repository=self._repository,
+            location=place.location,
             password_file=self._password_file,
+            environ=place.environ,
         )
         self._seen = _Seen()
 
@@ -111,7 +113,8 @@ class Scenario:
         self._holdfast.settings.write_text(_SETTINGS)
 
     def _back_up(self) -> None:
-        self._screen.step("A repository in restic's format", "holdfast init")
+        where = self._place.location if self._place.environ else "here"
+        self._screen.step(f"A repository in restic's format, {where}", "holdfast init")
         self._holdfast.run("init")
         self._screen.step(
             "A backup, through a Temporal server and workers that the command brings along",
@@ -126,7 +129,7 @@ class Scenario:
             self._kill_server(command, bar)
             self._seen.backup = command.finish(bar.show)
             bar.finish()
-        self._seen.stored_bytes = _tree_bytes(self._repository)
+        self._seen.stored_bytes = self._place.stored_bytes()
         snapshots = [snapshot.id for snapshot in self._holdfast.snapshots()]
         if snapshots != [self._seen.backup.snapshot_id]:
             raise DemoError(f"one snapshot should be there, not {len(snapshots)}")
@@ -237,8 +240,8 @@ class Scenario:
         self._screen.step("Stock restic reads all of it", "restic check --read-data")
         with self._seen.timed("restic check"):
             ended = subprocess.run(
-                [program, "--no-cache", "-r", str(self._repository), "check", "--read-data"],
-                env={**os.environ, "RESTIC_PASSWORD_FILE": str(self._password_file)},
+                [program, "--no-cache", "-r", self._place.location, "check", "--read-data"],
+                env={**os.environ, **self._place.environ, "RESTIC_PASSWORD_FILE": str(self._password_file)},
                 capture_output=True,
                 text=True,
                 check=False,
@@ -272,7 +275,7 @@ def _rows(seen: _Seen) -> list[tuple[str, str]]:
             "New data",
             f"{size(backup.data_added)} after deduplication, {size(backup.data_added_packed)} packed",
         ),
-        ("Repository", f"{size(seen.stored_bytes)} on disk"),
+        ("Repository", f"{size(seen.stored_bytes)} stored"),
         (
             "After the kills",
             f"shards that went on from a checkpoint: {backup.checkpoints_resumed}; read twice: {reread}",
