@@ -61,6 +61,7 @@ _NO_ROLE: Final = "no credentials were given, and the instance has no role"
 _HINT_CREDENTIALS: Final = (
     "Look at the credentials of this repository: are they those of this store, and whole?"
 )
+_HINT_NONE: Final = "Set restic's variables (AWS_ACCESS_KEY_ID and the like), or name a credentials_file."
 _HINT_UNAVAILABLE: Final = "It is tried again; look whether the store can be reached from this host."
 
 
@@ -104,7 +105,7 @@ def translate(answer: Answer, what: str, *, worked: bool) -> HoldfastError:
             return StorageUnavailableError(
                 f"{what}: the role's credentials cannot be had", hint=_HINT_UNAVAILABLE
             )
-        return StorageDeniedError(f"{what}: {_NO_ROLE}", hint=_HINT_CREDENTIALS)
+        return StorageDeniedError(f"{what}: {_NO_ROLE}", hint=_HINT_NONE)
     if code in _NO_BUCKET:
         return StorageDeniedError(
             f"{what}: there is no such bucket",

@@ -7,6 +7,7 @@ to it instead. `requests` counts what came, by method and by the first folder of
 import asyncio
 import contextlib
 import socket
+import ssl
 import struct
 import threading
 from collections import Counter
@@ -229,14 +230,18 @@ class Storm:
 
 
 class Proxy:
-    """Between its `port` and the server's, until it is closed. prefix: of names, which `Request.name` goes without."""
+    """Between its `port` and the server's, until it is closed. prefix: of names, which `Request.name` goes without.
+    tls: it is spoken to by TLS."""
 
-    def __init__(self, upstream: int, *, prefix: str = "", delay_s: float = 0.0) -> None:
+    def __init__(
+        self, upstream: int, *, prefix: str = "", delay_s: float = 0.0, tls: ssl.SSLContext | None = None
+    ) -> None:
         self.requests: Counter[tuple[str, str]] = Counter()
         self.plan: Plan | None = None
         self.port = 0
         self._upstream = upstream
         self._prefix = prefix.strip("/")
+        self._tls = tls
         self._usual = Through(delay_s)
         self._loop = asyncio.new_event_loop()
         self._server: asyncio.Server | None = None
@@ -284,7 +289,7 @@ class Proxy:
 
     async def _listen(self) -> asyncio.Server:
         return await asyncio.start_server(
-            self._serve, "127.0.0.1", self.port, limit=_HEAD_LIMIT, reuse_address=True
+            self._serve, "127.0.0.1", self.port, limit=_HEAD_LIMIT, reuse_address=True, ssl=self._tls
         )
 
     async def _end(self) -> None:

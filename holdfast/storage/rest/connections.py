@@ -3,6 +3,7 @@
 Limits are on progress: each read, and each piece that is sent, may take so long; the whole takes as long as it likes.
 """
 
+import os
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
@@ -18,6 +19,7 @@ from urllib3.exceptions import (
     SSLError,
 )
 
+from holdfast.errors import StorageDeniedError
 from holdfast.storage.answers import NOT_TRUSTED, Answer
 from holdfast.storage.rest.place import RestPlace
 
@@ -46,6 +48,8 @@ class Connections:
         if user or password:
             self._headers |= urllib3.make_headers(basic_auth=f"{user}:{password}")
         authority = values.get("RESTIC_CACERT")
+        if authority is not None and not os.access(authority, os.R_OK):
+            raise StorageDeniedError(f"{authority}: it cannot be read", hint="RESTIC_CACERT names it.")
         self._pool = _pool(place, at_once, authority)
 
     def ask(
