@@ -44,22 +44,19 @@ def test_what_holds_none_is_refused_and_not_shown(text: str) -> None:
 
 
 def test_variables_are_restics_or_begin_as_the_profile_says() -> None:
-    environ = {
-        **READ,
-        "PATH": "/bin",
-        "OFF_AWS_ACCESS_KEY_ID": "other",
-        "OFF_AWS_PROFILE": "p",
-        "HOME": "/home/me",
-    }
-    assert source_of(None, environ)().values == {**READ, "HOME": "/home/me"}
+    environ = {**READ, "PATH": "/bin", "HOME": "/home/me", "EDITOR": "ed"}
+    environ |= {"OFF_AWS_ACCESS_KEY_ID": "other", "OFF_AWS_PROFILE": "p", "OFF_RCLONE_CONFIG": "c"}
+    own = {**READ, "PATH": "/bin", "HOME": "/home/me"}
+    assert source_of(None, environ)().values == own
     offsite = PasswordSource(env="OFF_")
-    there = {"AWS_ACCESS_KEY_ID": "other", "AWS_PROFILE": "p", "HOME": "/home/me"}
+    there = {"AWS_ACCESS_KEY_ID": "other", "AWS_PROFILE": "p", "RCLONE_CONFIG": "c"}
+    there |= {"PATH": "/bin", "HOME": "/home/me"}
     assert source_of(offsite, environ)().values == there
     profile = RepositoryProfile(name="off", location="s3:https://h/b", credentials=offsite)
     told = variables_for([profile], environ)
-    assert "PATH" not in told
+    assert "EDITOR" not in told
     assert source_of(offsite, told)().values == there
-    assert source_of(None, told)().values == {**READ, "HOME": "/home/me"}
+    assert source_of(None, told)().values == own
 
 
 def test_a_file_is_read_again_every_minute_and_a_command_before_what_it_printed_expires(
