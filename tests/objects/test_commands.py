@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.comparison import same
 from tests.support.far_host import PATIENCE_S, FarHost
-from tests.support.proxy import Proxy
+from tests.support.proxy import Answer, Faults, Proxy
 from tests.support.seaweed import SECRET, Seaweed
 from tests.support.stock import Restic
 
@@ -103,6 +103,36 @@ def test_a_backup_outlives_a_store_that_goes_away_and_workers_that_are_killed(
             printed, _ = process.communicate(timeout=PATIENCE_S)
         assert process.returncode == 0, printed
         assert "verified" in printed
+        Restic(seaweed.location(prefix), host.environ).assert_sound(snapshots=1)
+
+
+@pytest.mark.heavy
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("refused", [True, False], ids=["refused", "slow-down"])
+def test_a_backup_waits_for_a_store_that_is_away_for_five_minutes(
+    tmp_path: Path, seaweed: Seaweed, prefix: str, *, refused: bool
+) -> None:
+    with Proxy(seaweed.port, prefix=prefix) as proxy:
+        host = FarHost(tmp_path, proxy.location(prefix), seaweed.environ)
+        host.run("init")
+        proxy.usual(delay_s=0.05)
+        proxy.requests.clear()
+        with host.start("backup", host.source) as process:
+            _until(lambda: proxy.requests["PUT", "holdfast"] > 2)
+            if refused:
+                proxy.down()
+            else:
+                proxy.plan = Faults(Answer(503, "SlowDown", {"Retry-After": "5"}), each=True)
+            before = proxy.requests.total()
+            time.sleep(300)
+            asked = proxy.requests.total() - before
+            if refused:
+                proxy.up()
+            proxy.plan = None
+            printed, _ = process.communicate(timeout=PATIENCE_S)
+        assert process.returncode == 0, printed
+        assert "(trying again)" in printed
+        print(f"{asked} requests in five minutes without an answer")  # noqa: T201 - what it measured
         Restic(seaweed.location(prefix), host.environ).assert_sound(snapshots=1)
 
 
