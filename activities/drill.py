@@ -24,7 +24,8 @@ from contracts.drill import (
 from holdfast.backup.opening import snapshot_paths
 from holdfast.commands import CommandRun
 from holdfast.drill.check_command import run_check
-from holdfast.drill.sample import Sample, draw, parse_sample
+from holdfast.drill.form import parse_sample
+from holdfast.drill.sample import Sample, draw
 from holdfast.drill.scratch import make_scratch, remove_scratch, scratch_of
 from holdfast.errors import SettingsError, UsageError
 from holdfast.ids import BlobId, from_hex, sha256, short, to_hex

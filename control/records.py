@@ -1,6 +1,6 @@
 """Looks up a run of the journal by a person's word for it, as a document, and as the request that it was."""
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -12,15 +12,19 @@ from control.listing import FEWEST_DIGITS, ListedRun, RunList
 from control.names import location_of, subject_of, veiled_roots
 from holdfast.file_list import WRONG_ACTIONS, FileAction
 from holdfast.terms import RunKind
-from service.journal.journal import Journal
 from service.journal.records import RunRecord
 from service.settings.model import Settings
+
+if TYPE_CHECKING:
+    from service.journal.journal import (
+        Journal,  # it brings SQLAlchemy, which takes a quarter of a second to load
+    )
 
 TOLD_ACTIONS: Final = WRONG_ACTIONS | {FileAction.WARNING}
 """Which paths of a run are told of by themselves."""
 
 
-def find_record(journal: Journal, name: str) -> RunRecord:
+def find_record(journal: "Journal", name: str) -> RunRecord:
     """The run that a person means, however old it is; no server is asked.
 
     Raises:

@@ -20,6 +20,7 @@ from control.names import source_changed
 from control.requests import base_queue
 from holdfast.errors import JournalUnavailableError
 from holdfast.terms import RunKind
+from service.journal.glance import nothing_open
 from service.journal.records import RunRecord
 from service.settings.model import Settings
 from service.settings.requests import remove_request
@@ -107,12 +108,16 @@ def _interrupted(
 def _newest_record(
     settings: Settings, environ: Mapping[str, str], kind: RunKind, repository: str, source: str
 ) -> RunRecord | None:
-    """The journal's newest run of a source. Of a restore's, each request has a token of its own.
+    """The journal's newest run of a source, where it may be open. Of a restore's, each request has a token of its own.
 
     Raises:
         JournalUnavailableError: it cannot be read.
     """
     alike = len(shown(source)) if kind is RunKind.RESTORE else None
+    if settings.journal.url is None and nothing_open(
+        settings.journal_path, kind, repository, source, alike=alike
+    ):
+        return None
     wanted = None if alike else source
     found = open_journal(settings, environ).runs(
         _LOOKED_AT, source=wanted, repositories=[repository], kind=kind

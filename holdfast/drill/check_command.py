@@ -5,36 +5,18 @@ its own that ends with it. Its exit code is the answer; the last of its output i
 worker died.
 """
 
-import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
 from holdfast.commands import CommandRun, run_command
+from holdfast.drill.form import split_check
 from holdfast.errors import SettingsError
 
 MAX_OUTPUT_BYTES: Final = 16 * 1024
 _PASSED_ON: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR")
 DIRECTORY_VARIABLE: Final = "HOLDFAST_DRILL_DIR"
 SNAPSHOT_VARIABLE: Final = "HOLDFAST_DRILL_SNAPSHOT"
-
-
-def split_check(command: str) -> list[str]:
-    """The words of a check command.
-
-    Raises:
-        SettingsError: quotes do not match, or there is no word.
-    """
-    try:
-        words = shlex.split(command)
-    except ValueError as error:
-        raise SettingsError(
-            f"the check command cannot be split into words: {str(error).lower()}",
-            hint="Check its quotes; it is run without a shell.",
-        ) from None
-    if not words:
-        raise SettingsError("the check command is empty", hint="Name a program, or leave the key out.")
-    return words
 
 
 def run_check(

@@ -10,27 +10,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from holdfast.errors import IntegrityError, UsageError
+from holdfast.drill.form import WHOLE_PERCENT, SampleSize
+from holdfast.errors import IntegrityError
 from holdfast.ids import BlobId
 from holdfast.repository.packs.loader import BlobLoader
-from holdfast.units import parse_size
 
-WHOLE_PERCENT: Final = 100.0
 _NUMBER_BYTES: Final = 8
 _NUMBERS: Final = 1 << (8 * _NUMBER_BYTES)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SampleSize:
-    """How much is drawn: everything, a share of the files, or about so many bytes of them."""
-
-    percent: float | None = None
-    size_bytes: int | None = None
-
-    @property
-    def is_all(self) -> bool:
-        """Whether there is nothing to draw."""
-        return self.percent == WHOLE_PERCENT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,26 +28,6 @@ class Sample:
     size_bytes: int
     files_of_all: int
     bytes_of_all: int
-
-
-def parse_sample(text: str) -> SampleSize:
-    """The size that a person wrote: "all", "5%" or "1GiB".
-
-    Raises:
-        UsageError: it is none.
-    """
-    if text == "all":
-        return SampleSize(percent=WHOLE_PERCENT)
-    try:
-        if text.endswith("%"):
-            percent = float(text.removesuffix("%"))
-            if 0 < percent <= WHOLE_PERCENT:
-                return SampleSize(percent=percent)
-        elif (size := parse_size(text)) > 0:
-            return SampleSize(size_bytes=size)
-    except ValueError:
-        pass
-    raise UsageError(f"{text[:80]!r} is no size of a sample", hint='Write "all", "5%" or "1GiB".')
 
 
 def draw(

@@ -7,8 +7,7 @@ from typing import Final
 
 import msgspec
 
-from holdfast.drill.check_command import split_check
-from holdfast.drill.sample import parse_sample
+from holdfast.drill.form import parse_sample, split_check
 from holdfast.errors import SettingsError, UsageError
 from service.settings import values
 from service.settings.document import Duration, Place, convert_table, expect_table

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from holdfast.drill.sample import parse_sample
+from holdfast.drill.form import parse_sample
 from holdfast.errors import UsageError
 from service.settings.model import Settings
 from service.settings.suggestions import one_of

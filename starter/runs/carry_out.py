@@ -1,24 +1,20 @@
 """An order is carried out by a service: its run is begun or found, followed to its end, and told of."""
 
 import asyncio
-import os
 import sys
 from collections.abc import Iterator
 
 from contracts.backup import BackupRequest
 from contracts.verbs import Request, Result, asked_by
 from control import runs, start
-from control.journal import open_journal
 from control.known_paths import NO_PATHS, KnownPaths
 from holdfast.errors import (
     EXIT_COMPLETE,
     EndedOutsideError,
-    JournalUnavailableError,
     UntrustedError,
     UsageError,
 )
-from holdfast.terms import RunStatus
-from service.settings.model import Settings
+from service.journal.glance import is_recorded
 from starter.host.early_start import EarlyStart
 from starter.host.service import Need, Service, open_service
 from starter.runs.follower import Follower
@@ -118,16 +114,9 @@ def _tell_detached(invocation: Invocation, workflow_id: str, url: str | None) ->
 
 async def _report(invocation: Invocation, order: Order, result: Result) -> int:
     settings, options = invocation.settings, invocation.options
-    if settings.journal.url is None and not await asyncio.to_thread(_is_recorded, settings, result.run_id):
+    if settings.journal.url is None and not await asyncio.to_thread(
+        is_recorded, settings.journal_path, result.run_id
+    ):
         warn(f"the journal has no record of this run: {settings.state_dir / 'logs'} says why")
     report = Report(settings, as_json=options.json, quiet=options.quiet, list_files=order.list_files)
     return report.tell(result)
-
-
-def _is_recorded(settings: Settings, run_id: str) -> bool:
-    """Whether the journal has the run, with an end."""
-    try:
-        record = open_journal(settings, os.environ).run(run_id)
-    except JournalUnavailableError:
-        return False
-    return record is not None and record.status is not RunStatus.RUNNING

@@ -3,7 +3,8 @@
 import os
 from pathlib import Path
 
-from holdfast.drill.sample import Sample, draw, parse_sample
+from holdfast.drill.form import parse_sample
+from holdfast.drill.sample import Sample, draw
 from holdfast.ids import BlobId
 from holdfast.repository.snapshots import load_snapshot
 from tests.support.engine import EngineRun, new_session

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from holdfast.drill.sample import parse_sample
+from holdfast.drill.form import parse_sample
 from holdfast.errors import UsageError
 from holdfast.ids import PackId
 from holdfast.repository.index.map import PackInfo
