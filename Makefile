@@ -24,7 +24,7 @@ BRING = missing=$$($(BIN)/python tests/support/programs.py $(1)) && \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install dev check format test faults heavy bench profile demo python programs restic pins clean
+.PHONY: help install dev check format test faults heavy mutants bench profile demo python programs restic pins clean
 
 help:  ## list the tasks
 	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do \
@@ -78,6 +78,9 @@ faults: $(DEV) programs  ## run the tests that kill, freeze and fill disks
 heavy: $(DEV) programs  ## run the tests of bounds that take minutes or gigabytes, and show what they measured
 	$(PYTEST) -m heavy --timeout 3600 -rP
 
+mutants: $(DEV) programs  ## change the modules that guard data, a little at a time; a test has to notice each; COUNT=… SEED=…
+	$(BIN)/python -m tests.mutation --count $(or $(COUNT),60) --seed $(or $(SEED),1)
+
 bench: $(DEV) programs  ## measure beside restic and other peers; JOBS=… RUNS=… SCALE=… for a part of it
 	$(BIN)/python -m benchmarks $(if $(JOBS),--jobs $(JOBS)) --runs $(or $(RUNS),5) --scale $(or $(SCALE),1)
 
@@ -97,6 +100,6 @@ PIP_COMPILE_PINNED = CUSTOM_COMPILE_COMMAND='make pins' $(PIP_COMPILE) --quiet -
 	--allow-unsafe --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options
 
 clean:  ## remove what the other tasks made, .venv too
-	rm -rf $(VENV) build dist *.egg-info demo-work bench-work
+	rm -rf $(VENV) build dist *.egg-info demo-work bench-work mutation-work
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
