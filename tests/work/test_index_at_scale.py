@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+PROJECT = Path(__file__).parents[2]
 BLOBS = 10_000_000
 BYTES_PER_BLOB = 60
 FEW, MANY = 100_000, 800_000
@@ -16,7 +17,7 @@ ONE_FILE_BYTES = 24 << 20
 
 def _step(name: str, repository: Path, blobs: int = BLOBS) -> dict[str, float]:
     command = [sys.executable, "-m", "tests.work.index_scale_step", name, str(repository), str(blobs)]
-    answer = subprocess.run(command, check=False, capture_output=True, text=True)
+    answer = subprocess.run(command, check=False, capture_output=True, text=True, cwd=PROJECT)
     assert answer.returncode == 0, answer.stderr
     measured: dict[str, float] = json.loads(answer.stdout)
     return measured
