@@ -14,6 +14,7 @@ from holdfast.repository.index.rewrite import entries_of
 from holdfast.repository.session import RepositorySession
 from holdfast.terms import VerifyLevel
 from holdfast.verify.documents import VerifyRun
+from holdfast.verify.packs import check_packs
 from holdfast.verify.plan import plan_verification
 from holdfast.verify.report import ProblemKind
 from holdfast.verify.shard import read_shard
@@ -203,3 +204,56 @@ def test_a_mark_that_cannot_be_read_speaks_of_the_whole_pack(tmp_path: Path, sou
             assert held.loader.load(sha256(SMALL), BlobType.DATA) == SMALL  # type: ignore[arg-type]
         assert verify(session, "again").problem_count == 0
         assert marks.load() == {}
+
+
+def _two_packs_alike(repository: Path, source: Path) -> tuple[list[Path], SnapshotId]:
+    """Two packs of one size with one blob each, and the snapshot that needs both."""
+    source.mkdir()
+    packs = []
+    snapshot = b""
+    for number in (1, 2):
+        content = Random(number).randbytes(100_000)
+        (source / str(number)).write_bytes(content)
+        with new_session(repository) if number == 1 else open_session(repository) as session:
+            snapshot = EngineRun.of(session, source, run_id=str(number)).run().snapshot
+            pack, _ = pack_of(session, content)
+        packs.append(repository / "data" / pack.hex()[:2] / pack.hex())
+    assert packs[0].stat().st_size == packs[1].stat().st_size
+    return packs, SnapshotId(snapshot)
+
+
+def test_packs_of_one_size_under_each_others_names_are_found(tmp_path: Path) -> None:
+    repository = tmp_path / "repository"
+    (one, other), snapshot = _two_packs_alike(repository, tmp_path / "source")
+    first, second = one.read_bytes(), other.read_bytes()
+    one.write_bytes(second)
+    other.write_bytes(first)
+    with open_session(repository) as session:
+        report = asyncio.run(verify_snapshot(session, snapshot, VerifyLevel.FULL))
+    damaged = {problem.what for problem in report.problems if problem.kind is ProblemKind.PACK_DAMAGED}
+    assert damaged == {one.name, other.name}
+
+
+def test_a_blob_that_lies_in_two_packs_is_no_damage(tmp_path: Path, source: Path) -> None:
+    repository = tmp_path / "repository"
+    with new_session(repository) as session:
+        first = SnapshotId(EngineRun.of(session, source, run_id="1").run().snapshot)
+        index = repository / "index"
+        kept = {file: file.read_bytes() for file in index.iterdir()}
+        for file in kept:
+            file.unlink()
+    with open_session(
+        repository
+    ) as session:  # no index file says that it is there: all of it is stored again
+        second = SnapshotId(EngineRun.of(session, source, run_id="2", strategy="full").run().snapshot)
+    for file, content in kept.items():
+        file.write_bytes(content)
+    with open_session(repository) as session:
+        reports = [
+            asyncio.run(verify_snapshot(session, snapshot, VerifyLevel.FULL)) for snapshot in (first, second)
+        ]
+        with session.hold() as held:
+            checked = list(check_packs(session.repository, held.index, list(held.index.packs())))
+    assert [report.problems for report in reports] == [[], []]
+    assert len(checked) == len(list((repository / "data").rglob("?" * 64))) == 2 * reports[0].packs
+    assert [pack.problem for pack in checked if pack.problem is not None] == []

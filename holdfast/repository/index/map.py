@@ -135,12 +135,12 @@ class IndexMap:
         location = self._damaged.get((blob, BlobType.DATA))
         return None if location is None else location.entry.plaintext_bytes
 
-    def describes(self, pack: PackId, entry: BlobEntry) -> bool:
-        """Whether the index has a blob of a pack where the pack itself says it lies (or has it from another pack)."""
+    def pack_of(self, entry: BlobEntry, inside: PackId) -> PackId | None:
+        """The pack that the index names for a blob which a pack lists; None for no pack, or another place `inside`."""
         found = self._find(entry.id, entry.type)
-        return found is not None and (
-            found.pack != pack or found.location(entry.id, entry.type).entry == entry
-        )
+        if found is None or (found.pack == inside and found.location(entry.id, entry.type).entry != entry):
+            return None
+        return found.pack
 
     def add(self, pack: IndexPack) -> None:
         """Add one pack; one that is there already changes nothing."""
