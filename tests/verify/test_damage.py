@@ -255,5 +255,5 @@ def test_a_blob_that_lies_in_two_packs_is_no_damage(tmp_path: Path, source: Path
         with session.hold() as held:
             checked = list(check_packs(session.repository, held.index, list(held.index.packs())))
     assert [report.problems for report in reports] == [[], []]
-    assert len(checked) == len(list((repository / "data").rglob("?" * 64))) == 2 * reports[0].packs
+    assert len(checked) == len(list((repository / "data").rglob("?" * 64)))
     assert [pack.problem for pack in checked if pack.problem is not None] == []
