@@ -7,9 +7,15 @@ import pytest
 
 from holdfast.errors import CorruptFileError
 from holdfast.format.index import BlobType
-from holdfast.ids import BlobId, PackId, sha256, to_hex
+from holdfast.ids import BlobId, IndexId, PackId, sha256, to_hex
 from holdfast.repository.damage import DamagedPack, DamageMarks
+from holdfast.repository.index.files import IndexLoader
 from holdfast.repository.index.rewrite import remove_packs
+from holdfast.repository.layout import INDEX
+from holdfast.repository.repository import Repository
+from holdfast.storage.contract import Storage
+from holdfast.storage.layers.layer import Layer
+from holdfast.storage.local import LocalStorage
 from holdfast.verify.mend import mend
 from holdfast.verify.report import ProblemKind
 from tests.support.comparison import restic
@@ -85,6 +91,35 @@ def test_a_file_that_can_be_read_again_is(broken: Broken) -> None:
         assert held.unreadable_index == []
         assert held.index.has(BlobId(sha256(FIRST)), BlobType.DATA)
         assert verify(session, "healed").problem_count == 0
+
+
+class Watching(Layer):
+    """Notes what an index loader calls unreadable while it reads index files."""
+
+    def __init__(self, below: Storage) -> None:
+        super().__init__(below)
+        self.loader: IndexLoader | None = None
+        self.seen: list[set[IndexId]] = []
+
+    def get(self, name: str, *, limit_bytes: int) -> bytes:
+        if self.loader is not None and name.startswith(INDEX):
+            self.seen.append(set(self.loader.unreadable))
+        return self.below.get(name, limit_bytes=limit_bytes)
+
+
+def test_a_file_that_is_tried_again_counts_as_unreadable_until_it_was_read(broken: Broken) -> None:
+    """Another run of the same process may ask just then, and would take marks away that it needs."""
+    storage = Watching(LocalStorage(broken.path))
+    storage.loader = loader = IndexLoader(Repository.open(storage, PASSWORD))
+    loader.refresh()
+    bad = set(loader.unreadable)
+    assert len(bad) == len(broken.files)
+    storage.seen.clear()
+    loader.refresh()
+    assert storage.seen == [bad] * len(bad)
+    broken.heal()
+    loader.refresh()
+    assert not loader.unreadable
 
 
 def test_nothing_is_removed_while_a_file_cannot_be_read(broken: Broken) -> None:

@@ -1,10 +1,10 @@
 """Index files are read into a map, which is kept up to date, and new ones are written.
 
-Read order: files of one listing. A file that vanishes between listing and reading was replaced by somebody's
+Read order: files of one listing. A file that vanishes between listing and reading was replaced by a
 `repair index` or `prune`; then the listing is read again, because its successor is in the newer one.
 
-A file that cannot be read does not keep the others from being used: it is noted, tried again at each refresh, and who
-relies on the whole index asks `check_whole` (docs/adr/0049-the-index-has-a-room.md says who that is).
+A file that cannot be read does not keep the others from being used: it is noted, tried again at each refresh, and what
+relies on the whole index asks `check_whole` (docs/adr/0049-the-index-has-a-room.md says what that is).
 """
 
 import threading
@@ -121,8 +121,10 @@ class IndexLoader:
     def _read_listed(self, listed: list[tuple[IndexId, int]]) -> None:
         """Read what is new in a listing; where files have gone since, list again: their successors are there."""
         for _ in range(_LISTINGS):
-            self.unreadable = {}
-            if not self._read([file for file in listed if file[0] not in self._loaded]):
+            unreadable: dict[IndexId, CorruptFileError] = {}
+            missing = self._read([file for file in listed if file[0] not in self._loaded], unreadable)
+            self.unreadable = unreadable  # at once: those who ask in between hear of the ones before
+            if not missing:
                 return
             listed = self._list()
         raise StorageUnavailableError(
@@ -130,8 +132,10 @@ class IndexLoader:
             hint="Somebody prunes or repairs the repository: wait until that has ended.",
         )
 
-    def _read(self, wanted: Sequence[tuple[IndexId, int]]) -> bool:
-        """Read files (id, size in bytes) into the map; whether one of them was missing."""
+    def _read(
+        self, wanted: Sequence[tuple[IndexId, int]], unreadable: dict[IndexId, CorruptFileError]
+    ) -> bool:
+        """Read files (id, size in bytes) into the map; whether one was missing. Bad ones go to `unreadable`."""
         recalled = {index_id for index_id, _ in wanted if self.index.recall(index_id)}
         self._loaded |= recalled
         missing = False
@@ -141,7 +145,7 @@ class IndexLoader:
                 missing = True
                 continue
             if isinstance(found, CorruptFileError):
-                self.unreadable[index_id] = found
+                unreadable[index_id] = found
                 continue
             self.index.load(index_id, found)
             self._loaded.add(index_id)
