@@ -6,8 +6,8 @@ takes such names: which companion it is, sealed. Where the run finds nothing of 
     - it names another companion than the one in use: the settings have changed;
     - there is none, but documents of the run are there, and the companion is elsewhere now: likewise.
 
-The pointer goes with the run's documents. Killed between pointer and opening, the run leaves a pointer to the companion
-in use, which says nothing wrong.
+The pointer is written after the janitor's note, and goes before the run's documents. So wherever a run is killed, there
+is no pointer without something in the companion by which the janitor finds both.
 """
 
 from typing import Final

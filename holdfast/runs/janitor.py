@@ -20,9 +20,10 @@ How a workspace goes, and what a crash leaves:
     3. the server is asked; if the run is open, the workspace stays;
     4. a tombstone is created in the workspace. A crash before this leaves everything as it was;
     5. all documents but the tombstone go. A crash leaves some of them beside the tombstone: half a workspace, which
-       would mislead a run that goes on with it. So whoever opens the run finds the tombstone and finishes the removal
+       would mislead a run that goes on with it. So what opens the run finds the tombstone and finishes the removal
        first (`finish_removal`), and so does the next janitor, without asking anything;
-    6. the tombstone goes, with the folder.
+    6. the pointer in the repository's own storage goes, if there is one (elsewhere.py), and then the tombstone, with
+       the folder.
 
 The lock is checked before each request of 4 to 6. Where somebody uses the repository, nothing is removed but temporary
 files; the next day is soon enough.
@@ -149,11 +150,14 @@ def _remove_documents(workspace: Workspace, check_lock: Callable[[], None]) -> N
 
 
 def _refuse_skew(repository: Repository) -> None:
-    """Ages are told by two clocks: ours, and that of the companion, where something is written for this."""
+    """Ages are told by two clocks: ours, and that of the companion, where something is written for this.
+
+    A crash leaves it there. It is not looked at then, and goes with the next one: nobody else is here under our lock.
+    """
     name = f"{CLOCK}/{secrets.token_hex(8)}"
     repository.companion.put(name, b"")
-    dated_ns = max((stored.modified_ns for stored in repository.companion.list(CLOCK)), default=0)
-    repository.companion.delete(name)
+    dated_ns = next((file.modified_ns for file in repository.companion.list(CLOCK) if file.name == name), 0)
+    repository.companion.delete_folder(CLOCK)
     apart_s = abs(time.time_ns() - dated_ns) / NS_PER_S
     if apart_s > MOST_SKEW_S:
         raise UsageError(

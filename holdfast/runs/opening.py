@@ -1,10 +1,10 @@
 """A run is open while its document `opening` stands: what was decided once, for all attempts at it.
 
-1. whoever opens the run takes away what an interrupted cleanup has left, makes its decisions, leaves the janitor's
-   note, and then creates the opening if it is absent. A run that cannot be opened leaves nothing; killed before the
-   opening is there, a note, which the janitor takes away;
-2. closing removes the opening first, and then everything else. Killed in between, it is done again, or the janitor
-   does it;
+1. what opens the run takes away what an interrupted cleanup has left, makes its decisions, leaves the janitor's note,
+   then the pointer to the companion (elsewhere.py), and then creates the opening if it is absent. A run that cannot be
+   opened leaves nothing; killed before the opening is there, a note, with which the janitor takes all of it away;
+2. closing removes the opening first, then the pointer, then everything else. Killed in between, it is done again, or
+   the janitor does it, which finds runs by what is in the companion;
 3. an attempt that wakes up late may write a document all the same. So it looks for the opening afterwards
    (`conclude`). If that has gone, it takes its document away again. If it stands, the closing is still to come, and
    takes the document along.
@@ -39,8 +39,8 @@ def open_run(
     if standing is None:
         check_here(workspace)
     opening = standing or make()
-    leave_pointer(workspace)
     leave_note(workspace)
+    leave_pointer(workspace)
     return (opening if standing else decide(workspace, OPENING, opening)), standing is not None
 
 

@@ -44,11 +44,14 @@ class Workspace(SealedFolder):
         return own if own.traits.any_name else None
 
     def delete(self) -> None:
-        """Remove all documents, and what tells of them in the repository's own storage (elsewhere.py)."""
-        super().delete()
+        """Remove what tells of the documents in the repository's own storage (elsewhere.py), and then all of them.
+
+        The other way round, a crash would leave a pointer to nothing, which no janitor looks for.
+        """
         own = self.in_own_storage()
         if has_companion(self.repository) and own is not None and own.traits.keeps_documents:
             own.delete()
+        super().delete()
 
     @classmethod
     def of_name(cls, repository: Repository, name: str) -> "Workspace":

@@ -10,6 +10,7 @@ import pytest
 
 from holdfast.crypto.kdf import ScryptParameters
 from holdfast.errors import RepositoryLockedError, StorageUnavailableError, UsageError
+from holdfast.repository.companion import CLOCK
 from holdfast.repository.layout import LOCKS, RUNS
 from holdfast.repository.locking import LockLease
 from holdfast.repository.repository import Repository
@@ -158,6 +159,22 @@ def test_a_clock_that_is_off_removes_nothing(
         with pytest.raises(UsageError, match="clock"):
             remove_old_runs(session.repository, older_than_s=MONTH_S, is_open=nobody)
         assert documents(tmp_path / "r") == before
+
+
+def test_what_a_killed_look_at_the_clock_has_left_is_not_believed_and_goes(
+    tmp_path: Path, source: Path
+) -> None:
+    """It was dated when the clock was a month ahead."""
+    with new_session(tmp_path / "r") as session:
+        interrupted(session, source)
+        session.close()
+        left = tmp_path / "r" / CLOCK / "left"
+        left.parent.mkdir(parents=True)
+        left.touch()
+        os.utime(left, (time.time() + MONTH_S, time.time() + MONTH_S))
+        remove_old_runs(session.repository, older_than_s=ANY_AGE_S, is_open=nobody)
+        assert documents(tmp_path / "r") == {}
+        assert not left.exists()
 
 
 def test_a_note_that_cannot_be_read_keeps_its_run(tmp_path: Path, source: Path) -> None:

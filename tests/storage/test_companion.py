@@ -1,5 +1,6 @@
 """Runs and marks in a companion: beside a storage that takes no names but restic's, and when the settings change."""
 
+import contextlib
 from pathlib import Path
 from random import Random
 
@@ -10,13 +11,16 @@ from holdfast.errors import StorageDeniedError, StorageUnavailableError, UsageEr
 from holdfast.ids import PackId, sha256
 from holdfast.repository.companion import join_companion
 from holdfast.repository.damage import DamagedPack, DamageMarks
+from holdfast.repository.layout import LOCKS
 from holdfast.repository.repository import Repository
 from holdfast.repository.session import RepositorySession
 from holdfast.restore.request import RestoreOptions
 from holdfast.runs.janitor import old_runs, remove_old_runs
+from holdfast.runs.opening import close_run
 from holdfast.storage.contract import Storage
 from holdfast.storage.layers.read_only import ReadOnly
 from holdfast.storage.local import LocalStorage
+from holdfast.storage.memory import MemoryStorage
 from tests.support.comparison import restic, same
 from tests.support.doubles import DyingStorage, Killed, ResticOnlyStorage
 from tests.support.engine import PASSWORD, SMALL, SMALL_PACK_BYTES, EngineRun
@@ -177,6 +181,39 @@ def test_the_janitor_cleans_the_companion(place: Place) -> None:
     assert old_runs(repository, older_than_s=-60) == []
     for folder in (place.companion, place.path / "holdfast"):
         assert [path for path in folder.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize("done", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("where", ["own", "companion"])
+def test_killed_at_each_write_a_run_leaves_nothing_that_the_janitor_does_not_find(
+    place: Place, where: str, *, done: bool
+) -> None:
+    """Opened and closed; killed at a write to one of the two storages."""
+    kills = 0
+    while True:
+        storages: dict[str, Storage] = {"own": MemoryStorage(), "companion": MemoryStorage()}
+        Repository.init(storages["own"], PASSWORD, kdf=ScryptParameters.for_tests())
+        dying = DyingStorage(storages[where], kills, done=done)
+        killed = opened_at(storages | {where: dying})
+        with contextlib.suppress(Killed):
+            run = EngineRun.of(RepositorySession(killed), place.source)
+            run.open()
+            close_run(run.backup.workspace)
+        if not dying.dead:
+            break
+        kills += 1
+        storages["own"].delete_folder(LOCKS)  # as the next one does, which finds its process dead
+        remove_old_runs(opened_at(storages), older_than_s=-60, is_open=lambda _: False)
+        for storage in storages.values():
+            assert [*storage.list("holdfast")] == [], kills
+    assert kills >= 3
+
+
+def opened_at(storages: dict[str, Storage]) -> Repository:
+    """A repository with its companion beside it."""
+    repository = Repository.open(storages["own"], PASSWORD)
+    repository.companion = storages["companion"]
+    return repository
 
 
 def test_repositories_share_a_place(tmp_path: Path) -> None:
