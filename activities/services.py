@@ -284,8 +284,10 @@ class Services:
             )
             if not locked:
                 _LOG.warning("%s is only read: nothing is locked or written there", storage.location)
-            if opened is not None and opened.storage is not storage:
-                opened.storage.close()  # who still uses it opens it again
+            if opened is not None:  # who still uses them opens them again
+                opened.session.repository.companion.close()
+                if opened.storage is not storage:
+                    opened.storage.close()
             self._opened[name] = _Opened(
                 session=session, profile=profile, storage=storage, config_hash=config
             )

@@ -15,6 +15,7 @@ from holdfast.ids import BlobId, PackId, sha256
 from holdfast.repository.layout import pack_name
 from holdfast.repository.repository import Repository
 from holdfast.repository.shared_keys import SharedKeys
+from holdfast.storage.memory import MemoryStorage
 from service.journal.journal import Journal
 from service.settings.load import load_settings
 from service.settings.model import RepositoryProfile
@@ -135,3 +136,31 @@ def test_a_companion_is_where_the_settings_say(tmp_path: Path) -> None:
     repository = services.session("vault").repository
     assert repository.companion.traits.directory == tmp_path / "companion" / repository_id
     services.close()
+
+
+def test_the_companion_of_a_repository_that_was_made_again_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its folder has the old repository's id: nobody would find its connections again."""
+    closed: list[str] = []
+
+    class Closing(MemoryStorage):
+        def __init__(self, location: str, _: object) -> None:
+            super().__init__()
+            self.place = location
+
+        def close(self) -> None:
+            closed.append(self.place)
+
+    monkeypatch.setattr("holdfast.repository.companion.open_storage", Closing)
+    with new_session(tmp_path / "repository") as made:
+        old = made.repository.id
+    services = _services(tmp_path, SharedKeys(), more=f'companion = "{tmp_path}/companion"\n')
+    services.session("vault")
+    shutil.rmtree(tmp_path / "repository")
+    with new_session(tmp_path / "repository") as made:
+        new = made.repository.id
+    assert services.session("vault").repository.id == new
+    assert closed == [f"{tmp_path}/companion/{old}"]
+    services.close()
+    assert closed == [f"{tmp_path}/companion/{repository}" for repository in (old, new)]
