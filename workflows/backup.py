@@ -101,6 +101,7 @@ class BackupWorkflow(BackupExecution):
         failed = failed_before(done)
         if failed is not None:
             raise prevented(failed)
+        self._end_if_cancelled()
 
     async def _hooks_after(self, status: RunStatus) -> None:
         """Run them whatever has happened, once those before have begun."""

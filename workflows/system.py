@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Sequence
+from typing import ClassVar, TypeVar
 
 from temporalio import workflow
-from temporalio.exceptions import FailureError
+from temporalio.exceptions import ApplicationError, ChildWorkflowError, FailureError, is_cancelled_exception
 
 from contracts import names
 from contracts.common import PROGRESS_QUERY, Ending, Phase, Progress, RunRef, Trigger, TriggerKind
@@ -33,16 +34,23 @@ from contracts.system import (
 from holdfast.terms import RunKind, RunStatus
 from holdfast.units import format_duration
 from workflows.attributes import show_run
-from workflows.children import Child
+from workflows.children import Child, child_failure, result_of
 from workflows.details import control_notes
 from workflows.hooks import hook_notes
-from workflows.members import MemberCalls
+from workflows.members import MemberAwayError, MemberCalls
 from workflows.run_frame import SteeredRun
 from workflows.run_id import attempt_id
+
+ResultT = TypeVar("ResultT")
 
 
 class SystemWorkflow(SteeredRun[SystemResult]):
     """A run of a system. What is asked of it is passed on to the runs of its members, which tell their own ends."""
+
+    _verb: ClassVar[str]
+    """What a member's own run is called."""
+    _undone: ClassVar[str]
+    """What is told of a member for which that did not end well."""
 
     def __init__(self, request: SystemRequest) -> None:
         super().__init__(request.policy)
@@ -157,6 +165,27 @@ class SystemWorkflow(SteeredRun[SystemResult]):
     def _failed(self, member: Member, reason: str, status: RunStatus = RunStatus.FAILED) -> None:
         host = member.target_host or member.host
         self._settle(MemberOutcome(label=member.label, host=host, status=status, reason=reason))
+
+    async def _ask(self, member: Member, name: str, message: object, result: type[ResultT]) -> ResultT | None:
+        """The answer of a member's host; None where there is none, which is the member's outcome then."""
+        try:
+            return await self._members_calls.ask(member, name, message, result)
+        except MemberAwayError as error:
+            self._failed(member, f"{self._undone}: {error}")
+            return None
+
+    async def _result_of(self, member: Member, handle: Child, result: type[ResultT]) -> ResultT | None:
+        """The result of a member's run; None where it has none, which is the member's outcome then."""
+        self._follow(member, handle)
+        try:
+            return await result_of(handle, result)
+        except (ChildWorkflowError, ApplicationError) as error:
+            if is_cancelled_exception(error):
+                self._failed(member, f"{self._undone}: its {self._verb} was cancelled", RunStatus.CANCELLED)
+            else:
+                first_line = child_failure(error).message.partition("\n")[0]
+                self._failed(member, f"{self._undone}: {first_line}")
+            return None
 
     def _follow(self, member: Member, handle: Child) -> None:
         """Let what is asked of this run reach that of a member, what was asked before too."""

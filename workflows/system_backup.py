@@ -10,11 +10,6 @@ from datetime import timedelta
 from typing import Final
 
 from temporalio import workflow
-from temporalio.exceptions import (
-    ApplicationError,
-    ChildWorkflowError,
-    is_cancelled_exception,
-)
 
 from contracts import identity, names
 from contracts.backup import BackupRequest, BackupResult
@@ -34,9 +29,8 @@ from contracts.system import (
 )
 from holdfast.terms import RunKind, RunStatus, Strategy
 from holdfast.units import NS_PER_S
-from workflows.children import Child, child_failure, result_of, start_run
+from workflows.children import Child, start_run
 from workflows.hooks import HookCalls, failed_before
-from workflows.members import MemberAwayError
 from workflows.system import SystemWorkflow
 
 _FIRST_WAIT_S: Final = 2.0
@@ -48,6 +42,8 @@ class SystemBackupWorkflow(SystemWorkflow):
     """One backup of one system."""
 
     _kind = RunKind.SYSTEM_BACKUP
+    _verb = "backup"
+    _undone = "not backed up"
 
     @workflow.init
     def __init__(self, request: SystemBackupRequest) -> None:
@@ -65,7 +61,12 @@ class SystemBackupWorkflow(SystemWorkflow):
     async def _backup(self) -> SystemResult:
         opened = self._opened = await self._open()
         self._enter(Phase.SELECT)
-        resolved = await asyncio.gather(*(self._resolve(member) for member in opened.members))
+        resolved = await asyncio.gather(
+            *(
+                self._ask(member, names.RESOLVE_MEMBER, ResolveInput(source=member.source), Resolved)
+                for member in opened.members
+            )
+        )
         self._enter(Phase.EXECUTE)
         wanted = [(member, found) for member, found in zip(opened.members, resolved, strict=True) if found]
         self._hooks_begun = True
@@ -75,6 +76,7 @@ class SystemBackupWorkflow(SystemWorkflow):
             for member, _ in wanted:
                 self._failed(member, f"not backed up: {prevented.words}")
         else:
+            self._end_if_cancelled()
             await asyncio.gather(*(self._member(member, found) for member, found in wanted))
         await self._hooks_after(self._judge())
         return await self._end()
@@ -83,15 +85,6 @@ class SystemBackupWorkflow(SystemWorkflow):
         await self._hooks_after(ending.status)
         await super()._last_words(ending)
 
-    async def _resolve(self, member: Member) -> Resolved | None:
-        try:
-            return await self._members_calls.ask(
-                member, names.RESOLVE_MEMBER, ResolveInput(source=member.source), Resolved
-            )
-        except MemberAwayError as error:
-            self._failed(member, f"not backed up: {error}")
-            return None
-
     async def _member(self, member: Member, resolved: Resolved) -> None:
         """Back one member up; whatever stands in the way is its outcome, and no other member's."""
         workflow_id = identity.workflow_id(RunKind.BACKUP, resolved.host, resolved.repository, member.source)
@@ -99,16 +92,9 @@ class SystemBackupWorkflow(SystemWorkflow):
         if handle is None:
             self._failed(member, "not backed up: a backup of it was under way, and went on for too long")
             return
-        self._follow(member, handle)
-        try:
-            result = await result_of(handle, BackupResult)
-        except (ChildWorkflowError, ApplicationError) as error:
-            if is_cancelled_exception(error):
-                self._failed(member, "not backed up: its backup was cancelled", RunStatus.CANCELLED)
-            else:
-                self._failed(member, f"not backed up: {child_failure(error).message.partition(chr(10))[0]}")
-            return
-        self._settle(_outcome(member, resolved, workflow_id, result))
+        result = await self._result_of(member, handle, BackupResult)
+        if result is not None:
+            self._settle(_outcome(member, resolved, workflow_id, result))
 
     async def _start(self, member: Member, resolved: Resolved, workflow_id: str) -> Child | None:
         """Start it, after one that is under way has ended; None when that takes too long."""

@@ -10,11 +10,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from temporalio import workflow
-from temporalio.exceptions import (
-    ApplicationError,
-    ChildWorkflowError,
-    is_cancelled_exception,
-)
 
 from contracts import identity, names
 from contracts.common import RESTORE_WORKFLOW, Phase
@@ -33,9 +28,7 @@ from contracts.system import (
     SystemResult,
 )
 from holdfast.terms import RunKind, RunStatus
-from workflows.children import child_failure, result_of, start_run
-from workflows.control import is_task_cancelled
-from workflows.members import MemberAwayError
+from workflows.children import start_run
 from workflows.system import SystemWorkflow
 
 
@@ -44,6 +37,8 @@ class SystemRestoreWorkflow(SystemWorkflow):
     """One recovery of one system."""
 
     _kind = RunKind.SYSTEM_RESTORE
+    _verb = "restore"
+    _undone = "not restored"
 
     @workflow.init
     def __init__(self, request: SystemRestoreRequest) -> None:
@@ -64,6 +59,7 @@ class SystemRestoreWorkflow(SystemWorkflow):
         self._enter(Phase.EXECUTE)
         for member in opened.members:
             if member.label in chosen:
+                self._end_if_cancelled()
                 await self._member(member, found[member.label], chosen[member.label])
             elif member.label in found:
                 self._failed(member, "not restored: there is no snapshot of it, at or before that moment")
@@ -76,11 +72,7 @@ class SystemRestoreWorkflow(SystemWorkflow):
             repository=opened.repository,
             as_of_ns=self._request.as_of_ns,
         )
-        try:
-            return await self._members_calls.ask(member, names.FIND_MEMBER, message, Found)
-        except MemberAwayError as error:
-            self._failed(member, f"not restored: {error}")
-            return None
+        return await self._ask(member, names.FIND_MEMBER, message, Found)
 
     async def _member(self, member: Member, found: Found, snapshot: FoundSnapshot) -> None:
         """Restore one member; whatever stands in the way is its outcome."""
@@ -92,10 +84,9 @@ class SystemRestoreWorkflow(SystemWorkflow):
             order=self._request.order,
             in_place=self._request.in_place,
         )
-        try:
-            prepared = await self._members_calls.ask(member, names.PREPARE_MEMBER, message, Prepared)
-        except MemberAwayError as error:
-            self._failed(member, f"not restored: {error}")
+        prepared = await self._ask(member, names.PREPARE_MEMBER, message, Prepared)
+        self._end_if_cancelled()
+        if prepared is None:
             return
         workflow_id = identity.workflow_id(RunKind.RESTORE, found.host, found.repository, prepared.selection)
         handle = await start_run(
@@ -107,16 +98,9 @@ class SystemRestoreWorkflow(SystemWorkflow):
         if handle is None:
             self._failed(member, "not restored: the same restore is under way already")
             return
-        self._follow(member, handle)
-        try:
-            result = await result_of(handle, RestoreResult)
-        except (ChildWorkflowError, ApplicationError) as error:
-            if is_cancelled_exception(error):
-                self._failed(member, "not restored: its restore was cancelled", RunStatus.CANCELLED)
-                if is_task_cancelled():  # this run is to end, and not the member's alone
-                    raise asyncio.CancelledError from error
-            else:
-                self._failed(member, f"not restored: {child_failure(error).message.partition(chr(10))[0]}")
+        result = await self._result_of(member, handle, RestoreResult)
+        if result is None:
+            self._end_if_cancelled()  # this run is to end, and not the member's alone
             return
         self._settle(_outcome(member, found, snapshot, workflow_id, result))
 
