@@ -1,10 +1,10 @@
 """The form of a drill as people write it: how much is drawn, and the words of the check."""
 
-import shlex
 from dataclasses import dataclass
 from typing import Final
 
-from holdfast.errors import SettingsError, UsageError
+from holdfast.command_words import split_command
+from holdfast.errors import UsageError
 from holdfast.units import parse_size
 
 WHOLE_PERCENT: Final = 100.0
@@ -49,13 +49,4 @@ def split_check(command: str) -> list[str]:
     Raises:
         SettingsError: quotes do not match, or there is no word.
     """
-    try:
-        words = shlex.split(command)
-    except ValueError as error:
-        raise SettingsError(
-            f"the check command cannot be split into words: {str(error).lower()}",
-            hint="Check its quotes; it is run without a shell.",
-        ) from None
-    if not words:
-        raise SettingsError("the check command is empty", hint="Name a program, or leave the key out.")
-    return words
+    return split_command(command, "check", hint="Name a program, or leave the key out.")

@@ -9,7 +9,6 @@ import contextlib
 import logging
 import os
 import selectors
-import shlex
 import signal
 import subprocess
 import time
@@ -18,7 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Final, cast
 
-from holdfast.errors import PasswordMissingError, SettingsError
+from holdfast.command_words import split_command
+from holdfast.errors import PasswordMissingError
 from service.settings.model import PasswordSource, RepositoryProfile
 from service.settings.text import decode_text_file, trim
 
@@ -104,22 +104,13 @@ class PasswordBook:
         )
 
 
-def split_command(command: str) -> list[str]:
-    """The words of a password command.
+def secret_words(command: str, what: str) -> list[str]:
+    """The words of a command that prints a secret; a word for messages says what it is.
 
     Raises:
         SettingsError: quotes do not match, or there is no word.
     """
-    try:
-        words = shlex.split(command)
-    except ValueError as error:
-        raise SettingsError(
-            f"the password command cannot be split into words: {str(error).lower()}",
-            hint="Check its quotes; it is run without a shell.",
-        ) from None
-    if not words:
-        raise SettingsError("the password command is empty", hint="Name a program that prints the password.")
-    return words
+    return split_command(command, what, hint=f"Name a program that prints the {what}.")
 
 
 def printed_secret(command: str, environ: Mapping[str, str], timeout_s: float, what: str) -> bytes:
@@ -129,7 +120,7 @@ def printed_secret(command: str, environ: Mapping[str, str], timeout_s: float, w
         PasswordMissingError: it fails, or takes longer than timeout_s.
         SettingsError: it cannot be split into words.
     """
-    words = split_command(command)
+    words = secret_words(command, what)
     try:
         # A session of its own, so that a timeout ends what the command itself started as well: a grandchild
         # that keeps the pipe open would hold us up for as long as it lives.

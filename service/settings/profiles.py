@@ -31,7 +31,7 @@ from service.settings.model import (
     RepositoryProfile,
     SourceProfile,
 )
-from service.settings.passwords import split_command
+from service.settings.passwords import secret_words
 from service.settings.paths import PathRules, without_variables
 from service.settings.schedules import source_schedules
 from service.settings.suggestions import one_of
@@ -159,7 +159,7 @@ def secret_source(
         return PasswordSource(file=values.path(place, f"{what}_file", file, rules))
     if command is not None:
         try:
-            split_command(command)
+            secret_words(command, what)
         except SettingsError as error:
             place.refuse(f"{what}_command", error.message, error.hint)
         return PasswordSource(command=command)

@@ -2,10 +2,12 @@
 
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
-from holdfast.errors import PasswordMissingError
+from holdfast.errors import PasswordMissingError, SettingsError
+from service.settings.load import load_settings
 from service.settings.model import PasswordSource
 from service.settings.passwords import resolve_password
 
@@ -40,3 +42,20 @@ def test_a_command_that_ends_with_an_error_or_never_is_told() -> None:
         printed("import time; time.sleep(300)", timeout_s=1)
     with pytest.raises(PasswordMissingError, match="did not end within 1 s"):
         printed("import os, time; os.close(1); os.close(2); time.sleep(300)", timeout_s=1)
+
+
+@pytest.mark.parametrize("what", ["password", "credentials", "check"])
+@pytest.mark.parametrize(("value", "told"), [('"cat it', "cannot be split into words"), ("", "is empty")])
+def test_a_command_that_has_no_words_is_told_by_its_own_name(
+    tmp_path: Path, what: str, value: str, told: str
+) -> None:
+    text = '[sources.s]\npaths = ["/etc"]\nrepository = "r"\n[repositories.r]\nlocation = "/r"\n'
+    text += (
+        f"[drills.d]\nsource = \"s\"\ncheck = '{value}'\n"
+        if what == "check"
+        else f"{what}_command = '{value}'\n"
+    )
+    file = tmp_path / "holdfast.toml"
+    file.write_text(text)
+    with pytest.raises(SettingsError, match=f"the {what} command {told}"):
+        load_settings(file, {})
