@@ -42,7 +42,7 @@ def to_continue(
     if newest.status is RunStatus.RUNNING:
         return newest
     if newest.verdict is not None:
-        return None  # it took all its steps, and was found to be damaged
+        return None  # it took all its steps: what is asked now is a new one
     if only_lost or newest.status not in _ENDED_EARLY or now_ns - newest.ended_ns >= CONTINUED_WITHIN_NS:
         return None
     return None if newest.resumes and is_fault_of_ours(newest) else newest
@@ -59,7 +59,8 @@ def is_fault_of_ours(record: RunRecord) -> bool:
 def interrupted(records: Sequence[RunRecord], open_workflows: Collection[str]) -> list[RunRecord]:
     """The runs that `resume` may mean, in the order given: of each source the newest, if it did not reach its end.
 
-    A run whose workflow is open is among them: it goes on once there is a worker.
+    A run whose workflow is open is among them: it goes on once there is a worker. So is one that was stopped after a
+    sound verdict: what is left of it is the removal of its workspace, and it was told that it goes on.
     """
     seen: set[tuple[RunKind, str, str]] = set()
     found: list[RunRecord] = []
@@ -71,10 +72,14 @@ def interrupted(records: Sequence[RunRecord], open_workflows: Collection[str]) -
         is_open = workflow_of(record.run_id) in open_workflows
         if not _is_resumable(record.kind) and not (is_open and _can_be_followed(record.kind)):
             continue
-        ended_early = record.status in _ENDED_EARLY and was_opened(record) and record.verdict is None
+        ended_early = record.status in _ENDED_EARLY and was_opened(record) and not _is_damaged(record)
         if is_open or record.status is RunStatus.RUNNING or ended_early:
             found.append(record)
     return found
+
+
+def _is_damaged(record: RunRecord) -> bool:
+    return record.verdict is not None and not record.verdict.ok
 
 
 def _is_resumable(kind: RunKind) -> bool:

@@ -103,6 +103,15 @@ def test_only_a_lost_restore_is_continued_and_nothing_that_was_judged() -> None:
     assert interrupted([judged], ()) == []
 
 
+def test_a_run_that_was_stopped_after_a_sound_verdict_can_be_resumed() -> None:
+    """Ctrl-C while it removes its workspace. The next backup of its source is a new one: all of it was read."""
+    stopped = replace(
+        record(RunStatus.CANCELLED, ended_ns=NOW_NS - 1), verdict=VerdictRecord(level="structure", ok=True)
+    )
+    assert interrupted([stopped], ()) == [stopped]
+    assert to_continue(stopped, is_open=False, now_ns=NOW_NS) is None
+
+
 def test_resume_means_the_newest_run_of_each_source_that_did_not_reach_its_end() -> None:
     records = [
         record(RunStatus.COMPLETE, run="backup:host:main:home/3"),

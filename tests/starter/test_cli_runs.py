@@ -283,12 +283,24 @@ def test_keys_are_added_changed_and_removed(host: Host) -> None:
 
 
 def test_a_command_alone_brings_its_own_service_and_goes_on_after_a_kill(tmp_path: Path) -> None:
-    """SIGKILL of the command in the middle; the same command again goes on; Ctrl-C; resume."""
+    """SIGKILL of the command in the middle; the same command again goes on; Ctrl-C; resume.
+
+    The run is throttled before it reads: after the kill, whose timeout is over when the server is back, it would
+    otherwise end before the next command asks for it.
+    """
     alone = Host(folder=tmp_path)
     alone.prepare()
+    ready = tmp_path / "throttled"
+    wait = f'[hooks.wait]\ncommand = ["sh", "-c", "until test -e {ready}; do sleep 0.05; done"]\n'
+    settings = (tmp_path / "holdfast.toml").read_text()
+    settings = settings.replace("tags =", 'before = ["wait"]\ntags =')
+    (tmp_path / "holdfast.toml").write_text(settings + wait)
     assert alone.run("init", "-q").returncode == 0
     (alone.source / "big").write_bytes(os.urandom(160 << 20))
     killed = alone.start("backup", "home")
+    _wait_until_open(alone, killed)
+    assert alone.run("throttle", "home", "8MiB").returncode == 0
+    ready.touch()
     _wait_for_packs(alone, killed, 16 << 20)
     killed.kill()
     killed.communicate()
@@ -307,6 +319,12 @@ def test_a_command_alone_brings_its_own_service_and_goes_on_after_a_kill(tmp_pat
     snapshots = json.loads(alone.run("snapshots", "--json").stdout)
     assert [listed["id"] for listed in snapshots] == [summary["snapshot_id"]]
     alone.restic("check")
+
+
+def _wait_until_open(host: Host, running: "subprocess.Popen[str]") -> None:
+    """Until the run can be asked for something."""
+    while not json.loads(host.run("status", "--json").stdout or "[]"):
+        assert running.poll() is None, running.communicate()
 
 
 def _wait_for_packs(host: Host, running: "subprocess.Popen[str]", at_least: int) -> None:
