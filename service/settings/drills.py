@@ -1,9 +1,7 @@
 """[drills.NAME]: trial restores, their checks, and the goals that they are held against."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
 
 import msgspec
 
@@ -11,9 +9,8 @@ from holdfast.drill.form import parse_sample, split_check
 from holdfast.errors import SettingsError, UsageError
 from service.settings import values
 from service.settings.document import Duration, Place, convert_table, expect_table
+from service.settings.naming import check_name
 from service.settings.suggestions import one_of
-
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,18 +51,8 @@ def drills(value: object, place: Place, sources: Mapping[str, object]) -> dict[s
     return {
         name: _drill(name, table, place.below(name), sources)
         for name, table in expect_table(value, place).items()
-        if _check_name(name, place)
+        if check_name(name, place)
     }
-
-
-def _check_name(name: str, place: Place) -> bool:
-    if _NAME.fullmatch(name) is None:
-        place.refuse(
-            name[:80],
-            "this name cannot be used",
-            'Use letters, digits, ".", "_" and "-", at most 64, the first one a letter or digit.',
-        )
-    return True
 
 
 def _drill(name: str, value: object, place: Place, sources: Mapping[str, object]) -> DrillProfile:

@@ -1,4 +1,7 @@
-"""Names of hooks, systems and their members: they stand in workflow ids, tags, and beside locations."""
+"""Names in the settings, of repositories, sources, hooks, drills, systems and their members, have one form.
+
+They stand in workflow ids and tags, and beside locations on the command line.
+"""
 
 import re
 from typing import Final

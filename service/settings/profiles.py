@@ -31,14 +31,13 @@ from service.settings.model import (
     RepositoryProfile,
     SourceProfile,
 )
+from service.settings.naming import check_name
 from service.settings.passwords import secret_words
 from service.settings.paths import PathRules, without_variables
 from service.settings.schedules import source_schedules
 from service.settings.suggestions import one_of
 from service.settings.watch import WatchSettings, watch_settings
 
-# A name stands in workflow ids and beside locations on the command line, so it has no "/", ":" or "@".
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _OWN_TAGS: Final = "holdfast-"
 _SHORTEST_MAX_AGE_S: Final = 60.0
@@ -58,7 +57,7 @@ def repositories(value: object, place: Place, rules: PathRules) -> dict[str, Rep
     return {
         name: _repository(name, table, place.below(name), rules)
         for name, table in expect_table(value, place).items()
-        if _check_name(name, place)
+        if check_name(name, place)
     }
 
 
@@ -77,18 +76,8 @@ def sources(
     return {
         name: _source(name, table, place.below(name), rules, known, hooks)
         for name, table in expect_table(value, place).items()
-        if _check_name(name, place)
+        if check_name(name, place)
     }
-
-
-def _check_name(name: str, place: Place) -> bool:
-    if _NAME.fullmatch(name) is None:
-        place.refuse(
-            name[:80],
-            "this name cannot be used",
-            'Use letters, digits, ".", "_" and "-", at most 64, the first one a letter or digit.',
-        )
-    return True
 
 
 def _repository(name: str, value: object, place: Place, rules: PathRules) -> RepositoryProfile:
