@@ -2,7 +2,7 @@
 
 A mark is made when a verification has found damage, and lies in the companion: `holdfast/damaged/<pack id>`. Marks in
 the repository's own storage are read too, where the companion is another one: they were made before it was named, or
-beside others. Whoever loads the index reads the marks with it: a marked blob counts as unknown there, so that a
+beside others. The marks are read with the index: a marked blob counts as unknown there, so that a
 backup stores it again if the source still has it, and a restore takes any other copy first. Verification removes a mark
 once nothing needs its pack (holdfast/verify/mend.py), or when the pack turns out to be sound.
 """

@@ -80,7 +80,7 @@ def _namespace(name: str) -> str:
 
 
 def _proc_is_ours() -> bool:
-    """Whether /proc counts processes as this process's own namespace does: not so where it was not mounted again."""
+    """Whether /proc counts processes as this process's own namespace does: not so where it was not mounted for it."""
     for line in Path("/proc/self/status").read_text(encoding="utf-8", errors="replace").splitlines():
         if line.startswith("NSpid:"):
             numbers = line.split()[1:]

@@ -52,7 +52,7 @@ _MAX_KEY_TRIES: Final = 20
 class Repository:
     """A repository that a password has opened. Thread-safe: ciphers are kept per thread.
 
-    companion: where what is our own lies. Set, if ever, by whoever opens the repository, before it is used.
+    companion: where what is our own lies. Set, if ever, where the repository is opened, before it is used.
     """
 
     def __init__(self, storage: Storage, config: RepositoryConfig, key: MasterKey, key_id: KeyId) -> None:

@@ -12,7 +12,7 @@ in spite of that must not be believed, so what others will believe is written li
 
 The index may be believed only as long as the lock has been held without a break since it was loaded: somebody's
 prune may run in between. So whenever the lease had to take the lock again, the session looks whether all index files
-that it has read still stand (whoever removes packs replaces the index files that name them first), and loads
+that it has read still stand (a client that removes packs replaces the index files that name them first), and loads
 everything again if not. Only trees stay that were read before, as far as the new index has them: their ids vouch for
 them.
 
@@ -92,7 +92,7 @@ class HeldRepository:
         self._session.lease.confirm(self.generation)
 
     def confirm_index(self) -> None:
-        """Look whether all index files that were read are there: whoever removes packs replaces those that name them.
+        """Look whether all index files that were read are there: those that name removed packs are replaced.
 
         Raises:
             LockLostError: they are not; the lock is given up, and the next user reads the index again.

@@ -1,4 +1,4 @@
-"""A repository is opened by the key that another process of this host has derived, or derives it for all of them."""
+"""A repository is opened by the key that another process of this host has derived; else one is derived for all."""
 
 from holdfast.errors import RepositoryNotFoundError, StoredFileMissingError
 from holdfast.ids import sha256

@@ -1,7 +1,7 @@
 """The kernel of durable runs: what a backup, a restore and a verification have in common, and what comes next will.
 
 A run is a workspace of documents beside the repository (`workspace`). What it decides is a document that is created
-only if absent, so each call may be made twice, at once, or by an attempt that wakes up late: whoever comes second takes
+only if absent, so each call may be made twice, at once, or by an attempt that wakes up late: what comes second takes
 the first one's decision. The calls of a verb, and what of them is here:
 
     open       `opening`    decide once what the run is about; find it open; say that it is over

@@ -13,7 +13,8 @@ How a page is planned; any attempt may be killed at any step, or race with anoth
     1. a page that was decided is returned at once;
     2. the work goes on where the page before ended; records and shards are written under a fresh token, so that
        attempts which race write beside each other;
-    3. the page's document is created if absent: whoever comes second drops its own plan and takes the first one's;
+    3. the page's document is created if absent: an attempt that comes second takes the first
+       one's, and drops its own plan;
     4. each shard gets its origin, a note under which token its plan lies. A crash between 3 and 4 is mended by the next
        attempt, which finds the page decided and writes the origins that are not there.
 """

@@ -1,4 +1,4 @@
-"""The plan of a run: decided once, whoever comes second and wherever the first one was killed."""
+"""The plan of a run is decided once, wherever the first attempt was killed, and whichever comes second."""
 
 from collections.abc import Callable
 

@@ -1,26 +1,30 @@
 """One index file that cannot be read: what the others hold is used, the rest counts as not there, and nothing goes."""
 
+import asyncio
 from pathlib import Path
 from random import Random
 
 import pytest
 
-from holdfast.errors import CorruptFileError
+from holdfast.errors import CorruptFileError, StorageUnavailableError
 from holdfast.format.index import BlobType
-from holdfast.ids import BlobId, IndexId, PackId, sha256, to_hex
+from holdfast.ids import BlobId, IndexId, PackId, SnapshotId, sha256, to_hex
 from holdfast.repository.damage import DamagedPack, DamageMarks
 from holdfast.repository.index.files import IndexLoader
 from holdfast.repository.index.rewrite import remove_packs
-from holdfast.repository.layout import INDEX
+from holdfast.repository.layout import CONFIG, INDEX
 from holdfast.repository.repository import Repository
 from holdfast.storage.contract import Storage
 from holdfast.storage.layers.layer import Layer
 from holdfast.storage.local import LocalStorage
+from holdfast.terms import VerifyLevel
 from holdfast.verify.mend import mend
 from holdfast.verify.report import ProblemKind
+from holdfast.verify.snapshot import verify_snapshot
 from tests.support.comparison import restic
 from tests.support.engine import PASSWORD, EngineRun, nothing, open_session
 from tests.support.engine import new_session as new
+from tests.support.restore import restore
 from tests.support.verification import verify
 
 FIRST, SECOND = (Random(seed).randbytes(100_000) for seed in (1, 2))
@@ -71,9 +75,13 @@ def test_a_verification_reports_it_and_goes_on_with_the_others(broken: Broken) -
 
 
 def test_a_backup_stores_again_what_only_that_file_names(broken: Broken) -> None:
-    """Then the snapshot needs nothing of the file: it is whole without it."""
+    """Then the snapshot needs nothing of the file: it is whole without it. Its own verification tells of the file."""
     with open_session(broken.path) as session:
         snapshot = EngineRun.of(session, broken.source, run_id="third").run().snapshot
+        own = asyncio.run(verify_snapshot(session, SnapshotId(snapshot), VerifyLevel.STRUCTURE))
+        assert {(problem.kind, problem.what) for problem in own.problems} == {
+            (ProblemKind.INDEX_UNREADABLE, file.name) for file in broken.files
+        }
     for file in broken.files:
         file.unlink()
     restic(broken.path, PASSWORD, "forget", "--prune", "--keep-last", "1", "--group-by", "")
@@ -81,6 +89,42 @@ def test_a_backup_stores_again_what_only_that_file_names(broken: Broken) -> None
     assert restic(broken.path, PASSWORD, "list", "snapshots").split() == [to_hex(snapshot)]
     with open_session(broken.path) as session:
         assert verify(session, "pruned").problem_count == 0
+
+
+def test_a_restore_goes_on_with_the_others(broken: Broken, tmp_path: Path) -> None:
+    with open_session(broken.path) as session:
+        restored = restore(session, tmp_path / "target", snapshot=f"latest:{broken.source}")
+        assert not restored.finished.errors_of_run
+    assert [path.read_bytes() for path in (tmp_path / "target").iterdir()] == [SECOND]
+
+
+class BadSectors(Layer):
+    """A disk that cannot read files whose names begin like this."""
+
+    def __init__(self, below: Storage, *names: str) -> None:
+        super().__init__(below)
+        self.names = names
+
+    def get(self, name: str, *, limit_bytes: int) -> bytes:
+        if name.startswith(self.names):
+            raise StorageUnavailableError("input/output error", medium_failed=True)
+        return self.below.get(name, limit_bytes=limit_bytes)
+
+
+def test_a_bad_sector_is_no_other_damage_unless_the_disk_reads_nothing(broken: Broken) -> None:
+    broken.heal()
+    names = [f"{INDEX}/{file.name}" for file in broken.files]
+    disk = BadSectors(LocalStorage(broken.path))
+    repository = Repository.open(disk, PASSWORD)
+    disk.names = (*names,)
+    loader = IndexLoader(repository)
+    loader.refresh()
+    assert sorted(map(to_hex, loader.unreadable)) == sorted(file.name for file in broken.files)
+    assert loader.index.has(BlobId(sha256(SECOND)), BlobType.DATA)
+    disk.names = (*names, CONFIG)
+    with pytest.raises(StorageUnavailableError):
+        loader.refresh()
+    assert len(loader.unreadable) == len(broken.files)
 
 
 def test_a_file_that_can_be_read_again_is(broken: Broken) -> None:

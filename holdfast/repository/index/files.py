@@ -129,7 +129,7 @@ class IndexLoader:
             listed = self._list()
         raise StorageUnavailableError(
             f"{self._repository.storage.location}: index files vanish while they are read",
-            hint="Somebody prunes or repairs the repository: wait until that has ended.",
+            hint="Another client prunes or repairs the repository: wait until that has ended.",
         )
 
     def _read(

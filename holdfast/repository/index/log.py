@@ -9,7 +9,7 @@ for ever, whatever becomes of the file. Whom to believe is decided elsewhere (ma
 A segment that is full is followed by one of four times its size (up to a limit), so nothing is ever moved or rebuilt,
 and reading needs no lock: a row is complete before a chain leads to it, and every chain leads to lower rows only.
 Appending needs one (`SharedIndex`). A file is in the log once `used` has passed all of its rows. A process that dies
-before that leaves the segment's mark "being written"; whoever appends next leaves that segment as it is, and begins
+before that leaves the segment's mark "being written"; what appends next leaves that segment as it is, and begins
 another.
 """
 

@@ -1,11 +1,11 @@
 """Packs are taken out of the index: index files never change, so those that name such packs are replaced.
 
     1. for each index file that names such a pack, one without it is written: now both stand, and repeat entries;
-    2. the old file is removed: whoever has read it sees that it is gone, and reads the index again (session.py);
+    2. the old file is removed: a client that has read it sees that it is gone, and reads again (session.py);
     3. now nothing names the packs, and their files may go.
 
 A crash leaves at worst both files, or packs in no index; doing it again finishes it. Only under the exclusive lock:
-somebody else may rely on the packs, or write an index file while the folder is listed.
+another client may rely on the packs, or write an index file while the folder is listed.
 
 One index file is in memory at a time, so the size of the repository does not matter.
 """
