@@ -20,9 +20,8 @@ NAME: Final = re.compile(_NAME, re.ASCII)
 """Of what the settings declare: hooks, systems. It has no "/" and does not begin with a dot."""
 _OPTIONAL_NAME: Final = re.compile(rf"(?:{_NAME})?", re.ASCII)
 _NAME_OR_TOKEN: Final = re.compile(rf"(?:{_NAME}|{_REQUEST})?", re.ASCII)
-TOKEN: Final = re.compile(_REQUEST, re.ASCII)
-"""Of a private request file."""
 _OPTIONAL_TOKEN: Final = re.compile(rf"(?:{_REQUEST})?", re.ASCII)
+"""Of a private request file."""
 LABEL: Final = re.compile(rf"{_NAME}(?:@{_NAME})?", re.ASCII)
 """Of a system's member, "db" or "db@host1": it becomes the name of a folder."""
 SNAPSHOT: Final = re.compile(_ID, re.ASCII)

@@ -69,10 +69,9 @@ class Lacks(msgspec.Struct, frozen=True, array_like=True, tag="g", gc=False):
 
 
 class Keep(msgspec.Struct, frozen=True, array_like=True, tag="k", gc=False):
-    """A node that is complete: unchanged since the parent, or without content. `tree`: a whole unchanged subtree."""
+    """A node that is complete: unchanged since the parent, with all below it where it is a directory; or no file."""
 
     node: Node
-    from_parent: bool = False
 
 
 class Read(msgspec.Struct, frozen=True, array_like=True, tag="r", gc=False):

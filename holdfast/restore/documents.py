@@ -79,7 +79,6 @@ class Opening(msgspec.Struct, frozen=True, kw_only=True):
     time_ns: int
     host: str
     target: bytes
-    target_state: str
     root: Node | None = None
     whole_bytes: int | None = None
     ahead: tuple[bytes, ...] = ()
@@ -108,12 +107,10 @@ class OpenDirectory(msgspec.Struct, frozen=True, array_like=True):
 class Page(plan.Page, frozen=True, kw_only=True):
     """One page of the walk. The next one goes on behind the name `after` in the innermost open directory.
 
-    first_file: number of the page's first file; its files are numbered on to next_file - 1. matched: numbers of the
-    request's patterns that this page or one before has met. broken: how many directories, here or before, could not be
-    gone into.
+    next_file: the number that the next page's first file gets. matched: numbers of the request's patterns that this
+    page or one before has met. broken: how many directories, here or before, could not be gone into.
     """
 
-    first_file: int
     next_file: int
     counts: RestoreTotals
     links: int = 0
@@ -243,7 +240,7 @@ class ShardResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LargeFile(msgspec.Struct, frozen=True, kw_only=True):
-    """The temporary file of a large file. Its inode tells it from one that somebody put there instead."""
+    """The temporary file of a large file. Its inode tells it from one that was put there instead."""
 
     temporary: bytes
     device: int

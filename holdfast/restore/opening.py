@@ -15,7 +15,7 @@ from holdfast.restore.plan.space import has_room
 from holdfast.restore.plan.ways import SourceWays
 from holdfast.restore.request import RestoreOptions
 from holdfast.restore.run import RestoreRun
-from holdfast.restore.target import kept_of_target, target_state
+from holdfast.restore.target import is_there, kept_of_target
 from holdfast.runs.opening import open_run
 
 
@@ -57,20 +57,18 @@ def _decide(run: RestoreRun) -> Opening:
     tree, root, only = _find_subfolder(run, stored.snapshot, options)
     subfolder = options.subfolder.rpartition(b"/")[0] if only else options.subfolder
     target = options.target or subfolder or b"/"
-    state = target_state(target)
     summary = stored.snapshot.summary
     coverage = _coverage(stored.snapshot, subfolder, root)
     only_leads = (
         bool(only) or options.limits_selection or SourceWays(coverage.paths, coverage.subfolder).has(b"")
     )
-    keeps_own_attributes = state != "absent" and (options.target is not None or only_leads)
+    keeps_own_attributes = is_there(target) and (options.target is not None or only_leads)
     return Opening(
         snapshot=stored.id,
         tree=tree,
         time_ns=stored.time_ns,
         host=stored.snapshot.hostname,
         target=target,
-        target_state=state,
         root=None if keeps_own_attributes or (only and options.target is not None) else root,
         only=only,
         ahead=stored.ahead,

@@ -14,28 +14,27 @@ from holdfast.terms import Overwrite
 ROOT_FLAGS = DIRECTORY_FLAGS & ~os.O_NOFOLLOW
 
 
-def target_state(target: bytes) -> str:
-    """What is at the target: "absent", "empty" or "used".
+def is_there(target: bytes) -> bool:
+    """Whether there is a target directory yet.
 
     Raises:
         TargetError: it is no directory, or we may not look into it.
     """
     try:
-        with os.scandir(target) as entries:
-            return "empty" if next(entries, None) is None else "used"
+        os.scandir(target).close()
     except FileNotFoundError:
-        return "absent"
+        return False
     except NotADirectoryError as error:
         raise TargetError(
             f"the restore target {os.fsdecode(target)!r} is not a directory", hint="Name another --target."
         ) from error
     except PermissionError as error:
         # A directory that only leads to what is restored need not be read.
-        if os.path.isdir(target) and os.access(target, os.X_OK):
-            return "used"
-        raise _unusable(target, error) from error
+        if not os.path.isdir(target) or not os.access(target, os.X_OK):
+            raise _unusable(target, error) from error
     except OSError as error:
         raise _unusable(target, error) from error
+    return True
 
 
 def _unusable(target: bytes, error: OSError) -> TargetError:

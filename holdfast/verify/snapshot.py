@@ -35,7 +35,6 @@ class _Verified(msgspec.Struct, frozen=True, kw_only=True):
     """Packs up to this one were read back."""
 
     pack: bytes
-    packs: int
     bytes_read: int
     problems: tuple[Problem, ...] = ()
 
@@ -163,4 +162,4 @@ def _read_back(
 
 def _state(report: VerifyReport, last: PackId) -> _Verified:
     bad = tuple(problem for problem in report.problems if problem.kind in PACK_PROBLEMS)
-    return _Verified(pack=last, packs=report.packs, bytes_read=report.bytes_read, problems=bad)
+    return _Verified(pack=last, bytes_read=report.bytes_read, problems=bad)

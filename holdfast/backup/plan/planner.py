@@ -113,7 +113,7 @@ class Planner:
         if frame.unchanged and frame.record is not None and frame.node is not None and frame.parent_tree:
             del self._records[frame.record :]
             node = frame.node.with_subtree(frame.parent_tree, mark_of(frame.gaps))
-            self._records.append(Keep(node, from_parent=True))
+            self._records.append(Keep(node))
         else:
             self._records.append(Leave())
         self._parent.saw(same=same)
@@ -166,7 +166,7 @@ class Planner:
                 self._keep_content(Entry(event.directory, name, stat, event.directory_fd), before)
             else:
                 # The change time is the same, so nothing of its metadata has changed either.
-                records.append(Keep(before, from_parent=True))
+                records.append(Keep(before))
         self._counts["bytes_total"] += kept_bytes
         self._counts["files_unmodified"] += kept
         self._counts["files_new"] += new
@@ -174,7 +174,7 @@ class Planner:
         self._parent.saw_files(len(event.names), same=kept == len(event.names))
 
     def _keep_content(self, entry: Entry, before: Node) -> None:
-        """Keep what a file holds, and read its metadata anew."""
+        """Keep what a file holds, and read its metadata again."""
         try:
             node = self._node_of(entry)
         except IncompleteNodeError as error:
@@ -184,7 +184,7 @@ class Planner:
             self._unreadable(UnreadableEvent(entry.path, failed(error).message))
             return
         node = node.with_content(before.content_ids, size=before.size)
-        self._records.append(Keep(node, from_parent=True))
+        self._records.append(Keep(node))
         if node != before:
             self._parent.differs()
 

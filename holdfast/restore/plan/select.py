@@ -44,7 +44,7 @@ def _plan_page(
     run: RestoreRun, page: int, progress: Progress, pages: RestoreWriter, before: Page | None
 ) -> Page:
     opening = run.opening
-    first_file = 0 if before is None else before.next_file
+    next_file = 0 if before is None else before.next_file
     limit = run.sizes.page_entries if page else run.sizes.first_page_entries
     selection = Selection(run.options, opening.only, () if before is None else before.matched)
     walk = SnapshotWalk(run.held.loader.load_tree, selection, BlobId(opening.tree))
@@ -53,7 +53,7 @@ def _plan_page(
     writer = PlanWriter(pages, run.sizes)
     target = open_target(opening.target)
     try:
-        planner = Planner(walk, run.held.index, target, Rules(run, opening), writer, first_file, run.sizes)
+        planner = Planner(walk, run.held.index, target, Rules(run, opening), writer, next_file, run.sizes)
         _load_links(run, page, planner)
         if before is None:
             for path in missing_paths(run, selection, BlobId(opening.tree)):
@@ -81,7 +81,6 @@ def _plan_page(
         parts=pages.parts,
         first_shard=pages.first_shard,
         shards=pages.shards,
-        first_file=first_file,
         next_file=planner.next_file,
         counts=counts,
         links=len(planner.new_links),
