@@ -47,7 +47,7 @@ class RepositoryCleaned:
     """The part of one repository that went (or would go).
 
     runs: the first of them; run_count and run_bytes count all. leftovers: temporary files of crashes. in_use: the
-    workspaces stayed, because somebody uses the repository. failure_kind, failure: why it could not be cleaned.
+    workspaces stayed, because the repository is in use. failure_kind, failure: why it could not be cleaned.
     """
 
     repository: str

@@ -45,8 +45,8 @@ class DrillOpened:
 
     selection, verification: tokens of private request files, for the restore and for a verification of the snapshot if
     the restore fails. Of a sample of everything, the counts of all are not known (0).
-    rto_s, rpo_s: the goals, 0 where there is none. check_timeout_s: 0 where there is no check. tell: somebody wants to
-    know how it ends. ahead: the first digits of snapshots that are dated in the future, where the newest was asked for.
+    rto_s, rpo_s: the goals, 0 where there is none. check_timeout_s: 0 where there is no check. tell: its end
+    is to be told. ahead: the first digits of snapshots that are dated in the future, where the newest was asked for.
     """
 
     source: str

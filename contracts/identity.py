@@ -7,7 +7,7 @@ A workflow's id says what it is about, and is the same each time, so that two ba
     KIND:HOST:REPOSITORY:SUBJECT:PART     drill:box:vault:monthly:restore
 
 What stands between the colons is escaped, so a name may hold one. A run's id is that of the workflow that began it and
-the first run id of its chain: WORKFLOW/RUN. Ids that somebody else made are taken apart as far as they go.
+the first run id of its chain: WORKFLOW/RUN. Ids that others made are taken apart as far as they go.
 
 Queues say which workers a run is handed to. A profile of the settings is served by every worker of its host, on one
 queue. A repository given on the command line ("@token" of a private request file) has a password that only the workers

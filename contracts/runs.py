@@ -13,7 +13,7 @@ from holdfast.terms import VerifyLevel
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOpened:
-    """The run is open. tell: somebody wants to know how it ends."""
+    """The run is open. tell: its end is to be told."""
 
     tell: bool = False
 

@@ -3,7 +3,7 @@
 Pages are selected one after the other while shards of the pages before are stored, at most `policy.window` at a time.
 When all is stored, a commit writes the snapshot, or says what must be done again first:
 
-- shards whose blobs are gone from the index (somebody pruned): they are stored again;
+- shards whose blobs are gone from the index (after a prune): they are stored again;
 - blobs on which unchanged files rely are gone: everything is selected again, in a new generation.
 
 Everything that is decided lies in the run's workspace. What is counted here is what a new history goes on from.

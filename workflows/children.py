@@ -1,4 +1,4 @@
-"""Runs that a workflow starts on somebody's behalf, under the id that a person's command would use.
+"""Runs that a workflow starts on behalf of others, under the id that a person's command would use.
 
 One id for each subject is what keeps two backups of a source from running at once. The server refuses a second one;
 here that is an answer, not an error. What is started goes on when its starter is terminated, and is cancelled with it.

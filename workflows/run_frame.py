@@ -55,7 +55,7 @@ class FramedRun(ABC, Generic[ResultT]):
 
     @property
     def _tells(self) -> bool:
-        """Whether somebody may want to know how it ends. A worker says so; one that was never asked knows then."""
+        """Whether its end is to be told. A worker says so; where none was asked yet, the one that is to tell knows."""
         return False
 
     @abstractmethod

@@ -74,7 +74,7 @@ class ScheduledRunWorkflow:
                 raise child_failure(error) from error
             if workflow.cancellation_reason() is not None:
                 raise
-            # Somebody stopped the run itself: no fault of the schedule's, and no reason to pause it.
+            # The run itself was stopped: no fault of the schedule's, and no reason to pause it.
             return True
         if isinstance(ended, SystemResult) and ended.status is RunStatus.FAILED:
             raise _system_failure(ended)

@@ -4,8 +4,8 @@ Both come in the same order, so one frame for each open directory suffices: the 
 their names the walk has seen. A name that was not seen is missing only if it is not on disk either: filters and mount
 points hide names from the walk.
 
-Files that were written since the snapshot are taken for somebody's work, unless they became noise. Files whose size and
-time of modification stand while inode or time of change do not are read and compared; and so is a share of those
+Files that were written since the snapshot are taken for work that was done, unless they became noise. Files whose size
+and time of modification stand while inode or time of change do not are read and compared; and so is a share of those
 that seem unchanged, another one each day, because bits also rot without a trace.
 """
 

@@ -67,7 +67,7 @@ def diagnose(held: HeldRepository, suspects: Collection[PackId]) -> Diagnosis:
 def diagnose_and_mark(held: HeldRepository, suspects: Collection[PackId]) -> Diagnosis:
     """Read suspected packs again, and leave the marks that they call for, and no others of them.
 
-    Who holds the repository already goes on without the new marks; whoever begins to use it from now on knows them.
+    A process that holds the repository already goes on without the new marks; one that begins to use it now knows them.
 
     Raises:
         StorageUnavailableError: the storage does not answer.
@@ -99,7 +99,7 @@ def mend(session: RepositorySession, packs: Collection[PackId]) -> None:
     """Let go of packs that nothing needs: the caller has made sure of that, under a lock that it no longer holds.
 
     Raises:
-        RepositoryLockedError: somebody uses the repository; nothing was done.
+        RepositoryLockedError: the repository is in use; nothing was done.
         CorruptFileError: an index file cannot be read; nothing was done.
         StorageUnavailableError, StorageFullError, LockLostError: begun; the next verification finishes it.
     """

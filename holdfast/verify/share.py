@@ -2,8 +2,8 @@
 
 all, 100%      every pack
 none           no pack: structure only
-5%             that share of the packs, chosen anew by each run
-10GiB          as many as make up that much, chosen anew by each run
+5%             that share of the packs, others in each run
+10GiB          as many as make up that much, others in each run
 2/7            the second of seven parts; the parts are restic's (`check --read-data-subset`)
 day/7          the part whose turn it is today: all in seven days
 """

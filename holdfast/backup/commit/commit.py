@@ -4,11 +4,11 @@
 2. plan and results are merged in walk order, bottom up; every blob that a node names is looked up in an index
    loaded under the lock. What is missing goes back: shards to be stored again, or a rescan;
 3. tree packs become durable, then their index file;
-4. every pack that the snapshot will need is seen again, and the lock, and the index files that were believed: somebody
-   may have pruned while an attempt, or this one, was frozen. A pack that is gone is marked, so that nobody believes
+4. every pack that the snapshot will need is seen again, and the lock, and the index files that were believed: a prune
+   may have run while an attempt, or this one, was frozen. A pack that is gone is marked, so that nobody believes
    what the index says of it, and what it held goes back as in 2;
-5. the sealed snapshot is created as a document of the run: whoever comes second takes the first one's bytes, unless
-   these name a tree that is not whole any more (then nobody has acknowledged them, and they are decided again);
+5. the sealed snapshot is created as a document of the run: an attempt that comes second takes the first one's bytes,
+   unless these name a tree that is not whole any more (then nobody has acknowledged them, and they are decided again);
 6. these bytes are put under their own hash. Attempts that race write the same file: one snapshot (invariant 4);
 7. the lock is looked for again. If it has gone, the next attempt begins with 2, and this one says nothing. Killed in
    between, a run that goes on finds the snapshot, and whether it is whole (opening.py); one that is not is removed

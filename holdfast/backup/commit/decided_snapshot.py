@@ -26,10 +26,10 @@ def packs_gone(held: HeldRepository, packs: Collection[PackId]) -> list[PackId]:
 
 
 def decide_snapshot(run: BackupRun, held: HeldRepository, sealed: bytes, tree: BlobId) -> bytes:
-    """The sealed bytes that this run's snapshot has, whoever made them. tree: of `sealed`, which is whole.
+    """The sealed bytes that this run's snapshot has, of whichever attempt. tree: of `sealed`, which is whole.
 
-    Bytes that another attempt decided for may name a tree that is not whole any more: it was frozen, and somebody
-    pruned. Then nobody has acknowledged them, because this commit would have found that before, and they are replaced.
+    Bytes that another attempt decided for may name a tree that is not whole any more: it was frozen, and a prune
+    ran. Then nobody has acknowledged them, because this commit would have found that before, and they are replaced.
 
     Closing removes the opening before everything else. So an attempt that wakes up after the run was closed, and
     finds no snapshot document any more, sees afterwards that the opening is gone as well, and stops.

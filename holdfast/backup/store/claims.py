@@ -1,7 +1,7 @@
 """Which blobs the shards under way are storing: a table that the worker processes of a host share.
 
-A blob is in the index once the shard that stored it has ended. Until then only this table tells the other shards of
-the run that somebody has it, so that data which repeats itself is not stored by each of them. It is a cache of hints:
+A blob is in the index once the shard that stored it has ended. Until then only this table tells the other shards of the
+run that one of them has it, so that data which repeats itself is not stored by each of them. It is a cache of hints:
 
     - a claim is made before its blob is packed, and may be lost (another blob takes its slot): then a blob is stored
       twice, which costs space until the next prune;

@@ -1,7 +1,7 @@
 """A source that is a command's output: a dump of a database, say, stored as one file.
 
 The output cannot be read again from its middle, so nothing is resumed inside it: an attempt that dies starts the
-command anew. Chunks that an earlier snapshot has are found in the index and cost no new bytes.
+command again. Chunks that an earlier snapshot has are found in the index and cost no new bytes.
 A command that fails never becomes a snapshot: half a dump under a whole one's name would be worse than none. Neither
 does one that ends well without a byte, unless its source may be empty.
 
@@ -66,7 +66,7 @@ class Output:
         self.left_open = False
 
     def ends_after(self, silence_s: float) -> None:
-        """The command has ended; so long without a byte, and the output has too, whoever has it open."""
+        """The command has ended; so long without a byte, and the output has too, though it may still be open."""
         self._last_ns = time.monotonic_ns()
         self._grace_s = silence_s
 

@@ -42,7 +42,7 @@ class DurablePositions:
         return self.durable
 
     def restart_file(self, position: Position) -> None:
-        """The open file is read anew from its start: forget the marks inside it."""
+        """The open file is read again from its start: forget the marks inside it."""
         while self._waiting and self._waiting[-1][1].files >= position.files and self._waiting[-1][1].offset:
             self._waiting.pop()
         if self.durable.files >= position.files and self.durable.offset:

@@ -1,6 +1,6 @@
 """Large files, and segments of very large ones: a stream of blocks, resumable inside the file, holes never read.
 
-A file whose size, times or inode changed since the checkpoint is read anew from its start; one that changes while it
+A file whose size, times or inode changed since the checkpoint is read again from its start; one that changes while it
 is read likewise, at most MAX_READINGS times, after which it is stored as it was read and flagged.
 """
 

@@ -1,8 +1,8 @@
 """One file of a shard on its way: compared with what is there, written under a temporary name, named when whole.
 
-What may become of it: left alone (the rule), kept with its attributes corrected, or written anew, taking over what the
+What may become of it: left alone (the rule), kept with its attributes corrected, or written again, taking over what the
 old file has right. A file with more names than the snapshot knows of is never corrected in place: its other names may
-belong to somebody else.
+be of use elsewhere.
 """
 
 import os

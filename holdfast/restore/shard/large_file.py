@@ -1,13 +1,13 @@
-"""Large files: one temporary file that the segments fill, whoever restores them, and its completion.
+"""Large files: one temporary file that the segments fill, in all processes, and its completion.
 
 The temporary file is created once per run:
 
     1. an attempt finds no document for the file, creates a temporary file and flushes its directory;
     2. it writes the document (create-if-absent) with name, device and inode;
-    3. whoever loses that race removes its own file and takes the winner's;
+    3. an attempt that loses that race removes its own file and takes the winner's;
     4. a crash between 1 and 2 leaves an empty temporary file, which the finish sweeps up.
 
-So it is never created a second time under the same name: if somebody removes it, its segments are missed, and no file
+So it is never created a second time under the same name: if it is removed, its segments are missed, and no file
 with silent holes gets the final name.
 """
 
