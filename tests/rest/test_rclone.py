@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -98,6 +99,26 @@ def test_a_child_that_was_killed_is_started_again(tmp_path: Path) -> None:
     [second] = rclones(os.getpid())
     assert second != first
     storage.close()
+    assert rclones(os.getpid()) == []
+
+
+def test_the_child_and_its_folder_go_with_a_storage_that_nobody_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    environ = {"RCLONE_CONFIG_HERE_TYPE": "alias", "RCLONE_CONFIG_HERE_REMOTE": str(tmp_path)}
+    storage = open_storage("rclone:here:kept", fixed(environ_with_rclone(environ)))
+    storage.put_new("config", b"1")
+    [folder] = tmp_path.glob("holdfast-rclone-*")
+    forked = os.fork()
+    if not forked:
+        del storage  # which is the parent's as well
+        os._exit(0 if folder.exists() else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(forked, 0)[1]) == 0
+    assert storage.get("config", limit_bytes=1) == b"1"
+    [_] = rclones(os.getpid())
+    del storage
+    assert not folder.exists()
     assert rclones(os.getpid()) == []
 
 

@@ -5,9 +5,11 @@ internal/backend/sftp/config.go) are rclone's SFTP over this host's `ssh`, so th
 those of ssh's own settings.
 
 The child ends with this process, whatever ends it: a shell between the two waits for the end of a pipe that only this
-process holds, and ends rclone then. A child that has died is started again at the next request.
+process holds, and ends rclone then. It ends before that with the last reference to its storage, closed or not, and its
+folder goes with it. A child that has died is started again at the next request.
 """
 
+import contextlib
 import os
 import posixpath
 import shlex
@@ -17,6 +19,7 @@ import subprocess
 import tempfile
 import threading
 import time
+import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,7 +88,8 @@ class RcloneServer:
     def __init__(self, place: RclonePlace) -> None:
         self._place = place
         self._lock = threading.Lock()
-        self._folder: Path | None = None
+        self._child = contextlib.ExitStack()
+        weakref.finalize(self, _end_dropped, self._child, os.getpid())
         self._served: RestPlace | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._values: Mapping[str, str] = {}
@@ -113,7 +117,8 @@ class RcloneServer:
                 f"{self._place.location}: the program rclone is not there",
                 hint="Install rclone 1.64 or later.",
             )
-        folder = self._folder = Path(tempfile.mkdtemp(prefix="holdfast-rclone-"))
+        folder = Path(tempfile.mkdtemp(prefix="holdfast-rclone-"))
+        self._child.callback(shutil.rmtree, folder, ignore_errors=True)
         path, log = str(folder / "socket"), folder / "log"
         command = ["sh", "-c", _SHELL, "sh", program, *_SERVE, "--addr", f"unix://{path}", self._place.remote]
         passed = {
@@ -129,6 +134,7 @@ class RcloneServer:
                 env={"PATH": os.defpath, **passed},
                 start_new_session=True,
             )
+        self._child.callback(_end_process, self._process)
         self._values = dict(values)
         until = time.monotonic() + _READY_S
         while not _answers(path):
@@ -151,18 +157,24 @@ class RcloneServer:
         )
 
     def _end(self) -> None:
-        process, self._process, self._served = self._process, None, None
-        if process is not None:
-            if process.stdin is not None:
-                process.stdin.close()
-            try:
-                process.wait(_END_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
-        self._folder = None
+        self._process, self._served = None, None
+        self._child.close()
+
+
+def _end_dropped(child: contextlib.ExitStack, owner: int) -> None:
+    """End the child of a storage that was dropped without `close`; not in a process that was forked with it."""
+    if os.getpid() == owner:
+        child.close()
+
+
+def _end_process(process: "subprocess.Popen[bytes]") -> None:
+    if process.stdin is not None:
+        process.stdin.close()
+    try:
+        process.wait(_END_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _answers(path: str) -> bool:
