@@ -36,7 +36,7 @@ from holdfast.format.times import parse_time
 from holdfast.ids import KeyId, sha256, short
 from holdfast.repository.identity import this_host, this_user
 from holdfast.repository.layout import CONFIG, DATA, INDEX, KEYS, SNAPSHOTS, file_name, folders, list_ids
-from holdfast.repository.second_look import looked_at_again, worth_a_second_look
+from holdfast.repository.second_look import looked_at_again
 from holdfast.storage.contract import Storage
 
 _CHUNKER_PURPOSE: Final = b"holdfast chunker seed"
@@ -281,12 +281,10 @@ def _stored_config(storage: Storage) -> bytes:
 
 
 def _config_in(storage: Storage, stored: bytes, sealer: Sealer) -> RepositoryConfig:
-    try:
-        return decode_config(stored, sealer)
-    except CorruptFileError:
-        if not worth_a_second_look(storage):
-            raise
-    return looked_at_again(storage, lambda: decode_config(_stored_config(storage), sealer))
+    looked = iter((stored,))
+    return looked_at_again(
+        storage, lambda: decode_config(next(looked, None) or _stored_config(storage), sealer)
+    )
 
 
 def _keys_to_try(storage: Storage, unreadable: list[CorruptFileError]) -> list[tuple[KeyId, KeyFile]]:
