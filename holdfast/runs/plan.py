@@ -26,13 +26,14 @@ from typing import Final, Generic, TypeVar
 import msgspec
 
 from holdfast.errors import HoldfastError, RunClosedError, RunStateError
-from holdfast.repository.documents import decide, decode, encode, load
+from holdfast.repository.documents import DocumentT, decide, decode, encode, load
 from holdfast.runs.attempts import Attempt
 from holdfast.runs.elsewhere import check_here
 from holdfast.runs.opening import OPENING, conclude
 from holdfast.runs.parts import PartWriter, RecordT, read_parts
 from holdfast.runs.read_ahead import read_ahead
 from holdfast.runs.workspace import Workspace
+from holdfast.storage.parallel import ask_all
 
 _TOKEN_BYTES: Final = 8
 
@@ -73,7 +74,6 @@ class _Origin(msgspec.Struct, frozen=True, kw_only=True):
 PageT = TypeVar("PageT", bound=Page)
 ShardT = TypeVar("ShardT", bound=msgspec.Struct)
 ResultT = TypeVar("ResultT", bound=msgspec.Struct)
-DocumentT = TypeVar("DocumentT", bound=msgspec.Struct)
 
 
 class MissingResultError(RunStateError):
@@ -151,8 +151,12 @@ class Plan(Generic[PageT, RecordT, ShardT, ResultT]):
             )
             standing = decide(self.workspace, self._page_name(number), plan_page(writer, before))
         origin = encode(_Origin(page=number, token=standing.token))
-        for shard in range(standing.first_shard, standing.next_shard):
-            self.workspace.put_new(self._name_of_shard(shard, "origin"), origin)
+
+        def write_origin(shard: int) -> bool:
+            return self.workspace.put_new(self._name_of_shard(shard, "origin"), origin)
+
+        shards = range(standing.first_shard, standing.next_shard)
+        ask_all(self.workspace.repository.companion, write_origin, shards)
         return standing
 
     def page(self, number: int) -> PageT:
