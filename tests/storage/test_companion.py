@@ -24,7 +24,7 @@ from holdfast.storage.memory import MemoryStorage
 from tests.support.comparison import restic, same
 from tests.support.doubles import DyingStorage, Killed, ResticOnlyStorage
 from tests.support.engine import PASSWORD, SMALL, SMALL_PACK_BYTES, EngineRun
-from tests.support.restore import EngineRestore
+from tests.support.restore import EngineRestore, restore_in_place
 from tests.support.verification import verify
 from tests.verify.test_damage import flip
 
@@ -238,3 +238,20 @@ def test_no_backup_takes_in_the_companion(place: Place) -> None:
     assert f"{place.source}/other" in listed
     below = (f"{place.path}/", f"{place.companion}/{session.repository.id}/")
     assert [path for path in listed if path.startswith(below)] == []
+
+
+@pytest.mark.parametrize("companion", ["companion", "sub/deep"])
+def test_no_restore_deletes_the_companion(place: Place, companion: str) -> None:
+    """It came after the snapshot, into what is restored; the restore's own documents lie in it."""
+    session = place.session(None)
+    EngineRun.of(session, place.source).run()
+    session.close()
+    (place.source / "late").write_bytes(b"late")
+    session = place.session(place.source / companion)
+    mark = DamagedPack(pack=PackId(sha256(b"pack")), whole=True)
+    DamageMarks(session.repository).put(mark)
+    restored = restore_in_place(session, f"latest:{place.source}", delete=True)
+    assert not restored.finished.errors_of_run
+    assert not (place.source / "late").exists()
+    assert DamageMarks(session.repository).load() == {mark.pack: mark}
+    session.close()
