@@ -4,7 +4,6 @@ One id for each subject is what keeps two backups of a source from running at on
 here that is an answer, not an error. What is started goes on when its starter is terminated, and is cancelled with it.
 """
 
-import asyncio
 from typing import TypeVar
 
 from temporalio import workflow
@@ -22,13 +21,7 @@ Child = workflow.ChildWorkflowHandle[object, RawValue | None]
 async def start_run(
     name: str, request: object, workflow_id: str, *, task_queue: str | None = None
 ) -> "Child | None":
-    """Start a run; None when one of this id is under way. task_queue: None for the starter's own.
-
-    Raises:
-        CancelledError: the starter was cancelled, also where a step that ended well has hidden that from it.
-    """
-    if workflow.cancellation_reason() is not None:
-        raise asyncio.CancelledError
+    """Start a run; None when one of this id is under way. task_queue: None for the starter's own."""
     try:
         return await workflow.start_child_workflow(
             name,

@@ -109,15 +109,6 @@ class SteeredWorkflow:
     def _on_control(self) -> None:
         """Called when something was asked; shows it."""
 
-    def _end_if_cancelled(self) -> None:
-        """Begin nothing more in a cancelled run: a step that ends well all the same hides that from its caller.
-
-        Raises:
-            CancelledError: it was, through the update, the signal or the server.
-        """
-        if self._control.state.cancel is not None or workflow.cancellation_reason() is not None:
-            raise asyncio.CancelledError
-
     @workflow.query(name=CONTROL_QUERY)
     def control(self) -> ControlState:
         """Answer what was asked of the run so far."""

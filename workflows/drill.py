@@ -181,6 +181,7 @@ class DrillWorkflow(FramedRun[DrillResult]):
         self._verified = verified.finished
 
     async def _child(self, name: str, request: object, result: type[ResultT], what: str) -> ResultT:
+        self._end_if_cancelled()
         child: Child = await workflow.start_child_workflow(
             name,
             request,

@@ -194,6 +194,7 @@ class GuardWorkflow(FramedRun[GuardResult]):
             policy=self._request.policy,
         )
         workflow_id = identity.workflow_id(RunKind.RESTORE, self._host, self._request.repository, selection)
+        self._end_if_cancelled()
         child = await start_run(RESTORE_WORKFLOW, request, workflow_id)
         while child is None:
             await workflow.sleep(timedelta(seconds=_BUSY_S))

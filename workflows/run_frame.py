@@ -90,6 +90,20 @@ class FramedRun(ABC, Generic[ResultT]):
                 raise
             return result
 
+    @property
+    def _is_cancelled(self) -> bool:
+        """Whether the server was asked to cancel the run."""
+        return workflow.cancellation_reason() is not None
+
+    def _end_if_cancelled(self) -> None:
+        """Begin nothing more in a cancelled run: a step that ends well all the same hides that from its caller.
+
+        Raises:
+            CancelledError: it was cancelled.
+        """
+        if self._is_cancelled:
+            raise asyncio.CancelledError
+
     async def _end_well(self, ending: Ending) -> None:
         """Say that the run is over. The last step: all else is done, and recorded."""
         self._over(ending.status)
@@ -174,6 +188,11 @@ class SteeredRun(FramedRun[ResultT], SteeredWorkflow):
         if self._control.state.cancel is None:
             return None
         return self._result(Ending(status=RunStatus.CANCELLED, ended_ns=workflow.time_ns()))
+
+    @property
+    def _is_cancelled(self) -> bool:
+        """Also through the update or signal."""
+        return self._control.state.cancel is not None or super()._is_cancelled
 
     def _over(self, status: RunStatus) -> None:
         super()._over(status)

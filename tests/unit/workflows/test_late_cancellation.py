@@ -11,8 +11,16 @@ from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 
 from contracts import names
 from contracts.backup import BackupOpened, BackupRequest, BackupResult
-from contracts.common import BACKUP_WORKFLOW
+from contracts.common import BACKUP_WORKFLOW, RunInput
 from contracts.control import CANCEL, Asked
+from contracts.drill import (
+    DRILL_WORKFLOW,
+    DrillLogInput,
+    DrillOpened,
+    DrillRequest,
+    DrillResult,
+    DrillTriggerInput,
+)
 from contracts.guard import (
     COMPARE_ACTIVITY,
     GUARD_WORKFLOW,
@@ -168,6 +176,43 @@ class ScriptedGuard:
         return self.restores.copying()
 
 
+@dataclass(kw_only=True)
+class ScriptedDrill:
+    """A drill of everything."""
+
+    gate: Gate
+    restores: ScriptedRestore = field(default_factory=ScriptedRestore)
+    logs: list[DrillLogInput] = field(default_factory=list)
+    cleaned: int = 0
+
+    @activity.defn(name=names.TRIGGER_DRILL)
+    async def trigger(self, message: DrillTriggerInput) -> DrillOpened:
+        await self.gate()
+        return DrillOpened(
+            source=message.request.source,
+            sample="all",
+            seed="",
+            snapshot_id=SNAPSHOT_ID,
+            snapshot_time_ns=1,
+            selection="@" + uuid.uuid4().hex,
+            verification="@" + uuid.uuid4().hex,
+        )
+
+    @activity.defn(name=names.LOG_DRILL)
+    async def log(self, message: DrillLogInput) -> None:
+        self.logs.append(message)
+
+    @activity.defn(name=names.CLEAN_DRILL)
+    async def clean(self, _message: RunInput) -> None:
+        self.cleaned += 1
+
+    def light(self) -> list[Callable[..., object]]:
+        return [self.trigger, self.log, self.clean, *self.restores.light()]
+
+    def copying(self) -> list[Callable[..., object]]:
+        return self.restores.copying()
+
+
 async def cancelled(handle: "WorkflowHandle[object, object]", gate: Gate, *, by_update: bool) -> object:
     """The result of a run that is cancelled at the gate; None where it ends as cancelled by the server."""
     await gate.reached.wait()
@@ -241,6 +286,23 @@ async def test_no_restore_by_a_guard(client: Client) -> None:
         await cancelled(handle, script.gate, by_update=False)
         await replay(client, handle)
     assert script.restores.calls == []
+    assert [log.ending.status for log in script.logs] == [RunStatus.CANCELLED]
+
+
+async def test_no_trial_restore(client: Client) -> None:
+    script = ScriptedDrill(gate=Gate())
+    async with workers(client, script) as queue:
+        handle = await client.start_workflow(
+            DRILL_WORKFLOW,
+            DrillRequest(repository="vault", source="home", policy=FAST),
+            id=f"drill:box:vault:{uuid.uuid4()}",
+            task_queue=queue,
+            result_type=DrillResult,
+        )
+        await cancelled(handle, script.gate, by_update=False)
+        await replay(client, handle)
+    assert script.restores.calls == []
+    assert script.cleaned == 1
     assert [log.ending.status for log in script.logs] == [RunStatus.CANCELLED]
 
 
