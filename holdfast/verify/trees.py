@@ -10,20 +10,11 @@ from holdfast.repository.documents import load
 from holdfast.repository.layout import KEYS, list_ids
 from holdfast.repository.repository import read_key
 from holdfast.repository.session import HeldRepository
-from holdfast.repository.snapshots import (
-    StoredSnapshot,
-    list_snapshots,
-    load_snapshot,
-)
+from holdfast.repository.snapshots import StoredSnapshot, find_snapshot, list_snapshots
 from holdfast.runs.opening import conclude, load_opening
 from holdfast.runs.progress import Progress
 from holdfast.terms import VerifyLevel
-from holdfast.verify.documents import (
-    STRUCTURE,
-    Opening,
-    StructureResult,
-    VerifyRun,
-)
+from holdfast.verify.documents import STRUCTURE, Opening, StructureResult, VerifyRun
 from holdfast.verify.report import Problem, ProblemKind, VerifyReport
 from holdfast.verify.structure import check_sizes, check_structure
 
@@ -80,7 +71,7 @@ def _to_walk(
     held: HeldRepository, snapshots: Sequence[SnapshotId], report: VerifyReport
 ) -> list[StoredSnapshot]:
     if snapshots:
-        return [load_snapshot(held.repository, snapshot) for snapshot in snapshots]
+        return [find_snapshot(held.repository, to_hex(snapshot)) for snapshot in snapshots]
     return list_snapshots(
         held.repository,
         on_unreadable=lambda snapshot, _: report.add(

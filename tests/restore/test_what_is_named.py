@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from holdfast.errors import SnapshotNotFoundError
+from holdfast.repository.layout import SNAPSHOTS, file_name
 from holdfast.verify.documents import VerifyOrder, VerifyRun
 from holdfast.verify.opening import choose_snapshots, open_verification
 from holdfast.verify.trees import check_trees
@@ -81,6 +82,15 @@ def test_a_subfolder_that_is_not_there(place: Place, inside: str) -> None:
 def test_a_verification_of_nothing_is_an_error(place: Place, wanted: dict[str, Any]) -> None:
     with pytest.raises(SnapshotNotFoundError, match="nothing is verified"):
         choose_snapshots(place.session, VerifyOrder(**wanted))
+
+
+def test_a_snapshot_that_was_forgotten_before_its_verification(place: Place) -> None:
+    """It is no damage that it is gone."""
+    run = VerifyRun(session=place.session, run_id="late")
+    opening = open_verification(run, VerifyOrder(snapshots=("latest",)))
+    place.session.repository.storage.delete(file_name(SNAPSHOTS, opening.snapshots[0]))
+    with pytest.raises(SnapshotNotFoundError, match="there is no snapshot"):
+        check_trees(run, nothing)
 
 
 def test_a_verification_of_a_folder(place: Place) -> None:
