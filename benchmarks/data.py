@@ -8,7 +8,6 @@ A tree is built once for a scale and then kept: a note beside it, written last, 
 
 import itertools
 import math
-import os
 import shutil
 import string
 from collections.abc import Iterator
@@ -20,7 +19,6 @@ from typing import Final
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 SEED: Final = 20_240_601
-KIB: Final = 1 << 10
 MIB: Final = 1 << 20
 GIB: Final = 1 << 30
 BIG: Final = "big"
@@ -53,7 +51,7 @@ class DataSets:
     scale: float
 
     def tree(self, name: str) -> Path:
-        """The tree of that name, built if it is not there. `changed` is always built anew, unchanged."""
+        """The tree of that name, built if it is not there. `changed` is always built again, unchanged."""
         path, note = self.folder / name, self.folder / f"{name}.whole"
         wanted = f"{_VERSION} {self.scale}\n"
         if name != CHANGED and note.exists() and note.read_text() == wanted:
@@ -94,11 +92,6 @@ class DataSets:
 
     def _scaled(self, number: int) -> int:
         return max(1, round(number * self.scale))
-
-
-def count_files(tree: Path) -> int:
-    """How many files a tree has."""
-    return sum(len(files) for _, _, files in os.walk(tree))
 
 
 def _big(path: Path, half_bytes: int) -> None:

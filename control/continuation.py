@@ -19,12 +19,11 @@ from control.requests import run_policy
 from holdfast.errors import FencedError, HoldfastError, IntegrityError, RunStateError
 from holdfast.terms import RunKind, RunStatus
 from holdfast.units import NS_PER_S
-from service.journal.records import RunRecord
+from service.journal.records import INTERRUPTED, RunRecord
 from service.settings.model import Settings
 
 CONTINUED_WITHIN_NS: Final = 24 * 3600 * NS_PER_S
 _ENDED_EARLY: Final = frozenset((RunStatus.CANCELLED, RunStatus.FAILED))
-_INTERRUPTED: Final = "Interrupted"  # service.journal.journal, which takes long to load
 _OF_THE_RUN: Final = (IntegrityError, RunStateError, FencedError)
 """What the run itself relied on was not as it should be. Other errors of ours say that something outside was wrong."""
 
@@ -50,7 +49,7 @@ def to_continue(
 
 def is_fault_of_ours(record: RunRecord) -> bool:
     """Whether the run failed by something that no person has to mend first."""
-    if record.status is not RunStatus.FAILED or record.failure_kind == _INTERRUPTED:
+    if record.status is not RunStatus.FAILED or record.failure_kind == INTERRUPTED:
         return False
     kind = getattr(holdfast.errors, record.failure_kind, None)
     return not (isinstance(kind, type) and issubclass(kind, HoldfastError)) or issubclass(kind, _OF_THE_RUN)

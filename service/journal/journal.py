@@ -11,21 +11,18 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import URL, Connection, Row, Select, Table, and_, delete, insert, or_, select, update
 
+from contracts.verify import DAMAGE_FOUND
 from holdfast.errors import AlreadyEndedError, JournalUnavailableError, RunClosedError
 from holdfast.file_list import Chunk, FileAction, FileRecord, clean_text, decode_lines, encode_chunks
 from holdfast.terms import RunKind, RunStatus
 from service.journal.database import BUSY_TIMEOUT_S, Database, Password
-from service.journal.records import OutputRecord, RunRecord, VerdictRecord
+from service.journal.records import INTERRUPTED, OutputRecord, RunRecord, VerdictRecord
 from service.journal.tables import ATTEMPTS, FILE_CHUNKS, OUTPUTS, RUNS
 
 _FINISHED: Final = (RunStatus.COMPLETE.value, RunStatus.PARTIAL.value)
 _SOUND_OR_FAILED: Final = (RunKind.BACKUP.value, RunKind.RESTORE.value, RunKind.VERIFY.value)
-DAMAGE_FOUND: Final = "DamageFound"
-"""As failure_kind: the run took all its steps, and what it stored, restored or read is not as it should be."""
 _SAY_THAT_IT_ENDED: Final = (AlreadyEndedError.__name__, RunClosedError.__name__)
 """A server with an older database asks for what is over: that is no end of the run."""
-INTERRUPTED: Final = "Interrupted"
-"""As failure_kind: the attempt came to no end of its own, and another one went on with it."""
 _COUNTERS: Final = msgspec.json.Decoder(dict[str, int])
 _VERDICT: Final = msgspec.json.Decoder(VerdictRecord)
 

@@ -11,6 +11,8 @@ from holdfast.terms import RunKind, RunStatus, SelectionTotals, SnapshotTotals, 
 TotalsT = TypeVar("TotalsT", bound=Totals)
 _SELECTED: Final = "selected_"
 _STORED: Final = "stored_"
+INTERRUPTED: Final = "Interrupted"
+"""As failure_kind: the attempt came to no end of its own, and another one went on with it."""
 
 
 class OutputRecord(msgspec.Struct, frozen=True, kw_only=True):

@@ -33,7 +33,6 @@ from starter.view import control_state
 from starter.view.details import details, took
 from starter.view.listing import told
 from starter.view.meter import Meter
-from starter.view.reports import WRONG
 from starter.view.words import counts, duration
 
 _SHOWN_PATHS: Final = 20
@@ -205,7 +204,8 @@ def _pace(run: ListedRun) -> str:
 def _problems(settings: Settings, record: RunRecord) -> list[str]:
     found = [] if record.verdict is None else [f"verification: {what}" for what in record.verdict.problems]
     try:
-        wrong = itertools.islice(open_journal(settings, os.environ).files(record.run_id, WRONG), _SHOWN_PATHS)
+        files = open_journal(settings, os.environ).files(record.run_id, records.TOLD_ACTIONS)
+        wrong = itertools.islice(files, _SHOWN_PATHS)
         found += [f"{file.action.value}: {printable(file.path)}: {file.message}" for file in wrong]
     except JournalUnavailableError as error:
         warn(f"the journal cannot be read: {error.message}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from contracts.verbs import Result
 from control.journal import open_journal
+from control.records import TOLD_ACTIONS
 from holdfast.errors import EXIT_COMPLETE, EXIT_FAILED, EXIT_PARTIAL, JournalUnavailableError
 from holdfast.file_list import FileAction, FileRecord
 from holdfast.safe_fs.attributes import kind_of_loss
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from service.journal.journal import Journal
 
 _SHOWN_ERRORS: Final = 20
-WRONG: Final = (FileAction.UNREADABLE, FileAction.FAILED, FileAction.DAMAGED, FileAction.WARNING)
 _ACTION_WIDTH: Final = 10
 
 
@@ -108,7 +108,7 @@ class Report:
             warn(f"… and {len(problems) - _SHOWN_ERRORS:,} more; --json lists them")
 
     def _tell_errors(self, during: str, run_id: str) -> None:
-        wrong = self._files(run_id, WRONG)
+        wrong = self._files(run_id, TOLD_ACTIONS)
         if self._json:
             for file in wrong:
                 warn_json(json_lines.file_error(during, file))
