@@ -8,7 +8,7 @@ from service.settings.model import RepositoryProfile
 
 def check_repository(repository: RepositoryProfile) -> None:
     """Fail now, and not after a server was started, where there is no repository. A place at a distance is not looked
-    at: whoever opens it finds out, and its client has threads, after which no worker can be forked.
+    at: what opens it finds out, and its client has threads, after which no worker can be forked.
 
     Raises:
         RepositoryNotFoundError: no config is there.

@@ -233,10 +233,7 @@ def of_run(result: ResultT, run: str) -> ResultT:
     """
     warrant = result.warrant if isinstance(result, Warranted) else None
     if warrant is not None and (RESULT not in warrant.purposes or warrant.run != run):
-        raise UntrustedError(
-            "the answer is not believed: it is that of another run",
-            hint="Somebody has given it who is none of your workers; see to who may reach the server.",
-        )
+        raise _not_this("that of another run")
     return result
 
 
@@ -248,11 +245,15 @@ def to_update(answer: ResultT, update_id: str) -> ResultT:
     """
     warrant = answer.warrant if isinstance(answer, Warranted) else None
     if warrant is not None and purpose(ANSWER, update_id) not in warrant.purposes:
-        raise UntrustedError(
-            "the answer is not believed: it is that to another request",
-            hint="Somebody has given it who is none of your workers; see to who may reach the server.",
-        )
+        raise _not_this("that to another request")
     return answer
+
+
+def _not_this(what: str) -> UntrustedError:
+    return UntrustedError(
+        f"the answer is not believed: it is {what}",
+        hint="It was not given by one of your workers; see to who may reach the server.",
+    )
 
 
 def unbelieved(refusal: ApplicationError) -> HoldfastError:

@@ -1,7 +1,7 @@
 """Keeps on the server what services see to by themselves: the watchdog's looks at sources, and the daily cleanup.
 
-They are no schedules of the settings, so `holdfast schedule` leaves them alone. The watchdog's stands while something
-is to be watched over: a source with `max_age`, or missed runs that somebody wants to be told of. The cleanup's stands
+They are no schedules of the settings, so `holdfast schedule` leaves them alone. The watchdog's stands while there
+are notices to send, and something to watch over: a source with `max_age`, or runs that are missed or wait. The cleanup's stands
 while the settings have repositories.
 """
 
@@ -71,7 +71,7 @@ async def ensure_upkeep(client: Client, settings: Settings, queue: str) -> None:
 
 
 def is_wanted(settings: Settings) -> bool:
-    """Whether there is anything to watch over, and anybody to tell."""
+    """Whether there is anything to watch over, and a place for notices of it."""
     ages = any(source.max_age_s is not None for source in settings.sources.values())
     return settings.notices.is_wanted and (ages or bool(_LOOKED_FOR & set(settings.notices.on)))
 

@@ -1,10 +1,10 @@
-"""Connections to the journal's database: opened anew for each use, private to the user, safe between processes.
+"""Connections to the journal's database: opened for each use, private to the user, safe between processes.
 
 The database is an SQLite file or a PostgreSQL server; what differs is here, and nowhere else. A writer is alone:
 SQLite's lock on the file, or an advisory lock of PostgreSQL's, which its transaction takes first.
 
-SQLite keeps writing into a file that somebody has deleted, without an error. So no connection outlives its use, and
-each use makes file and tables where they are missing: a lost journal begins anew by itself.
+SQLite keeps writing into a file that was deleted, without an error. So no connection outlives its use, and
+each use makes file and tables where they are missing: a lost journal begins again by itself.
 A damaged one is never moved or overwritten here; it is reported, and a person decides.
 """
 
@@ -133,7 +133,7 @@ class Database:
         if version != SCHEMA_VERSION:
             raise JournalUnavailableError(
                 f"the journal {self._where} has layout {version}; this program knows {SCHEMA_VERSION}",
-                hint="Use the release of Holdfast that wrote it, or another database: its tables are made anew.",
+                hint="Use the release of Holdfast that wrote it, or another database: its tables are made there.",
             )
 
     def _found_version(self) -> int:

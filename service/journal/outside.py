@@ -1,6 +1,6 @@
-"""Runs that ended otherwise than by themselves: their record says "running" until somebody says what became of them.
+"""Runs that ended otherwise than by themselves: their record says "running" until it is said what became of them.
 
-Whoever may reach the Temporal server may end, reset or delete a workflow there (docs/security.md), and then no step of
+What may reach the Temporal server may end, reset or delete a workflow there (docs/security.md), and then no step of
 the run is left that could record its end.
 """
 

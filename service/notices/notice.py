@@ -14,7 +14,7 @@ _SHORT_LENGTH: Final = 8
 
 
 class NoticeEvent(StrEnum):
-    """What somebody may want to be told of; the values are those of `notices.on`."""
+    """What a notice may tell of; the values are those of `notices.on`."""
 
     FAILED = "failed"
     PARTIAL = "partial"

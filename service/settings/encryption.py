@@ -29,6 +29,6 @@ def keys(value: object, place: Place, rules: PathRules) -> PasswordSource | None
         place, rules, "key", file=table.key_file, command=table.key_command, variable=table.key_env
     )
     if source is None:
-        # Whoever writes the table wants it to work; to go on without would be the wrong way to fail.
+        # A person who writes the table wants it to work; to go on without would be the wrong way to fail.
         place.refuse("key_file", "this key is missing", "Add it, or remove the table.")
     return source

@@ -1,7 +1,7 @@
 """Small files of this user's own in the state directory: written so that they last, believed only if nobody else can
 have written them.
 
-What makes a file this user's is its folder as well: whoever can write that could put another file in its place.
+What makes a file this user's is its folder as well: another user who can write there could put a file in its place.
 """
 
 import contextlib
@@ -67,7 +67,7 @@ def read_own(path: Path) -> bytes:
 
 
 def _check_own(path: Path, found: os.stat_result, *, is_folder: bool) -> None:
-    """Refuse what somebody else may have put there: it may name a command that we are about to run."""
+    """Refuse what another user may have put there: it may name a command that we are about to run."""
     if not (stat.S_ISDIR(found.st_mode) if is_folder else stat.S_ISREG(found.st_mode)):
         raise StorageDeniedError(f"{path} is not a regular file", hint="Look what put it there; remove it.")
     if found.st_uid != os.geteuid():

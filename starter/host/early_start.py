@@ -17,7 +17,7 @@ from starter.host.temporal_server import EmbeddedServer
 
 
 class EarlyStart:
-    """It holds what was begun for one run of this command. server: somebody else's, or begun; to be joined."""
+    """It holds what was begun for one run of this command. server: another process's, or begun; to be joined."""
 
     def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
         self.server = EmbeddedServer(settings, environ, for_one=True)

@@ -236,15 +236,15 @@ def open_door(server: ServerSettings) -> str | None:
     """A warning before workers run on a server that lets everybody in; None where they are safe."""
     if server.accept_unsigned:
         return (
-            "server.accept_unsigned: what bears no signature is believed, whoever sent it; "
+            "server.accept_unsigned: what bears no signature is believed, from any sender; "
             "remove it once no run from before is open"
         )
     protected = server.encryption or server.signing or server.own_key
     if protected or server.has_door:
         return None
     return (
-        f"whoever reaches the server at {server.address} can ask anything of the workers of this host: add [signing] "
-        "with a key that all hosts share, or have the server ask for client certificates or API keys "
+        f"any client that reaches the server at {server.address} can ask anything of the workers of this host: "
+        "add [signing] with a key that all hosts share, or have the server ask for client certificates or API keys "
         "(docs/deployment.md)"
     )
 
