@@ -1,8 +1,8 @@
 """Keeps on the server what services see to by themselves: the watchdog's looks at sources, and the daily cleanup.
 
-They are no schedules of the settings, so `holdfast schedule` leaves them alone. The watchdog's stands while there
-are notices to send, and something to watch over: a source with `max_age`, or runs that are missed or wait. The cleanup's stands
-while the settings have repositories.
+They are no schedules of the settings, so `holdfast schedule` leaves them alone. The watchdog's stands while there are
+notices to send, and something to watch over: a source with `max_age`, or runs that are missed or wait. The cleanup's
+stands while the settings have repositories.
 """
 
 from datetime import timedelta
