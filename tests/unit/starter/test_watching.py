@@ -90,12 +90,13 @@ def test_what_we_write_ourselves_does_not_count(site: Site) -> None:
     (source / "link").symlink_to(source / "real")
     (source / "real").mkdir()
     site.repository.rename(source / "real" / "repository")
-    text = text.replace(f"{site.repository}", f"{source}/link/repository")
+    text = text.replace(f'"{site.repository}"', f'"{source}/link/repository"\ncompanion = "{source}/beside"')
     site.config.write_text(
         f'{text}\n[log]\nfile = "{source}/own.log"\n[journal]\nurl = "sqlite:///{source}/runs.db"\n'
     )
     (source / "state").mkdir()
     own = [source / name for name in ("state/x", "own.log", "runs.db", "runs.db-wal", "real/repository")]
+    own.append(source / "beside" / "id")
     assert counted(site, *own, source / "own.log.txt", source / "real" / "x") == {"own.log.txt", "real/x"}
     scope = Scope(site.settings, site.settings.source("docs"), {})
     watched = [path for path in source.rglob("*") if path.is_dir() and not path.is_symlink()]
