@@ -1,6 +1,7 @@
 """How a call tells how far it is, and how one that works in a thread is told to stop."""
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable
 from typing import TypeAlias, TypeVar
@@ -38,7 +39,10 @@ class Stop:
 
 
 async def run_stoppable(work: Callable[[Stop], ResultT]) -> ResultT:
-    """The result of `work`. A cancellation tells it to stop, waits until it has, and goes on as a cancellation."""
+    """The result of `work`. A cancellation tells it to stop, waits until it has, and goes on as a cancellation.
+
+    Further ones do not cut the wait short: what comes after it must not meet a thread that still works.
+    """
     stop = Stop()
     running = asyncio.ensure_future(asyncio.to_thread(work, stop))
     try:
@@ -46,7 +50,8 @@ async def run_stoppable(work: Callable[[Stop], ResultT]) -> ResultT:
     except asyncio.CancelledError:
         stop.set()
         while not running.done():
-            await asyncio.wait((running,))
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait((running,))
         if not running.cancelled():
             running.exception()
         raise
