@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from holdfast.crypto.kdf import ScryptParameters
-from holdfast.errors import StorageDeniedError, StorageUnavailableError, UsageError
+from holdfast.errors import RunClosedError, StorageDeniedError, StorageUnavailableError, UsageError
 from holdfast.ids import PackId, sha256
 from holdfast.repository.companion import join_companion
 from holdfast.repository.damage import DamagedPack, DamageMarks
@@ -134,6 +134,25 @@ def test_a_run_that_was_begun_with_another_companion_says_so(place: Place, befor
     run.run()
     session.close()
     assert [path for path in (place.path / "holdfast").rglob("*") if path.is_file()] == []
+
+
+def test_where_no_pointer_can_be_a_run_with_another_companion_is_over_and_begins_again(place: Place) -> None:
+    def opened(companion: Path) -> RepositorySession:
+        return place.session(companion, ResticOnlyStorage(LocalStorage(place.path)))
+
+    session = opened(place.companion)
+    run = EngineRun.of(session, place.source)
+    run.open()
+    run.select()
+    session.close()
+    session = opened(place.other)
+    run = EngineRun.of(session, place.source)
+    with pytest.raises(RunClosedError):
+        run.store(0)
+    assert not run.open().resumed
+    run.run()
+    session.close()
+    assert "no errors were found" in restic(place.path, PASSWORD, "check", "--read-data")
 
 
 def test_marks_that_were_made_before_the_companion_was_named_count(place: Place) -> None:
