@@ -21,7 +21,7 @@ from workflows.attributes import PAUSED
 SEARCHED: Final = 1000
 """How many of the newest runs a word for a run is looked for in."""
 FEWEST_DIGITS: Final = 4
-_INTERRUPTED: Final = "interrupted"
+INTERRUPTED: Final = "interrupted"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +57,7 @@ class ListedRun:
         if self.view is not None:
             return PAUSED if self.view.paused else RunStatus.RUNNING.value
         if self.record is None or self.record.status is RunStatus.RUNNING:
-            return _INTERRUPTED
+            return INTERRUPTED
         return self.record.status.value
 
     @property

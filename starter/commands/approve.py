@@ -10,12 +10,10 @@ from contracts.guard import Approval, Part
 from control import guard as control
 from control import requests
 from control.runs import server_errors
-from holdfast.errors import UsageError
-from service.settings.suggestions import one_of
 from starter.commands.guard import follow
 from starter.host.service import Need, open_service
 from starter.shell.invocation import Invocation
-from starter.shell.options import CommonOptions
+from starter.shell.options import CommonOptions, one_word
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,10 +29,7 @@ class ApproveOptions(CommonOptions):
 
 def approve(options: ApproveOptions) -> int:
     """Approve (or refuse) what a guard has asked for, and follow it to its end."""
-    if options.part not in list(Part):
-        raise UsageError(
-            f"--part: {options.part!r} is not known", hint=one_of(options.part, list(Part), "--part")
-        )
+    one_word("--part", options.part, Part)
     return asyncio.run(_approve(Invocation.of(options), options))
 
 

@@ -15,11 +15,10 @@ from service.settings.model import (
     MIN_PACK_SIZE_BYTES,
     RepositoryProfile,
 )
-from service.settings.suggestions import one_of
 from starter.host.early_start import EarlyStart, early_start
 from starter.requests.sources import ChosenSource, SourceOptions, chosen_sources
 from starter.shell.invocation import Invocation
-from starter.shell.options import Detach, Texts
+from starter.shell.options import Detach, Texts, one_word
 from starter.shell.output import say, say_json, tell_error
 
 WordT = TypeVar("WordT", bound=StrEnum)
@@ -133,10 +132,7 @@ def _strategy(options: BackupOptions) -> str:
 
 
 def _choice(option: str, value: str, words: type[WordT]) -> WordT | None:
-    try:
-        return words(value) if value else None
-    except ValueError:
-        raise UsageError(f"{option}: {value!r} is not known", hint=one_of(value, words, option)) from None
+    return words(one_word(option, value, words)) if value else None
 
 
 def _tags(given: tuple[str, ...]) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 import typer
 
 from control import runs, updates
-from control.listing import ListedRun, journal_runs, list_runs
+from control.listing import INTERRUPTED, ListedRun, journal_runs, list_runs
 from control.requests import base_queue
 from holdfast.errors import EXIT_COMPLETE
 from starter.host.service import Need, find_client, open_service
@@ -61,7 +61,7 @@ async def _cancel(invocation: Invocation, options: CancelOptions) -> int:
 async def _cancel_sleeping(invocation: Invocation, options: CancelOptions) -> int:
     """No server runs, but a run may lie open in its database: it needs a worker to come to its end."""
     run = told(journal_runs(invocation.settings, invocation.environ)).find(options.run)
-    if run.status != "interrupted":
+    if run.status != INTERRUPTED:
         raise updates.not_under_way(run)
     need = Need(queue=base_queue(invocation.settings, run.repository))
     async with open_service(invocation.settings, need, invocation.environ) as service:

@@ -14,15 +14,14 @@ from control import requests
 from control.journal import open_journal
 from control.known_paths import KnownPaths
 from control.runs import server_errors
-from holdfast.errors import EXIT_COMPLETE, EXIT_PARTIAL, JournalUnavailableError, UsageError
+from holdfast.errors import EXIT_COMPLETE, EXIT_PARTIAL, JournalUnavailableError
 from holdfast.file_list import FileRecord
 from holdfast.terms import RunStatus
 from service.settings.guard import DAMAGE_POLICIES, MISSING_POLICIES, GuardOrder
 from service.settings.model import Settings, SourceProfile
-from service.settings.suggestions import one_of
 from starter.host.service import Need, Service, open_service
 from starter.shell.invocation import Invocation
-from starter.shell.options import CommonOptions
+from starter.shell.options import CommonOptions, one_word
 from starter.shell.output import say, say_json, warn
 from starter.shell.person import triggered
 from starter.shell.text import ahead_of_time, local_time, printable
@@ -51,8 +50,8 @@ def guard(options: GuardOptions) -> int:
         ("--on-missing", options.on_missing, MISSING_POLICIES),
         ("--on-damaged", options.on_damaged, DAMAGE_POLICIES),
     ):
-        if value and value not in known:
-            raise UsageError(f"{option}: {value!r} is not known", hint=one_of(value, known, option))
+        if value:
+            one_word(option, value, known)
     return asyncio.run(_guard(invocation, options))
 
 

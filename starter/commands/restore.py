@@ -15,12 +15,11 @@ from holdfast.terms import Overwrite, VerifyLevel
 from service.settings.exclude_files import lines_of, read_patterns
 from service.settings.model import SourceProfile
 from service.settings.paths import begins_at_place, plain
-from service.settings.suggestions import one_of
 from service.settings.text import decode_text_file, trim
 from starter.host.early_start import EarlyStart, early_start
 from starter.requests.sources import typed_patterns
 from starter.shell.invocation import Invocation
-from starter.shell.options import Detach, ReadingOptions, Texts
+from starter.shell.options import Detach, ReadingOptions, Texts, one_word
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,13 +148,7 @@ def wanted(invocation: Invocation, options: RestoreCommandOptions) -> RestoreOpt
         UsageError: options contradict each other, or a pattern cannot be used.
         SettingsError: a file of patterns cannot be read, or a line of it not be used.
     """
-    try:
-        overwrite = Overwrite(options.overwrite or Overwrite.ALWAYS)
-    except ValueError:
-        raise UsageError(
-            f"--overwrite: {options.overwrite!r} is not known",
-            hint=one_of(options.overwrite, [way.value for way in Overwrite], "--overwrite"),
-        ) from None
+    overwrite = Overwrite(one_word("--overwrite", options.overwrite or Overwrite.ALWAYS.value, Overwrite))
     patterns = partial(_patterns, invocation, is_subfolder=":" in options.snapshot)
     return RestoreOptions(
         snapshot=options.snapshot,

@@ -17,9 +17,8 @@ from holdfast.file_list import FileAction, FileRecord
 from holdfast.units import NS_PER_S, format_bytes
 from service.journal.journal import Journal
 from service.journal.records import OutputRecord, RunRecord
-from service.settings.suggestions import one_of
 from starter.shell.invocation import Invocation
-from starter.shell.options import CommonOptions, Texts
+from starter.shell.options import CommonOptions, Texts, one_word
 from starter.shell.output import say, say_all, say_json
 from starter.shell.registration import add_command
 from starter.shell.text import printable
@@ -91,7 +90,7 @@ def show(options: ShowOptions) -> int:
 
 def files(options: FilesOptions) -> int:
     """List a run's files: what became of each path that it stored, restored or could not read."""
-    actions = [_action(name) for name in options.action]
+    actions = [FileAction(one_word("--action", name, _ACTIONS)) for name in options.action]
     journal = open_journal(Invocation.of(options).settings, os.environ)
     run = records.find_record(journal, options.run)
     found = journal.files(run.run_id, actions)
@@ -123,12 +122,6 @@ def report(options: ReportOptions) -> int:
     elif not options.quiet:
         say(f"wrote {path}, about run {short_id(run.run_id)}")
     return EXIT_COMPLETE
-
-
-def _action(name: str) -> FileAction:
-    if name not in _ACTIONS:
-        raise UsageError(f"--action: {name!r} is not known", hint=one_of(name, _ACTIONS, "--action"))
-    return FileAction(name)
 
 
 def _line(file: FileRecord) -> str:

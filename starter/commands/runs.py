@@ -11,16 +11,15 @@ from contracts.identity import short_id
 from control import records
 from control.journal import open_journal
 from control.names import location_of, repositories_at, subject_of
-from holdfast.errors import EXIT_COMPLETE, UsageError
+from holdfast.errors import EXIT_COMPLETE
 from holdfast.terms import RunKind, RunStatus
 from holdfast.units import format_bytes, format_duration
 from service.journal.journal import Journal
 from service.journal.records import RunRecord
 from service.settings.model import Settings
-from service.settings.suggestions import one_of
 from starter.shell.invocation import Invocation
 from starter.shell.moments import parse_moment
-from starter.shell.options import CommonOptions, Texts
+from starter.shell.options import CommonOptions, Texts, one_word
 from starter.shell.output import say, say_json
 from starter.shell.text import local_time, table
 
@@ -75,8 +74,8 @@ def chosen(invocation: Invocation, journal: Journal, options: RunsOptions) -> li
         JournalUnavailableError: the journal cannot be read.
     """
     now_ns = time.time_ns()
-    kind = None if options.kind is None else RunKind(_word("--kind", options.kind, _KINDS))
-    statuses = [RunStatus(_word("--status", status, _STATUSES)) for status in options.status]
+    kind = None if options.kind is None else RunKind(one_word("--kind", options.kind, _KINDS))
+    statuses = [RunStatus(one_word("--status", status, _STATUSES)) for status in options.status]
     repositories: Sequence[str] = ()
     if options.repo is not None:
         repositories = _repositories(invocation, journal, options.repo)
@@ -106,12 +105,6 @@ def _repositories(invocation: Invocation, journal: Journal, named: str) -> list[
     except ValueError:
         location = named
     return repositories_at(invocation.settings, journal.repositories(), {named, location})
-
-
-def _word(option: str, given: str, known: Sequence[str]) -> str:
-    if given not in known:
-        raise UsageError(f"{option}: {given!r} is not known", hint=one_of(given, known, option))
-    return given
 
 
 def _table(settings: Settings, found: Sequence[RunRecord]) -> list[str]:

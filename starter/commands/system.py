@@ -19,13 +19,12 @@ from holdfast.terms import RunKind, Strategy, VerifyLevel
 from service.journal.records import RunRecord
 from service.settings.model import Settings
 from service.settings.naming import is_name
-from service.settings.suggestions import one_of
 from service.settings.systems import SystemProfile
 from starter.runs.entry import run
 from starter.runs.order import Order
 from starter.shell.invocation import Invocation
 from starter.shell.moments import parse_moment
-from starter.shell.options import CommonOptions, Detach, Texts
+from starter.shell.options import CommonOptions, Detach, Texts, one_word
 from starter.shell.output import say, say_json
 from starter.shell.person import triggered
 from starter.shell.registration import add_command
@@ -139,16 +138,12 @@ def show(options: SystemOptions) -> int:
 
 def backup(options: BackupOptions) -> int:
     """Back up all members of a system at once, and say of each whether it is recoverable."""
-    if options.strategy not in tuple(Strategy):
-        raise UsageError(
-            f"--strategy: {options.strategy!r} is not known",
-            hint=one_of(options.strategy, Strategy, "--strategy"),
-        )
+    strategy = Strategy(one_word("--strategy", options.strategy, Strategy))
     invocation = Invocation.of(options)
     settings = invocation.settings
     request = SystemBackupRequest(
         system=settings.system(options.name).name,
-        strategy=Strategy(options.strategy),
+        strategy=strategy,
         trigger=triggered(),
         policy=requests.run_policy(settings),
     )

@@ -5,14 +5,12 @@ from typing import Annotated, Final
 
 import typer
 
-from holdfast.errors import UsageError
 from holdfast.terms import VerifyLevel
 from holdfast.verify.documents import VerifyOrder
 from holdfast.verify.share import parse_share
-from service.settings.suggestions import one_of
 from starter.host.early_start import EarlyStart, early_start
 from starter.shell.invocation import Invocation
-from starter.shell.options import Detach, SnapshotFilterOptions, Texts
+from starter.shell.options import Detach, SnapshotFilterOptions, Texts, one_word
 from starter.shell.output import warn
 
 _LEVELS: Final = (VerifyLevel.STRUCTURE.value, VerifyLevel.FULL.value)
@@ -94,10 +92,7 @@ def _verify(invocation: Invocation, options: VerifyOptions, share: str, begun: E
 
 
 def _share(options: VerifyOptions) -> str:
-    if options.level not in _LEVELS:
-        raise UsageError(
-            f"--level: {options.level!r} is not known", hint=one_of(options.level, _LEVELS, "--level")
-        )
+    one_word("--level", options.level, _LEVELS)
     if options.read_data_subset:
         parse_share(options.read_data_subset)
         return options.read_data_subset

@@ -3,11 +3,15 @@
 Names are restic's wherever restic has the option. `registration.py` turns the dataclasses into Typer's parameters.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from holdfast.errors import UsageError
+from service.settings.suggestions import one_of
 
 Texts = tuple[str, ...]
 """An option that may be repeated."""
@@ -89,3 +93,15 @@ class SnapshotFilterOptions(ReadingOptions):
         Texts,
         typer.Option(metavar="TAG[,TAG…]", help="Only snapshots with all of these tags; repeatable."),
     ] = ()
+
+
+def one_word(option: str, given: str, known: Iterable[str]) -> str:
+    """What an option was given, if it is one of these words.
+
+    Raises:
+        UsageError: it is none of them.
+    """
+    words = tuple(known)
+    if given not in words:
+        raise UsageError(f"{option}: {given!r} is not known", hint=one_of(given, words, option))
+    return given
