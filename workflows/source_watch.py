@@ -5,6 +5,7 @@ backup. It ends when nothing is pending and the shortest time between two backup
 it again. Its backup runs under the source's one id, so one that is under way already is waited for.
 """
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from typing import Final
@@ -138,10 +139,10 @@ class SourceWatchWorkflow:
         try:
             await result_of(child, BackupResult)
         except (ChildWorkflowError, ApplicationError) as error:
-            if is_cancelled_exception(error) and workflow.cancellation_reason() is not None:
-                raise
             failed = not is_cancelled_exception(error)
             workflow.logger.warning("the backup that changes asked for did not end well")
+        if workflow.cancellation_reason() is not None:
+            raise asyncio.CancelledError  # one that ended well all the same hides that from its caller
         self._running = False
         self._state = replace(
             self._state,

@@ -24,17 +24,23 @@ class PlannedFile(msgspec.Struct, frozen=True, gc=False):
     problems: tuple[Problem, ...]
 
 
+def placed_files(plan: ShardPlan) -> Iterator[tuple[bytes, FilePlan]]:
+    """The files in walk order, each with the path of its directory."""
+    paths = front_decode(plan.directories)
+    directory, position = b"", -1
+    for file in plan.files:
+        while position < file.directory:
+            directory = next(paths)
+            position += 1
+        yield directory, file
+
+
 def files_of(plan: ShardPlan, outcomes: bytes, problems: tuple[Problem, ...]) -> Iterator[PlannedFile]:
     """The files in walk order; outcomes: a letter for each, or nothing where the shard has not run."""
     problems_of: dict[int, list[Problem]] = {}
     for problem in problems:
         problems_of.setdefault(problem.index, []).append(problem)
-    paths = front_decode(plan.directories)
-    directory, position = b"", -1
-    for index, file in enumerate(plan.files):
-        while position < file.directory:
-            directory = next(paths)
-            position += 1
+    for index, (directory, file) in enumerate(placed_files(plan)):
         yield PlannedFile(
             path=join(directory, file.node.name),
             plan=file,

@@ -18,11 +18,10 @@ from holdfast.file_list import encode_chunks
 from holdfast.pace import Pace
 from holdfast.restore.documents import Outcome, Problem, ShardPlan, ShardResult
 from holdfast.restore.os_failures import flush, path_failure
-from holdfast.restore.plan.writer import front_decode
 from holdfast.restore.rules import Rules
 from holdfast.restore.run import RestoreRun
 from holdfast.restore.shard.fetcher import Fetcher
-from holdfast.restore.shard.files import files_of, log_of
+from holdfast.restore.shard.files import files_of, log_of, placed_files
 from holdfast.restore.shard.flusher import Flusher
 from holdfast.restore.shard.jobs import Job, Workbench
 from holdfast.restore.shard.segment import restore_segment
@@ -276,13 +275,8 @@ class _ShardRestore:
             yield group
 
     def _jobs(self) -> Iterator[Job]:
-        paths = front_decode(self._plan.directories)
-        path, position = b"", -1
-        for index, plan in enumerate(self._plan.files):
-            while position < plan.directory:
-                path = next(paths)
-                position += 1
-            yield Job(index=index, plan=plan, directory=path, name=plan.node.name)
+        for index, (directory, plan) in enumerate(placed_files(self._plan)):
+            yield Job(index=index, plan=plan, directory=directory, name=plan.node.name)
 
 
 class _Reported:

@@ -53,6 +53,14 @@ from contracts.system import (
     SystemRestoreRequest,
     SystemResult,
 )
+from contracts.watch import (
+    CHANGES_UPDATE,
+    SOURCE_WATCH_WORKFLOW,
+    Changes,
+    WatchConditions,
+    WatchOrder,
+    WatchStatus,
+)
 from holdfast.terms import RunStatus, Strategy, VerifyLevel
 from tests.unit.workflows.running import FAST, replay, workers
 from tests.unit.workflows.scripted import ScriptedBackup
@@ -304,6 +312,32 @@ async def test_no_trial_restore(client: Client) -> None:
     assert script.restores.calls == []
     assert script.cleaned == 1
     assert [log.ending.status for log in script.logs] == [RunStatus.CANCELLED]
+
+
+async def test_no_further_look_by_a_watch(client: Client) -> None:
+    """Its backup is over, and has its end told, when the watch is cancelled."""
+    gate = Gate()
+    script = ScriptedBackup(
+        shards_of_pages=(1,), opened=BackupOpened(strategy=Strategy.FULL, reason="", tell=True)
+    )
+    script.before[NOTIFY] = gate
+    order = WatchOrder(
+        request=BackupRequest(repository="vault", source="home", policy=FAST),
+        workflow_id=f"backup-{uuid.uuid4()}",
+        conditions=WatchConditions(quiet_s=0, min_interval_s=600),
+    )
+    async with workers(client, script) as queue:
+        handle = await client.start_workflow(
+            SOURCE_WATCH_WORKFLOW,
+            order,
+            id=f"watch-{uuid.uuid4()}",
+            task_queue=queue,
+            result_type=WatchStatus,
+        )
+        await handle.execute_update(CHANGES_UPDATE, Changes())
+        await cancelled(handle, gate, by_update=False)
+        await replay(client, handle)
+    assert script.count(names.COMMIT_SNAPSHOT) == 1
 
 
 async def run_system(
