@@ -33,9 +33,10 @@ from holdfast.buffers import BUFFERS
 from holdfast.errors import SettingsError
 from holdfast.repository.companion import join_companion
 from holdfast.repository.index.shared import SharedIndex
+from holdfast.repository.repository import stored_config
 from holdfast.repository.session import RepositorySession
 from holdfast.repository.shared_keys import SharedKeys
-from holdfast.repository.sharing import config_hash, open_sharing
+from holdfast.repository.sharing import open_sharing
 from holdfast.restore.request import RestoreOptions, SystemRestoreOrder
 from holdfast.storage.contract import Storage
 from holdfast.storage.layers.read_only import ReadOnly
@@ -62,7 +63,7 @@ QUIET_S: Final = 60.0
 
 @dataclass(slots=True, kw_only=True)
 class _Opened:
-    """A session, and the hash of the config file that its repository had when it was opened.
+    """A session, and the config file that its repository had when it was opened: another one is another repository.
 
     storage: without layers of ours. awake: what it has loaded was not let go since. used_at: when it was last asked
     for, by the monotonic clock. may_be_another: nobody has looked at that file since a run began.
@@ -71,7 +72,7 @@ class _Opened:
     session: RepositorySession
     storage: Storage
     profile: RepositoryProfile
-    config_hash: bytes
+    config: bytes
     awake: bool = True
     may_be_another: bool = False
     used_at: float = field(default_factory=time.monotonic)
@@ -261,10 +262,10 @@ class Services:
         locked = not (profile.no_lock or is_read_only(storage))
         if known is not None and known.session.locked == locked and known.is_certain:
             return known.use()
-        config = config_hash(storage)
+        config = stored_config(storage)
         with self._lock:
             opened = self._opened.get(name)
-            is_same = opened is not None and opened.profile == profile and opened.config_hash == config
+            is_same = opened is not None and opened.profile == profile and opened.config == config
             if opened is not None and is_same and opened.session.locked == locked:
                 if opened.storage is not storage:
                     storage.close()
@@ -288,9 +289,7 @@ class Services:
                 opened.session.repository.companion.close()
                 if opened.storage is not storage:
                     opened.storage.close()
-            self._opened[name] = _Opened(
-                session=session, profile=profile, storage=storage, config_hash=config
-            )
+            self._opened[name] = _Opened(session=session, profile=profile, storage=storage, config=config)
             return session
 
     def begin_run(self, name: str) -> None:

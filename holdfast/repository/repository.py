@@ -40,7 +40,7 @@ from holdfast.repository.second_look import looked_at_again
 from holdfast.storage.contract import Storage
 
 _CHUNKER_PURPOSE: Final = b"holdfast chunker seed"
-CONFIG_LIMIT_BYTES: Final = 64 * 1024
+_CONFIG_LIMIT_BYTES: Final = 64 * 1024
 _KEY_LIMIT_BYTES: Final = 64 * 1024
 _HANDED_PARTS: Final = ((0, 32), (32, 64), (64, 80), (80, 96))
 _HANDED_BYTES: Final = 96
@@ -98,14 +98,14 @@ class Repository:
             if unfinished is None:
                 storage.delete(file_name(KEYS, key_id))
             raise
-        if not is_new and _stored_config(storage) != stored:
+        if not is_new and stored_config(storage) != stored:
             _withdraw_key(storage, key, key_id)
             raise _exists(storage)
         return cls(storage, config, key, key_id)
 
     @classmethod
-    def open(cls, storage: Storage, password: bytes) -> "Repository":
-        """Open a repository.
+    def open(cls, storage: Storage, password: bytes, *, stored: bytes | None = None) -> "Repository":
+        """Open a repository. stored: its config file, of a caller that has just read it.
 
         Raises:
             RepositoryNotFoundError: the location holds none.
@@ -114,7 +114,7 @@ class Repository:
             CorruptFileError: the config is not authentic.
             StorageDeniedError, StorageUnavailableError: from the storage.
         """
-        stored = _stored_config(storage)
+        stored = stored_config(storage) if stored is None else stored
         unreadable: list[CorruptFileError] = []
         damaged: CorruptFileError | None = None
         for key_id, key_file in _keys_to_try(storage, unreadable):
@@ -131,11 +131,10 @@ class Repository:
         raise damaged or _wrong_password(storage, unreadable)
 
     @classmethod
-    def open_with_key(cls, storage: Storage, handed: bytes) -> "Repository":
-        """Open a repository with what `handed_key` of another process's repository was.
+    def open_with_key(cls, storage: Storage, handed: bytes, *, stored: bytes) -> "Repository":
+        """Open a repository with what `handed_key` of another process's repository was. stored: as `open` takes it.
 
         Raises:
-            RepositoryNotFoundError: the location holds none.
             CorruptFileError: the key is not that of the repository that is there now.
             StorageDeniedError, StorageUnavailableError: from the storage.
         """
@@ -143,7 +142,7 @@ class Repository:
             raise CorruptFileError("a key that was handed over has the wrong length")
         key_id, encrypt, mac_k, mac_r = (handed[begin:end] for begin, end in _HANDED_PARTS)
         key = MasterKey(encrypt=encrypt, mac_k=mac_k, mac_r=mac_r)
-        config = _config_in(storage, _stored_config(storage), Sealer(key))
+        config = _config_in(storage, stored, Sealer(key))
         return cls(storage, config, key, KeyId(key_id))
 
     @property
@@ -205,7 +204,7 @@ class Repository:
         """
         if not error.medium_failed:
             return False
-        self.storage.get(CONFIG, limit_bytes=CONFIG_LIMIT_BYTES)
+        self.storage.get(CONFIG, limit_bytes=_CONFIG_LIMIT_BYTES)
         return True
 
     def save_file(self, folder: str, json: bytes) -> bytes:
@@ -270,9 +269,15 @@ def created_ns(key: KeyFile) -> int:
         return 0
 
 
-def _stored_config(storage: Storage) -> bytes:
+def stored_config(storage: Storage) -> bytes:
+    """The config file as it is stored now; what it says is not looked at.
+
+    Raises:
+        RepositoryNotFoundError: there is none.
+        StorageDeniedError, StorageUnavailableError: from the storage.
+    """
     try:
-        return storage.get(CONFIG, limit_bytes=CONFIG_LIMIT_BYTES)
+        return storage.get(CONFIG, limit_bytes=_CONFIG_LIMIT_BYTES)
     except StoredFileMissingError as error:
         raise RepositoryNotFoundError(
             f"{storage.location}: there is no repository (no file `config`)",
@@ -283,7 +288,7 @@ def _stored_config(storage: Storage) -> bytes:
 def _config_in(storage: Storage, stored: bytes, sealer: Sealer) -> RepositoryConfig:
     looked = iter((stored,))
     return looked_at_again(
-        storage, lambda: decode_config(next(looked, None) or _stored_config(storage), sealer)
+        storage, lambda: decode_config(next(looked, None) or stored_config(storage), sealer)
     )
 
 
@@ -347,7 +352,7 @@ def _open_any_key(storage: Storage, password: bytes) -> tuple[MasterKey, KeyId] 
 
 def _withdraw_key(storage: Storage, key: MasterKey, key_id: KeyId) -> None:
     """Remove the key file of an `init` that came second, if it is not the one that opens the winner's config."""
-    stored = storage.get(CONFIG, limit_bytes=CONFIG_LIMIT_BYTES)
+    stored = storage.get(CONFIG, limit_bytes=_CONFIG_LIMIT_BYTES)
     try:
         decode_config(stored, Sealer(key))
     except CorruptFileError:

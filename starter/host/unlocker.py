@@ -7,9 +7,9 @@ that a command that prints it runs once.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from holdfast.repository.repository import Repository
+from holdfast.repository.repository import Repository, stored_config
 from holdfast.repository.shared_keys import SharedKeys
-from holdfast.repository.sharing import config_hash, open_sharing
+from holdfast.repository.sharing import open_sharing
 from holdfast.storage.contract import Storage
 
 
@@ -36,7 +36,7 @@ class Unlocked:
     def open(self, location: str) -> Repository:
         """Open one of them with the key that was derived, or derive it."""
         storage = self.openings[location].storage()
-        return open_sharing(storage, self.passwords[location], config_hash(storage), self.keys)
+        return open_sharing(storage, self.passwords[location], stored_config(storage), self.keys)
 
 
 def read_passwords(openings: Openings) -> dict[str, bytes]:

@@ -15,7 +15,7 @@ from holdfast.ids import BlobId, IndexId, KeyId, sha256
 from holdfast.repository.index.rewrite import entries_of
 from holdfast.repository.layout import INDEX, KEYS, list_ids
 from holdfast.repository.packs.loader import BlobLoader
-from holdfast.repository.repository import Repository, read_key
+from holdfast.repository.repository import Repository, read_key, stored_config
 from holdfast.repository.session import RepositorySession
 from holdfast.runs.workspace import Workspace
 from holdfast.storage.contract import Storage, Traits
@@ -79,7 +79,9 @@ class Reading:
         tree = next(blob.id for pack in packs for blob in pack.blobs if blob.type is BlobType.TREE)
         (planned,) = blobs.plan_reads([BLOB])
         self.ways: dict[str, Callable[[], object]] = {
-            "config": lambda: Repository.open_with_key(self.storage, repository.handed_key),
+            "config": lambda: Repository.open_with_key(
+                self.storage, repository.handed_key, stored=stored_config(self.storage)
+            ),
             "key": lambda: read_key(self.storage, KeyId(key)),
             "index": lambda: repository.load_file(INDEX, IndexId(index_id)),
             "document": lambda: Workspace(repository, "run").get("document"),

@@ -48,7 +48,7 @@ def test_a_key_is_derived_once_for_all_processes(tmp_path: Path, monkeypatch: py
     first = _services(tmp_path, SharedKeys(descriptor))
     assert first.session("vault").repository.id == expected
     derived: list[object] = []
-    monkeypatch.setattr(Repository, "open", lambda *arguments: derived.append(arguments))
+    monkeypatch.setattr(Repository, "open", lambda *arguments, **_: derived.append(arguments))
     second = _services(tmp_path, SharedKeys(descriptor))
     assert second.session("vault").repository.id == expected
     assert derived == []
@@ -81,6 +81,17 @@ def counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[CountingSto
     with new_session(tmp_path / "repository"):
         pass
     return made
+
+
+def test_an_opening_reads_the_config_once(tmp_path: Path, counted: list[CountingStorage]) -> None:
+    """By the password as by the shared key."""
+    keys = SharedKeys()
+    for _ in range(2):
+        services = _services(tmp_path, keys)
+        services.session("vault")
+        services.close()
+    assert [storage.names["get", "config"] for storage in counted] == [1, 1]
+    assert [storage.calls["get", "keys"] for storage in counted] == [1, 0]
 
 
 def test_the_storage_is_kept_and_its_config_looked_at_only_without_the_lock(
