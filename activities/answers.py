@@ -5,9 +5,9 @@ from contracts.common import Verdict
 from holdfast.backup.commit.commit import CommitOutcome
 from holdfast.backup.documents import CommitResult
 from holdfast.backup.opening import OpenedBackup
-from holdfast.backup.strategy import STATUS_TAG
 from holdfast.errors import RunStateError
 from holdfast.format.snapshot import Snapshot
+from holdfast.format.tags import is_partial
 from holdfast.ids import to_hex
 from holdfast.restore.run import VerifyReport as RestoreVerifyReport
 from holdfast.runs.plan import Page
@@ -59,8 +59,7 @@ def _committed(result: CommitResult) -> Committed:
 
 def committed_before(snapshot_id: str, snapshot: Snapshot) -> Committed:
     """Say what the snapshot itself tells of a run that had written it earlier, when the run's documents are gone."""
-    partial = STATUS_TAG + RunStatus.PARTIAL.value in (snapshot.tags or ())
-    status = RunStatus.PARTIAL if partial else RunStatus.COMPLETE
+    status = RunStatus.PARTIAL if is_partial(snapshot) else RunStatus.COMPLETE
     summary = snapshot.summary
     if summary is None:
         return Committed(snapshot_id=snapshot_id, status=status)

@@ -27,6 +27,7 @@ from contracts.backup import (
     TriggerInput,
 )
 from contracts.common import CloseInput, RunRef, Verdict
+from contracts.identity import is_token
 from contracts.runs import PlanInput, SelectInput, ShardInput, VerifyInput
 from contracts.system import MEMBER_TAG, SYSTEM_RUN_TAG, SYSTEM_TAG
 from holdfast import heap
@@ -37,6 +38,7 @@ from holdfast.backup.report import file_records, written_packs
 from holdfast.backup.run import BackupRun
 from holdfast.backup.store.shard import store_shard
 from holdfast.errors import UsageError
+from holdfast.format.tags import OWN
 from holdfast.ids import PackId, SnapshotId, from_hex
 from holdfast.repository.snapshots import find_snapshot
 from holdfast.runs.opening import close_run
@@ -45,7 +47,6 @@ from holdfast.source.spec import SourceSpec
 from holdfast.terms import RunStatus, StoredTotals, VerifyLevel
 from holdfast.verify.snapshot import verify_snapshot
 
-_OUR_TAGS: Final = "holdfast-"
 _TAGS_OF_SYSTEMS: Final = (SYSTEM_TAG, MEMBER_TAG, SYSTEM_RUN_TAG)
 
 
@@ -222,7 +223,7 @@ class BackupActivities:
     def _order(self, request: BackupRequest, started_ns: int) -> BackupOrder:
         source = self._services.source(request.source)
         foreign = [
-            tag for tag in request.tags if tag.startswith(_OUR_TAGS) and not tag.startswith(_TAGS_OF_SYSTEMS)
+            tag for tag in request.tags if tag.startswith(OWN) and not tag.startswith(_TAGS_OF_SYSTEMS)
         ]
         if foreign:
             raise UsageError(f"the tag {foreign[0]!r} is for Holdfast alone to give", hint="Choose another.")
@@ -233,5 +234,6 @@ class BackupActivities:
             started_ns=started_ns,
             parent=request.parent,
             tags=request.tags or source.tags,
+            source="" if is_token(request.source) else request.source,
             username=self._services.username,
         )

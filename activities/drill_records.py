@@ -8,10 +8,10 @@ from activities.records import run_record
 from contracts.drill import DrillFindings, DrillLogInput, DrillOpened, DrillRequest, DrillTriggerInput
 from holdfast.terms import RunKind
 from holdfast.units import NS_PER_S
+from service.journal.proofs import PROVEN
 from service.journal.records import RunRecord, VerdictRecord
 
 LEVEL: Final = "drill"
-PROVEN: Final = "proven"
 _NS_PER_MS: Final = 10**6
 
 

@@ -38,6 +38,7 @@ from holdfast.repository.session import RepositorySession
 from holdfast.repository.shared_keys import SharedKeys
 from holdfast.repository.sharing import open_sharing
 from holdfast.restore.request import RestoreOptions, SystemRestoreOrder
+from holdfast.retention.documents import ForgetOrder
 from holdfast.storage.contract import Storage
 from holdfast.storage.layers.read_only import ReadOnly
 from holdfast.storage.locations import is_read_only
@@ -221,6 +222,17 @@ class Services:
             UsageError: another run has used it.
         """
         order = read_request(self._settings.state_dir, token, SystemRestoreOrder)
+        take_request(self._settings.state_dir, token, run_id)
+        return order
+
+    def take_forget(self, token: str, run_id: str) -> ForgetOrder:
+        """Read what a person of this host wants forgotten, for the run that does it.
+
+        Raises:
+            SettingsError: there is no such request here.
+            UsageError: another run has used it.
+        """
+        order = read_request(self._settings.state_dir, token, ForgetOrder)
         take_request(self._settings.state_dir, token, run_id)
         return order
 

@@ -34,8 +34,8 @@ from contracts.system import (
 )
 from contracts.veiled import TARGET
 from holdfast.backup.opening import snapshot_paths
-from holdfast.backup.strategy import STATUS_TAG
 from holdfast.errors import SettingsError, UsageError
+from holdfast.format.tags import is_partial
 from holdfast.ids import short, to_hex
 from holdfast.repository.snapshots import (
     StoredSnapshot,
@@ -50,7 +50,6 @@ from service.settings.systems import MemberName, SystemProfile
 
 _MOST_FOUND: Final = 200
 _MOST_AHEAD: Final = 5
-_PARTIAL_TAG: Final = f"{STATUS_TAG}partial"
 
 
 class SystemActivities:
@@ -259,5 +258,5 @@ def _found(stored: StoredSnapshot, system: str) -> FoundSnapshot:
         snapshot_id=to_hex(stored.id),
         time_ns=stored.time_ns,
         system_run=runs[0] if runs and of_system else "",
-        partial=_PARTIAL_TAG in tags,
+        partial=is_partial(stored.snapshot),
     )

@@ -32,6 +32,10 @@ CHECK_DRILL: Final = "drill_check"
 CLEAN_DRILL: Final = "drill_clean"
 LOG_DRILL: Final = "drill_log"
 
+TRIGGER_FORGET: Final = "forget_trigger"
+FORGET_SNAPSHOTS: Final = "forget"
+LOG_FORGET: Final = "forget_log"
+
 RUN_HOOK: Final = "hook"
 RESTORE_TO_COMMAND: Final = "restore_to_command"
 

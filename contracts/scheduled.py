@@ -6,6 +6,7 @@ from typing import Final
 
 from contracts.backup import BackupRequest
 from contracts.drill import DrillRequest
+from contracts.forget import ForgetRequest
 from contracts.guard import GuardRequest
 from contracts.restore import RestoreRequest
 from contracts.system import SystemBackupRequest
@@ -31,7 +32,7 @@ class Busy(StrEnum):
 class ScheduledRun(Warranted):
     """One time of a schedule. workflow_id: of the run that it asks for, the same that a person's command would use.
 
-    Exactly one of backup, restore, verify, drill, guard and system is set.
+    Exactly one of backup, restore, verify, drill, guard, system and forget is set.
     """
 
     schedule: str
@@ -43,11 +44,12 @@ class ScheduledRun(Warranted):
     drill: DrillRequest | None = None
     guard: GuardRequest | None = None
     system: SystemBackupRequest | None = None
+    forget: ForgetRequest | None = None
 
     @property
     def request(self) -> Request | None:
         """The one that is set."""
-        asked = (self.backup, self.restore, self.verify, self.drill, self.guard, self.system)
+        asked = (self.backup, self.restore, self.verify, self.drill, self.guard, self.system, self.forget)
         return next((request for request in asked if request is not None), None)
 
 

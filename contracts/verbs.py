@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 from contracts.backup import BackupRequest, BackupResult
 from contracts.common import BACKUP_WORKFLOW, RESTORE_WORKFLOW
 from contracts.drill import DRILL_WORKFLOW, DrillRequest, DrillResult
+from contracts.forget import FORGET_WORKFLOW, ForgetRequest, ForgetResult
 from contracts.guard import GUARD_WORKFLOW, GuardRequest, GuardResult
 from contracts.restore import RestoreRequest, RestoreResult
 from contracts.system import (
@@ -22,8 +23,8 @@ from holdfast.terms import RunKind
 
 Resumable = BackupRequest | RestoreRequest | VerifyRequest
 """What a run may be asked that a later one can go on with."""
-Request = Resumable | DrillRequest | GuardRequest | SystemBackupRequest | SystemRestoreRequest
-Result = BackupResult | RestoreResult | VerifyResult | DrillResult | SystemResult
+Request = Resumable | DrillRequest | ForgetRequest | GuardRequest | SystemBackupRequest | SystemRestoreRequest
+Result = BackupResult | RestoreResult | VerifyResult | DrillResult | ForgetResult | SystemResult
 """How the runs end that report."""
 
 
@@ -82,6 +83,14 @@ VERBS: Final = (
         steered=False,
     ),
     Verb(
+        kind=RunKind.FORGET,
+        workflow=FORGET_WORKFLOW,
+        request=ForgetRequest,
+        result=ForgetResult,
+        subject="repository",
+        steered=False,
+    ),
+    Verb(
         kind=RunKind.SYSTEM_BACKUP,
         workflow=SYSTEM_BACKUP_WORKFLOW,
         request=SystemBackupRequest,
@@ -135,5 +144,7 @@ def subject_of(request: Request) -> str:
             return request.selection
         case DrillRequest():
             return request.drill or request.source
+        case ForgetRequest():
+            return request.selection or request.source
         case SystemBackupRequest() | SystemRestoreRequest():
             return request.system

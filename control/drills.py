@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from activities.drill_records import PROVEN
 from holdfast.terms import RunStatus
+from service.journal.proofs import PROVEN
 from service.journal.records import RunRecord
 from service.settings.model import Settings
 

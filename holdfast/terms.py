@@ -21,6 +21,7 @@ class RunKind(StrEnum):
     GUARD = "guard"
     VERIFY = "verify"
     DRILL = "drill"
+    FORGET = "forget"
     SYSTEM_BACKUP = "system-backup"
     SYSTEM_RESTORE = "system-restore"
 

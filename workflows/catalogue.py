@@ -8,6 +8,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 from workflows.backup import BackupWorkflow
 from workflows.cleanup import CleanupWorkflow
 from workflows.drill import DrillWorkflow
+from workflows.forget import ForgetWorkflow
 from workflows.guard import GuardWorkflow
 from workflows.restore import RestoreWorkflow
 from workflows.scheduled_run import ScheduledRunWorkflow
@@ -24,6 +25,7 @@ WORKFLOWS: Final[Sequence[type]] = (
     RestoreWorkflow,
     VerifyWorkflow,
     DrillWorkflow,
+    ForgetWorkflow,
     SystemBackupWorkflow,
     SystemRestoreWorkflow,
     WatchdogWorkflow,

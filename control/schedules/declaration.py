@@ -12,6 +12,7 @@ from zoneinfo import available_timezones
 from contracts.backup import BackupRequest
 from contracts.common import Trigger, TriggerKind
 from contracts.drill import DrillRequest
+from contracts.forget import ForgetRequest
 from contracts.guard import GuardRequest
 from contracts.restore import RestoreRequest
 from contracts.scheduled import Busy, ScheduledRun
@@ -23,6 +24,7 @@ from holdfast.errors import UsageError
 from holdfast.terms import Strategy, VerifyLevel
 from service.scheduled_restore import scheduled_options
 from service.settings.model import Settings
+from service.settings.retention import rules_of
 from service.settings.schedules import ScheduleSettings
 
 RequestT = TypeVar("RequestT")
@@ -94,6 +96,7 @@ def _declare(settings: Settings, schedule: ScheduleSettings) -> Declaration:
         drill=_if_of(DrillRequest, request),
         guard=_if_of(GuardRequest, request),
         system=_if_of(SystemBackupRequest, request),
+        forget=_if_of(ForgetRequest, request),
     )
     queue = requests.base_queue(settings, repository)
     entry: dict[str, object] = {key: value for key, value in asdict(schedule).items() if key not in _PRIVATE}
@@ -146,6 +149,15 @@ def _request(settings: Settings, schedule: ScheduleSettings, name: str, reposito
             return VerifyRequest(repository=repository, share=share, trigger=trigger, policy=policy)
         case "guard":
             return GuardRequest(repository=repository, source=schedule.source, trigger=trigger, policy=policy)
+        case "retention":
+            if rules_of(settings, repository).is_empty:
+                raise UsageError(
+                    f"the schedule {name} is to forget by a policy, and the settings have none for {repository}",
+                    hint="Write a table [sources.NAME.retention] or [repositories.NAME.retention].",
+                )
+            return ForgetRequest(
+                repository=repository, source=schedule.source, trigger=trigger, policy=policy
+            )
         case "system":
             return SystemBackupRequest(
                 system=settings.system(schedule.system).name,

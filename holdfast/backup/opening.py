@@ -16,13 +16,14 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from holdfast.backup.commit.kept_trees import is_whole
 from holdfast.backup.documents import RESUMED, Opening
 from holdfast.backup.run import BackupRun
-from holdfast.backup.strategy import RUN_TAG, Candidate, Choice, choose, choose_named
+from holdfast.backup.strategy import Candidate, Choice, choose, choose_named
 from holdfast.errors import HoldfastError, StorageDeniedError
 from holdfast.format.names import quote_path
+from holdfast.format.tags import RUN_TAG
 from holdfast.ids import BlobId, SnapshotId, from_hex, short
+from holdfast.repository.kept_trees import is_whole
 from holdfast.repository.snapshots import list_snapshots
 from holdfast.runs.opening import open_run
 from holdfast.runs.workspace import Workspace
@@ -36,7 +37,8 @@ _LOG: Final = logging.getLogger(__name__)
 class BackupOrder:
     """What was asked for.
 
-    started_ns: when, since 1970; it becomes the snapshot's time. parent: a snapshot id or prefix, or empty.
+    started_ns: when, since 1970; it becomes the snapshot's time. parent: a snapshot id or prefix, or empty. source: its
+    name in the settings, which the snapshot says in a tag; empty for what was typed on a command line.
     """
 
     spec: SourceSpec
@@ -45,6 +47,7 @@ class BackupOrder:
     started_ns: int
     parent: str = ""
     tags: tuple[str, ...] = ()
+    source: str = ""
     username: str = ""
 
 

@@ -10,14 +10,11 @@ from typing import Final
 
 from holdfast.errors import SnapshotNotFoundError
 from holdfast.format.snapshot import Snapshot
+from holdfast.format.tags import has_strategy
 from holdfast.format.times import parse_time
 from holdfast.ids import SnapshotId, to_hex
 from holdfast.terms import Strategy
 from holdfast.units import NS_PER_S
-
-RUN_TAG: Final = "holdfast-run:"
-STATUS_TAG: Final = "holdfast-status:"
-STRATEGY_TAG: Final = "holdfast-strategy:"
 
 MAX_FULL_AGE_NS: Final = 90 * 86_400 * NS_PER_S
 MAX_CHANGED_SHARE: Final = 0.5
@@ -37,7 +34,7 @@ class Candidate:
 
     @property
     def is_full(self) -> bool:
-        return STRATEGY_TAG + Strategy.FULL in (self.snapshot.tags or ())
+        return has_strategy(self.snapshot, Strategy.FULL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

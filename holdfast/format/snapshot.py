@@ -42,7 +42,11 @@ class SnapshotFilters(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One snapshot. tree, parent, original: 64 hex digits. time: RFC 3339. filters: only where there were any."""
+    """One snapshot. tree, parent, original: 64 hex digits. time: RFC 3339. filters: only where there were any.
+
+    delete: rustic's word on when it may go, as it stands there (its crates/core/src/repofile/snapshotfile.rs,
+    `DeleteOption`); retention/protection.py reads it.
+    """
 
     time: str = msgspec.field(default_factory=lambda: ZERO_TIME)
     parent: str | None = None
@@ -57,6 +61,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     original: str | None = None
     program_version: str = ""
     summary: SnapshotSummary | None = None
+    delete: object = None
     filters: SnapshotFilters | None = msgspec.field(default=None, name="holdfast_filters")
 
     @property

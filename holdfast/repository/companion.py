@@ -11,6 +11,7 @@ is told so (runs/elsewhere.py), instead of beginning again from nothing.
 
 import contextlib
 import os
+import secrets
 from pathlib import Path
 from typing import Final
 
@@ -46,6 +47,18 @@ def join_companion(
 def has_companion(repository: Repository) -> bool:
     """Whether it is another storage than the repository's own."""
     return repository.companion is not repository.storage
+
+
+def companion_time_ns(repository: Repository) -> int:
+    """What time it is by the companion's clock, in ns since 1970: something is written for this, and removed again.
+
+    A crash leaves an empty file under CLOCK, which the janitor takes away.
+    """
+    companion, name = repository.companion, f"{CLOCK}/{secrets.token_hex(8)}"
+    companion.put(name, b"")
+    dated_ns = next((file.modified_ns for file in companion.list(CLOCK) if file.name == name), 0)
+    companion.delete(name)
+    return dated_ns
 
 
 def own_directories(repository: Repository) -> frozenset[tuple[int, int]]:

@@ -24,7 +24,7 @@ from holdfast.terms import LATEST
 from holdfast.units import NS_PER_S
 
 MAX_SKEW_NS: Final = 10 * 60 * NS_PER_S
-_SNAPSHOT_LIMIT_BYTES: Final = 64 * 1024 * 1024
+SNAPSHOT_LIMIT_BYTES: Final = 64 * 1024 * 1024
 """Snapshots list their paths, and restic's `--files-from` makes these lists long."""
 _SHOWN_IDS: Final = 5
 
@@ -92,7 +92,7 @@ def load_snapshot(repository: Repository, snapshot_id: SnapshotId) -> StoredSnap
         StoredFileMissingError: there is none of that id.
         CorruptFileError: it cannot be read.
     """
-    json = repository.load_file(SNAPSHOTS, snapshot_id, limit_bytes=_SNAPSHOT_LIMIT_BYTES)
+    json = repository.load_file(SNAPSHOTS, snapshot_id, limit_bytes=SNAPSHOT_LIMIT_BYTES)
     try:
         snapshot = decode_snapshot(json)
     except CorruptFileError as error:
@@ -168,7 +168,7 @@ def save_sealed(repository: Repository, sealed: bytes) -> SnapshotId:
     Raises:
         CorruptFileError: the bytes are not a snapshot sealed with this repository's key.
     """
-    decode_snapshot(decode_file(repository.sealer(), sealed, limit_bytes=_SNAPSHOT_LIMIT_BYTES))
+    decode_snapshot(decode_file(repository.sealer(), sealed, limit_bytes=SNAPSHOT_LIMIT_BYTES))
     return SnapshotId(repository.save_sealed_file(SNAPSHOTS, sealed))
 
 

@@ -30,7 +30,6 @@ files; the next day is soon enough.
 """
 
 import logging
-import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -39,7 +38,7 @@ from typing import Final
 import msgspec
 
 from holdfast.errors import CorruptFileError, UsageError
-from holdfast.repository.companion import CLOCK
+from holdfast.repository.companion import CLOCK, companion_time_ns
 from holdfast.repository.documents import encode, load
 from holdfast.repository.locking import ExclusiveLock
 from holdfast.repository.repository import Repository
@@ -150,15 +149,12 @@ def _remove_documents(workspace: Workspace, check_lock: Callable[[], None]) -> N
 
 
 def _refuse_skew(repository: Repository) -> None:
-    """Ages are told by two clocks: ours, and that of the companion, where something is written for this.
+    """Ages are told by two clocks: ours, and that of the companion.
 
-    A crash leaves it there. It is not looked at then, and goes with the next one: nobody else is here under our lock.
+    What crashes have left of asking for its time goes here: nobody else asks under our lock.
     """
-    name = f"{CLOCK}/{secrets.token_hex(8)}"
-    repository.companion.put(name, b"")
-    dated_ns = next((file.modified_ns for file in repository.companion.list(CLOCK) if file.name == name), 0)
+    apart_s = abs(time.time_ns() - companion_time_ns(repository)) / NS_PER_S
     repository.companion.delete_folder(CLOCK)
-    apart_s = abs(time.time_ns() - dated_ns) / NS_PER_S
     if apart_s > MOST_SKEW_S:
         raise UsageError(
             f"{repository.companion.location}: its clock and this host's are {apart_s / 3600:.1f} hours apart",

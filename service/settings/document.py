@@ -62,6 +62,7 @@ class RepositoryTable(msgspec.Struct, kw_only=True, frozen=True):
     credentials_env: str | None = None
     compression: str = "auto"
     pack_size: Size = "16MiB"
+    retention: dict[str, object] | None = None
 
 
 class SourceTable(msgspec.Struct, kw_only=True, frozen=True):
@@ -71,6 +72,7 @@ class SourceTable(msgspec.Struct, kw_only=True, frozen=True):
     schedules: list[dict[str, object]] = []
     watch: dict[str, object] | None = None
     guard: dict[str, object] | None = None
+    retention: dict[str, object] | None = None
     paths: list[str] = []
     command: str | list[str] | None = None
     file: str | None = None

@@ -15,6 +15,7 @@ from service.settings.cleanup import CleanupSettings
 from service.settings.drills import DrillProfile
 from service.settings.guard import GuardSettings
 from service.settings.hooks import HookProfile
+from service.settings.retention import RetentionSettings
 from service.settings.schedules import ScheduleSettings
 from service.settings.suggestions import one_of
 from service.settings.systems import SystemProfile
@@ -59,7 +60,8 @@ class RepositoryProfile:
 
     credentials: of its storage; `env` is what the variables begin with. None for the variables of restic.
     companion: where documents of runs and marks of damage lie; empty for the repository's own storage.
-    no_lock: it is only read, and neither locked nor written; only in private request files.
+    retention: of what no source's own table is about. no_lock: it is only read, and neither locked nor written; only in
+    private request files.
     """
 
     name: str
@@ -69,6 +71,7 @@ class RepositoryProfile:
     credentials: PasswordSource | None = None
     compression: Compression = Compression.AUTO
     pack_size_bytes: int = DEFAULT_PACK_SIZE_BYTES
+    retention: RetentionSettings = field(default_factory=RetentionSettings)
     no_lock: bool = False
 
     @property
@@ -96,6 +99,7 @@ class SourceProfile:
     schedules: tuple[ScheduleSettings, ...] = ()
     watch: WatchSettings | None = None
     guard: GuardSettings = field(default_factory=GuardSettings)
+    retention: RetentionSettings = field(default_factory=RetentionSettings)
     tags: tuple[str, ...] = ()
     host: str = ""
     strategy: Strategy = Strategy.AUTO

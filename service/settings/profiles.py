@@ -7,6 +7,7 @@ from typing import Final
 
 from holdfast.errors import SettingsError, UsageError
 from holdfast.format.pack import Compression
+from holdfast.format.tags import OWN
 from holdfast.source.filters import check_marker
 from holdfast.source.patterns import Pattern
 from holdfast.source.spec import FilterRules, SourceSpec
@@ -34,12 +35,12 @@ from service.settings.model import (
 from service.settings.naming import check_name
 from service.settings.passwords import secret_words
 from service.settings.paths import PathRules, without_variables
+from service.settings.retention import repository_retention, source_retention
 from service.settings.schedules import source_schedules
 from service.settings.suggestions import one_of
 from service.settings.watch import WatchSettings, watch_settings
 
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
-_OWN_TAGS: Final = "holdfast-"
 _SHORTEST_MAX_AGE_S: Final = 60.0
 _LONGEST_NAME_BYTES: Final = 255
 _REPOSITORY_HINTS: Final = {
@@ -102,6 +103,7 @@ def _repository(name: str, value: object, place: Place, rules: PathRules) -> Rep
         ),
         compression=values.choice(place, "compression", table.compression, Compression),
         pack_size_bytes=pack_size_bytes,
+        retention=repository_retention(table.retention, place),
     )
 
 
@@ -188,6 +190,7 @@ def _source(
         schedules=source_schedules(table.schedules, place, name),
         watch=_watch(table, place),
         guard=guard_settings(table.guard, place),
+        retention=source_retention(table.retention, place),
         exclude_files=values.paths(place, "exclude_files", table.exclude_files, rules),
         iexclude_files=values.paths(place, "iexclude_files", table.iexclude_files, rules),
         tags=_tags(table, place),
@@ -291,6 +294,6 @@ def _tags(table: SourceTable, place: Place) -> tuple[str, ...]:
     for number, tag in enumerate(tags):
         if "," in tag:
             place.refuse(f"tags[{number}]", "a tag cannot hold a comma", "Write two tags.")
-        if tag.startswith(_OWN_TAGS):
-            place.refuse(f"tags[{number}]", f'tags that begin with "{_OWN_TAGS}" are ours', "Choose another.")
+        if tag.startswith(OWN):
+            place.refuse(f"tags[{number}]", f'tags that begin with "{OWN}" are ours', "Choose another.")
     return tags

@@ -19,7 +19,7 @@ from service.settings.paths import PathRules
 from service.settings.schedule_times import CalendarRule, calendar_rule, check_cron
 from service.settings.suggestions import one_of
 
-KINDS: Final = ("backup", "restore", "verify", "drill", "guard", "system")
+KINDS: Final = ("backup", "restore", "verify", "drill", "guard", "system", "retention")
 OVERLAPS: Final = ("skip", "buffer_one", "buffer_all", "cancel_other", "terminate_other", "allow_all")
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", re.ASCII)
@@ -31,8 +31,8 @@ _DEFAULT_CATCH_UP: Final = "1d"
 class ScheduleSettings:
     """One schedule. Exactly one of cron, every_s and calendar says when.
 
-    source: what it backs up, guards or proves; empty for a restore or a verification of a whole repository, and for a
-    backup of a system. system: what is backed up as one, and nothing else.
+    source: what it backs up, guards, proves, or forgets of; empty for a restore, a verification or the retention of a
+    whole repository, and for a backup of a system. system: what is backed up as one, and nothing else.
     overlap: what happens while the run before is still under way. catch_up_s: how late a missed time may still be
     made up for. snapshot, target, include, overwrite: of restores.
     share: of verifications and nameless drills, as text. drill: the drill's name.
@@ -156,7 +156,7 @@ def _check_subject(table: ScheduleTable, place: Place) -> None:
         return
     if not table.source and not table.repository and not table.drill:
         place.refuse("source", "this key is missing", 'Write source = "NAME" (or repository = "NAME").')
-    if not table.source and not table.drill and table.kind not in {"restore", "verify"}:
+    if not table.source and not table.drill and table.kind not in {"restore", "verify", "retention"}:
         place.refuse("source", "this key is missing", f"A {table.kind} needs one.")
 
 

@@ -11,12 +11,12 @@ from holdfast.format.node import Node
 from holdfast.ids import BlobId, from_hex, short, to_hex
 from holdfast.repository.snapshots import find_snapshot
 from holdfast.terms import LATEST
-from starter.commands.snapshots import document
 from starter.requests.repositories import open_for_reading, repository_session
 from starter.shell.invocation import Invocation
 from starter.shell.options import SnapshotFilterOptions, Texts
 from starter.shell.output import json_line, say, say_all, warn
 from starter.shell.text import ahead_of_time, json_text, local_time, printable
+from starter.view.snapshots import snapshot_document
 
 LoadTree = Callable[[BlobId], list[Node]]
 
@@ -75,7 +75,7 @@ def ls(options: LsOptions) -> int:
         wanted.check(load_tree, tree)
         entries = walk(load_tree, tree, wanted)
         if options.json:
-            head = document(stored) | {"struct_type": "snapshot", "message_type": "snapshot"}
+            head = snapshot_document(stored) | {"struct_type": "snapshot", "message_type": "snapshot"}
             say(json_line(head))
             say_all(json_line(_json(entry)) for entry in entries)
             return EXIT_COMPLETE

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
-import msgspec
 import typer
 
 from holdfast.errors import EXIT_COMPLETE, HoldfastError
@@ -17,6 +16,7 @@ from starter.shell.invocation import Invocation
 from starter.shell.options import SnapshotFilterOptions, Texts
 from starter.shell.output import say, say_json, warn
 from starter.shell.text import local_time, table
+from starter.view.snapshots import snapshot_document
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,17 +53,11 @@ def snapshots(options: SnapshotsOptions) -> int:
     if options.latest > 0:
         found = _newest(found, options.latest, now_ns)
     if options.json:
-        say_json([document(stored) for stored in found])
+        say_json([snapshot_document(stored) for stored in found])
         return EXIT_COMPLETE
     for line in _table(found):
         say(line)
     return EXIT_COMPLETE
-
-
-def document(stored: StoredSnapshot) -> dict[str, object]:
-    """A snapshot as restic's JSON has it."""
-    plain: dict[str, object] = msgspec.to_builtins(stored.snapshot)
-    return plain | {"id": to_hex(stored.id), "short_id": short(stored.id)}
 
 
 def _is_named(stored: StoredSnapshot, ids: Sequence[str]) -> bool:

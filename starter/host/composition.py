@@ -17,6 +17,7 @@ from activities.backup import BackupActivities
 from activities.cleanup import CleanupActivities
 from activities.door import Door
 from activities.drill import DrillActivities
+from activities.forget import ForgetActivities
 from activities.guard import GuardActivities
 from activities.hooks import HookActivities
 from activities.log_context import LogContext
@@ -62,6 +63,7 @@ def build_workers(
             RestoreActivities,
             VerifyActivities,
             DrillActivities,
+            ForgetActivities,
             SystemActivities,
             NotifyActivities,
             CleanupActivities,

@@ -32,21 +32,21 @@ def reading(repository: RepositoryProfile, *, no_lock: bool) -> RepositoryProfil
     return repository
 
 
-def open_repository(invocation: Invocation) -> Repository:
-    """The repository that is meant, opened with its password.
+def open_repository(invocation: Invocation, *, fallback: str = "") -> Repository:
+    """The repository that is meant, opened with its password. fallback: as below.
 
     Raises:
         RepositoryNotFoundError, WrongPasswordError, PasswordMissingError, UnsupportedRepositoryError, UsageError.
     """
-    profile = invocation.repository()
+    profile = invocation.repository(fallback)
     check_repository(profile)  # before anybody is asked for a password
     return _opened(invocation, profile, open_place(profile, invocation.environ))
 
 
-def open_for_reading(invocation: Invocation, *, no_lock: bool) -> Repository:
+def open_for_reading(invocation: Invocation, *, no_lock: bool, fallback: str = "") -> Repository:
     """The same for a command that only reads it. Without a lock where that is wanted or the medium is read-only: then
-    the repository's storage refuses to be written."""
-    profile = invocation.repository()
+    the repository's storage refuses to be written. fallback: the profile of a source that was named."""
+    profile = invocation.repository(fallback)
     storage = open_place(reading(profile, no_lock=no_lock), invocation.environ)
     if no_lock or is_read_only(storage):
         storage = ReadOnly(storage)

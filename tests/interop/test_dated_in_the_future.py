@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.backup.strategy import STRATEGY_TAG
+from holdfast.format.tags import STRATEGY_TAG
 from holdfast.guard.compare import newest_snapshot
 from holdfast.ids import to_hex
 from holdfast.repository.snapshots import MAX_SKEW_NS, find_snapshot, is_ahead, latest_of, list_snapshots

@@ -26,7 +26,6 @@ import msgspec
 
 from holdfast import __version__
 from holdfast.backup.commit.decided_snapshot import decide_snapshot, packs_gone, remove_superseded
-from holdfast.backup.commit.kept_trees import look_through
 from holdfast.backup.commit.merge import TreeMerger
 from holdfast.backup.commit.plan_reader import PlanReader, ReadOutcome
 from holdfast.backup.documents import (
@@ -41,18 +40,19 @@ from holdfast.backup.documents import (
 )
 from holdfast.backup.opening import BackupOrder, begun_ns, run_tag, snapshot_paths
 from holdfast.backup.run import BackupRun
-from holdfast.backup.strategy import STATUS_TAG, STRATEGY_TAG
 from holdfast.errors import RunStateError
 from holdfast.format.coverage import Gap, coverage_tag
 from holdfast.format.index import BlobType, IndexPack
 from holdfast.format.sealed import encode_file
 from holdfast.format.snapshot import Snapshot, SnapshotFilters, SnapshotSummary, encode_snapshot
+from holdfast.format.tags import SOURCE_TAG, STATUS_TAG, STRATEGY_TAG
 from holdfast.format.times import format_time
 from holdfast.format.tree import Node
 from holdfast.ids import BlobId, PackId, from_hex, sha256, to_hex
 from holdfast.repository.damage import DamagedPack, DamageMarks
 from holdfast.repository.documents import decide, load
 from holdfast.repository.index.map import IndexMap
+from holdfast.repository.kept_trees import look_through
 from holdfast.repository.packs.packer import Packer
 from holdfast.repository.session import HeldRepository
 from holdfast.repository.snapshots import save_sealed
@@ -353,6 +353,7 @@ def _snapshot(
         raise RunStateError("the run's plan is empty")
     status = RunStatus.PARTIAL if merged.errors else RunStatus.COMPLETE
     tags = [*order.tags, run_tag(run_id), STATUS_TAG + status, STRATEGY_TAG + opening.strategy]
+    tags += [SOURCE_TAG + order.source] if order.source else []
     filters = order.spec.filters
     snapshot = Snapshot(
         time=format_time(opening.started_ns),

@@ -2,12 +2,12 @@
 
 from collections.abc import Collection
 
-from holdfast.backup.commit.kept_trees import is_whole
 from holdfast.backup.run import BackupRun
 from holdfast.errors import RunClosedError
 from holdfast.format.sealed import decode_file
 from holdfast.format.snapshot import decode_snapshot
 from holdfast.ids import BlobId, PackId, SnapshotId, from_hex, sha256
+from holdfast.repository.kept_trees import is_whole
 from holdfast.repository.layout import SNAPSHOTS, file_name
 from holdfast.repository.session import HeldRepository
 from holdfast.runs.opening import OPENING

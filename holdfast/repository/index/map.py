@@ -135,6 +135,14 @@ class IndexMap:
         location = self._damaged.get((blob, BlobType.DATA))
         return None if location is None else location.entry.plaintext_bytes
 
+    def row_of(self, blob: bytes, blob_type: BlobType) -> tuple[int, int, int] | None:
+        """A number of a segment, one of the blob's row in it, and its length as stored; None where `has` is not true.
+
+        They stay while the map lives: who counts blobs needs no memory for their ids.
+        """
+        found = self._find(blob, blob_type)
+        return None if found is None else (*found.row, found.number(LENGTH))
+
     def pack_of(self, entry: BlobEntry, inside: PackId) -> PackId | None:
         """The pack that the index names for a blob which a pack lists; None for no pack, or another place `inside`."""
         found = self._find(entry.id, entry.type)
@@ -255,6 +263,11 @@ class _Found:
     def number(self, word: int) -> int:
         """One of its numbers."""
         return self._words[self._at + word]
+
+    @property
+    def row(self) -> tuple[int, int]:
+        """Its segment, by a number of this process, and its number in there."""
+        return id(self._words), self._at // ROW_WORDS
 
     @property
     def plaintext_bytes(self) -> int:

@@ -2,11 +2,12 @@
 
 from contracts.backup import BackupResult
 from contracts.drill import DrillResult
+from contracts.forget import ForgetResult
 from contracts.restore import RestoreResult
 from contracts.system import SystemResult
 from contracts.verbs import Result
 from contracts.verify import VerifyResult
-from starter.view.results import backup, drill, restore, system, verify
+from starter.view.results import backup, drill, forget, restore, system, verify
 from starter.view.results.words import Words
 
 
@@ -21,5 +22,7 @@ def words_of(result: Result) -> Words:
             return verify.words(result)
         case DrillResult():
             return drill.words(result)
+        case ForgetResult():
+            return forget.words(result)
         case SystemResult():
             return system.words(result)

@@ -24,6 +24,7 @@ from service.settings.encryption import KeysTable
 from service.settings.hooks import HookTable
 from service.settings.load import load_settings
 from service.settings.model import Settings, WorkerSettings
+from service.settings.retention import RepositoryRetentionTable, SourceRetentionTable
 from service.settings.systems import SystemTable
 
 EXAMPLE: Final = Path(__file__).parents[3] / "holdfast.example.toml"
@@ -59,6 +60,8 @@ def test_the_example_is_valid_and_its_defaults_are_the_defaults(tmp_path: Path) 
     [
         ("", TopTable),
         ("repositories.home", RepositoryTable),
+        ("sources.documents.retention", SourceRetentionTable),
+        ("repositories.home.retention sources.documents.retention", RepositoryRetentionTable),
         ("sources.documents sources.shopdb", SourceTable),
         ("drills.documents", DrillTable),
         ("hooks.freeze", HookTable),

@@ -1,0 +1,98 @@
+"""Sizes tell what snapshots take in the repository: together, and each one alone, as bytes of stored blobs.
+
+Each blob is counted by the row that the index has for it, 4 bytes for each blob, and no id is kept. A tree that is
+known to be shared is not looked into again, so no tree is read more than twice, however many snapshots there are.
+What only an unreadable tree would lead to is not counted.
+"""
+
+from array import array
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from holdfast.errors import IntegrityError
+from holdfast.format.index import BlobType
+from holdfast.ids import BlobId, SnapshotId, from_hex
+from holdfast.repository.session import HeldRepository
+from holdfast.repository.snapshots import StoredSnapshot
+
+_NOBODY: Final = 0
+_SHARED: Final = 0xFFFF_FFFF
+
+
+class Usage:
+    """Which snapshot needs which blob, as far as they were added."""
+
+    def __init__(self, held: HeldRepository, check: Callable[[], None] = lambda: None) -> None:
+        """check: called for each tree; may raise to end it."""
+        self._held = held
+        self._check = check
+        self._owners: dict[int, array[int]] = {}
+        self._alone: list[int] = [0]
+        """Bytes that only the snapshot of this number needs; number 0 is nobody's."""
+
+    def add(self, stored: StoredSnapshot) -> int:
+        """Add a snapshot; how many bytes it needs beyond those that were added before."""
+        number = len(self._alone)
+        self._alone.append(0)
+        pending = [BlobId(from_hex(stored.snapshot.tree))]
+        while pending:
+            self._check()
+            tree = pending.pop()
+            if not self._claim(tree, BlobType.TREE, number):
+                continue
+            try:
+                nodes = self._held.loader.load_tree(tree)
+            except IntegrityError:
+                continue
+            for node in nodes:
+                if node.subtree_id is not None:
+                    pending.append(node.subtree_id)
+                for text in node.content or ():
+                    self._claim(bytes.fromhex(text), BlobType.DATA, number)
+        return self._alone[number]
+
+    def alone(self, number: int) -> int:
+        """How many bytes only the snapshot needs that was added as this one, counted from 1."""
+        return self._alone[number]
+
+    def _claim(self, blob: bytes, kind: BlobType, number: int) -> bool:
+        """Note who needs a blob; whether that was news, so that what it leads to must be noted, too."""
+        found = self._held.index.row_of(blob, kind)
+        if found is None:
+            return False
+        segment, row, length = found
+        owners = self._owners.setdefault(segment, array("I"))
+        if row >= len(owners):
+            owners.frombytes(bytes((row + 1 + row // 8 - len(owners)) * owners.itemsize))
+        owner = owners[row]
+        if owner in (number, _SHARED):
+            return False
+        if owner == _NOBODY:
+            owners[row] = number
+            self._alone[number] += length
+        else:
+            owners[row] = _SHARED
+            self._alone[owner] -= length
+        return True
+
+
+def sizes_alone(
+    held: HeldRepository, snapshots: Iterable[StoredSnapshot], check: Callable[[], None] = lambda: None
+) -> dict[SnapshotId, int]:
+    """For each of all snapshots the bytes that no other one needs: what forgetting it alone would free."""
+    usage = Usage(held, check)
+    ids = [stored.id for stored in snapshots if usage.add(stored) >= 0]
+    return {snapshot_id: usage.alone(number) for number, snapshot_id in enumerate(ids, start=1)}
+
+
+def freed_together(
+    held: HeldRepository,
+    staying: Iterable[StoredSnapshot],
+    going: Iterable[StoredSnapshot],
+    check: Callable[[], None] = lambda: None,
+) -> int:
+    """The bytes that only those which go need."""
+    usage = Usage(held, check)
+    for stored in staying:
+        usage.add(stored)
+    return sum(usage.add(stored) for stored in going)

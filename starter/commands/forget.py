@@ -1,0 +1,234 @@
+"""`holdfast forget` forgets snapshots, by their ids or by a policy: they go into the bin first."""
+
+import time
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+from holdfast.errors import EXIT_COMPLETE, UsageError
+from holdfast.retention.bin import binned_snapshots
+from holdfast.retention.documents import ForgetOrder
+from holdfast.retention.groups import BY_SOURCE, parse_group_by
+from holdfast.retention.policy import COUNTS, SPANS, Policy
+from holdfast.retention.spans import NO_SPAN, SPAN_EXAMPLES, Span, parse_span
+from holdfast.units import SIZE_EXAMPLES, parse_size
+from service.settings.retention import parse_count, parse_tags
+from starter.host.early_start import EarlyStart, early_start
+from starter.requests.repositories import open_for_reading, repository_session
+from starter.requests.retention import decided, repository_and_source
+from starter.shell.invocation import Invocation
+from starter.shell.options import CommonOptions, Detach, Texts
+from starter.shell.output import say, say_json
+from starter.view.retention import bin_document, bin_lines, decision_documents, decision_lines
+
+Count = Annotated[str, typer.Option(metavar="N", help="Keep the last N; or unlimited.", show_default=False)]
+SpanText = Annotated[
+    str,
+    typer.Option(
+        metavar="SPAN", help="Keep those of a span before the newest: 1y5m7d2h.", show_default=False
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForgetOptions(CommonOptions):
+    """Options of `forget`; -H is restic's, of --keep-hourly."""
+
+    snapshots: Annotated[
+        Texts,
+        typer.Argument(metavar="[SNAPSHOT…]", help="Just these; no policy is asked.", show_default=False),
+    ] = ()
+    keep_last: Annotated[
+        str,
+        typer.Option(
+            "--keep-last", "-l", metavar="N", help="Keep the last N; or unlimited.", show_default=False
+        ),
+    ] = ""
+    keep_hourly: Annotated[
+        str,
+        typer.Option(
+            "--keep-hourly", "-H", metavar="N", help="Keep the last N hourly ones.", show_default=False
+        ),
+    ] = ""
+    keep_daily: Annotated[
+        str,
+        typer.Option(
+            "--keep-daily", "-d", metavar="N", help="Keep the last N daily ones.", show_default=False
+        ),
+    ] = ""
+    keep_weekly: Annotated[
+        str,
+        typer.Option(
+            "--keep-weekly", "-w", metavar="N", help="Keep the last N weekly ones.", show_default=False
+        ),
+    ] = ""
+    keep_monthly: Annotated[
+        str,
+        typer.Option(
+            "--keep-monthly", "-m", metavar="N", help="Keep the last N monthly ones.", show_default=False
+        ),
+    ] = ""
+    keep_yearly: Annotated[
+        str,
+        typer.Option(
+            "--keep-yearly", "-y", metavar="N", help="Keep the last N yearly ones.", show_default=False
+        ),
+    ] = ""
+    keep_within: SpanText = ""
+    keep_within_hourly: SpanText = ""
+    keep_within_daily: SpanText = ""
+    keep_within_weekly: SpanText = ""
+    keep_within_monthly: SpanText = ""
+    keep_within_yearly: SpanText = ""
+    keep_tag: Annotated[
+        Texts, typer.Option(metavar="TAG[,TAG…]", help="Keep those with all of these tags; repeatable.")
+    ] = ()
+    keep_within_size: Annotated[
+        str,
+        typer.Option(
+            metavar="SIZE", help="Keep the newest that fit into so much (500GiB).", show_default=False
+        ),
+    ] = ""
+    host: Annotated[Texts, typer.Option(metavar="HOST", help="Only snapshots of this host; repeatable.")] = ()
+    tag: Annotated[
+        Texts, typer.Option(metavar="TAG[,TAG…]", help="Only those with all of these tags; repeatable.")
+    ] = ()
+    path: Annotated[
+        Texts, typer.Option(metavar="PATH", help="Only those that hold this path; repeatable.")
+    ] = ()
+    source: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="Only those of this source of the settings.", show_default=False),
+    ] = ""
+    group_by: Annotated[
+        str,
+        typer.Option(
+            "--group-by", "-g", metavar="WORDS", help="source; or of host, paths and tags; or nothing."
+        ),
+    ] = BY_SOURCE
+    dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Only show what would go, and why.")] = (
+        False
+    )
+    list_bin: Annotated[bool, typer.Option("--bin", help="List what can be taken back.")] = False
+    unsafe_allow_remove_all: Annotated[
+        bool,
+        typer.Option("--unsafe-allow-remove-all", help="Without a policy: forget all that the filters mean."),
+    ] = False
+    detach: Detach = False
+
+
+def forget(options: ForgetOptions) -> int:
+    """Forget snapshots by their ids, or by a policy: of the options, or else of the settings."""
+    order = _order(options)
+    invocation = Invocation.of(options)
+    if options.list_bin:
+        return list_bin(invocation)
+    if options.dry_run:
+        return _show(invocation, order)
+    with early_start(invocation.settings, invocation.environ) as begun:
+        return _forget(invocation, options, order, begun)
+
+
+def list_bin(invocation: Invocation) -> int:
+    """List what is in the bin of the repository."""
+    binned = binned_snapshots(open_for_reading(invocation, no_lock=True))
+    if invocation.options.json:
+        say_json([bin_document(one) for one in binned])
+        return EXIT_COMPLETE
+    for line in bin_lines(binned):
+        say(line)
+    return EXIT_COMPLETE
+
+
+def _show(invocation: Invocation, order: ForgetOrder) -> int:
+    profile, _ = repository_and_source(invocation, order.source)
+    repository = open_for_reading(invocation, no_lock=False, fallback=profile.name)
+    with repository_session(repository) as session, session.hold() as held:
+        decision = decided(invocation, held, profile, order, time.time_ns())
+    if invocation.options.json:
+        say_json(decision_documents(decision))
+        return EXIT_COMPLETE
+    for line in decision_lines(decision):
+        say(line)
+    return EXIT_COMPLETE
+
+
+def _forget(
+    invocation: Invocation, options: ForgetOptions, order: ForgetOrder, begun: EarlyStart | None
+) -> int:
+    from contracts.forget import ForgetRequest  # noqa: PLC0415 - the server starts while this loads
+    from control import requests  # noqa: PLC0415 - as above
+    from control.repositories import check_repository  # noqa: PLC0415 - as above
+    from starter.runs.entry import run  # noqa: PLC0415 - as above
+    from starter.runs.order import Order  # noqa: PLC0415 - as above
+    from starter.shell.person import triggered  # noqa: PLC0415 - as above
+
+    settings = invocation.settings
+    repository, source = repository_and_source(invocation, options.source)
+    check_repository(repository)
+    by_settings = order == ForgetOrder(source=source)
+    asked = ForgetRequest(
+        repository=requests.repository_name(settings, repository),
+        source=source,
+        selection="" if by_settings else requests.store_once(settings, order),
+        trigger=triggered(),
+        policy=requests.run_policy(settings),
+    )
+    order_of_run = Order(
+        request=asked,
+        repository=repository,
+        workflow_id=requests.workflow_id_of(settings, asked),
+        detach=options.detach,
+    )
+    return run(invocation, order_of_run, begun)
+
+
+def _order(options: ForgetOptions) -> ForgetOrder:
+    parse_group_by(options.group_by)
+    return ForgetOrder(
+        snapshots=options.snapshots,
+        hosts=options.host,
+        paths=Invocation.of(options).listed(options.path),
+        tags=options.tag,
+        group_by=options.group_by,
+        policy=_policy(options),
+        source=options.source,
+        remove_all=options.unsafe_allow_remove_all,
+    )
+
+
+def _policy(options: ForgetOptions) -> Policy:
+    size = options.keep_within_size
+    try:
+        size_bytes = parse_size(size) if size else None
+    except ValueError:
+        raise UsageError(
+            f"--keep-within-size: {size!r} is no size", hint=f"Write one like {SIZE_EXAMPLES}."
+        ) from None
+    return Policy.of(
+        {word: _count(word, getattr(options, f"keep_{word}")) for word in COUNTS},
+        {word: _span(word, getattr(options, f"keep_{word}")) for word in SPANS},
+        tags=tuple(parse_tags(text) for text in options.keep_tag),
+        size_bytes=size_bytes,
+    )
+
+
+def _count(word: str, text: str) -> int:
+    try:
+        return parse_count(text) if text else 0
+    except ValueError:
+        raise UsageError(
+            f"--keep-{word}: {text!r} is no number of snapshots", hint='Write a number, or "unlimited".'
+        ) from None
+
+
+def _span(word: str, text: str) -> Span:
+    try:
+        return parse_span(text) if text else NO_SPAN
+    except ValueError:
+        option = word.replace("_", "-")
+        raise UsageError(
+            f"--keep-{option}: {text!r} is no span of time",
+            hint=f"Write one like {SPAN_EXAMPLES}; m is a month.",
+        ) from None

@@ -1,0 +1,59 @@
+"""`holdfast hold` holds a snapshot, with a name and a reason: nothing of Holdfast removes it before its release."""
+
+import time
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+from holdfast.errors import EXIT_COMPLETE
+from holdfast.ids import SnapshotId
+from holdfast.repository.snapshots import find_snapshot
+from holdfast.retention import holds
+from starter.requests.record import record_act
+from starter.requests.repositories import open_repository, repository_session
+from starter.shell.invocation import Invocation
+from starter.shell.options import CommonOptions
+from starter.shell.output import say, say_json
+from starter.shell.person import triggered
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldOptions(CommonOptions):
+    """Options of `hold`."""
+
+    snapshot: Annotated[str, typer.Argument(metavar="SNAPSHOT", help="Its id, or the beginning of it.")]
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why. Kept with the hold, and in the journal.")]
+    by: Annotated[
+        str, typer.Option(metavar="NAME", help="Who holds it; else your user name.", show_default=False)
+    ] = ""
+    until: Annotated[
+        str,
+        typer.Option(
+            metavar="DATE",
+            help="Until the end of that day (2027-01-31, UTC), or an RFC 3339 time.",
+            show_default=False,
+        ),
+    ] = ""
+
+
+def hold(options: HoldOptions) -> int:
+    """Hold a snapshot: nothing of Holdfast removes it until the hold ends or is released."""
+    invocation, by = Invocation.of(options), options.by or triggered().by
+    until_ns = holds.parse_until(options.until) if options.until else 0
+    holds.check_said(by, options.reason)
+    repository = invocation.repository()
+    with repository_session(open_repository(invocation)) as session:
+        session.lease.acquire()
+        stored = find_snapshot(session.repository, options.snapshot)
+        made = holds.hold(
+            session.repository, stored, by=by, reason=options.reason, now_ns=time.time_ns(), until_ns=until_ns
+        )
+    record_act(
+        invocation, repository, "hold", by=by, reason=options.reason, snapshot=SnapshotId(made.snapshot)
+    )
+    if options.json:
+        say_json({"message_type": "done", "message": holds.told(made)})
+    elif not options.quiet:
+        say(holds.told(made))
+    return EXIT_COMPLETE

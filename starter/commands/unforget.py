@@ -1,0 +1,55 @@
+"""`holdfast unforget` takes a forgotten snapshot back out of the bin, and lists what is in there."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+from holdfast.errors import EXIT_COMPLETE
+from holdfast.ids import short
+from holdfast.retention.bin import take_back
+from starter.commands.forget import list_bin
+from starter.requests.record import record_act
+from starter.requests.repositories import open_repository, repository_session
+from starter.shell.invocation import Invocation
+from starter.shell.options import CommonOptions, Reason, Texts
+from starter.shell.output import say, say_json
+from starter.shell.person import triggered
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnforgetOptions(CommonOptions):
+    """Options of `unforget`."""
+
+    snapshots: Annotated[
+        Texts,
+        typer.Argument(
+            metavar="[SNAPSHOT…]", help="These; without any, what there is is listed.", show_default=False
+        ),
+    ] = ()
+    reason: Reason = ""
+
+
+def unforget(options: UnforgetOptions) -> int:
+    """Take snapshots back out of the bin; without an id, list what is in there."""
+    invocation = Invocation.of(options)
+    if not options.snapshots:
+        return list_bin(invocation)
+    repository = invocation.repository()
+    with repository_session(open_repository(invocation)) as session:
+        for name in options.snapshots:
+            with session.hold() as held:
+                taken = take_back(held, name)
+            record_act(
+                invocation,
+                repository,
+                "unforget",
+                by=triggered().by,
+                reason=options.reason,
+                snapshot=taken,
+            )
+            if options.json:
+                say_json({"message_type": "done", "message": f"took back snapshot {short(taken)}"})
+            elif not options.quiet:
+                say(f"took back snapshot {short(taken)}")
+    return EXIT_COMPLETE

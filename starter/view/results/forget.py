@@ -1,0 +1,39 @@
+"""Tells how a forgetting ended: what went into the bin, and until when it can be taken back."""
+
+from contracts.forget import ForgetResult
+from holdfast.units import NS_PER_S, format_duration
+from starter.view.results.words import Message, Words, seconds
+
+
+def words(result: ForgetResult) -> Words:
+    """What is told of it."""
+    return Words(lines=_lines(result), summary=_summary(result), during="forget")
+
+
+def _lines(result: ForgetResult) -> list[str]:
+    opened, done = result.opened, result.done
+    said = [f"forgot {done.forgotten:,} snapshots; of those that were looked at {opened.stays:,} stay"]
+    if done.forgotten:
+        time = format_duration(round(done.bin_s) * NS_PER_S)
+        said.append(
+            f"`holdfast unforget` takes them back for {time}; `holdfast prune` frees their space after that"
+        )
+    if done.spared:
+        said.append(f"{done.spared:,} snapshots were spared, because something holds them by now")
+    if done.emptied:
+        said.append(f"{done.emptied:,} snapshots have left the bin")
+    return said
+
+
+def _summary(result: ForgetResult) -> Message:
+    return {
+        "message_type": "summary",
+        "run_id": result.run_id,
+        "status": result.status.value,
+        "seconds_elapsed": seconds(result),
+        "forgotten": result.done.forgotten,
+        "stays": result.opened.stays,
+        "spared": result.done.spared,
+        "emptied": result.done.emptied,
+        "bin_seconds": result.done.bin_s,
+    }

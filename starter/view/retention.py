@@ -1,0 +1,138 @@
+"""Shows decisions, the bin, holds and calendars: tables for people, and documents as restic's JSON has them."""
+
+from collections.abc import Mapping, Sequence
+
+from holdfast.format.times import format_time
+from holdfast.ids import SnapshotId, short, to_hex
+from holdfast.retention.bin import Binned
+from holdfast.retention.decision import Decision, Verdict
+from holdfast.retention.holds import AlarmNote, Hold
+from holdfast.units import format_bytes
+from starter.shell.text import local_time, table
+from starter.view.snapshots import snapshot_document
+
+Document = dict[str, object]
+
+
+def decision_lines(decision: Decision, sizes: Mapping[SnapshotId, int] | None = None) -> list[str]:
+    """A table for each group. sizes: the bytes that only each snapshot needs."""
+    lines: list[str] = []
+    for one in decision.groups:
+        going = sum(not verdict.stays for verdict in one.verdicts)
+        header = ("ID", "Time", "", *(("Alone",) if sizes is not None else ()), "Reasons")
+        rows = [_row(verdict, sizes) for verdict in one.verdicts]
+        footer = f"{len(one.verdicts) - going} stay, {going} go"
+        lines += [f"{one.group}:", *table(header, rows, footer), ""]
+    return lines or ["there are no snapshots"]
+
+
+def decision_documents(decision: Decision, sizes: Mapping[SnapshotId, int] | None = None) -> list[Document]:
+    """Groups as `restic forget --json` has them, with the source; and why each one goes."""
+    return [
+        {
+            "tags": list(one.group.tags) or None,
+            "host": one.group.host,
+            "source": one.group.source,
+            "paths": list(one.group.paths) or None,
+            "keep": [_document(verdict, sizes) for verdict in one.verdicts if verdict.stays],
+            "remove": [_document(verdict, sizes) for verdict in one.verdicts if not verdict.stays],
+            "reasons": [
+                {"snapshot": snapshot_document(verdict.stored), "matches": list(verdict.reasons)}
+                for verdict in one.verdicts
+                if verdict.stays
+            ],
+        }
+        for one in decision.groups
+    ]
+
+
+def bin_lines(binned: Sequence[Binned]) -> list[str]:
+    """What can be taken back."""
+    rows = [
+        (
+            short(one.stored.id),
+            local_time(one.stored.time_ns),
+            one.stored.snapshot.hostname,
+            local_time(one.forgotten_ns),
+            local_time(one.until_ns),
+            f"{one.reason} ({one.by})" if one.by else one.reason,
+        )
+        for one in binned
+    ]
+    header = ("ID", "Time", "Host", "Forgotten", "Stays until", "Why")
+    return table(header, rows, f"{len(rows)} snapshots in the bin")
+
+
+def bin_document(one: Binned) -> Document:
+    """The same for programs."""
+    return snapshot_document(one.stored) | {
+        "forgotten": format_time(one.forgotten_ns),
+        "until": format_time(one.until_ns),
+        "by": one.by,
+        "reason": one.reason,
+    }
+
+
+def hold_lines(holds: Sequence[Hold], alarms: Sequence[AlarmNote], now_ns: int) -> list[str]:
+    """What is held, and by whom."""
+    rows = [
+        (
+            short(one.snapshot),
+            one.by,
+            local_time(one.since_ns),
+            _until(one, now_ns),
+            one.reason,
+        )
+        for one in holds
+    ]
+    lines = table(("Snapshot", "By", "Since", "Until", "Reason"), rows, f"{len(rows)} holds")
+    if alarms:
+        found = [(note.source, note.host, local_time(note.since_ns), note.alarm) for note in alarms]
+        lines += ["", *table(("Source", "Host", "All before", "Alarm"), found, f"{len(found)} alarms")]
+    return lines
+
+
+def hold_documents(holds: Sequence[Hold], alarms: Sequence[AlarmNote]) -> Document:
+    """The same for programs."""
+    return {
+        "holds": [
+            {
+                "snapshot": to_hex(one.snapshot),
+                "by": one.by,
+                "reason": one.reason,
+                "since": format_time(one.since_ns),
+                "until": format_time(one.until_ns) if one.until_ns else None,
+            }
+            for one in holds
+        ],
+        "alarms": [
+            {
+                "source": note.source,
+                "host": note.host,
+                "since": format_time(note.since_ns),
+                "alarm": note.alarm,
+                "run_id": note.run,
+            }
+            for note in alarms
+        ],
+    }
+
+
+def _row(verdict: Verdict, sizes: Mapping[SnapshotId, int] | None) -> tuple[str, ...]:
+    stored = verdict.stored
+    alone = () if sizes is None else (format_bytes(sizes.get(stored.id, 0)),)
+    word = "stays" if verdict.stays else "GOES"
+    return short(stored.id), local_time(stored.time_ns), word, *alone, "\n".join(verdict.reasons)
+
+
+def _document(verdict: Verdict, sizes: Mapping[SnapshotId, int] | None) -> Document:
+    more: Document = {} if verdict.stays else {"reason": verdict.reasons[0]}
+    if sizes is not None:
+        more["bytes_alone"] = sizes.get(verdict.stored.id, 0)
+    return snapshot_document(verdict.stored) | more
+
+
+def _until(one: Hold, now_ns: int) -> str:
+    if not one.until_ns:
+        return ""
+    return local_time(one.until_ns) + ("" if one.stands(now_ns) else " (over)")
