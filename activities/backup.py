@@ -149,6 +149,8 @@ class BackupActivities:
         settings = self._services.settings
         return replace(
             answers.opened(opened, host=order.host, tell=tell),
+            # a command that prints a source has no middle: its lock is waited for
+            alias="" if order.spec.command else self._services.alias(message.run.repository),
             before=hook_refs(settings, source.before),
             after=hook_refs(settings, source.after),
         )

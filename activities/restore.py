@@ -198,6 +198,7 @@ class RestoreActivities:
             has_room=opened.has_room,
             ahead=tuple(map(short, opening.ahead)),
             tell=self._services.tells_of(message.request.selection) and not dry_run,
+            alias="" if options.to_command else self._services.alias(message.run.repository),
         )
 
     def _refuse_ended(self, message: RestoreTriggerInput) -> None:

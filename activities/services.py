@@ -304,6 +304,11 @@ class Services:
             self._opened[name] = _Opened(session=session, profile=profile, storage=storage, config=config)
             return session
 
+    def alias(self, name: str) -> str:
+        """The name by which the server knows a repository whose runs can stand aside; empty where none is locked."""
+        session = self.session(name)
+        return session.repository.alias if session.locked else ""
+
     def begin_run(self, name: str) -> None:
         """A run of this repository begins: another repository may lie there since the last one ended."""
         with self._lock:

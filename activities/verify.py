@@ -100,6 +100,7 @@ class VerifyActivities:
             latest=short(opening.latest) if opening.latest else "",
             ahead=tuple(map(short, opening.ahead)),
             tell=self._services.tells_of(request.selection),
+            alias=self._services.alias(message.run.repository),
         )
 
     def _check_trees(self, message: RunInput, call: EngineCall) -> TreesChecked:

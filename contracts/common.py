@@ -130,7 +130,8 @@ class Progress(Warranted):
     """The answer to the progress query, which the command line draws. Totals grow while selection goes on.
 
     bytes_per_second: the average since the run began, pauses included, as of the workflow's last step;
-    seconds_left at that rate, None while the totals are not known or nothing moves.
+    seconds_left at that rate, None while the totals are not known or nothing moves. waits_for: in words, what it waits
+    for by itself; empty when it goes on.
     """
 
     run_id: str
@@ -149,6 +150,7 @@ class Progress(Warranted):
     started_ns: int = 0
     bytes_per_second: int = 0
     seconds_left: int | None = None
+    waits_for: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,8 @@
 
 Each is an update (its answer says whether it was taken) and a signal of the same name, for services that only
 signal. Updates go on being taken after a history has used up its 10,000 signals.
+
+A prune asks it to stand aside (docs/adr/0053): a signal alone, because what answers it is that the run's lock goes.
 """
 
 import re
@@ -15,7 +17,10 @@ RESUME: Final = "resume"
 THROTTLE: Final = "throttle"
 CANCEL: Final = "cancel"
 SET_PRIORITY: Final = "set_priority"
+STAND_ASIDE: Final = "stand_aside"
 CONTROL_QUERY: Final = "control"
+REPOSITORY_ATTRIBUTE: Final = "HoldfastRepository"
+"""The search attribute that has the alias of a run's repository; runs that can stand aside have it."""
 REFUSED: Final = "Refused"
 """The type of the error with which a run refuses what makes no sense."""
 
@@ -23,6 +28,8 @@ HIGHEST_PRIORITY: Final = 1
 LOWEST_PRIORITY: Final = 5
 NORMAL_PRIORITY: Final = 3
 MIN_RATE_BYTES: Final = 1024
+LONGEST_STAND_S: Final = 120
+"""No run stands aside for longer than this after it was last asked, whatever that said."""
 _CLOCK: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)", re.ASCII)
 _MAX_WINDOWS: Final = 48
 
@@ -77,10 +84,23 @@ class PriorityRequest(Warranted):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StandAside(Warranted):
+    """Asks a run to stand at a checkpoint, without a lock, until until_ns by the server's clock; 0 lets it go on.
+
+    by: the run that asks; what it says later about the same stand counts, and what others say does not. what_for: the
+    word that people read, "a prune's short part".
+    """
+
+    by: str
+    what_for: str = ""
+    until_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ControlState(Warranted):
     """The requests that a run has taken so far. It goes along when the run continues as new.
 
-    pause: who paused it and why, None while it is not paused. paused_ns: since when.
+    pause: who paused it and why, None while it is not paused. paused_ns: since when. stand: what it stands aside for.
     """
 
     pause: Asked | None = None
@@ -88,6 +108,12 @@ class ControlState(Warranted):
     throttle: Throttle = field(default_factory=Throttle)
     priority: int = NORMAL_PRIORITY
     cancel: Asked | None = None
+    stand: StandAside | None = None
+
+    @property
+    def is_free(self) -> bool:
+        """Whether it may go on."""
+        return self.pause is None and self.stand is None
 
 
 def minute_of_day(clock: str) -> int:

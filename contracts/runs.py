@@ -13,9 +13,11 @@ from holdfast.terms import VerifyLevel
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOpened:
-    """The run is open. tell: its end is to be told."""
+    """The run is open. tell: its end is to be told. alias: of its repository, where it holds locks; see
+    `Repository.alias`."""
 
     tell: bool = False
+    alias: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

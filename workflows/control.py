@@ -1,13 +1,18 @@
-"""A run is steered from outside: pause, resume, throttle, cancel, priority.
+"""A run is steered from outside: pause, resume, throttle, cancel, priority; and it stands aside for others of ours.
 
 A pause ends the activities that are running: they are cancelled, write their last checkpoint, and are started again
 from there when the run is resumed. Until then nothing runs or waits outside of the workflow's own state, so
 a pause outlives every restart, for days. A new throttle reaches running activities in the same way.
+
+A run that stands aside does the same for seconds, so that none of its locks is there (docs/adr/0053). It goes on when
+it is told, or by itself when the time is over that was asked for.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import TypeVar
 
 from temporalio import workflow
@@ -17,18 +22,22 @@ from contracts.control import (
     CANCEL,
     CONTROL_QUERY,
     HIGHEST_PRIORITY,
+    LONGEST_STAND_S,
     LOWEST_PRIORITY,
     PAUSE,
     REFUSED,
     RESUME,
     SET_PRIORITY,
+    STAND_ASIDE,
     THROTTLE,
     Asked,
     ControlState,
     PriorityRequest,
+    StandAside,
     ThrottleRequest,
     check_throttle,
 )
+from holdfast.units import NS_PER_S
 from workflows.window import settled
 
 ResultT = TypeVar("ResultT")
@@ -55,7 +64,7 @@ class RunControl:
     async def steered(self, start: "Callable[[], workflow.ActivityHandle[ResultT]]") -> ResultT:
         """The result of an activity that `start` starts, again after each pause or other interruption."""
         while True:
-            await workflow.wait_condition(lambda: self.state.pause is None)
+            await workflow.wait_condition(lambda: self.state.is_free)
             version = self._version
             handle = start()
             await self._until_done_or_interrupted(handle, version)
@@ -96,6 +105,7 @@ class SteeredWorkflow:
 
     _control: RunControl
     _main: "asyncio.Task[object] | None" = None
+    _stand_ends: "asyncio.Task[None] | None" = None
 
     def _steerable(self) -> None:
         """Remember the task that `cancel` ends. Call it first in the run method.
@@ -103,6 +113,7 @@ class SteeredWorkflow:
         Handlers may run before it, in the workflow's first task, so a cancellation may have come already.
         """
         self._main = asyncio.current_task()
+        self._watch_stand()
         if self._main is not None and self._control.state.cancel is not None:
             self._main.cancel()
 
@@ -202,6 +213,42 @@ class SteeredWorkflow:
         """As the update."""
         if HIGHEST_PRIORITY <= request.priority <= LOWEST_PRIORITY:
             self._set_priority(request)
+
+    @workflow.signal(name=STAND_ASIDE)
+    def signal_stand_aside(self, stand: StandAside) -> None:
+        """Stand at a checkpoint for a while, or go on from there.
+
+        One that comes late, after its time, asks for nothing.
+        """
+        standing = self._control.state.stand
+        is_new = standing is None or standing.by != stand.by
+        if self._control.is_over or (is_new and stand.until_ns <= workflow.time_ns()):
+            return
+        if standing is not None and is_new and stand.until_ns <= standing.until_ns:
+            return  # it stands already, and for longer
+        latest_ns = workflow.time_ns() + LONGEST_STAND_S * NS_PER_S
+        asked = replace(stand, until_ns=min(stand.until_ns, latest_ns))
+        self._take(replace(self._control.state, stand=asked), interrupts=standing is None)
+        self._watch_stand()
+
+    def _watch_stand(self) -> None:
+        """See to the end of a stand: of one that was just asked, or that came along from an earlier history."""
+        if self._control.state.stand is not None and (self._stand_ends is None or self._stand_ends.done()):
+            self._stand_ends = asyncio.create_task(self._until_stand_ends())
+
+    async def _until_stand_ends(self) -> None:
+        while (stand := self._control.state.stand) is not None:
+            left_s = (stand.until_ns - workflow.time_ns()) / NS_PER_S
+            if left_s <= 0:
+                self._take(replace(self._control.state, stand=None), interrupts=False)
+                return
+            await self._until_asked_otherwise(stand, left_s)
+
+    async def _until_asked_otherwise(self, stand: StandAside, at_most_s: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await workflow.wait_condition(
+                lambda: self._control.state.stand is not stand, timeout=timedelta(seconds=at_most_s)
+            )
 
     def _pause(self, asked: Asked) -> ControlState:
         return self._take(

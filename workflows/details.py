@@ -42,6 +42,8 @@ def control_notes(state: ControlState) -> list[str]:
     notes: list[str] = []
     if state.pause is not None:
         notes.append(f"**Paused**{_by(state.pause)}: nothing is read or written until `resume`")
+    if state.stand is not None:
+        notes.append(f"**Stands aside** for {state.stand.what_for}: it goes on by itself")
     if state.throttle.limits:
         rate = state.throttle.bytes_per_second
         limit = f"{format_bytes(rate)}/s" if rate else "none"

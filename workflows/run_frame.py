@@ -171,10 +171,12 @@ class SteeredRun(FramedRun[ResultT], SteeredWorkflow):
     def _standing(self, counts: Progress, *, moved: int, to_move: int | None) -> Progress:
         """The counts with how the run stands and how fast it goes, by its bytes; to_move: None while not known."""
         rate, left = pace_of(self._elapsed_ns, done=moved, total=to_move)
+        stand = self._control.state.stand
         return replace(
             counts,
             status=self._status,
             paused=self._control.state.pause is not None,
+            waits_for="" if stand is None else stand.what_for,
             started_ns=self._started_ns,
             bytes_per_second=rate,
             seconds_left=left,

@@ -17,6 +17,7 @@ import logging
 import os
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from holdfast.errors import (
@@ -81,6 +82,42 @@ def write_lock(repository: Repository, *, exclusive: bool) -> LockId:
         holdfast=None if started is None else Holder(place=place, started=started),
     )
     return LockId(repository.save_file(LOCKS, encode_lock(lock)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StandingLock:
+    """A lock that keeps the exclusive one away. holder: user, host, process and time, in words.
+
+    process: which of our own processes holds it, by a name that no other ever has; empty for another program's.
+    """
+
+    holder: str
+    process: str = ""
+
+
+def standing_locks(repository: Repository) -> list[StandingLock]:
+    """The locks for which the exclusive one would have to wait, in no order.
+
+    Raises:
+        StorageUnavailableError, StorageDeniedError: from the storage.
+    """
+    found: list[StandingLock] = []
+    now_ns = time.time_ns()
+    for lock_id, lock, written_ns in _read(repository, _stored(repository), {}):
+        if isinstance(lock, CorruptFileError):
+            found.append(StandingLock(holder=f"the lock {short(lock_id)}, which cannot be read"))
+        elif not is_dead(lock) and not is_old(lock, now_ns=now_ns, written_ns=written_ns):
+            found.append(StandingLock(holder=_holder(lock), process=_process(lock)))
+    return found
+
+
+def _holder(lock: Lock) -> str:
+    return f"{lock.username} on {lock.hostname}, process {lock.pid}, since {lock.time[:19]}"
+
+
+def _process(lock: Lock) -> str:
+    holder = lock.holdfast
+    return "" if holder is None else f"{holder.place}/{lock.pid}/{holder.started}"
 
 
 def remove_dead_locks(repository: Repository) -> int:
@@ -196,10 +233,7 @@ def _remove(repository: Repository, lock_id: LockId, lock: Lock, why: str) -> No
 
 def _locked(repository: Repository, lock: Lock, now_ns: int, written_ns: int) -> RepositoryLockedError:
     how = "locked exclusively" if lock.exclusive else "in use"
-    message = (
-        f"{repository.storage.location}: {how} by {lock.username} on {lock.hostname}, "
-        f"process {lock.pid}, since {lock.time[:19]}"
-    )
+    message = f"{repository.storage.location}: {how} by {_holder(lock)}"
     hint = "Wait until that has ended; `restic unlock` removes the lock of one that has died."
     if lock.time_ns - now_ns > _FUTURE_S * 1e9:
         message += ", which is in the future: the clock of that host or of this one is wrong"

@@ -20,6 +20,7 @@ nobody who keeps to the rules has removed anything else. `confirm` looks; a refr
 import logging
 import threading
 import time
+from collections.abc import Callable
 from typing import Final, Protocol, Self
 
 from holdfast.errors import HoldfastError, LockLostError, RepositoryLockedError
@@ -311,15 +312,19 @@ class NoLease:
 class ExclusiveLock:
     """The exclusive lock, held for a block. Nobody else uses the repository inside; `check` before each removal.
 
-    wait_s: for others to go; locks of workers linger for LINGER_S after their last use.
+    wait_s: for others to go; locks of workers linger for LINGER_S after their last use. on_wait: called between two
+    looks; what it raises ends the wait.
 
     Raises:
         RepositoryLockedError: somebody uses the repository, and did not go in time.
     """
 
-    def __init__(self, repository: Repository, *, wait_s: float = 0.0) -> None:
+    def __init__(
+        self, repository: Repository, *, wait_s: float = 0.0, on_wait: Callable[[], None] = lambda: None
+    ) -> None:
         self._lease = LockLease(repository, linger_s=0.0, exclusive=True)
         self._wait_s = wait_s
+        self._on_wait = on_wait
         self._generation = 0
 
     def __enter__(self) -> Self:
@@ -331,6 +336,7 @@ class ExclusiveLock:
                 if time.monotonic() >= give_up_at:
                     raise
                 time.sleep(_WAIT_STEP_S)
+                self._on_wait()
             else:
                 return self
 

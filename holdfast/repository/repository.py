@@ -40,6 +40,8 @@ from holdfast.repository.second_look import looked_at_again
 from holdfast.storage.contract import Storage
 
 _CHUNKER_PURPOSE: Final = b"holdfast chunker seed"
+_ALIAS_PURPOSE: Final = b"holdfast repository alias"
+_ALIAS_LENGTH: Final = 32
 _CONFIG_LIMIT_BYTES: Final = 64 * 1024
 _KEY_LIMIT_BYTES: Final = 64 * 1024
 _HANDED_PARTS: Final = ((0, 32), (32, 64), (64, 80), (80, 96))
@@ -157,6 +159,11 @@ class Repository:
     def id(self) -> str:
         """The repository's id, 64 hex digits."""
         return self.config.id
+
+    @property
+    def alias(self) -> str:
+        """A name for those who must not know the repository: all who have its key make the same of it."""
+        return self.key.derive_secret(_ALIAS_PURPOSE).hex()[:_ALIAS_LENGTH]
 
     @property
     def version(self) -> int:

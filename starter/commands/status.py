@@ -131,11 +131,8 @@ def _outcome(settings: Settings, run: ListedRun) -> str:
     if run.view is not None:
         reading = Meter().read(run.view.progress)
         done = f"{run.view.phase.value}: {', '.join([f'{reading.fraction:.1%}', *counts(run.view, reading)])}"
-        return (
-            f"WAITS: {_trouble(settings, run, run.view.trouble)}; {done}"
-            if run.view.trouble is not None
-            else done
-        )
+        waits_for = _waits_for(settings, run)
+        return f"WAITS: {waits_for}; {done}" if waits_for else done
     record = run.record
     if record is None:
         return ""
@@ -145,6 +142,16 @@ def _outcome(settings: Settings, run: ListedRun) -> str:
         verdict = record.verdict
         parts.append("verified" if verdict.ok else f"{verdict.problem_count} PROBLEMS")
     return ", ".join(parts)
+
+
+def _waits_for(settings: Settings, run: ListedRun) -> str:
+    """Why a run does not go on, or what it stands aside for; empty when it goes on."""
+    view = run.view
+    if view is None:
+        return ""
+    if view.trouble is not None:
+        return _trouble(settings, run, view.trouble)
+    return "" if view.progress is None or not view.progress.waits_for else f"for {view.progress.waits_for}"
 
 
 def _trouble(settings: Settings, run: ListedRun, trouble: Trouble) -> str:
@@ -177,8 +184,9 @@ def _document(settings: Settings, run: ListedRun) -> dict[str, object]:
             "bytes_per_second": progress.bytes_per_second,
             "seconds_left": progress.seconds_left,
         }
-    if run.view is not None and run.view.trouble is not None:
-        document["waits_for"] = _trouble(settings, run, run.view.trouble)
+    waits_for = _waits_for(settings, run)
+    if waits_for:
+        document["waits_for"] = waits_for
     return document
 
 

@@ -21,5 +21,6 @@ def document(state: ControlState) -> dict[str, object]:
             for window in state.throttle.windows
         ],
         "priority": state.priority,
+        "stands_aside_for": "" if state.stand is None else state.stand.what_for,
         "cancelled": state.cancel is not None,
     }

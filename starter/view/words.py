@@ -27,6 +27,8 @@ def counts(view: RunView, reading: Reading) -> list[str]:
         parts.append(f"{duration(reading.seconds_left)} left")
     if progress.errors:
         parts.append(f"{progress.errors:,} errors")
+    if progress.waits_for:
+        parts.append(f"waits for {progress.waits_for}")
     if view.away:
         parts.append("the server does not answer")
     return parts

@@ -14,7 +14,7 @@ from holdfast.format.times import format_time
 from holdfast.ids import LockId, from_hex
 from holdfast.repository.identity import is_gone, started_at, this_host, this_place
 from holdfast.repository.layout import LOCKS, file_name
-from holdfast.repository.lock_files import remove_dead_locks, take_lock
+from holdfast.repository.lock_files import remove_dead_locks, standing_locks, take_lock
 from holdfast.repository.locking import ExclusiveLock
 from holdfast.repository.repository import Repository
 from tests.support.engine import new_session, open_session
@@ -206,3 +206,20 @@ def test_a_killed_process_leaves_an_exclusive_lock_that_blocks_nobody(tmp_path: 
         session.close()
         with ExclusiveLock(session.repository):
             pass
+
+
+def test_who_keeps_the_exclusive_lock_away_is_named(locks: Locks, dead: tuple[int, int]) -> None:
+    pid, started = dead
+    locks.plant(host="far", pid=7)
+    locks.plant(pid=pid, holder=Holder(place=this_place(), started=started))
+    locks.plant(text_minutes=40, file_minutes=40, host="gone", pid=8)
+    ours = started_at(os.getpid())
+    assert ours is not None
+    locks.plant(holder=Holder(place=this_place(), started=ours))
+    found = sorted(standing_locks(locks.repository), key=lambda lock: lock.process)
+    assert [lock.holder.partition(", since")[0] for lock in found] == [
+        "somebody on far, process 7",
+        f"somebody on {this_host()}, process {os.getpid()}",
+    ]
+    assert found[0].process == ""
+    assert found[1].process == f"{this_place()}/{os.getpid()}/{ours}"
