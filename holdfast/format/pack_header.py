@@ -55,14 +55,34 @@ def parse_pack(sealer: Sealer, pack: Buffer) -> tuple[BlobEntry, ...]:
         CorruptFileError: the header is not authentic or does not describe the file.
     """
     view = memoryview(pack).cast("B")
-    if len(view) < HEADER_LENGTH_BYTES + OVERHEAD_BYTES:
+    return parse_tail(sealer, view, len(view))
+
+
+def tail_length(tail: Buffer, pack_bytes: int) -> int:
+    """How many bytes at the end of a pack its header and the length of that take. tail: some of them, four at least.
+
+    Raises:
+        CorruptFileError: no header of a pack of `pack_bytes` is so long.
+    """
+    if pack_bytes < HEADER_LENGTH_BYTES + OVERHEAD_BYTES:
         raise CorruptFileError("a pack is shorter than its header can be")
-    (sealed_bytes,) = _LENGTH.unpack(view[-HEADER_LENGTH_BYTES:])
-    if not OVERHEAD_BYTES <= sealed_bytes <= min(MAX_HEADER_BYTES, len(view) - HEADER_LENGTH_BYTES):
+    (sealed_bytes,) = _LENGTH.unpack(memoryview(tail).cast("B")[-HEADER_LENGTH_BYTES:])
+    if not OVERHEAD_BYTES <= sealed_bytes <= min(MAX_HEADER_BYTES, pack_bytes - HEADER_LENGTH_BYTES):
         raise CorruptFileError("a pack gives an impossible length for its header")
+    return int(sealed_bytes) + HEADER_LENGTH_BYTES
+
+
+def parse_tail(sealer: Sealer, tail: Buffer, pack_bytes: int) -> tuple[BlobEntry, ...]:
+    """The blobs that a pack of this size holds. tail: its end, of `tail_length` or more.
+
+    Raises:
+        CorruptFileError: the header is not authentic or does not describe the file.
+    """
+    length = tail_length(tail, pack_bytes)
+    view = memoryview(tail).cast("B")
     end = len(view) - HEADER_LENGTH_BYTES
-    blobs = _decode_header(sealer.open(view[end - sealed_bytes : end]))
-    if sum(blob.length for blob in blobs) != end - sealed_bytes:
+    blobs = _decode_header(sealer.open(view[len(view) - length : end]))
+    if sum(blob.length for blob in blobs) != pack_bytes - length:
         raise CorruptFileError("a pack's header does not describe all of its bytes")
     return blobs
 

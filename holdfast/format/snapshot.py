@@ -3,6 +3,7 @@
 Unknown fields survive reading in restic, but `restic tag` and `rewrite` drop them: what must last goes into tags.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -76,6 +77,24 @@ _DECODER: Final = msgspec.json.Decoder(Snapshot)
 def encode_snapshot(snapshot: Snapshot) -> bytes:
     """The JSON of a snapshot."""
     return msgspec.json.encode(snapshot)
+
+
+def changed_snapshot(data: bytes, changes: Mapping[str, object]) -> bytes:
+    """The JSON of a snapshot with other values of some members; None leaves a member out. All others stay as they are,
+    those of other programs too.
+
+    Raises:
+        CorruptFileError: not the JSON of an object.
+    """
+    try:
+        _, members = parted(data, ())
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise CorruptFileError(f"a snapshot cannot be read: {error}") from error
+    for name, value in changes.items():
+        members.pop(name, None)
+        if value is not None:
+            members[name] = msgspec.json.encode(value)
+    return whole(members)
 
 
 def decode_snapshot(data: bytes) -> Snapshot:

@@ -103,7 +103,7 @@ def standing_locks(repository: Repository) -> list[StandingLock]:
     """
     found: list[StandingLock] = []
     now_ns = time.time_ns()
-    for lock_id, lock, written_ns in _read(repository, _stored(repository), {}):
+    for lock_id, lock, written_ns in read_locks(repository, stored_locks(repository), {}):
         if isinstance(lock, CorruptFileError):
             found.append(StandingLock(holder=f"the lock {short(lock_id)}, which cannot be read"))
         elif not is_dead(lock) and not is_old(lock, now_ns=now_ns, written_ns=written_ns):
@@ -127,7 +127,7 @@ def remove_dead_locks(repository: Repository) -> int:
         StorageDeniedError, StorageUnavailableError: from the storage.
     """
     removed = 0
-    for lock_id, lock, _ in _read(repository, _stored(repository), {}):
+    for lock_id, lock, _ in read_locks(repository, stored_locks(repository), {}):
         if isinstance(lock, Lock) and is_dead(lock):
             _remove(repository, lock_id, lock, "its process has ended")
             removed += 1
@@ -163,13 +163,13 @@ def _look(
     Raises:
         RepositoryLockedError: one is exclusive or excluded by ours, or cannot be read, and so might be.
     """
-    stored = _stored(repository)
-    now_ns = time.time_ns() if own is None else _storage_time(repository, stored.pop(own, None))
-    for lock_id, lock, written_ns in _read(repository, stored, others):
+    stored = stored_locks(repository)
+    now_ns = time.time_ns() if own is None else storage_time(repository, stored.pop(own, None))
+    for lock_id, lock, written_ns in read_locks(repository, stored, others):
         if isinstance(lock, CorruptFileError):
             raise RepositoryLockedError(
                 f"{repository.storage.location}: the lock {short(lock_id)} cannot be read, and may be anybody's",
-                hint="If nobody uses the repository, remove it with `restic unlock --remove-all`.",
+                hint="If nobody uses the repository, remove it with `holdfast unlock --remove-all`.",
             ) from lock
         if is_dead(lock):
             _remove(repository, lock_id, lock, "its process has ended")
@@ -181,13 +181,13 @@ def _look(
             raise _locked(repository, lock, now_ns, written_ns)
 
 
-def _stored(repository: Repository) -> dict[LockId, int]:
+def stored_locks(repository: Repository) -> dict[LockId, int]:
     """The lock files, and when each was written by the storage's clock."""
     listed = ((file.name.rpartition("/")[2], file.modified_ns) for file in repository.storage.list(LOCKS))
     return {LockId(from_hex(name)): written_ns for name, written_ns in listed if is_hex_id(name)}
 
 
-def _read(
+def read_locks(
     repository: Repository, stored: Mapping[LockId, int], known: dict[LockId, Lock | CorruptFileError]
 ) -> Iterator[tuple[LockId, Lock | CorruptFileError, int]]:
     """The stored locks that are still there; all that are not `known` are asked for at once."""
@@ -208,7 +208,7 @@ def _read(
             yield lock_id, known[lock_id], written_ns
 
 
-def _storage_time(repository: Repository, now_ns: int | None) -> int:
+def storage_time(repository: Repository, now_ns: int | None) -> int:
     """The storage's time of now: that of the lock that we have just written. Tells when our clock is another."""
     if now_ns is None:
         raise RepositoryLockedError(
@@ -234,16 +234,16 @@ def _remove(repository: Repository, lock_id: LockId, lock: Lock, why: str) -> No
 def _locked(repository: Repository, lock: Lock, now_ns: int, written_ns: int) -> RepositoryLockedError:
     how = "locked exclusively" if lock.exclusive else "in use"
     message = f"{repository.storage.location}: {how} by {_holder(lock)}"
-    hint = "Wait until that has ended; `restic unlock` removes the lock of one that has died."
+    hint = "Wait until that has ended; `holdfast unlock` removes the lock of one that has died."
     if lock.time_ns - now_ns > _FUTURE_S * 1e9:
         message += ", which is in the future: the clock of that host or of this one is wrong"
         hint = (
             "Set the clocks. A lock from the future never gets old: if that process has ended, and nobody else uses "
-            "the repository, remove it with `restic unlock --remove-all`."
+            "the repository, remove it with `holdfast unlock --remove-all`."
         )
     elif now_ns - max(lock.time_ns, written_ns) > STALE_S * 1e9:
         message += ", and not written for 30 minutes"
-        hint = "An exclusive lock is never removed unasked: if that process has ended, run `restic unlock`."
+        hint = "An exclusive lock is never removed unasked: if that process has ended, run `holdfast unlock`."
     return RepositoryLockedError(message, hint=hint)
 
 

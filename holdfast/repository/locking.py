@@ -33,6 +33,8 @@ REFRESH_S: Final = 300.0
 LOST_AFTER_S: Final = STALE_S * 3 / 4
 LINGER_S: Final = 1.0
 """How long a lock stays when its last holder has gone: the next activity mostly comes at once."""
+WAIT_FOR_OTHERS_S: Final = 15.0
+"""How long what needs the exclusive lock waits: longer than locks of workers linger, shorter than anybody's backup."""
 _RETRY_S: Final = 10.0
 _WAIT_STEP_S: Final = 0.5
 _LOG: Final = logging.getLogger(__name__)

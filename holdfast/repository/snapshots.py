@@ -4,7 +4,7 @@ List them before the index is loaded: a snapshot seen then has all its blobs in 
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Final
@@ -16,9 +16,9 @@ from holdfast.errors import (
     StoredFileMissingError,
 )
 from holdfast.format.sealed import decode_file
-from holdfast.format.snapshot import Snapshot, decode_snapshot
+from holdfast.format.snapshot import Snapshot, changed_snapshot, decode_snapshot
 from holdfast.ids import SnapshotId, is_hex_id, short, to_hex
-from holdfast.repository.layout import SNAPSHOTS, list_ids
+from holdfast.repository.layout import SNAPSHOTS, file_name, list_ids
 from holdfast.repository.repository import Repository
 from holdfast.terms import LATEST
 from holdfast.units import NS_PER_S
@@ -92,12 +92,16 @@ def load_snapshot(repository: Repository, snapshot_id: SnapshotId) -> StoredSnap
         StoredFileMissingError: there is none of that id.
         CorruptFileError: it cannot be read.
     """
-    json = repository.load_file(SNAPSHOTS, snapshot_id, limit_bytes=SNAPSHOT_LIMIT_BYTES)
     try:
-        snapshot = decode_snapshot(json)
+        snapshot = decode_snapshot(load_json(repository, snapshot_id))
     except CorruptFileError as error:
         raise CorruptFileError(f"snapshot {short(snapshot_id)}: {error.message}") from error
     return StoredSnapshot(id=snapshot_id, snapshot=snapshot, time_ns=snapshot.time_ns)
+
+
+def load_json(repository: Repository, snapshot_id: SnapshotId) -> bytes:
+    """What a snapshot's file says. Raises as `load_snapshot`."""
+    return repository.load_file(SNAPSHOTS, snapshot_id, limit_bytes=SNAPSHOT_LIMIT_BYTES)
 
 
 def find_snapshot(
@@ -134,6 +138,32 @@ def find_snapshot(
         raise _not_found(f"there is no snapshot {selector}") from error
 
 
+def chosen_snapshots(
+    repository: Repository,
+    names: Sequence[str] = (),
+    *,
+    hosts: Sequence[str] = (),
+    paths: Sequence[str] = (),
+    tags: Sequence[str] = (),
+    on_unreadable: Callable[[SnapshotId, HoldfastError], None] | None = raise_unreadable,
+) -> list[StoredSnapshot]:
+    """Those that are named, as `find_snapshot` takes names, each once; without a name all that pass the filters, oldest
+    first, of which there may be none. on_unreadable: as `list_snapshots` takes it.
+
+    Raises:
+        SnapshotNotFoundError: one that is named does not exist.
+        CorruptFileError: one cannot be read that is named, or that may be meant.
+    """
+    if names:
+        found = (find_snapshot(repository, name, hosts=hosts, paths=paths, tags=tags) for name in names)
+        return list({stored.id: stored for stored in found}.values())
+    return [
+        stored
+        for stored in list_snapshots(repository, on_unreadable=on_unreadable)
+        if matches(stored.snapshot, hosts=hosts, paths=paths, tags=tags)
+    ]
+
+
 def matches(
     snapshot: Snapshot, *, hosts: Sequence[str] = (), paths: Sequence[str] = (), tags: Sequence[str] = ()
 ) -> bool:
@@ -160,6 +190,42 @@ def latest_of(oldest_first: Sequence[StoredSnapshot], now_ns: int) -> StoredSnap
     present = [stored for stored in oldest_first if not is_ahead(stored, now_ns)]
     ahead = tuple(stored.id for stored in oldest_first if is_ahead(stored, now_ns))
     return replace((present or oldest_first)[-1], ahead=ahead)
+
+
+def replace_snapshot(
+    repository: Repository,
+    old: StoredSnapshot,
+    changes: Mapping[str, object],
+    check_lock: Callable[[], None],
+    *,
+    standing: Sequence[StoredSnapshot],
+    keep_old: bool = False,
+) -> SnapshotId:
+    """Store a snapshot again with other values of some members of its JSON, and remove the old file; the new one's id.
+
+    Under the exclusive lock:
+
+        1. the new snapshot is stored;
+        2. the old one's file is removed, unless it is to be kept.
+
+    A crash in between leaves both. Doing it again finds the new one and does step 2 alone: standing are the snapshots
+    that were listed under this lock, and one among them that says the same is not stored again. check_lock raises
+    when the lock is lost.
+
+    Raises:
+        StoredFileMissingError: the old one is gone.
+        CorruptFileError: it cannot be read.
+    """
+    json = changed_snapshot(load_json(repository, old.id), changes)
+    wanted = decode_snapshot(json)
+    new = next((other.id for other in standing if other.id != old.id and other.snapshot == wanted), None)
+    if new is None:
+        check_lock()
+        new = SnapshotId(repository.save_file(SNAPSHOTS, json))
+    if not keep_old:
+        check_lock()
+        repository.storage.delete(file_name(SNAPSHOTS, old.id))
+    return new
 
 
 def save_sealed(repository: Repository, sealed: bytes) -> SnapshotId:

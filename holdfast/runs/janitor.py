@@ -40,14 +40,13 @@ import msgspec
 from holdfast.errors import CorruptFileError, UsageError
 from holdfast.repository.companion import CLOCK, companion_time_ns
 from holdfast.repository.documents import encode, load
-from holdfast.repository.locking import ExclusiveLock
+from holdfast.repository.locking import WAIT_FOR_OTHERS_S, ExclusiveLock
 from holdfast.repository.repository import Repository
 from holdfast.runs.workspace import StoredRun, Workspace, list_runs
 from holdfast.units import NS_PER_S
 
 _NOTE: Final = "run"
 _TOMBSTONE: Final = "tombstone"
-WAIT_FOR_LOCK_S: Final = 15.0
 MOST_SKEW_S: Final = 3600.0
 _LOG: Final = logging.getLogger(__name__)
 
@@ -112,7 +111,7 @@ def remove_old_runs(
     *,
     older_than_s: float,
     is_open: IsOpen,
-    wait_s: float = WAIT_FOR_LOCK_S,
+    wait_s: float = WAIT_FOR_OTHERS_S,
     on_removed: Callable[[OldRun], None] = lambda _: None,
 ) -> None:
     """Remove the workspaces that may go; see the module. on_removed: called after each one; may raise to end it.

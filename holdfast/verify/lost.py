@@ -15,6 +15,7 @@ from holdfast.ids import BlobId, from_hex, short, to_hex
 from holdfast.repository.damage import BlobKey
 from holdfast.repository.session import HeldRepository
 from holdfast.repository.snapshots import StoredSnapshot
+from holdfast.repository.touched_trees import TouchedTrees
 from holdfast.verify.documents import LostPath
 
 MAX_LOST_PATHS: Final = 50_000
@@ -86,31 +87,12 @@ class _Search:
         self._held = held
         self._lost = lost
         self._on_progress = on_progress
-        self._touched: dict[BlobId, bool] = {}
+        self._touched = TouchedTrees(self._look)
         self.needed: set[BlobKey] = set()
 
     def is_touched(self, root: BlobId) -> bool:
-        """Whether anything below a tree is lost. Without recursion: a tree is answered when its children are."""
-        pending = [root]
-        while pending:
-            tree = pending[-1]
-            if tree in self._touched:
-                pending.pop()
-                continue
-            self._on_progress()
-            nodes = self._children(tree)
-            if nodes is None:
-                self._touched[tree] = True
-                continue
-            below = [node.subtree_id for node in nodes if node.subtree_id is not None]
-            unknown = [child for child in below if child not in self._touched]
-            if unknown:
-                pending.extend(unknown)
-                continue
-            own = [self._first_lost(node) for node in nodes]  # of all: each says which blobs are needed
-            lost = any(blob is not None for blob in own)
-            self._touched[tree] = lost or any(self._touched[child] for child in below)
-        return self._touched[root]
+        """Whether anything below a tree is lost."""
+        return self._touched.is_touched(root)
 
     def tally(self, root: BlobId, snapshot: str, tallies: dict[bytes, _Tally]) -> None:
         """Note the lost paths of one snapshot."""
@@ -124,10 +106,19 @@ class _Search:
             for node in nodes:
                 child = path + b"/" + node.name
                 if node.subtree_id is not None:
-                    if self._touched[node.subtree_id]:
+                    if node.subtree_id in self._touched:
                         pending.append((child, node.subtree_id))
                 elif (blob := self._first_lost(node)) is not None:
                     self._note(tallies, child, _Tally(node.size, snapshot, blob, whole=False))
+
+    def _look(self, tree: BlobId) -> tuple[bool, Sequence[BlobId]]:
+        self._on_progress()
+        nodes = self._children(tree)
+        if nodes is None:
+            return True, ()
+        lost = [self._first_lost(node) for node in nodes]  # of all: each says which blobs are needed
+        below = [node.subtree_id for node in nodes if node.subtree_id is not None]
+        return any(blob is not None for blob in lost), below
 
     @staticmethod
     def _note(tallies: dict[bytes, _Tally], path: bytes, seen: _Tally) -> None:

@@ -15,7 +15,6 @@ the pack's file stays behind, and the next prune removes it.
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
 
 from holdfast.errors import IntegrityError, StorageUnavailableError
 from holdfast.format.index import BlobEntry, BlobType, IndexPack
@@ -25,16 +24,13 @@ from holdfast.repository.index.files import IndexLoader, write_index
 from holdfast.repository.index.map import BlobLocation, IndexMap, PackInfo
 from holdfast.repository.index.rewrite import entries_of, remove_packs
 from holdfast.repository.layout import pack_name
-from holdfast.repository.locking import ExclusiveLock
+from holdfast.repository.locking import WAIT_FOR_OTHERS_S, ExclusiveLock
 from holdfast.repository.packs.loader import BlobLoader
 from holdfast.repository.packs.packer import Packer
 from holdfast.repository.repository import Repository
 from holdfast.repository.second_look import looked_at_again
 from holdfast.repository.session import HeldRepository, RepositorySession
 from holdfast.verify.packs import check_packs
-
-WAIT_FOR_LOCK_S: Final = 15.0
-"""Longer than locks of workers linger; shorter than anybody's backup."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +100,7 @@ def mend(session: RepositorySession, packs: Collection[PackId]) -> None:
         StorageUnavailableError, StorageFullError, LockLostError: begun; the next verification finishes it.
     """
     repository = session.repository
-    with ExclusiveLock(repository, wait_s=WAIT_FOR_LOCK_S) as lock:
+    with ExclusiveLock(repository, wait_s=WAIT_FOR_OTHERS_S) as lock:
         loader = IndexLoader(repository)
         loader.refresh()
         loader.check_whole()
@@ -163,11 +159,12 @@ def _rescue(
     going: Mapping[PackId, IndexPack],
     check_lock: Callable[[], None],
 ) -> list[IndexPack]:
-    """Store the blobs that are found in no pack but those that go."""
+    """Store the sound blobs of packs that go, unless another pack has a copy that can be read."""
     loader = BlobLoader(session.repository, index)
     stored: list[IndexPack] = []
     for kind in BlobType:
-        wanted = [blob for pack in going.values() for blob in _only_there(index, pack, kind, going)]
+        found = (place for pack in going.values() for place in _only_there(index, loader, pack, kind, going))
+        wanted = {place.entry.id: place for place in found}
         if not wanted:
             continue
         with Packer(
@@ -177,18 +174,22 @@ def _rescue(
             pack_size_bytes=session.pack_size_bytes,
             check_lock=check_lock,
         ) as packer:
-            for blob, data in loader.load_many(wanted, kind):
-                packer.add(blob, data)
+            for planned in loader.plan_located(wanted.values()):
+                for blob, data in loader.read_range(planned):
+                    packer.add(blob, data)
             packer.flush()
             stored += packer.take_stored()
     return stored
 
 
 def _only_there(
-    index: IndexMap, pack: IndexPack, kind: BlobType, going: Collection[PackId]
-) -> Iterator[BlobId]:
-    """The sound blobs of a pack for which the index leads to a pack that goes."""
+    index: IndexMap, loader: BlobLoader, pack: IndexPack, kind: BlobType, going: Collection[PackId]
+) -> Iterator[BlobLocation]:
+    """The sound blobs of a pack that goes, as far as they cannot be read from a pack that stays."""
     for entry in pack.blobs:
-        location = index.lookup(entry.id, kind) if entry.type is kind else None
-        if location is not None and location.pack in going and not _is_marked(index, location):
-            yield entry.id
+        here = BlobLocation(pack.id, entry)
+        if entry.type is not kind or _is_marked(index, here):
+            continue
+        location = index.lookup(entry.id, kind)
+        if location is None or location.pack in going or not _reads(loader, entry.id, kind):
+            yield here

@@ -19,6 +19,15 @@ Detach = Annotated[
     bool, typer.Option("--detach", help="Return once the run is started; a service must be up.")
 ]
 NamedRun = Annotated[str, typer.Argument(metavar="RUN|SOURCE", help="A run's id, or its source's name.")]
+NoLock = Annotated[
+    bool,
+    typer.Option(
+        "--no-lock", help="Lock nothing and write nothing to the repository; by itself where it is read-only."
+    ),
+]
+IgnoreDamaged = Annotated[
+    bool, typer.Option("--ignore-damaged", help='Let "latest" be the newest snapshot that can be read.')
+]
 Reason = Annotated[str, typer.Option(metavar="TEXT", help="Why; shown and recorded.")]
 
 
@@ -66,20 +75,12 @@ class CommonOptions:
 class ReadingOptions(CommonOptions):
     """Commands take these that only read a repository."""
 
-    no_lock: Annotated[
-        bool,
-        typer.Option(
-            "--no-lock",
-            help="Lock nothing and write nothing to the repository; by itself where it is read-only.",
-        ),
-    ] = False
-    ignore_damaged: Annotated[
-        bool, typer.Option("--ignore-damaged", help='Let "latest" be the newest snapshot that can be read.')
-    ] = False
+    no_lock: NoLock = False
+    ignore_damaged: IgnoreDamaged = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SnapshotFilterOptions(ReadingOptions):
+class ChoiceOptions(CommonOptions):
     """Which snapshots are meant."""
 
     host: Annotated[
@@ -93,6 +94,14 @@ class SnapshotFilterOptions(ReadingOptions):
         Texts,
         typer.Option(metavar="TAG[,TAG…]", help="Only snapshots with all of these tags; repeatable."),
     ] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotFilterOptions(ChoiceOptions):
+    """The same, for commands that only read a repository."""
+
+    no_lock: NoLock = False
+    ignore_damaged: IgnoreDamaged = False
 
 
 def one_word(option: str, given: str, known: Iterable[str]) -> str:

@@ -147,7 +147,7 @@ def test_an_exclusive_lock_of_others_is_never_removed_unasked(locks: Locks, minu
     for exclusive in (False, True):
         with pytest.raises(RepositoryLockedError, match="locked exclusively") as refused:
             locks.lock(exclusive=exclusive)
-        assert "restic unlock" in (refused.value.hint or "")
+        assert "holdfast unlock" in (refused.value.hint or "")
     assert path.exists()
 
 
@@ -168,7 +168,7 @@ def test_one_from_the_future_says_so_and_what_to_do(locks: Locks) -> None:
     locks.plant(text_minutes=-90, exclusive=True, host="elsewhere")
     with pytest.raises(RepositoryLockedError, match="in the future") as refused:
         locks.lock()
-    assert "restic unlock --remove-all" in (refused.value.hint or "")
+    assert "holdfast unlock --remove-all" in (refused.value.hint or "")
 
 
 def test_the_lock_of_another_user_s_process_is_not_dead() -> None:

@@ -1,0 +1,159 @@
+"""`holdfast stats` counts what is in a repository."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Final
+
+import msgspec
+import typer
+
+from holdfast.errors import EXIT_COMPLETE, UsageError
+from holdfast.ids import short, to_hex
+from holdfast.repository.snapshots import chosen_snapshots, raise_unreadable
+from holdfast.stats.modes import Counted, CountMode, count
+from holdfast.stats.shares import Shares, reckon_shares
+from holdfast.units import format_bytes
+from starter.requests.repositories import open_for_reading, repository_session
+from starter.shell.invocation import Invocation
+from starter.shell.options import SnapshotFilterOptions, Texts, one_word
+from starter.shell.output import say, say_json
+from starter.shell.text import local_time, table
+
+_SHARES: Final = "shares"
+_MODES: Final = (*(mode.value for mode in CountMode), _SHARES)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatsOptions(SnapshotFilterOptions):
+    """Options of `stats`."""
+
+    snapshots: Annotated[
+        Texts,
+        typer.Argument(
+            metavar="[SNAPSHOT…]", help="Only these; else all that pass the filters.", show_default=False
+        ),
+    ] = ()
+    mode: Annotated[
+        str,
+        typer.Option(
+            metavar="MODE",
+            help="restore-size, files-by-contents, blobs-per-file, raw-data; or shares: what each snapshot and source "
+            "has alone, and what each week has added.",
+        ),
+    ] = CountMode.RESTORE_SIZE.value
+
+
+def stats(options: StatsOptions) -> int:
+    """Count what snapshots hold, in one of restic's ways; or what each source takes, and how the repository grows."""
+    one_word("--mode", options.mode, _MODES)
+    if options.mode == _SHARES and (options.snapshots or options.host or options.path or options.tag):
+        raise UsageError(
+            "--mode shares speaks of the whole repository", hint="Name no snapshots, hosts, paths or tags."
+        )
+    invocation = Invocation.of(options)
+    paths = invocation.listed(options.path)
+    repository = open_for_reading(invocation, no_lock=options.no_lock)
+    on_unreadable = None if options.ignore_damaged else raise_unreadable
+    with repository_session(repository) as session, session.hold() as held:
+        chosen = chosen_snapshots(
+            repository,
+            options.snapshots,
+            hosts=options.host,
+            paths=paths,
+            tags=options.tag,
+            on_unreadable=on_unreadable,
+        )
+        held.refresh()  # what was found since may need what was written since
+        if options.mode == _SHARES:
+            _tell_shares(options, reckon_shares(held, chosen, lambda: None))
+        else:
+            mode = CountMode(options.mode)
+            _tell_counted(options, count(held, chosen, mode, lambda: None))
+    return EXIT_COMPLETE
+
+
+def _tell_counted(options: StatsOptions, counted: Counted) -> None:
+    """The lines and the JSON are restic's."""
+    if options.json:
+        say_json(msgspec.to_builtins(counted))
+        return
+    say(f"Stats in {options.mode} mode:")
+    rows = (
+        ("Snapshots processed", str(counted.snapshots_count)),
+        ("Total Blob Count", str(counted.total_blob_count or "")),
+        ("Total File Count", str(counted.total_file_count or "")),
+        ("Total Uncompressed Size", _size(counted.total_uncompressed_size)),
+        ("Total Size", format_bytes(counted.total_size)),
+        ("Compression Progress", _decimal(counted.compression_progress, "%")),
+        ("Compression Ratio", _decimal(counted.compression_ratio, "x")),
+        ("Compression Space Saving", _decimal(counted.compression_space_saving, "%")),
+    )
+    for name, value in rows:
+        if value:
+            say(f"{name:>24}:  {value}")
+
+
+def _size(count_bytes: int) -> str:
+    return format_bytes(count_bytes) if count_bytes else ""
+
+
+def _decimal(value: float, unit: str) -> str:
+    return f"{value:.2f}{unit}" if value > 0 else ""
+
+
+def _tell_shares(options: StatsOptions, shares: Shares) -> None:
+    if options.json:
+        say_json(_document(shares))
+        return
+    snapshots = [
+        (
+            short(one.stored.id),
+            local_time(one.stored.time_ns),
+            one.stored.snapshot.hostname,
+            format_bytes(one.unique_bytes),
+            format_bytes(one.added_bytes),
+        )
+        for one in shares.snapshots
+    ]
+    sources = [
+        (one.host, "\n".join(one.paths), str(one.snapshots), format_bytes(one.unique_bytes))
+        for one in shares.sources
+    ]
+    weeks = [(str(one.monday), str(one.snapshots), format_bytes(one.added_bytes)) for one in shares.weeks]
+    _tell_table(("Snapshot", "Time", "Host", "Only there", "Added"), snapshots)
+    _tell_table(("Host", "Paths", "Snapshots", "Only there"), sources)
+    _tell_table(("Week of", "Snapshots", "Added"), weeks)
+
+
+def _tell_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    for line in table(header, rows):
+        say(line)
+    say("")
+
+
+def _document(shares: Shares) -> dict[str, object]:
+    return {
+        "snapshots": [
+            {
+                "id": to_hex(one.stored.id),
+                "time": one.stored.snapshot.time,
+                "hostname": one.stored.snapshot.hostname,
+                "unique_bytes": one.unique_bytes,
+                "added_bytes": one.added_bytes,
+            }
+            for one in shares.snapshots
+        ],
+        "sources": [
+            {
+                "hostname": one.host,
+                "paths": list(one.paths),
+                "snapshots": one.snapshots,
+                "unique_bytes": one.unique_bytes,
+            }
+            for one in shares.sources
+        ],
+        "weeks": [
+            {"monday": str(one.monday), "snapshots": one.snapshots, "added_bytes": one.added_bytes}
+            for one in shares.weeks
+        ],
+    }

@@ -1,0 +1,80 @@
+"""Commands in this process, for one repository; and a place where a process dies at a write."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from holdfast.repository.repository import Repository
+from holdfast.repository.session import RepositorySession
+from holdfast.storage.local import LocalStorage
+from starter.main import main
+from tests.support.doubles import DyingStorage, Killed
+from tests.support.engine import PASSWORD, SMALL_PACK_BYTES
+
+
+class Commands:
+    """What holdfast prints and how it ends, for the repository in this folder."""
+
+    def __init__(self, folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+        self.repository = folder / "repository"
+        self._capfd = capfd
+
+    def __call__(self, *words: str, code: int = 0) -> str:
+        """Standard output of a command that ends with this code."""
+        self._capfd.readouterr()
+        assert main([*words]) == code, self._capfd.readouterr()
+        return self._capfd.readouterr().out
+
+    def error(self, *words: str, code: int = 1) -> str:
+        """What a command says that fails."""
+        self._capfd.readouterr()
+        assert main([*words]) == code
+        return self._capfd.readouterr().err
+
+    def json(self, *words: str) -> list[Any]:
+        """The documents that a command prints, one a line."""
+        return [json.loads(line) for line in self(*words, "--json").splitlines()]
+
+
+@pytest.fixture
+def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Commands:
+    for name in list(os.environ):
+        if name.startswith(("RESTIC_", "HOLDFAST_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOLDFAST_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("RESTIC_REPOSITORY", str(tmp_path / "repository"))
+    monkeypatch.setenv("RESTIC_PASSWORD", PASSWORD.decode())
+    return Commands(tmp_path, capfd)
+
+
+def dies_at(path: Path, at: int, *, done: bool, work: Callable[[RepositorySession], object]) -> bool:
+    """Let a process work on a repository, and die before or after its write number `at`; whether it came so far.
+
+    Its locks are taken away, as `unlock` does it.
+    """
+    dying = DyingStorage(LocalStorage(path), 1_000_000, done=done)
+    session = RepositorySession(Repository.open(dying, PASSWORD), pack_size_bytes=SMALL_PACK_BYTES)
+    dying.at = at
+    try:
+        work(session)
+    except Killed:
+        return True
+    finally:
+        if not dying.dead:
+            session.close()
+        for lock in (path / "locks").iterdir():
+            lock.unlink(missing_ok=True)
+    return False
+
+
+def copied(template: Path, to: Path) -> Path:
+    """A copy of a repository, in place of what is there."""
+    shutil.rmtree(to, ignore_errors=True)
+    shutil.copytree(template, to)
+    return to
