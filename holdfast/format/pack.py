@@ -190,9 +190,16 @@ class BlobDecoder:
         Raises:
             CorruptFileError: any of these fails.
         """
-        plaintext = self._sealer.open(sealed)
-        if entry.uncompressed_length:
-            plaintext = self._expand(plaintext, entry)
+        return self._plaintext(self._sealer.open(sealed), entry)
+
+    def open(self, sealed: Buffer, entry: BlobEntry) -> Compressed:
+        """A blob as it was before it was sealed, looked at as by `decode`: to be sealed again. Raises as that."""
+        opened = self._sealer.open(sealed)
+        self._plaintext(opened, entry)
+        return Compressed(opened, entry.uncompressed_length)
+
+    def _plaintext(self, opened: bytes, entry: BlobEntry) -> bytes:
+        plaintext = self._expand(opened, entry) if entry.uncompressed_length else opened
         if sha256(plaintext) != entry.id:
             raise CorruptFileError(f"blob {entry.id.hex()[:8]} does not hash to its id")
         return plaintext

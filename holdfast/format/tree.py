@@ -14,10 +14,10 @@ import msgspec
 
 from holdfast.errors import CorruptFileError
 from holdfast.format.leniency import joined, parted, whole
-from holdfast.format.modes import DIRECTORY
+from holdfast.format.modes import DIRECTORY, FILE
 from holdfast.format.names import ascend
 from holdfast.format.node import MORE, ExtendedAttribute, Node
-from holdfast.ids import are_hex_ids
+from holdfast.ids import ID_BYTES, are_hex_ids
 
 __all__ = [
     "ExtendedAttribute",
@@ -28,6 +28,7 @@ __all__ = [
     "encode_node",
     "encode_tree",
     "names_of",
+    "references_of",
 ]
 
 _HEAD: Final = b'{"nodes":['
@@ -56,11 +57,22 @@ class _RawTree(msgspec.Struct, frozen=True):
     nodes: list[msgspec.Raw]
 
 
+class _References(msgspec.Struct, frozen=True, gc=False):
+    kind: str = msgspec.field(default="", name="type")
+    content: list[str] | None = None
+    subtree: str | None = None
+
+
+class _ReferenceTree(msgspec.Struct, frozen=True):
+    nodes: list[_References]
+
+
 _ENCODER: Final = msgspec.json.Encoder()
 _RAW_TREE_DECODER: Final = msgspec.json.Decoder(_RawTree)
 _MEMBERS: Final = frozenset(Node.__struct_encode_fields__) - {MORE}
 _NODE_DECODER: Final = msgspec.json.Decoder(Node)
 _TREE_DECODER: Final = msgspec.json.Decoder(_Tree)
+_REFERENCE_DECODER: Final = msgspec.json.Decoder(_ReferenceTree)
 
 
 def encode_node(node: Node) -> bytes:
@@ -154,6 +166,47 @@ def decode_tree(data: bytes) -> list[Node]:
     for node in nodes:
         _check_numbers(node)
     return nodes
+
+
+def references_of(data: bytes) -> tuple[list[bytes], list[bytes]]:
+    """The raw ids of a tree's subtrees, and of its files' content, in order: at a third of what `decode_tree` costs.
+
+    A directory without a subtree, a file without content, or a node without a type here may have them under names that
+    only a lenient reading knows; then that reads all of it.
+
+    Raises:
+        CorruptFileError: as `decode_tree`.
+    """
+    try:
+        nodes = _REFERENCE_DECODER.decode(data).nodes
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return _references(decode_tree(data))
+    subtrees: list[str] = []
+    content: list[str] = []
+    for node in nodes:
+        if node.subtree is not None:
+            subtrees.append(node.subtree)
+        elif node.kind == DIRECTORY or not node.kind:
+            return _references(decode_tree(data))
+        if node.content is not None:
+            content += node.content
+        elif node.kind == FILE:
+            return _references(decode_tree(data))
+    if not are_hex_ids(subtrees) or not are_hex_ids(content):
+        raise CorruptFileError("a tree names a subtree or content by something that is no id")
+    return _raw(subtrees), _raw(content)
+
+
+def _references(nodes: Sequence[Node]) -> tuple[list[bytes], list[bytes]]:
+    return (
+        _raw([node.subtree for node in nodes if node.subtree is not None]),
+        _raw([text for node in nodes for text in node.content or ()]),
+    )
+
+
+def _raw(texts: Sequence[str]) -> list[bytes]:
+    raw = bytes.fromhex("".join(texts))
+    return [raw[at : at + ID_BYTES] for at in range(0, len(raw), ID_BYTES)]
 
 
 def _nodes(data: bytes) -> list[Node]:

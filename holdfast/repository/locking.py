@@ -28,6 +28,7 @@ from holdfast.ids import LockId
 from holdfast.repository.layout import LOCKS, file_name
 from holdfast.repository.lock_files import STALE_S, remove_lock, take_lock, write_lock
 from holdfast.repository.repository import Repository
+from holdfast.units import NS_PER_S
 
 REFRESH_S: Final = 300.0
 LOST_AFTER_S: Final = STALE_S * 3 / 4
@@ -65,6 +66,7 @@ class Lease(Protocol):
     def confirm(self, generation: int) -> None: ...
     def give_up(self, generation: int) -> None: ...
     def close(self) -> None: ...
+    def skew_s(self) -> float: ...
 
 
 class LockLease:
@@ -181,6 +183,22 @@ class LockLease:
         """Remove the lock now, whoever holds it."""
         with self._taking:
             self.give_up(self.generation)
+
+    def skew_s(self) -> float:
+        """By how much this host's clock is ahead of the storage's, in seconds: both of when our lock was written.
+
+        Raises:
+            LockLostError: our lock is not there.
+        """
+        while True:
+            with self._changed:
+                held, written_at = self._held, self._written_at[1]
+            for file in self._repository.storage.list(LOCKS):
+                if held is not None and file.name == file_name(LOCKS, held):
+                    return written_at - file.modified_ns / NS_PER_S
+            with self._changed:
+                if self._held == held:  # it was not refreshed in between
+                    self._held_under(-1)
 
     def wake(self) -> None:
         """Have the keeper look at the clock: it has been moved."""
@@ -310,6 +328,10 @@ class NoLease:
     def close(self) -> None:
         """There is nothing to remove."""
 
+    def skew_s(self) -> float:
+        """There is nothing to compare."""
+        return 0.0
+
 
 class ExclusiveLock:
     """The exclusive lock, held for a block. Nobody else uses the repository inside; `check` before each removal.
@@ -348,3 +370,7 @@ class ExclusiveLock:
     def check(self) -> None:
         """Raises LockLostError when the lock could not be kept; asks the storage, because what follows removes."""
         self._lease.confirm(self._generation)
+
+    def check_clock(self) -> None:
+        """Raises LockLostError when the lock could not be refreshed in time. Asks nobody; between two of `check`."""
+        self._lease.check(self._generation)

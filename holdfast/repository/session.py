@@ -79,6 +79,11 @@ class HeldRepository:
         """Index files that could not be read: what only they name counts as not there (docs/adr/0049)."""
         return sorted(self._files.unreadable)
 
+    @property
+    def files(self) -> IndexLoader:
+        """Which index files are in the index."""
+        return self._files
+
     def catch_up(self) -> bool:
         """`refresh`, if the marks of damage are those that the index was loaded with; whether they are."""
         return self._files.catch_up(same_lock=True)
@@ -90,6 +95,10 @@ class HeldRepository:
     def confirm_lock(self) -> None:
         """The same, and look whether the lock file is there; before and after what others will believe."""
         self._session.lease.confirm(self.generation)
+
+    def clock_skew_s(self) -> float:
+        """By how much this host's clock is ahead of the storage's, in seconds. Raises LockLostError."""
+        return self._session.lease.skew_s()
 
     def confirm_index(self) -> None:
         """Look whether all index files that were read are there: those that name removed packs are replaced.

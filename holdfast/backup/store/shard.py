@@ -41,6 +41,7 @@ from holdfast.chunker import Chunker
 from holdfast.format.index import BlobType
 from holdfast.ids import BlobId
 from holdfast.pace import Pace
+from holdfast.repository.condemned import are_condemned
 from holdfast.repository.packs.packer import Packer
 from holdfast.repository.session import HeldRepository
 from holdfast.runs.progress import Progress
@@ -245,7 +246,10 @@ class ShardAttempt:
         return None
 
     def _is_whole(self, checkpoint: Checkpoint) -> bool:
+        """Whether all that a checkpoint speaks of is there, and is not about to be deleted by a prune."""
         packs = checkpoint.pending
+        if are_condemned(self._held.repository, [pack.id for pack in packs]):
+            return False
         sizes = self._held.stored_sizes([pack.id for pack in packs], own=True)
         if any(sizes[pack.id] != pack.size_bytes for pack in packs):
             return False

@@ -99,6 +99,12 @@ class IndexLoader:
         for error in self.unreadable.values():
             raise error
 
+    @property
+    def files(self) -> frozenset[IndexId]:
+        """The index files that were read."""
+        with self._lock:
+            return frozenset(self._loaded)
+
     def still_stands(self) -> bool:
         """Whether every index file that was read is still there, so that no pack it names has been removed."""
         with self._lock:

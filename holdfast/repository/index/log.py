@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Final
 
-from holdfast.format.index import PackColumns
+from holdfast.format.index import BlobType, PackColumns
 from holdfast.ids import ID_BYTES, IndexId, PackId
 
 ROW_WORDS: Final = 13
@@ -89,6 +89,19 @@ class LoggedPack:
         self.first = first
         self.end = end
 
+    @property
+    def columns(self) -> PackColumns:
+        """What the index file said of it."""
+        segment, first, end = self.segment, self.first, self.end
+        return PackColumns(
+            id=self.id,
+            ids=b"".join([segment.id(row) for row in range(first, end)]),
+            types=[BlobType(number >> TYPE_BIT) for number in segment.column(PACK, first, end)],
+            offsets=segment.column(OFFSET, first, end),
+            lengths=segment.column(LENGTH, first, end),
+            uncompressed_lengths=segment.column(PLAIN_LENGTH, first, end),
+        )
+
 
 class IndexLog:
     """A log as one process sees it. Any number of threads may find; `catch_up` and `add` are for one at a time."""
@@ -152,6 +165,11 @@ class IndexLog:
         if packs is not None and not all(pack.number for pack in packs):
             return None  # seen before it was written: rows whose number is still 0 must not be believed
         return packs
+
+    def all_packs(self) -> Iterator[LoggedPack]:
+        """The packs of all files that were seen, whether they are believed or not."""
+        for found in list(self._files.values()):
+            yield from _packs(*found)
 
     def add(self, index_id: IndexId, packs: Sequence[PackColumns]) -> bool:
         """Have a file in the log; false where there is no room, or somebody else is appending all the time."""

@@ -36,7 +36,7 @@ from holdfast.repository.index.log import (
     bucket_of,
 )
 
-_BELIEVED, _DAMAGED = 1, 2
+BELIEVED, DAMAGED = 1, 2
 """What a map thinks of a pack of a log; 0: nothing."""
 _ROW_BYTES: Final = 4 * ROW_WORDS
 _ALL_KINDS: Final = tuple(BlobType)
@@ -73,7 +73,7 @@ class IndexMap:
         self._damaged: dict[BlobKey, BlobLocation] = {}
         self._lock = threading.Lock()
         self._shared = shared
-        self._views = [_View(log) for log in (shared, IndexLog.private()) if log is not None]
+        self._views = [View(log) for log in (shared, IndexLog.private()) if log is not None]
         self._packs: dict[PackId, PackInfo] = {}
         self._blobs = 0
         self._rows = 0
@@ -194,6 +194,19 @@ class IndexMap:
         """All packs, as they are now."""
         return iter(list(self._packs.values()))
 
+    def packs_of(self, index_id: IndexId) -> list[LoggedPack]:
+        """What an index file that was loaded names; packs that others name as well included."""
+        for view in self._views:
+            packs = view.log.packs(index_id)
+            if packs is not None:
+                return packs
+        return []
+
+    @property
+    def views(self) -> "Sequence[View]":
+        """The logs, with what this map thinks of their packs: for what goes through all of them (marks.py)."""
+        return self._views
+
     def _find(self, blob: bytes, kind: int) -> "_Found | None":
         bucket = bucket_of(blob)
         for view in self._views:
@@ -208,17 +221,17 @@ class IndexMap:
                         if number >> TYPE_BIT == kind:
                             number &= PACK_NUMBERS
                             trusted = number < len(trust) and trust[number]
-                            if trusted == _BELIEVED or (
+                            if trusted == BELIEVED or (
                                 trusted and not self._is_damaged(view, number, blob, kind)
                             ):
                                 return _Found(view.packs[number], words, at)
                     row = words[at + NEXT]
         return None
 
-    def _is_damaged(self, view: "_View", number: int, blob: bytes, kind: int) -> bool:
+    def _is_damaged(self, view: "View", number: int, blob: bytes, kind: int) -> bool:
         return self.damage[view.packs[number]].covers(BlobId(blob), BlobType(kind))
 
-    def _add_to(self, view: "_View", index_id: IndexId, packs: Sequence[PackColumns]) -> bool:
+    def _add_to(self, view: "View", index_id: IndexId, packs: Sequence[PackColumns]) -> bool:
         try:
             return view.log.add(index_id, packs)
         except OSError:
@@ -226,7 +239,7 @@ class IndexMap:
                 raise
             return False
 
-    def _believe(self, view: "_View", index_id: IndexId) -> bool:
+    def _believe(self, view: "View", index_id: IndexId) -> bool:
         """Believe a file, if it is in the view's log."""
         packs = view.log.packs(index_id)
         for pack in packs or ():
@@ -237,7 +250,7 @@ class IndexMap:
                 damaged = self.damage.get(pack.id)
                 if damaged is not None:
                     self._note_damaged(pack)
-                view.believe(pack, _BELIEVED if damaged is None else _DAMAGED)
+                view.believe(pack, BELIEVED if damaged is None else DAMAGED)
                 self._blobs += info.blob_count
         return packs is not None
 
@@ -288,7 +301,7 @@ class _Found:
         return BlobLocation(self.pack, entry)
 
 
-class _View:
+class View:
     """A log, and what a map thinks of the packs in it, by their numbers."""
 
     __slots__ = ("log", "packs", "trust")

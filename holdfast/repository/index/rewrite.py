@@ -8,18 +8,25 @@ A crash leaves at worst both files, or packs in no index; doing it again finishe
 another client may rely on the packs, or write an index file while the folder is listed.
 
 One index file is in memory at a time, so the size of the repository does not matter.
+
+A prune takes out many at once, of what its index in memory says (`replace_files`): all new files are written before the
+first old one goes, and small ones are joined on the way.
 """
 
-from collections.abc import Callable, Collection, Iterator
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Final
 
 from holdfast.errors import CorruptFileError
 from holdfast.format.index import IndexPack, PackColumns
 from holdfast.ids import IndexId, PackId
-from holdfast.repository.index.files import read_index, write_index
+from holdfast.repository.index.files import MAX_BLOBS_PER_FILE, IndexLoader, read_index, write_index
+from holdfast.repository.index.log import LoggedPack
 from holdfast.repository.layout import INDEX, file_name, list_ids, pack_name
 from holdfast.repository.repository import Repository
 
+_SMALL_FILE_BLOBS: Final = 10_000
+_FEW_SMALL_FILES: Final = 10
 _REMOVED_AT_ONCE: Final = 1000
 """Between two looks at the lock; what one request takes."""
 
@@ -59,6 +66,65 @@ def remove_packs(repository: Repository, packs: Collection[PackId], check_lock: 
     for at in range(0, len(names), _REMOVED_AT_ONCE):
         check_lock()
         repository.storage.delete_many(names[at : at + _REMOVED_AT_ONCE])
+
+
+def replace_files(
+    repository: Repository,
+    files: IndexLoader,
+    packs: Collection[PackId],
+    *,
+    check_lock: Callable[[], None],
+    check_clock: Callable[[], None],
+    sparing: bool = False,
+) -> int:
+    """Replace the index files that name any of these packs by ones without them; how many were.
+
+    files: all that is there, as it was read under this exclusive lock. check_lock, check_clock: raise when the lock is
+    lost; the second asks nobody. sparing: with as little space as can be, one file after the other, and none joined.
+
+    Raises:
+        LockLostError: some are replaced. StorageFullError, StorageUnavailableError: likewise.
+    """
+    index = files.index
+    small = [
+        index_id for index_id in sorted(files.files) if _blobs(index.packs_of(index_id)) < _SMALL_FILE_BLOBS
+    ]
+    joined = set(small) if len(small) >= _FEW_SMALL_FILES and not sparing else set()
+    old = [
+        index_id
+        for index_id in sorted(files.files)
+        if index_id in joined or any(pack.id in packs for pack in index.packs_of(index_id))
+    ]
+    seen = set(packs)
+    waiting: list[PackColumns] = []
+    going = deque(old)
+    while going:
+        index_id = going.popleft()
+        for pack in index.packs_of(index_id):
+            if pack.id not in seen:
+                seen.add(pack.id)
+                waiting.append(pack.columns)
+        if sparing or not going or sum(len(pack.lengths) for pack in waiting) >= MAX_BLOBS_PER_FILE:
+            check_lock()
+            write_index(repository, waiting)
+            waiting = []
+        if sparing:
+            check_lock()
+            repository.storage.delete(file_name(INDEX, index_id))
+    for at in range(0, 0 if sparing else len(old), _REMOVED_AT_ONCE):
+        check_lock()
+        repository.storage.delete_many(_guarded(old[at : at + _REMOVED_AT_ONCE], check_clock))
+    return len(old)
+
+
+def _guarded(index_ids: Sequence[IndexId], check_clock: Callable[[], None]) -> Iterator[str]:
+    for index_id in index_ids:
+        check_clock()
+        yield file_name(INDEX, index_id)
+
+
+def _blobs(packs: Sequence[LoggedPack]) -> int:
+    return sum(pack.end - pack.first for pack in packs)
 
 
 def _index_files(repository: Repository, *, tolerant: bool) -> Iterator[tuple[IndexId, list[PackColumns]]]:

@@ -72,7 +72,7 @@ class BlobLoader:
         """
         nodes = self._trees.get(tree)
         if nodes is None:
-            data = self._load_by_block(tree)
+            data = self.load_tree_bytes(tree)
             try:
                 nodes = decode_tree(data)
             except CorruptFileError as error:
@@ -80,8 +80,11 @@ class BlobLoader:
             self._trees.put(tree, nodes)
         return nodes
 
-    def _load_by_block(self, tree: BlobId) -> bytes:
-        """A tree out of its pack's block. Where a pack is damaged or cut off, only its own bytes tell about it."""
+    def load_tree_bytes(self, tree: BlobId) -> bytes:
+        """The bytes of a tree, out of its pack's block, for what goes through many and wants each once.
+
+        Where a pack is damaged or cut off, only a tree's own bytes tell about it. Raises as `load`.
+        """
         location = self._location(tree, BlobType.TREE)
         try:
             return self._open(location.pack, location.entry, self._blocks.read(location))

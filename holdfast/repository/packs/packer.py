@@ -28,6 +28,7 @@ from holdfast.format.index import BlobType, IndexPack
 from holdfast.format.pack import (
     DEFAULT_PACK_SIZE_BYTES,
     BlobCompressor,
+    Compressed,
     Compression,
     PackBuffer,
     Plaintext,
@@ -98,13 +99,17 @@ class Packer:
             StorageUnavailableError, StorageFullError, StorageDeniedError: an earlier pack could not be stored.
             LockLostError: nor may it be now.
         """
+        self.add_compressed(blob_id, self._compressor.compress(plaintext))
+
+    def add_compressed(self, blob_id: BlobId, blob: Compressed) -> None:
+        """The same for a blob that is compressed already. Raises as `add`."""
         if not self._coins:
             self._coins = list(os.urandom(_COINS))
         slot = self._coins.pop() % _OPEN_PACKS
         pack = self._open[slot]
         if pack is None:
             pack = self._open[slot] = _OpenPack(self._free_buffer(), self._next)
-        pack.buffer.add(self._sealer, blob_id, self._compressor.compress(plaintext))
+        pack.buffer.add(self._sealer, blob_id, blob)
         self._next += 1
         if pack.buffer.size_bytes >= self._pack_size_bytes:
             self._send(slot)

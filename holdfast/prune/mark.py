@@ -1,0 +1,79 @@
+"""Mark what the roots of one shard use.
+
+    1. a result that stands is returned at once;
+    2. what other shards have marked by now is taken over: trees that are known are not walked again;
+    3. the roots are walked, and the ids that are new are written, under a token of this attempt's own;
+    4. the lock and the index are looked at again, and the result is created if absent. A crash before this leaves
+       documents that nothing names.
+
+A snapshot that was forgotten since it was listed may be gone with its blobs. Then it is left out, and the shard is
+walked from the beginning: what was marked for it alone would be missed by nobody.
+"""
+
+import secrets
+from typing import Final
+
+from holdfast.format.index import BlobType
+from holdfast.ids import SnapshotId
+from holdfast.prune.documents import MarkResult, PruneRun, Root
+from holdfast.prune.refusals import gone_snapshots, refuse_missing
+from holdfast.prune.used import mark_part, read_used, walk, write_used
+from holdfast.repository.index.marks import BlobMarks
+from holdfast.repository.layout import SNAPSHOTS, list_ids
+from holdfast.repository.session import HeldRepository
+from holdfast.runs.progress import Progress
+
+_TOKEN_BYTES: Final = 8
+
+
+def mark_shard(run: PruneRun, number: int, progress: Progress) -> MarkResult:
+    """Mark one shard; the result that stands. progress: trees.
+
+    Raises:
+        BlobMissingError: a snapshot needs what is in no index.
+        FencedError: the run was closed.
+        LockLostError, StorageUnavailableError, …: from the repository.
+    """
+    plan = run.marks
+    standing = plan.result_or_none(number)
+    if standing is not None:
+        return standing
+    roots = list(plan.shard(number).roots)
+    token = secrets.token_hex(_TOKEN_BYTES)
+    with run.session.hold() as held:
+        held.files.check_whole()
+        marks, trees = _mark(run, held, number, roots, progress)
+        parts = write_used(run, token, marks)
+        held.confirm()
+        blobs = sum(1 for _ in marks.new(BlobType.DATA))
+    return plan.conclude(number, MarkResult(token=token, parts=parts, trees=trees, blobs=blobs))
+
+
+def _mark(
+    run: PruneRun, held: HeldRepository, number: int, roots: list[Root], progress: Progress
+) -> tuple[BlobMarks, int]:
+    known = [result for shard in range(run.marks.page(0).shards) if shard != number
+             for result in [run.marks.result_or_none(shard)] if result is not None]  # fmt: skip
+    while True:
+        trees = 0
+
+        def on_tree() -> None:
+            nonlocal trees
+            trees += 1
+            progress(trees, 0)
+
+        marks = BlobMarks(held.index)
+        for part in read_used(run, known):
+            mark_part(marks, part, as_known=True)
+        missing = walk(held.loader, marks, [root.tree for root in roots], on_tree)
+        if not missing:
+            return marks, trees
+        held.confirm()
+        listed = [SnapshotId(raw) for raw, _ in list_ids(held.repository.storage, SNAPSHOTS)]
+        gone = gone_snapshots(
+            held.repository, [SnapshotId(root.snapshot) for root in roots if root.snapshot], listed
+        )
+        if not gone:
+            refuse_missing(missing)
+        roots = [root for root in roots if root.snapshot not in gone]
+        known = []

@@ -1,0 +1,66 @@
+"""Open a prune: is it refused, and which trees are walked, in which shards?
+
+1. an open alarm, or clocks that differ, end it before anything is written;
+2. the opening is decided, and the roots are listed and cut into shards: the only page of marking. A snapshot that
+   comes later is walked by `switch`;
+3. what was decided before stands: a resumed prune marks what the first attempt has listed.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from holdfast.prune.documents import MarkPage, MarkShard, Opening, PruneOrder, PruneRun, Root
+from holdfast.prune.refusals import refuse_alarm, refuse_skew, refuse_unreadable_snapshot
+from holdfast.repository.snapshots import StoredSnapshot, list_snapshots
+from holdfast.runs.opening import open_run
+from holdfast.runs.plan import NoRecord, PageWriter
+
+_SHARDS: Final = 16
+_ROOTS_PER_SHARD: Final = 8
+"""At least: roots that follow each other have nearly all of their trees in common."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenedPrune:
+    """The run is open. shards: of marking. resumed: it was open before."""
+
+    opening: Opening
+    shards: int
+    snapshots: int
+    resumed: bool
+
+
+def open_prune(run: PruneRun, order: PruneOrder, now_ns: int) -> OpenedPrune:
+    """Open the run, or find it open.
+
+    Raises:
+        UsageError: an alarm is open, or the clocks differ by more than five minutes.
+        CorruptFileError: a snapshot or an index file cannot be read.
+        RepositoryLockedError, StorageUnavailableError, …: from the repository.
+    """
+    refuse_alarm(order)
+
+    def plan_page(writer: PageWriter[NoRecord, MarkShard], _before: MarkPage | None) -> MarkPage:
+        stored = list_snapshots(run.session.repository, on_unreadable=refuse_unreadable_snapshot)
+        roots = [
+            Root(bytes.fromhex(snapshot.snapshot.tree), snapshot.id)
+            for snapshot in sorted(stored, key=_order)
+        ]
+        roots += opening.order.roots
+        size = max(_ROOTS_PER_SHARD, -(-len(roots) // _SHARDS))
+        for at in range(0, len(roots), size):
+            writer.write_shard(MarkShard(roots=tuple(roots[at : at + size])))
+        return MarkPage(token=writer.token, shards=writer.shards, roots=len(roots), snapshots=len(stored))
+
+    with run.session.hold() as held:
+        refuse_skew(held)
+        held.files.check_whole()
+        opening, resumed = open_run(run.workspace, Opening, lambda: Opening(order=order, started_ns=now_ns))
+        page = run.marks.select(0, plan_page)
+    return OpenedPrune(opening=opening, shards=page.shards, snapshots=page.snapshots, resumed=resumed)
+
+
+def _order(stored: StoredSnapshot) -> tuple[str, list[str], int]:
+    """Snapshots of one source come after each other."""
+    snapshot = stored.snapshot
+    return snapshot.hostname, sorted(snapshot.paths or ()), stored.time_ns

@@ -1,0 +1,160 @@
+"""What is used: trees are walked, each once, and what they name is marked in the index.
+
+What a tree names never changes, so ids that were marked once stay true, whatever becomes of locks and index since. Only
+what was forgotten *and* pruned by others can be marked and missing: then what is there now is walked again.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Final, TypeAlias
+
+from holdfast.errors import CorruptFileError, RunStateError, StoredFileMissingError
+from holdfast.format.index import BlobType
+from holdfast.format.tree import references_of
+from holdfast.ids import BlobId, PackId, SnapshotId, from_hex
+from holdfast.prune.documents import MARK, MarkResult, PruneRun, Root, UsedPart, split_ids
+from holdfast.prune.refusals import gone_snapshots, refuse_unreadable_snapshot
+from holdfast.repository.documents import decode, encode
+from holdfast.repository.index.marks import BlobMarks
+from holdfast.repository.layout import SNAPSHOTS, list_ids
+from holdfast.repository.packs.loader import BlobLoader
+from holdfast.repository.repository import Repository
+from holdfast.repository.session import HeldRepository
+from holdfast.repository.snapshots import load_snapshot
+from holdfast.runs.progress import Progress
+from holdfast.runs.read_ahead import read_ahead
+from holdfast.storage.parallel import ask_all
+
+_PART_IDS: Final = 100_000
+"""Ids in one document: 3.2 MB, which do not get smaller."""
+
+
+Missing: TypeAlias = set[tuple[bytes, BlobType]]
+"""Blobs that are used and of which no copy counts."""
+
+
+def walk(
+    loader: BlobLoader, marks: BlobMarks, trees: Collection[bytes], on_tree: Callable[[], None]
+) -> Missing:
+    """Mark all that is below these trees, and themselves, down to trees that are marked; what is missing.
+
+    Raises:
+        StoredFileMissingError, CorruptFileError: a tree cannot be read.
+    """
+    pending, lacking = marks.mark(trees, BlobType.TREE)
+    missing: Missing = {(tree, BlobType.TREE) for tree in lacking}
+    load, mark = loader.load_tree_bytes, marks.mark
+    while pending:
+        subtrees, content = references_of(load(BlobId(pending.pop())))
+        on_tree()
+        new, lacking = mark(subtrees, BlobType.TREE)
+        pending += new
+        missing.update((tree, BlobType.TREE) for tree in lacking)
+        missing.update((blob, BlobType.DATA) for blob in mark(content, BlobType.DATA)[1])
+    return missing
+
+
+def new_roots(repository: Repository, seen: Collection[SnapshotId]) -> tuple[list[Root], list[SnapshotId]]:
+    """The trees of the snapshots that are there and were not seen, and the ids of all that are there.
+
+    Raises:
+        CorruptFileError: one cannot be read.
+    """
+    listed = [SnapshotId(raw) for raw, _ in list_ids(repository.storage, SNAPSHOTS)]
+
+    def load(snapshot: SnapshotId) -> Root | None:
+        try:
+            return Root(from_hex(load_snapshot(repository, snapshot).snapshot.tree), snapshot)
+        except StoredFileMissingError:
+            return None  # forgotten by somebody since it was listed
+        except CorruptFileError as error:
+            return refuse_unreadable_snapshot(snapshot, error)
+
+    unseen = [snapshot for snapshot in listed if snapshot not in seen]
+    return [root for root in ask_all(repository.storage, load, unseen) if root is not None], listed
+
+
+def write_used(run: PruneRun, token: str, marks: BlobMarks) -> int:
+    """Write the ids that are marked as new; in how many documents."""
+    parts = 0
+    for trees, data in _parts(marks):
+        part = UsedPart(b"".join(trees), b"".join(data))
+        run.workspace.put(_part_name(token, parts), encode(part))
+        parts += 1
+    return parts
+
+
+def read_used(run: PruneRun, results: Sequence[MarkResult]) -> Iterator[UsedPart]:
+    """What these shards use.
+
+    Raises:
+        RunStateError: a document is gone.
+    """
+    names = [_part_name(result.token, part) for result in results for part in range(result.parts)]
+    for name, data in zip(names, read_ahead(run.workspace, names), strict=True):
+        if data is None:
+            raise RunStateError("what a shard has marked is gone from the run's workspace")
+        yield decode(data, name, UsedPart)
+
+
+def mark_part(marks: BlobMarks, part: UsedPart, *, as_known: bool = False) -> Missing:
+    """Mark what a document holds; what is missing. as_known: see `BlobMarks.mark`."""
+    return {
+        (blob, kind)
+        for kind, ids in ((BlobType.TREE, part.trees), (BlobType.DATA, part.data))
+        for blob in marks.mark(split_ids(ids), kind, as_known=as_known)[1]
+    }
+
+
+def mark_used(
+    run: PruneRun, held: HeldRepository, going: Collection[PackId], progress: Progress
+) -> tuple[BlobMarks, Missing, set[SnapshotId]]:
+    """Mark all that the run has found to be used and what snapshots since use, in packs that do not go.
+
+    Also: what is only in packs that go, or in none; and the snapshots that are there.
+
+    Raises:
+        StorageUnavailableError: a listing leaves out what is there.
+    """
+    page = run.marks.page(0)
+    walked = [root for shard in run.marks.shard_plans([page]) for root in shard.roots]
+    known = {SnapshotId(root.snapshot) for root in walked if root.snapshot}
+    new, listed = new_roots(held.repository, known)
+    gone = gone_snapshots(held.repository, known, listed)
+    held.refresh()  # what the new ones need
+    trees = 0
+
+    def on_tree() -> None:
+        nonlocal trees
+        trees += 1
+        progress(trees, 0)
+
+    marks = BlobMarks(held.index, going)
+    missing: Missing = set()
+    for part in read_used(run, list(run.marks.results(page.shards))):
+        progress(0, 0)
+        missing |= mark_part(marks, part)
+    roots = new
+    if gone and missing:
+        # Who has forgotten snapshots may have pruned: what they alone used is missed by nobody.
+        marks, missing = BlobMarks(held.index, going), set()
+        roots = new + [root for root in walked if root.snapshot not in gone]
+    missing |= walk(held.loader, marks, dict.fromkeys(root.tree for root in roots), on_tree)
+    return marks, missing, set(listed)
+
+
+def _parts(marks: BlobMarks) -> Iterator[tuple[list[bytes], list[bytes]]]:
+    trees: list[bytes] = []
+    data: list[bytes] = []
+    for kind, ids in ((BlobType.TREE, trees), (BlobType.DATA, data)):
+        for blob in marks.new(kind):
+            ids.append(blob)
+            if len(trees) + len(data) == _PART_IDS:
+                yield trees, data
+                trees.clear()
+                data.clear()
+    if trees or data:
+        yield trees, data
+
+
+def _part_name(token: str, part: int) -> str:
+    return f"{MARK}used/{token}/{part:06d}"
