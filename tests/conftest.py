@@ -1,15 +1,26 @@
-"""For all tests: what a missing program means, and a word at the end about what was skipped for want of one."""
+"""For all tests: a Temporal server, what a missing program means, and a word at the end about what was skipped."""
 
 import os
 import re
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 
 import pytest
 
 from tests.support.programs import SKIP_NOTHING, lacking
+from tests.support.temporal_server import running_server
 
 _REASON = re.compile(r"(?P<program>\S+) is not installed \(Debian: (?P<cure>[^)]*)\)")
+
+
+@pytest.fixture(scope="session")
+def server_address() -> Iterator[str]:
+    """One server for each process that runs tests: hosts, sources and runs have names of their own in each test.
+
+    A test that leaves a run open without a worker ends it, or each `holdfast status` after it would wait for an answer.
+    """
+    with running_server() as address:
+        yield address
 
 
 @pytest.hookimpl(wrapper=True)

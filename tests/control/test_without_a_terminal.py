@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Final
 
 from tests.support.hosts import PROJECT, Hosts
-from tests.support.temporal_server import running_server
 
 SIZE_BYTES: Final = 48 << 20
 
@@ -25,22 +24,21 @@ def test_nothing_reads_what_belongs_to_the_process() -> None:
     assert found == []
 
 
-def test_a_program_starts_lists_steers_and_reads_a_run(tmp_path: Path) -> None:
-    with running_server() as address:
-        host = Hosts(folder=tmp_path, address=address).one
-        (host.folder / "docs").mkdir()
-        (host.folder / "docs" / "large").write_bytes(os.urandom(SIZE_BYTES))
-        host.settings = f'[sources.docs]\nrepository = "home"\npaths = ["{host.folder}/docs"]\n'
-        host.write()
-        with host.serving():
-            done = subprocess.run(
-                [sys.executable, Path(__file__).parent / "console.py", host.config],
-                cwd=PROJECT,
-                env=host.environment,
-                capture_output=True,
-                text=True,
-                check=False,
-            )
+def test_a_program_starts_lists_steers_and_reads_a_run(tmp_path: Path, server_address: str) -> None:
+    host = Hosts(folder=tmp_path, address=server_address).one
+    (host.folder / "docs").mkdir()
+    (host.folder / "docs" / "large").write_bytes(os.urandom(SIZE_BYTES))
+    host.settings = f'[sources.docs]\nrepository = "home"\npaths = ["{host.folder}/docs"]\n'
+    host.write()
+    with host.serving():
+        done = subprocess.run(
+            [sys.executable, Path(__file__).parent / "console.py", host.config],
+            cwd=PROJECT,
+            env=host.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     assert done.returncode == 0, done.stderr
     [line] = done.stdout.splitlines()
     seen = json.loads(line)

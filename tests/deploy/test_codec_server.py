@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 import uuid
 from collections.abc import Iterator
@@ -26,6 +25,7 @@ from contracts.warrant import Warrant
 from holdfast.errors import UsageError
 from service.settings.load import load_settings
 from starter.commands.codec_server import CodecServerOptions, codec_server
+from tests.support.answering import answering
 from tests.support.temporal_server import temporal_binary
 from tests.unit.transport.signed import Keys, workers
 from tests.unit.workflows.scripted import ScriptedBackup
@@ -52,21 +52,15 @@ PLAIN: Final = Payload(metadata={"encoding": b"json/plain"}, data=b'"canary"')
 def port(request: pytest.FixtureRequest) -> Iterator[int]:
     """Of a server whose token is the fixture's parameter, if it has one."""
     access = Access(origins=frozenset({PAGE}), token=getattr(request, "param", None))
-    with answering(SEALER, access) as port:
+    with codec_server_with(SEALER, access) as port:
         yield port
 
 
 @contextlib.contextmanager
-def answering(protection: Protection, access: Access) -> Iterator[int]:
+def codec_server_with(protection: Protection, access: Access) -> Iterator[int]:
     codec = TrustCodec(protection=protection, namespace="default")
-    with CodecServer(("127.0.0.1", 0), codec, access) as server:
-        serving = threading.Thread(target=server.serve_forever)
-        serving.start()
-        try:
-            yield server.server_port
-        finally:
-            server.shutdown()
-            serving.join()
+    with CodecServer(("127.0.0.1", 0), codec, access) as server, answering(server):
+        yield server.server_port
 
 
 def ask(
@@ -109,7 +103,7 @@ def test_it_says_what_a_value_is_for(
     path: str, purposes: list[str], run: str, protection: Protection
 ) -> None:
     bearer = {"Authorization": "Bearer the-token"}
-    with answering(protection, Access(origins=frozenset(), token="the-token")) as port:
+    with codec_server_with(protection, Access(origins=frozenset(), token="the-token")) as port:
         before = time.time()
         answer, body = ask(port, "POST", f"{path}/encode", payloads(PLAIN, PLAIN), bearer)
         assert answer.status == 200
@@ -141,7 +135,7 @@ def test_it_says_what_a_value_is_for(
 )
 def test_a_result_is_that_of_the_run_that_is_meant(path: str, purposes: tuple[str, ...], status: int) -> None:
     said = Payload(metadata={**PLAIN.metadata, WARRANT: Warrant(purposes=purposes, run="the-run").to_json()})
-    with answering(SIGNER, Access(origins=frozenset())) as port:
+    with codec_server_with(SIGNER, Access(origins=frozenset())) as port:
         answer, body = ask(port, "POST", f"{path}/decode", payloads(SIGNER.close(said, HERE)))
         assert answer.status == status, body
         assert b"holdfast-" not in body
@@ -163,7 +157,7 @@ def test_a_result_is_that_of_the_run_that_is_meant(path: str, purposes: tuple[st
 def test_it_signs_nothing_without_a_token_or_without_a_purpose(
     path: str, token: str | None, status: int
 ) -> None:
-    with answering(SIGNER, Access(origins=frozenset(), token=token)) as port:
+    with codec_server_with(SIGNER, Access(origins=frozenset(), token=token)) as port:
         answer, body = ask(port, "POST", path, payloads(PLAIN), {"Authorization": "Bearer the-token"})
         assert answer.status == status
         assert b"holdfast-signature" not in body
@@ -261,7 +255,7 @@ async def test_temporals_own_command_line_asks_and_is_answered(server_address: s
     client = await keys.client(server_address)
     await ensure_search_attributes(client)
     token = Access(origins=frozenset(), token="the-token")
-    with answering(keys.protection, token) as port:
+    with codec_server_with(keys.protection, token) as port:
         async with workers(client, script, tmp_path) as queue:
 
             async def temporal(path: str, *command: str, codec: bool = True) -> tuple[int, str]:

@@ -1,19 +1,11 @@
-"""One Temporal server for the session; an installation and a client for each test."""
+"""An installation and a client for each test."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from temporalio.client import Client
 
 from tests.support.service import Installation
-from tests.support.temporal_server import running_server
-
-
-@pytest.fixture(scope="session")
-def server_address() -> Iterator[str]:
-    with running_server() as address:
-        yield address
 
 
 @pytest.fixture

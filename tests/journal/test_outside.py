@@ -18,7 +18,6 @@ from service.journal.records import RunRecord
 from service.settings.load import load_settings
 from service.settings.passwords import PasswordBook
 from tests.support.receiver import Receiver, receiving
-from tests.support.temporal_server import running_server
 
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
 
@@ -27,12 +26,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:Deprecati
 def receiver() -> Iterator[Receiver]:
     with receiving() as found:
         yield found
-
-
-@pytest.fixture
-def server_address() -> Iterator[str]:
-    with running_server() as address:
-        yield address
 
 
 @pytest.fixture
@@ -85,6 +78,7 @@ async def test_what_another_has_ended_is_recorded_and_told_once(
         ended = await watch.look()
         assert {run.run_id for run in ended} == {terminated.run_id, lost.run_id}
         assert await watch.look() == []
+        await client.get_workflow_handle(left.source).terminate()
     records = {run.run_id: run for run in services.journal.journal.runs()}
     assert records[left.run_id].status is RunStatus.RUNNING
     assert records[terminated.run_id].status is RunStatus.FAILED

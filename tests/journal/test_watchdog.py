@@ -34,7 +34,6 @@ from service.settings.load import load_settings
 from service.settings.model import NoticeSettings
 from service.settings.passwords import PasswordBook
 from tests.support.receiver import Receiver, receiving
-from tests.support.temporal_server import running_server
 from workflows.catalogue import WORKFLOWS, workflow_runner
 
 # apprise loads all its plugins, and one of them a module that Python 3.13 has no more
@@ -46,12 +45,6 @@ NEVER = ScheduleSpec(intervals=[ScheduleIntervalSpec(every=timedelta(days=365))]
 def receiver() -> Iterator[Receiver]:
     with receiving() as found:
         yield found
-
-
-@pytest.fixture
-def server_address() -> Iterator[str]:
-    with running_server() as address:
-        yield address
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import json
 import os
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from holdfast.storage.objects.clients import Clients
 from holdfast.storage.objects.s3 import S3Place, with_shared_file
 from holdfast.storage.objects.store import ObjectStorage
 from tests.objects.opening import opened
+from tests.support.answering import answering
 from tests.support.proxy import Answer, Proxy
 from tests.support.seaweed import KEY, SECRET, Seaweed
 
@@ -173,15 +173,8 @@ def role_of(answer: dict[str, str] | None) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Agent)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Agent) as server, answering(server):
         yield f"http://127.0.0.1:{server.server_port}/role"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def test_without_keys_it_is_the_role_of_the_pod(seaweed: Seaweed, prefix: str, tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -26,7 +25,6 @@ from service.journal.journal import Journal
 from service.settings.load import load_settings
 from service.settings.passwords import PasswordBook
 from tests.support.engine import PASSWORD, EngineRun, new_session, open_session
-from tests.support.temporal_server import running_server
 from workflows.catalogue import WORKFLOWS, workflow_runner
 
 PROJECT = Path(__file__).parent.parent.parent
@@ -125,12 +123,6 @@ def test_one_repository_that_cannot_be_cleaned_keeps_no_other_from_it(tmp_path: 
     )
     site.run("cleanup", code=1)
     assert site.left() == (False, False, False)
-
-
-@pytest.fixture
-def server_address() -> Iterator[str]:
-    with running_server() as address:
-        yield address
 
 
 async def test_what_belongs_to_an_open_run_stays_however_old(tmp_path: Path, server_address: str) -> None:

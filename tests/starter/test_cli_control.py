@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,13 +17,6 @@ from holdfast.terms import RunStatus
 from starter.commands.throttle import ThrottleOptions, wanted_throttle
 from tests.support.hosts import Hosts
 from tests.support.service import FAST, running_worker
-from tests.support.temporal_server import running_server
-
-
-@pytest.fixture(scope="module")
-def server_address() -> Iterator[str]:
-    with running_server() as address:
-        yield address
 
 
 async def test_a_run_is_steered_by_commands(server_address: str, tmp_path: Path) -> None:

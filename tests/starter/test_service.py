@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -18,7 +17,7 @@ from starter.host.ownership import read_server_note, running_services
 from starter.host.service import Need, Service, open_service
 from starter.host.temporal_server import EmbeddedServer, temporal_binary
 from tests.support.commands import CANARY, TOKEN, Home, children, is_alive, until
-from tests.support.temporal_server import free_port, running_server
+from tests.support.temporal_server import free_port
 
 WORKFLOW = "a/workflow"
 
@@ -26,12 +25,6 @@ WORKFLOW = "a/workflow"
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
     return Home.create(tmp_path)
-
-
-@pytest.fixture
-def server_address() -> Iterator[str]:
-    with running_server() as address:
-        yield address
 
 
 async def leave_a_workflow(client: Client) -> None:

@@ -1,19 +1,11 @@
-"""One Temporal server for the session; two hosts with one repository for each test."""
+"""Two hosts with one repository, and a client, for each test."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from temporalio.client import Client
 
 from tests.support.hosts import Hosts
-from tests.support.temporal_server import running_server
-
-
-@pytest.fixture(scope="session")
-def server_address() -> Iterator[str]:
-    with running_server() as address:
-        yield address
 
 
 @pytest.fixture

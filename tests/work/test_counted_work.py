@@ -26,7 +26,6 @@ from tests.support.counting import FileWork, traced
 from tests.support.engine import EngineRun, counted_session, new_session
 from tests.support.runs import start_backup
 from tests.support.service import Installation, running_worker
-from tests.support.temporal_server import running_server
 
 MIB = 1 << 20
 FEW, MANY = 40, 400
@@ -165,9 +164,8 @@ def test_a_shard_lists_the_index_files_once(tmp_path: Path) -> None:
             assert storage.calls["list", "index"] == before + 1
 
 
-def test_activities_do_not_grow_with_the_files(tmp_path: Path) -> None:
-    with running_server() as address:
-        few, many = (_activities(tmp_path / str(files), address, files) for files in (FEW, MANY))
+def test_activities_do_not_grow_with_the_files(tmp_path: Path, server_address: str) -> None:
+    few, many = (_activities(tmp_path / str(files), server_address, files) for files in (FEW, MANY))
     assert few == many
     assert few[STORE_SHARD] == 1
 

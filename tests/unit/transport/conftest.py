@@ -1,19 +1,10 @@
-"""One Temporal server for the session; clients with a key, with another one, and without."""
-
-from collections.abc import Iterator
+"""Clients with a key, with another one, and without."""
 
 import pytest
 from temporalio.client import Client
 
-from tests.support.temporal_server import running_server
 from tests.unit.transport.signed import Keys
 from workflows.registration import ensure_search_attributes
-
-
-@pytest.fixture(scope="session")
-def server_address() -> Iterator[str]:
-    with running_server() as address:
-        yield address
 
 
 @pytest.fixture(params=["signing", "sealing"])

@@ -1,18 +1,9 @@
-"""One Temporal server for the session, one client for each test."""
-
-from collections.abc import Iterator
+"""A client that may use search attributes, for each test."""
 
 import pytest
 from temporalio.client import Client
 
-from tests.support.temporal_server import running_server
 from workflows.registration import ensure_search_attributes
-
-
-@pytest.fixture(scope="session")
-def server_address() -> Iterator[str]:
-    with running_server() as address:
-        yield address
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""One Temporal server for the session."""
+"""A Temporal server of their own for unit tests: they leave workflows open that `holdfast status` would ask in vain."""
 
 from collections.abc import Iterator
 
