@@ -1,4 +1,8 @@
-"""The guard's activities: compare, and write the record. What was found stays here, in private request files."""
+"""The guard's activities: compare, and write the record. What was found stays here, in private request files.
+
+An alarm is left in the repository's companion too (holdfast/retention/holds.py): until a person has decided, nothing of
+ours forgets what the source has from before it.
+"""
 
 from collections.abc import Callable
 from concurrent.futures import Executor
@@ -19,12 +23,14 @@ from contracts.guard import (
     GuardLogInput,
     GuardRequest,
 )
+from holdfast.backup.opening import snapshot_paths
 from holdfast.errors import UsageError
 from holdfast.file_list import FileAction, FileRecord
 from holdfast.guard.compare import compare, newest_snapshot
 from holdfast.guard.findings import Comparison, FindingKind, Thresholds, judge
 from holdfast.ids import BlobId, from_hex, short, to_hex
 from holdfast.restore.request import RestoreOptions
+from holdfast.retention.holds import AlarmNote, raise_alarm, settle_alarm
 from holdfast.terms import Overwrite, RunKind, RunStatus
 from service.journal.records import RunRecord
 from service.settings.guard import GuardSettings
@@ -95,6 +101,16 @@ class GuardActivities:
         found = replace(
             found, damaged_selection=self._selection(message, snapshot_id, damaged, Overwrite.ALWAYS)
         )
+        if found.alarm:
+            note = AlarmNote(
+                host=source.host or self._services.host,
+                source=source.name,
+                paths=tuple(sorted(snapshot_paths(source.spec))),
+                since_ns=message.started_ns,
+                alarm=found.alarm,
+                run=message.run.run_id,
+            )
+            raise_alarm(session.repository, note)
         self._services.journal.record(self._record(message, found, _as_compared(found, message.started_ns)))
         self._services.journal.add_files(message.run.run_id, _files(compared))
         return found
@@ -126,6 +142,10 @@ class GuardActivities:
         return self._services.store_order(options, once=message.run.run_id)
 
     def _log(self, message: GuardLogInput) -> None:
+        if message.found.alarm and any(map(_is_by_a_person, message.decisions)):
+            source = self._services.source(message.run.source)
+            repository = self._services.session(message.run.repository).repository
+            settle_alarm(repository, source.host or self._services.host, source.name)
         record = self._record(message, message.found, message.ending)
         said = filter(None, [message.found.alarm, *map(_decided, message.decisions)])
         self._services.journal.record(replace(record, reason="; ".join(said)))
@@ -146,6 +166,11 @@ class GuardActivities:
             snapshot_id=found.snapshot_id,
             counters={name: getattr(found, name) for name in names},
         )
+
+
+def _is_by_a_person(decision: Decision) -> bool:
+    """Whether a person has decided: an approval has a name, and of what looks wrong no policy restores anything."""
+    return bool(decision.by)
 
 
 def _as_compared(found: GuardFound, now_ns: int) -> Ending:

@@ -31,6 +31,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "hold": "Hold a snapshot: nothing of Holdfast removes it.",
     "holds": "List holds, and alarms that hold snapshots.",
     "release": "Let go of a hold, or decide about an alarm.",
+    "retention": "Show what policies keep, now and in the next year.",
     "drill": "Try a restore, compare and check it, and hold it against its goals.",
     "drills": "Show what drills have proven, and what was never proven restorable.",
     "status": "Show runs: what is under way, how the last ones ended.",

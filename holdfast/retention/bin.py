@@ -25,7 +25,6 @@ What is past its time is removed from the bin (`empty_bin`) by the later of two 
 companion's: one wrong clock shortens nobody's time.
 """
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -169,12 +168,12 @@ def bin_roots(repository: Repository) -> list[StoredSnapshot]:
     return [binned.stored for binned in _all(repository)]
 
 
-def empty_bin(repository: Repository) -> int:
+def empty_bin(repository: Repository, now_ns: int) -> int:
     """Remove from the bin what is past its time; how many. A crash leaves some of it, for the next time."""
     everything = _all(repository)
     if not everything:
         return 0
-    now_ns = min(time.time_ns(), companion_time_ns(repository))
+    now_ns = min(now_ns, companion_time_ns(repository))
     over = [to_hex(binned.stored.id) for binned in everything if binned.until_ns < now_ns]
     _Bin(repository, BIN).remove_many(over)
     return len(over)

@@ -188,7 +188,7 @@ def carry_out(
             else:
                 forgotten.append(snapshot_id)
             on_forgotten(number)
-        emptied = empty_bin(held.repository)
+        emptied = empty_bin(held.repository, now_ns)
     report = ForgetReport(forgotten=tuple(forgotten), spared=tuple(spared), emptied=emptied)
     return decide_once(run.workspace, REPORT, report)
 

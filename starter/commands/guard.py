@@ -151,7 +151,10 @@ def _tell_result(invocation: Invocation, result: GuardResult) -> None:
 
 def _tell_found(invocation: Invocation, run_id: str, found: GuardFound) -> None:
     if found.alarm:
-        warn(f"ALARM: {found.alarm}")
+        warn(
+            f"ALARM: {found.alarm}\nNothing from before it is forgotten until it is decided: by `holdfast approve`, or "
+            "`holdfast release --alarm`."
+        )
     for snapshot in found.ahead:
         warn(ahead_of_time(snapshot, found.snapshot_id))
     say(

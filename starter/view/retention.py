@@ -5,9 +5,11 @@ from collections.abc import Mapping, Sequence
 from holdfast.format.times import format_time
 from holdfast.ids import SnapshotId, short, to_hex
 from holdfast.retention.bin import Binned
+from holdfast.retention.calendar import Calendar
 from holdfast.retention.decision import Decision, Verdict
+from holdfast.retention.groups import Group
 from holdfast.retention.holds import AlarmNote, Hold
-from holdfast.units import format_bytes
+from holdfast.units import NS_PER_S, format_bytes, format_duration
 from starter.shell.text import local_time, table
 from starter.view.snapshots import snapshot_document
 
@@ -44,6 +46,39 @@ def decision_documents(decision: Decision, sizes: Mapping[SnapshotId, int] | Non
         }
         for one in decision.groups
     ]
+
+
+def freed_line(count: int, freed: int) -> str:
+    """What goes, and what that frees once the bin has let go of it and a prune has run."""
+    return f"{count} snapshots go; together they free {format_bytes(freed)} once they have left the bin"
+
+
+def calendar_lines(group: Group, found: Calendar) -> list[str]:
+    """The months to come."""
+    rows = [
+        (month.name, str(month.made), str(month.there), "\n".join(map(short, month.going)))
+        for month in found.months
+    ]
+    every = format_duration(found.every_ns)
+    header = ("Month", "Made", "There", "Of today's go")
+    return ["", f"{group}, with a snapshot every {every}:", *table(header, rows)]
+
+
+def calendar_document(found: Calendar) -> Document:
+    """The same for programs; when each snapshot of today goes, if it does within the year."""
+    return {
+        "every_seconds": found.every_ns / NS_PER_S,
+        "months": [
+            {
+                "month": month.name,
+                "made": month.made,
+                "there": month.there,
+                "going": [to_hex(snapshot_id) for snapshot_id in month.going],
+            }
+            for month in found.months
+        ],
+        "goes": {to_hex(snapshot_id): format_time(goes_ns) for snapshot_id, goes_ns in found.goes_ns.items()},
+    }
 
 
 def bin_lines(binned: Sequence[Binned]) -> list[str]:

@@ -83,11 +83,13 @@ def test_the_bin_is_emptied_of_what_is_past_its_time_alone(tmp_path: Path, sourc
         second = EngineRun.of(session, source, run_id="2").run().snapshot
         forget(session, first, keep_s=-1.0)
         forget(session, second)
-        assert empty_bin(session.repository) == 1
+        assert empty_bin(session.repository, time.time_ns()) == 1
         assert [binned.stored.id for binned in binned_snapshots(session.repository)] == [second]
         with pytest.raises(SnapshotNotFoundError, match="no snapshot in the bin begins with"):
             unforget(session, to_hex(first))
         assert [*session.repository.companion.list("holdfast/clock")] == []
+        eight_days_on = time.time_ns() + 8 * 86_400 * 10**9
+        assert empty_bin(session.repository, eight_days_on) == 0  # our clock alone shortens nobody's time
 
 
 @contextmanager

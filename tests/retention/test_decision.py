@@ -36,7 +36,7 @@ def staying(decision: Decision) -> set[SnapshotId]:
     return {verdict.stored.id for verdict in decision.verdicts if verdict.stays}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(group=GROUPS.filter(bool), policy=policies())
 def test_protections_only_add_to_what_the_rules_keep(group: list[StoredSnapshot], policy: Policy) -> None:
     ruled = {kept.stored.id for kept in apply_policy(policy, group, NOW_NS) if kept.reasons}

@@ -13,7 +13,7 @@ from tests.retention.made import GROUPS, NOW, NOW_NS, SPANS, TIMES, TREE, daily,
 from tests.retention.reckoning import back, local_time, staying
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(group=GROUPS, policy=policies())
 @example(group=daily(30), policy=Policy(daily=7, weekly=4, monthly=UNLIMITED))
 def test_what_stays_is_what_an_independent_reckoning_says(
@@ -27,7 +27,7 @@ def test_what_stays_is_what_an_independent_reckoning_says(
         assert all(kept.reasons for kept in judged)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(time=TIMES, span=SPANS)
 @example(time="2024-03-31T12:00:00.5+02:00", span=Span(months=1))
 @example(time="2024-02-29T00:00:00Z", span=Span(years=1))

@@ -1,0 +1,90 @@
+"""`holdfast retention simulate` shows what policies keep: now, with the bytes, and on a calendar of the next year."""
+
+import time
+from dataclasses import dataclass
+from typing import Annotated, Final
+
+import typer
+
+from holdfast.errors import EXIT_COMPLETE
+from holdfast.repository.snapshots import list_snapshots
+from holdfast.retention.bin import bin_roots
+from holdfast.retention.calendar import Calendar, calendar
+from holdfast.retention.decision import Decision
+from holdfast.retention.documents import ForgetOrder
+from holdfast.retention.groups import Group
+from holdfast.retention.holds import protections
+from holdfast.retention.sizes import freed_together, sizes_alone
+from starter.requests.repositories import open_for_reading, repository_session
+from starter.requests.retention import decided, proofs_of, repository_and_source
+from starter.shell.invocation import Invocation
+from starter.shell.options import CommonOptions
+from starter.shell.output import say, say_json
+from starter.shell.registration import add_command
+from starter.view.retention import (
+    calendar_document,
+    calendar_lines,
+    decision_documents,
+    decision_lines,
+    freed_line,
+)
+
+app: Final = typer.Typer(help="Show what policies keep, now and in the next year.", no_args_is_help=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimulateOptions(CommonOptions):
+    """Options of `retention simulate`."""
+
+    source: Annotated[
+        str, typer.Argument(metavar="[SOURCE]", help="Only this source's snapshots.", show_default=False)
+    ] = ""
+
+
+def simulate(options: SimulateOptions) -> int:
+    """Show which snapshots stay and go by the settings, why, what that frees, and the next twelve months."""
+    invocation = Invocation.of(options)
+    profile, source = repository_and_source(invocation, options.source)
+    repository = open_for_reading(invocation, no_lock=False, fallback=profile.name)
+    now_ns = time.time_ns()
+    with repository_session(repository) as session, session.hold() as held:
+        decision = decided(invocation, held, profile, ForgetOrder(source=source), now_ns)
+        everything = list_snapshots(repository)
+        in_use = [*everything, *bin_roots(repository)]
+        sizes = sizes_alone(held, in_use)
+        going = {verdict.stored.id for verdict in decision.going}
+        freed = freed_together(
+            held,
+            [stored for stored in in_use if stored.id not in going],
+            [verdict.stored for verdict in decision.going],
+        )
+        known = protections(repository, everything, proofs_of(invocation, profile), now_ns)
+    calendars = {
+        one.group: calendar(
+            one.group, [verdict.stored for verdict in one.verdicts], one.policy, known, now_ns
+        )
+        for one in decision.groups
+        if one.policy.has_rules
+    }
+    if options.json:
+        groups = decision_documents(decision, sizes)
+        for one, document in zip(decision.groups, groups, strict=True):
+            if one.group in calendars:
+                document["calendar"] = calendar_document(calendars[one.group])
+        say_json({"groups": groups, "bytes_freed": freed})
+        return EXIT_COMPLETE
+    _tell(decision, calendars, decision_lines(decision, sizes), freed)
+    return EXIT_COMPLETE
+
+
+add_command(app, "simulate", simulate)
+
+
+def _tell(decision: Decision, calendars: dict[Group, Calendar], lines: list[str], freed: int) -> None:
+    for line in lines:
+        say(line)
+    if decision.going:
+        say(freed_line(len(decision.going), freed))
+    for group, found in calendars.items():
+        for line in calendar_lines(group, found):
+            say(line)
