@@ -1,18 +1,15 @@
 """The activities of a backup. Each is one engine operation, safe to run twice, at once, or late."""
 
 import contextlib
-from collections.abc import Callable, Collection
-from concurrent.futures import Executor
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Final
 
-from temporalio import activity
-
 from activities import answers, records
 from activities.answers import check_follows
-from activities.calls import EngineCall, engine_call
+from activities.calls import EngineCall
 from activities.hooks import hook_refs
-from activities.services import Services
+from activities.steps import Activities, Queues, async_step, step
 from activities.throttle import pace_of
 from activities.turns import own_turn
 from activities.veil import roots_by_number
@@ -50,93 +47,12 @@ from holdfast.verify.snapshot import verify_snapshot
 _TAGS_OF_SYSTEMS: Final = (SYSTEM_TAG, MEMBER_TAG, SYSTEM_RUN_TAG)
 
 
-class BackupActivities:
+class BackupActivities(Activities):
     """The backup's activities over the services of this process."""
 
-    def __init__(self, services: Services, executor: Executor) -> None:
-        self._services = services
-        self._executor = executor
-
-    def light(self) -> list[Callable[..., object]]:
-        """For the run's own queue."""
-        return [self.trigger, self.select, self.commit, self.log, self.verify, self.close]
-
-    def copying(self) -> list[Callable[..., object]]:
-        """For the copy queue beside it."""
-        return [self.store, self.commit, self.list_files]
-
-    @activity.defn(name=names.TRIGGER_BACKUP)
-    async def trigger(self, message: TriggerInput) -> BackupOpened:
+    @step(names.TRIGGER_BACKUP)
+    def trigger(self, message: TriggerInput, _: EngineCall) -> BackupOpened:
         """Open the run and write the journal's first record."""
-        async with engine_call(self._executor) as call:
-            return await call.in_thread(lambda: self._open(message))
-
-    @activity.defn(name=names.SELECT_PAGE)
-    async def select(self, message: SelectInput) -> PageSelected:
-        """Plan one page of the walk."""
-        async with engine_call(self._executor) as call:
-            return await call.in_thread(lambda: self._select(message, call))
-
-    @activity.defn(name=names.STORE_SHARD)
-    async def store(self, message: ShardInput) -> StoredTotals:
-        """Store one shard."""
-        async with engine_call(self._executor) as call:
-            run, spec = await call.in_thread(lambda: self._resolved(message.run))
-            stored = await store_shard(
-                run,
-                spec,
-                message.shard,
-                call.progress_of(message.shard),
-                pace=pace_of(message.throttle),
-                claims=self._services.claims,
-                on_read=own_turn(),
-            )
-            return stored.totals
-
-    @activity.defn(name=names.COMMIT_SNAPSHOT)
-    async def commit(self, message: CommitInput) -> Committed:
-        """Write the snapshot, or say what must be done again first."""
-        async with engine_call(self._executor) as call:
-            return await call.in_thread(lambda: self._commit(message))
-
-    @activity.defn(name=names.LIST_FILES)
-    async def list_files(self, message: PlanInput) -> None:
-        """Write what became of each file into the journal, while the snapshot is written."""
-        async with engine_call(self._executor) as call:
-            await call.in_thread(lambda: self._list_files(message, call))
-
-    @activity.defn(name=names.LOG_BACKUP)
-    async def log(self, message: LogInput) -> None:
-        """Write the run's record. Only a run that has its snapshot keeps a list of files."""
-        async with engine_call(self._executor) as call:
-            await call.in_thread(lambda: self._log(message, call))
-
-    @activity.defn(name=names.VERIFY_BACKUP)
-    async def verify(self, message: VerifyInput) -> Verdict:
-        """Verify the snapshot and add the verdict to the record."""
-        async with engine_call(self._executor) as call:
-            run = await call.in_thread(lambda: self._run(message.run))
-            written = await call.in_thread(lambda: self._written(message))
-            found = await verify_snapshot(
-                run.session,
-                SnapshotId(from_hex(message.snapshot_id)),
-                message.level,
-                workspace=run.workspace,
-                written=written,
-                knows_kept_trees=message.level is not VerifyLevel.FULL,
-                progress=call.progress_of(0),
-            )
-            verdict = records.backup_verdict(found)
-            await call.in_thread(lambda: self._services.journal.set_verdict(message.run.record_id, verdict))
-            return answers.backup_verdict(found)
-
-    @activity.defn(name=names.CLOSE_RUN)
-    async def close(self, message: CloseInput) -> None:
-        """Remove the workspace."""
-        async with engine_call(self._executor) as call:
-            await call.in_thread(lambda: self._close(message.run))
-
-    def _open(self, message: TriggerInput) -> BackupOpened:
         self._services.begin_run(message.run.repository)
         order = self._order(message.request, message.started_ns)
         opened = open_backup(self._run(message.run), order)
@@ -155,7 +71,9 @@ class BackupActivities:
             after=hook_refs(settings, source.after),
         )
 
-    def _select(self, message: SelectInput, call: EngineCall) -> PageSelected:
+    @step(names.SELECT_PAGE)
+    def select(self, message: SelectInput, call: EngineCall) -> PageSelected:
+        """Plan one page of the walk."""
         run, spec = self._resolved(message.run)
         with roots_by_number(spec.roots):
             page = select_page(run, spec, message.page, lambda _entries, _bytes: call.check())
@@ -166,7 +84,24 @@ class BackupActivities:
             totals=page.totals,
         )
 
-    def _commit(self, message: CommitInput) -> Committed:
+    @async_step(names.STORE_SHARD, Queues.COPY)
+    async def store(self, message: ShardInput, call: EngineCall) -> StoredTotals:
+        """Store one shard."""
+        run, spec = await call.in_thread(lambda: self._resolved(message.run))
+        stored = await store_shard(
+            run,
+            spec,
+            message.shard,
+            call.progress_of(message.shard),
+            pace=pace_of(message.throttle),
+            claims=self._services.claims,
+            on_read=own_turn(),
+        )
+        return stored.totals
+
+    @step(names.COMMIT_SNAPSHOT, Queues.LIGHT | Queues.COPY)
+    def commit(self, message: CommitInput, _: EngineCall) -> Committed:
+        """Write the snapshot, or say what must be done again first."""
         run = self._run(message.run)
         finished = message.opened.finished_snapshot
         if finished:
@@ -177,17 +112,16 @@ class BackupActivities:
         outcome = commit_run(run, order, message.pages, message.shards)
         return answers.committed(outcome)
 
-    def _list_files(self, message: PlanInput, call: EngineCall) -> None:
+    @step(names.LIST_FILES, Queues.COPY)
+    def list_files(self, message: PlanInput, call: EngineCall) -> None:
+        """Write what became of each file into the journal, while the snapshot is written."""
         # The commit finds the same shard missing, has it stored again, and this list is written again.
         with contextlib.suppress(MissingResultError):
             self._write_files(message, call)
 
-    def _write_files(self, message: PlanInput, call: EngineCall) -> None:
-        heap.give_back()  # as for the commit
-        files = file_records(self._run(message.run), message.pages, message.shards)
-        self._services.journal.add_files(message.run.record_id, call.checked(files))
-
-    def _log(self, message: LogInput, call: EngineCall) -> None:
+    @step(names.LOG_BACKUP)
+    def log(self, message: LogInput, call: EngineCall) -> None:
+        """Write the run's record. Only a run that has its snapshot keeps a list of files."""
         journal, status = self._services.journal, message.ending.status
         pages, shards = message.progress.pages_done, message.progress.shards_planned
         if message.committed is not None and status in (RunStatus.COMPLETE, RunStatus.PARTIAL):
@@ -199,6 +133,35 @@ class BackupActivities:
             journal.add_files(message.run.record_id, ())
         elif status in (RunStatus.FAILED, RunStatus.CANCELLED):  # it may have ended before its list was whole
             self._write_files(PlanInput(run=message.run, pages=pages, shards=shards), call)
+
+    @async_step(names.VERIFY_BACKUP)
+    async def verify(self, message: VerifyInput, call: EngineCall) -> Verdict:
+        """Verify the snapshot and add the verdict to the record."""
+        run = await call.in_thread(lambda: self._run(message.run))
+        written = await call.in_thread(lambda: self._written(message))
+        found = await verify_snapshot(
+            run.session,
+            SnapshotId(from_hex(message.snapshot_id)),
+            message.level,
+            workspace=run.workspace,
+            written=written,
+            knows_kept_trees=message.level is not VerifyLevel.FULL,
+            progress=call.progress_of(0),
+        )
+        verdict = records.backup_verdict(found)
+        await call.in_thread(lambda: self._services.journal.set_verdict(message.run.record_id, verdict))
+        return answers.backup_verdict(found)
+
+    @step(names.CLOSE_RUN)
+    def close(self, message: CloseInput, _: EngineCall) -> None:
+        """Remove the workspace."""
+        close_run(self._run(message.run).workspace)
+        self._services.end_run(message.run.repository)
+
+    def _write_files(self, message: PlanInput, call: EngineCall) -> None:
+        heap.give_back()  # as for the commit
+        files = file_records(self._run(message.run), message.pages, message.shards)
+        self._services.journal.add_files(message.run.record_id, call.checked(files))
 
     def _check_snapshot(self, run: RunRef, snapshot_id: str) -> None:
         """The journal is told of a snapshot only when that is there and this run's own."""
@@ -217,10 +180,6 @@ class BackupActivities:
         if message.level is VerifyLevel.FULL or not message.pages:
             return ()
         return written_packs(self._run(message.run))
-
-    def _close(self, run: RunRef) -> None:
-        close_run(self._run(run).workspace)
-        self._services.end_run(run.repository)
 
     def _order(self, request: BackupRequest, started_ns: int) -> BackupOrder:
         source = self._services.source(request.source)

@@ -8,8 +8,6 @@ engine operations take: `check` raises in them.
 
 import asyncio
 import contextlib
-import contextvars
-import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager
@@ -19,7 +17,7 @@ from temporalio import activity
 
 from activities.errors import application_error, is_expected
 from contracts.common import ShardHeartbeat
-from holdfast.runs.progress import Progress
+from holdfast.runs.progress import Progress, Stop, run_stoppable
 
 ResultT = TypeVar("ResultT")
 ItemT = TypeVar("ItemT")
@@ -28,26 +26,13 @@ _MAX_PAUSE_S: Final = 2.0
 _BEATS_PER_TIMEOUT: Final = 4
 
 
-class StoppedError(Exception):
-    """Raised inside an engine call by its progress callback, to end it. Never leaves this module."""
-
-
-class EngineCall:
+class EngineCall(Stop):
     """Serves an activity while the engine works for it. `check` and `report` may be called from any thread."""
 
     def __init__(self, executor: Executor) -> None:
+        super().__init__()
         self._executor = executor
-        self._stop = threading.Event()
         self._details: ShardHeartbeat | None = None
-
-    def stop(self) -> None:
-        """Make `check` and `report` raise from now on."""
-        self._stop.set()
-
-    def check(self) -> None:
-        """Raises StoppedError when the call is to end."""
-        if self._stop.is_set():
-            raise StoppedError
 
     def checked(self, items: Iterable[ItemT]) -> Iterator[ItemT]:
         """These items; raises StoppedError between them when the call is to end."""
@@ -66,14 +51,7 @@ class EngineCall:
 
     async def in_thread(self, function: Callable[[], ResultT]) -> ResultT:
         """Run blocking work. When cancelled, tell it to stop, wait until it has, and be cancelled."""
-        context = contextvars.copy_context()  # the thread logs on behalf of the same run
-        future = asyncio.get_running_loop().run_in_executor(self._executor, lambda: context.run(function))
-        try:
-            return await asyncio.shield(future)
-        except asyncio.CancelledError:
-            self.stop()
-            await _ended(future)
-            raise
+        return await run_stoppable(lambda _: function(), self, self._executor)
 
     async def beat(self) -> None:
         """Heartbeat until cancelled. What ends before the first one is due costs the server none."""
@@ -114,12 +92,3 @@ async def engine_call(executor: Executor, *, final: bool = False) -> AsyncIterat
         beating.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await beating
-
-
-async def _ended(future: "asyncio.Future[ResultT]") -> None:
-    """Wait for the thread, also when cancelled again; what it answers is no longer wanted."""
-    while not future.done():
-        with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.wait([future])
-    if not future.cancelled():
-        future.exception()

@@ -3,16 +3,14 @@
 import asyncio
 import concurrent.futures
 import logging
-from collections.abc import Callable
-from concurrent.futures import Executor
 from typing import Final
 
 from temporalio import activity
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.calls import EngineCall, engine_call
-from activities.services import Services
+from activities.calls import EngineCall
+from activities.steps import Activities, async_step
 from contracts.cleanup import (
     CLEAN_REPOSITORY,
     CLEAN_SCRATCH,
@@ -33,39 +31,25 @@ _OPEN_DRILLS: Final = f'WorkflowType = "{DRILL_WORKFLOW}" AND ExecutionStatus = 
 _LOG: Final = logging.getLogger(__name__)
 
 
-class CleanupActivities:
+class CleanupActivities(Activities):
     """Over the services of this process. Everything may be done twice: what has gone is not there."""
 
-    def __init__(self, services: Services, executor: Executor) -> None:
-        self._services = services
-        self._executor = executor
-
-    def light(self) -> list[Callable[..., object]]:
-        """For the host's own queue."""
-        return [self.clean, self.scratch]
-
-    def copying(self) -> list[Callable[..., object]]:
-        """Nothing here moves bytes."""
-        return []
-
-    @activity.defn(name=CLEAN_REPOSITORY)
-    async def clean(self, message: CleanInput) -> RepositoryCleaned:
+    @async_step(CLEAN_REPOSITORY)
+    async def clean(self, message: CleanInput, call: EngineCall) -> RepositoryCleaned:
         """Remove old workspaces whose runs are not open, and temporary files of crashes."""
-        async with engine_call(self._executor) as call:
-            is_open = _asking(activity.client(), asyncio.get_running_loop(), call)
-            return await call.in_thread(lambda: self._clean(message, is_open, call))
+        is_open = _asking(activity.client(), asyncio.get_running_loop(), call)
+        return await call.in_thread(lambda: self._clean(message, is_open, call))
 
-    @activity.defn(name=CLEAN_SCRATCH)
-    async def scratch(self, message: CleanInput) -> ScratchCleaned:
+    @async_step(CLEAN_SCRATCH)
+    async def scratch(self, message: CleanInput, call: EngineCall) -> ScratchCleaned:
         """Remove what killed drills have restored on this host, while no drill runs."""
-        async with engine_call(self._executor) as call:
-            try:
-                drills = await activity.client().count_workflows(_OPEN_DRILLS)
-            except RPCError as error:
-                raise _unavailable(error) from error
-            if drills.count:
-                return ScratchCleaned(folders=0)
-            return await call.in_thread(lambda: self._scratch(message, call))
+        try:
+            drills = await activity.client().count_workflows(_OPEN_DRILLS)
+        except RPCError as error:
+            raise _unavailable(error) from error
+        if drills.count:
+            return ScratchCleaned(folders=0)
+        return await call.in_thread(lambda: self._scratch(message, call))
 
     def _clean(self, message: CleanInput, is_open: IsOpen, call: EngineCall) -> RepositoryCleaned:
         settings = self._services.settings.cleanup

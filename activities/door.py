@@ -1,8 +1,8 @@
-"""Every message passes a door before its activity sees it: its form is looked at, and whose run it is about.
+"""Every message passes a door before its activity sees it: whose run it is about is looked at.
 
-Three questions, whichever activity it is. Is there a workflow behind it (an activity that stands alone belongs to no
-run of ours)? Is every field of its form (contracts/forms.py)? Is the run that it names the asking workflow's own? The
-last one keeps a workflow from closing, recording or answering for a run of another's.
+Two questions, whichever activity it is. Is there a workflow behind it (an activity that stands alone belongs to no run
+of ours)? Is the run that it names the asking workflow's own? That keeps a workflow from closing, recording or answering
+for a run of another's. Its form was looked at when it was converted (contracts/checks.py).
 """
 
 from typing import Any
@@ -12,7 +12,6 @@ from temporalio.exceptions import ApplicationError
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
 from contracts.common import RunRef
-from contracts.forms import misformed
 from contracts.identity import is_own
 
 REFUSED = "MessageRefusedError"
@@ -44,9 +43,6 @@ def refusal(messages: Any, workflow_id: str) -> str:
     if not workflow_id:
         return "no run stands behind it"
     for message in messages:
-        wrong = misformed(message)
-        if wrong:
-            return f"{wrong} is not of its form"
         run = getattr(message, "run", None)
         if isinstance(run, RunRef) and not (
             is_own(run.run_id, workflow_id) and is_own(run.record_id, workflow_id)

@@ -1,17 +1,14 @@
 """The activities of a drill. Each is safe to run twice or late; the check is the user's, who is told that it may be."""
 
 import os
-from collections.abc import Callable
-from concurrent.futures import Executor
 from pathlib import Path
 from typing import Final
 
 import msgspec
-from temporalio import activity
 
 from activities import drill_records
-from activities.calls import EngineCall, engine_call
-from activities.services import Services
+from activities.calls import EngineCall
+from activities.steps import Activities, step
 from contracts import names
 from contracts.common import RunInput
 from contracts.drill import (
@@ -58,46 +55,12 @@ class _DrillDocument(msgspec.Struct, frozen=True, kw_only=True):
     snapshot: str
 
 
-class DrillActivities:
+class DrillActivities(Activities):
     """The drill's activities over the services of this process."""
 
-    def __init__(self, services: Services, executor: Executor) -> None:
-        self._services = services
-        self._executor = executor
-
-    def light(self) -> list[Callable[..., object]]:
-        """For the run's own queue."""
-        return [self.trigger, self.check, self.clean, self.log]
-
-    def copying(self) -> list[Callable[..., object]]:
-        """Nothing: the restore that it starts moves the bytes."""
-        return []
-
-    @activity.defn(name=names.TRIGGER_DRILL)
-    async def trigger(self, message: DrillTriggerInput) -> DrillOpened:
+    @step(names.TRIGGER_DRILL)
+    def trigger(self, message: DrillTriggerInput, call: EngineCall) -> DrillOpened:
         """Find the snapshot, draw the sample, write the journal's first record."""
-        async with engine_call(self._executor) as call:
-            return await call.in_thread(lambda: self._open(message, call))
-
-    @activity.defn(name=names.CHECK_DRILL)
-    async def check(self, message: DrillCheckInput) -> DrillChecked:
-        """Run the user's own check in the restored tree."""
-        async with engine_call(self._executor) as call:
-            return await call.in_thread(lambda: self._check(message, call))
-
-    @activity.defn(name=names.CLEAN_DRILL)
-    async def clean(self, message: RunInput) -> None:
-        """Remove what was restored, and the run's documents."""
-        async with engine_call(self._executor) as call:
-            await call.in_thread(lambda: self._clean(message, call))
-
-    @activity.defn(name=names.LOG_DRILL)
-    async def log(self, message: DrillLogInput) -> None:
-        """Write the run's record, its verdict, and the paths that did not come back."""
-        async with engine_call(self._executor) as call:
-            await call.in_thread(lambda: self._log(message))
-
-    def _open(self, message: DrillTriggerInput, call: EngineCall) -> DrillOpened:
         request = message.request
         profile = self._profile(message)
         session = self._services.session(message.run.repository)
@@ -118,6 +81,60 @@ class DrillActivities:
         opened = self._opened(profile, stored, sample, folder, message.run.run_id, seed.hex()[:_SEED_DIGITS])
         self._services.journal.record(drill_records.begun(message, opened, host=self._services.host))
         return opened
+
+    @step(names.CHECK_DRILL)
+    def check(self, message: DrillCheckInput, call: EngineCall) -> DrillChecked:
+        """Run the user's own check in the restored tree."""
+        settings = self._services.settings
+        opened = load(
+            Workspace(self._services.session(message.run.repository).repository, message.run.run_id),
+            OPENING,
+            _DrillDocument,
+        )
+        if opened != _DrillDocument(drill=message.drill, snapshot=message.snapshot_id):
+            raise UsageError(
+                "this run was not opened for that drill and snapshot", hint="Start the drill again."
+            )
+        profile = settings.drill(message.drill)
+        if profile.check is None:
+            raise SettingsError(
+                f"the drill {profile.name!r} has a check no longer", hint="Start the drill again."
+            )
+        checked = run_check(
+            profile.check,
+            scratch_of(settings.scratch_dir, message.run.run_id) / _TREE,
+            snapshot=message.snapshot_id,
+            environ=self._services.environ,
+            timeout_s=profile.check_timeout_s,
+            on_wait=call.check,
+        )
+        self._keep_output(message, checked)
+        return DrillChecked(
+            ok=checked.ok,
+            exit_code=checked.exit_code,
+            timed_out=checked.timed_out,
+            duration_ns=checked.duration_ns,
+        )
+
+    @step(names.CLEAN_DRILL)
+    def clean(self, message: RunInput, call: EngineCall) -> None:
+        """Remove what was restored, and the run's documents."""
+        remove_scratch(scratch_of(self._services.settings.scratch_dir, message.run.run_id), call.check)
+        close_run(Workspace(self._services.session(message.run.repository).repository, message.run.run_id))
+
+    @step(names.LOG_DRILL)
+    def log(self, message: DrillLogInput, _: EngineCall) -> None:
+        """Write the run's record, its verdict, and the paths that did not come back."""
+        journal = self._services.journal
+        journal.record(drill_records.ended(message, host=self._services.host))
+        if message.findings is None:
+            return
+        workspace = Workspace(self._services.session(message.run.repository).repository, message.run.run_id)
+        document = load(workspace, _CHECK, _CheckDocument)
+        output = "" if document is None else document.output
+        journal.set_verdict(message.run.run_id, drill_records.verdict(message, output))
+        if message.restored is not None:
+            journal.add_files(message.run.run_id, journal.wrong_files(message.restored.run_id))
 
     def _opened(
         self,
@@ -171,54 +188,6 @@ class DrillActivities:
             paths=snapshot_paths(source.spec),
         )
 
-    def _check(self, message: DrillCheckInput, call: EngineCall) -> DrillChecked:
-        settings = self._services.settings
-        opened = load(
-            Workspace(self._services.session(message.run.repository).repository, message.run.run_id),
-            OPENING,
-            _DrillDocument,
-        )
-        if opened != _DrillDocument(drill=message.drill, snapshot=message.snapshot_id):
-            raise UsageError(
-                "this run was not opened for that drill and snapshot", hint="Start the drill again."
-            )
-        profile = settings.drill(message.drill)
-        if profile.check is None:
-            raise SettingsError(
-                f"the drill {profile.name!r} has a check no longer", hint="Start the drill again."
-            )
-        checked = run_check(
-            profile.check,
-            scratch_of(settings.scratch_dir, message.run.run_id) / _TREE,
-            snapshot=message.snapshot_id,
-            environ=self._services.environ,
-            timeout_s=profile.check_timeout_s,
-            on_wait=call.check,
-        )
-        self._keep_output(message, checked)
-        return DrillChecked(
-            ok=checked.ok,
-            exit_code=checked.exit_code,
-            timed_out=checked.timed_out,
-            duration_ns=checked.duration_ns,
-        )
-
     def _keep_output(self, message: DrillCheckInput, checked: CommandRun) -> None:
         workspace = Workspace(self._services.session(message.run.repository).repository, message.run.run_id)
         workspace.put(_CHECK, encode(_CheckDocument(output=checked.output)))
-
-    def _clean(self, message: RunInput, call: EngineCall) -> None:
-        remove_scratch(scratch_of(self._services.settings.scratch_dir, message.run.run_id), call.check)
-        close_run(Workspace(self._services.session(message.run.repository).repository, message.run.run_id))
-
-    def _log(self, message: DrillLogInput) -> None:
-        journal = self._services.journal
-        journal.record(drill_records.ended(message, host=self._services.host))
-        if message.findings is None:
-            return
-        workspace = Workspace(self._services.session(message.run.repository).repository, message.run.run_id)
-        document = load(workspace, _CHECK, _CheckDocument)
-        output = "" if document is None else document.output
-        journal.set_verdict(message.run.run_id, drill_records.verdict(message, output))
-        if message.restored is not None:
-            journal.add_files(message.run.run_id, journal.wrong_files(message.restored.run_id))

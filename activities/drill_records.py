@@ -18,21 +18,15 @@ _NS_PER_MS: Final = 10**6
 def begun(message: DrillTriggerInput, opened: DrillOpened, *, host: str) -> RunRecord:
     """The first record of a drill. Its strategy is its name in the settings, its reason the sample with its seed."""
     request = message.request
-    record = run_record(message.run, RunKind.DRILL, request.trigger, host=host, started_ns=message.started_ns)
+    record = run_record(message.run, RunKind.DRILL, request, host, message.started_ns)
     return _tried(record, request, opened)
 
 
 def ended(message: DrillLogInput, *, host: str) -> RunRecord:
     """The record of a drill that ended, however it did."""
-    record = run_record(
-        message.run,
-        RunKind.DRILL,
-        message.request.trigger,
-        host=host,
-        started_ns=message.started_ns,
-        ending=message.ending,
-    )
-    return replace(_tried(record, message.request, message.opened), counters=_counters(message))
+    request = message.request
+    record = run_record(message.run, RunKind.DRILL, request, host, message.started_ns, message.ending)
+    return replace(_tried(record, request, message.opened), counters=_counters(message))
 
 
 def _tried(record: RunRecord, request: DrillRequest, opened: DrillOpened | None) -> RunRecord:

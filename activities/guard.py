@@ -4,15 +4,11 @@ An alarm is left in the repository's companion too (holdfast/retention/holds.py)
 ours forgets what the source has from before it.
 """
 
-from collections.abc import Callable
-from concurrent.futures import Executor
 from dataclasses import replace
 
-from temporalio import activity
-
 from activities import records
-from activities.calls import EngineCall, engine_call
-from activities.services import Services
+from activities.calls import EngineCall
+from activities.steps import Activities, step
 from contracts.common import Ending
 from contracts.guard import (
     COMPARE_ACTIVITY,
@@ -43,34 +39,12 @@ _ACTIONS = {
 }
 
 
-class GuardActivities:
+class GuardActivities(Activities):
     """The guard's activities over the services of this process."""
 
-    def __init__(self, services: Services, executor: Executor) -> None:
-        self._services = services
-        self._executor = executor
-
-    def light(self) -> list[Callable[..., object]]:
-        """For the guard's own queue."""
-        return [self.compare, self.log]
-
-    def copying(self) -> list[Callable[..., object]]:
-        """None: what a guard restores is a restore of its own."""
-        return []
-
-    @activity.defn(name=COMPARE_ACTIVITY)
-    async def compare(self, message: CompareInput) -> GuardFound:
+    @step(COMPARE_ACTIVITY)
+    def compare(self, message: CompareInput, call: EngineCall) -> GuardFound:
         """Compare the source with its newest snapshot, and write down what was found."""
-        async with engine_call(self._executor) as call:
-            return await call.in_thread(lambda: self._compare(message, call))
-
-    @activity.defn(name=LOG_GUARD_ACTIVITY)
-    async def log(self, message: GuardLogInput) -> None:
-        """Write how it ended over the first record."""
-        async with engine_call(self._executor) as call:
-            await call.in_thread(lambda: self._log(message))
-
-    def _compare(self, message: CompareInput, call: EngineCall) -> GuardFound:
         source = self._services.source(message.run.source)
         settings = self._policy(source, message.request)
         thresholds = Thresholds(
@@ -115,6 +89,17 @@ class GuardActivities:
         self._services.journal.add_files(message.run.run_id, _files(compared))
         return found
 
+    @step(LOG_GUARD_ACTIVITY)
+    def log(self, message: GuardLogInput, _: EngineCall) -> None:
+        """Write how it ended over the first record."""
+        if message.found.alarm and any(map(_is_by_a_person, message.decisions)):
+            source = self._services.source(message.run.source)
+            repository = self._services.session(message.run.repository).repository
+            settle_alarm(repository, source.host or self._services.host, source.name)
+        record = self._record(message, message.found, message.ending)
+        said = filter(None, [message.found.alarm, *map(_decided, message.decisions)])
+        self._services.journal.record(replace(record, reason="; ".join(said)))
+
     def _policy(self, source: SourceProfile, request: GuardRequest) -> GuardSettings:
         """The source's own policy; another one where a person of this host has asked for it.
 
@@ -141,23 +126,10 @@ class GuardActivities:
         options = RestoreOptions(snapshot=snapshot_id, exact_paths=paths, overwrite=overwrite)
         return self._services.store_order(options, once=message.run.run_id)
 
-    def _log(self, message: GuardLogInput) -> None:
-        if message.found.alarm and any(map(_is_by_a_person, message.decisions)):
-            source = self._services.source(message.run.source)
-            repository = self._services.session(message.run.repository).repository
-            settle_alarm(repository, source.host or self._services.host, source.name)
-        record = self._record(message, message.found, message.ending)
-        said = filter(None, [message.found.alarm, *map(_decided, message.decisions)])
-        self._services.journal.record(replace(record, reason="; ".join(said)))
-
     def _record(self, message: CompareInput | GuardLogInput, found: GuardFound, ending: Ending) -> RunRecord:
+        host = self._services.host
         record = records.run_record(
-            message.run,
-            RunKind.GUARD,
-            message.request.trigger,
-            host=self._services.host,
-            started_ns=message.started_ns,
-            ending=ending,
+            message.run, RunKind.GUARD, message.request, host, message.started_ns, ending
         )
         names = ("files", "new", "changed", "missing", "missing_bytes", "damaged", "noise", "unreadable")
         return replace(

@@ -1,12 +1,7 @@
 """The activity that runs a hook. It may run twice, when the worker died: hooks are told so in the documentation."""
 
-from collections.abc import Callable
-from concurrent.futures import Executor
-
-from temporalio import activity
-
-from activities.calls import EngineCall, engine_call
-from activities.services import Services
+from activities.calls import EngineCall
+from activities.steps import Activities, step
 from contracts import names
 from contracts.hooks import HookDone, HookInput, HookMoment, HookRef
 from contracts.identity import is_token
@@ -19,28 +14,12 @@ from service.settings.model import Settings, SourceProfile
 from service.settings.systems import SystemProfile
 
 
-class HookActivities:
+class HookActivities(Activities):
     """Hooks of this worker's own settings."""
 
-    def __init__(self, services: Services, executor: Executor) -> None:
-        self._services = services
-        self._executor = executor
-
-    def light(self) -> list[Callable[..., object]]:
-        """For the run's own queue."""
-        return [self.run]
-
-    def copying(self) -> list[Callable[..., object]]:
-        """Nothing."""
-        return []
-
-    @activity.defn(name=names.RUN_HOOK)
-    async def run(self, message: HookInput) -> HookDone:
+    @step(names.RUN_HOOK, final=True)
+    def run(self, message: HookInput, call: EngineCall) -> HookDone:
         """Run the hook and keep what it printed; that it fails is an answer."""
-        async with engine_call(self._executor, final=True) as call:
-            return await call.in_thread(lambda: self._run(message, call))
-
-    def _run(self, message: HookInput, call: EngineCall) -> HookDone:
         hook = self._declared(message)
         variables = (
             ("HOLDFAST_HOOK", hook.name),

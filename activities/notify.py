@@ -1,17 +1,16 @@
 """The activities that tell: how a run ended, and what has not run though it should have."""
 
 import logging
-from collections.abc import Callable, Mapping
-from concurrent.futures import Executor
+from collections.abc import Mapping
 from typing import Final
 
 from temporalio import activity
 from temporalio.client import ScheduleAction, ScheduleActionStartWorkflow
 from temporalio.service import RPCError
 
-from activities.calls import engine_call
+from activities.calls import EngineCall
 from activities.records import run_record
-from activities.services import Services
+from activities.steps import Activities, async_step, step
 from activities.waits import waiting_runs
 from contracts.cleanup import CLEANUP_WORKFLOW
 from contracts.common import Trigger
@@ -38,40 +37,23 @@ _MOST_SCHEDULES: Final = 1_000
 _LOG: Final = logging.getLogger(__name__)
 
 
-class NotifyActivities:
+class NotifyActivities(Activities):
     """They fail only where a retry helps; an address that does not answer is none of the run's business."""
 
-    def __init__(self, services: Services, executor: Executor) -> None:
-        self._services = services
-        self._executor = executor
-
-    def light(self) -> list[Callable[..., object]]:
-        """For the run's own queue."""
-        return [self.notify, self.watch]
-
-    def copying(self) -> list[Callable[..., object]]:
-        """Nothing here moves bytes."""
-        return []
-
-    @activity.defn(name=NOTIFY)
-    async def notify(self, message: NotifyInput) -> Notified:
+    @step(NOTIFY)
+    def notify(self, message: NotifyInput, _: EngineCall) -> Notified:
         """Tell how a run ended: people by a notice, the source's watcher by a ping."""
-        async with engine_call(self._executor) as call:
-            return await call.in_thread(lambda: self._notify(message))
-
-    @activity.defn(name=WATCH)
-    async def watch(self, message: WatchInput) -> WatchState:
-        """Look for sources without a good backup for too long, and for schedules that missed a run."""
-        async with engine_call(self._executor) as call:
-            missed = await self._missed(message.state.missed)
-            waiting = await self._waiting()
-            return await call.in_thread(lambda: self._watch(message, missed, waiting))
-
-    def _notify(self, message: NotifyInput) -> Notified:
         run = self._services.journal.run(message.run.record_id)
         if run is None or run.status is RunStatus.RUNNING:
             run = _as_told(message, self._services.host)
         return self.tell_run(run)
+
+    @async_step(WATCH)
+    async def watch(self, message: WatchInput, call: EngineCall) -> WatchState:
+        """Look for sources without a good backup for too long, and for schedules that missed a run."""
+        missed = await self._missed(message.state.missed)
+        waiting = await self._waiting()
+        return await call.in_thread(lambda: self._watch(message, missed, waiting))
 
     def tell_run(self, run: RunRecord) -> Notified:
         """The same of a run whose record stands. Blocks."""
@@ -193,11 +175,4 @@ def _subject(run: RunRecord) -> str:
 
 def _as_told(message: NotifyInput, host: str) -> RunRecord:
     """The run as its workflow knows it, where the journal cannot say."""
-    return run_record(
-        message.run,
-        message.kind,
-        Trigger(),
-        host=host,
-        started_ns=message.started_ns,
-        ending=message.ending,
-    )
+    return run_record(message.run, message.kind, Trigger(), host, message.started_ns, message.ending)

@@ -5,10 +5,12 @@ from typing import Final
 
 import msgspec
 
-from contracts.backup import BackupRequest, LogInput, TriggerInput
+from contracts.backup import LogInput, TriggerInput
 from contracts.common import Ending, RunRef, Trigger
-from contracts.restore import RestoreLogInput, RestoreRequest, RestoreTriggerInput
-from contracts.verify import VerifyRequest
+from contracts.drill import DrillRequest
+from contracts.guard import GuardRequest
+from contracts.restore import RestoreLogInput, RestoreTriggerInput
+from contracts.runs import RunRequest
 from holdfast.backup.documents import Opening as BackupOpening
 from holdfast.ids import to_hex
 from holdfast.restore.documents import Opening
@@ -23,14 +25,13 @@ MAX_PROBLEMS_RECORDED: Final = 1_000
 def run_record(
     run: RunRef,
     kind: RunKind,
-    trigger: Trigger,
-    *,
+    asked: RunRequest | DrillRequest | GuardRequest | Trigger,
     host: str,
     started_ns: int,
     ending: Ending | None = None,
-    request: BackupRequest | RestoreRequest | VerifyRequest | None = None,
 ) -> RunRecord:
-    """Begin a record with what that of every run says. ending: None while it runs."""
+    """Begin a record with what that of every run says. asked: what, or by whom alone. ending: None while it runs."""
+    trigger = asked if isinstance(asked, Trigger) else asked.trigger
     return RunRecord(
         run_id=run.record_id,
         resumes=run.run_id if run.attempt else "",
@@ -46,7 +47,7 @@ def run_record(
         ended_ns=0 if ending is None else ending.ended_ns,
         failure_kind="" if ending is None else ending.failure_kind,
         failure_message="" if ending is None else ending.failure_message,
-        request="" if request is None else _request_text(request),
+        request=_request_text(asked) if isinstance(asked, RunRequest) else "",
     )
 
 
@@ -54,10 +55,7 @@ def backup_begun(
     message: TriggerInput, opening: BackupOpening, *, host: str, source_digest: str
 ) -> RunRecord:
     """The first record of a backup."""
-    request, started_ns = message.request, opening.started_ns
-    record = run_record(
-        message.run, RunKind.BACKUP, request.trigger, host=host, started_ns=started_ns, request=request
-    )
+    record = run_record(message.run, RunKind.BACKUP, message.request, host, opening.started_ns)
     return replace(
         record,
         strategy=opening.strategy,
@@ -74,15 +72,8 @@ def backup_ended(message: LogInput, *, host: str) -> RunRecord:
     snapshot = None if committed is None else committed.totals
     counters = {"pages": progress.pages_done, "shards": progress.shards_planned}
     counters |= backup_counters(progress.selected, progress.stored, snapshot)
-    record = run_record(
-        message.run,
-        RunKind.BACKUP,
-        request.trigger,
-        host=host if opened is None or not opened.host else opened.host,
-        started_ns=progress.started_ns,
-        ending=message.ending,
-        request=request,
-    )
+    host = host if opened is None or not opened.host else opened.host
+    record = run_record(message.run, RunKind.BACKUP, request, host, progress.started_ns, message.ending)
     return replace(
         record,
         strategy=request.strategy if opened is None else opened.strategy,
@@ -95,26 +86,16 @@ def backup_ended(message: LogInput, *, host: str) -> RunRecord:
 
 def restore_begun(message: RestoreTriggerInput, opening: Opening, *, dry_run: bool, host: str) -> RunRecord:
     """The first record of a restore."""
-    request, kind = message.request, RunKind.DRY_RUN if dry_run else RunKind.RESTORE
-    record = run_record(
-        message.run, kind, request.trigger, host=host, started_ns=message.started_ns, request=request
-    )
+    kind = RunKind.DRY_RUN if dry_run else RunKind.RESTORE
+    record = run_record(message.run, kind, message.request, host, message.started_ns)
     return replace(record, snapshot_id=to_hex(opening.snapshot))
 
 
 def restore_ended(message: RestoreLogInput, *, host: str) -> RunRecord:
     """The record of a restore that ended, however it did."""
-    request, progress = message.request, message.progress
-    opened = progress.opened
-    record = run_record(
-        message.run,
-        RunKind.DRY_RUN if opened is not None and opened.dry_run else RunKind.RESTORE,
-        request.trigger,
-        host=host,
-        started_ns=progress.started_ns,
-        ending=message.ending,
-        request=request,
-    )
+    progress, opened = message.progress, message.progress.opened
+    kind = RunKind.DRY_RUN if opened is not None and opened.dry_run else RunKind.RESTORE
+    record = run_record(message.run, kind, message.request, host, progress.started_ns, message.ending)
     counters = {"pages": progress.pages_done, "shards": progress.shards_planned}
     return replace(
         record,
@@ -157,7 +138,7 @@ def _finding(what: str, path: bytes) -> str:
     return f"{what}: {path.decode(errors='backslashreplace')}" if path else what
 
 
-def _request_text(request: BackupRequest | RestoreRequest | VerifyRequest) -> str:
+def _request_text(request: RunRequest) -> str:
     """Write down what was asked, as another run can be asked it when no server knows it."""
     asked = replace(request, progress=None, resume_run="")
     return msgspec.json.encode(asked).decode()

@@ -1,15 +1,12 @@
 """The activities of a restore. Each is one engine operation, safe to run twice, at once, or late."""
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import Executor
-from contextlib import contextmanager
-
-from temporalio import activity
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from activities import answers, records
 from activities.answers import check_follows
-from activities.calls import EngineCall, engine_call
-from activities.services import Services
+from activities.calls import EngineCall
+from activities.steps import Activities, Queues, async_step, step
 from activities.throttle import pace_of
 from activities.turns import own_turn
 from contracts import names
@@ -43,142 +40,16 @@ from holdfast.runs.opening import OPENING, close_run
 from holdfast.runs.workspace import Workspace
 from holdfast.terms import RestoreTotals, RunStatus
 from service.journal.records import OutputRecord
+from service.settings.model import SourceProfile
 from service.settings.request_uses import RequestUse
 
 
-class RestoreActivities:
+class RestoreActivities(Activities):
     """The restore's activities over the services of this process."""
 
-    def __init__(self, services: Services, executor: Executor) -> None:
-        self._services = services
-        self._executor = executor
-
-    def light(self) -> list[Callable[..., object]]:
-        """For the run's own queue."""
-        return [
-            self.trigger,
-            self.select,
-            self.check_space,
-            self.finish,
-            self.log,
-            self.verify,
-            self.close,
-        ]
-
-    def copying(self) -> list[Callable[..., object]]:
-        """For the copy queue beside it."""
-        return [self.restore, self.to_command]
-
-    @activity.defn(name=names.TRIGGER_RESTORE)
-    async def trigger(self, message: RestoreTriggerInput) -> RestoreOpened:
+    @step(names.TRIGGER_RESTORE)
+    def trigger(self, message: RestoreTriggerInput, _: EngineCall) -> RestoreOpened:
         """Open the run and write the journal's first record."""
-        async with engine_call(self._executor) as call:
-            return await call.in_thread(lambda: self._open(message))
-
-    @activity.defn(name=names.SELECT_RESTORE)
-    async def select(self, message: SelectInput) -> RestorePage:
-        """Plan one page."""
-        async with engine_call(self._executor) as call:
-            return await call.in_thread(lambda: self._select(message))
-
-    @activity.defn(name=names.CHECK_SPACE)
-    async def check_space(self, message: SpaceInput) -> None:
-        """Refuse a restore that cannot fit: nothing is written yet, so nothing is gained by waiting for space."""
-        async with engine_call(self._executor, final=True) as call:
-            await call.in_thread(lambda: self._check_space(message))
-
-    @activity.defn(name=names.RESTORE_SHARD)
-    async def restore(self, message: ShardInput) -> RestoreTotals:
-        """Restore the files of one shard."""
-        async with engine_call(self._executor) as call:
-            session = await call.in_thread(lambda: self._services.session(message.run.repository))
-            options = await call.in_thread(lambda: self._options(message.run))
-            async with session.holding() as held:
-                run = RestoreRun(held=held, run_id=message.run.run_id, options=options)
-                pace = pace_of(message.throttle)
-                result = await restore_shard(
-                    run, message.shard, call.progress_of(message.shard), pace=pace, on_written=own_turn()
-                )
-            return result.counts
-
-    @activity.defn(name=names.RESTORE_TO_COMMAND)
-    async def to_command(self, message: ToCommandInput) -> RestoreTotals:
-        """Give a command's output back to the source's restore_command, once: nobody knows what twice would do."""
-        async with engine_call(self._executor, final=True) as call:
-            session = await call.in_thread(lambda: self._services.session(message.run.repository))
-            options = await call.in_thread(lambda: self._options(message.run))
-            if options.to_command != message.source:
-                raise UsageError(f"the request is not for the command of {message.source!r}")
-            source = await call.in_thread(lambda: self._services.source(message.source))
-            if not source.restore_command:
-                raise SettingsError(
-                    f"the source {message.source!r} has no restore_command",
-                    hint=f"Add it to [sources.{message.source}] on the worker, or restore the file to a --target.",
-                )
-
-            def report(given: int) -> None:
-                call.report(ShardHeartbeat(shard=0, bytes_done=given))
-
-            async with session.holding() as held:
-                opening = await call.in_thread(
-                    lambda: load(Workspace(session.repository, message.run.run_id), OPENING, Opening)
-                )
-                if opening is None or to_hex(opening.snapshot) != message.snapshot_id:
-                    raise UsageError("this run was not opened for that snapshot", hint="Repeat the command.")
-                stored = await call.in_thread(
-                    lambda: load_snapshot(session.repository, SnapshotId(opening.snapshot))
-                )
-                outcome = await restore_to_command(
-                    held.loader,
-                    BlobId(from_hex(stored.snapshot.tree)),
-                    source.spec.roots[0],
-                    source.restore_command,
-                    environ=dict(source.spec.command_environ),
-                    on_bytes=report,
-                )
-            await call.in_thread(
-                lambda: self._services.journal.add_output(message.run.record_id, _output(outcome))
-            )
-            return RestoreTotals(
-                files=1,
-                files_written=1,
-                bytes_to_write=outcome.bytes_given,
-                bytes_written=outcome.bytes_given,
-                bytes_total=outcome.bytes_given,
-            )
-
-    @activity.defn(name=names.FINISH_RESTORE)
-    async def finish(self, message: PlanInput) -> Finished:
-        """Put links, deletions and the metadata of directories in place."""
-        async with engine_call(self._executor) as call:
-            return await call.in_thread(lambda: self._finish(message, call))
-
-    @activity.defn(name=names.LOG_RESTORE)
-    async def log(self, message: RestoreLogInput) -> None:
-        """Write the run's record, and what became of each path once the plan was whole."""
-        async with engine_call(self._executor) as call:
-            await call.in_thread(lambda: self._log(message, call))
-
-    @activity.defn(name=names.VERIFY_RESTORE)
-    async def verify(self, message: VerifyInput) -> Verdict:
-        """Read back from disk what was restored, and add the verdict to the record."""
-        async with engine_call(self._executor) as call:
-            session = await call.in_thread(lambda: self._services.session(message.run.repository))
-            options = await call.in_thread(lambda: self._options(message.run))
-            async with session.holding() as held:
-                run = RestoreRun(held=held, run_id=message.run.run_id, options=options)
-                found = await verify_restored(run, message.pages, call.progress_of(0))
-            verdict = records.restore_verdict(found, message.level.value)
-            await call.in_thread(lambda: self._services.journal.set_verdict(message.run.record_id, verdict))
-            return answers.restore_verdict(found, message.level)
-
-    @activity.defn(name=names.CLOSE_RESTORE)
-    async def close(self, message: CloseInput) -> None:
-        """Remove the workspace."""
-        async with engine_call(self._executor) as call:
-            await call.in_thread(lambda: self._close(message))
-
-    def _open(self, message: RestoreTriggerInput) -> RestoreOpened:
         self._services.begin_run(message.run.repository)
         self._refuse_ended(message)
         options = self._services.take_restore(message.run.source, message.run.run_id)
@@ -201,16 +72,9 @@ class RestoreActivities:
             alias="" if options.to_command else self._services.alias(message.run.repository),
         )
 
-    def _refuse_ended(self, message: RestoreTriggerInput) -> None:
-        """A backup that has ended finds its snapshot; a restore would write once more over what came since."""
-        record = self._services.journal.run(message.run.record_id)
-        if record is not None and record.status is not RunStatus.RUNNING:
-            raise AlreadyEndedError(
-                f"this restore has ended before ({record.status.value})",
-                hint="The server's database is older than the journal. Start the restore again if it is wanted.",
-            )
-
-    def _select(self, message: SelectInput) -> RestorePage:
+    @step(names.SELECT_RESTORE)
+    def select(self, message: SelectInput, _: EngineCall) -> RestorePage:
+        """Plan one page."""
         with self._running(message.run) as run:
             if run.options.to_command:  # without a plan nothing is written either
                 raise RunStateError("what is meant for a command is not written to files")
@@ -222,17 +86,67 @@ class RestoreActivities:
             totals=page.counts,
         )
 
-    def _check_space(self, message: SpaceInput) -> None:
+    @step(names.CHECK_SPACE, final=True)
+    def check_space(self, message: SpaceInput, _: EngineCall) -> None:
+        """Refuse a restore that cannot fit: nothing is written yet, so nothing is gained by waiting for space."""
         with self._running(message.run) as run:
             check_space(run, message.bytes_to_write)
 
-    def _finish(self, message: PlanInput, call: EngineCall) -> Finished:
+    @async_step(names.RESTORE_SHARD, Queues.COPY)
+    async def restore(self, message: ShardInput, call: EngineCall) -> RestoreTotals:
+        """Restore the files of one shard."""
+        async with self._holding(message.run, call) as run:
+            pace = pace_of(message.throttle)
+            result = await restore_shard(
+                run, message.shard, call.progress_of(message.shard), pace=pace, on_written=own_turn()
+            )
+        return result.counts
+
+    @async_step(names.RESTORE_TO_COMMAND, Queues.COPY, final=True)
+    async def to_command(self, message: ToCommandInput, call: EngineCall) -> RestoreTotals:
+        """Give a command's output back to the source's restore_command, once: nobody knows what twice would do."""
+        source = await call.in_thread(lambda: self._source_of_command(message))
+
+        def report(given: int) -> None:
+            call.report(ShardHeartbeat(shard=0, bytes_done=given))
+
+        async with self._holding(message.run, call) as run:
+            opening = await call.in_thread(lambda: load(run.workspace, OPENING, Opening))
+            if opening is None or to_hex(opening.snapshot) != message.snapshot_id:
+                raise UsageError("this run was not opened for that snapshot", hint="Repeat the command.")
+            stored = await call.in_thread(
+                lambda: load_snapshot(run.held.repository, SnapshotId(opening.snapshot))
+            )
+            outcome = await restore_to_command(
+                run.held.loader,
+                BlobId(from_hex(stored.snapshot.tree)),
+                source.spec.roots[0],
+                source.restore_command,
+                environ=dict(source.spec.command_environ),
+                on_bytes=report,
+            )
+        await call.in_thread(
+            lambda: self._services.journal.add_output(message.run.record_id, _output(outcome))
+        )
+        return RestoreTotals(
+            files=1,
+            files_written=1,
+            bytes_to_write=outcome.bytes_given,
+            bytes_written=outcome.bytes_given,
+            bytes_total=outcome.bytes_given,
+        )
+
+    @step(names.FINISH_RESTORE)
+    def finish(self, message: PlanInput, call: EngineCall) -> Finished:
+        """Put links, deletions and the metadata of directories in place."""
         with self._running(message.run) as run:
             finished = finish(run, message.pages, message.shards, call.progress_of(message.shards))
         status = RunStatus.PARTIAL if finished.partial else RunStatus.COMPLETE
         return Finished(status=status, totals=finished.counts)
 
-    def _log(self, message: RestoreLogInput, call: EngineCall) -> None:
+    @step(names.LOG_RESTORE)
+    def log(self, message: RestoreLogInput, call: EngineCall) -> None:
+        """Write the run's record, and what became of each path once the plan was whole."""
         journal = self._services.journal
         journal.record(records.restore_ended(message, host=self._services.host))
         if message.ending.status not in (RunStatus.COMPLETE, RunStatus.PARTIAL) or message.request.to_command:
@@ -241,7 +155,18 @@ class RestoreActivities:
             chunks = file_chunks(run, message.progress.pages_done, message.progress.shards_planned)
             journal.add_chunks(message.run.record_id, call.checked(chunks))
 
-    def _close(self, message: CloseInput) -> None:
+    @async_step(names.VERIFY_RESTORE)
+    async def verify(self, message: VerifyInput, call: EngineCall) -> Verdict:
+        """Read back from disk what was restored, and add the verdict to the record."""
+        async with self._holding(message.run, call) as run:
+            found = await verify_restored(run, message.pages, call.progress_of(0))
+        verdict = records.restore_verdict(found, message.level.value)
+        await call.in_thread(lambda: self._services.journal.set_verdict(message.run.record_id, verdict))
+        return answers.restore_verdict(found, message.level)
+
+    @step(names.CLOSE_RESTORE)
+    def close(self, message: CloseInput, _: EngineCall) -> None:
+        """Remove the workspace."""
         ref = message.run
         use = self._services.restore_use(ref.source)
         if use is None or not use.over or use.run != ref.run_id:
@@ -254,6 +179,31 @@ class RestoreActivities:
         close_run(Workspace(self._services.session(ref.repository).repository, ref.run_id))
         self._services.end_run(ref.repository)
 
+    def _refuse_ended(self, message: RestoreTriggerInput) -> None:
+        """A backup that has ended finds its snapshot; a restore would write once more over what came since."""
+        record = self._services.journal.run(message.run.record_id)
+        if record is not None and record.status is not RunStatus.RUNNING:
+            raise AlreadyEndedError(
+                f"this restore has ended before ({record.status.value})",
+                hint="The server's database is older than the journal. Start the restore again if it is wanted.",
+            )
+
+    def _source_of_command(self, message: ToCommandInput) -> SourceProfile:
+        """The source whose restore_command gets the file.
+
+        Raises:
+            UsageError, SettingsError: the request is not for it, or it has none.
+        """
+        if self._options(message.run).to_command != message.source:
+            raise UsageError(f"the request is not for the command of {message.source!r}")
+        source = self._services.source(message.source)
+        if not source.restore_command:
+            raise SettingsError(
+                f"the source {message.source!r} has no restore_command",
+                hint=f"Add it to [sources.{message.source}] on the worker, or restore the file to a --target.",
+            )
+        return source
+
     def _options(self, ref: RunRef) -> RestoreOptions:
         return self._services.restore_options(ref.source, ref.run_id)
 
@@ -262,6 +212,14 @@ class RestoreActivities:
         """The run, with the repository's lock held."""
         options = self._options(ref)
         with self._services.session(ref.repository).hold() as held:
+            yield RestoreRun(held=held, run_id=ref.run_id, options=options)
+
+    @asynccontextmanager
+    async def _holding(self, ref: RunRef, call: EngineCall) -> AsyncIterator[RestoreRun]:
+        """The same for steps of the event loop."""
+        session = await call.in_thread(lambda: self._services.session(ref.repository))
+        options = await call.in_thread(lambda: self._options(ref))
+        async with session.holding() as held:
             yield RestoreRun(held=held, run_id=ref.run_id, options=options)
 
 

@@ -2,15 +2,14 @@
 
 import os
 import time
-from collections.abc import Callable, Mapping
-from concurrent.futures import Executor
+from collections.abc import Mapping
 from typing import Final
 
 from temporalio import activity
 
-from activities.calls import engine_call
+from activities.calls import EngineCall
 from activities.hooks import hook_refs
-from activities.services import Services
+from activities.steps import Activities, step
 from activities.system_records import begun, ended, findings
 from activities.veil import VEIL
 from contracts import names
@@ -52,53 +51,13 @@ _MOST_FOUND: Final = 200
 _MOST_AHEAD: Final = 5
 
 
-class SystemActivities:
+class SystemActivities(Activities):
     """Says what this host knows of a system, or of a member of one."""
 
-    def __init__(self, services: Services, executor: Executor) -> None:
-        self._services = services
-        self._executor = executor
-
-    def light(self) -> list[Callable[..., object]]:
-        """For the host's queue."""
-        return [self.open, self.resolve, self.find, self.prepare, self.log]
-
-    def copying(self) -> list[Callable[..., object]]:
-        """Nothing: the runs of the members move the bytes."""
-        return []
-
-    @activity.defn(name=names.OPEN_SYSTEM)
-    async def open(self, message: OpenSystemInput) -> SystemOpened:
+    @step(names.OPEN_SYSTEM)
+    def open(self, message: OpenSystemInput, _: EngineCall) -> SystemOpened:
         """Look the system up, and write the journal's first record."""
         queue = activity.info().task_queue
-        async with engine_call(self._executor) as call:
-            return await call.in_thread(lambda: self._open(message, queue))
-
-    @activity.defn(name=names.RESOLVE_MEMBER)
-    async def resolve(self, message: ResolveInput) -> Resolved:
-        """Say what a source's name means on this host."""
-        async with engine_call(self._executor) as call:
-            return await call.in_thread(lambda: self._resolve(message))
-
-    @activity.defn(name=names.FIND_MEMBER)
-    async def find(self, message: FindInput) -> Found:
-        """The snapshots of a member."""
-        async with engine_call(self._executor) as call:
-            return await call.in_thread(lambda: self._find(message))
-
-    @activity.defn(name=names.PREPARE_MEMBER)
-    async def prepare(self, message: PrepareInput) -> Prepared:
-        """Write down on this host what the restore of a member is to do."""
-        async with engine_call(self._executor) as call:
-            return await call.in_thread(lambda: self._prepare(message))
-
-    @activity.defn(name=names.LOG_SYSTEM)
-    async def log(self, message: LogSystemInput) -> None:
-        """Write the run's record, with what is and what is not recoverable."""
-        async with engine_call(self._executor) as call:
-            await call.in_thread(lambda: self._log(message))
-
-    def _open(self, message: OpenSystemInput, queue: str) -> SystemOpened:
         settings = self._services.settings
         profile = settings.system(message.run.source)
         elsewhere = _target_hosts(profile, message.hosts)
@@ -113,18 +72,9 @@ class SystemActivities:
             busy_wait_s=profile.busy_wait_s,
         )
 
-    def _member(self, name: MemberName, own_queue: str, target_host: str) -> Member:
-        host = name.host or self._services.host
-        acting = target_host or host
-        return Member(
-            label=name.label,
-            source=name.source,
-            host=host,
-            queue=own_queue if acting == self._services.host else task_queue(acting, ""),
-            target_host=target_host,
-        )
-
-    def _resolve(self, message: ResolveInput) -> Resolved:
+    @step(names.RESOLVE_MEMBER)
+    def resolve(self, message: ResolveInput, _: EngineCall) -> Resolved:
+        """Say what a source's name means on this host."""
         source = self._services.settings.source(message.source)
         return Resolved(
             repository=source.repository,
@@ -135,7 +85,9 @@ class SystemActivities:
             window=2 * self._services.settings.worker.processes,
         )
 
-    def _find(self, message: FindInput) -> Found:
+    @step(names.FIND_MEMBER)
+    def find(self, message: FindInput, _: EngineCall) -> Found:
+        """The snapshots of a member."""
         profile = self._services.settings.sources.get(message.member.source)
         repository = message.repository if profile is None else profile.repository
         if not repository:
@@ -162,7 +114,9 @@ class SystemActivities:
             ahead=tuple(short(snapshot.id) for snapshot in ahead[:_MOST_AHEAD]),
         )
 
-    def _prepare(self, message: PrepareInput) -> Prepared:
+    @step(names.PREPARE_MEMBER)
+    def prepare(self, message: PrepareInput, _: EngineCall) -> Prepared:
+        """Write down on this host what the restore of a member is to do."""
         member = message.member
         profile = self._services.settings.sources.get(member.source)
         target = self._target(message)
@@ -177,6 +131,25 @@ class SystemActivities:
         options = RestoreOptions(snapshot=message.snapshot_id, target=target, to_command=to_command)
         mark = f"{message.run.run_id} {member.label}"
         return Prepared(selection=self._services.store_order(options, once=mark), to_command=to_command)
+
+    @step(names.LOG_SYSTEM)
+    def log(self, message: LogSystemInput, _: EngineCall) -> None:
+        """Write the run's record, with what is and what is not recoverable."""
+        journal = self._services.journal
+        journal.record(ended(message, host=self._services.host))
+        if message.members:
+            journal.set_verdict(message.run.run_id, findings(message))
+
+    def _member(self, name: MemberName, own_queue: str, target_host: str) -> Member:
+        host = name.host or self._services.host
+        acting = target_host or host
+        return Member(
+            label=name.label,
+            source=name.source,
+            host=host,
+            queue=own_queue if acting == self._services.host else task_queue(acting, ""),
+            target_host=target_host,
+        )
 
     def _target(self, message: PrepareInput) -> bytes | None:
         """Where the member goes, as the request of a person of this host says; None for its original place.
@@ -212,12 +185,6 @@ class SystemActivities:
                 f"nobody on {self._services.host} has asked for a recovery in place of {message.run.source!r}",
                 hint=f"Start it there; or add [sources.{message.member.source}] to the settings of that host.",
             )
-
-    def _log(self, message: LogSystemInput) -> None:
-        journal = self._services.journal
-        journal.record(ended(message, host=self._services.host))
-        if message.members:
-            journal.set_verdict(message.run.run_id, findings(message))
 
 
 def _target_hosts(profile: SystemProfile, hosts: tuple[MemberHost, ...]) -> Mapping[str, str]:

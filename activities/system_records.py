@@ -13,20 +13,14 @@ LEVEL = "members"
 def begun(message: OpenSystemInput, *, host: str) -> RunRecord:
     """The first record."""
     kind = _kind(is_restore=message.is_restore)
-    return run_record(message.run, kind, message.trigger, host=host, started_ns=message.started_ns)
+    return run_record(message.run, kind, message.trigger, host, message.started_ns)
 
 
 def ended(message: LogSystemInput, *, host: str) -> RunRecord:
     """The record of a run that ended, however it did."""
     members = message.members
-    record = run_record(
-        message.run,
-        _kind(is_restore=message.is_restore),
-        message.trigger,
-        host=host,
-        started_ns=message.started_ns,
-        ending=message.ending,
-    )
+    kind = _kind(is_restore=message.is_restore)
+    record = run_record(message.run, kind, message.trigger, host, message.started_ns, message.ending)
     counters = {
         "members": len(members),
         "members_ok": sum(member.ok for member in members),

@@ -1,14 +1,10 @@
 """The activities of a verification. Each is one engine operation, safe to run twice, at once, or late."""
 
-from collections.abc import Callable
-from concurrent.futures import Executor
 from typing import Final
 
-from temporalio import activity
-
 from activities import answers, records, verify_records
-from activities.calls import EngineCall, engine_call
-from activities.services import Services
+from activities.calls import EngineCall
+from activities.steps import Activities, Queues, step
 from activities.throttle import pace_of
 from contracts import names
 from contracts.common import RunInput, RunRef
@@ -37,58 +33,12 @@ from holdfast.verify.trees import check_trees
 _SHOWN_SNAPSHOTS: Final = 100
 
 
-class VerifyActivities:
+class VerifyActivities(Activities):
     """The verification's activities over the services of this process."""
 
-    def __init__(self, services: Services, executor: Executor) -> None:
-        self._services = services
-        self._executor = executor
-
-    def light(self) -> list[Callable[..., object]]:
-        """For the run's own queue."""
-        return [self.trigger, self.trees, self.plan, self.finish, self.log]
-
-    def copying(self) -> list[Callable[..., object]]:
-        """For the copy queue beside it."""
-        return [self.read]
-
-    @activity.defn(name=names.TRIGGER_VERIFY)
-    async def trigger(self, message: VerifyTriggerInput) -> VerifyOpened:
+    @step(names.TRIGGER_VERIFY)
+    def trigger(self, message: VerifyTriggerInput, _: EngineCall) -> VerifyOpened:
         """Open the run and write the journal's first record."""
-        async with engine_call(self._executor) as call:
-            return await call.in_thread(lambda: self._open(message))
-
-    @activity.defn(name=names.CHECK_TREES)
-    async def trees(self, message: RunInput) -> TreesChecked:
-        """Walk the trees."""
-        async with engine_call(self._executor) as call:
-            return await call.in_thread(lambda: self._check_trees(message, call))
-
-    @activity.defn(name=names.PLAN_VERIFY)
-    async def plan(self, message: VerifyPlanInput) -> VerifyPlanned:
-        """Choose the packs and cut them into shards."""
-        async with engine_call(self._executor) as call:
-            return await call.in_thread(lambda: self._plan(message))
-
-    @activity.defn(name=names.VERIFY_SHARD)
-    async def read(self, message: ShardInput) -> VerifyTotals:
-        """Read the packs of one shard."""
-        async with engine_call(self._executor) as call:
-            return await call.in_thread(lambda: self._read(message, call))
-
-    @activity.defn(name=names.FINISH_VERIFY)
-    async def finish(self, message: RunInput) -> VerifyFinished:
-        """Say what all of it comes to; mark what is damaged, and let go of what was mended."""
-        async with engine_call(self._executor) as call:
-            return await call.in_thread(lambda: self._finish(message, call))
-
-    @activity.defn(name=names.LOG_VERIFY)
-    async def log(self, message: VerifyLogInput) -> None:
-        """Write the run's record, its verdict, and the paths that are lost; remove the workspace at the end of all."""
-        async with engine_call(self._executor) as call:
-            await call.in_thread(lambda: self._log(message))
-
-    def _open(self, message: VerifyTriggerInput) -> VerifyOpened:
         self._services.begin_run(message.run.repository)
         request = message.request
         parse_share(request.share)
@@ -103,11 +53,15 @@ class VerifyActivities:
             alias=self._services.alias(message.run.repository),
         )
 
-    def _check_trees(self, message: RunInput, call: EngineCall) -> TreesChecked:
+    @step(names.CHECK_TREES)
+    def trees(self, message: RunInput, call: EngineCall) -> TreesChecked:
+        """Walk the trees."""
         result = check_trees(self._run(message.run), call.progress_of(0))
         return TreesChecked(blobs=result.blobs, files=result.files, problems=result.problem_count)
 
-    def _plan(self, message: VerifyPlanInput) -> VerifyPlanned:
+    @step(names.PLAN_VERIFY)
+    def plan(self, message: VerifyPlanInput, _: EngineCall) -> VerifyPlanned:
+        """Choose the packs and cut them into shards."""
         plan = plan_verification(
             self._run(message.run),
             parse_share(message.share),
@@ -122,7 +76,9 @@ class VerifyActivities:
             packs_of_repository=plan.packs_of_repository,
         )
 
-    def _read(self, message: ShardInput, call: EngineCall) -> VerifyTotals:
+    @step(names.VERIFY_SHARD, Queues.COPY)
+    def read(self, message: ShardInput, call: EngineCall) -> VerifyTotals:
+        """Read the packs of one shard."""
         result = read_shard(
             self._run(message.run),
             message.shard,
@@ -136,7 +92,9 @@ class VerifyActivities:
             damaged_packs=len(result.damaged),
         )
 
-    def _finish(self, message: RunInput, call: EngineCall) -> VerifyFinished:
+    @step(names.FINISH_VERIFY)
+    def finish(self, message: RunInput, call: EngineCall) -> VerifyFinished:
+        """Say what all of it comes to; mark what is damaged, and let go of what was mended."""
         report = finish_verification(self._run(message.run), call.check)
         affected = report.affected_snapshots
         return VerifyFinished(
@@ -149,7 +107,9 @@ class VerifyActivities:
             first_affected=tuple(to_hex(snapshot) for snapshot in affected[:_SHOWN_SNAPSHOTS]),
         )
 
-    def _log(self, message: VerifyLogInput) -> None:
+    @step(names.LOG_VERIFY)
+    def log(self, message: VerifyLogInput, _: EngineCall) -> None:
+        """Write the run's record, its verdict, and the paths that are lost; remove the workspace at the end of all."""
         self._services.journal.record(verify_records.ended(message, host=self._services.host))
         if message.finished is not None:
             self._log_report(message.run)

@@ -13,16 +13,8 @@ from service.journal.records import RunRecord, counters_of
 
 def begun(message: VerifyTriggerInput, *, host: str) -> RunRecord:
     """The first record of a verification. Its source is the selection, its strategy the share that is read."""
-    request = message.request
-    record = run_record(
-        message.run,
-        RunKind.VERIFY,
-        request.trigger,
-        host=host,
-        started_ns=message.started_ns,
-        request=request,
-    )
-    return replace(record, strategy=request.share)
+    record = run_record(message.run, RunKind.VERIFY, message.request, host, message.started_ns)
+    return replace(record, strategy=message.request.share)
 
 
 def ended(message: VerifyLogInput, *, host: str) -> RunRecord:
@@ -44,15 +36,7 @@ def ended(message: VerifyLogInput, *, host: str) -> RunRecord:
             "lost_paths": finished.lost_paths,
             "affected_snapshots": finished.affected_snapshots,
         }
-    record = run_record(
-        message.run,
-        RunKind.VERIFY,
-        request.trigger,
-        host=host,
-        started_ns=progress.started_ns,
-        ending=message.ending,
-        request=request,
-    )
+    record = run_record(message.run, RunKind.VERIFY, request, host, progress.started_ns, message.ending)
     return replace(record, strategy=request.share, counters=counters)
 
 

@@ -1,4 +1,4 @@
-"""The form of every text and number in a message, in one place: workers look at it before they use any of them.
+"""The form of every text and number in a message, in one place: it is looked at before any of them is used.
 
 Messages come from a server that others may reach, so their types alone say little: a label with "../" in it is text as
 well. Each field that holds text has its form here, by the field's name; a field without one is refused, and a test
@@ -32,6 +32,8 @@ _SHARE: Final = re.compile(r"[0-9A-Za-z.%/]{0,32}", re.ASCII)
 _WORD: Final = re.compile(r"[A-Za-z0-9_.-]{0,100}", re.ASCII)
 _CLOCK: Final = re.compile(r"[0-9:]{0,5}", re.ASCII)
 _LINE: Final = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{0,1000}")
+_HOST: Final = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{0,255}")
+"""A workflow's id, which holds it between other names, has at most 1,000 bytes."""
 _TAG: Final = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff,]{1,255}")
 _TEXT: Final = re.compile(r"[^\x00\ud800-\udfff]{0,8192}")
 
@@ -69,8 +71,8 @@ FORMS: Final = {
     "system_run": _LINE,
     "workflow_id": _LINE,
     "schedule": _LINE,
-    "host": _LINE,
-    "target_host": _LINE,
+    "host": _HOST,
+    "target_host": _HOST,
     "queue": _LINE,
     "tags": _TAG,
     # Of warrants and of admission (contracts/warrant.py).

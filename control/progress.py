@@ -9,7 +9,7 @@ from temporalio.client import Client, WorkflowQueryFailedError, WorkflowQueryRej
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
-from activities.waits import converter_of, failing_step
+from activities.waits import FailingStep, converter_of, failing_step
 from contracts import names
 from contracts.common import PROGRESS_QUERY, Phase, Progress, ShardHeartbeat
 from control.known_paths import NO_PATHS, KnownPaths
@@ -21,15 +21,6 @@ _COPYING: Final = frozenset((names.STORE_SHARD, names.RESTORE_SHARD, names.VERIF
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trouble:
-    """Why a step is being tried again. kind: the error's class name. message: for people, one or two lines."""
-
-    kind: str
-    message: str
-    attempt: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RunView:
     """A run as it is shown. progress: as last answered; None before the first answer. away: the server is silent.
 
@@ -37,7 +28,7 @@ class RunView:
     """
 
     progress: Progress | None = None
-    trouble: Trouble | None = None
+    trouble: FailingStep | None = None
     away: bool = False
     paused: bool = False
 
@@ -60,9 +51,10 @@ async def look(client: Client, handle: Handle, before: RunView, known: KnownPath
     else:
         progress = _with_heartbeats(progress, [await _heartbeat(client, handle.id, step) for step in pending])
     paused = description.typed_search_attributes.get(STATUS) == PAUSED
-    return RunView(
-        progress=progress, trouble=await _trouble(client, handle.id, pending, known), paused=paused
-    )
+    trouble = await failing_step(client, handle.id, pending)
+    if trouble is not None:
+        trouble = replace(trouble, message=known.shown_in(trouble.message))
+    return RunView(progress=progress, trouble=trouble, paused=paused)
 
 
 async def _progress(handle: Handle) -> Progress | None:
@@ -91,12 +83,3 @@ def _with_heartbeats(progress: Progress, heartbeats: list[ShardHeartbeat | None]
         files_done=min(progress.files_total, progress.files_done + files),
         bytes_done=min(progress.bytes_total, progress.bytes_done + read),
     )
-
-
-async def _trouble(
-    client: Client, workflow_id: str, pending: list[PendingActivityInfo], known: KnownPaths
-) -> Trouble | None:
-    step = await failing_step(client, workflow_id, pending)
-    if step is None:
-        return None
-    return Trouble(kind=step.kind, message=known.shown_in(step.message), attempt=step.attempt)

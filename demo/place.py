@@ -30,7 +30,7 @@ class Bucket(Place):
     def stored_bytes(self) -> int:
         """See `Place`."""
         from holdfast.storage.credentials import fixed  # noqa: PLC0415 - only where there is a bucket
-        from holdfast.storage.locations import open_storage  # noqa: PLC0415
+        from holdfast.storage.locations import open_storage  # noqa: PLC0415 - as above
 
         storage = open_storage(self.location, fixed(self.environ))
         folders = ("data", "index", "keys", "snapshots")

@@ -95,7 +95,7 @@ async def start_command(
     stdout: int | IO[bytes],
     stderr: int | IO[bytes],
 ) -> Process:
-    """Start a command whose input or output somebody else handles; `end_command` must follow.
+    """Start a command whose input or output the caller handles; `end_command` must follow.
 
     Raises:
         OSError: the command cannot be started.

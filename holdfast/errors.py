@@ -1,7 +1,7 @@
 """One hierarchy for everything that can go wrong, sorted by what a retry can do.
 
     HoldfastError
-    ├── PermanentError               the same call fails again until somebody changes something
+    ├── PermanentError               the same call fails again until something is changed
     │   ├── UsageError                   the request makes no sense as asked
     │   │   ├── SettingsError                a key of holdfast.toml or of the environment is wrong
     │   │   ├── SourceMissingError           nothing is there to back up
@@ -26,7 +26,7 @@
         ├── ServerUnavailableError       no Temporal server answers, or it refuses us
         ├── StorageUnavailableError      the storage did not answer, or answered with an error of its own
         ├── StorageFullError             no space, no inodes or over quota
-        ├── RepositoryLockedError        somebody holds a lock that excludes ours
+        ├── RepositoryLockedError        another client holds a lock that excludes ours
         ├── LockLostError                our lock could not be refreshed in time
         ├── FencedError                  a newer attempt has taken over; this one must stop
         │   └── RunClosedError               the run is over, for good: a retry is in vain
@@ -67,7 +67,7 @@ class HoldfastError(Exception):
 
 
 class PermanentError(HoldfastError):
-    """The same call fails again until somebody changes something."""
+    """The same call fails again until something is changed."""
 
 
 class TemporaryError(HoldfastError):
@@ -182,7 +182,7 @@ class StorageFullError(TemporaryError):
 
 
 class RepositoryLockedError(TemporaryError):
-    """Somebody holds a lock that excludes ours."""
+    """Another client holds a lock that excludes ours."""
 
     exit_code: ClassVar[int] = EXIT_LOCKED
 

@@ -1,6 +1,6 @@
 """The one place that connects to the Temporal server: TLS, API key, signatures and encryption as the settings say.
 
-Files and commands are read once for a process: an attempt to connect is repeated often. Whoever changes a
+Files and commands are read once for a process: an attempt to connect is repeated often. A person who changes a
 certificate, an API key or an encryption key starts the processes again, as after any change of the settings.
 """
 
@@ -116,7 +116,7 @@ async def service_client(
 
     Raises:
         SettingsError: the file cannot be read, or others can.
-        RuntimeError, RPCError: nobody answers, or somebody refuses.
+        RuntimeError, RPCError: nobody answers, or a server refuses.
     """
     text = read_key(key_file)
     protection = Sealer(keyring=Keyring.parse(text)) if encrypts else Signer.parse(text)
@@ -158,7 +158,7 @@ async def open_client(
     """A client of the server there.
 
     Raises:
-        RuntimeError, RPCError: nobody answers, or somebody refuses.
+        RuntimeError, RPCError: nobody answers, or a server refuses.
     """
     return await Client.connect(
         address,

@@ -13,10 +13,10 @@ that says what a value is for and where it belongs:
 What is encoded there counts once, for ten minutes, and for nothing else; what is decoded there is checked. /decode
 alone opens what is sealed, to be shown; /encode alone does not know what for, and refuses.
 
-Whoever can reach it reads in clear text what the server stores sealed; so it listens on the loopback interface unless
-told otherwise, answers scripts of the named web pages only (a page of any other origin is refused, not merely kept from
-reading the answer, and with it what a rebound host name would serve), and asks for a token where one is set. It encodes
-for nobody without a token: whoever gets a value signed may do what a command may do.
+Anybody who can reach it reads in clear text what the server stores sealed; so it listens on the loopback interface
+unless told otherwise, answers scripts of the named web pages only (a page of any other origin is refused, not merely
+kept from reading the answer, and with it what a rebound host name would serve), and asks for a token where one is set.
+It encodes for nobody without a token: a client that gets a value signed may do what a command may do.
 """
 
 import hmac

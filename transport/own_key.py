@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Final
 
 from holdfast.errors import SettingsError
-from holdfast.storage.durable import link_new
+from holdfast.storage.durable import flush_directory, link_new
 from holdfast.storage.os_errors import unwritable
+from service.settings.private_files import write_durably
 from transport.keyring import new_key_line
 
 _MAX_BYTES: Final = 1 << 16
@@ -33,13 +34,7 @@ def ensure_key(path: Path) -> None:
         return
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
-        descriptor = os.open(
-            temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
-        )
-        with open(descriptor, "wb") as file:
-            file.write(f"{new_key_line()}\n".encode())
-            file.flush()
-            os.fsync(file.fileno())
+        write_durably(temporary, f"{new_key_line()}\n".encode())
         try:
             link_new(str(temporary), str(path), hard_links=True)
         except OSError as error:
@@ -49,7 +44,7 @@ def ensure_key(path: Path) -> None:
             temporary.rename(path)
         finally:
             temporary.unlink(missing_ok=True)
-        _flush(path.parent)
+        flush_directory(str(path.parent))
     except OSError as error:
         raise unwritable(
             error,
@@ -79,18 +74,10 @@ def _check(path: Path, status: os.stat_result) -> None:
     if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
         raise SettingsError(
             f"the signing key {path} is not a file of this user's own",
-            hint="Run command and service as one user; if somebody put it there, remove it.",
+            hint="Run command and service as one user; if another user put it there, remove it.",
         )
     if stat.S_IMODE(status.st_mode) & 0o077:
         raise SettingsError(
             f"the signing key {path} can be read or written by other users",
             hint="They may have it: stop the service, remove the file, and start it again, which makes another one.",
         )
-
-
-def _flush(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

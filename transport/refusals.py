@@ -1,7 +1,7 @@
 """What is put in the place of a payload that is not accepted.
 
 A codec that raises fails the workflow's task, again and again, or the whole workflow for a mere signal. So it hands on
-a payload that says why, and whoever wants to read that finds out (transport/converter.py): a workflow without a request
+a payload that says why, and what wants to read that finds out (transport/converter.py): a workflow without a request
 fails, a signal is dropped, an update is rejected.
 """
 

@@ -43,23 +43,21 @@ class ActivityCalls:
 
     async def quick(self, name: str, message: object, result: type[ResultT], summary: str) -> ResultT:
         """Run a bounded activity on the light queue."""
-        return await self._call(name, message, result, summary, timeout_s=self.policy.light_timeout_s)
+        timeout_s = self.policy.light_timeout_s
+        return await self.tried(name, message, result, summary, timeout_s=timeout_s, attempts=None)
 
     async def lasting(self, name: str, message: object, result: type[ResultT], summary: str) -> ResultT:
         """Run an activity that may take long on the light queue."""
-        return await self._call(name, message, result, summary, timeout_s=self.policy.shard_timeout_s)
+        timeout_s = self.policy.shard_timeout_s
+        return await self.tried(name, message, result, summary, timeout_s=timeout_s, attempts=None)
 
     async def copying(
         self, name: str, message: Callable[[], object], result: type[ResultT], summary: str
     ) -> ResultT:
         """Run an activity on the copy queue; `message` is asked for each time that it is started."""
-        return await self._call(
-            name,
-            message,
-            result,
-            summary,
-            timeout_s=self.policy.shard_timeout_s,
-            queue=copy_queue(workflow.info().task_queue),
+        queue, timeout_s = copy_queue(workflow.info().task_queue), self.policy.shard_timeout_s
+        return await self.tried(
+            name, message, result, summary, timeout_s=timeout_s, queue=queue, attempts=None
         )
 
     async def copying_once(self, name: str, message: object, result: type[ResultT], summary: str) -> ResultT:
@@ -80,60 +78,34 @@ class ActivityCalls:
         *,
         timeout_s: float,
         queue: str | None = None,
-        attempts: int = FEW_ATTEMPTS,
+        attempts: int | None = FEW_ATTEMPTS,
         begin_s: float | None = None,
     ) -> ResultT:
         """Run an activity that gives up after some attempts; no pause stops it. begin_s: how long it may wait for a
-        worker."""
-        handle = self._start(
-            name, message, summary, timeout_s=timeout_s, queue=queue, attempts=attempts, begin_s=begin_s
-        )
-        return await answer_of(handle, result)
+        worker. attempts: None for as many as the policy allows, and then a pause does stop it."""
 
-    async def _call(
-        self,
-        name: str,
-        message: object,
-        result: type[ResultT],
-        summary: str,
-        *,
-        timeout_s: float,
-        queue: str | None = None,
-    ) -> ResultT:
         def start() -> "workflow.ActivityHandle[RawValue | None]":
-            asked = message() if callable(message) else message
-            attempts = self.policy.max_attempts
-            return self._start(name, asked, summary, timeout_s=timeout_s, queue=queue, attempts=attempts)
+            handle: workflow.ActivityHandle[RawValue | None] = workflow.start_activity(
+                name,
+                message() if callable(message) else message,
+                task_queue=queue,
+                result_type=RawValue,
+                schedule_to_start_timeout=None if begin_s is None else timedelta(seconds=begin_s),
+                start_to_close_timeout=timedelta(seconds=timeout_s),
+                heartbeat_timeout=timedelta(seconds=self.policy.heartbeat_timeout_s),
+                retry_policy=RetryPolicy(
+                    initial_interval=RETRY_INTERVAL,
+                    backoff_coefficient=1.0,
+                    maximum_attempts=self.policy.max_attempts if attempts is None else attempts,
+                ),
+                cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+                summary=summary,
+                priority=self._priority(),
+            )
+            return handle
 
-        return await answer_of(start() if self.control is None else self.control.steered(start), result)
-
-    def _start(
-        self,
-        name: str,
-        message: object,
-        summary: str,
-        *,
-        timeout_s: float,
-        queue: str | None,
-        attempts: int,
-        begin_s: float | None = None,
-    ) -> "workflow.ActivityHandle[RawValue | None]":
-        handle: workflow.ActivityHandle[RawValue | None] = workflow.start_activity(
-            name,
-            message,
-            task_queue=queue,
-            result_type=RawValue,
-            schedule_to_start_timeout=None if begin_s is None else timedelta(seconds=begin_s),
-            start_to_close_timeout=timedelta(seconds=timeout_s),
-            heartbeat_timeout=timedelta(seconds=self.policy.heartbeat_timeout_s),
-            retry_policy=RetryPolicy(
-                initial_interval=RETRY_INTERVAL, backoff_coefficient=1.0, maximum_attempts=attempts
-            ),
-            cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-            summary=summary,
-            priority=self._priority(),
-        )
-        return handle
+        control = self.control if attempts is None else None
+        return await answer_of(start() if control is None else control.steered(start), result)
 
     def _priority(self) -> Priority:
         if self.control is None or self.control.state.priority == NORMAL_PRIORITY:

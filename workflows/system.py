@@ -5,9 +5,17 @@ from collections.abc import Sequence
 from typing import ClassVar, TypeVar
 
 from temporalio import workflow
-from temporalio.exceptions import ApplicationError, ChildWorkflowError, FailureError, is_cancelled_exception
+from temporalio.exceptions import (
+    ActivityError,
+    ApplicationError,
+    ChildWorkflowError,
+    FailureError,
+    is_cancelled_exception,
+)
+from temporalio.exceptions import TimeoutError as StepTimeoutError
 
 from contracts import names
+from contracts.backup import BackupResult
 from contracts.common import PROGRESS_QUERY, Ending, Phase, Progress, RunRef, Trigger, TriggerKind
 from contracts.control import (
     PAUSE,
@@ -20,6 +28,7 @@ from contracts.control import (
     ThrottleRequest,
 )
 from contracts.hooks import HookDone
+from contracts.restore import RestoreResult
 from contracts.system import (
     MEMBERS_QUERY,
     LogSystemInput,
@@ -36,8 +45,8 @@ from holdfast.units import format_duration
 from workflows.attributes import show_run
 from workflows.children import Child, child_failure, result_of
 from workflows.details import control_notes
+from workflows.failures import failure_of
 from workflows.hooks import hook_notes
-from workflows.members import MemberAwayError, MemberCalls
 from workflows.run_frame import SteeredRun
 from workflows.run_id import attempt_id
 
@@ -56,7 +65,6 @@ class SystemWorkflow(SteeredRun[SystemResult]):
         super().__init__(request.policy)
         self._asked = request
         self._run_id = attempt_id()
-        self._members_calls = MemberCalls(calls=self._calls, answer_s=request.resolve_timeout_s)
         self._members: tuple[Member, ...] = ()
         self._outcomes: dict[str, MemberOutcome] = {}
         self._hooks: tuple[HookDone, ...] = ()
@@ -167,11 +175,24 @@ class SystemWorkflow(SteeredRun[SystemResult]):
         self._settle(MemberOutcome(label=member.label, host=host, status=status, reason=reason))
 
     async def _ask(self, member: Member, name: str, message: object, result: type[ResultT]) -> ResultT | None:
-        """The answer of a member's host; None where there is none, which is the member's outcome then."""
+        """The answer of a member's host; None where none comes, or none that says it: the member's outcome then."""
         try:
-            return await self._members_calls.ask(member, name, message, result)
-        except MemberAwayError as error:
-            self._failed(member, f"{self._undone}: {error}")
+            return await self._calls.tried(
+                name,
+                message,
+                result,
+                member.label,
+                timeout_s=self._calls.policy.light_timeout_s,
+                queue=member.queue,
+                begin_s=self._asked.resolve_timeout_s,
+            )
+        except (ActivityError, ApplicationError) as error:
+            if is_cancelled_exception(error):
+                raise
+            reason = failure_of(error).message.partition("\n")[0]
+            if isinstance(error.__cause__, StepTimeoutError):
+                reason = f"no worker of {member.target_host or member.host} answers"
+            self._failed(member, f"{self._undone}: {reason}")
             return None
 
     async def _result_of(self, member: Member, handle: Child, result: type[ResultT]) -> ResultT | None:
@@ -250,6 +271,24 @@ class SystemWorkflow(SteeredRun[SystemResult]):
             lines += [f"| {' | '.join(cells)} |"]
         notes = [*hook_notes(self._hooks), *control_notes(self._control.state)]
         workflow.set_current_details("\n".join([*lines, *(f"\n{note}" for note in notes)]))
+
+
+def outcome_of(
+    member: Member, host: str, workflow_id: str, result: BackupResult | RestoreResult, reasons: Sequence[str]
+) -> MemberOutcome:
+    """What a member's own run came to, by its result."""
+    return MemberOutcome(
+        label=member.label,
+        host=host,
+        status=result.status,
+        snapshot_id=result.snapshot_id,
+        reason="; ".join(reasons),
+        run_id=result.run_id,
+        workflow_id=workflow_id,
+        files=result.totals.files,
+        bytes_total=result.totals.bytes_total,
+        errors=result.totals.errors,
+    )
 
 
 async def _signal(handle: Child, name: str, message: object) -> None:

@@ -31,7 +31,7 @@ from holdfast.terms import RunKind, RunStatus, Strategy
 from holdfast.units import NS_PER_S
 from workflows.children import Child, start_run
 from workflows.hooks import HookCalls, failed_before
-from workflows.system import SystemWorkflow
+from workflows.system import SystemWorkflow, outcome_of
 
 _FIRST_WAIT_S: Final = 2.0
 _LONGEST_WAIT_S: Final = 30.0
@@ -146,7 +146,6 @@ class SystemBackupWorkflow(SystemWorkflow):
 def _outcome(member: Member, resolved: Resolved, workflow_id: str, result: BackupResult) -> MemberOutcome:
     verdict = result.verdict
     sound = verdict is None or verdict.ok
-    ok = bool(result.snapshot_id) and sound
     reasons = []
     if result.status is RunStatus.CANCELLED:
         reasons.append("not backed up: its backup was cancelled")
@@ -155,17 +154,9 @@ def _outcome(member: Member, resolved: Resolved, workflow_id: str, result: Backu
     if result.totals.errors:
         reasons.append(f"{result.totals.errors:,} paths could not be read")
     reasons += [hook.words for hook in result.hooks if not hook.ok]
-    return MemberOutcome(
-        label=member.label,
-        host=resolved.host,
+    return replace(
+        outcome_of(member, resolved.host, workflow_id, result, reasons),
         status=result.status if sound else RunStatus.FAILED,
-        ok=ok,
-        snapshot_id=result.snapshot_id,
+        ok=bool(result.snapshot_id) and sound,
         snapshot_time_ns=result.started_ns,
-        reason="; ".join(reasons),
-        run_id=result.run_id,
-        workflow_id=workflow_id,
-        files=result.totals.files,
-        bytes_total=result.totals.bytes_total,
-        errors=result.totals.errors,
     )

@@ -29,7 +29,7 @@ from contracts.system import (
 )
 from holdfast.terms import RunKind, RunStatus
 from workflows.children import start_run
-from workflows.system import SystemWorkflow
+from workflows.system import SystemWorkflow, outcome_of
 
 
 @workflow.defn(name=SYSTEM_RESTORE_WORKFLOW)
@@ -150,19 +150,11 @@ def _outcome(
         reasons.append(f"snapshot {ahead} is dated in the future{passed_over}")
     if result.totals.errors:
         reasons.append(f"{result.totals.errors:,} paths could not be restored")
-    return MemberOutcome(
-        label=member.label,
-        host=found.host,
-        status=RunStatus.PARTIAL
-        if result.status is RunStatus.COMPLETE and snapshot.partial
-        else result.status,
+    lacks_paths = result.status is RunStatus.COMPLETE and snapshot.partial
+    return replace(
+        outcome_of(member, found.host, workflow_id, result, reasons),
+        status=RunStatus.PARTIAL if lacks_paths else result.status,
         ok=sound and result.status in (RunStatus.COMPLETE, RunStatus.PARTIAL),
         snapshot_id=snapshot.snapshot_id,
         snapshot_time_ns=snapshot.time_ns,
-        reason="; ".join(reasons),
-        run_id=result.run_id,
-        workflow_id=workflow_id,
-        files=result.totals.files,
-        bytes_total=result.totals.bytes_total,
-        errors=result.totals.errors,
     )

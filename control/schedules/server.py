@@ -79,7 +79,7 @@ async def describe(client: Client, name: str) -> ScheduleDescription | None:
 
 
 async def entry_of(client: Client, description: ScheduleDescription) -> dict[str, object] | None:
-    """What a schedule of ours was declared as; None for somebody else's."""
+    """What a schedule of ours was declared as; None for another's."""
     action = description.schedule.action
     if not isinstance(action, ScheduleActionStartWorkflow) or not action.memo or ENTRY not in action.memo:
         return None

@@ -27,6 +27,7 @@ from holdfast.guard.findings import Comparison, Finding, FindingKind, Thresholds
 from holdfast.guard.noise import became_noise, is_noise
 from holdfast.ids import BlobId, from_hex
 from holdfast.repository.companion import own_directories
+from holdfast.repository.packs.loader import find_node
 from holdfast.repository.repository import Repository
 from holdfast.repository.session import HeldRepository
 from holdfast.repository.snapshots import StoredSnapshot, newest
@@ -106,7 +107,7 @@ class _Comparer:
     def look_for_roots(self, tree: BlobId) -> None:
         """Count what is missing with roots that are gone, or stand there empty."""
         for root in self._spec.roots:
-            node = self._node_at(tree, root)
+            node = find_node(self._held.loader.load_tree, tree, root)
             gone = not os.path.lexists(root)
             if not gone and (self._spec.allow_empty or not _is_empty(root)):
                 continue
@@ -231,16 +232,6 @@ class _Comparer:
         if node.subtree is None:
             return {}
         return _by_name(self._held.loader.load_tree(BlobId(from_hex(node.subtree))))
-
-    def _node_at(self, tree: BlobId, path: bytes) -> Node | None:
-        found: Node | None = None
-        nodes = _by_name(self._held.loader.load_tree(tree))
-        for part in filter(None, path.split(b"/")):
-            found = nodes.get(part)
-            if found is None:
-                return None
-            nodes = self._nodes(found)
-        return found
 
 
 def _by_name(nodes: Sequence[Node]) -> dict[bytes, Node]:

@@ -1,7 +1,7 @@
 """Documents of a run are typed, MessagePack of msgspec structs; and there is one way in which runs decide things.
 
-`decide` is what makes activities idempotent: a decision is a document that is created only if absent, and whoever
-comes second takes over the first one's.
+`decide` is what makes activities idempotent: a decision is a document that is created only if absent, and an attempt
+that comes second takes over the first one's.
 """
 
 from collections.abc import Sequence

@@ -46,7 +46,7 @@ def take_lock(repository: Repository, *, exclusive: bool) -> LockId:
     """Look, write, look again; the id of our lock.
 
     Raises:
-        RepositoryLockedError: somebody's lock excludes ours, or cannot be read, and so might.
+        RepositoryLockedError: another's lock excludes ours, or cannot be read, and so might.
         StorageDeniedError, StorageFullError, StorageUnavailableError: the lock cannot be written.
     """
     others: dict[LockId, Lock | CorruptFileError] = {}
@@ -213,7 +213,7 @@ def storage_time(repository: Repository, now_ns: int | None) -> int:
     if now_ns is None:
         raise RepositoryLockedError(
             f"{repository.storage.location}: our lock was removed at once",
-            hint="Somebody runs `restic unlock --remove-all` or prunes: wait until that has ended.",
+            hint="A client runs `restic unlock --remove-all` or prunes: wait until that has ended.",
         )
     skew_s = (time.time_ns() - now_ns) / 1e9
     if abs(skew_s) > _SKEW_S:

@@ -7,7 +7,7 @@ stale, and anybody may remove it. How locks are taken and judged: lock_files.py.
 So a holder that could not refresh its lock must stop well before that:
 
     1. the process is frozen, or the machine sleeps, or the storage is away, for longer than LOST_AFTER_S;
-    2. somebody calls our lock stale, removes it, prunes;
+    2. another client calls our lock stale, removes it, prunes;
     3. we go on: `check` raises for everyone who holds the old lease. The next one takes a new lock, under a new
        generation, and looks whether the index that it knows still stands.
 
@@ -102,7 +102,7 @@ class LockLease:
         """Become a holder; the generation, which `check` and `release` ask for.
 
         Raises:
-            RepositoryLockedError: somebody has the exclusive lock.
+            RepositoryLockedError: another client has the exclusive lock.
             StorageDeniedError, StorageFullError, StorageUnavailableError: the lock cannot be written.
         """
         with self._taking:
@@ -133,7 +133,7 @@ class LockLease:
 
     @property
     def is_held(self) -> bool:
-        """Whether the lock is there: somebody holds it, or has let it go only just now."""
+        """Whether the lock is there: it is held, or was let go only just now."""
         with self._changed:
             return self._held is not None
 
@@ -170,7 +170,7 @@ class LockLease:
                 self._lose(generation, held)
 
     def give_up(self, generation: int) -> None:
-        """Somebody has removed what our lock protects: nothing that was read under it is to be believed."""
+        """Something removed what our lock protects: nothing that was read under it is to be believed."""
         with self._changed:
             held = self._held if self.generation == generation else None
             if held is not None:
@@ -180,7 +180,7 @@ class LockLease:
             remove_lock(self._repository, held)
 
     def close(self) -> None:
-        """Remove the lock now, whoever holds it."""
+        """Remove the lock now, even where it is held."""
         with self._taking:
             self.give_up(self.generation)
 
@@ -224,7 +224,7 @@ class LockLease:
         return self._repository.storage.size_or_none(file_name(LOCKS, lock_id)) is not None
 
     def _keep(self, generation: int) -> None:
-        """The keeper's thread: refresh the lock while somebody holds it, remove it when nobody has for a while."""
+        """The keeper's thread: refresh the lock while it is held, remove it when it was not for a while."""
         retry_at = 0.0
         while True:
             with self._changed:
@@ -248,7 +248,7 @@ class LockLease:
         """Write the lock again; False when it must be tried again.
 
         The old file is looked for once the new one is there: if it is, there was a lock of ours all the time. If not,
-        somebody has removed it, who may have had the exclusive lock and pruned since, or have it now.
+        a client has removed it that may have had the exclusive lock and pruned since, or have it now.
         """
         try:
             if not self._is_stored(held):
@@ -271,12 +271,12 @@ class LockLease:
         return True
 
     def _lose(self, generation: int, held: LockId) -> None:
-        """Somebody has removed our lock (`restic unlock --remove-all`), and may have pruned since."""
+        """A client has removed our lock (`restic unlock --remove-all`), and may have pruned since."""
         with self._changed:
             if self.generation == generation and self._held == held:
                 self._held = None
                 self._changed.notify_all()
-                _LOG.warning("our lock was removed by somebody else")
+                _LOG.warning("our lock was removed by another program")
 
 
 class NoLease:
@@ -290,7 +290,7 @@ class NoLease:
 
     @property
     def is_held(self) -> bool:
-        """Whether somebody reads."""
+        """Whether anything is being read."""
         with self._lock:
             return self._holders > 0
 
@@ -321,7 +321,7 @@ class NoLease:
         """There is nothing that could be lost."""
 
     def give_up(self, generation: int) -> None:
-        """Whoever begins from now on is of a new generation."""
+        """What begins from now on is of a new generation."""
         with self._lock:
             self._given_up = self._given_up or generation == self._generation
 
@@ -340,7 +340,7 @@ class ExclusiveLock:
     looks; what it raises ends the wait.
 
     Raises:
-        RepositoryLockedError: somebody uses the repository, and did not go in time.
+        RepositoryLockedError: another client uses the repository, and did not go in time.
     """
 
     def __init__(

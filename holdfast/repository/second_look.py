@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 from holdfast.errors import CorruptFileError
 from holdfast.storage.contract import Storage
 
-_LOOKS: Final = 3
+LOOKS: Final = 3
 ResultT = TypeVar("ResultT")
 
 
@@ -20,13 +20,13 @@ def worth_a_second_look(storage: Storage) -> bool:
     return storage.traits.latency_s > 0
 
 
-def looked_at_again(storage: Storage, read: Callable[[], ResultT]) -> ResultT:
-    """Read something and see whether it is sound; again, up to two times, if it is not.
+def looked_at_again(storage: Storage, read: Callable[[], ResultT], looks: int = LOOKS) -> ResultT:
+    """Read something and see whether it is sound; again if it is not. looks: how often at most, this one counted.
 
     Raises:
         CorruptFileError: as `read` raises it the last time.
     """
-    for _ in range(_LOOKS - 1 if worth_a_second_look(storage) else 0):
+    for _ in range(looks - 1 if worth_a_second_look(storage) else 0):
         with contextlib.suppress(CorruptFileError):
             return read()
     return read()

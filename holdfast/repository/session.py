@@ -1,6 +1,6 @@
 """A session is an open repository in one process: its key, its lock lease, and the index that all its users share.
 
-Nobody who keeps to the rules removes anything while our lock is there. Somebody may remove the lock itself
+Nobody who keeps to the rules removes anything while our lock is there. A client may remove the lock itself
 (`restic unlock --remove-all`, or because this process was frozen for too long), prune, and leave again. What is written
 in spite of that must not be believed, so what others will believe is written like this:
 
@@ -10,13 +10,13 @@ in spite of that must not be believed, so what others will believe is written li
        that the run has stored (backup/commit/commit.py). The same lock file afterwards proves that nothing came in
        between.
 
-The index may be believed only as long as the lock has been held without a break since it was loaded: somebody's
+The index may be believed only as long as the lock has been held without a break since it was loaded: another client's
 prune may run in between. So whenever the lease had to take the lock again, the session looks whether all index files
 that it has read still stand (a client that removes packs replaces the index files that name them first), and loads
 everything again if not. Only trees stay that were read before, as far as the new index has them: their ids vouch for
 them.
 
-Whoever begins to use the repository finds in the index all that index files said at that moment, those of other
+A use of the repository that begins finds in the index all that index files said at that moment, those of other
 processes too. What has come since, `refresh` adds: a snapshot may need it that was only found then. Marks of damage are
 looked at at the same time: when they have changed, the index is loaded again for those who come from then on.
 """
@@ -159,7 +159,7 @@ class HeldRepository:
         self._session.lease.give_up(self.generation)
         return LockLostError(
             f"{self.repository.storage.location}: {what} while we used them",
-            hint="Somebody prunes without regard to locks, or we have none. The work goes on from its last checkpoint.",
+            hint="A client prunes without regard to locks, or we have none. The work goes on from its last checkpoint.",
         )
 
 
@@ -196,7 +196,7 @@ class RepositorySession:
         """Hold the shared lock and the index that goes with it, in which is all that was written before this call.
 
         Raises:
-            RepositoryLockedError: somebody has the exclusive lock.
+            RepositoryLockedError: another client has the exclusive lock.
             LockLostError: at the end, in place of an IntegrityError that a prune under us explains.
         """
         held = self._acquire()
@@ -238,7 +238,7 @@ class RepositorySession:
                 loader.add_written(written, packs)
 
     def rest(self) -> bool:
-        """Let go of the index and of the trees that were read, unless somebody holds the lock; whether that was so.
+        """Let go of the index and of the trees that were read, unless the lock is held; whether that was so.
 
         The next user loads again what is needed.
         """

@@ -59,7 +59,7 @@ def list_snapshots(
         try:
             return load_snapshot(repository, snapshot_id)
         except StoredFileMissingError:
-            return None  # forgotten by somebody since it was listed
+            return None  # forgotten since it was listed
         except CorruptFileError as error:
             return error
 

@@ -14,7 +14,7 @@ from holdfast.errors import RestoreCommandError, SnapshotNotFoundError
 from holdfast.format.index import BlobType
 from holdfast.format.tree import Node
 from holdfast.ids import BlobId
-from holdfast.repository.packs.loader import BlobLoader
+from holdfast.repository.packs.loader import BlobLoader, find_node
 
 GRACE_S: Final = 10.0
 _LOOK_EVERY_S: Final = 0.2
@@ -91,15 +91,11 @@ def find_file(loader: BlobLoader, tree: BlobId, path: bytes) -> Node:
     Raises:
         SnapshotNotFoundError: there is none at this path.
     """
-    *directories, name = [part for part in path.split(b"/") if part] or [b""]
-    for directory in directories:
-        found = next((node for node in loader.load_tree(tree) if node.name == directory), None)
-        if found is None or found.subtree_id is None:
-            raise _no_file()
-        tree = found.subtree_id
-    node = next((node for node in loader.load_tree(tree) if node.name == name), None)
+    node = find_node(loader.load_tree, tree, path)
     if node is None or not node.is_file:
-        raise _no_file()
+        raise SnapshotNotFoundError(
+            "the snapshot has no such file for the command", hint="`holdfast ls` shows what it holds."
+        )
     return node
 
 
@@ -148,9 +144,3 @@ async def _feed(process: Process, loader: BlobLoader, node: Node, on_bytes: Call
     except (BrokenPipeError, ConnectionResetError):
         return given
     return given
-
-
-def _no_file() -> SnapshotNotFoundError:
-    return SnapshotNotFoundError(
-        "the snapshot has no such file for the command", hint="`holdfast ls` shows what it holds."
-    )

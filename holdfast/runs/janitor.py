@@ -25,8 +25,8 @@ How a workspace goes, and what a crash leaves:
     6. the pointer in the repository's own storage goes, if there is one (elsewhere.py), and then the tombstone, with
        the folder.
 
-The lock is checked before each request of 4 to 6. Where somebody uses the repository, nothing is removed but temporary
-files; the next day is soon enough.
+The lock is checked before each request of 4 to 6. Where another client uses the repository, nothing is removed but
+temporary files; the next day is soon enough.
 """
 
 import logging
@@ -83,7 +83,7 @@ def old_runs(repository: Repository, *, older_than_s: float) -> list[OldRun]:
     horizon_ns = time.time_ns() - int(older_than_s * NS_PER_S)
     found: list[OldRun] = []
     for stored in list_runs(repository):
-        workspace = Workspace.of_name(repository, stored.name)
+        workspace = Workspace(repository, "", name=stored.name)
         half_removed = workspace.has(_TOMBSTONE)
         if not half_removed and stored.newest_ns > horizon_ns:
             continue
@@ -117,7 +117,7 @@ def remove_old_runs(
     """Remove the workspaces that may go; see the module. on_removed: called after each one; may raise to end it.
 
     Raises:
-        RepositoryLockedError: somebody uses the repository, and did not go in time. Nothing was removed.
+        RepositoryLockedError: another client uses the repository, and did not go in time. Nothing was removed.
         UsageError: the clocks of host and storage differ so much that no age is to be believed.
         LockLostError: our lock could not be kept; what was removed until then stays removed.
         TemporaryError: from `is_open`; likewise.
@@ -127,7 +127,7 @@ def remove_old_runs(
     with ExclusiveLock(repository, wait_s=wait_s) as lock:
         _refuse_skew(repository)
         for old in old_runs(repository, older_than_s=older_than_s):
-            workspace = Workspace.of_name(repository, old.stored.name)
+            workspace = Workspace(repository, "", name=old.stored.name)
             if old.run_id and not old.half_removed and is_open(old.run_id):
                 _LOG.info("a run that has written nothing for long is open, and keeps its workspace")
                 lock.check()

@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import contextvars
 import threading
 from collections.abc import Callable
+from concurrent.futures import Executor
 from typing import TypeAlias, TypeVar
 
 Progress: TypeAlias = Callable[[int, int], None]
@@ -14,41 +16,45 @@ From any thread, often; so it must be quick. What it raises ends the call that i
 ResultT = TypeVar("ResultT")
 
 
-class _Stopped(Exception):
-    """The work was told to stop, and did."""
+class StoppedError(Exception):
+    """The work was told to stop, and did. It ends as a cancellation of who waits for it."""
 
 
 class Stop:
-    """Told to the work; it looks at it between steps that are short."""
+    """Told to the work; it looks at it between steps that are short. From any thread."""
 
     def __init__(self) -> None:
         self._event = threading.Event()
 
-    def set(self) -> None:
+    def stop(self) -> None:
+        """Make `check` and `wait` raise from now on."""
         self._event.set()
 
     def check(self) -> None:
         """End the work when it was told to stop."""
         if self._event.is_set():
-            raise _Stopped
+            raise StoppedError
 
     def wait(self, seconds: float) -> None:
         """Let time pass; end the work when it was told to stop while it waited."""
         if self._event.wait(seconds):
-            raise _Stopped
+            raise StoppedError
 
 
-async def run_stoppable(work: Callable[[Stop], ResultT]) -> ResultT:
-    """The result of `work`. A cancellation tells it to stop, waits until it has, and goes on as a cancellation.
+async def run_stoppable(
+    work: Callable[[Stop], ResultT], stop: Stop | None = None, executor: Executor | None = None
+) -> ResultT:
+    """The result of `work`, which runs in a thread, of the executor if one is given, with the caller's context.
 
-    Further ones do not cut the wait short: what comes after it must not meet a thread that still works.
+    A cancellation tells it to stop, waits until it has, and goes on as a cancellation. Further ones do not cut the wait
+    short: what comes after it must not meet a thread that still works.
     """
-    stop = Stop()
-    running = asyncio.ensure_future(asyncio.to_thread(work, stop))
+    told, context = stop or Stop(), contextvars.copy_context()
+    running = asyncio.get_running_loop().run_in_executor(executor, lambda: context.run(work, told))
     try:
         return await asyncio.shield(running)
     except asyncio.CancelledError:
-        stop.set()
+        told.stop()
         while not running.done():
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.wait((running,))

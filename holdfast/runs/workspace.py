@@ -34,8 +34,9 @@ class Workspace(SealedFolder):
 
     hint: ClassVar[str] = "A document of a run is damaged: cancel the run, and start it again."
 
-    def __init__(self, repository: Repository, run_id: str) -> None:
-        super().__init__(repository, f"{RUNS}/{run_name(repository, run_id)}")
+    def __init__(self, repository: Repository, run_id: str, *, name: str = "") -> None:
+        """name: as a listing shows it, of a run whose id is not known."""
+        super().__init__(repository, f"{RUNS}/{name or run_name(repository, run_id)}")
         self.run_id = run_id
 
     def in_own_storage(self) -> SealedFolder | None:
@@ -52,14 +53,6 @@ class Workspace(SealedFolder):
         if has_companion(self.repository) and own is not None and own.traits.keeps_documents:
             own.delete()
         super().delete()
-
-    @classmethod
-    def of_name(cls, repository: Repository, name: str) -> "Workspace":
-        """The workspace that a listing shows under this name."""
-        workspace = cls.__new__(cls)
-        SealedFolder.__init__(workspace, repository, f"{RUNS}/{name}")
-        workspace.run_id = ""
-        return workspace
 
 
 def run_name(repository: Repository, run_id: str) -> str:

@@ -1,6 +1,6 @@
 """Owner, mode, times and extended attributes: put onto what a descriptor or a parent's descriptor names.
 
-Never through a path that somebody could have exchanged: files and directories by their own descriptor, links by
+Never through a path that could have been exchanged: files and directories by their own descriptor, links by
 (parent's descriptor, name) without following, devices and fifos by an O_PATH descriptor and its /proc link.
 
 The order matters: a change of owner clears set-id bits and capabilities, an access ACL changes the mode's group bits,

@@ -83,7 +83,7 @@ def _zeros_end(data: bytes | memoryview, position: int) -> int:
 def copy_range(source: int, target: int, offset: int, length: int) -> None:
     """Copy a stretch to the same place in another file, inside the kernel (sharing blocks) where that is possible.
 
-    A source that ends early leaves zeros behind; whoever relies on the content has compared it by hash.
+    A source that ends early leaves zeros behind; what relies on the content has compared it by hash.
     """
     end = offset + length
     while offset < end:

@@ -145,7 +145,7 @@ def _passing_or_not(answer: Answer, what: str) -> HoldfastError:
 
 
 def _refusal(answer: Answer, what: str) -> HoldfastError:
-    """What is the same again until somebody changes something."""
+    """What is the same again until something is changed."""
     message = f"{what}: {answer}"
     if answer.status == 404:
         return StoredFileMissingError(f"{what}: there is no such file")

@@ -16,7 +16,7 @@ Rules for every implementation, held by one conformance suite (tests/storage/con
 - What an interrupted write leaves behind is never listed, and `remove_leftovers` takes it away.
 - Every method may be called from several threads and several processes at once.
 - Making a storage reads nothing, connects to nothing and begins no thread. It is used only by the process that used
-  it first: whoever forks makes its storages afterwards, or hands over one that nobody has used yet.
+  it first: a process that forks makes its storages afterwards, or hands over one that nobody has used yet.
 - Only errors of `holdfast.errors` come out: StorageDeniedError, StorageFullError, StorageUnavailableError,
   StoredFileMissingError, CorruptFileError; UsageError for a name that breaks the rules above.
 

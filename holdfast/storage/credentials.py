@@ -1,6 +1,6 @@
 """Credentials of a storage at a distance: under the names of restic's environment variables, and good for a while.
 
-Whoever opens a storage hands over a source; the storage asks it at its first request, and again when the credentials
+What opens a storage hands over a source; the storage asks it at its first request, and again when the credentials
 are no longer good or were refused. So a run of many hours uses what a file, a command or a role says by then. The
 engine reads no environment: a command hands over its own, a worker what the profile of its repository names.
 """

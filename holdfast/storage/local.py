@@ -83,8 +83,8 @@ class LocalStorage:
         """See the contract.
 
         Where the name is taken, the directory is flushed all the same: the caller will rely on the file that it
-        lost against, and whoever made that may not have come to step 4 yet. When the last flush fails, the file
-        stands and others may have seen it; so it is left there, and a repeated call finds its own file.
+        lost against, and the process that made that may not have come to step 4 yet. When the last flush fails, the
+        file stands and others may have seen it; so it is left there, and a repeated call finds its own file.
         """
         path = self._path(name)
 
@@ -264,7 +264,7 @@ class LocalStorage:
         raise StorageUnavailableError(f"{path}: its directory disappears again and again while it is written")
 
     def _make_parent(self, path: str) -> None:
-        # somebody may remove directories at the same moment: the next try sees it
+        # directories may be removed at the same moment: the next try sees it
         with translated(path), contextlib.suppress(FileNotFoundError):
             make_directories(os.path.dirname(path), self._directory_mode())
 
@@ -339,7 +339,7 @@ def _status(entry: os.DirEntry[str]) -> os.stat_result | None:
 
 
 def _remove_tree(path: str) -> bool:
-    """Remove a directory with all that is in it; False when somebody put something into it since."""
+    """Remove a directory with all that is in it; False when something was put into it since."""
     try:
         entries = list(os.scandir(path))
     except FileNotFoundError:

@@ -2,6 +2,7 @@
 
 from holdfast.errors import SnapshotNotFoundError
 from holdfast.ids import BlobId, from_hex
+from holdfast.repository.packs.loader import find_node
 from holdfast.repository.session import HeldRepository, RepositorySession
 from holdfast.repository.snapshots import (
     StoredSnapshot,
@@ -78,14 +79,13 @@ def _tree_at(held: HeldRepository, stored: StoredSnapshot, name: str) -> BlobId:
     """The tree of the folder that `name` has behind its colon; the snapshot's own where it has none."""
     tree = BlobId(from_hex(stored.snapshot.tree))
     inside = name.partition(":")[2].encode("utf-8", "surrogateescape")
-    for part in inside.split(b"/"):
-        if part in {b"", b"."}:
-            continue
-        node = next((child for child in held.loader.load_tree(tree) if child.name == part), None)
-        if node is None or node.subtree_id is None:
-            raise SnapshotNotFoundError(
-                "the snapshot has no such folder",
-                hint="`holdfast ls` shows what it holds; name a directory of it.",
-            )
-        tree = node.subtree_id
-    return tree
+    parts = [part for part in inside.split(b"/") if part not in {b"", b"."}]
+    if not parts:
+        return tree
+    node = find_node(held.loader.load_tree, tree, b"/".join(parts))
+    if node is None or node.subtree_id is None:
+        raise SnapshotNotFoundError(
+            "the snapshot has no such folder",
+            hint="`holdfast ls` shows what it holds; name a directory of it.",
+        )
+    return node.subtree_id

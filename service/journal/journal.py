@@ -3,13 +3,13 @@
 Writes are idempotent, because activities are: recording a run twice, or its files, gives what recording once gives.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import URL, Connection, Row, Select, Table, and_, delete, insert, or_, select, update
+from sqlalchemy import URL, Connection, Row, Table, and_, delete, insert, or_, select, update
 
 from contracts.verify import DAMAGE_FOUND
 from holdfast.errors import AlreadyEndedError, JournalUnavailableError, RunClosedError
@@ -17,12 +17,13 @@ from holdfast.file_list import Chunk, FileAction, FileRecord, clean_text, decode
 from holdfast.terms import RunKind, RunStatus
 from service.journal.database import BUSY_TIMEOUT_S, Database, Password
 from service.journal.records import INTERRUPTED, OutputRecord, RunRecord, VerdictRecord
-from service.journal.tables import ATTEMPTS, FILE_CHUNKS, OUTPUTS, RUNS
+from service.journal.tables import FILE_CHUNKS, OUTPUTS, RUNS
 
 _FINISHED: Final = (RunStatus.COMPLETE.value, RunStatus.PARTIAL.value)
 _SOUND_OR_FAILED: Final = (RunKind.BACKUP.value, RunKind.RESTORE.value, RunKind.VERIFY.value)
 _SAY_THAT_IT_ENDED: Final = (AlreadyEndedError.__name__, RunClosedError.__name__)
 """A server with an older database asks for what is over: that is no end of the run."""
+_KEPT: Final = ("verdict", "request", "source_digest")
 _COUNTERS: Final = msgspec.json.Decoder(dict[str, int])
 _VERDICT: Final = msgspec.json.Decoder(VerdictRecord)
 
@@ -58,14 +59,9 @@ class Journal:
             standing = _run_row(connection, clean_text(run.run_id))
             if standing is not None and _comes_late(run, standing):
                 return
-            if row["verdict"] is None and standing is not None:
-                row["verdict"] = standing.verdict
-            attempt = _attempt_row(run)
             if standing is not None:
-                attempt["request"] = attempt["request"] or standing.request or ""
-                attempt["source_digest"] = attempt["source_digest"] or standing.source_digest or ""
+                row |= {name: row[name] or getattr(standing, name) for name in _KEPT}
             _put(connection, RUNS, row)
-            _put(connection, ATTEMPTS, attempt)
             if run.resumes and run.status is RunStatus.RUNNING:
                 _end_earlier_attempts(connection, run)
 
@@ -113,16 +109,8 @@ class Journal:
 
     def add_output(self, run_id: str, output: OutputRecord) -> None:
         """Write what a hook of the run printed, in place of what an earlier attempt of it did."""
-        row = {
-            "run_id": clean_text(run_id),
-            "moment": output.moment,
-            "hook": clean_text(output.hook),
-            "exit_code": output.exit_code,
-            "timed_out": output.timed_out,
-            "started_ns": output.started_ns,
-            "ended_ns": output.ended_ns,
-            "output": clean_text(output.output),
-        }
+        row = {name: _stored(value) for name, value in msgspec.structs.asdict(output).items()}
+        row["run_id"] = clean_text(run_id)
         with self._database.writing() as connection:
             _put(connection, OUTPUTS, row)
 
@@ -134,18 +122,7 @@ class Journal:
             .order_by(OUTPUTS.c.started_ns, OUTPUTS.c.hook)
         )
         with self._database.reading() as connection:
-            return [
-                OutputRecord(
-                    hook=row.hook,
-                    moment=row.moment,
-                    exit_code=row.exit_code,
-                    timed_out=row.timed_out,
-                    started_ns=row.started_ns,
-                    ended_ns=row.ended_ns,
-                    output=row.output,
-                )
-                for row in connection.execute(query)
-            ]
+            return [msgspec.convert(row._asdict(), OutputRecord) for row in connection.execute(query)]
 
     def run(self, run_id: str) -> RunRecord | None:
         """The run's record, or None."""
@@ -169,7 +146,7 @@ class Journal:
 
         repositories, statuses: any of these. since_ns, before_ns: only those that started then or later, and earlier.
         """
-        query = _selected().order_by(RUNS.c.started_ns.desc(), RUNS.c.run_id).limit(limit)
+        query = select(RUNS).order_by(RUNS.c.started_ns.desc(), RUNS.c.run_id).limit(limit)
         if source is not None:
             query = query.where(RUNS.c.source == clean_text(source))
         if repositories:
@@ -229,14 +206,8 @@ def _put(connection: Connection, table: Table, row: dict[str, object]) -> None:
     connection.execute(insert(table).values(row))
 
 
-def _selected() -> Select[Any]:
-    """Runs with what is known of them beside the first table; nothing is, of those that older releases wrote."""
-    known = [column for column in ATTEMPTS.c if column.name != "run_id"]
-    return select(RUNS, *known).select_from(RUNS.outerjoin(ATTEMPTS, ATTEMPTS.c.run_id == RUNS.c.run_id))
-
-
 def _run_row(connection: Connection, run_id: str) -> Row[Any] | None:
-    return connection.execute(_selected().where(RUNS.c.run_id == run_id)).one_or_none()
+    return connection.execute(select(RUNS).where(RUNS.c.run_id == run_id)).one_or_none()
 
 
 def _comes_late(run: RunRecord, standing: Row[Any]) -> bool:
@@ -248,28 +219,18 @@ def _comes_late(run: RunRecord, standing: Row[Any]) -> bool:
 def _end_earlier_attempts(connection: Connection, run: RunRecord) -> None:
     """Those that still seem to run: the server forgot them, or was ended with them."""
     resumes, own = clean_text(run.resumes), clean_text(run.run_id)
-    earlier = _selected().where(
+    earlier = update(RUNS).where(
         RUNS.c.status == RunStatus.RUNNING.value,
         RUNS.c.run_id != own,
-        or_(RUNS.c.run_id == resumes, ATTEMPTS.c.resumes == resumes),
+        or_(RUNS.c.run_id == resumes, RUNS.c.resumes == resumes),
     )
-    for row in connection.execute(earlier).all():
-        ended = {"status": RunStatus.FAILED.value, "ended_ns": run.started_ns, "failure_kind": INTERRUPTED}
-        connection.execute(update(RUNS).where(RUNS.c.run_id == row.run_id).values(ended))
-        attempt = _attempt_row(_record(row)) | {
-            "failure_message": f"no server knew of it; run {own} went on with it"
-        }
-        _put(connection, ATTEMPTS, attempt)
-
-
-def _attempt_row(run: RunRecord) -> dict[str, object]:
-    return {
-        "run_id": clean_text(run.run_id),
-        "resumes": clean_text(run.resumes),
-        "failure_message": clean_text(run.failure_message),
-        "request": clean_text(run.request),
-        "source_digest": run.source_digest,
+    ended = {
+        "status": RunStatus.FAILED.value,
+        "ended_ns": run.started_ns,
+        "failure_kind": INTERRUPTED,
+        "failure_message": f"no server knew of it; run {own} went on with it",
     }
+    connection.execute(earlier.values(ended))
 
 
 def _searchable(actions: Iterable[FileAction]) -> str:
@@ -281,57 +242,33 @@ def _verdict_json(verdict: VerdictRecord) -> str:
     return msgspec.json.encode(msgspec.structs.replace(verdict, problems=problems)).decode()
 
 
-def _row(run: RunRecord) -> dict[str, object]:
-    return {
-        "run_id": clean_text(run.run_id),
-        "kind": run.kind.value,
-        "status": run.status.value,
-        "repository": clean_text(run.repository),
-        "source": clean_text(run.source),
-        "host": clean_text(run.host),
-        "trigger_kind": clean_text(run.trigger_kind),
-        "trigger_by": clean_text(run.trigger_by),
-        "trigger_evidence": clean_text(run.trigger_evidence),
-        "strategy": clean_text(run.strategy),
-        "reason": clean_text(run.reason),
-        "parent": run.parent,
-        "snapshot_id": run.snapshot_id,
-        "started_ns": run.started_ns,
-        "ended_ns": run.ended_ns,
-        "counters": msgspec.json.encode(dict(run.counters)).decode(),
-        "failure_kind": run.failure_kind,
-        "verdict": None if run.verdict is None else _verdict_json(run.verdict),
-    }
+def _row(run: RunRecord) -> dict[str, Any]:
+    return {column.name: _stored(getattr(run, column.name)) for column in RUNS.c}
+
+
+def _stored(value: object) -> object:
+    """A value as a column has it."""
+    match value:
+        case str():
+            return clean_text(value)
+        case VerdictRecord():
+            return _verdict_json(value)
+        case Mapping():
+            return msgspec.json.encode(dict(value)).decode()
+    return value
 
 
 def _record(row: Row[Any]) -> RunRecord:
     try:
-        return RunRecord(
-            run_id=row.run_id,
-            kind=RunKind(row.kind),
-            status=RunStatus(row.status),
-            repository=row.repository,
-            source=row.source,
-            host=row.host,
-            trigger_kind=row.trigger_kind,
-            trigger_by=row.trigger_by,
-            trigger_evidence=row.trigger_evidence,
-            strategy=row.strategy,
-            reason=row.reason,
-            parent=row.parent,
-            snapshot_id=row.snapshot_id,
-            started_ns=row.started_ns,
-            ended_ns=row.ended_ns,
-            counters=_COUNTERS.decode(row.counters),
-            failure_kind=row.failure_kind,
-            failure_message=row.failure_message or "",
-            resumes=row.resumes or "",
-            request=row.request or "",
-            source_digest=row.source_digest or "",
-            verdict=None if row.verdict is None else _VERDICT.decode(row.verdict),
-        )
+        read = {
+            "kind": RunKind(row.kind),
+            "status": RunStatus(row.status),
+            "counters": _COUNTERS.decode(row.counters),
+            "verdict": None if row.verdict is None else _VERDICT.decode(row.verdict),
+        }
     except (ValueError, msgspec.DecodeError) as error:
         raise JournalUnavailableError(
             f"the journal's record of run {row.run_id} cannot be read",
             hint="It was damaged or written by another release; the snapshot is not touched by this.",
         ) from error
+    return RunRecord(**row._asdict() | read)

@@ -7,7 +7,7 @@ from typing import Final
 
 from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, Table, Text
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 TABLES: Final = MetaData()
 
 SCHEMA: Final = Table(
@@ -37,27 +37,16 @@ RUNS: Final = Table(
     Column("ended_ns", BigInteger, nullable=False),
     Column("counters", Text, nullable=False),
     Column("failure_kind", Text, nullable=False),
+    Column("failure_message", Text, nullable=False),
+    Column("resumes", Text, nullable=False),
+    Column("request", Text, nullable=False),
+    Column("source_digest", Text, nullable=False),
     Column("verdict", Text),
     Index("runs_by_start", "started_ns"),
     Index("runs_by_source", "source", "started_ns"),
+    Index("runs_by_resumed", "resumes"),
 )
-"""One row for each run; `counters` and `verdict` are JSON."""
-
-ATTEMPTS: Final = Table(
-    "run_attempts",
-    TABLES,
-    Column("run_id", Text, primary_key=True),
-    Column("resumes", Text, nullable=False),
-    Column("failure_message", Text, nullable=False),
-    Column("request", Text, nullable=False),
-    Column("source_digest", Text, nullable=False),
-    Index("attempts_by_run", "resumes"),
-)
-"""What else is known of a run, of which other releases know nothing: a table more, and not a new layout.
-
-resumes: the run that it goes on with. request: what it was asked, as JSON, so that it can be asked again.
-source_digest: of the source as its settings were when a backup was opened.
-"""
+"""One row for each run, with the names of `RunRecord`; `counters` and `verdict` are JSON."""
 
 FILE_CHUNKS: Final = Table(
     "run_files",

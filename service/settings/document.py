@@ -6,13 +6,14 @@ named. No value is repeated in a message, because it could be a misplaced secret
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, NoReturn, TypeVar
 
 import msgspec
 
-from holdfast.errors import SettingsError
+from holdfast.errors import SettingsError, UsageError
 from service.settings.suggestions import one_of
 
 _Table = TypeVar("_Table", bound=msgspec.Struct)
@@ -171,6 +172,14 @@ class Place:
         """Raise the error about `key` of this table; `key` may be empty for the table itself."""
         name = self.key(key) if key else self.table
         raise SettingsError(f"{self.file}: {name}: {what}" if name else f"{self.file}: {what}", hint=hint)
+
+    @contextmanager
+    def retelling(self, key: str) -> Iterator[None]:
+        """Around what refuses the value of `key` without knowing where it stands."""
+        try:
+            yield
+        except UsageError as error:
+            self.refuse(key, error.message, error.hint)
 
 
 def convert_table(

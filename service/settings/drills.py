@@ -2,15 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import msgspec
 
 from holdfast.drill.form import parse_sample, split_check
-from holdfast.errors import SettingsError, UsageError
 from service.settings import values
-from service.settings.document import Duration, Place, convert_table, expect_table
-from service.settings.naming import check_name
-from service.settings.suggestions import one_of
+from service.settings.document import Duration, Place, convert_table
+from service.settings.naming import check_known, named_tables
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,27 +47,17 @@ def drills(value: object, place: Place, sources: Mapping[str, object]) -> dict[s
     Raises:
         SettingsError: something in it is wrong.
     """
-    return {
-        name: _drill(name, table, place.below(name), sources)
-        for name, table in expect_table(value, place).items()
-        if check_name(name, place)
-    }
+    return named_tables(value, place, partial(_drill, sources))
 
 
-def _drill(name: str, value: object, place: Place, sources: Mapping[str, object]) -> DrillProfile:
+def _drill(sources: Mapping[str, object], name: str, value: object, place: Place) -> DrillProfile:
     table = convert_table(value, DrillTable, place)
-    if table.source not in sources:
-        hint = one_of(table.source, sources, "sources") if sources else "Add a table [sources.NAME]."
-        place.refuse("source", "the settings have no source of this name", hint)
-    try:
+    check_known(place, "source", table.source, sources, "source")
+    with place.retelling("sample"):
         parse_sample(table.sample)
-    except UsageError as error:
-        place.refuse("sample", error.message, error.hint)
     if table.check is not None:
-        try:
+        with place.retelling("check"):
             split_check(table.check)
-        except SettingsError as error:
-            place.refuse("check", error.message, error.hint)
     return DrillProfile(
         name=name,
         source=table.source,

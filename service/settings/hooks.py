@@ -8,9 +8,8 @@ import msgspec
 
 from service.settings import values
 from service.settings.commands import Command, command_words
-from service.settings.document import Duration, Place, convert_table, expect_table
-from service.settings.naming import check_name
-from service.settings.suggestions import one_of
+from service.settings.document import Duration, Place, convert_table
+from service.settings.naming import check_known, named_tables
 
 FAILURES: Final = ("fail", "warn")
 
@@ -39,11 +38,7 @@ def hooks(value: object, place: Place) -> dict[str, HookProfile]:
     Raises:
         SettingsError: something in it is wrong.
     """
-    return {
-        name: _hook(name, table, place.below(name))
-        for name, table in expect_table(value, place).items()
-        if check_name(name, place)
-    }
+    return named_tables(value, place, _hook)
 
 
 def hook_names(
@@ -55,9 +50,7 @@ def hook_names(
         SettingsError: there is none of that name.
     """
     for number, name in enumerate(written):
-        if name not in known:
-            hint = one_of(name, known, "hooks") if known else "Add a table [hooks.NAME]."
-            place.refuse(f"{key}[{number}]", "the settings have no hook of this name", hint)
+        check_known(place, f"{key}[{number}]", name, known, "hook")
     return tuple(written)
 
 

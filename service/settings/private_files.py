@@ -6,11 +6,13 @@ What makes a file this user's is its folder as well: another user who can write 
 
 import contextlib
 import os
+import secrets
 import stat
 from pathlib import Path
 from typing import Final
 
 from holdfast.errors import StorageDeniedError
+from holdfast.storage.durable import flush_directory
 
 _OPEN_TO_OTHERS: Final = 0o077
 _MAX_BYTES: Final = 1 << 30
@@ -25,13 +27,17 @@ def write_durably(path: Path, document: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def flush_folder(folder: Path) -> None:
-    """Have the names in it last."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def replace_durably(path: Path, document: bytes) -> None:
+    """The file of this name, new or in the place of another, whole at each moment."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        write_durably(temporary, document)
+        temporary.rename(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+    flush_directory(str(path.parent))
 
 
 def read_own(path: Path) -> bytes:

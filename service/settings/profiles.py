@@ -3,9 +3,9 @@
 import os
 import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Final
 
-from holdfast.errors import SettingsError, UsageError
 from holdfast.format.pack import Compression
 from holdfast.format.tags import OWN
 from holdfast.source.filters import check_marker
@@ -21,7 +21,6 @@ from service.settings.document import (
     RepositoryTable,
     SourceTable,
     convert_table,
-    expect_table,
 )
 from service.settings.guard import guard_settings
 from service.settings.hooks import HookProfile, hook_names
@@ -32,12 +31,11 @@ from service.settings.model import (
     RepositoryProfile,
     SourceProfile,
 )
-from service.settings.naming import check_name
+from service.settings.naming import check_known, named_tables
 from service.settings.passwords import secret_words
 from service.settings.paths import PathRules, without_variables
 from service.settings.retention import repository_retention, source_retention
 from service.settings.schedules import source_schedules
-from service.settings.suggestions import one_of
 from service.settings.watch import WatchSettings, watch_settings
 
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
@@ -55,11 +53,7 @@ def repositories(value: object, place: Place, rules: PathRules) -> dict[str, Rep
     Raises:
         SettingsError: something in it is wrong.
     """
-    return {
-        name: _repository(name, table, place.below(name), rules)
-        for name, table in expect_table(value, place).items()
-        if check_name(name, place)
-    }
+    return named_tables(value, place, partial(_repository, rules))
 
 
 def sources(
@@ -74,14 +68,10 @@ def sources(
     Raises:
         SettingsError: something in it is wrong.
     """
-    return {
-        name: _source(name, table, place.below(name), rules, known, hooks)
-        for name, table in expect_table(value, place).items()
-        if check_name(name, place)
-    }
+    return named_tables(value, place, partial(_source, rules, known, hooks))
 
 
-def _repository(name: str, value: object, place: Place, rules: PathRules) -> RepositoryProfile:
+def _repository(rules: PathRules, name: str, value: object, place: Place) -> RepositoryProfile:
     table = convert_table(value, RepositoryTable, place, hints=_REPOSITORY_HINTS)
     location = _location(place, rules, "location", table.location)
     companion = "" if table.companion is None else _location(place, rules, "companion", table.companion)
@@ -110,11 +100,10 @@ def _repository(name: str, value: object, place: Place, rules: PathRules) -> Rep
 def _location(place: Place, rules: PathRules, key: str, written: str) -> str:
     try:
         location = rules.location(written)
-        check_location(location)
     except ValueError as error:
         place.refuse(key, str(error), "Write a folder.")
-    except UsageError as error:
-        place.refuse(key, error.message, error.hint)
+    with place.retelling(key):
+        check_location(location)
     return location
 
 
@@ -149,10 +138,8 @@ def secret_source(
     if file is not None:
         return PasswordSource(file=values.path(place, f"{what}_file", file, rules))
     if command is not None:
-        try:
+        with place.retelling(f"{what}_command"):
             secret_words(command, what)
-        except SettingsError as error:
-            place.refuse(f"{what}_command", error.message, error.hint)
         return PasswordSource(command=command)
     if variable is not None:
         if _VARIABLE.fullmatch(variable) is None:
@@ -166,19 +153,15 @@ def secret_source(
 
 
 def _source(
-    name: str,
-    value: object,
-    place: Place,
     rules: PathRules,
     known: Mapping[str, RepositoryProfile],
     hooks: Mapping[str, HookProfile],
+    name: str,
+    value: object,
+    place: Place,
 ) -> SourceProfile:
     table = convert_table(value, SourceTable, place)
-    if table.repository not in known:
-        hint = (
-            one_of(table.repository, known, "repositories") if known else "Add a table [repositories.NAME]."
-        )
-        place.refuse("repository", "the settings have no repository of this name", hint)
+    check_known(place, "repository", table.repository, known, "repository", "repositories")
     spec = _spec(table, place, rules) if table.command is None else _output(table, place)
     return SourceProfile(
         name=name,
@@ -268,24 +251,20 @@ def _spec(table: SourceTable, place: Place, rules: PathRules) -> SourceSpec:
 def _patterns(place: Place, key: str, written: Sequence[str], rules: PathRules) -> tuple[str, ...]:
     found = []
     for number, text in enumerate(values.texts(place, key, written)):
+        here = f"{key}[{number}]"
         try:
             found.append(rules.pattern(without_variables(text)))
-            Pattern.parse(found[-1])
         except ValueError as error:
-            place.refuse(
-                f"{key}[{number}]", str(error), 'Write an absolute path, or one that begins with "~/".'
-            )
-        except UsageError as error:
-            place.refuse(f"{key}[{number}]", error.message, error.hint)
+            place.refuse(here, str(error), 'Write an absolute path, or one that begins with "~/".')
+        with place.retelling(here):
+            Pattern.parse(found[-1])
     return tuple(found)
 
 
 def _markers(place: Place, written: Sequence[str]) -> tuple[str, ...]:
     for number, text in enumerate(values.texts(place, "exclude_if_present", written)):
-        try:
+        with place.retelling(f"exclude_if_present[{number}]"):
             check_marker(text)
-        except UsageError as error:
-            place.refuse(f"exclude_if_present[{number}]", error.message, error.hint)
     return tuple(written)
 
 

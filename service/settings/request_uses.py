@@ -18,12 +18,9 @@ import msgspec
 
 from contracts.identity import REQUEST_MARK, SUBJECT_DIGITS
 from holdfast.errors import CorruptFileError, StorageDeniedError, UsageError
-from holdfast.storage.durable import link_new
-from service.settings.private_files import flush_folder, read_own, write_durably
-from service.settings.requests import (
-    NOTE_SUFFIX,
-    request_path,
-)
+from holdfast.storage.durable import flush_directory, link_new
+from service.settings.private_files import read_own, replace_durably, write_durably
+from service.settings.requests import NOTE_SUFFIX, request_path
 
 
 class RequestUse(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -52,7 +49,7 @@ def take_request(state_dir: Path, token: str, run_id: str) -> None:
             raise _unwritable(note, error) from error
         finally:
             temporary.unlink(missing_ok=True)
-        flush_folder(note.parent)
+        flush_directory(str(note.parent))
     check_use(state_dir, token, run_id)
 
 
@@ -81,11 +78,8 @@ def end_use(state_dir: Path, token: str, use: RequestUse) -> None:
         StorageDeniedError: the note cannot be written.
     """
     note = _note(state_dir, token)
-    temporary = note.with_name(f".{note.name}.{secrets.token_hex(8)}")
     try:
-        write_durably(temporary, msgspec.json.encode(use))
-        temporary.rename(note)
-        flush_folder(note.parent)
+        replace_durably(note, msgspec.json.encode(use))
     except OSError as error:
         raise _unwritable(note, error) from error
 

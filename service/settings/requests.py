@@ -22,7 +22,6 @@ import contextlib
 import hashlib
 import json
 import re
-import secrets
 import stat
 import time
 from pathlib import Path
@@ -36,7 +35,7 @@ from holdfast.format.pack import DEFAULT_PACK_SIZE_BYTES, Compression
 from holdfast.source.spec import SourceSpec
 from holdfast.storage.os_errors import unwritable
 from service.settings.model import PasswordSource, RepositoryProfile, SourceProfile
-from service.settings.private_files import flush_folder, read_own, write_durably
+from service.settings.private_files import read_own, replace_durably
 
 _Order = TypeVar("_Order", bound=msgspec.Struct)
 
@@ -106,17 +105,9 @@ def write_request(state_dir: Path, order: msgspec.Struct, *, once: str = "") -> 
     document = _encode(order, once)
     token = _token(document, _encode(order, ""))
     path = request_path(state_dir, token)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         _make_private_folder(path.parent)
-        try:
-            write_durably(temporary, document)
-            temporary.rename(path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
-            raise
-        flush_folder(path.parent)
+        replace_durably(path, document)
     except OSError as error:
         raise unwritable(
             error,

@@ -15,9 +15,9 @@ import msgspec
 from holdfast.terms import LATEST, Overwrite, Strategy, VerifyLevel
 from service.settings import values
 from service.settings.document import Duration, Place, convert_table
+from service.settings.naming import check_known
 from service.settings.paths import PathRules
 from service.settings.schedule_times import CalendarRule, calendar_rule, check_cron
-from service.settings.suggestions import one_of
 
 KINDS: Final = ("backup", "restore", "verify", "drill", "guard", "system", "retention")
 OVERLAPS: Final = ("skip", "buffer_one", "buffer_all", "cancel_other", "terminate_other", "allow_all")
@@ -137,8 +137,8 @@ def top_schedules(
             ("repository", table.repository, repositories, "repositories"),
             ("system", table.system, systems, "systems"),
         ):
-            if name and name not in known:
-                here.refuse(key, f"the settings have no {key} of this name", one_of(name, known, plural))
+            if name:
+                check_known(here, key, name, known, key, plural)
         _check_subject(table, here)
         schedule = _schedule(table, here, table.source)
         if schedule.target:

@@ -9,7 +9,7 @@ _MOST_LISTED: Final = 16
 
 
 def one_of(given: str, known: Iterable[str], what: str) -> str:
-    """A sentence that helps someone who wrote `given` where one of `known` belongs."""
+    """A sentence that helps a person who wrote `given` where one of `known` belongs."""
     names = sorted(known)
     near = difflib.get_close_matches(given.lower(), names, n=1, cutoff=_LIKENESS)
     if near:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import msgspec
 
 from service.settings import values
-from service.settings.document import Duration, Place, convert_table, expect_table
+from service.settings.document import Duration, Place, convert_table
 from service.settings.hooks import HookProfile, hook_names
-from service.settings.naming import check_name, is_name
+from service.settings.naming import check_known, is_name, named_tables
 from service.settings.suggestions import one_of
 
 
@@ -66,20 +66,17 @@ def systems(
     Raises:
         SettingsError: something in it is wrong.
     """
-    found: dict[str, SystemProfile] = {}
-    for name, written in expect_table(value, place).items():
-        check_name(name, place)
-        here = place.below(name)
+
+    def system(name: str, written: object, here: Place) -> SystemProfile:
         table = convert_table(written, SystemTable, here)
         members = _members(here, "sources", table.sources, sources)
         if not members:
             here.refuse(
                 "sources", "a system needs at least one source", 'Write sources = ["etc", "db@host1"].'
             )
-        if table.repository and table.repository not in repositories:
-            hint = one_of(table.repository, repositories, "repositories")
-            here.refuse("repository", "the settings have no repository of this name", hint)
-        found[name] = SystemProfile(
+        if table.repository:
+            check_known(here, "repository", table.repository, repositories, "repository", "repositories")
+        return SystemProfile(
             name=name,
             members=members,
             restore_order=_restore_order(here, table.restore_order, members),
@@ -88,7 +85,8 @@ def systems(
             repository=table.repository,
             busy_wait_s=values.duration_s(here, "busy_wait", table.busy_wait),
         )
-    return found
+
+    return named_tables(value, place, system)
 
 
 def _members(
@@ -101,9 +99,8 @@ def _members(
         here = f"{key}[{number}]"
         if not is_name(source) or (mark and not is_name(host)):
             place.refuse(here, "a source is expected", 'Write "etc", or "etc@host1" for another host\'s.')
-        if not mark and source not in sources:
-            hint = one_of(source, sources, "sources") if sources else "Add a table [sources.NAME]."
-            place.refuse(here, "the settings have no source of this name", hint)
+        if not mark:
+            check_known(place, here, source, sources, "source")
         member = MemberName(source=source, host=host)
         if member in members:
             place.refuse(here, "this source stands there twice", "Remove it.")

@@ -19,7 +19,7 @@ from starter.host.early_start import EarlyStart, early_start
 from starter.requests.sources import ChosenSource, SourceOptions, chosen_sources
 from starter.shell.invocation import Invocation
 from starter.shell.options import Detach, Texts, one_word
-from starter.shell.output import say, say_json, tell_error
+from starter.shell.output import tell_done, tell_error
 
 WordT = TypeVar("WordT", bound=StrEnum)
 _OF_A_LABEL: Final = "Snapshots are found and shown by it: keep it a short line."
@@ -71,10 +71,8 @@ def backup(options: BackupOptions) -> int:
 
 def _one_of_several(invocation: Invocation, options: BackupOptions, source: ChosenSource) -> int:
     """One source of several: what is wrong with it keeps none of the others from being backed up."""
-    if options.json:
-        say_json({"message_type": "note", "message": f"source {source.name}"})
-    elif not options.quiet:
-        say(f"source {source.name}:")
+    name = f"source {source.name}"
+    tell_done(options, {"message_type": "note", "message": name}, f"{name}:")
     try:
         with early_start(invocation.settings, invocation.environ) as begun:
             return _backup(invocation, options, source, begun)
@@ -87,11 +85,9 @@ def _backup(
     invocation: Invocation, options: BackupOptions, source: ChosenSource, begun: EarlyStart | None
 ) -> int:
     from contracts.backup import BackupRequest  # noqa: PLC0415 - the server starts while this loads
-    from control import requests  # noqa: PLC0415
-    from control.repositories import check_repository, check_writable  # noqa: PLC0415
-    from starter.runs.entry import run  # noqa: PLC0415
-    from starter.runs.order import Order  # noqa: PLC0415
-    from starter.shell.person import triggered  # noqa: PLC0415
+    from control import requests  # noqa: PLC0415 - as above
+    from control.repositories import check_repository, check_writable  # noqa: PLC0415 - as above
+    from starter.runs.entry import ask  # noqa: PLC0415 - as above
 
     repository = _repository(invocation, options, source.repository)
     strategy = _choice("--strategy", _strategy(options), Strategy) or source.strategy
@@ -105,22 +101,20 @@ def _backup(
         repository=name,
         source=subject,
         strategy=strategy,
-        trigger=triggered(),
         host=host,
         tags=tags,
         parent=options.parent,
         verify=verify,
-        policy=requests.run_policy(invocation.settings),
     )
-    order = Order(
-        request=request,
-        repository=repository,
-        workflow_id=requests.workflow_id_of(invocation.settings, request),
+    return ask(
+        invocation,
+        request,
+        repository,
+        begun,
         fresh=options.fresh,
         detach=options.detach,
         list_files=options.verbose > 0,
     )
-    return run(invocation, order, begun)
 
 
 def _strategy(options: BackupOptions) -> str:

@@ -10,11 +10,10 @@ import typer
 from control import runs, updates
 from control.listing import INTERRUPTED, ListedRun, journal_runs, list_runs
 from control.requests import base_queue
-from holdfast.errors import EXIT_COMPLETE
 from starter.host.service import Need, find_client, open_service
 from starter.shell.invocation import Invocation
 from starter.shell.options import CommonOptions, NamedRun
-from starter.shell.output import say, say_json
+from starter.shell.output import tell_done
 from starter.shell.person import asked
 from starter.view.listing import told
 
@@ -50,11 +49,9 @@ async def _cancel(invocation: Invocation, options: CancelOptions) -> int:
         if options.force:
             # A run that a stranger began or reset cannot listen (docs/security.md), nor one whose workers are gone.
             await runs.handle_of(client, run.kind, run.workflow_id).terminate(reason=_FORCED)
-            _tell(options, run, "was ended on the server")
-        else:
-            await updates.cancel(client, run, asked())
-            _tell(options, run, "was asked to stop")
-        return EXIT_COMPLETE
+            return _tell(options, run, "was ended on the server")
+        await updates.cancel(client, run, asked())
+        return _tell(options, run, "was asked to stop")
     return await _cancel_sleeping(invocation, options)
 
 
@@ -71,12 +68,9 @@ async def _cancel_sleeping(invocation: Invocation, options: CancelOptions) -> in
         await runs.ask_to_stop(handle)
         with contextlib.suppress(runs.RunCancelledError):
             await runs.result_of(handle, lambda: None)
-    _tell(options, run, "is stopped")
-    return EXIT_COMPLETE
+    return _tell(options, run, "is stopped")
 
 
-def _tell(options: CancelOptions, run: ListedRun, what: str) -> None:
-    if options.json:
-        say_json({"message_type": "cancelled", "run_id": run.run_id})
-    elif not options.quiet:
-        say(f"run {run.short_id} {what}; `holdfast resume {run.short_id}` goes on with it")
+def _tell(options: CancelOptions, run: ListedRun, what: str) -> int:
+    words = f"run {run.short_id} {what}; `holdfast resume {run.short_id}` goes on with it"
+    return tell_done(options, {"message_type": "cancelled", "run_id": run.run_id}, words)

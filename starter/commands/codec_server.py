@@ -46,10 +46,10 @@ class CodecServerOptions(CommonOptions):
 def codec_server(options: CodecServerOptions) -> int:
     """Sign, seal and open values for the Web UI, `temporal` and other programs, until Ctrl-C.
 
-    Whoever can reach it sees what is encrypted, so name the Web UI's origin. It signs only with a token.
+    Anybody who can reach it sees what is encrypted, so name the Web UI's origin. It signs only with a token.
     """
     from transport.client import trust_codec  # noqa: PLC0415 (brings Temporal's client)
-    from transport.codec_server import Access, CodecServer  # noqa: PLC0415
+    from transport.codec_server import Access, CodecServer  # noqa: PLC0415 - as above
 
     settings = Invocation.of(options).settings
     codec = trust_codec(settings.server, os.environ)

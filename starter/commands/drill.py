@@ -44,11 +44,8 @@ def drill(options: DrillOptions) -> int:
 
 def _drill(invocation: Invocation, options: DrillOptions, begun: EarlyStart | None) -> int:
     from contracts.drill import DrillRequest  # noqa: PLC0415 - the server starts while this loads
-    from control import requests  # noqa: PLC0415
-    from control.repositories import check_repository  # noqa: PLC0415
-    from starter.runs.entry import run  # noqa: PLC0415
-    from starter.runs.order import Order  # noqa: PLC0415
-    from starter.shell.person import triggered  # noqa: PLC0415
+    from control.repositories import check_repository  # noqa: PLC0415 - as above
+    from starter.runs.entry import ask  # noqa: PLC0415 - as above
 
     settings = invocation.settings
     drill_name, source = _meant(settings, options)
@@ -60,16 +57,8 @@ def _drill(invocation: Invocation, options: DrillOptions, begun: EarlyStart | No
         source="" if drill_name else source,
         sample=options.sample or "all",
         snapshot=options.snapshot,
-        trigger=triggered(),
-        policy=requests.run_policy(settings),
     )
-    order = Order(
-        request=asked,
-        repository=repository,
-        workflow_id=requests.workflow_id_of(settings, asked),
-        detach=options.detach,
-    )
-    return run(invocation, order, begun)
+    return ask(invocation, asked, repository, begun, detach=options.detach)
 
 
 def _meant(settings: Settings, options: DrillOptions) -> tuple[str, str]:

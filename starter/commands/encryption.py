@@ -8,9 +8,10 @@ from typing import Annotated, Final
 import typer
 
 from holdfast.errors import EXIT_COMPLETE, SettingsError, UsageError
+from holdfast.storage.durable import flush_directory
 from starter.shell.invocation import Invocation
 from starter.shell.options import CommonOptions
-from starter.shell.output import say, say_json
+from starter.shell.output import say, say_json, tell_done
 from starter.shell.registration import add_command
 
 app: Final = typer.Typer(help="Make keys for payload encryption, and show which there are.")
@@ -37,11 +38,7 @@ def new_key(options: NewKeyOptions) -> int:
         return EXIT_COMPLETE
     _append(options.file, line)
     key_id = line.partition(":")[0]
-    if options.json:
-        say_json({"message_type": "key_added", "id": key_id})
-    elif not options.quiet:
-        say(f"added key {key_id}")
-    return EXIT_COMPLETE
+    return tell_done(options, {"message_type": "key_added", "id": key_id}, f"added key {key_id}")
 
 
 def list_keys(options: CommonOptions) -> int:
@@ -85,8 +82,4 @@ def _append(path: Path, line: str) -> None:
         file.write(f"{line}\n".encode())
         file.flush()
         os.fsync(file.fileno())
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    flush_directory(str(path.parent))

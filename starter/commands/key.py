@@ -9,7 +9,6 @@ from typing import Annotated, Final
 
 import typer
 
-from holdfast.errors import EXIT_COMPLETE
 from holdfast.ids import short
 from holdfast.repository import keys
 from holdfast.repository.repository import Repository
@@ -17,7 +16,7 @@ from service.settings.passwords import read_password_file
 from starter.requests.repositories import open_repository, repository_session
 from starter.shell.invocation import Invocation, ask_password
 from starter.shell.options import CommonOptions
-from starter.shell.output import say, say_json
+from starter.shell.output import tell, tell_done
 from starter.shell.registration import add_command
 from starter.shell.text import local_time, table
 
@@ -51,20 +50,16 @@ class RemoveOptions(CommonOptions):
 def list_keys(options: CommonOptions) -> int:
     """List the keys; a star marks the one in use."""
     found = keys.list_keys(open_repository(Invocation.of(options)))
-    if options.json:
-        say_json(
-            [
-                {
-                    "current": key.current,
-                    "id": short(key.id),
-                    "userName": key.username,
-                    "hostName": key.hostname,
-                    "created": local_time(key.created_ns) if key.created_ns else "",
-                }
-                for key in found
-            ]
-        )
-        return EXIT_COMPLETE
+    documents = [
+        {
+            "current": key.current,
+            "id": short(key.id),
+            "userName": key.username,
+            "hostName": key.hostname,
+            "created": local_time(key.created_ns) if key.created_ns else "",
+        }
+        for key in found
+    ]
     rows = [
         (
             f"{'*' if key.current else ' '}{short(key.id)}",
@@ -74,32 +69,27 @@ def list_keys(options: CommonOptions) -> int:
         )
         for key in found
     ]
-    for line in table((" ID", "User", "Host", "Created"), rows):
-        say(line)
-    return EXIT_COMPLETE
+    return tell(options, documents, table((" ID", "User", "Host", "Created"), rows))
 
 
 def add(options: AddOptions) -> int:
     """Let a further password open the repository."""
     with _locked(options) as repository:
         key = keys.add_key(repository, _new_password(options), host=options.host, user=options.user)
-        _done(options, f"added key {short(key)}")
-    return EXIT_COMPLETE
+        return _done(options, f"added key {short(key)}")
 
 
 def remove(options: RemoveOptions) -> int:
     """Remove a key; its password no longer opens the repository."""
     with _locked(options) as repository:
-        _done(options, f"removed key {short(keys.remove_key(repository, options.key))}")
-    return EXIT_COMPLETE
+        return _done(options, f"removed key {short(keys.remove_key(repository, options.key))}")
 
 
 def passwd(options: NewPasswordOptions) -> int:
     """Change the password: replace the key in use by a new one."""
     with _locked(options) as repository:
         key = keys.change_password(repository, _new_password(options))
-        _done(options, f"saved the new password as key {short(key)}")
-    return EXIT_COMPLETE
+        return _done(options, f"saved the new password as key {short(key)}")
 
 
 add_command(app, "list", list_keys)
@@ -122,8 +112,5 @@ def _new_password(options: NewPasswordOptions) -> bytes:
     return ask_password("enter new password: ", confirm=True)
 
 
-def _done(options: CommonOptions, text: str) -> None:
-    if options.json:
-        say_json({"message_type": "done", "message": text})
-    elif not options.quiet:
-        say(text)
+def _done(options: CommonOptions, text: str) -> int:
+    return tell_done(options, {"message_type": "done", "message": text}, text)

@@ -9,6 +9,7 @@ import typer
 from holdfast.errors import EXIT_COMPLETE, SnapshotNotFoundError
 from holdfast.format.node import Node
 from holdfast.ids import BlobId, from_hex, short, to_hex
+from holdfast.repository.packs.loader import find_node
 from holdfast.repository.snapshots import find_snapshot
 from holdfast.terms import LATEST
 from starter.requests.repositories import open_for_reading, repository_session
@@ -150,18 +151,12 @@ def _node_at(load_tree: LoadTree, root: BlobId, path: bytes) -> Node:
     Raises:
         SnapshotNotFoundError: there is none.
     """
-    tree: BlobId | None = root
-    node: Node | None = None
-    for name in path.split(b"/")[1:]:
-        node = next((child for child in load_tree(tree) if child.name == name), None) if tree else None
-        if node is None:
-            raise SnapshotNotFoundError(
-                f"the snapshot has no {printable(path)}",
-                hint="`holdfast ls` without a path lists what it has.",
-            )
-        tree = node.subtree_id
+    node = find_node(load_tree, root, path)
     if node is None:
-        raise SnapshotNotFoundError("no path is named")
+        raise SnapshotNotFoundError(
+            f"the snapshot has no {printable(path)}",
+            hint="`holdfast ls` without a path lists what it has.",
+        )
     return node
 
 

@@ -107,11 +107,9 @@ def restore(options: RestoreCommandOptions) -> int:
 
 def _restore(invocation: Invocation, options: RestoreCommandOptions, begun: EarlyStart | None) -> int:
     from contracts.restore import RestoreRequest  # noqa: PLC0415 - the server starts while this loads
-    from control import requests  # noqa: PLC0415
-    from starter.requests.repositories import reading  # noqa: PLC0415
-    from starter.runs.entry import run  # noqa: PLC0415
-    from starter.runs.order import Order  # noqa: PLC0415
-    from starter.shell.person import triggered  # noqa: PLC0415
+    from control import requests  # noqa: PLC0415 - as above
+    from starter.requests.repositories import reading  # noqa: PLC0415 - as above
+    from starter.runs.entry import ask  # noqa: PLC0415 - as above
 
     source = invocation.settings.source(options.source) if options.source else None
     request = wanted(invocation, options)
@@ -126,19 +124,11 @@ def _restore(invocation: Invocation, options: RestoreCommandOptions, begun: Earl
     asked = RestoreRequest(
         repository=name,
         selection=selection,
-        trigger=triggered(),
         verify=verify,
         to_command=options.source if options.to_command else "",
-        policy=requests.run_policy(invocation.settings),
     )
-    order = Order(
-        request=asked,
-        repository=repository,
-        workflow_id=requests.workflow_id_of(invocation.settings, asked),
-        detach=options.detach,
-        list_files=options.dry_run or options.verbose > 0,
-    )
-    return run(invocation, order, begun)
+    list_files = options.dry_run or options.verbose > 0
+    return ask(invocation, asked, repository, begun, detach=options.detach, list_files=list_files)
 
 
 def wanted(invocation: Invocation, options: RestoreCommandOptions) -> RestoreOptions:

@@ -22,7 +22,7 @@ from starter.runs.carry_out import carry_out
 from starter.runs.order import Order, need_of
 from starter.shell.invocation import Invocation
 from starter.shell.options import CommonOptions
-from starter.shell.output import say, say_json
+from starter.shell.output import tell_done
 from starter.view.listing import told
 
 
@@ -74,10 +74,8 @@ async def _of_a_system(invocation: Invocation, options: ResumeOptions, client: C
     if run.view is None or verb_of(run.kind).result is not SystemResult:
         return False
     await runs.lift_pause(runs.handle_of(client, run.kind, run.workflow_id))
-    if options.json:
-        say_json({"message_type": "resumed", "run_id": run.run_id})
-    elif not options.quiet:
-        say(f"run {run.short_id} goes on; `holdfast status {run.short_id}` shows it")
+    words = f"run {run.short_id} goes on; `holdfast status {run.short_id}` shows it"
+    tell_done(options, {"message_type": "resumed", "run_id": run.run_id}, words)
     return True
 
 

@@ -19,7 +19,7 @@ from service.journal.journal import Journal
 from service.journal.records import OutputRecord, RunRecord
 from starter.shell.invocation import Invocation
 from starter.shell.options import CommonOptions, Texts, one_word
-from starter.shell.output import say, say_all, say_json
+from starter.shell.output import say, say_all, say_json, tell_done
 from starter.shell.registration import add_command
 from starter.shell.text import printable
 from starter.view.details import details
@@ -117,11 +117,8 @@ def report(options: ReportOptions) -> int:
         return EXIT_COMPLETE
     path = Path(options.output)
     _write(path, page)
-    if options.json:
-        say_json({"message_type": "report", "path": str(path), "run_id": run.run_id})
-    elif not options.quiet:
-        say(f"wrote {path}, about run {short_id(run.run_id)}")
-    return EXIT_COMPLETE
+    document = {"message_type": "report", "path": str(path), "run_id": run.run_id}
+    return tell_done(options, document, f"wrote {path}, about run {short_id(run.run_id)}")
 
 
 def _line(file: FileRecord) -> str:

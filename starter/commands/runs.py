@@ -11,7 +11,6 @@ from contracts.identity import short_id
 from control import records
 from control.journal import open_journal
 from control.names import location_of, repositories_at, subject_of
-from holdfast.errors import EXIT_COMPLETE
 from holdfast.terms import RunKind, RunStatus
 from holdfast.units import format_bytes, format_duration
 from service.journal.journal import Journal
@@ -20,7 +19,7 @@ from service.settings.model import Settings
 from starter.shell.invocation import Invocation
 from starter.shell.moments import parse_moment
 from starter.shell.options import CommonOptions, Texts, one_word
-from starter.shell.output import say, say_json
+from starter.shell.output import tell
 from starter.shell.text import local_time, table
 
 _KINDS = tuple(kind.value for kind in RunKind)
@@ -58,12 +57,7 @@ def runs(options: RunsOptions) -> int:
     invocation = Invocation.of(options)
     settings = invocation.settings
     found = chosen(invocation, open_journal(settings, invocation.environ), options)
-    if options.json:
-        say_json([records.document(settings, run) for run in found])
-        return EXIT_COMPLETE
-    for line in _table(settings, found):
-        say(line)
-    return EXIT_COMPLETE
+    return tell(options, [records.document(settings, run) for run in found], _table(settings, found))
 
 
 def chosen(invocation: Invocation, journal: Journal, options: RunsOptions) -> list[RunRecord]:

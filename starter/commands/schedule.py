@@ -22,7 +22,7 @@ from holdfast.units import NS_PER_S
 from starter.host.service import Need, open_service
 from starter.shell.invocation import Invocation
 from starter.shell.options import CommonOptions
-from starter.shell.output import say, say_json
+from starter.shell.output import say, say_json, tell, tell_done
 from starter.shell.registration import add_command
 from starter.shell.text import local_time, table
 
@@ -178,9 +178,6 @@ def _ask(steps: Sequence[PlannedStep]) -> None:
 async def _list(invocation: Invocation, options: CommonOptions) -> int:
     async with _client(invocation) as client:
         found = await list_schedules(client, invocation.settings)
-    if options.json:
-        say_json([_document(schedule) for schedule in found])
-        return EXIT_COMPLETE
     rows = [
         (
             schedule.name,
@@ -193,9 +190,8 @@ async def _list(invocation: Invocation, options: CommonOptions) -> int:
         )
         for schedule in found
     ]
-    for line in table(("Schedule", "Does", "Next", "Runs", "Skipped", "Missed", "State"), rows):
-        say(line)
-    return EXIT_COMPLETE
+    header = ("Schedule", "Does", "Next", "Runs", "Skipped", "Missed", "State")
+    return tell(options, [_document(schedule) for schedule in found], table(header, rows))
 
 
 def _document(schedule: ListedSchedule) -> dict[str, object]:
@@ -223,12 +219,11 @@ async def _next(invocation: Invocation, options: NextOptions) -> int:
         if options.schedule in {"", schedule.id, schedule.name} and not schedule.paused
         for moment in schedule.next_times
     )
-    if options.json:
-        say_json([{"id": name, "time": _iso(moment)} for moment, name, _ in times])
-        return EXIT_COMPLETE
-    for moment, _, name in times[:_SHOWN_TIMES]:
-        say(f"{local_time(int(moment.timestamp()) * NS_PER_S)}  {name}")
-    return EXIT_COMPLETE
+    lines = [
+        f"{local_time(int(moment.timestamp()) * NS_PER_S)}  {name}"
+        for moment, _, name in times[:_SHOWN_TIMES]
+    ]
+    return tell(options, [{"id": name, "time": _iso(moment)} for moment, name, _ in times], lines)
 
 
 def _steer(options: NamedOptions, act: Callable[[Client, str], Awaitable[None]], done: str) -> int:
@@ -239,11 +234,7 @@ def _steer(options: NamedOptions, act: Callable[[Client, str], Awaitable[None]],
         return name
 
     name = asyncio.run(steer(Invocation.of(options)))
-    if options.json:
-        say_json({"message_type": "done", "id": name, "message": done})
-    elif not options.quiet:
-        say(f"{name} {done}")
-    return EXIT_COMPLETE
+    return tell_done(options, {"message_type": "done", "id": name, "message": done}, f"{name} {done}")
 
 
 @asynccontextmanager

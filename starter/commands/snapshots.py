@@ -7,14 +7,14 @@ from typing import Annotated
 
 import typer
 
-from holdfast.errors import EXIT_COMPLETE, HoldfastError
+from holdfast.errors import HoldfastError
 from holdfast.ids import SnapshotId, short, to_hex
 from holdfast.repository.snapshots import StoredSnapshot, is_ahead, list_snapshots, matches
 from holdfast.terms import LATEST
 from starter.requests.repositories import open_repository
 from starter.shell.invocation import Invocation
 from starter.shell.options import SnapshotFilterOptions, Texts
-from starter.shell.output import say, say_json, warn
+from starter.shell.output import tell, warn
 from starter.shell.text import local_time, table
 from starter.view.snapshots import snapshot_document
 
@@ -52,12 +52,7 @@ def snapshots(options: SnapshotsOptions) -> int:
             warn(f"snapshot {short(stored.id)} is dated in the future: no latest one, and no parent")
     if options.latest > 0:
         found = _newest(found, options.latest, now_ns)
-    if options.json:
-        say_json([snapshot_document(stored) for stored in found])
-        return EXIT_COMPLETE
-    for line in _table(found):
-        say(line)
-    return EXIT_COMPLETE
+    return tell(options, [snapshot_document(stored) for stored in found], _table(found))
 
 
 def _is_named(stored: StoredSnapshot, ids: Sequence[str]) -> bool:

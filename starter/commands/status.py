@@ -10,6 +10,7 @@ from typing import Annotated, Final
 import typer
 from temporalio.client import Client
 
+from activities.waits import FailingStep
 from contracts.control import ControlState
 from contracts.veiled import REPOSITORY
 from control import records, updates
@@ -17,17 +18,16 @@ from control.guard import waiting_guards
 from control.journal import open_journal
 from control.listing import ListedRun, RunList, list_runs
 from control.names import location_of, subject_of
-from control.progress import Trouble
 from control.runs import server_errors
 from control.schedules.listing import paused_schedules
-from holdfast.errors import EXIT_COMPLETE, JournalUnavailableError, ServerUnavailableError
+from holdfast.errors import JournalUnavailableError, ServerUnavailableError
 from holdfast.units import format_bytes
 from service.journal.records import RunRecord
 from service.settings.model import Settings
 from starter.host.service import find_client
 from starter.shell.invocation import Invocation
 from starter.shell.options import CommonOptions
-from starter.shell.output import say, say_json, warn
+from starter.shell.output import tell, warn
 from starter.shell.text import local_time, printable, table
 from starter.view import control_state
 from starter.view.details import details, took
@@ -56,18 +56,11 @@ def status(options: StatusOptions) -> int:
         run, control = asyncio.run(_one(invocation, options.run))
         if options.json:
             more = {} if control is None else {"control": control_state.document(control)}
-            say_json(_document(settings, run) | more)
-        else:
-            for line in _details(settings, run, control):
-                say(line)
-        return EXIT_COMPLETE
+            return tell(options, _document(settings, run) | more, ())
+        return tell(options, {}, _details(settings, run, control))
     listed, asking = asyncio.run(_listed(invocation, options.limit))
-    if options.json:
-        say_json([_document(settings, run) for run in listed.runs])
-        return EXIT_COMPLETE
-    for line in [*_table(settings, listed.runs), *_asking(asking)]:
-        say(line)
-    return EXIT_COMPLETE
+    documents = [_document(settings, run) for run in listed.runs]
+    return tell(options, documents, [*_table(settings, listed.runs), *_asking(asking)])
 
 
 def _asking(asking: Sequence[str]) -> list[str]:
@@ -154,7 +147,7 @@ def _waits_for(settings: Settings, run: ListedRun) -> str:
     return "" if view.progress is None or not view.progress.waits_for else f"for {view.progress.waits_for}"
 
 
-def _trouble(settings: Settings, run: ListedRun, trouble: Trouble) -> str:
+def _trouble(settings: Settings, run: ListedRun, trouble: FailingStep) -> str:
     """Why a step is tried again, on one line."""
     reason = trouble.message.partition("\n")[0].replace(REPOSITORY, location_of(settings, run.repository))
     return f"{reason} (tried {trouble.attempt:,} times)"

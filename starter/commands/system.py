@@ -20,13 +20,11 @@ from service.journal.records import RunRecord
 from service.settings.model import Settings
 from service.settings.naming import is_name
 from service.settings.systems import SystemProfile
-from starter.runs.entry import run
-from starter.runs.order import Order
+from starter.runs.entry import ask
 from starter.shell.invocation import Invocation
 from starter.shell.moments import parse_moment
 from starter.shell.options import CommonOptions, Detach, Texts, one_word
-from starter.shell.output import say, say_json
-from starter.shell.person import triggered
+from starter.shell.output import say, say_json, tell
 from starter.shell.registration import add_command
 from starter.shell.text import local_time, table
 
@@ -86,9 +84,6 @@ def list_(options: CommonOptions) -> int:
     """List the systems of the settings, with how their last backups ended."""
     settings = Invocation.of(options).settings
     documents = [_document(settings, profile) for profile in settings.systems.values()]
-    if options.json:
-        say_json(documents)
-        return EXIT_COMPLETE
     rows = []
     for profile in settings.systems.values():
         last = _newest(settings, profile.name, 1)
@@ -100,9 +95,8 @@ def list_(options: CommonOptions) -> int:
                 last[0].status.value if last else "",
             )
         )
-    for line in table(("System", "Members", "Last backup", "Status"), rows, f"{len(rows)} systems"):
-        say(line)
-    return EXIT_COMPLETE
+    header = ("System", "Members", "Last backup", "Status")
+    return tell(options, documents, table(header, rows, f"{len(rows)} systems"))
 
 
 def show(options: SystemOptions) -> int:
@@ -140,15 +134,9 @@ def backup(options: BackupOptions) -> int:
     """Back up all members of a system at once, and say of each whether it is recoverable."""
     strategy = Strategy(one_word("--strategy", options.strategy, Strategy))
     invocation = Invocation.of(options)
-    settings = invocation.settings
-    request = SystemBackupRequest(
-        system=settings.system(options.name).name,
-        strategy=strategy,
-        trigger=triggered(),
-        policy=requests.run_policy(settings),
-    )
-    workflow_id = requests.workflow_id_of(settings, request)
-    return run(invocation, Order(request=request, workflow_id=workflow_id, detach=options.detach))
+    system = invocation.settings.system(options.name).name
+    request = SystemBackupRequest(system=system, strategy=strategy)
+    return ask(invocation, request, detach=options.detach)
 
 
 def restore(options: RestoreOfSystemOptions) -> int:
@@ -164,11 +152,8 @@ def restore(options: RestoreOfSystemOptions) -> int:
         order=_order(settings, options, as_of_ns),
         in_place=options.in_place,
         verify=VerifyLevel.FULL if options.verify else VerifyLevel.NONE,
-        trigger=triggered(),
-        policy=requests.run_policy(settings),
     )
-    workflow_id = requests.workflow_id_of(settings, request)
-    return run(invocation, Order(request=request, workflow_id=workflow_id, detach=options.detach))
+    return ask(invocation, request, detach=options.detach)
 
 
 def _host(text: str) -> MemberHost:

@@ -51,12 +51,10 @@ def verify(options: VerifyOptions) -> int:
 
 def _verify(invocation: Invocation, options: VerifyOptions, share: str, begun: EarlyStart | None) -> int:
     from contracts.verify import VerifyRequest  # noqa: PLC0415 - the server starts while this loads
-    from control import requests  # noqa: PLC0415
-    from control.repositories import is_only_read  # noqa: PLC0415
-    from starter.requests.repositories import reading  # noqa: PLC0415
-    from starter.runs.entry import run  # noqa: PLC0415
-    from starter.runs.order import Order  # noqa: PLC0415
-    from starter.shell.person import triggered  # noqa: PLC0415
+    from control import requests  # noqa: PLC0415 - as above
+    from control.repositories import is_only_read  # noqa: PLC0415 - as above
+    from starter.requests.repositories import reading  # noqa: PLC0415 - as above
+    from starter.runs.entry import ask  # noqa: PLC0415 - as above
 
     repository = reading(invocation.repository(), no_lock=options.no_lock)
     name = requests.repository_name(invocation.settings, repository)
@@ -73,16 +71,8 @@ def _verify(invocation: Invocation, options: VerifyOptions, share: str, begun: E
         repository=name,
         selection=selection,
         share=share,
-        trigger=triggered(),
-        policy=requests.run_policy(invocation.settings),
     )
-    order = Order(
-        request=asked,
-        repository=repository,
-        workflow_id=requests.workflow_id_of(invocation.settings, asked),
-        detach=options.detach,
-    )
-    code = run(invocation, order, begun)
+    code = ask(invocation, asked, repository, begun, detach=options.detach)
     if code and is_only_read(repository):
         warn(
             "What is damaged was noted on this host only, because the repository is only read: backups learn of it "

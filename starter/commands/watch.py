@@ -1,9 +1,7 @@
 """`holdfast watch` sees changes of sources, and asks for backups once their conditions hold."""
 
 import asyncio
-import contextlib
 import logging
-import signal
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -36,7 +34,8 @@ def watch(options: WatchOptions) -> int:
 
 
 async def _watch(invocation: Invocation, options: WatchOptions) -> int:
-    from starter.watching.watcher import watching  # noqa: PLC0415 (brings Temporal's client)
+    from starter.daemon.foreground import told_to_stop  # noqa: PLC0415 (brings Temporal's client)
+    from starter.watching.watcher import watching  # noqa: PLC0415 - as above
 
     level = logging.WARNING if options.quiet else logging.INFO
     configure_logging(invocation.settings.log, label="holdfast", level=level, names=False)
@@ -46,7 +45,7 @@ async def _watch(invocation: Invocation, options: WatchOptions) -> int:
         open_service(invocation.settings, need, invocation.environ) as service,
         watching(invocation.settings, service.client, sources, invocation.environ),
     ):
-        await _told_to_stop()
+        await told_to_stop()
     return EXIT_COMPLETE
 
 
@@ -67,11 +66,3 @@ def _sources(invocation: Invocation, options: WatchOptions) -> list[SourceProfil
             "no source is to be watched", hint="Name one, or add [sources.NAME.watch] to holdfast.toml."
         )
     return found
-
-
-async def _told_to_stop() -> None:
-    stop, loop = asyncio.Event(), asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    with contextlib.suppress(asyncio.CancelledError):
-        await stop.wait()

@@ -23,7 +23,7 @@ from starter.daemon.dead_locks import remove_own_dead_locks
 from starter.daemon.upkeep import upkeep
 from starter.host.connection import connect
 from starter.host.ownership import ServiceNote, claim_service, registered_service, running_services
-from starter.host.service import kept, open_door, prepare
+from starter.host.service import beside, open_door, prepare
 from starter.host.supervisor import Crew, at, running_workers
 from starter.host.temporal_server import EmbeddedServer
 from starter.shell.logging import configure_logging
@@ -93,7 +93,7 @@ async def _serve(assignment: Assignment) -> None:
             passwords = PasswordBook(given=assignment.passwords, environ=assignment.environ)
             looking = asyncio.create_task(asyncio.to_thread(remove_own_dead_locks, settings, passwords))
             stack.callback(looking.cancel)
-        await stack.enter_async_context(upkeep(settings, address, base_queue(settings, "")))
+        await stack.enter_async_context(beside(upkeep(settings, address, base_queue(settings, ""))))
         if server is not None:
             reminding = asyncio.create_task(_remind(server, assignment))
             stack.callback(reminding.cancel)
@@ -103,7 +103,7 @@ async def _serve(assignment: Assignment) -> None:
         _LOG.info("serving the task queues %s", ", ".join(assignment.queues))
         if ui_url is not None:
             _LOG.info("Web UI: %s", ui_url)
-        await _told_to_stop()
+        await told_to_stop()
         _LOG.info("ending; again to end at once")
 
 
@@ -133,7 +133,7 @@ async def _watch(assignment: Assignment, address: str, stack: contextlib.AsyncEx
     await stack.enter_async_context(watching(settings, client, watched, assignment.environ))
 
 
-async def _told_to_stop() -> None:
+async def told_to_stop() -> None:
     """Return at the first signal; the next one has its usual effect, and children end with this process."""
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in _SIGNALS:
@@ -170,7 +170,7 @@ async def _server(
         from starter.host.ended_runs import end_what_is_over  # noqa: PLC0415 - seldom needed
 
         await end_what_is_over(client, settings)
-    await stack.enter_async_context(kept(server))
+    await stack.enter_async_context(beside(server.keep()))
     return server.address, server.ui_url, server
 
 

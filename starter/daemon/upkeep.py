@@ -1,9 +1,7 @@
 """The service keeps its own schedules on the server: the watchdog's looks, and the daily cleanup."""
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import AsyncIterator
 from typing import Final
 
 from temporalio.service import RPCError
@@ -17,19 +15,8 @@ _RETRY_S: Final = 10.0
 _LOG: Final = logging.getLogger(__name__)
 
 
-@contextlib.asynccontextmanager
-async def upkeep(settings: Settings, address: str, queue: str) -> AsyncIterator[None]:
+async def upkeep(settings: Settings, address: str, queue: str) -> None:
     """For a service: see to these schedules beside what it does, as soon as the server answers."""
-    keeping = asyncio.create_task(_keep(settings, address, queue))
-    try:
-        yield
-    finally:
-        keeping.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await keeping
-
-
-async def _keep(settings: Settings, address: str, queue: str) -> None:
     told = False
     while True:
         try:

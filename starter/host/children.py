@@ -95,7 +95,7 @@ class _Adoption:
         self._set()
 
     def end(self) -> None:
-        """Adopt no more, unless somebody else wants to."""
+        """Adopt no more, unless another user of it wants to."""
         self._times -= 1
         self._set()
 

@@ -38,7 +38,7 @@ async def try_connect(server: ServerSettings, address: str) -> Client | None:
     """A client of the server there; None when nobody answers.
 
     Raises:
-        ServerUnavailableError: somebody does, and refuses.
+        ServerUnavailableError: a server does, and refuses.
         SettingsError: a certificate, API key or encryption key cannot be read.
     """
     credentials = await asyncio.to_thread(_credentials, server)
@@ -69,7 +69,7 @@ async def connect(server: ServerSettings, address: str) -> Client:
     """A client of a configured server.
 
     Raises:
-        ServerUnavailableError: nobody answers, or somebody refuses.
+        ServerUnavailableError: nobody answers, or a server refuses.
         SettingsError: a certificate, API key or encryption key cannot be read.
     """
     client = await try_connect(server, address)

@@ -59,7 +59,7 @@ class Claim:
 
     @classmethod
     def take(cls, path: Path) -> "Claim | None":
-        """The lock, or None when somebody holds it.
+        """The lock, or None when another process holds it.
 
         Raises:
             StorageDeniedError, StorageFullError: the file cannot be made.
@@ -81,12 +81,12 @@ class Claim:
 
 
 def claim_server(state_dir: Path) -> Claim | None:
-    """The right to run the embedded server, unless somebody has it."""
+    """The right to run the embedded server, unless a process has it."""
     return Claim.take(make_private(state_dir) / _SERVER_LOCK)
 
 
 def claim_service(state_dir: Path) -> Claim | None:
-    """The right to be the service of this state directory, unless somebody is."""
+    """The right to be the service of this state directory, unless a process is."""
     return Claim.take(make_private(state_dir) / _SERVICE_LOCK)
 
 

@@ -29,7 +29,7 @@ from service.settings.state_folder import STATE_VARIABLE
 from starter.host.children import Child, spawn
 
 _PR_SET_PDEATHSIG: Final = 1
-# The parent may have ended before the call: then somebody else is the parent by now.
+# The parent may have ended before the call: then another process is the parent by now.
 _TETHER: Final = f"""
 import ctypes, os, sys
 ctypes.CDLL(None).prctl({_PR_SET_PDEATHSIG}, {signal.SIGKILL.value}, 0, 0, 0)

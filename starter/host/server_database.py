@@ -7,7 +7,7 @@ is what a killed start left, or what lost its WAL: no server ever starts on it a
     2. one that is unfinished or damaged is renamed, with -wal and -shm, which belong to it and to no other one;
     3. one that is whole gets the number of this start (a new one has none before its second: that was the first); the
        note gets it after that. A file with a lower number than
-       the note's is an older one: somebody put it back, or its WAL was lost. It is used, with a word, and the journal
+       the note's is an older one: it was put back, or its WAL was lost. It is used, with a word, and the journal
        knows better which of its runs are over (reconciliation.py).
 
 A crash between the two numbers leaves the file's higher, which means nothing.
@@ -94,7 +94,7 @@ def examine(path: Path, last_start: int, *, thorough: bool = False) -> Condition
             found = _number(connection)
             number = max(found, last_start) + 1
             connection.execute("INSERT OR REPLACE INTO holdfast_starts (id, number) VALUES (1, ?)", (number,))
-            behind = "is older than the last one here: somebody put it back, or it lost its last changes"
+            behind = "is older than the last one here: it was put back, or it lost its last changes"
             return Condition(number=number, behind=behind if found < last_start - (not found) else "")
     except sqlite3.Error as error:
         return _judged(path, error)

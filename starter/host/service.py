@@ -8,9 +8,9 @@ Cheap to import: Temporal's client, which takes a third of a second to load, com
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from control.requests import base_queue
@@ -183,7 +183,7 @@ async def _embedded(
 
         await end_what_is_over(client, settings)
     if hire or owned:
-        await stack.enter_async_context(kept(server))
+        await stack.enter_async_context(beside(server.keep()))
     return Service(client=client, ui_url=server.ui_url, owned=owned or hire), server.address
 
 
@@ -201,15 +201,15 @@ async def find_client(settings: Settings, environ: Mapping[str, str]) -> "Client
 
 
 @contextlib.asynccontextmanager
-async def kept(server: EmbeddedServer) -> AsyncIterator[None]:
-    """Have the server started again whenever it, or who owned it, ends; while the context lasts."""
-    guardian = asyncio.create_task(server.keep())
+async def beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Have this work go on while the context lasts, and end it then."""
+    going_on = asyncio.create_task(work)
     try:
         yield
     finally:
-        guardian.cancel()
+        going_on.cancel()
         with contextlib.suppress(asyncio.CancelledError):
-            await guardian
+            await going_on
 
 
 async def prepare(client: "Client", address: str) -> None:
@@ -220,8 +220,8 @@ async def prepare(client: "Client", address: str) -> None:
     """
     from temporalio.service import RPCError  # noqa: PLC0415 (see the module's docstring)
 
-    from workflows.attributes import ALL_KEYS  # noqa: PLC0415
-    from workflows.registration import ensure_search_attributes  # noqa: PLC0415
+    from workflows.attributes import ALL_KEYS  # noqa: PLC0415 - as above
+    from workflows.registration import ensure_search_attributes  # noqa: PLC0415 - as above
 
     try:
         await ensure_search_attributes(client)

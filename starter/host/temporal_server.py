@@ -1,4 +1,4 @@
-"""A state directory has one embedded Temporal server, on its database, for as long as somebody needs it.
+"""A state directory has one embedded Temporal server, on its database, for as long as a process needs it.
 
 The process that holds the lock of the state directory runs the server as a child. Others connect to it, and may stand
 by: when its owner ends, however that happens, one of them takes the lock and starts the server again on the same
@@ -95,7 +95,7 @@ class EmbeddedServer:
         return self._claim is not None
 
     def begin(self) -> None:
-        """Start the server, unless somebody else runs it, for a `join` that comes later. Needs no event loop.
+        """Start the server, unless another process runs it, for a `join` that comes later. Needs no event loop.
 
         Raises:
             OSError: it cannot be started.
@@ -141,7 +141,7 @@ class EmbeddedServer:
         return await self._first_start()
 
     async def find(self) -> "Client | None":
-        """A client of the server that somebody else runs, or None."""
+        """A client of the server that another process runs, or None."""
         self._note = read_server_note(self._settings.state_dir)
         if self._note is None or not self._has_key():
             return None  # a server that is ours has made its key before it noted where it listens
@@ -160,7 +160,7 @@ class EmbeddedServer:
             )
 
     async def keep(self) -> None:
-        """Start the server again whenever it dies; when somebody else owns it, when they have ended. Never ends."""
+        """Start the server again whenever it dies; when another process owns it, when that has ended. Never ends."""
         backoff = Backoff(first_s=_RESTART_S)
         backoff.started()
         while True:
@@ -280,7 +280,7 @@ class EmbeddedServer:
 
     def _spawn(self, where: ServerNote) -> int:
         if self._claim is None:
-            raise RuntimeError("somebody else may run the server")
+            raise RuntimeError("another process may run the server")
         number = self._next_start(where.starts)
         self._note = ServerNote(port=where.port, ui_port=where.ui_port, pid=os.getpid(), starts=number)
         write_server_note(self._settings.state_dir, self._note)
@@ -334,8 +334,8 @@ class EmbeddedServer:
             self._claim = None
 
     async def _client(self) -> "Client | None":
-        """A client, if the server answers. Temporal's client is loaded while the server starts."""
-        from starter.host.connection import try_connect  # noqa: PLC0415
+        """A client, if the server answers."""
+        from starter.host.connection import try_connect  # noqa: PLC0415 - it loads while the server starts
 
         return await try_connect(self._settings.server, self.address)
 

@@ -1,10 +1,43 @@
 """A command enters here to carry out one order: workers are forked first, and what needs threads comes then."""
 
 import asyncio
+from dataclasses import replace
 
+from contracts.verbs import Request
+from control.requests import run_policy, workflow_id_of
+from service.settings.model import RepositoryProfile
 from starter.host.early_start import EarlyStart
 from starter.runs.order import Order, need_of
 from starter.shell.invocation import Invocation
+from starter.shell.person import triggered
+
+
+def ask(
+    invocation: Invocation,
+    request: Request,
+    repository: RepositoryProfile | None = None,
+    begun: EarlyStart | None = None,
+    *,
+    fresh: bool = False,
+    detach: bool = False,
+    list_files: bool = False,
+) -> int:
+    """Ask for a run in this person's name, as hard as the settings say; the exit code. The rest is as in `Order`.
+
+    Raises:
+        HoldfastError: as `run`.
+    """
+    settings = invocation.settings
+    request = replace(request, trigger=triggered(), policy=run_policy(settings))
+    order = Order(
+        request=request,
+        repository=repository,
+        workflow_id=workflow_id_of(settings, request),
+        fresh=fresh,
+        detach=detach,
+        list_files=list_files,
+    )
+    return run(invocation, order, begun)
 
 
 def run(invocation: Invocation, order: Order, begun: EarlyStart | None = None) -> int:

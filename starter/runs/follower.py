@@ -14,10 +14,11 @@ from typing import Final, Self
 
 from temporalio.service import RPCError
 
+from activities.waits import FailingStep
 from contracts.verbs import Result
 from control import runs
 from control.known_paths import KnownPaths
-from control.progress import RunView, Trouble, look
+from control.progress import RunView, look
 from holdfast.errors import EXIT_INTERRUPTED, HoldfastError, RepositoryLockedError, StorageFullError
 from service.settings.model import Settings
 from starter.host.service import Service
@@ -48,7 +49,7 @@ class Follower:
         self._interrupts = 0
         self._interrupted = asyncio.Event()
         self._reason: HoldfastError | None = None
-        self._told: Trouble | None = None
+        self._told: FailingStep | None = None
         self._told_away = False
 
     def __enter__(self) -> Self:
@@ -121,7 +122,7 @@ class Follower:
                 await self._consider(view.trouble)
             await asyncio.sleep(self._display.interval_s)
 
-    async def _consider(self, trouble: Trouble) -> None:
+    async def _consider(self, trouble: FailingStep) -> None:
         """Tell of a step that is tried again; end the run where waiting is in vain."""
         if self._reason is not None:
             return

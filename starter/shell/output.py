@@ -10,7 +10,8 @@ from typing import Final
 
 import typer
 
-from holdfast.errors import HoldfastError
+from holdfast.errors import EXIT_COMPLETE, HoldfastError
+from starter.shell.options import CommonOptions
 from starter.shell.text import harmless
 
 _MAX_LINES: Final = 2
@@ -39,6 +40,21 @@ def warn(text: str) -> None:
 def say_json(document: object) -> None:
     """A line of JSON."""
     _write(json_line(document).encode("utf-8", "replace"))
+
+
+def tell(options: CommonOptions, document: object, lines: Iterable[str]) -> int:
+    """Answer with a document for programs, or with lines for people; the exit code of what went well."""
+    if options.json:
+        say_json(document)
+    else:
+        for line in lines:
+            say(line)
+    return EXIT_COMPLETE
+
+
+def tell_done(options: CommonOptions, document: Mapping[str, object], words: str) -> int:
+    """The same of what was done: people who want quiet are not told."""
+    return tell(options, document, () if options.quiet else (words,))
 
 
 def warn_json(document: Mapping[str, object]) -> None:

@@ -38,8 +38,7 @@ def display_for(kind: RunKind, *, as_json: bool, quiet: bool, terminal: bool) ->
     if quiet:
         return QuietDisplay()
     if terminal:
-        # rich costs 50 ms, which only this one needs
-        from starter.view.live import LiveDisplay  # noqa: PLC0415
+        from starter.view.live import LiveDisplay  # noqa: PLC0415 - rich costs 50 ms, which only this one needs
 
         return LiveDisplay(kind)
     return LineDisplay()

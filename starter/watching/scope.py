@@ -4,6 +4,7 @@ A run writes its repository, its state and its log. If one of these lies inside 
 the next.
 """
 
+import contextlib
 import os
 import stat as modes
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from holdfast.errors import HoldfastError
+from holdfast.ids import is_hex_id
 from holdfast.source.filters import Filter
 from holdfast.storage.locations import open_storage
 from service.settings.exclude_files import resolve
@@ -35,7 +37,10 @@ class Scope:
         self._filter = Filter(spec)
         self._roots = frozenset(spec.roots)
         self._one_file_system = spec.one_file_system
-        self._hidden = frozenset(_own_paths(settings, source))
+        repository = settings.repositories.get(source.repository)
+        self._companion = _directory_of("" if repository is None else repository.companion)
+        own = _directory_of("" if repository is None else repository.location)
+        self._hidden = frozenset(filter(None, (own, *_own_paths(settings, self._companion))))
         self._hidden_ids = frozenset(_identities(self._hidden))
         self._marked: dict[bytes, frozenset[bytes]] = {}
         self._devices: dict[bytes, int | None] = {}
@@ -83,7 +88,10 @@ class Scope:
     def _is_own(self, path: bytes, status: os.stat_result | None) -> bool:
         if status is not None and (status.st_dev, status.st_ino) in self._hidden_ids:
             return True
-        return any(above in self._hidden for above in _upwards(path))
+        return any(
+            above in self._hidden or (os.path.dirname(above) == self._companion and _is_repositorys(above))
+            for above in _upwards(path)
+        )
 
     def _marks(self, directory: bytes) -> frozenset[bytes]:
         if not self._filter.marker_names:
@@ -125,7 +133,7 @@ def exclude_files_state(source: SourceProfile) -> tuple[tuple[int, int], ...]:
     return tuple(found)
 
 
-def _own_paths(settings: Settings, source: SourceProfile) -> Iterator[bytes]:
+def _own_paths(settings: Settings, companion: bytes) -> Iterator[bytes]:
     yield bytes(settings.state_dir)
     if settings.log.file is not None:
         yield bytes(settings.log.file)
@@ -133,14 +141,22 @@ def _own_paths(settings: Settings, source: SourceProfile) -> Iterator[bytes]:
     if url is not None and url.startswith(_SQLITE):
         for suffix in _BESIDE_SQLITE:
             yield os.fsencode(url.removeprefix(_SQLITE)) + suffix
+    with contextlib.suppress(OSError):
+        yield from filter(_is_repositorys, (entry.path for entry in os.scandir(companion)))
+
+
+def _directory_of(place: str) -> bytes:
+    """The directory of this host that a location names; empty where it names none."""
     try:
-        repository = settings.repository(source.repository)
-        storages = [open_storage(place) for place in (repository.location, repository.companion) if place]
+        directory = open_storage(place).traits.directory if place else None
     except HoldfastError:
-        return
-    for storage in storages:
-        if storage.traits.directory is not None:
-            yield bytes(storage.traits.directory)
+        directory = None
+    return b"" if directory is None else bytes(directory)
+
+
+def _is_repositorys(path: bytes) -> bool:
+    """Whether a folder of a companion's place is a repository's (holdfast/repository/companion.py)."""
+    return is_hex_id(os.fsdecode(os.path.basename(path)))
 
 
 def _identities(paths: frozenset[bytes]) -> Iterator[tuple[int, int]]:

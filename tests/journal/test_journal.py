@@ -137,10 +137,10 @@ def test_writers_at_once_leave_each_run_once(new_journal: Callable[[], Journal])
 def test_another_layout_is_left_alone(postgres: Cluster) -> None:
     url = postgres.new_database("another_layout")
     postgres.execute(
-        "CREATE TABLE schema_version (version INTEGER); INSERT INTO schema_version VALUES (2)",
+        "CREATE TABLE schema_version (version INTEGER); INSERT INTO schema_version VALUES (3)",
         "another_layout",
     )
-    with pytest.raises(JournalUnavailableError, match="layout 2"):
+    with pytest.raises(JournalUnavailableError, match="layout 3"):
         Journal(url, password=b"canary-postgres-password".__bytes__).runs()
     assert (
         postgres.execute(r"SELECT count(*) FROM pg_tables WHERE tablename = 'runs'", "another_layout") == "0"

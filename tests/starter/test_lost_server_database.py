@@ -20,7 +20,7 @@ from service.journal.records import RunRecord
 from starter.host.ended_runs import end_what_is_over
 from starter.host.ownership import read_server_note, write_server_note
 from starter.host.server_database import KEPT_ASIDE, examine, set_aside
-from starter.host.service import kept
+from starter.host.service import beside
 from starter.host.temporal_server import EmbeddedServer
 from tests.support.commands import Home, until
 
@@ -134,7 +134,7 @@ async def test_a_large_one_is_set_aside_when_the_server_complains(
     monkeypatch.setattr("starter.host.temporal_server._LISTEN_EVERY_S", 0.1)
     path = await with_a_workflow(home)
     a_page(path)
-    async with serving(home) as (server, _), kept(server):
+    async with serving(home) as (server, _), beside(server.keep()):
         await until(lambda: server.has_forgotten)
         while (again := await server.find()) is None:
             await asyncio.sleep(0.05)

@@ -172,7 +172,7 @@ class IndexLog:
             yield from _packs(*found)
 
     def add(self, index_id: IndexId, packs: Sequence[PackColumns]) -> bool:
-        """Have a file in the log; false where there is no room, or somebody else is appending all the time."""
+        """Have a file in the log; false where there is no room, or others are appending all the time."""
         with self.appending() as alone:
             if alone:
                 self.catch_up()

@@ -163,7 +163,7 @@ class IndexMap:
                     return
 
     def recall(self, index_id: IndexId) -> bool:
-        """Add the packs of an index file, if somebody has put it into the shared log; whether that was so."""
+        """Add the packs of an index file, if a process has put it into the shared log; whether that was so."""
         with self._lock:
             try:
                 return self._shared is not None and self._believe(self._views[0], index_id)

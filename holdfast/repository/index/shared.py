@@ -3,7 +3,7 @@
 What each of them would keep by itself is there once, and what one has read or written need not be read by the others.
 There are a few *places*, each for one repository at a time. A process that uses one holds a lock on it, which the
 kernel takes back when the process dies; the last one that leaves gives the memory back to the system. None of it is
-needed: who finds no place, cannot map it, or waits too long for its turn to append (somebody was stopped in the middle
+needed: who finds no place, cannot map it, or waits too long for its turn to append (a process was stopped in the middle
 of it), keeps what it knows to itself.
 
 Processes inherit the descriptor, so the memory is as secret as their own. Locks belong to an open file, so that each

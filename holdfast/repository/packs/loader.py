@@ -5,7 +5,7 @@ Every blob is authenticated, bounded and hashed before it is handed out.
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,7 +17,7 @@ from holdfast.ids import BlobId, PackId, short
 from holdfast.repository.index.map import BlobLocation, IndexMap
 from holdfast.repository.layout import pack_name
 from holdfast.repository.repository import Repository
-from holdfast.repository.second_look import looked_at_again, worth_a_second_look
+from holdfast.repository.second_look import LOOKS, looked_at_again, worth_a_second_look
 from holdfast.storage.contract import Traits
 
 _BLOCK_BYTES: Final = 256 * 1024
@@ -62,7 +62,7 @@ class BlobLoader:
             CorruptFileError: what is stored is not this blob; the message names blob and pack.
         """
         location = self._location(blob, blob_type)
-        return self._read_again(location.pack, location.entry)
+        return self._read(location, LOOKS)
 
     def load_tree(self, tree: BlobId) -> list[Node]:
         """The nodes of a tree, from the cache where possible. The list is shared: do not change it.
@@ -89,7 +89,7 @@ class BlobLoader:
         try:
             return self._open(location.pack, location.entry, self._blocks.read(location))
         except CorruptFileError:
-            return self.load(tree, BlobType.TREE)
+            return self._read(location, LOOKS - 1)
 
     def known_trees(self) -> list[tuple[BlobId, list[Node]]]:
         """The trees that are in the cache, those used last at the end."""
@@ -113,7 +113,7 @@ class BlobLoader:
         return self.plan_located(self._location(blob, blob_type) for blob in dict.fromkeys(blobs))
 
     def plan_located(self, locations: Iterable[BlobLocation]) -> list[PackRange]:
-        """The same for blobs that somebody has looked up already, each once."""
+        """The same for blobs that were looked up already, each once."""
         by_pack: dict[PackId, list[BlobEntry]] = {}
         for location in locations:
             by_pack.setdefault(location.pack, []).append(location.entry)
@@ -139,7 +139,7 @@ class BlobLoader:
             except CorruptFileError:
                 if not worth_a_second_look(self._repository.storage):
                     raise
-                plaintext = self._read_again(planned.pack, entry)
+                plaintext = self._read(BlobLocation(planned.pack, entry), LOOKS - 1)
             yield entry.id, plaintext
 
     def open_range(self, planned: PackRange) -> Iterator[tuple[BlobId, bytes | memoryview]]:
@@ -162,7 +162,7 @@ class BlobLoader:
             if not worth_a_second_look(storage):
                 raise _damaged(name, error) from error
             for entry in planned.entries[opened:]:
-                yield entry.id, self._read_again(planned.pack, entry)
+                yield entry.id, self._read(BlobLocation(planned.pack, entry), LOOKS - 1)
         BUFFERS.give_back(buffer)
 
     def load_many(
@@ -178,18 +178,33 @@ class BlobLoader:
             raise _missing(blob, blob_type)
         return location
 
-    def _read_again(self, pack: PackId, entry: BlobEntry) -> bytes:
-        return looked_at_again(self._repository.storage, lambda: self._read_one(pack, entry))
+    def _read(self, location: BlobLocation, looks: int) -> bytes:
+        """One blob by its own bytes. looks: how often at most; one less where it came damaged before."""
+        storage, pack, entry = self._repository.storage, location.pack, location.entry
 
-    def _read_one(self, pack: PackId, entry: BlobEntry) -> bytes:
-        sealed = self._repository.storage.get_range(pack_name(pack), entry.offset, entry.length)
-        return self._open(pack, entry, sealed)
+        def read() -> bytes:
+            return self._open(pack, entry, storage.get_range(pack_name(pack), entry.offset, entry.length))
+
+        return looked_at_again(storage, read, looks)
 
     def _open(self, pack: PackId, entry: BlobEntry, sealed: bytes | memoryview) -> bytes:
         try:
             return self._repository.decoder().decode(sealed, entry)
         except CorruptFileError as error:
             raise _damaged(f"blob {short(entry.id)} in {pack_name(pack)}", error) from error
+
+
+def find_node(load_tree: Callable[[BlobId], list[Node]], tree: BlobId, path: bytes) -> Node | None:
+    """The node at a path of a tree; None where there is none, or where nothing is named. Raises as `load_tree`."""
+    node: Node | None = None
+    below: BlobId | None = tree
+    for name in filter(None, path.split(b"/")):
+        nodes = [] if below is None else load_tree(below)
+        node = next((child for child in nodes if child.name == name), None)
+        if node is None:
+            return None
+        below = node.subtree_id
+    return node
 
 
 class _PackBlocks:

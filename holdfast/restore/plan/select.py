@@ -9,6 +9,7 @@ from functools import partial
 from typing import Final
 
 from holdfast.ids import BlobId
+from holdfast.repository.packs.loader import find_node
 from holdfast.restore.documents import KnownLinks, Page
 from holdfast.restore.plan.planner import Planner
 from holdfast.restore.plan.selection import Selection
@@ -114,14 +115,5 @@ def _load_links(run: RestoreRun, page: int, planner: Planner) -> None:
 
 def missing_paths(run: RestoreRun, selection: Selection, tree: BlobId) -> list[bytes]:
     """The exact paths that were asked for and are not in the snapshot, in order."""
-    missing = []
-    for path in sorted(selection.exact_paths):
-        current: BlobId | None = tree
-        for name in filter(None, path.split(b"/")):
-            children = [] if current is None else run.held.loader.load_tree(current)
-            node = next((child for child in children if child.name == name), None)
-            if node is None:
-                missing.append(path)
-                break
-            current = node.subtree_id
-    return missing
+    named = [path for path in sorted(selection.exact_paths) if path.strip(b"/")]
+    return [path for path in named if find_node(run.held.loader.load_tree, tree, path) is None]

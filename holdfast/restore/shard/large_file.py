@@ -22,7 +22,7 @@ from holdfast.runs.workspace import Workspace
 from holdfast.safe_fs.directories import Directory
 from holdfast.safe_fs.temporary import create, discard, open_existing, temporary_name
 
-_GONE: Final = "the temporary file of a large file is gone; somebody removed it while the restore ran"
+_GONE: Final = "the temporary file of a large file is gone; it was removed while the restore ran"
 
 
 def open_large(

@@ -1,4 +1,4 @@
-"""This layer refuses every write, over a repository that is only read: whoever has no lock changes nothing.
+"""This layer refuses every write, over a repository that is only read: what has no lock changes nothing.
 
 What Holdfast writes of its own then lies elsewhere (repository/companion.py).
 """

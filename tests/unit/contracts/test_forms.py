@@ -11,6 +11,7 @@ import pytest
 import contracts
 from activities.door import refusal
 from contracts.backup import BackupOpened, BackupRequest, CommitInput, TriggerInput
+from contracts.checks import check
 from contracts.common import CloseInput, RunInput, RunRef
 from contracts.forms import FORMS, misformed
 from contracts.hooks import HookInput, HookMoment, HookRef
@@ -74,7 +75,7 @@ def _holds_text(hint: Any) -> bool:
     ],
 )
 def test_what_workflows_send_is_of_its_form(message: object) -> None:
-    assert misformed(message) == ""
+    check(message)
     assert refusal([message], "backup:host:home:docs") == ""
 
 
@@ -127,7 +128,8 @@ def test_what_workflows_send_is_of_its_form(message: object) -> None:
 )
 def test_what_is_not_of_its_form_is_refused_by_its_field(message: object, field: str) -> None:
     assert misformed(message) == field
-    assert field in refusal([message], "backup:host:home:docs")
+    with pytest.raises(ValueError, match=f"^{field}: it is not of its form"):
+        check(message)
 
 
 @pytest.mark.parametrize(
