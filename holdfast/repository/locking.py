@@ -200,11 +200,6 @@ class LockLease:
                 if self._held == held:  # it was not refreshed in between
                     self._held_under(-1)
 
-    def wake(self) -> None:
-        """Have the keeper look at the clock: it has been moved."""
-        with self._changed:
-            self._changed.notify_all()
-
     def _held_under(self, generation: int) -> LockId:
         if self._held is None or generation != self.generation or self._is_lost():
             raise LockLostError(

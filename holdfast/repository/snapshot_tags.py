@@ -8,7 +8,6 @@ stay; restic drops them. Source: restic, cmd/restic/cmd_tag.go.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-
 from holdfast.errors import UsageError
 from holdfast.format.tags import OWN
 from holdfast.ids import SnapshotId, to_hex

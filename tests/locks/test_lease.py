@@ -35,7 +35,8 @@ class MovedClock(Clock):
         """Time passes, and the lease's keeper sees it."""
         self.passing += seconds
         self.of_day += seconds
-        lease.wake()
+        with lease._changed:
+            lease._changed.notify_all()
 
 
 class Blocked(Layer):

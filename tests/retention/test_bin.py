@@ -23,10 +23,10 @@ from holdfast.retention.bin import (
     take_back,
 )
 from holdfast.storage.contract import Storage
-from holdfast.storage.memory import MemoryStorage
 from tests.support.comparison import restic, same
 from tests.support.doubles import DyingStorage, Killed
 from tests.support.engine import PASSWORD, EngineRun, new_session, open_session
+from tests.support.memory_storage import MemoryStorage
 from tests.support.restore import restore
 
 DAY_S = 86_400.0

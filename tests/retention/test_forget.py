@@ -26,12 +26,12 @@ from holdfast.retention.policy import Policy
 from holdfast.retention.sizes import Usage
 from holdfast.runs.opening import close_run
 from holdfast.storage.contract import Storage
-from holdfast.storage.memory import MemoryStorage
 from tests.interop.test_retention import write
 from tests.retention.made import NOW_NS, daily, made
 from tests.retention.reckoning import staying
 from tests.support.doubles import DyingStorage, Killed
 from tests.support.engine import PASSWORD, EngineRun, new_session
+from tests.support.memory_storage import MemoryStorage
 from tests.support.restore import restore
 
 DAY = timedelta(days=1)

@@ -8,8 +8,8 @@ from holdfast.errors import FencedError
 from holdfast.repository.repository import Repository
 from holdfast.runs.attempts import Attempt, any_repeated
 from holdfast.runs.workspace import Workspace
-from holdfast.storage.memory import MemoryStorage
 from tests.support.engine import PASSWORD
+from tests.support.memory_storage import MemoryStorage
 
 
 class Reached(msgspec.Struct, frozen=True):

@@ -13,10 +13,10 @@ from holdfast.runs.attempts import Attempt
 from holdfast.runs.workspace import Workspace
 from holdfast.storage.contract import Storage
 from holdfast.storage.layers.retry import Retrying
-from holdfast.storage.memory import MemoryStorage
 from holdfast.terms import StoredTotals
 from tests.support.doubles import Fault, FaultyStorage, LaggingStorage
 from tests.support.engine import PASSWORD
+from tests.support.memory_storage import MemoryStorage
 
 Check = Callable[[], None]
 FOR_EVER_S = 3600.0

@@ -18,10 +18,10 @@ from holdfast.repository.session import RepositorySession
 from holdfast.runs.janitor import old_runs, remove_old_runs
 from holdfast.runs.workspace import run_name
 from holdfast.storage.local import LocalStorage
-from holdfast.storage.memory import MemoryStorage
 from tests.support.comparison import same
 from tests.support.doubles import DyingStorage, Killed
 from tests.support.engine import PASSWORD, EngineRun, new_session, open_session
+from tests.support.memory_storage import MemoryStorage
 from tests.support.restore import restore
 
 DAY_S: Final = 86_400.0

@@ -13,9 +13,9 @@ from holdfast.runs.opening import OPENING, close_run, load_opening, open_run
 from holdfast.runs.plan import MissingResultError, PageWriter, Plan
 from holdfast.runs.workspace import Workspace
 from holdfast.storage.contract import Storage
-from holdfast.storage.memory import MemoryStorage
 from tests.support.doubles import DyingStorage, Killed
 from tests.support.engine import PASSWORD
+from tests.support.memory_storage import MemoryStorage
 
 
 class Opening(msgspec.Struct, frozen=True):

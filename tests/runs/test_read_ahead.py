@@ -19,7 +19,6 @@ from holdfast.restore.request import RestoreOptions
 from holdfast.runs.read_ahead import read_ahead
 from holdfast.runs.workspace import Workspace
 from holdfast.storage.contract import Storage
-from holdfast.storage.memory import MemoryStorage
 from holdfast.verify.finish import finish_verification
 from holdfast.verify.plan import plan_verification
 from holdfast.verify.shard import read_shard
@@ -27,6 +26,7 @@ from holdfast.verify.share import Share
 from holdfast.verify.trees import check_trees
 from tests.support.doubles import SlowStorage
 from tests.support.engine import KIB, PASSWORD, SMALL, SMALL_PACK_BYTES, EngineRun, nothing
+from tests.support.memory_storage import MemoryStorage
 from tests.support.restore import EngineRestore
 from tests.support.verification import opened
 

@@ -20,10 +20,10 @@ from holdfast.runs.opening import close_run
 from holdfast.storage.contract import Storage
 from holdfast.storage.layers.read_only import ReadOnly
 from holdfast.storage.local import LocalStorage
-from holdfast.storage.memory import MemoryStorage
 from tests.support.comparison import restic, same
 from tests.support.doubles import DyingStorage, Killed, ResticOnlyStorage
 from tests.support.engine import PASSWORD, SMALL, SMALL_PACK_BYTES, EngineRun
+from tests.support.memory_storage import MemoryStorage
 from tests.support.restore import EngineRestore, restore_in_place
 from tests.support.verification import verify
 from tests.verify.test_damage import flip

@@ -8,9 +8,9 @@ from holdfast.errors import StorageUnavailableError
 from holdfast.storage.contract import Storage
 from holdfast.storage.layers.retry import Retrying
 from holdfast.storage.local import LocalStorage
-from holdfast.storage.memory import MemoryStorage
 from tests.storage.conformance import StorageConformance
 from tests.support.doubles import READS, WRITES, Fault, FaultyStorage, LaggingStorage, SlowStorage
+from tests.support.memory_storage import MemoryStorage
 
 
 class TestLaggingStorage(StorageConformance):

@@ -32,7 +32,6 @@ from holdfast.storage.contract import Content, Storage, Traits
 from holdfast.storage.layers.layer import Layer
 from holdfast.storage.layers.retry import Retrying
 from holdfast.storage.local import LocalStorage
-from holdfast.storage.memory import MemoryStorage
 from tests.support.comparison import MIB, same
 from tests.support.doubles import (
     READS,
@@ -46,6 +45,7 @@ from tests.support.doubles import (
 )
 from tests.support.engine import PASSWORD, SMALL, SMALL_PACK_BYTES, EngineRun
 from tests.support.faults import assert_sound
+from tests.support.memory_storage import MemoryStorage
 from tests.support.persistent import back_up, restored, verified
 
 PACK_BYTES: Final = 64 * 1024

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from holdfast.storage.contract import Storage
-from holdfast.storage.memory import MemoryStorage
 from tests.storage.conformance import StorageConformance
+from tests.support.memory_storage import MemoryStorage
 
 
 class TestMemoryStorage(StorageConformance):

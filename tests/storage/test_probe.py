@@ -10,9 +10,9 @@ from holdfast.errors import StorageDeniedError, StorageUnavailableError
 from holdfast.storage.contract import Content, Storage, StoredFile, parts_of
 from holdfast.storage.layers.layer import Layer
 from holdfast.storage.local import LocalStorage
-from holdfast.storage.memory import MemoryStorage
 from holdfast.storage.probe import probe, refuse_unfit
 from tests.support.doubles import Fault, FaultyStorage, LaggingStorage, ResticOnlyStorage
+from tests.support.memory_storage import MemoryStorage
 
 
 def failing(storage: Storage) -> dict[str, str]:

@@ -15,8 +15,8 @@ from holdfast.errors import (
 from holdfast.storage.contract import Content, Storage, StoredFile, Traits
 from holdfast.storage.layers.layer import Layer
 from holdfast.storage.layers.retry import Retrying
-from holdfast.storage.memory import MemoryStorage
 from tests.support.doubles import READS, WRITES, Fault, FaultyStorage
+from tests.support.memory_storage import MemoryStorage
 
 USES: dict[str, Callable[[Storage], object]] = {
     "put": lambda storage: storage.put("a/b", b"1"),

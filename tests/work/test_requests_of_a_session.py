@@ -15,10 +15,10 @@ from holdfast.repository.lock_files import write_lock
 from holdfast.repository.packs.stored import sizes_by_name, sizes_of
 from holdfast.repository.session import RepositorySession
 from holdfast.storage.contract import Traits
-from holdfast.storage.memory import MemoryStorage
 from tests.support.counting import CountingStorage
 from tests.support.doubles import Watched
 from tests.support.engine import counted_session, new_session
+from tests.support.memory_storage import MemoryStorage
 
 OTHERS = 3
 PACKS = [PackId(sha256(bytes([number]))) for number in range(12)]

@@ -15,13 +15,13 @@ from holdfast.ids import BlobId, PackId, sha256
 from holdfast.repository.layout import pack_name
 from holdfast.repository.repository import Repository
 from holdfast.repository.shared_keys import SharedKeys
-from holdfast.storage.memory import MemoryStorage
 from service.journal.journal import Journal
 from service.settings.load import load_settings
 from service.settings.model import RepositoryProfile
 from service.settings.passwords import PasswordBook
 from tests.support.counting import CountingStorage
 from tests.support.engine import PASSWORD, new_session
+from tests.support.memory_storage import MemoryStorage
 
 
 def _services(folder: Path, keys: SharedKeys, password: bytes = PASSWORD, more: str = "") -> Services:

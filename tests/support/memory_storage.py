@@ -1,4 +1,4 @@
-"""Memory serves as a storage: for programs that use the engine as a library, and for tests of what lies above."""
+"""Memory serves as a storage, for tests of what lies above one."""
 
 import threading
 import time
@@ -118,7 +118,7 @@ class MemoryStorage:
         for folder in folders:
             check_name(folder)
 
-    def remove_leftovers(self, *, older_than_s: float, dry_run: bool = False) -> int:  # noqa: ARG002 -- the contract's
+    def remove_leftovers(self, *, older_than_s: float, dry_run: bool = False) -> int:
         """Nothing is ever left over."""
         return 0
 
