@@ -40,15 +40,16 @@ from holdfast.errors import (
 )
 from holdfast.format.sealed import decode_file
 from holdfast.format.snapshot import decode_snapshot
-from holdfast.ids import BlobId, SnapshotId, from_hex, is_hex_id, sha256, short, to_hex
+from holdfast.ids import BlobId, SnapshotId, from_hex, sha256, short, to_hex
 from holdfast.repository.companion import companion_time_ns
-from holdfast.repository.documents import encode, load
+from holdfast.repository.documents import encode
 from holdfast.repository.kept_trees import is_whole
 from holdfast.repository.layout import SNAPSHOTS, file_name, list_ids
 from holdfast.repository.repository import Repository
 from holdfast.repository.sealed_folder import SealedFolder
 from holdfast.repository.session import HeldRepository
 from holdfast.repository.snapshots import SNAPSHOT_LIMIT_BYTES, StoredSnapshot, save_sealed
+from holdfast.retention.places import Places
 from holdfast.units import NS_PER_S
 
 BIN: Final = "holdfast/bin"
@@ -91,7 +92,6 @@ def forget_snapshot(
     """
     repository = held.repository
     name = file_name(SNAPSHOTS, snapshot_id)
-    folder = _Bin(repository, BIN)
     try:
         sealed = repository.storage.get(name, limit_bytes=SNAPSHOT_LIMIT_BYTES)
     except StoredFileMissingError:
@@ -110,6 +110,7 @@ def forget_snapshot(
             f"{name}: the content is not what the name says, so it cannot be kept in the bin",
             hint="`holdfast verify` says what is damaged. Nothing was removed.",
         )
+    folder = _places(repository).written
     folder.put(to_hex(snapshot_id), document)
     if folder.get(to_hex(snapshot_id)) != document:
         raise CorruptFileError(
@@ -136,7 +137,7 @@ def take_back(held: HeldRepository, prefix: str) -> SnapshotId:
             f"the snapshot {short(stored.id)} cannot be taken back: some of its data is gone",
             hint="Another program than Holdfast has pruned the repository since. It stays in the bin as it is.",
         )
-    document = _load(_Bin(repository, BIN), stored.id)
+    document = _places(repository).load(to_hex(stored.id), _Document)
     if document is None:
         raise SnapshotNotFoundError(f"the snapshot {short(stored.id)} has left the bin just now")
     held.confirm()
@@ -174,23 +175,19 @@ def empty_bin(repository: Repository, now_ns: int) -> int:
     if not everything:
         return 0
     now_ns = min(now_ns, companion_time_ns(repository))
-    over = [to_hex(binned.stored.id) for binned in everything if binned.until_ns < now_ns]
-    _Bin(repository, BIN).remove_many(over)
+    places, over = _places(repository), [binned for binned in everything if binned.until_ns < now_ns]
+    for binned in over:
+        places.remove(to_hex(binned.stored.id))
     return len(over)
 
 
 def _all(repository: Repository) -> list[Binned]:
-    folder = _Bin(repository, BIN)
-    found: list[Binned] = []
-    for name in folder.list():
-        document = _load(folder, SnapshotId(from_hex(name))) if is_hex_id(name) else None
-        if document is not None:
-            found.append(_binned(repository, document))
+    found = [_binned(repository, document) for document in _places(repository).load_all(_Document)]
     return sorted(found, key=lambda binned: (binned.stored.time_ns, binned.stored.id))
 
 
-def _load(folder: SealedFolder, snapshot_id: SnapshotId) -> _Document | None:
-    return load(folder, to_hex(snapshot_id), _Document)
+def _places(repository: Repository) -> Places:
+    return Places(repository, BIN, _Bin)
 
 
 def _binned(repository: Repository, document: _Document) -> Binned:

@@ -23,6 +23,7 @@ from holdfast.units import NS_PER_S
 
 _DAY_NS: Final = 86_400 * NS_PER_S
 _HOUR_NS: Final = 3_600 * NS_PER_S
+_MINUTE_NS: Final = 60 * NS_PER_S
 _LOOKED_BACK: Final = 30
 MONTHS: Final = 12
 
@@ -51,10 +52,11 @@ class Calendar:
 
 
 def rhythm_ns(snapshots: Sequence[StoredSnapshot]) -> int:
-    """How often snapshots were made lately: the middle one of the last intervals; a day where there are none."""
+    """How often snapshots were made lately: the middle one of the last intervals, in whole minutes, an hour at least;
+    a day where there are none."""
     times = sorted(stored.time_ns for stored in snapshots)[-_LOOKED_BACK:]
     between = [later - earlier for earlier, later in pairwise(times) if later > earlier]
-    return max(_HOUR_NS, round(median(between))) if between else _DAY_NS
+    return max(_HOUR_NS, round(median(between) / _MINUTE_NS) * _MINUTE_NS) if between else _DAY_NS
 
 
 def calendar(

@@ -18,13 +18,14 @@ import msgspec
 
 from holdfast.errors import SnapshotNotFoundError, UsageError
 from holdfast.format.times import parse_time
-from holdfast.ids import SnapshotId, is_hex_id, short, to_hex
-from holdfast.repository.documents import encode, load
+from holdfast.ids import SnapshotId, short, to_hex
+from holdfast.repository.documents import encode
 from holdfast.repository.keys import list_keys
 from holdfast.repository.layout import SNAPSHOTS, file_name
 from holdfast.repository.repository import Repository
 from holdfast.repository.sealed_folder import SealedFolder
 from holdfast.repository.snapshots import StoredSnapshot
+from holdfast.retention.places import Places
 from holdfast.retention.protection import Alarm, Protections
 from holdfast.units import NS_PER_S
 
@@ -81,7 +82,7 @@ def hold(
     made = Hold(
         snapshot=stored.id, original=original, by=by, reason=reason, since_ns=now_ns, until_ns=until_ns
     )
-    _Holds(repository, HOLDS).put(to_hex(stored.id), encode(made))
+    _places(repository, HOLDS).written.put(to_hex(stored.id), encode(made))
     if repository.storage.size_or_none(file_name(SNAPSHOTS, stored.id)) is None:
         raise SnapshotNotFoundError(
             f"the snapshot {short(stored.id)} was forgotten just now; it is held once it is back",
@@ -104,13 +105,13 @@ def release(repository: Repository, prefix: str) -> Hold:
             else f"{len(found)} holds are on snapshots that begin"
         )
         raise UsageError(f"{what} with {prefix[:64]!r}", hint="`holdfast holds` lists them.")
-    _Holds(repository, HOLDS).remove(to_hex(found[0].snapshot))
+    _places(repository, HOLDS).remove(to_hex(found[0].snapshot))
     return found[0]
 
 
 def hold_on(repository: Repository, snapshot_id: SnapshotId) -> Hold | None:
     """The hold on a snapshot of this id. Raises CorruptFileError as `list_holds`."""
-    return load(_Holds(repository, HOLDS), to_hex(snapshot_id), Hold)
+    return _places(repository, HOLDS).load(to_hex(snapshot_id), Hold)
 
 
 def list_holds(repository: Repository) -> list[Hold]:
@@ -119,32 +120,28 @@ def list_holds(repository: Repository) -> list[Hold]:
     Raises:
         CorruptFileError: one cannot be read, so nobody knows what it holds.
     """
-    folder = _Holds(repository, HOLDS)
-    found = [load(folder, name, Hold) for name in folder.list() if is_hex_id(name)]
-    return sorted((one for one in found if one is not None), key=lambda one: one.since_ns)
+    return sorted(_places(repository, HOLDS).load_all(Hold), key=lambda one: one.since_ns)
 
 
 def raise_alarm(repository: Repository, note: AlarmNote) -> None:
     """Leave an alarm; one that stands is replaced by the later of both."""
-    folder, name = _Holds(repository, ALARMS), _alarm_name(repository, note.host, note.source)
-    standing = load(folder, name, AlarmNote)
+    places, name = _places(repository, ALARMS), _alarm_name(repository, note.host, note.source)
+    standing = places.load(name, AlarmNote)
     if standing is None or standing.since_ns < note.since_ns:
-        folder.put(name, encode(note))
+        places.written.put(name, encode(note))
 
 
 def settle_alarm(repository: Repository, host: str, source: str) -> AlarmNote | None:
     """Remove an alarm, because a person has decided; the one that stood."""
-    folder, name = _Holds(repository, ALARMS), _alarm_name(repository, host, source)
-    standing = load(folder, name, AlarmNote)
-    folder.remove(name)
+    places, name = _places(repository, ALARMS), _alarm_name(repository, host, source)
+    standing = places.load(name, AlarmNote)
+    places.remove(name)
     return standing
 
 
 def open_alarms(repository: Repository) -> list[AlarmNote]:
     """The alarms that stand, oldest first. Raises CorruptFileError as `list_holds`."""
-    folder = _Holds(repository, ALARMS)
-    found = [load(folder, name, AlarmNote) for name in folder.list()]
-    return sorted((one for one in found if one is not None), key=lambda one: one.since_ns)
+    return sorted(_places(repository, ALARMS).load_all(AlarmNote), key=lambda one: one.since_ns)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,6 +215,10 @@ def told(one: Hold) -> str:
 
 class _Holds(SealedFolder):
     hint = "A hold is damaged, so nobody knows what it holds: nothing is forgotten before this file is gone."
+
+
+def _places(repository: Repository, folder: str) -> Places:
+    return Places(repository, folder, _Holds)
 
 
 def _alarm_name(repository: Repository, host: str, source: str) -> str:

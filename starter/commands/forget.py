@@ -15,7 +15,7 @@ from holdfast.retention.spans import NO_SPAN, SPAN_EXAMPLES, Span, parse_span
 from holdfast.units import SIZE_EXAMPLES, parse_size
 from service.settings.retention import parse_count, parse_tags
 from starter.host.early_start import EarlyStart, early_start
-from starter.requests.repositories import open_for_reading, repository_session
+from starter.requests.repositories import open_for_reading, open_repository, repository_session
 from starter.requests.retention import decided, repository_and_source
 from starter.shell.invocation import Invocation
 from starter.shell.options import CommonOptions, Detach, Texts
@@ -132,7 +132,7 @@ def forget(options: ForgetOptions) -> int:
 
 def list_bin(invocation: Invocation) -> int:
     """List what is in the bin of the repository."""
-    binned = binned_snapshots(open_for_reading(invocation, no_lock=True))
+    binned = binned_snapshots(open_repository(invocation))
     if invocation.options.json:
         say_json([bin_document(one) for one in binned])
         return EXIT_COMPLETE

@@ -4,7 +4,7 @@ import time
 
 from holdfast.errors import EXIT_COMPLETE
 from holdfast.retention.holds import list_holds, open_alarms
-from starter.requests.repositories import open_for_reading
+from starter.requests.repositories import open_repository
 from starter.shell.invocation import Invocation
 from starter.shell.options import CommonOptions
 from starter.shell.output import say, say_json
@@ -13,7 +13,7 @@ from starter.view.retention import hold_documents, hold_lines
 
 def holds(options: CommonOptions) -> int:
     """List holds, and alarms that hold what a source had before them."""
-    repository = open_for_reading(Invocation.of(options), no_lock=True)
+    repository = open_repository(Invocation.of(options))
     found, alarms = list_holds(repository), open_alarms(repository)
     if options.json:
         say_json(hold_documents(found, alarms))

@@ -32,13 +32,13 @@ def reading(repository: RepositoryProfile, *, no_lock: bool) -> RepositoryProfil
     return repository
 
 
-def open_repository(invocation: Invocation, *, fallback: str = "") -> Repository:
-    """The repository that is meant, opened with its password. fallback: as below.
+def open_repository(invocation: Invocation) -> Repository:
+    """The repository that is meant, opened with its password.
 
     Raises:
         RepositoryNotFoundError, WrongPasswordError, PasswordMissingError, UnsupportedRepositoryError, UsageError.
     """
-    profile = invocation.repository(fallback)
+    profile = invocation.repository()
     check_repository(profile)  # before anybody is asked for a password
     return _opened(invocation, profile, open_place(profile, invocation.environ))
 

@@ -29,6 +29,7 @@ from contracts.control import (
     ThrottleRequest,
 )
 from contracts.drill import DRILL_WORKFLOW, DrillRequest
+from contracts.forget import FORGET_WORKFLOW, ForgetRequest
 from contracts.identity import task_queue
 from contracts.verify import VERIFY_WORKFLOW, VerifyRequest
 from contracts.worker import WorkerConfig
@@ -73,6 +74,8 @@ heartbeat_throttle = "1s"
 [repositories.main]
 location = "{at.repository}"
 password_file = "{at.folder}/password"
+[repositories.main.retention]
+keep_last = 1
 [sources.home]
 repository = "main"
 paths = ["{at.source}"]
@@ -125,6 +128,9 @@ never.command = ["true"]
         return await self.start(
             DRILL_WORKFLOW, name, DrillRequest(repository="main", drill=drill, policy=FAST)
         )
+
+    async def forget(self, name: str, repository: str = "main") -> Handle:
+        return await self.start(FORGET_WORKFLOW, name, ForgetRequest(repository=repository, policy=FAST))
 
     async def ended(self, handle: Handle, status: WorkflowExecutionStatus) -> None:
         """Wait for the run's end, which is to be that one, and write its history."""
@@ -193,6 +199,12 @@ async def record_failed(site: Site) -> None:
     await site.ended(await site.drill("drill-damaged"), WorkflowExecutionStatus.COMPLETED)
 
 
+async def record_forgotten(site: Site) -> None:
+    """A forgetting by a policy, and one that could not be opened."""
+    await site.ended(await site.forget("forget"), WorkflowExecutionStatus.COMPLETED)
+    await site.ended(await site.forget("forget-unopened", _UNKNOWN), WorkflowExecutionStatus.FAILED)
+
+
 async def _record(folder: Path, address: str) -> None:
     site = Site(client=await Client.connect(address), at=Installation(folder=folder, address=address))
     site.write_settings()
@@ -201,6 +213,7 @@ async def _record(folder: Path, address: str) -> None:
         await record_steered(site)
         await site.ended(await site.backup("backup-told", "told"), WorkflowExecutionStatus.COMPLETED)
         await site.ended(await site.drill("drill"), WorkflowExecutionStatus.COMPLETED)
+        await record_forgotten(site)
         await record_cancelled(site)
         await record_failed(site)
 

@@ -23,6 +23,7 @@ from holdfast.retention.holds import (
     release,
     settle_alarm,
 )
+from holdfast.storage.local import LocalStorage
 from tests.interop.test_retention import write
 from tests.retention.made import NOW_NS, daily, made
 from tests.support.engine import new_session
@@ -137,3 +138,14 @@ def test_the_end_of_a_hold_is_a_date_or_a_time() -> None:
     assert parse_until("1970-01-01T01:00:00+01:00") == 0
     with pytest.raises(UsageError, match="no date"):
         parse_until("tomorrow")
+
+
+def test_what_was_held_before_the_companion_was_moved_is_held_still(tmp_path: Path) -> None:
+    with new_session(tmp_path / "repository") as session:
+        first, second = snapshots(session)
+        hold(session.repository, first, by="Ann", reason="audit", now_ns=NOW_NS)
+        session.repository.companion = LocalStorage(tmp_path / "companion")
+        hold(session.repository, second, by="Bob", reason="tax", now_ns=NOW_NS + 1)
+        assert [one.by for one in list_holds(session.repository)] == ["Ann", "Bob"]
+        release(session.repository, short(first.id))
+        assert [one.by for one in list_holds(session.repository)] == ["Bob"]

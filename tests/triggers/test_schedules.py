@@ -14,6 +14,7 @@ from contracts.backup import BackupResult
 from contracts.common import BACKUP_WORKFLOW
 from control.schedules.declaration import declarations
 from control.schedules.plan import Standing, Step, plain, plan
+from holdfast.errors import UsageError
 from holdfast.terms import RunKind
 from service.journal.journal import Journal
 from tests.support.comparison import plant
@@ -57,22 +58,31 @@ def test_every_kind_can_be_declared_and_no_path_of_it_leaves_the_host(site: Site
             ("verify", 'repository = "home"'),
             ("guard", 'source = "docs"'),
             ("drill", 'source = "docs"\nshare = "5%"'),
+            ("retention", 'source = "docs"'),
             ("system", 'system = "shop"\nstrategy = "full"'),
         )
     )
-    site.declare(WEEKLY + HOURLY.format(every="1h") + kinds + '[systems.shop]\nsources = ["docs"]\n')
+    more = '[systems.shop]\nsources = ["docs"]\n[sources.docs.retention]\nkeep_last = 3\n'
+    site.declare(WEEKLY + HOURLY.format(every="1h") + kinds + more)
     declared = declarations(site.settings)
-    known = ("backup", "restore", "verify", "guard", "drill", "system")
-    assert {wanted.settings.kind for wanted in declared} == set(known)
+    known = ("backup", "restore", "verify", "guard", "drill", "system", "forget")
+    words = {"retention": "forget"}
+    assert {words.get(wanted.settings.kind, wanted.settings.kind) for wanted in declared} == set(known)
     assert plan(declared, [Standing(id=wanted.id, entry=plain(wanted.entry)) for wanted in declared]) == []
     for wanted in declared:
         order = asdict(wanted.order)
         asked = [kind for kind in known if order[kind]]
-        assert asked == [wanted.settings.kind]
+        assert asked == [words.get(wanted.settings.kind, wanted.settings.kind)]
         written = json.dumps(plain(wanted.entry))
         assert len(written) < 2_048, "a memo has 2 KiB"
         assert "canary" not in written
         assert "canary" not in json.dumps(order)
+
+
+def test_a_retention_without_any_policy_is_refused(site: Site) -> None:
+    site.declare('[[schedules]]\nkind = "retention"\nrepository = "home"\nevery = "1d"\n')
+    with pytest.raises(UsageError, match="the settings have none for home"):
+        declarations(site.settings)
 
 
 async def test_apply_twice_plans_nothing_and_what_is_gone_is_asked_for(site: Site, client: Client) -> None:
