@@ -59,6 +59,8 @@ FORMS: Final = {
     "finished_snapshot": _OPTIONAL_SNAPSHOT,
     "snapshots": SNAPSHOT,
     "first_affected": SNAPSHOT,
+    "first_repaired": SNAPSHOT,
+    "first_new": SNAPSHOT,
     "snapshot": _SNAPSHOT_WORD,
     "ahead": _SNAPSHOT_WORD,
     "latest": _SNAPSHOT_WORD,

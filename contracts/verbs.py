@@ -10,6 +10,7 @@ from contracts.common import BACKUP_WORKFLOW, RESTORE_WORKFLOW
 from contracts.drill import DRILL_WORKFLOW, DrillRequest, DrillResult
 from contracts.forget import FORGET_WORKFLOW, ForgetRequest, ForgetResult
 from contracts.guard import GUARD_WORKFLOW, GuardRequest, GuardResult
+from contracts.repair import REPAIR_WORKFLOW, RepairRequest, RepairResult
 from contracts.restore import RestoreRequest, RestoreResult
 from contracts.system import (
     SYSTEM_BACKUP_WORKFLOW,
@@ -21,10 +22,12 @@ from contracts.system import (
 from contracts.verify import VERIFY_WORKFLOW, VerifyRequest, VerifyResult
 from holdfast.terms import RunKind
 
-Resumable = BackupRequest | RestoreRequest | VerifyRequest
+Resumable = BackupRequest | RestoreRequest | VerifyRequest | RepairRequest
 """What a run may be asked that a later one can go on with."""
 Request = Resumable | DrillRequest | ForgetRequest | GuardRequest | SystemBackupRequest | SystemRestoreRequest
-Result = BackupResult | RestoreResult | VerifyResult | DrillResult | ForgetResult | SystemResult
+Result = (
+    BackupResult | RestoreResult | VerifyResult | DrillResult | ForgetResult | SystemResult | RepairResult
+)
 """How the runs end that report."""
 
 
@@ -73,6 +76,15 @@ VERBS: Final = (
         result=VerifyResult,
         subject="repository",
         resumable=VerifyRequest,
+    ),
+    Verb(
+        kind=RunKind.REPAIR,
+        workflow=REPAIR_WORKFLOW,
+        request=RepairRequest,
+        result=RepairResult,
+        subject="selection",
+        required=("repository", "selection"),
+        resumable=RepairRequest,
     ),
     Verb(
         kind=RunKind.DRILL,
@@ -140,7 +152,7 @@ def subject_of(request: Request) -> str:
     match request:
         case BackupRequest() | GuardRequest():
             return request.source
-        case RestoreRequest() | VerifyRequest():
+        case RestoreRequest() | VerifyRequest() | RepairRequest():
             return request.selection
         case DrillRequest():
             return request.drill or request.source

@@ -24,6 +24,7 @@ class RunKind(StrEnum):
     FORGET = "forget"
     SYSTEM_BACKUP = "system-backup"
     SYSTEM_RESTORE = "system-restore"
+    REPAIR = "repair"
 
 
 class RunStatus(StrEnum):
@@ -56,6 +57,14 @@ class VerifyLevel(StrEnum):
     STRUCTURE = "structure"
     WRITTEN = "written"
     FULL = "full"
+
+
+class RepairKind(StrEnum):
+    """What a repair mends (docs/repair.md)."""
+
+    INDEX = "index"
+    PACKS = "packs"
+    SNAPSHOTS = "snapshots"
 
 
 class Overwrite(StrEnum):

@@ -10,6 +10,7 @@ from workflows.cleanup import CleanupWorkflow
 from workflows.drill import DrillWorkflow
 from workflows.forget import ForgetWorkflow
 from workflows.guard import GuardWorkflow
+from workflows.repair import RepairWorkflow
 from workflows.restore import RestoreWorkflow
 from workflows.scheduled_run import ScheduledRunWorkflow
 from workflows.source_watch import SourceWatchWorkflow
@@ -24,6 +25,7 @@ WORKFLOWS: Final[Sequence[type]] = (
     BackupWorkflow,
     RestoreWorkflow,
     VerifyWorkflow,
+    RepairWorkflow,
     DrillWorkflow,
     ForgetWorkflow,
     SystemBackupWorkflow,

@@ -18,12 +18,11 @@ from holdfast.format.index import BlobType
 from holdfast.ids import BlobId, from_hex, short
 from holdfast.repository.session import HeldRepository
 from holdfast.repository.snapshots import StoredSnapshot
+from holdfast.retention.groups import Group, grouped
 from holdfast.units import NS_PER_S
 
 _SEVERAL: Final = -1
 _WEEK: Final = timedelta(days=7)
-Source = tuple[str, tuple[str, ...]]
-"""Host and paths, as restic groups snapshots."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,10 +36,9 @@ class SnapshotShare:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceShare:
-    """The snapshots of one host and set of paths, and what only they have, in bytes as stored."""
+    """The snapshots of one source (retention/groups.py), and what only they have, in bytes as stored."""
 
-    host: str
-    paths: tuple[str, ...]
+    source: Group
     snapshots: int
     unique_bytes: int
 
@@ -79,21 +77,20 @@ def reckon_shares(
     Raises:
         BlobMissingError, StoredFileMissingError, CorruptFileError: something that is to be counted is not there.
     """
-    sources = sorted({_source_of(stored) for stored in snapshots})
-    numbers = {source: number for number, source in enumerate(sources)}
+    sources = grouped(snapshots)
+    numbers = {stored.id: number for number, those in enumerate(sources.values()) for stored in those}
     owners = _Owners(held, on_tree)
     for number, stored in enumerate(snapshots):
-        owners.add(BlobId(from_hex(stored.snapshot.tree)), number, numbers[_source_of(stored)])
+        owners.add(BlobId(from_hex(stored.snapshot.tree)), number, numbers[stored.id])
     added, alone, of_source = owners.sums()
-    counts = Counter(numbers[_source_of(stored)] for stored in snapshots)
     return Shares(
         snapshots=tuple(
             SnapshotShare(stored=stored, unique_bytes=alone[number], added_bytes=added[number])
             for number, stored in enumerate(snapshots)
         ),
         sources=tuple(
-            SourceShare(host=host, paths=paths, snapshots=counts[number], unique_bytes=of_source[number])
-            for number, (host, paths) in enumerate(sources)
+            SourceShare(source=source, snapshots=len(those), unique_bytes=of_source[number])
+            for number, (source, those) in enumerate(sources.items())
         ),
         weeks=_weeks(snapshots, added),
     )
@@ -160,10 +157,6 @@ class _Owners:
                 f"blob {short(blob)} is in no index", hint="`holdfast verify` says what is lost with it."
             )
         return location.entry.length
-
-
-def _source_of(stored: StoredSnapshot) -> Source:
-    return stored.snapshot.hostname, tuple(sorted(stored.snapshot.paths or ()))
 
 
 def _weeks(snapshots: Sequence[StoredSnapshot], added: Counter[int]) -> tuple[Week, ...]:

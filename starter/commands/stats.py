@@ -116,12 +116,17 @@ def _tell_shares(options: StatsOptions, shares: Shares) -> None:
         for one in shares.snapshots
     ]
     sources = [
-        (one.host, "\n".join(one.paths), str(one.snapshots), format_bytes(one.unique_bytes))
+        (
+            one.source.host,
+            one.source.source or "\n".join(one.source.paths),
+            str(one.snapshots),
+            format_bytes(one.unique_bytes),
+        )
         for one in shares.sources
     ]
     weeks = [(str(one.monday), str(one.snapshots), format_bytes(one.added_bytes)) for one in shares.weeks]
     _tell_table(("Snapshot", "Time", "Host", "Only there", "Added"), snapshots)
-    _tell_table(("Host", "Paths", "Snapshots", "Only there"), sources)
+    _tell_table(("Host", "Source", "Snapshots", "Only there"), sources)
     _tell_table(("Week of", "Snapshots", "Added"), weeks)
 
 
@@ -145,8 +150,9 @@ def _document(shares: Shares) -> dict[str, object]:
         ],
         "sources": [
             {
-                "hostname": one.host,
-                "paths": list(one.paths),
+                "hostname": one.source.host,
+                "source": one.source.source,
+                "paths": list(one.source.paths),
                 "snapshots": one.snapshots,
                 "unique_bytes": one.unique_bytes,
             }

@@ -22,6 +22,7 @@ from activities.guard import GuardActivities
 from activities.hooks import HookActivities
 from activities.log_context import LogContext
 from activities.notify import NotifyActivities
+from activities.repair import RepairActivities
 from activities.restore import RestoreActivities
 from activities.services import Services
 from activities.system import SystemActivities
@@ -62,6 +63,7 @@ def build_workers(
             HookActivities,
             RestoreActivities,
             VerifyActivities,
+            RepairActivities,
             DrillActivities,
             ForgetActivities,
             SystemActivities,

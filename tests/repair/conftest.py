@@ -3,18 +3,21 @@
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from holdfast.errors import StorageUnavailableError
+from holdfast.repository.locking import LockLease
 from holdfast.repository.repository import Repository
 from holdfast.repository.session import RepositorySession
 from holdfast.storage.local import LocalStorage
 from starter.main import main
 from tests.support.doubles import DyingStorage, Killed
-from tests.support.engine import PASSWORD, SMALL_PACK_BYTES
+from tests.support.engine import PASSWORD, SMALL_PACK_BYTES, open_session
 
 
 class Commands:
@@ -53,6 +56,14 @@ def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Capt
     return Commands(tmp_path, capfd)
 
 
+@contextmanager
+def quick_session(path: Path) -> Iterator[RepositorySession]:
+    """A session whose shared lock does not linger: what needs the exclusive one does not wait for it."""
+    with open_session(path) as session:
+        session.lease = LockLease(session.repository, linger_s=0.0)
+        yield session
+
+
 def dies_at(path: Path, at: int, *, done: bool, work: Callable[[RepositorySession], object]) -> bool:
     """Let a process work on a repository, and die before or after its write number `at`; whether it came so far.
 
@@ -60,11 +71,12 @@ def dies_at(path: Path, at: int, *, done: bool, work: Callable[[RepositorySessio
     """
     dying = DyingStorage(LocalStorage(path), 1_000_000, done=done)
     session = RepositorySession(Repository.open(dying, PASSWORD), pack_size_bytes=SMALL_PACK_BYTES)
+    session.lease = LockLease(session.repository, linger_s=0.0)
     dying.at = at
     try:
         work(session)
-    except Killed:
-        return True
+    except (Killed, StorageUnavailableError):  # the latter where a thread beside has met it
+        return dying.dead
     finally:
         if not dying.dead:
             session.close()

@@ -84,7 +84,7 @@ def test_what_belongs_to_one_alone_is_what_a_prune_without_it_frees(tmp_path: Pa
         ids = [
             share.stored.id
             for share in shares.snapshots
-            if tuple(share.stored.snapshot.paths or ()) == one.paths
+            if tuple(share.stored.snapshot.paths or ()) == one.source.paths
         ]
         assert len(ids) == one.snapshots
         assert whole - raw_bytes_without(path, tmp_path / "copy", ids) == one.unique_bytes

@@ -16,7 +16,10 @@ from typing import Any, Final
 
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
 
+from contracts.repair import REPAIR_WORKFLOW, RepairRequest
 from contracts.verify import VERIFY_WORKFLOW, VerifyRequest
+from holdfast.repair.documents import RepairOrder
+from holdfast.terms import RepairKind
 from holdfast.verify.documents import VerifyOrder
 from service.settings.requests import write_request
 from tests.support.comparison import MIB, plant
@@ -88,6 +91,26 @@ async def record_verify(client: Client, installation: Installation) -> None:
             await save(client, f"verify{name}", f"WorkflowId = '{handle.id}'")
 
 
+async def record_repair(client: Client, installation: Installation) -> None:
+    """The repairs of an index that is gone, of packs, and of snapshots."""
+    plant(installation.source, files=5)
+    with running_worker(installation.worker_config(), log=installation.log):
+        await (await start_backup(client, installation)).result()
+        for index in (installation.repository / "index").iterdir():
+            index.unlink()
+        for kind in RepairKind:
+            request = RepairRequest(
+                repository=installation.repository_token,
+                selection=write_request(installation.state_dir, RepairOrder(kind=kind)),
+                policy=FAST,
+            )
+            handle = await client.start_workflow(
+                REPAIR_WORKFLOW, request, id=f"repair-{kind}", task_queue=installation.queue
+            )
+            await handle.result()
+            await save(client, f"repair-{kind}", f"WorkflowId = '{handle.id}'")
+
+
 async def save(client: Client, name: str, query: str) -> None:
     """Write each history of a chain, oldest first, without the names of this machine."""
     chain = [run async for run in client.list_workflows(query)]
@@ -118,6 +141,7 @@ async def _record(folder: Path, address: str) -> None:
     await record_long(client, Installation(folder=folder / "long", address=address))
     await record_cancelled(client, Installation(folder=folder / "cancelled", address=address))
     await record_verify(client, Installation(folder=folder / "verify", address=address))
+    await record_repair(client, Installation(folder=folder / "repair", address=address))
 
 
 def main() -> None:

@@ -35,7 +35,7 @@ _MANY_BLOBS: Final = 250_000
 """What was read of so many has left enough free memory behind to be worth giving back."""
 _LISTINGS: Final = 3
 _HINT: Final = (
-    "`holdfast verify` says what is lost; `restic repair index` writes the index again from the packs."
+    "`holdfast verify` says what is lost; `holdfast repair index` writes the index again from the packs."
 )
 
 

@@ -316,5 +316,5 @@ def _damaged(what: str, error: CorruptFileError) -> CorruptFileError:
 def _missing(blob: BlobId, blob_type: BlobType) -> BlobMissingError:
     return BlobMissingError(
         f"{blob_type.name.lower()} blob {short(blob)} is in no index",
-        hint="`restic check` says what is missing; `restic repair index` helps if its pack is still there.",
+        hint="`holdfast verify` says what is missing; `holdfast repair index` helps if its pack is still there.",
     )

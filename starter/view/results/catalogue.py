@@ -3,11 +3,12 @@
 from contracts.backup import BackupResult
 from contracts.drill import DrillResult
 from contracts.forget import ForgetResult
+from contracts.repair import RepairResult
 from contracts.restore import RestoreResult
 from contracts.system import SystemResult
 from contracts.verbs import Result
 from contracts.verify import VerifyResult
-from starter.view.results import backup, drill, forget, restore, system, verify
+from starter.view.results import backup, drill, forget, repair, restore, system, verify
 from starter.view.results.words import Words
 
 
@@ -20,6 +21,8 @@ def words_of(result: Result) -> Words:
             return restore.words(result)
         case VerifyResult():
             return verify.words(result)
+        case RepairResult():
+            return repair.words(result)
         case DrillResult():
             return drill.words(result)
         case ForgetResult():

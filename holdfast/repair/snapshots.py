@@ -1,0 +1,394 @@
+"""Snapshots that lack something are stored again without it. Source: restic, cmd/restic/cmd_repair_snapshots.go.
+
+What is lacking: a blob that no index file names, or that is marked as damaged and cannot be read from anywhere; a tree
+that cannot be read. A file keeps what there is of its content, in order, and its size becomes that of this. A directory
+whose tree is lost becomes an empty one, with the mark that it was not read whole (format/coverage.py). Nodes of no kind
+go.
+
+The long part walks the trees of all chosen snapshots, each tree once, and notes those in which or below which something
+is wrong. The short part, under the exclusive lock, goes down only there. For each broken snapshot:
+
+    1. its trees are written as they are to be, and stored in new packs;
+    2. these are indexed;
+    3. the new snapshot is stored, unless one that says the same is there;
+    4. with `forget`, the broken one is removed.
+
+A crash leaves, before 2, packs that no index names, which the next prune removes; before 3, trees that nothing needs;
+before 4, both snapshots. Doing it again finds what is there. A snapshot whose root is lost is removed with `forget`,
+and only with it; restic removes it in any case. One that is held (retention/holds.py) stays, whatever is asked.
+
+The new snapshot says what it is: the tag "repaired", in `original` the broken one's id; and where the tag of ours says
+that the backup was complete, it says partial. Nobody vouches any more for what it covers, because its tree is another.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from holdfast.errors import CorruptFileError, IntegrityError, StoredFileMissingError
+from holdfast.format.coverage import COVERAGE_TAG, Gap, gaps_of, mark_of
+from holdfast.format.index import BlobType
+from holdfast.format.node import Node
+from holdfast.format.tags import STATUS_TAG
+from holdfast.format.tree import TreeWriter
+from holdfast.ids import BlobId, SnapshotId, from_hex, sha256, short, to_hex
+from holdfast.repair.documents import RepairRun, Report, ShardPlan, ShardResult, ids_in
+from holdfast.repository.index.files import IndexLoader, write_index
+from holdfast.repository.index.map import IndexMap
+from holdfast.repository.layout import SNAPSHOTS, file_name
+from holdfast.repository.packs.loader import BlobLoader
+from holdfast.repository.packs.packer import Packer
+from holdfast.repository.repository import Repository
+from holdfast.repository.snapshots import StoredSnapshot, list_snapshots, load_snapshot, replace_snapshot
+from holdfast.repository.touched_trees import TouchedTrees
+from holdfast.retention.holds import Proofs, protections
+from holdfast.retention.protection import Protections
+from holdfast.runs.attempts import Attempt
+from holdfast.runs.progress import Progress
+from holdfast.terms import RunStatus
+from holdfast.verify.documents import LostPath
+from holdfast.verify.lost import MAX_LOST_PATHS
+
+REPAIRED_TAG: Final = "repaired"
+_SAVE_S: Final = 5.0
+_NO_KINDS: Final = frozenset(("", "irregular"))
+
+
+def cut(snapshots: Sequence[bytes]) -> Iterator[ShardPlan]:
+    """One shard: what snapshots have in common is walked once."""
+    if snapshots:
+        yield ShardPlan(snapshots=tuple(snapshots))
+
+
+def find_broken(
+    run: RepairRun, snapshots: Sequence[bytes], reached: ShardResult, attempt: Attempt, progress: Progress
+) -> ShardResult:
+    """Walk the trees of these snapshots, from where an earlier attempt came to.
+
+    Raises:
+        FencedError: a newer attempt has taken over, or the run was closed.
+        LockLostError: what was not there may have been removed under us.
+        CorruptFileError: an index file cannot be read, and what it names would count as lost.
+    """
+    saved_at = time.monotonic()
+    before = set(ids_in(reached.touched))
+    broken = list(reached.broken)
+    trees = 0
+
+    def on_tree() -> None:
+        nonlocal trees
+        trees += 1
+        progress(trees, 0)
+
+    with run.session.hold() as held:
+        held.refresh()
+        _check_index(held.unreadable_index)
+        search = TouchedTrees(_Eyes(held.index, held.loader, on_tree).look)
+
+        def result(done: int) -> ShardResult:
+            held.confirm()
+            touched = b"".join(sorted(before.union(search.touched())))
+            return ShardResult(done=done, broken=tuple(broken), touched=touched)
+
+        for done, snapshot in enumerate(snapshots[reached.done :], start=reached.done + 1):
+            try:
+                stored = load_snapshot(held.repository, SnapshotId(snapshot))
+            except StoredFileMissingError:
+                continue  # forgotten since
+            if search.is_touched(BlobId(from_hex(stored.snapshot.tree))):
+                broken.append(snapshot)
+            if time.monotonic() - saved_at >= _SAVE_S:
+                attempt.save(result(done))
+                saved_at = time.monotonic()
+        return result(len(snapshots))
+
+
+def store_repaired(
+    run: RepairRun,
+    shards: int,
+    unreadable: Sequence[bytes],
+    check_lock: Callable[[], None],
+    *,
+    forget: bool,
+    dry_run: bool,
+) -> Report:
+    """Store the broken snapshots as they can be had; steps 1 to 4 of the module for each.
+
+    unreadable: snapshots whose files cannot be read; `forget` removes them. check_lock raises when the exclusive lock
+    is lost.
+
+    Raises:
+        RunStateError: results of the run are gone.
+        CorruptFileError: an index file cannot be read; nothing was done.
+        StorageUnavailableError, StorageFullError, LockLostError: begun; doing it again finishes it.
+    """
+    repository = run.session.repository
+    files = IndexLoader.loaded(repository)
+    files.check_whole()
+    results = list(run.plan.results(shards))
+    broken = [SnapshotId(snapshot) for result in results for snapshot in result.broken]
+    touched = {BlobId(tree) for result in results for tree in ids_in(result.touched)}
+    standing = list_snapshots(repository)
+    known = {stored.id: stored for stored in standing}
+    protected = protections(repository, standing, Proofs(), time.time_ns())
+    end = _End(repository, Report(), check_lock, protected, known, forget=forget, dry_run=dry_run)
+    with Packer(
+        repository,
+        BlobType.TREE,
+        compression=run.session.compression,
+        pack_size_bytes=run.session.pack_size_bytes,
+        check_lock=check_lock,
+    ) as packer:
+        save = (lambda _tree, _data: None) if dry_run else packer.add
+        rewriter = _Rewriter(files.index, BlobLoader(repository, files.index), save, touched, end.report)
+        for snapshot in broken:
+            stored = known.get(snapshot)
+            tree = None if stored is None else rewriter.rewrite(stored)
+            if stored is None:
+                end.find_successor(snapshot, standing)
+            elif tree is None:
+                end.let_go(snapshot)
+            else:
+                if not dry_run:
+                    packer.flush()
+                    check_lock()
+                    write_index(repository, [pack.columns for pack in packer.take_stored()])
+                end.replace(stored, tree, standing)
+    for unread in unreadable:
+        end.let_go(SnapshotId(unread))
+    return end.report
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """Stores what replaces broken snapshots, removes what is to go, and counts both; in a dry run it only counts."""
+
+    repository: Repository
+    report: Report
+    check_lock: Callable[[], None]
+    protected: Protections
+    known: Mapping[SnapshotId, StoredSnapshot]
+    forget: bool
+    dry_run: bool
+
+    def replace(self, stored: StoredSnapshot, tree: BlobId, standing: Sequence[StoredSnapshot]) -> None:
+        """Steps 3 and 4."""
+        new = b""
+        if not self.dry_run:
+            new = replace_snapshot(
+                self.repository,
+                stored,
+                _changes(stored, tree),
+                self.check_lock,
+                standing=standing,
+                keep_old=not self._goes(stored.id),
+            )
+        self.report.snapshots_repaired.append((stored.id, new))
+
+    def let_go(self, snapshot: SnapshotId) -> None:
+        """Remove a snapshot of which nothing can be had, if that is wanted."""
+        if not self._goes(snapshot):
+            self.report.snapshots_left.append(snapshot)
+            return
+        if not self.dry_run:
+            self.check_lock()
+            self.repository.storage.delete(file_name(SNAPSHOTS, snapshot))
+        self.report.snapshots_removed.append(snapshot)
+
+    def _goes(self, snapshot: SnapshotId) -> bool:
+        """Whether a broken snapshot is to go, and may: of one that cannot be read only holds on its id are known."""
+        stored = self.known.get(snapshot)
+        if stored is None:
+            return self.forget and snapshot not in self.protected.held
+        return self.forget and not self.protected.holding(stored, time.time_ns())
+
+    def find_successor(self, snapshot: SnapshotId, standing: Sequence[StoredSnapshot]) -> None:
+        """Count what an earlier attempt has stored in place of a snapshot; one that was forgotten has nothing."""
+        for other in standing:
+            if other.snapshot.original == to_hex(snapshot) and REPAIRED_TAG in (other.snapshot.tags or ()):
+                self.report.snapshots_repaired.append((snapshot, other.id))
+                return
+
+
+def _changes(stored: StoredSnapshot, tree: BlobId) -> dict[str, object]:
+    """What is different in the new snapshot."""
+    complete, partial = (STATUS_TAG + status for status in (RunStatus.COMPLETE, RunStatus.PARTIAL))
+    tags = [
+        partial if tag == complete else tag
+        for tag in stored.snapshot.tags or ()
+        if not tag.startswith(COVERAGE_TAG) and tag != REPAIRED_TAG
+    ]
+    return {"tree": to_hex(tree), "tags": [*tags, REPAIRED_TAG], "original": to_hex(stored.id)}
+
+
+def _check_index(unreadable: Sequence[bytes]) -> None:
+    if unreadable:
+        raise CorruptFileError(
+            f"{len(unreadable)} index files cannot be read, and what only they name would count as lost",
+            hint="`holdfast repair index` first.",
+        )
+
+
+class _Eyes:
+    """Sees what is wrong in a tree, by one state of the index."""
+
+    def __init__(self, index: IndexMap, loader: BlobLoader, on_tree: Callable[[], None]) -> None:
+        self._index = index
+        self._loader = loader
+        self._on_tree = on_tree
+        self._read: dict[BlobId, bool] = {}
+        """Of marked blobs that no sound pack has: whether they can be read all the same."""
+
+    def look(self, tree: BlobId) -> tuple[bool, Sequence[BlobId]]:
+        """For TouchedTrees."""
+        self._on_tree()
+        nodes = self.nodes(tree)
+        if nodes is None:
+            return True, ()
+        below = [node.subtree_id for node in nodes if node.subtree_id is not None]
+        return any(self.repaired(node) is not node for node in nodes), below
+
+    def nodes(self, tree: BlobId) -> list[Node] | None:
+        """The nodes of a tree; None where it is lost. One that is there and not understood has none to mend."""
+        try:
+            return self._loader.load_tree(tree)
+        except IntegrityError:
+            return [] if self._is_there(tree, BlobType.TREE) else None
+
+    def repaired(self, node: Node) -> Node | None:
+        """The node as it can be had: itself, with less content, or not at all."""
+        if node.kind in _NO_KINDS:
+            return None
+        if not node.is_file:
+            return node
+        content = node.content_ids
+        kept = [blob for blob in content if self._is_data_there(blob)]
+        size = sum(self._index.data_bytes(blob) or 0 for blob in kept)
+        if len(kept) == len(content) and size == node.size:
+            return node
+        return node.with_content(kept, size=size)
+
+    def first_lost(self, node: Node) -> BlobId | None:
+        """The first blob of a file that cannot be had."""
+        return next((blob for blob in node.content_ids if not self._is_data_there(blob)), None)
+
+    def _is_data_there(self, blob: BlobId) -> bool:
+        if self._index.has(blob, BlobType.DATA):
+            return True
+        if self._index.lookup(blob, BlobType.DATA) is None:
+            return False
+        if blob not in self._read:
+            self._read[blob] = self._is_there(blob, BlobType.DATA)
+        return self._read[blob]
+
+    def _is_there(self, blob: BlobId, kind: BlobType) -> bool:
+        try:
+            self._loader.load(blob, kind)
+        except IntegrityError:
+            return False
+        return True
+
+
+class _Directory:
+    """A directory that is being written again. node: None for the root."""
+
+    __slots__ = ("left", "node", "path", "tree", "writer")
+
+    def __init__(self, tree: BlobId, path: bytes, node: Node | None, nodes: Sequence[Node]) -> None:
+        self.tree = tree
+        self.path = path
+        self.node = node
+        self.left = iter(nodes)
+        self.writer = TreeWriter()
+
+
+class _Rewriter:
+    """Writes trees as they can be had, only those that were seen to need it; each once, whatever names it."""
+
+    def __init__(
+        self,
+        index: IndexMap,
+        loader: BlobLoader,
+        save: Callable[[BlobId, bytes], None],
+        touched: set[BlobId],
+        report: Report,
+    ) -> None:
+        """save: stores a tree under its id. report: gets the paths of what is lacking."""
+        self._index = index
+        self._eyes = _Eyes(index, loader, lambda: None)
+        self._save_tree = save
+        self._touched = touched
+        self._report = report
+        self._stored: set[BlobId] = set()
+        self._new: dict[BlobId, BlobId] = {}
+        """By the trees that they replace."""
+
+    def rewrite(self, stored: StoredSnapshot) -> BlobId | None:
+        """The tree that a snapshot gets; None where its root is lost."""
+        root = BlobId(from_hex(stored.snapshot.tree))
+        nodes = self._eyes.nodes(root)
+        if nodes is None:
+            self._note(stored, b"/", 0, root, whole=True)
+            return None
+        waiting = [_Directory(root, b"", None, nodes)]
+        while True:
+            directory = waiting[-1]
+            node = next(directory.left, None)
+            if node is not None:
+                below = self._add(stored, directory, node)
+                if below is not None:
+                    waiting.append(below)
+                continue
+            waiting.pop()
+            tree = self._new[directory.tree] = self._save(directory.writer.finish())
+            if directory.node is None:
+                return tree
+            waiting[-1].writer.add(directory.node.with_subtree(tree, directory.node.error))
+
+    def _add(self, stored: StoredSnapshot, directory: _Directory, node: Node) -> _Directory | None:
+        """Add a node to the directory that is written; its own directory, where that must be written first."""
+        path = directory.path + b"/" + node.name
+        subtree = node.subtree_id
+        if subtree is None or subtree not in self._touched:
+            repaired = self._eyes.repaired(node)
+            if repaired is not None:
+                directory.writer.add(repaired)
+            if repaired is not node:
+                blob = self._eyes.first_lost(node)
+                self._note(stored, path, node.size, blob, whole=False)
+            return None
+        nodes = self._eyes.nodes(subtree)
+        if nodes is None:
+            self._note(stored, path, 0, subtree, whole=True)
+            mark = mark_of({*gaps_of(node.error), Gap.UNREADABLE})
+            directory.writer.add(node.with_subtree(self._save(TreeWriter().finish()), mark))
+            return None
+        known = self._new.get(subtree)
+        if known is not None:
+            directory.writer.add(node.with_subtree(known, node.error))
+            return None
+        return _Directory(subtree, path, node, nodes)
+
+    def _save(self, data: bytes) -> BlobId:
+        tree = BlobId(sha256(data))
+        if tree not in self._stored and not self._index.has(tree, BlobType.TREE):
+            self._save_tree(tree, data)
+            self._stored.add(tree)
+        return tree
+
+    def _note(
+        self, stored: StoredSnapshot, path: bytes, size_bytes: int, blob: BlobId | None, *, whole: bool
+    ) -> None:
+        self._report.path_count += 1
+        if len(self._report.paths) < MAX_LOST_PATHS:
+            self._report.paths.append(
+                LostPath(
+                    path=path,
+                    size_bytes=size_bytes,
+                    snapshots=1,
+                    newest=short(stored.id),
+                    blob="" if blob is None else to_hex(blob),
+                    whole=whole,
+                )
+            )

@@ -1,0 +1,51 @@
+"""`holdfast repair` from a command line: what it says, and how it ends."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.support.comparison import plant, restic
+from tests.support.counting import PROJECT
+from tests.support.engine import PASSWORD, EngineRun, new_session
+
+
+def test_a_repair_is_told_of_and_ends_by_what_is_left(tmp_path: Path) -> None:
+    source, path = tmp_path / "source", tmp_path / "repository"
+    source.mkdir()
+    plant(source, files=6)
+    with new_session(path) as session:
+        EngineRun.of(session, source).run()
+    for index in (path / "index").iterdir():
+        index.unlink()
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "HOLDFAST_STATE_DIR": str(tmp_path / "state"),
+        "RESTIC_REPOSITORY": str(path),
+        "RESTIC_PASSWORD": PASSWORD.decode(),
+    }
+
+    def holdfast(*words: str, code: int = 0) -> str:
+        command = [sys.executable, "-m", "starter", *words]
+        ended = subprocess.run(
+            command, check=False, capture_output=True, text=True, env=environment, cwd=PROJECT, timeout=180
+        )
+        assert ended.returncode == code, ended.stdout + ended.stderr
+        return ended.stdout + ended.stderr
+
+    said = holdfast("repair", "index")
+    assert "packs were written into the index by their headers" in said
+    assert "no errors were found" in restic(path, PASSWORD, "check", "--read-data")
+    pack = max((path / "data").glob("*/*"), key=lambda file: file.stat().st_size)
+    pack.unlink()
+    (told,) = [
+        json.loads(line) for line in holdfast("repair", "packs", "--json").splitlines() if '"summary"' in line
+    ]
+    assert (told["repaired"], told["packs_removed"]) == ("packs", 1)
+    said = holdfast("repair", "snapshots", "--forget")
+    assert f"{source}/canary-large" in said
+    assert "1 snapshots were stored again" in said
+    assert "not the id of a pack" in holdfast("repair", "packs", "abc", code=1)
+    assert "no errors were found" in restic(path, PASSWORD, "check", "--read-data")
