@@ -75,7 +75,7 @@ class DrillActivities(Activities):
             held.refresh()
             size = parse_sample(profile.sample)
             root = BlobId(from_hex(stored.snapshot.tree))
-            sample = None if size.is_all else draw(held.loader, root, size, seed, call.check)
+            sample = None if size.is_all else draw(held.loader_of_store(), root, size, seed, call.check)
         folder = scratch_of(self._services.settings.scratch_dir, message.run.run_id)
         make_scratch(folder)
         opened = self._opened(profile, stored, sample, folder, message.run.run_id, seed.hex()[:_SEED_DIGITS])

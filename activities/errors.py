@@ -18,7 +18,7 @@ from typing import Final
 from temporalio.exceptions import ApplicationError
 
 from activities.veil import VEIL
-from holdfast.errors import HoldfastError, RunStateError, SourceCommandError
+from holdfast.errors import HoldfastError, RunStateError, SourceCommandError, StorageUnavailableError
 
 MAX_DELAY_S: Final = 60
 INTERNAL_ERROR: Final = "InternalError"
@@ -42,19 +42,22 @@ def application_error(error: Exception, *, attempt: int, final: bool = False) ->
     if isinstance(error, HoldfastError):
         limit = _LIMITED_ATTEMPTS.get(type(error))
         exhausted = limit is not None and attempt >= limit
+        asked_s = error.retry_after_s if isinstance(error, StorageUnavailableError) else 0.0
         return _error(
             VEIL.over(str(error)),
             kind=type(error).__name__,
-            attempt=attempt,
+            delay=max(delay_before(attempt), timedelta(seconds=asked_s)),
             permanent=final or exhausted or not error.retryable,
         )
     if isinstance(error, OSError | MemoryError):
-        return _error(_system_message(error), kind=type(error).__name__, attempt=attempt, permanent=final)
+        return _error(
+            _system_message(error), kind=type(error).__name__, delay=delay_before(attempt), permanent=final
+        )
     message = (
         f"an internal error ({type(error).__name__})\nthe worker's log has the details; please report it"
     )
     permanent = final or attempt >= _ATTEMPTS_OF_BUGS
-    return _error(message, kind=INTERNAL_ERROR, attempt=attempt, permanent=permanent)
+    return _error(message, kind=INTERNAL_ERROR, delay=delay_before(attempt), permanent=permanent)
 
 
 def is_expected(error: Exception) -> bool:
@@ -62,10 +65,10 @@ def is_expected(error: Exception) -> bool:
     return isinstance(error, HoldfastError | ApplicationError)
 
 
-def _error(message: str, *, kind: str, attempt: int, permanent: bool) -> ApplicationError:
+def _error(message: str, *, kind: str, delay: timedelta, permanent: bool) -> ApplicationError:
     if permanent:
         return ApplicationError(message, type=kind, non_retryable=True)
-    return ApplicationError(message, type=kind, next_retry_delay=delay_before(attempt))
+    return ApplicationError(message, type=kind, next_retry_delay=delay)
 
 
 def _system_message(error: OSError | MemoryError) -> str:

@@ -31,6 +31,7 @@ from holdfast import heap
 from holdfast.backup.store.claims import ClaimTable
 from holdfast.buffers import BUFFERS
 from holdfast.errors import SettingsError
+from holdfast.repository.caching import join_cache
 from holdfast.repository.companion import join_companion
 from holdfast.repository.index.shared import SharedIndex
 from holdfast.repository.repository import stored_config
@@ -114,6 +115,7 @@ class Services:
         self._settings = settings
         self._passwords = passwords
         self._environ = environ
+        self._cache = settings.cache.cache()
         self._lock = threading.Lock()
         self._opened: dict[str, _Opened] = {}
         self._given_back_at = 0.0
@@ -286,6 +288,7 @@ class Services:
             password = self._passwords.password_for(profile)
             readable = storage if locked else ReadOnly(storage)
             repository = open_sharing(readable, password, config, self._shared_keys)
+            join_cache(repository, self._cache)
             credentials = source_of(profile.credentials, self._environ)
             join_companion(repository, profile.companion, self._settings.state_dir, credentials)
             session = RepositorySession(

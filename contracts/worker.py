@@ -15,7 +15,7 @@ ENCRYPTION_KEYS: Final = "[encryption]"
 SIGNING_KEYS: Final = "[signing]"
 """The same for the keys that sign."""
 
-_VERSION: Final = 3
+_VERSION: Final = 4
 
 
 class WorkerConfigError(ValueError):
@@ -29,7 +29,7 @@ class WorkerConfig:
     settings: path of the settings file, empty when there is none. queues: base names; each stands for itself
     and for the copy queue beside it. process: number among its siblings, from 0. supervisor_pid: the worker ends
     when this process, its parent, does; 0 when nobody supervises it. passwords: by repository location. variables: what
-    storages ask of an environment, which may be credentials.
+    storages ask of an environment, which may be credentials. cache_dir: of this host's cache, empty for none.
     claims_fd, keys_fd, index_fd: inherited descriptors of the memory in which the processes tell each other what they
     are storing (holdfast/backup/store/claims.py), share keys (holdfast/repository/shared_keys.py) and what indexes say
     (holdfast/repository/index/shared.py); -1 when there is none.
@@ -38,6 +38,7 @@ class WorkerConfig:
     address: str
     state_dir: str
     queues: tuple[str, ...]
+    cache_dir: str = ""
     namespace: str = "default"
     settings: str = ""
     process: int = 0

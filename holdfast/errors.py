@@ -170,11 +170,15 @@ class StorageUnavailableError(TemporaryError):
     """The storage did not answer, or answered with an error of its own.
 
     medium_failed: it is what the bytes lie on that failed (a bad sector), so other files may be sound.
+    retry_after_s: for how long the storage asks to be left alone.
     """
 
-    def __init__(self, message: str, *, hint: str = "", medium_failed: bool = False) -> None:
+    def __init__(
+        self, message: str, *, hint: str = "", medium_failed: bool = False, retry_after_s: float = 0.0
+    ) -> None:
         super().__init__(message, hint=hint)
         self.medium_failed = medium_failed
+        self.retry_after_s = retry_after_s
 
 
 class StorageFullError(TemporaryError):

@@ -51,6 +51,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "migrate": "Bring a repository to a newer version of the format.",
     "key": "List, add and remove passwords.",
     "storage": "Try the place where a repository lies.",
+    "cache": "Show what this host keeps of repositories at a distance, and clean it.",
     "schedule": "Apply, list and steer the schedules of the settings.",
     "watch": "Watch sources for changes, and ask for backups.",
     "guard": "Compare a source with its newest snapshot; report, ask, or restore.",

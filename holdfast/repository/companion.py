@@ -62,10 +62,11 @@ def companion_time_ns(repository: Repository) -> int:
 
 
 def own_directories(repository: Repository) -> frozenset[tuple[int, int]]:
-    """Device and inode of the directories of this host in which its files and its companion's lie, as far as they are
-    there: no backup takes them in, and no restore deletes them."""
+    """Device and inode of the directories of this host in which its files, its companion's and the cache lie, as far as
+    they are there: no backup takes them in, and no restore deletes them."""
     found: set[tuple[int, int]] = set()
-    for directory in {repository.storage.traits.directory, repository.companion.traits.directory} - {None}:
+    stored = (repository.storage.traits.directory, repository.companion.traits.directory)
+    for directory in {*stored, repository.cache_dir} - {None}:
         with translated(str(directory)), contextlib.suppress(FileNotFoundError):
             status = os.stat(str(directory))
             found.add((status.st_dev, status.st_ino))

@@ -156,7 +156,8 @@ def _look(
     *,
     exclusive: bool,
 ) -> None:
-    """Look at all other locks. With our own written, those that nobody holds are removed on the way.
+    """Look at all other locks. With our own written, those that nobody holds are removed on the way, or counted where
+    nothing can be removed.
 
     others: what an earlier look has read, for the next one: a lock's file never changes.
 
@@ -165,20 +166,28 @@ def _look(
     """
     stored = stored_locks(repository)
     now_ns = time.time_ns() if own is None else storage_time(repository, stored.pop(own, None))
+    kept: list[StorageDeniedError] = []
     for lock_id, lock, written_ns in read_locks(repository, stored, others):
         if isinstance(lock, CorruptFileError):
             raise RepositoryLockedError(
                 f"{repository.storage.location}: the lock {short(lock_id)} cannot be read, and may be anybody's",
                 hint="If nobody uses the repository, remove it with `holdfast unlock --remove-all`.",
             ) from lock
-        if is_dead(lock):
-            _remove(repository, lock_id, lock, "its process has ended")
-            continue
-        if is_old(lock, now_ns=now_ns, written_ns=written_ns):
-            if own is not None:  # before that, no time of the storage is known, and nothing is removed
-                _remove(repository, lock_id, lock, "it was not written for 30 minutes")
+        has_ended = is_dead(lock)
+        if has_ended or is_old(lock, now_ns=now_ns, written_ns=written_ns):
+            if own is None:  # no time of the storage is known yet, and nothing is removed
+                continue
+            why = "its process has ended" if has_ended else "it was not written for 30 minutes"
+            try:
+                _remove(repository, lock_id, lock, why)
+            except StorageDeniedError as error:
+                kept.append(error)
         elif lock.exclusive or exclusive:
             raise _locked(repository, lock, now_ns, written_ns)
+    if kept:
+        _LOG.warning(
+            "%d locks that nobody holds stay, because they cannot be removed: %s", len(kept), kept[0].message
+        )
 
 
 def stored_locks(repository: Repository) -> dict[LockId, int]:

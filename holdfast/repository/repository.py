@@ -14,6 +14,7 @@ A crash before 4 leaves at worst a key file, which the next `init` with the same
 
 import threading
 import time
+from pathlib import Path
 from typing import Final
 
 from holdfast.chunker import seed_from
@@ -54,12 +55,17 @@ _MAX_KEY_TRIES: Final = 20
 class Repository:
     """A repository that a password has opened. Thread-safe: ciphers are kept per thread.
 
-    companion: where what is our own lies. Set, if ever, where the repository is opened, before it is used.
+    companion: where what is our own lies. tree_packs: the storage that trees are read and written through, and bare:
+    the one past this host's cache, which lies in cache_dir (caching.py). Set, if ever, where the repository is opened,
+    before it is used.
     """
 
     def __init__(self, storage: Storage, config: RepositoryConfig, key: MasterKey, key_id: KeyId) -> None:
         self.storage = storage
         self.companion = storage
+        self.tree_packs = storage
+        self.bare = storage
+        self.cache_dir: Path | None = None
         self.config = config
         self.key = key
         self.key_id = key_id

@@ -32,6 +32,7 @@ from holdfast.errors import HoldfastError, IntegrityError, LockLostError
 from holdfast.format.index import IndexPack, PackColumns
 from holdfast.format.pack import DEFAULT_PACK_SIZE_BYTES, Compression
 from holdfast.ids import IndexId, PackId
+from holdfast.repository.caching import past_cache
 from holdfast.repository.index.files import IndexLoader, write_index
 from holdfast.repository.index.shared import SharedIndex
 from holdfast.repository.layout import INDEX, file_name
@@ -124,6 +125,11 @@ class HeldRepository:
     def missing_packs(self, packs: Collection[PackId], *, own: bool = False) -> list[PackId]:
         """Those whose files are not there. own: as in `stored_sizes`."""
         return [pack for pack, size in self.stored_sizes(packs, own=own).items() if size is None]
+
+    def loader_of_store(self) -> BlobLoader:
+        """A loader that finds out what the store has: `loader`, or one that reads past this host's cache."""
+        bare = past_cache(self.repository)
+        return self.loader if bare is self.repository else BlobLoader(bare, self.index)
 
     def refresh(self) -> None:
         """Add to the index what other processes have written since `hold`: snapshots found since may need it."""

@@ -8,6 +8,7 @@ restic's REST servers, which have no codes, https://restic.readthedocs.io/en/sta
 """
 
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Final
 
 from holdfast.errors import (
@@ -56,6 +57,7 @@ _WRONG_REGION: Final = frozenset(
 NOT_TRUSTED: Final = "its certificate is not trusted"
 NO_RANGES: Final = "NoRanges"
 """A code of our own: the server sent a whole file where a part was asked for."""
+_LONGEST_WAIT_S: Final = 3600.0
 _NO_ROLE: Final = "no credentials were given, and the instance has no role"
 
 _HINT_CREDENTIALS: Final = (
@@ -67,12 +69,16 @@ _HINT_UNAVAILABLE: Final = "It is tried again; look whether the store can be rea
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What a store said, or why it said nothing. status: None when no answer came. reason: what became of it then."""
+    """What a store said, or why it said nothing. status: None when no answer came. reason: what became of it then.
+
+    retry_after_s: for how long it asks to be left alone.
+    """
 
     status: int | None = None
     code: str = ""
     reason: str = ""
     from_role: bool = False
+    retry_after_s: float = 0.0
 
     @property
     def no_bucket(self) -> bool:
@@ -92,7 +98,22 @@ class Answer:
     def __str__(self) -> str:
         if self.status is None:
             return self.reason
-        return f"the store answered {self.status} {self.code}".rstrip()
+        said = f"the store answered {self.status} {self.code}".rstrip()
+        return (
+            f"{said}, and asks to be left alone for {self.retry_after_s:.0f} s"
+            if self.retry_after_s
+            else said
+        )
+
+
+def parse_retry_after(value: str, now_s: float) -> float:
+    """The seconds that a Retry-After asks for (RFC 9110, 10.2.3: a number, or a date); 0 where it makes no sense, and
+    an hour at most: by then a try is worth its request. now_s: since 1970."""
+    try:
+        wanted_s = float(value) if value.isdigit() else parsedate_to_datetime(value).timestamp() - now_s
+    except (ValueError, OverflowError):
+        return 0.0
+    return min(max(wanted_s, 0.0), _LONGEST_WAIT_S)
 
 
 def translate(answer: Answer, what: str, *, worked: bool) -> HoldfastError:
@@ -141,7 +162,7 @@ def _passing_or_not(answer: Answer, what: str) -> HoldfastError:
         return StorageDeniedError(message, hint="The server does not know this request: use another store.")
     if "Immutable" in answer.code or "Lease" in answer.code or "Retention" in answer.code:
         return StorageDeniedError(message, hint="The file is protected: wait for the end of its retention.")
-    return StorageUnavailableError(message, hint=_HINT_UNAVAILABLE)
+    return StorageUnavailableError(message, hint=_HINT_UNAVAILABLE, retry_after_s=answer.retry_after_s)
 
 
 def _refusal(answer: Answer, what: str) -> HoldfastError:

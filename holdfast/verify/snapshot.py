@@ -65,7 +65,9 @@ async def verify_snapshot(
     """
     report = VerifyReport(level=level)
     async with session.holding() as held:
-        needed = await asyncio.to_thread(_structure, held, snapshot, report, progress, known=knows_kept_trees)
+        needed = await asyncio.to_thread(
+            _structure, held, snapshot, report, progress, written, known=knows_kept_trees
+        )
         chosen = needed if written is None or level is VerifyLevel.FULL else set(written)
         packs = [info for info in map(held.index.pack, chosen) if info is not None]
         marked: set[PackId] = set()
@@ -88,6 +90,7 @@ def _structure(
     snapshot: SnapshotId,
     report: VerifyReport,
     progress: Progress,
+    written: Collection[PackId] | None,
     *,
     known: bool,
 ) -> set[PackId]:
@@ -98,6 +101,7 @@ def _structure(
         report,
         lambda: progress(report.blobs, report.bytes_read),
         held.whole_trees if known else None,
+        from_store=written,
     )
 
 

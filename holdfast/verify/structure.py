@@ -11,6 +11,7 @@ from holdfast.format.index import BlobType
 from holdfast.format.tree import Node
 from holdfast.ids import BlobId, PackId, to_hex
 from holdfast.repository.index.map import PackInfo
+from holdfast.repository.packs.loader import BlobLoader
 from holdfast.repository.session import HeldRepository
 from holdfast.repository.whole_trees import WholeTrees
 from holdfast.verify.report import Problem, ProblemKind, VerifyReport
@@ -30,14 +31,18 @@ def check_structure(
     report: VerifyReport,
     on_progress: Callable[[], None],
     known: WholeTrees | None = None,
+    from_store: Collection[PackId] | None = None,
 ) -> set[PackId]:
     """Check everything below the `roots`, add to `report`; the packs that it needs. known: subtrees to take as checked.
+
+    from_store: the packs whose trees are read past this host's cache; by default all.
 
     Raises:
         StorageUnavailableError and the like: the repository cannot be read just now. Damage is reported, not raised.
     """
     for index_id in held.unreadable_index:
         report.add(Problem(kind=ProblemKind.INDEX_UNREADABLE, what=to_hex(index_id)))
+    store = held.loader_of_store()
     packs: set[PackId] = set()
     trees = list(dict.fromkeys(roots))
     walk = _Walk([(b"", tree) for tree in trees], set(trees))
@@ -56,7 +61,8 @@ def check_structure(
             continue
         packs.add(location.pack)
         report.blobs += 1
-        for node in _load(held, tree, path, report):
+        loader = store if from_store is None or location.pack in from_store else held.loader
+        for node in _load(loader, tree, path, report):
             subtree = node.subtree_id
             if subtree is not None:
                 if subtree not in walk.seen:
@@ -86,9 +92,9 @@ def check_sizes(
             report.add(Problem(kind=ProblemKind.PACK_SIZE, what=to_hex(pack.id)))
 
 
-def _load(held: HeldRepository, tree: BlobId, path: bytes, report: VerifyReport) -> list[Node]:
+def _load(loader: BlobLoader, tree: BlobId, path: bytes, report: VerifyReport) -> list[Node]:
     try:
-        return held.loader.load_tree(tree)
+        return loader.load_tree(tree)
     except IntegrityError:
         report.add(Problem(kind=ProblemKind.TREE_UNREADABLE, what=to_hex(tree), path=path or b"/"))
         return []

@@ -5,14 +5,17 @@ from collections.abc import Sequence
 from msgspec import structs
 
 from holdfast.errors import CorruptFileError, StoredFileMissingError
-from holdfast.ids import BlobId, KeyId, PackId, SnapshotId, from_hex, to_hex
+from holdfast.ids import BlobId, IndexId, KeyId, PackId, SnapshotId, from_hex, to_hex
+from holdfast.repository.caching import past_cache
 from holdfast.repository.documents import load
-from holdfast.repository.layout import KEYS, list_ids
+from holdfast.repository.index.files import INDEX_LIMIT_BYTES
+from holdfast.repository.layout import INDEX, KEYS, list_ids
 from holdfast.repository.repository import read_key
 from holdfast.repository.session import HeldRepository
 from holdfast.repository.snapshots import StoredSnapshot, find_snapshot, list_snapshots
 from holdfast.runs.opening import conclude, load_opening
 from holdfast.runs.progress import Progress
+from holdfast.storage.parallel import ask_all
 from holdfast.terms import VerifyLevel
 from holdfast.verify.documents import STRUCTURE, Opening, StructureResult, VerifyRun
 from holdfast.verify.report import Problem, ProblemKind, VerifyReport
@@ -62,6 +65,7 @@ def walk_structure(
 
     needed = check_structure(held, roots, report, count)
     _check_keys(held, report)
+    _check_index_files(held, report)
     packs = list(held.index.packs())
     check_sizes(held, [pack for pack in packs if not snapshots or pack.id in needed], report)
     return report, needed
@@ -73,7 +77,7 @@ def _to_walk(
     if snapshots:
         return [find_snapshot(held.repository, to_hex(snapshot)) for snapshot in snapshots]
     return list_snapshots(
-        held.repository,
+        past_cache(held.repository),
         on_unreadable=lambda snapshot, _: report.add(
             Problem(kind=ProblemKind.SNAPSHOT_UNREADABLE, what=to_hex(snapshot))
         ),
@@ -89,3 +93,25 @@ def _check_keys(held: HeldRepository, report: VerifyReport) -> None:
             continue
         except CorruptFileError:
             report.add(Problem(kind=ProblemKind.KEY_UNREADABLE, what=to_hex(raw)))
+
+
+def _check_index_files(held: HeldRepository, report: VerifyReport) -> None:
+    """Read the index files that this host has in its cache from the store: what was loaded says nothing of those."""
+    bare = past_cache(held.repository)
+    if bare is held.repository:
+        return
+
+    def is_bad(index_id: bytes) -> bool:
+        try:
+            bare.load_file(INDEX, index_id, limit_bytes=INDEX_LIMIT_BYTES)
+        except StoredFileMissingError:
+            return False  # replaced by somebody since it was listed
+        except CorruptFileError:
+            return True
+        return False
+
+    known = set(held.unreadable_index)
+    listed = [raw for raw, _ in list_ids(bare.storage, INDEX) if IndexId(raw) not in known]
+    for index_id, bad in zip(listed, ask_all(bare.storage, is_bad, listed), strict=True):
+        if bad:
+            report.add(Problem(kind=ProblemKind.INDEX_UNREADABLE, what=to_hex(index_id)))

@@ -16,6 +16,7 @@ from typing import Final
 from holdfast.cores import usable_cores
 from holdfast.errors import SettingsError
 from service.settings import logbook, profiles, values
+from service.settings.cache import cache
 from service.settings.cleanup import cleanup
 from service.settings.document import (
     Place,
@@ -61,6 +62,7 @@ _TABLES: Final = (
     "log",
     "notices",
     "cleanup",
+    "cache",
 )
 _ADDRESS: Final = re.compile(r"(?:[^\s/:\[\]]+|\[[0-9a-fA-F:.]+\]):(?P<port>\d{1,5})", re.ASCII)
 _LARGEST_PORT: Final = 65_535
@@ -169,6 +171,7 @@ def _settings(
         log=logbook.log(document.get("log", {}), place.below("log"), rules),
         notices=logbook.notices(document.get("notices", {}), place.below("notices"), rules),
         cleanup=cleanup(document.get("cleanup", {}), place.below("cleanup")),
+        cache=cache(document.get("cache", {}), place.below("cache"), rules, environ),
     )
 
 

@@ -11,6 +11,7 @@ from holdfast.errors import SettingsError, UsageError
 from holdfast.format.pack import DEFAULT_PACK_SIZE_BYTES, Compression
 from holdfast.source.spec import SourceSpec
 from holdfast.terms import Strategy, VerifyLevel
+from service.settings.cache import CacheSettings
 from service.settings.cleanup import CleanupSettings
 from service.settings.drills import DrillProfile
 from service.settings.guard import GuardSettings
@@ -227,6 +228,7 @@ class Settings:
     log: LogSettings = field(default_factory=LogSettings)
     notices: NoticeSettings = field(default_factory=NoticeSettings)
     cleanup: CleanupSettings = field(default_factory=CleanupSettings)
+    cache: CacheSettings = field(default_factory=CacheSettings)
 
     @property
     def journal_path(self) -> Path:

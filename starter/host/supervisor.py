@@ -56,6 +56,7 @@ class Crew:
             namespace=self.settings.server.namespace,
             settings=str(self.settings.path or ""),
             state_dir=str(self.settings.state_dir),
+            cache_dir=str(self.settings.cache.directory or ""),
             queues=self.queues,
             process=number,
             supervisor_pid=os.getpid(),

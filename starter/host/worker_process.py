@@ -145,7 +145,7 @@ def _stop_soon(stop: asyncio.Event, settings: WorkerSettings) -> None:
 
 
 def settings_of(config: WorkerConfig) -> Settings:
-    """The settings of a worker process: those of the file, with the supervisor's state directory.
+    """The settings of a worker process: those of the file, with the supervisor's state directory and cache.
 
     Raises:
         SettingsError: the file is wrong.
@@ -154,7 +154,8 @@ def settings_of(config: WorkerConfig) -> Settings:
     state_dir = Path(config.state_dir)
     own_key = None if settings.server.own_key is None else state_dir / SIGNING_KEY
     server = replace(settings.server, namespace=config.namespace, own_key=own_key)
-    return replace(settings, state_dir=state_dir, server=server)
+    cache = replace(settings.cache, directory=Path(config.cache_dir) if config.cache_dir else None)
+    return replace(settings, state_dir=state_dir, server=server, cache=cache)
 
 
 async def poll_until(stop: asyncio.Event, workers: Sequence[Worker]) -> None:

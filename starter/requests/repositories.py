@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from control.repositories import check_repository
+from holdfast.repository.caching import join_cache
 from holdfast.repository.companion import join_companion
 from holdfast.repository.repository import Repository
 from holdfast.repository.session import RepositorySession
@@ -65,6 +66,7 @@ def repository_session(repository: Repository) -> Iterator[RepositorySession]:
 
 def _opened(invocation: Invocation, profile: RepositoryProfile, storage: Storage) -> Repository:
     repository = Repository.open(storage, invocation.password(profile))
+    join_cache(repository, invocation.settings.cache.cache())
     credentials = source_of(profile.credentials, invocation.environ)
     join_companion(repository, profile.companion, invocation.settings.state_dir, credentials)
     return repository

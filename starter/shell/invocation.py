@@ -11,7 +11,7 @@ import logging
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -55,7 +55,9 @@ class Invocation:
                 settings.asked_state_dir,
                 settings.state_dir,
             )
-        return cls(settings=settings, options=options, environ=dict(os.environ))
+        return cls(
+            settings=_with_cache(settings, options, os.environ), options=options, environ=dict(os.environ)
+        )
 
     @property
     def rules(self) -> PathRules:
@@ -204,6 +206,23 @@ def ask_password(prompt: str, *, confirm: bool = False) -> bytes:
     if confirm and getpass.getpass("enter password again: ") != typed:
         raise UsageError("the two passwords differ", hint="Nothing was changed; repeat the command.")
     return os.fsencode(typed)
+
+
+def _with_cache(settings: Settings, options: CommonOptions, environ: Mapping[str, str]) -> Settings:
+    """The settings with the cache that the command line asks for.
+
+    Raises:
+        UsageError: its folder is no path.
+    """
+    if options.no_cache:
+        return replace(settings, cache=replace(settings.cache, directory=None))
+    if options.cache_dir is None:
+        return settings
+    try:
+        directory = PathRules.of(Path.cwd(), environ).path(str(options.cache_dir))
+    except ValueError as error:
+        raise UsageError(f"--cache-dir: {error}", hint="Name a folder.") from None
+    return replace(settings, cache=replace(settings.cache, directory=directory))
 
 
 def _read_location(path: Path) -> str:

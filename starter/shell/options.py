@@ -64,6 +64,13 @@ class CommonOptions:
     config: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The settings file (HOLDFAST_CONFIG).")
     ] = None
+    cache_dir: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Where copies of files of far repositories are kept (HOLDFAST_CACHE_DIR)."
+        ),
+    ] = None
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Keep and use no such copies.")] = False
     json: Annotated[bool, typer.Option("--json", help="Write JSON for programs.")] = False
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Write no progress.")] = False
     verbose: Annotated[

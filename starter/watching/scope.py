@@ -135,6 +135,8 @@ def exclude_files_state(source: SourceProfile) -> tuple[tuple[int, int], ...]:
 
 def _own_paths(settings: Settings, companion: bytes) -> Iterator[bytes]:
     yield bytes(settings.state_dir)
+    if settings.cache.directory is not None:
+        yield bytes(settings.cache.directory)
     if settings.log.file is not None:
         yield bytes(settings.log.file)
     url = settings.journal.url

@@ -5,23 +5,33 @@ import re
 import stat
 import subprocess
 import sys
+import time
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 import pytest
+import urllib3
 from ruamel.yaml import YAML
 
+from holdfast.errors import StorageDeniedError
+from holdfast.storage.contract import Storage
+from holdfast.storage.credentials import fixed
+from holdfast.storage.locations import open_storage
+from holdfast.storage.probe import probe
+from service.settings.credentials import parse
 from service.settings.load import load_settings
 from service.settings.passwords import read_password_file
 from tests.support.postgres import PASSWORD, running_postgres
+from tests.support.seaweed import running_seaweed
 from transport.keyring import Keyring
 
 PROJECT: Final = Path(__file__).parents[2]
 COMPOSE: Final = PROJECT / "docker-compose.yml"
 DEPLOY: Final = PROJECT / "deploy"
 SCRIPTS: Final = ("make-secrets", "temporal/schema.sh", "temporal/namespace.sh")
+PATIENCE_S: Final = 60.0
 ONE_SHOT: Final = {"temporal-schema", "temporal-namespace"}
 OURS: Final = ("worker", "codec-server")
 _PINNED: Final = re.compile(r"[a-z/-]+:(\d+(\.\d+)+(-\w+)*)")
@@ -63,7 +73,8 @@ def test_it_keeps_to_the_specification_of_compose() -> None:
 
 
 def test_everything_that_the_arrangement_needs_is_there(services: dict[str, Table]) -> None:
-    assert services.keys() == {"postgresql", "temporal", "temporal-ui", *ONE_SHOT, *OURS}
+    assert services.keys() == {"postgresql", "temporal", "temporal-ui", "object-store", *ONE_SHOT, *OURS}
+    assert {name for name, service in services.items() if "profiles" in service} == {"object-store"}
     assert "auto-setup" not in COMPOSE.read_text()
 
 
@@ -79,7 +90,7 @@ def test_images_are_pinned(services: dict[str, Table]) -> None:
 
 def test_nothing_listens_but_on_the_loopback(services: dict[str, Table]) -> None:
     published = {name: texts(service["ports"]) for name, service in services.items() if "ports" in service}
-    assert published.keys() == {"temporal", "temporal-ui", "codec-server"}
+    assert published.keys() == {"temporal", "temporal-ui", "codec-server", "object-store"}
     assert all(port.startswith("127.0.0.1:") for ports in published.values() for port in ports)
     assert not any("network_mode" in service or "privileged" in service for service in services.values())
     others = [service.get("networks", ["default"]) for name, service in services.items() if name != OURS[1]]
@@ -117,7 +128,8 @@ def test_secrets_are_files_and_go_only_where_they_are_needed(
     assert given["temporal-ui"] == given["temporal-namespace"] == set()
     assert given["temporal"] == given["temporal-schema"] == {"temporal_password"}
     assert given["codec-server"] == {"payload_keys"}
-    assert given["worker"] == {"repository_password", "journal_password", "payload_keys"}
+    assert given["worker"] == {"repository_password", "journal_password", "payload_keys", "s3_credentials"}
+    assert given["object-store"] == {"s3_identities"}
 
 
 def test_what_must_last_lies_in_named_volumes_and_the_source_cannot_be_written(
@@ -159,7 +171,8 @@ def test_the_containers_settings_are_valid(services: dict[str, Table]) -> None:
     settings = load_settings(DEPLOY / "holdfast.toml", {"HOME": "/"})
     assert settings.server.encryption is not None
     assert settings.journal.url is not None
-    sources = [settings.server.encryption, settings.journal.password, settings.repository("main").password]
+    main, bucket = settings.repository("main"), settings.repository("bucket")
+    sources = [settings.server.encryption, settings.journal.password, main.password, bucket.credentials]
     named = {source.file.name for source in sources if source is not None and source.file is not None}
     assert named == set(texts(services["worker"]["secrets"]))
     mounted = [mount.split(":")[1] for mount in texts(services["worker"]["volumes"]) if ":/" in mount]
@@ -209,9 +222,49 @@ def test_secrets_are_made_once(secrets: Path, compose: Table) -> None:
     subprocess.run(["sh", str(secrets.parent / "make-secrets")], check=True)
     assert before == {path: path.read_bytes() for path in secrets.iterdir()}
     assert Keyring.parse((secrets / "payload_keys").read_bytes()).current
-    passwords = [read_password_file(path) for path in secrets.iterdir() if path.name != "payload_keys"]
+    passwords = [read_password_file(path) for path in secrets.glob("*_password")]
     assert all(len(password) == 32 for password in passwords)
     assert len(set(passwords)) == len(passwords)
+
+
+def _wait_for_bucket(storage: Storage) -> None:
+    """The server answers before it has made its bucket."""
+    until = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            storage.size_or_none("config")
+        except StorageDeniedError:
+            assert time.monotonic() < until
+            time.sleep(0.1)
+        else:
+            return
+
+
+def test_the_bucket_takes_what_the_worker_shows(
+    secrets: Path, services: dict[str, Table], tmp_path: Path
+) -> None:
+    """The store of the profile, started by hand: the same words, but for where it listens and keeps its files."""
+    written = [
+        word for word in texts(services["object-store"]["command"]) if not word.startswith(("-dir=", "-ip."))
+    ]
+    words = [word.replace("/run/secrets", str(secrets)) for word in written]
+    settings = load_settings(DEPLOY / "holdfast.toml", {"HOME": "/"}).repository("bucket")
+    credentials = parse((secrets / "s3_credentials").read_text(), "credentials")
+    with running_seaweed(words) as server:
+        assert urllib3.request("GET", f"{server.endpoint}/healthz", retries=False).status == 200
+        location = settings.location.replace("http://object-store:8333", server.endpoint)
+        storage = open_storage(location, fixed(credentials))
+        _wait_for_bucket(storage)
+        assert probe(storage).holds_a_repository
+        storage.close()
+        stranger = open_storage(location, fixed({**credentials, "AWS_SECRET_ACCESS_KEY": "another"}))
+        with pytest.raises(StorageDeniedError):
+            stranger.put("config", b"")
+        stranger.close()
+        elsewhere = open_storage(location.replace("/holdfast/", "/other/"), fixed(credentials))
+        with pytest.raises(StorageDeniedError):
+            elsewhere.put("config", b"")
+        elsewhere.close()
 
 
 def test_roles_and_databases_are_made_with_their_passwords(secrets: Path, tmp_path: Path) -> None:

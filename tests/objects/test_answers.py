@@ -10,7 +10,7 @@ from holdfast.errors import (
     StorageUnavailableError,
     StoredFileMissingError,
 )
-from holdfast.storage.answers import translate
+from holdfast.storage.answers import parse_retry_after, translate
 from holdfast.storage.objects.errors import answer_in
 from holdfast.storage.objects.store import ObjectStorage
 from tests.objects.opening import opened
@@ -144,3 +144,15 @@ def test_what_obstore_says_without_a_status(text: str, expected: type[HoldfastEr
 def test_a_role_that_cannot_be_had_is_a_passing_lack_where_it_was_had_before() -> None:
     answer = answer_in(Exception("Error performing GET http://169.254.169.254/x in 1s - HTTP error: dead"))
     assert type(translate(answer, "s3:there", worked=True)) is StorageUnavailableError
+
+
+@pytest.mark.parametrize(
+    ("value", "wanted_s"),
+    [
+        *(("0", 0), ("7", 7), ("86400", 3600), ("Thu, 01 Jan 1970 00:20:00 GMT", 200)),
+        *(("Thu, 01 Jan 1970 00:00:00 GMT", 0), ("Fri, 31 Dec 9999 23:59:59 GMT", 3600)),
+        *(("", 0), ("soon", 0), ("-5", 0), ("1.5", 0), ("9" * 400, 3600), ("\u00b2", 0)),
+    ],
+)
+def test_for_how_long_a_server_asks_to_be_left_alone(value: str, wanted_s: float) -> None:
+    assert parse_retry_after(value, now_s=1000.0) == wanted_s

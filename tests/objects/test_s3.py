@@ -1,5 +1,6 @@
 """The contract on a real S3 server, and what is special about such a place."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import obstore
@@ -10,10 +11,11 @@ from holdfast.storage.contract import Storage
 from holdfast.storage.credentials import fixed
 from holdfast.storage.layers.retry import Retrying
 from holdfast.storage.locations import open_storage
+from holdfast.storage.objects import clients
 from holdfast.storage.objects.store import ObjectStorage
 from tests.objects.opening import opened
 from tests.storage.conformance import StorageConformance
-from tests.support.proxy import Answer, Cut, Exchange, Flipped, FlippedOnTheWay, Lost, Proxy, Reset
+from tests.support.proxy import Answer, Cut, Exchange, Flipped, FlippedOnTheWay, Lost, Proxy, Reset, Trickle
 from tests.support.seaweed import Seaweed
 
 MIB = 1 << 20
@@ -267,3 +269,19 @@ def test_a_bucket_that_is_not_there_is_no_empty_repository(seaweed: Seaweed) -> 
     ):
         with pytest.raises(StorageDeniedError, match="there is no such bucket"):
             ask()
+
+
+def test_limits_are_on_progress(
+    between: ObjectStorage, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A listing or a pack may take as long as it likes (restic issue 4970), as long as something comes."""
+    for limit in ("_SILENCE", "_LONG_SILENCE"):
+        monkeypatch.setattr(clients, limit, timedelta(seconds=0.6))
+    content = bytes(range(256)) * 1000
+    between.put("data/00/pack", content)
+    with proxy.meeting(*[Trickle(8, 0.2)] * 3):
+        assert between.get("data/00/pack", limit_bytes=MIB) == content
+        assert between.get_range("data/00/pack", 10, 200_000) == content[10:200_010]
+        assert [found.name for found in between.list("data")] == ["data/00/pack"]
+    with proxy.meeting(Trickle(2, 2.0)), pytest.raises(StorageUnavailableError):
+        between.get("data/00/pack", limit_bytes=MIB)

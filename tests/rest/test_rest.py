@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import urllib3
 
 from holdfast.errors import (
     CorruptFileError,
@@ -20,9 +21,10 @@ from holdfast.errors import (
 from holdfast.storage.credentials import Credentials, CredentialSource, fixed
 from holdfast.storage.layers.retry import Retrying
 from holdfast.storage.locations import open_storage
+from holdfast.storage.rest import connections
 from holdfast.storage.rest.place import RestPlace
 from holdfast.storage.rest.store import RestStorage
-from tests.support.proxy import Answer, Cut, Exchange, Lost, Proxy, Reset
+from tests.support.proxy import Answer, Cut, Exchange, Lost, Proxy, Reset, Trickle
 from tests.support.rclone import PASSWORD, USER, RestServer, running_rest_server
 
 MIB = 1 << 20
@@ -363,3 +365,44 @@ def test_a_location_that_makes_no_sense_or_holds_a_password_is_refused(location:
     with pytest.raises(UsageError) as caught:
         open_storage(location)
     assert "canary" not in f"{caught.value!r}{caught.value}"
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_server_that_asks_to_be_left_alone_is(between: RestStorage, proxy: Proxy, status: int) -> None:
+    pauses: list[float] = []
+    retrying = Retrying(between, sleep=pauses.append)
+    name = named(b"pack")
+    for ask in (
+        lambda: retrying.put(name, b"pack"),
+        lambda: retrying.get(name, limit_bytes=10),
+        lambda: retrying.get_range(name, 0, 2),
+        lambda: retrying.size(name),
+        lambda: [*retrying.list("data")],
+    ):
+        with proxy.meeting(Answer(status, headers={"Retry-After": "7"})):
+            ask()
+    assert pauses == [7.0] * 5
+    with (
+        proxy.meeting(Answer(status, headers={"Retry-After": "300"})),
+        pytest.raises(
+            StorageUnavailableError, match=f"{status}, and asks to be left alone for 300 s"
+        ) as raised,
+    ):
+        retrying.get(name, limit_bytes=10)
+    assert raised.value.retry_after_s == 300.0
+
+
+def test_limits_are_on_progress(between: RestStorage, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A listing or a pack may take as long as it likes (restic issue 4970), as long as something comes."""
+    monkeypatch.setattr(connections, "_LIMITS", urllib3.Timeout(connect=0.6, read=0.6))
+    content = bytes(range(256)) * 1000
+    between.put(named(content), content)
+    with proxy.meeting(*[Trickle(8, 0.2)] * 3):
+        assert between.get(named(content), limit_bytes=MIB) == content
+        assert between.get_range(named(content), 10, 200_000) == content[10:200_010]
+        assert [found.name for found in between.list("data")] == [named(content)]
+    with proxy.meeting(*[Trickle(2, 2.0)] * 2):
+        with pytest.raises(StorageUnavailableError, match="did not answer in time"):
+            between.get(named(content), limit_bytes=MIB)
+        with pytest.raises(StorageUnavailableError, match="did not answer in time"):
+            [*between.list("data")]

@@ -111,6 +111,21 @@ def test_a_distant_storage_is_asked_four_times_with_growing_pauses() -> None:
     assert pauses == pytest.approx([0.2, 0.6, 1.8])
 
 
+def test_a_storage_that_asks_to_be_left_alone_is() -> None:
+    pauses: list[float] = []
+    below = Failing(StorageUnavailableError("503", retry_after_s=1.0))
+    with pytest.raises(StorageUnavailableError):
+        Retrying(Far(below), sleep=pauses.append).get("a/b", limit_bytes=1)
+    assert pauses == pytest.approx([1.0, 1.0, 1.8])
+
+
+def test_a_long_wait_is_for_others_to_keep() -> None:
+    below = Failing(StorageUnavailableError("503", retry_after_s=120.0))
+    with pytest.raises(StorageUnavailableError) as raised:
+        Retrying(Far(below), sleep=lambda _: pytest.fail("it waits")).get("a/b", limit_bytes=1)
+    assert (below.asked, raised.value.retry_after_s) == (1, 120.0)
+
+
 def test_a_listing_that_breaks_off_is_not_begun_again() -> None:
     class Breaking(Layer):
         def list(self, folder: str) -> Iterator[StoredFile]:

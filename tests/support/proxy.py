@@ -152,6 +152,23 @@ class Stall:
 
 
 @dataclass(frozen=True, slots=True)
+class Trickle:
+    """The body of the answer comes in so many pieces, with a pause before each."""
+
+    pieces: int
+    pause_s: float
+
+    async def happen(self, exchange: Exchange) -> bool:
+        head, body = await exchange.answer()
+        await exchange.send(head)
+        step = -(-len(body) // self.pieces)
+        for at in range(0, len(body), step):
+            await asyncio.sleep(self.pause_s)
+            await exchange.send(body[at : at + step])
+        return True
+
+
+@dataclass(frozen=True, slots=True)
 class Cut:
     """The body of the answer breaks off in its middle, by an end that looks like any other."""
 

@@ -10,6 +10,7 @@ from contracts.worker import WorkerConfig, WorkerConfigError
 CONFIG = WorkerConfig(
     address="127.0.0.1:7233",
     state_dir="/var/lib/holdfast",
+    cache_dir="/var/cache/holdfast",
     queues=("holdfast.host", "holdfast.host.0123456789ab"),
     namespace="vault",
     settings="/etc/holdfast.toml",

@@ -230,7 +230,7 @@ class _PackBlocks:
         length = 0 if info is None else min(_BLOCK_BYTES, info.size_bytes - first)
         if end > length:
             name = pack_name(location.pack)
-            return self._repository.storage.get_range(name, entry.offset, entry.length)
+            return self._repository.tree_packs.get_range(name, entry.offset, entry.length)
         return self._block(location.pack, first, length)[start:end]
 
     def _block(self, pack: PackId, first: int, length: int) -> bytes:
@@ -240,7 +240,7 @@ class _PackBlocks:
             if block is not None:
                 self._blocks.move_to_end(key)
                 return block
-        block = self._repository.storage.get_range(pack_name(pack), first, length)
+        block = self._repository.tree_packs.get_range(pack_name(pack), first, length)
         with self._lock:
             self._blocks[key] = block
             if len(self._blocks) > _KEPT_BLOCKS:

@@ -62,6 +62,7 @@ class Packer:
         """
         self._check_lock = check_lock
         self._repository = repository
+        self._storage = repository.tree_packs if blob_type is BlobType.TREE else repository.storage
         self._type = blob_type
         self._compressor = BlobCompressor(blob_type, compression, repository.version)
         self._sealer = Sealer(repository.key)
@@ -174,7 +175,7 @@ class Packer:
         try:
             finished = buffer.finish(self._repository.sealer())
             self._check_lock()
-            self._repository.storage.put(pack_name(finished.id), finished.data)
+            self._storage.put(pack_name(finished.id), finished.data)
             with self._lock:
                 self._stored.append(finished.pack)
         finally:

@@ -4,6 +4,8 @@ Two kinds of retries share the work. This one lasts for a second or two: it spar
 connection breaks, a server is restarted, or an fsync fails. What lasts longer is left to Temporal, which retries for
 hours, and shows it.
 
+A storage that asks to be left alone (Retry-After) is, where that is for some seconds: a longer wait is Temporal's too.
+
 Only StorageUnavailableError is tried again. The contract makes that safe: every method, done twice, is done once. It
 shows in one place only: `put_new` whose first answer was lost returns False about the caller's own file, which the
 contract allows and callers expect.
@@ -25,6 +27,7 @@ from holdfast.storage.layers.layer import Layer
 _TRIES_NEAR: Final = 2
 """On a local disk: what fails twice is no coincidence."""
 _TRIES_FAR: Final = 4
+_LONGEST_PAUSE_S: Final = 10.0
 _ROUND_TRIPS: Final = 5
 """A pause lasts so many round trips the first time, and three times as long each further time."""
 
@@ -112,10 +115,15 @@ class Retrying(Layer):
             try:
                 return request()
             except StorageUnavailableError as error:
-                if not left or (error.medium_failed and not after_medium_failed):
+                asked_s = error.retry_after_s
+                if (
+                    not left
+                    or (error.medium_failed and not after_medium_failed)
+                    or asked_s > _LONGEST_PAUSE_S
+                ):
                     raise
-            if pause_s:
-                self._sleep(pause_s)
+            if pause_s or asked_s:
+                self._sleep(max(pause_s, asked_s))
                 pause_s *= 3
         raise AssertionError("the last try returns or raises")
 

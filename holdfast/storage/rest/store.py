@@ -24,7 +24,7 @@ from holdfast.errors import (
     StorageUnavailableError,
     StoredFileMissingError,
 )
-from holdfast.storage.answers import NO_RANGES, Answer, translate
+from holdfast.storage.answers import NO_RANGES, Answer, parse_retry_after, translate
 from holdfast.storage.contract import Content, StoredFile, Traits, check_name, parts_of
 from holdfast.storage.credentials import CredentialSource, HeldCredentials
 from holdfast.storage.rest.connections import FAILURES, Connections, answer_to
@@ -90,13 +90,13 @@ class RestStorage:
         """See the contract; but what is there stays, and must be the same."""
         path, parts = self._path(name), parts_of(data)
         with self._asking(name):
-            status = self._post(path, parts)
-            if status == 404:  # no repository was ever made there
+            answer = self._post(path, parts)
+            if answer.status == 404:  # no repository was ever made there
                 self._post(f"{self._place.path}?create=true", ())
-                status = self._post(path, parts)
-            if status == 403 and self._holds(path, parts):
+                answer = self._post(path, parts)
+            if answer.status == 403 and self._holds(path, parts):
                 return
-            self._expect(name, status)
+            self._expect(name, answer)
 
     def put_new(self, name: str, data: Content) -> bool:
         """See the contract; but of two at the same time both may win (`Traits.creates_only`)."""
@@ -135,7 +135,7 @@ class RestStorage:
         with self._asking(name):
             answer = self._ask("GET", self._path(name), span=(offset, end))
             with _finished(answer):
-                self._expect(name, answer.status, also=206)
+                self._expect(name, _told(answer), also=206)
                 if answer.status == 200:
                     raise translate(Answer(status=501, code=NO_RANGES), self._what(name), worked=True)
                 found = _CONTENT_RANGE.match(answer.headers.get("Content-Range", ""))
@@ -160,7 +160,7 @@ class RestStorage:
             with _finished(answer):
                 if answer.status == 404:
                     return None
-                self._expect(name, answer.status)
+                self._expect(name, _told(answer))
                 return self._length(name, answer)
 
     def list(self, folder: str) -> Iterator[StoredFile]:
@@ -184,7 +184,7 @@ class RestStorage:
             answer = self._ask("DELETE", path)
             with _finished(answer):
                 if answer.status != 404:
-                    self._expect(name, answer.status)
+                    self._expect(name, _told(answer))
 
     def delete_many(self, names: Iterable[str]) -> None:
         """See the contract. The protocol has a request for each."""
@@ -240,10 +240,10 @@ class RestStorage:
             self._used = (place, values)
         return connections.ask(method, path, body=body, span=span)
 
-    def _post(self, path: str, parts: Sequence[memoryview]) -> int:
+    def _post(self, path: str, parts: Sequence[memoryview]) -> Answer:
         answer = self._ask("POST", path, body=parts)
         with _finished(answer):
-            return answer.status
+            return _told(answer)
 
     def _holds(self, path: str, parts: Sequence[memoryview]) -> bool:
         """Whether exactly this content stands there."""
@@ -256,7 +256,7 @@ class RestStorage:
     def _whole(self, name: str, limit_bytes: int) -> Iterator[tuple[BaseHTTPResponse, int]]:
         answer = self._ask("GET", self._path(name))
         with _finished(answer):
-            self._expect(name, answer.status)
+            self._expect(name, _told(answer))
             size = self._length(name, answer)
             if size > limit_bytes:
                 raise CorruptFileError(
@@ -286,7 +286,7 @@ class RestStorage:
                     if answer.headers.get("Server", "").startswith("rclone/"):
                         raise StorageUnavailableError(f"{self._what(folder)}: the server cannot list it")
                     return
-                self._expect(folder, answer.status)
+                self._expect(folder, _told(answer))
                 document = answer.read()
         try:
             files: object = json.loads(document)
@@ -306,9 +306,9 @@ class RestStorage:
             raise StorageUnavailableError(f"{self._what(name)}: the server does not say how long it is")
         return int(length)
 
-    def _expect(self, name: str, status: int, *, also: int = 200) -> None:
-        if status not in {200, also}:
-            raise self._failure(Answer(status=status), name)
+    def _expect(self, name: str, answer: Answer, *, also: int = 200) -> None:
+        if answer.status not in {200, also}:
+            raise self._failure(answer, name)
 
     def _too_short(self, name: str, size: int, needed: int) -> CorruptFileError:
         return CorruptFileError(
@@ -341,6 +341,12 @@ class RestStorage:
                 hint="The server takes no deletions and no other content for a name (append-only), or not from you.",
             )
         return translate(answer, self._what(name), worked=True)
+
+
+def _told(answer: BaseHTTPResponse) -> Answer:
+    """What an answer says before its body."""
+    retry_after_s = parse_retry_after(answer.headers.get("Retry-After", ""), time.time())
+    return Answer(status=answer.status, retry_after_s=retry_after_s)
 
 
 @contextmanager

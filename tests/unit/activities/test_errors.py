@@ -12,6 +12,7 @@ from holdfast.errors import (
     RunStateError,
     StorageDeniedError,
     StorageFullError,
+    StorageUnavailableError,
     WrongPasswordError,
 )
 
@@ -37,6 +38,13 @@ def test_temporary_errors_come_with_their_delay() -> None:
     assert not told.non_retryable
     assert told.type == "StorageFullError"
     assert told.next_retry_delay == timedelta(seconds=8)
+
+
+def test_a_storage_is_left_alone_for_as_long_as_it_asks() -> None:
+    busy = StorageUnavailableError("busy", retry_after_s=300.0)
+    assert application_error(busy, attempt=1).next_retry_delay == timedelta(seconds=300)
+    soon = StorageUnavailableError("busy", retry_after_s=3.0)
+    assert application_error(soon, attempt=4).next_retry_delay == timedelta(seconds=8)
 
 
 def test_a_temporary_error_can_be_made_final() -> None:
