@@ -3,10 +3,12 @@
 `<run>` is a keyed hash of the run's id, because ids name sources. How a document is sealed: sealed_folder.py.
 """
 
+import logging
 from collections import Counter
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
+from holdfast.errors import StorageDeniedError
 from holdfast.repository.companion import has_companion
 from holdfast.repository.layout import RUNS
 from holdfast.repository.repository import Repository
@@ -17,6 +19,7 @@ __all__ = ["MAX_DOCUMENT_BYTES", "StoredRun", "Workspace", "list_runs", "run_nam
 _RUN_PURPOSE: Final = b"holdfast run 2\0"
 """With the version of the documents' names and forms: a run of another one is not found, so it begins again."""
 _RUN_NAME_LENGTH: Final = 32
+_LOG: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,11 +50,15 @@ class Workspace(SealedFolder):
     def delete(self) -> None:
         """Remove what tells of the documents in the repository's own storage (elsewhere.py), and then all of them.
 
-        The other way round, a crash would leave a pointer to nothing, which no janitor looks for.
+        The other way round, a crash would leave a pointer to nothing, which no janitor looks for. Where nothing can be
+        deleted, it stays: a small file for each run, that matters to nobody but who resumes this one.
         """
         own = self.in_own_storage()
         if has_companion(self.repository) and own is not None and own.traits.keeps_documents:
-            own.delete()
+            try:
+                own.delete()
+            except StorageDeniedError as error:
+                _LOG.info("what says where the documents of a run were stays: %s", error.message)
         super().delete()
 
 

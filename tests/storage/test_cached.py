@@ -7,7 +7,6 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from holdfast.storage.memory import MemoryStorage
 
 from holdfast.crypto.kdf import ScryptParameters
 from holdfast.errors import CorruptFileError, StoredFileMissingError
@@ -27,6 +26,7 @@ from tests.storage.conformance import StorageConformance
 from tests.support.comparison import same
 from tests.support.counting import CountingStorage
 from tests.support.engine import PASSWORD
+from tests.support.memory_storage import MemoryStorage
 from tests.support.persistent import back_up, restored
 from tests.support.verification import verify
 
