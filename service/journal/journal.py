@@ -122,7 +122,9 @@ class Journal:
             .order_by(OUTPUTS.c.started_ns, OUTPUTS.c.hook)
         )
         with self._database.reading() as connection:
-            return [msgspec.convert(row._asdict(), OutputRecord) for row in connection.execute(query)]
+            return [
+                msgspec.convert(row, OutputRecord, from_attributes=True) for row in connection.execute(query)
+            ]
 
     def run(self, run_id: str) -> RunRecord | None:
         """The run's record, or None."""

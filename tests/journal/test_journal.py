@@ -8,13 +8,14 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from holdfast.errors import JournalUnavailableError
 from holdfast.file_list import FileAction, FileRecord
 from holdfast.terms import RunKind, RunStatus
 from service.journal.journal import Journal
-from service.journal.records import RunRecord, VerdictRecord
+from service.journal.records import OutputRecord, RunRecord, VerdictRecord
 from tests.support.postgres import Cluster
 
 RUN = RunRecord(
@@ -245,3 +246,17 @@ def test_a_journal_that_another_program_holds_is_waited_for_in_full_once(tmp_pat
     assert waited[0] >= 3.9 > waited[1]
     journal.record(replace(RUN, status=RunStatus.COMPLETE))
     assert [run.status for run in journal.runs(9)] == [RunStatus.COMPLETE]
+
+
+def test_what_hooks_printed_is_kept_once_for_each(journal: Journal) -> None:
+    before = OutputRecord(
+        hook="freeze", moment="before", exit_code=0, started_ns=1, ended_ns=2, output="a\0b"
+    )
+    after = OutputRecord(
+        hook="thaw", moment="after", exit_code=-9, timed_out=True, started_ns=3, ended_ns=4, output="c"
+    )
+    for output in (after, before, after):
+        journal.add_output(RUN.run_id, output)
+    shown = msgspec.structs.replace(before, output="a\\x00b")  # what databases refuse is escaped
+    assert journal.outputs(RUN.run_id) == [shown, after]
+    assert journal.outputs("another") == []
