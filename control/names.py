@@ -41,10 +41,12 @@ def repositories_at(settings: Settings, names: Sequence[str], places: Collection
 
 
 def subject_of(settings: Settings, kind: RunKind, subject: str, repository: str) -> str:
-    """What is backed up, restored, checked or tried, in a person's words."""
+    """What is backed up, restored, checked, repaired or tried, in a person's words."""
     if verb_of(kind).kind is RunKind.RESTORE:
         return _selection(settings, subject)
-    return _source(settings, subject) if subject else location_of(settings, repository)
+    if not subject or kind is RunKind.REPAIR:
+        return location_of(settings, repository)
+    return _source(settings, subject)
 
 
 def source_changed(settings: Settings, environ: Mapping[str, str], record: RunRecord) -> bool:

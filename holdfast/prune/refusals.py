@@ -63,7 +63,7 @@ def refuse_unreadable_snapshot(snapshot: SnapshotId, error: HoldfastError) -> No
     """
     raise CorruptFileError(
         f"the snapshot {short(snapshot)} cannot be read, so nobody knows what it needs: {error.message}",
-        hint="Nothing was removed. `restic repair snapshots --forget` or a copy of the file helps; or remove it.",
+        hint="Nothing was removed. `holdfast repair snapshots --forget` or a copy of the file helps; or remove it.",
     ) from error
 
 
@@ -77,7 +77,7 @@ def refuse_missing(missing: Collection[tuple[bytes, BlobType]]) -> None:
         shown = ", ".join(f"{kind.name.lower()} {short(blob)}" for blob, kind in sorted(missing)[:_SHOWN])
         raise BlobMissingError(
             f"{len(missing)} blobs that snapshots need are in no index: {shown}",
-            hint="Nothing was removed. `holdfast verify` says what is lost; `restic repair index` finds what is not.",
+            hint="Nothing was removed. `holdfast verify` says what is lost; `holdfast repair index` finds what is not.",
         )
 
 

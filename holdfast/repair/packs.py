@@ -2,9 +2,9 @@
 
 Which ones: those that are named; else those that are marked as damaged (repository/damage.py), those that are not
 there, and those whose files have another size than the index says. Each is read again, blob by blob, and marked by what
-is found: a pack that turns out to be sound stays. Then all that are damaged go, whoever needs what is lost in them
-(verify/mend.py has the steps, and what a crash leaves). What no other pack has is lost to all snapshots: `repair
-snapshots` stores those again without it, and a full backup stores again what the source still has.
+is found: a pack that turns out to be sound stays. Then all that are damaged go, even where snapshots need what is lost
+in them (verify/mend.py has the steps, and what a crash leaves). What no other pack has is lost to all snapshots:
+`repair snapshots` stores those again without it, and a full backup stores again what the source still has.
 
 The entries of the index say what a pack holds, so the index is to be repaired first.
 """

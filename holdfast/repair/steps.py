@@ -87,7 +87,7 @@ def finish_repair(run: RepairRun, on_step: Callable[[], None]) -> Report:
     on_step: called often; may raise to stop.
 
     Raises:
-        RepositoryLockedError: somebody uses the repository, and did not go in time; nothing was done.
+        RepositoryLockedError: another process uses the repository, and did not go in time; nothing was done.
         CorruptFileError: an index file cannot be read, and is needed; nothing was done.
         RunStateError, RunClosedError: results of the run are gone.
         StorageUnavailableError, StorageFullError, LockLostError: begun; doing it again finishes it.

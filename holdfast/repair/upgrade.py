@@ -42,7 +42,7 @@ def upgrade(session: RepositorySession, on_step: Callable[[], None] = lambda: No
     Raises:
         UsageError: it is of another version, or its storage cannot replace files.
         CorruptFileError: something is damaged; nothing was changed.
-        RepositoryLockedError: somebody uses it, and did not go in time. LockLostError: nothing was changed.
+        RepositoryLockedError: another process uses it, and did not go in time. LockLostError: nothing was changed.
     """
     repository = session.repository
     storage = repository.storage

@@ -52,7 +52,7 @@ def change_tags(
 
     Raises:
         UsageError: as `TagChange.check`.
-        RepositoryLockedError: somebody uses the repository, and did not go in time. Nothing was changed.
+        RepositoryLockedError: another process uses the repository, and did not go in time. Nothing was changed.
         LockLostError: our lock could not be kept; what was changed until then stays changed.
     """
     change.check()

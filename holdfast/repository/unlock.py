@@ -44,7 +44,7 @@ def unlock(repository: Repository, *, everything: bool = False) -> list[JudgedLo
     """Remove the locks of the dead, or all; every lock that there was.
 
     Raises:
-        RepositoryLockedError: somebody removes locks at the same time.
+        RepositoryLockedError: another process removes locks at the same time.
         StorageDeniedError, StorageUnavailableError: from the storage. What was removed until then stays removed.
     """
     if everything:

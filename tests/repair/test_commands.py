@@ -47,5 +47,7 @@ def test_a_repair_is_told_of_and_ends_by_what_is_left(tmp_path: Path) -> None:
     said = holdfast("repair", "snapshots", "--forget")
     assert f"{source}/canary-large" in said
     assert "1 snapshots were stored again" in said
+    listed = json.loads(holdfast("runs", "--json").splitlines()[0])
+    assert {(run["kind"], run["subject"]) for run in listed} == {("repair", str(path))}
     assert "not the id of a pack" in holdfast("repair", "packs", "abc", code=1)
     assert "no errors were found" in restic(path, PASSWORD, "check", "--read-data")

@@ -90,7 +90,7 @@ def test_without_names_it_takes_what_is_marked_or_seen_to_be_damaged(damaged: Pa
     assert sum(readable(damaged)) == 7 - report.blobs_lost
 
 
-def test_a_sound_pack_stays_whoever_names_it(damaged: Path) -> None:
+def test_a_sound_pack_stays_also_if_it_is_named(damaged: Path) -> None:
     with quick_session(damaged) as session:
         flip(damaged, *pack_of(session, CONTENTS[3]))  # back again
         pack, _ = pack_of(session, CONTENTS[3])
