@@ -73,7 +73,7 @@ class Advice:
             f"{schedule.when}\n"
             for schedule in self.schedules
         ]
-        return "\n".join(tables)
+        return "\n".join([*tables, f"[sources.{source}.retention]\n{chr(10).join(self.retention)}\n"])
 
 
 def advise(facts: Facts, wishes: Wishes) -> Advice:
@@ -183,8 +183,8 @@ def _warnings(facts: Facts, wishes: Wishes, full_s: float, restore_s: float) -> 
 
 def _retention(wishes: Wishes) -> tuple[str, ...]:
     if wishes.critical:
-        return ("--keep-hourly 48", "--keep-daily 30", "--keep-weekly 12", "--keep-monthly 24")
-    return ("--keep-last 24", "--keep-daily 14", "--keep-weekly 8", "--keep-monthly 12")
+        return ("keep_hourly = 48", "keep_daily = 30", "keep_weekly = 12", "keep_monthly = 24")
+    return ("keep_last = 24", "keep_daily = 14", "keep_weekly = 8", "keep_monthly = 12")
 
 
 def _interval(rpo_s: float) -> float:

@@ -61,7 +61,6 @@ def _tell(options: AdviseOptions, source: SourceProfile, facts: Facts, advice: A
         say_json({"message_type": "advice", "facts": asdict(facts), **asdict(advice)})
         return
     say(advice.toml(source.name))
-    say(f"Retention: restic forget {' '.join(advice.retention)}\n")
     for reason in advice.reasons:
         say(f"- {reason}")
     for warning in advice.warnings:
