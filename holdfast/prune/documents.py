@@ -3,7 +3,7 @@
 opening                     what is walked, decided when the run began (created once)
 mark/pages/0, plans/, …     the only page of marking: shards of roots, and how much each of them uses
 mark/used/<token>/<n>       ids of what a shard uses
-repack/pages/0              the plan (created once), with `drop`, `move`, `unnamed` and `walked` beside it
+repack/pages/0              the plan (created once), with `drop`, `move`, `unnamed` and `files` beside it
 repack/plans/, shards/, …   the packs to copy blobs out of, in shards, and what came of each
 switched                    that the index names the packs no more (created once)
 repack/going/<token>/<n>    these packs, in batches
@@ -152,6 +152,12 @@ class PackList(msgspec.Struct, frozen=True, array_like=True):
     def packs(self) -> dict[PackId, int]:
         """Their sizes by id."""
         return dict(zip(map(PackId, split_ids(self.ids)), self.sizes, strict=True))
+
+
+class IndexFiles(msgspec.Struct, frozen=True, array_like=True):
+    """The ids of the index files that a plan goes by, end to end."""
+
+    ids: bytes
 
 
 class PackToMove(msgspec.Struct, frozen=True, array_like=True):

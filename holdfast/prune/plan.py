@@ -18,6 +18,7 @@ from holdfast.format.index import BlobType
 from holdfast.ids import ID_BYTES, PackId, is_hex_id
 from holdfast.prune.decide import Decision, decide
 from holdfast.prune.documents import (
+    IndexFiles,
     Opening,
     PackList,
     PackToMove,
@@ -45,6 +46,7 @@ from holdfast.units import NS_PER_S
 DROP: Final = "drop"
 MOVE: Final = "move"
 UNNAMED: Final = "unnamed"
+FILES: Final = "files"
 _SHARD_BYTES: Final = 512 << 20
 _UNNAMED_AGE_S: Final = 86_400
 _TEMPORARY: Final = "-tmp-"
@@ -76,10 +78,12 @@ def plan_prune(run: PruneRun, progress: Progress) -> PrunePlan:
             unnamed = _look_at_packs(held, uses)
             moved = dict(marks.marked_in({pack.id for pack in chosen.move}))
             held.confirm()
+            files = b"".join(sorted(held.files.files))
         for shard in _cut(chosen.move, moved):
             writer.write_shard(shard)
         for name, packs in ((DROP, _sizes(chosen.drop)), (MOVE, _sizes(chosen.move)), (UNNAMED, unnamed)):
             writer.write(name, PackList.of(packs))
+        writer.write(FILES, IndexFiles(files))
         plan = PrunePlan(
             token=writer.token,
             shards=writer.shards,

@@ -2,7 +2,9 @@
 
     1. a `switched` that stands is returned at once;
     2. under the shared lock, all that is used is looked up in packs that stay: what the run has marked, and what
-       snapshots since use. A pack that holds something of it alone is taken back. This may take minutes;
+       snapshots since use. A pack that holds something of it alone is taken back. Packs that index files have come to
+       name since the plan are seen: an index file may have been written while its lock had lapsed and a prune was
+       deleting its packs. One that is gone is marked as damaged. This may take minutes;
     3. the exclusive lock is taken, or the call ends for now: RepositoryLockedError. If an index file has gone since 2,
        somebody has removed packs, and it begins with 2 again;
     4. what has come since 2 is looked up likewise: snapshots and index files that are new, and no others;
@@ -26,12 +28,23 @@ from typing import Final
 from holdfast.errors import CorruptFileError, RepositoryLockedError, StoredFileMissingError
 from holdfast.format.index import BlobType, IndexPack
 from holdfast.format.pack import parse_pack
-from holdfast.ids import BlobId, PackId, SnapshotId
-from holdfast.prune.documents import REPACK, SWITCHED, Opening, PackList, PruneRun, Switched
-from holdfast.prune.plan import UNNAMED, packs_that_go
+from holdfast.ids import BlobId, IndexId, PackId, SnapshotId
+from holdfast.prune.documents import (
+    REPACK,
+    SWITCHED,
+    IndexFiles,
+    Opening,
+    PackList,
+    PruneRun,
+    Root,
+    Switched,
+    split_ids,
+)
+from holdfast.prune.plan import FILES, UNNAMED, packs_that_go
 from holdfast.prune.refusals import gone_snapshots, refuse_missing
 from holdfast.prune.used import Missing, mark_used, new_roots, walk
 from holdfast.repository.condemned import condemn
+from holdfast.repository.damage import DamagedPack, DamageMarks
 from holdfast.repository.documents import encode, load
 from holdfast.repository.index.files import IndexLoader, write_index
 from holdfast.repository.index.marks import BlobMarks
@@ -40,6 +53,7 @@ from holdfast.repository.layout import pack_name
 from holdfast.repository.locking import ExclusiveLock
 from holdfast.repository.packs.loader import BlobLoader
 from holdfast.repository.repository import Repository
+from holdfast.repository.session import HeldRepository
 from holdfast.runs.opening import conclude, load_opening
 from holdfast.runs.progress import Progress
 from holdfast.runs.workspace import run_name
@@ -60,19 +74,27 @@ class _MovedError(Exception):
 
 @dataclass(slots=True)
 class _Look:
-    """What is known after step 2. going: the packs that go, with their sizes."""
+    """What is known after step 2. going: the packs that go, with their sizes; planned: how many were to go."""
 
     index: IndexLoader
     loader: BlobLoader
     marks: BlobMarks
     seen: set[SnapshotId]
     going: dict[PackId, int]
+    planned: int
 
 
-def switch(run: PruneRun, progress: Progress, *, wait_s: float = WAIT_FOR_LOCK_S) -> Switched:
-    """Have the index name no more what goes; the outcome that stands. wait_s: for others to go.
+def switch(
+    run: PruneRun,
+    progress: Progress,
+    *,
+    roots: Callable[[], Sequence[Root]] = tuple,
+    wait_s: float = WAIT_FOR_LOCK_S,
+) -> Switched:
+    """Have the index name no more what goes; the outcome that stands. progress: trees that are walked.
 
-    progress: trees that are walked.
+    roots: what counts as used beside the snapshots as of now (see `PruneOrder`); asked under each lock: a snapshot may
+    have come and gone into the bin since the run was opened. wait_s: for others to go.
 
     Raises:
         RepositoryLockedError: somebody uses the repository, and did not go in time. Nothing was changed.
@@ -85,9 +107,9 @@ def switch(run: PruneRun, progress: Progress, *, wait_s: float = WAIT_FOR_LOCK_S
     if standing is not None:
         return standing
     for _ in range(_LOOKS):
-        look = _look(run, progress)
+        look = _look(run, progress, roots)
         try:
-            return _alone(run, look, progress, wait_s)
+            return _alone(run, look, progress, roots, wait_s)
         except _MovedError:
             continue
     raise RepositoryLockedError(
@@ -96,26 +118,45 @@ def switch(run: PruneRun, progress: Progress, *, wait_s: float = WAIT_FOR_LOCK_S
     )
 
 
-def _look(run: PruneRun, progress: Progress) -> _Look:
+def _look(run: PruneRun, progress: Progress, extra_roots: Callable[[], Sequence[Root]]) -> _Look:
     """Step 2."""
     results = run.plan.results(run.plan.page(0).shards)
     stay = {PackId(pack) for result in results for pack in result.stay}
     going = {pack: size for pack, size in packs_that_go(run).items() if pack not in stay}
     with run.session.hold() as held:
+        _mark_gone(run, held)
+    with run.session.hold() as held:  # again: the index is loaded with the new marks
         held.files.check_whole()
-        marks, missing, seen = mark_used(run, held, going, progress)
-        look = _Look(held.files, held.loader, marks, seen, going)
+        marks, missing, seen = mark_used(run, held, going, progress, extra_roots())
+        look = _Look(held.files, held.loader, marks, seen, going, len(going))
         _take_back(run.session.repository, look, missing, progress, held.write_index)
         held.confirm()
     return look
 
 
-def _alone(run: PruneRun, look: _Look, progress: Progress, wait_s: float) -> Switched:
+def _mark_gone(run: PruneRun, held: HeldRepository) -> None:
+    """Mark packs that are named by index files newer than the plan, and are not there."""
+    known = run.plan.beside(0, run.plan.page(0), FILES, IndexFiles).ids
+    new = held.files.files.difference(map(IndexId, split_ids(known)))
+    named = {pack.id for index_id in new for pack in held.index.packs_of(index_id)}
+    gone = [pack for pack in held.missing_packs(named) if pack not in held.index.damage]
+    if gone:
+        held.confirm()
+    for pack in gone:
+        DamageMarks(held.repository).put(DamagedPack(pack=pack, whole=True))
+
+
+def _alone(
+    run: PruneRun,
+    look: _Look,
+    progress: Progress,
+    extra_roots: Callable[[], Sequence[Root]],
+    wait_s: float,
+) -> Switched:
     """Steps 3 to 8."""
     repository, workspace = run.session.repository, run.workspace
     order = load_opening(workspace, Opening).order
     plan = run.plan.page(0)
-    planned = len(look.going)
     unnamed = run.plan.beside(0, plan, UNNAMED, PackList).packs()
     with ExclusiveLock(repository, wait_s=wait_s) as lock:
 
@@ -131,7 +172,8 @@ def _alone(run: PruneRun, look: _Look, progress: Progress, wait_s: float) -> Swi
         look.marks.refresh()
         roots, listed = new_roots(repository, look.seen)
         gone_snapshots(repository, look.seen, listed)
-        missing = walk(look.loader, look.marks, [root.tree for root in roots], lambda: progress(0, 0))
+        trees = [root.tree for root in (*roots, *extra_roots())]
+        missing = walk(look.loader, look.marks, trees, lambda: progress(0, 0))
         _take_back(repository, look, missing, progress, name_again)
         removed = _remove_unnamed(repository, look, unnamed, lock)
         lock.check()
@@ -157,7 +199,7 @@ def _alone(run: PruneRun, look: _Look, progress: Progress, wait_s: float) -> Swi
                 batches=len(batches),
                 packs=len(look.going),
                 size_bytes=sum(look.going.values()),
-                taken_back=planned - len(look.going),
+                taken_back=look.planned - len(look.going),
                 unnamed=len(removed),
                 unnamed_bytes=sum(removed.values()),
                 alone_s=time.monotonic() - began,
@@ -186,12 +228,14 @@ def _take_back(
     while missing:
         back: set[PackId] = set()
         nowhere: Missing = set()
-        for blob, kind in missing:
+        for blob, kind in list(missing):
             location = look.index.index.lookup(BlobId(blob), kind)
-            if location is None or location.pack not in look.going:
-                nowhere.add((blob, kind))
-            else:
+            if location is not None and location.pack in look.going:
                 back.add(location.pack)
+            elif location is not None and kind is BlobType.DATA:
+                missing.remove((blob, kind))  # it is damaged, in a pack that stays
+            else:
+                nowhere.add((blob, kind))
         if nowhere:
             found = _find_hidden(repository, look, nowhere)
             if not found:

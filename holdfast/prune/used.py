@@ -106,11 +106,15 @@ def mark_part(marks: BlobMarks, part: UsedPart, *, as_known: bool = False) -> Mi
 
 
 def mark_used(
-    run: PruneRun, held: HeldRepository, going: Collection[PackId], progress: Progress
+    run: PruneRun,
+    held: HeldRepository,
+    going: Collection[PackId],
+    progress: Progress,
+    extra_roots: Sequence[Root] = (),
 ) -> tuple[BlobMarks, Missing, set[SnapshotId]]:
-    """Mark all that the run has found to be used and what snapshots since use, in packs that do not go.
+    """Mark all that the run has found to be used and what has come since uses, in packs that do not go.
 
-    Also: what is only in packs that go, or in none; and the snapshots that are there.
+    Also: what is only in packs that go, or in none, or, where packs go, only damaged; and the snapshots that are there.
 
     Raises:
         StorageUnavailableError: a listing leaves out what is there.
@@ -128,16 +132,16 @@ def mark_used(
         trees += 1
         progress(trees, 0)
 
-    marks = BlobMarks(held.index, going)
+    marks = BlobMarks(held.index, going, sound=bool(going))
     missing: Missing = set()
     for part in read_used(run, list(run.marks.results(page.shards))):
         progress(0, 0)
         missing |= mark_part(marks, part)
-    roots = new
+    roots = [*new, *extra_roots]
     if gone and missing:
         # Who has forgotten snapshots may have pruned: what they alone used is missed by nobody.
-        marks, missing = BlobMarks(held.index, going), set()
-        roots = new + [root for root in walked if root.snapshot not in gone]
+        marks, missing = BlobMarks(held.index, going, sound=bool(going)), set()
+        roots += [root for root in walked if root.snapshot not in gone]
     missing |= walk(held.loader, marks, dict.fromkeys(root.tree for root in roots), on_tree)
     return marks, missing, set(listed)
 

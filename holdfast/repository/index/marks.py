@@ -49,9 +49,10 @@ class PackUse(NamedTuple):
 class BlobMarks:
     """The marks. One thread at a time; others may add to the map meanwhile, which `refresh` takes notice of."""
 
-    def __init__(self, index: IndexMap, without: Collection[PackId] = ()) -> None:
-        """without: packs whose copies do not count."""
+    def __init__(self, index: IndexMap, without: Collection[PackId] = (), *, sound: bool = False) -> None:
+        """without: packs whose copies do not count. sound: nor do damaged copies, in any pack."""
         self._index = index
+        self._sound = sound
         self._without = frozenset(without)
         self._marks: dict[tuple[int, int], bytearray] = {}
         self._tables: list[tuple[View, bytearray, list[tuple[Segment, bytearray]]]] = []
@@ -176,7 +177,7 @@ class BlobMarks:
                                 )
                             ):
                                 return marks, row
-                            if trusted:
+                            if trusted and not self._sound:
                                 damaged = marks, row
                     row = words[row * ROW_WORDS + NEXT]
         return damaged

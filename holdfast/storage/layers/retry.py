@@ -90,9 +90,17 @@ class Retrying(Layer):
         self._write(lambda: self.below.delete(name))
 
     def delete_many(self, names: Iterable[str]) -> None:
-        """See the contract."""
-        wanted = list(names)
-        self._write(lambda: self.below.delete_many(wanted))
+        """See the contract. Names are taken as they are handed on: who gives them may look at a lock before each."""
+        handed: list[str] = []
+        left = iter(names)
+
+        def noted() -> Iterator[str]:
+            yield from list(handed)
+            for name in left:
+                handed.append(name)
+                yield name
+
+        self._write(lambda: self.below.delete_many(noted()))
 
     def delete_folder(self, folder: str) -> None:
         """See the contract."""

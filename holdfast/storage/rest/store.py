@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import islice
 from typing import Final, Protocol
 
 from urllib3 import BaseHTTPResponse
@@ -188,10 +189,11 @@ class RestStorage:
 
     def delete_many(self, names: Iterable[str]) -> None:
         """See the contract. The protocol has a request for each."""
-        wanted = [check_name(name) for name in names]
+        pending = map(check_name, names)
         with ThreadPoolExecutor(self.traits.requests) as pool:
-            for _ in pool.map(self.delete, wanted):
-                pass
+            while batch := list(islice(pending, self.traits.requests)):
+                for _ in pool.map(self.delete, batch):
+                    pass
 
     def delete_folder(self, folder: str) -> None:
         """See the contract."""

@@ -1,0 +1,579 @@
+"""The actors of the model: our prune and our backup as the documents say (docs/retention.md), and stock restic's verbs.
+
+An actor's state says what it does next. What takes two steps, a look at the lock and then the request, stands as two.
+`without` names what a broken protocol leaves out.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from tests.model.world import (
+    NONE,
+    Files,
+    World,
+    content,
+    crashed,
+    holding,
+    lapsed,
+    named,
+    names,
+)
+
+
+class PruneState(NamedTuple):
+    """A prune. Durable are `used` to `switched`; the rest is lost in a crash."""
+
+    at: str = "begin"
+    used: frozenset[str] = NONE
+    walked: frozenset[str] = NONE
+    plan: frozenset[str] | None = None
+    orphans: frozenset[str] = NONE
+    repacked: bool = False
+    switched: frozenset[str] | None = None
+    fence: frozenset[str] | None = None
+    attempt: int = 0
+    files: frozenset[str] = NONE
+    """The index files that it goes by."""
+    going: frozenset[str] = NONE
+    seen: frozenset[str] = NONE
+    """Blobs that snapshots use which marking did not walk, as the look has listed them."""
+    listed: frozenset[str] = NONE
+    old: frozenset[str] = NONE
+    gone: frozenset[str] = NONE
+    """Packs that the index names and that are not there, as the look has found."""
+    pack: str = ""
+
+
+class Prune:
+    """Our prune. marks: the way without an exclusive moment."""
+
+    name = "prune"
+
+    def __init__(self, *, marks: bool = False, without: str = "") -> None:
+        self.start = PruneState()
+        self._marks = marks
+        self._without = without
+
+    def done(self, state: PruneState) -> bool:
+        return state.at == "end"
+
+    def steps(self, world: World, state: PruneState) -> Iterator[tuple[World, PruneState]]:
+        if state.at == "end":
+            return
+        after_crash = crashed(world, self.name)
+        if after_crash is not None and state.at != "begin":
+            yield after_crash, self._again(state)
+        after_lapse = lapsed(world, self.name)
+        if after_lapse is not None:
+            yield after_lapse, state
+        yield from getattr(self, "_" + state.at.replace("-", "_"))(world, state)
+
+    def _again(self, state: PruneState) -> PruneState:
+        """What the next attempt begins with."""
+        at = "begin"
+        if state.switched is not None:
+            at = "delete"
+        elif state.fence is not None:
+            at = "watch"
+        elif state.plan is not None:
+            at = "look" if state.repacked else "repack"
+        return PruneState(
+            at,
+            state.used,
+            state.walked,
+            state.plan,
+            state.orphans,
+            state.repacked,
+            state.switched,
+            state.fence,
+            state.attempt + 1,
+        )
+
+    def _checked(self, world: World, state: PruneState, then: str) -> Iterator[tuple[World, PruneState]]:
+        """A look at the lock; the request is a step of its own."""
+        yield world, state._replace(at=then) if world.holds(self.name) else self._again(state)
+
+    def _take(self, world: World, state: PruneState, then: str) -> Iterator[tuple[World, PruneState]]:
+        taken = world.locked(self.name)
+        if taken is not None:
+            yield taken, state._replace(at=then)
+
+    # ----------------------------------------------------------------------------------------- the long part
+
+    def _begin(self, world: World, state: PruneState) -> Iterator[tuple[World, PruneState]]:
+        yield from self._take(world, state, "mark")
+
+    def _mark(self, world: World, state: PruneState) -> Iterator[tuple[World, PruneState]]:
+        used = frozenset().union(*(blobs for _, blobs in world.snapshots))
+        yield (
+            world,
+            state._replace(
+                at="plan", used=used, walked=frozenset(snapshot for snapshot, _ in world.snapshots)
+            ),
+        )
+
+    def _plan(self, world: World, state: PruneState) -> Iterator[tuple[World, PruneState]]:
+        if not world.holds(self.name):
+            yield world, PruneState(attempt=state.attempt + 1)
+            return
+        known = named(world.index_files)
+        if not state.used <= holding(known):
+            yield world.unlocked(self.name), state._replace(at="end")  # refused: something is missing
+            return
+        going = frozenset(pack for pack in known if not content(pack) <= state.used)
+        yield (
+            world,
+            state._replace(
+                at="repack",
+                plan=going,
+                going=going,
+                orphans=world.packs - known,
+                files=names(world.index_files),
+            ),
+        )
+
+    def _repack(self, world: World, state: PruneState) -> Iterator[tuple[World, PruneState]]:
+        going = state.plan or NONE
+        if not world.holds(self.name):
+            yield from self._take(world, state, "repack")
+            return
+        moved = (state.used & holding(going)) - holding(named(world.index_files) - going)
+        if not moved:
+            yield world, state._replace(at="look", repacked=True)
+        elif moved <= holding(world.packs):
+            pack = f"N{state.attempt}={''.join(sorted(moved))}"
+            yield world._replace(packs=world.packs | {pack}), state._replace(at="index", pack=pack)
+        else:  # somebody has pruned
+            yield world.unlocked(self.name), state._replace(at="end")
+
+    def _index(self, world: World, state: PruneState) -> Iterator[tuple[World, PruneState]]:
+        if state.pack not in world.packs:
+            yield world, state._replace(at="repack", attempt=state.attempt + 1)
+        else:
+            yield from self._checked(world, state, "index-now")
+
+    def _index_now(self, world: World, state: PruneState) -> Iterator[tuple[World, PruneState]]:
+        file = f"FN{state.attempt}"
+        written = world.with_file(file, frozenset({state.pack}))
+        yield written, state._replace(at="index-after", old=frozenset({file}))
+
+    def _index_after(self, world: World, state: PruneState) -> Iterator[tuple[World, PruneState]]:
+        if not world.holds(self.name) and state.pack not in world.packs:
+            yield world.without_files(*state.old), self._again(state)
+        else:
+            yield world, state._replace(at="look", repacked=True, files=state.files | state.old)
+
+    # ----------------------------------------------------------------------------------------- the look
+
+    def _look(self, world: World, state: PruneState) -> Iterator[tuple[World, PruneState]]:
+        if not world.holds(self.name):
+            yield from self._take(world, state, "look")
+        else:
+            yield world, self._listing(world, state, "look-index")
+
+    def _listing(self, world: World, state: PruneState, then: str) -> PruneState:
+        new = {name: blobs for name, blobs in world.snapshots if name not in state.walked}
+        if self._without == "second look" and then == "alone-index":
+            new = {}
+        return state._replace(at=then, seen=frozenset().union(*new.values()), listed=frozenset(new))
+
+    def _look_index(self, world: World, state: PruneState) -> Iterator[tuple[World, PruneState]]:
+        looked = self._taken_back(world, state, full=self._without != "full look")
+        if looked is None:
+            yield world.unlocked(self.name), state._replace(at="end")
+        elif self._hidden(world, looked):
+            yield world, looked._replace(at="name", pack="look")
+        elif self._marks:
+            yield world, looked._replace(at="condemn")
+        else:
+            yield world.unlocked(self.name), looked._replace(at="alone")
+
+    def _taken_back(self, world: World, state: PruneState, *, full: bool) -> PruneState | None:
+        """The going packs without those that hold alone what is used; None where something is missing."""
+        going = (state.plan or NONE) if full else state.going
+        gone = (
+            named(world.index_files) - world.packs
+            if full and self._without != "look at packs"
+            else state.gone
+        )
+        known = (named(world.index_files) | ((state.plan or NONE) - going) & world.packs) - gone
+        wanted = state.seen | state.used if full else state.seen
+        for blob in sorted(wanted):
+            if blob in holding(known - going):
+                continue
+            back = sorted(pack for pack in going & world.packs if blob in content(pack))
+            if not back:
+                return None
+            going -= {back[0]}
+            known |= {back[0]}
+        files = names(world.index_files) if full else state.files
+        return state._replace(going=going, files=files, gone=gone)
+
+    def _hidden(self, world: World, state: PruneState) -> frozenset[str]:
+        """Packs that were taken back and that no index names."""
+        return ((state.plan or NONE) - state.going - named(world.index_files)) & world.packs
+
+    def _name(self, world: World, state: PruneState) -> Iterator[tuple[World, PruneState]]:
+        yield from self._checked(world, state, "name-now")
+
+    def _name_now(self, world: World, state: PruneState) -> Iterator[tuple[World, PruneState]]:
+        hidden = self._hidden(world, state)
+        written = world.with_file("H" + "".join(sorted(hidden)), hidden)
+        yield written, state._replace(at=state.pack, pack="")
+
+    # ----------------------------------------------------------------------------------------- the short part
+
+    def _alone(self, world: World, state: PruneState) -> Iterator[tuple[World, PruneState]]:
+        taken = world.locked(self.name, exclusive=self._without != "exclusive lock")
+        if taken is not None:
+            yield taken, state._replace(at="alone-look")
+
+    def _alone_look(self, world: World, state: PruneState) -> Iterator[tuple[World, PruneState]]:
+        yield world, self._listing(world, state, "alone-index")
+
+    def _alone_index(self, world: World, state: PruneState) -> Iterator[tuple[World, PruneState]]:
+        if not world.holds(self.name):
+            yield world, self._again(state)
+        elif self._without != "full look" and not state.files <= names(world.index_files):
+            yield world.unlocked(self.name), state._replace(at="look")  # somebody has removed packs since
+        else:
+            looked = self._taken_back(world, state, full=False)
+            if looked is None:
+                yield world.unlocked(self.name), state._replace(at="end")
+            elif self._hidden(world, looked):
+                yield world, looked._replace(at="name", pack="alone-look")
+            else:
+                yield world, looked._replace(at="orphans")
+
+    def _orphans(self, world: World, state: PruneState) -> Iterator[tuple[World, PruneState]]:
+        yield from self._checked(world, state, "orphans-now")
+
+    def _orphans_now(self, world: World, state: PruneState) -> Iterator[tuple[World, PruneState]]:
+        gone = state.orphans - named(world.index_files)
+        yield world._replace(packs=world.packs - gone), state._replace(at="condemn")
+
+    def _condemn(self, world: World, state: PruneState) -> Iterator[tuple[World, PruneState]]:
+        condemned = NONE if self._without == "condemned list" else state.going
+        yield world._replace(condemned=condemned), state._replace(at="write")
+
+    def _write(self, world: World, state: PruneState) -> Iterator[tuple[World, PruneState]]:
+        yield from self._checked(world, state, "write-now")
+
+    def _write_now(self, world: World, state: PruneState) -> Iterator[tuple[World, PruneState]]:
+        old = frozenset(file for file, packs in world.index_files if packs & state.going)
+        kept = named(frozenset(file for file in world.index_files if file[0] in old)) - state.going
+        if self._without == "new files first":
+            # the old files go, and what is kept of them is written afterwards
+            yield world, state._replace(at="remove", old=old, seen=kept)
+        else:
+            written = world.with_file(f"G{state.attempt}", kept)
+            yield written, state._replace(at="remove", old=old)
+
+    def _remove(self, world: World, state: PruneState) -> Iterator[tuple[World, PruneState]]:
+        if state.old:
+            yield from self._checked(world, state, "remove-now")
+        elif self._without == "new files first":
+            yield world.with_file(f"G{state.attempt}", state.seen), state._replace(at="last-look")
+        else:
+            yield world, state._replace(at="last-look")
+
+    def _remove_now(self, world: World, state: PruneState) -> Iterator[tuple[World, PruneState]]:
+        first = min(state.old)
+        yield world.without_files(first), state._replace(at="remove", old=state.old - {first})
+
+    def _last_look(self, world: World, state: PruneState) -> Iterator[tuple[World, PruneState]]:
+        if self._without == "last look":
+            yield world, state._replace(at="switched")
+        else:
+            yield from self._checked(world, state, "fence" if self._marks else "switched")
+
+    def _switched(self, world: World, state: PruneState) -> Iterator[tuple[World, PruneState]]:
+        yield world.unlocked(self.name), state._replace(at="delete", switched=state.going)
+
+    # ----------------------------------------------------------------------------------------- the marked way
+
+    def _fence(self, world: World, state: PruneState) -> Iterator[tuple[World, PruneState]]:
+        fence = frozenset(owner for owner, _ in world.locks if owner != self.name)
+        if self._without == "fence":
+            fence = NONE
+        yield world.unlocked(self.name), state._replace(at="watch", fence=fence)
+
+    def _watch(self, world: World, state: PruneState) -> Iterator[tuple[World, PruneState]]:
+        over = not any(world.holds(owner) for owner in state.fence or ())
+        taken = world.locked(self.name)
+        if taken is not None:
+            yield (
+                taken,
+                self._listing(world, state, "watch-index")._replace(
+                    fence=NONE if over else state.fence, going=state.plan or NONE
+                ),
+            )
+
+    def _watch_index(self, world: World, state: PruneState) -> Iterator[tuple[World, PruneState]]:
+        looked = self._taken_back(world, state, full=True)
+        if looked is None:
+            yield world.unlocked(self.name), state._replace(at="end")
+            return
+        if self._hidden(world, looked):
+            yield world, looked._replace(at="name", pack="watch")
+        elif not state.fence:
+            yield world.unlocked(self.name), looked._replace(at="delete", switched=looked.going)
+        else:
+            yield world.unlocked(self.name), self._again(state)._replace(attempt=state.attempt)
+
+    # ----------------------------------------------------------------------------------------- deletion
+
+    def _delete(self, world: World, state: PruneState) -> Iterator[tuple[World, PruneState]]:
+        left = (state.switched or NONE) & world.packs
+        if not world.holds(self.name):
+            yield from self._take(world, state, "delete")
+            return
+        going = left if self._without == "look at the index" else left - named(world.index_files)
+        if going:
+            yield from self._checked(world, state._replace(pack=min(going)), "delete-now")
+        else:
+            yield world.unlocked(self.name), state._replace(at="end")
+
+    def _delete_now(self, world: World, state: PruneState) -> Iterator[tuple[World, PruneState]]:
+        yield world._replace(packs=world.packs - {state.pack}), state._replace(at="delete", pack="")
+
+
+class BackupState(NamedTuple):
+    """A backup. pending: a pack that its checkpoint names, and no index may."""
+
+    at: str = "begin"
+    pending: str = ""
+    bad: frozenset[str] = NONE
+    loaded: Files = frozenset()
+    own: str = ""
+    uses: str = ""
+    stored: int = 0
+
+
+class Backup:
+    """Our backup of one blob, which may go on from a checkpoint."""
+
+    def __init__(self, wants: str, *, checkpoint: str = "", without: str = "") -> None:
+        self.name = f"ours-{wants}"
+        self.start = BackupState(pending=checkpoint)
+        self._wants = wants
+        self._without = without
+
+    def done(self, state: BackupState) -> bool:
+        return state.at == "end"
+
+    def steps(self, world: World, state: BackupState) -> Iterator[tuple[World, BackupState]]:
+        if state.at == "end":
+            return
+        after_crash = crashed(world, self.name)
+        if after_crash is not None and state.at != "begin":
+            yield after_crash, self._again(state)
+        after_lapse = lapsed(world, self.name)
+        if after_lapse is not None:
+            yield after_lapse, state
+        if world.holds(self.name) and state.at in ("load", "look", "store", "index", "commit"):
+            yield world.unlocked(self.name), self._again(state)  # hands the lock over
+        yield from getattr(self, "_" + state.at.replace("-", "_"))(world, state)
+
+    def _again(self, state: BackupState) -> BackupState:
+        """Under another lock, with the index read again."""
+        if self._without == "new generation" and state.loaded:
+            return state._replace(at="begin")
+        return BackupState(pending=state.pending, bad=state.bad, stored=state.stored)
+
+    def _checked(self, world: World, state: BackupState, then: str) -> Iterator[tuple[World, BackupState]]:
+        yield world, state._replace(at=then) if world.holds(self.name) else self._again(state)
+
+    def _begin(self, world: World, state: BackupState) -> Iterator[tuple[World, BackupState]]:
+        taken = world.locked(self.name)
+        if taken is not None:
+            kept = self._without == "new generation" and bool(state.loaded)
+            yield taken, state._replace(at="look" if kept else "load")
+
+    def _load(self, world: World, state: BackupState) -> Iterator[tuple[World, BackupState]]:
+        mine = [blobs for name, blobs in world.snapshots if name == self.name]
+        if mine and mine[0] <= holding(named(world.index_files) & world.packs):
+            yield world.acknowledging(self.name).unlocked(self.name), state._replace(at="end")
+        else:
+            yield (
+                world,
+                state._replace(at="checkpoint" if state.pending else "look", loaded=world.index_files),
+            )
+
+    def _checkpoint(self, world: World, state: BackupState) -> Iterator[tuple[World, BackupState]]:
+        """Is the checkpoint's pack there, and is it not condemned?"""
+        condemned = NONE if self._without == "condemned list" else world.condemned
+        if state.pending in world.packs and state.pending not in condemned:
+            yield world, state._replace(at="index", own=state.pending)
+        else:
+            yield world, state._replace(at="look", pending="")
+
+    def _look(self, world: World, state: BackupState) -> Iterator[tuple[World, BackupState]]:
+        known = [pack for pack in named(state.loaded) - state.bad if self._wants in content(pack)]
+        for pack in known:
+            yield world, state._replace(at="commit", uses=pack)
+        if not known:
+            yield from self._checked(world, state, "store")
+
+    def _store(self, world: World, state: BackupState) -> Iterator[tuple[World, BackupState]]:
+        pack = f"K{state.stored}{self.name}={self._wants}"
+        stored = world._replace(packs=world.packs | {pack})
+        yield stored, state._replace(at="index", own=pack, pending=pack, stored=state.stored + 1)
+
+    def _index(self, world: World, state: BackupState) -> Iterator[tuple[World, BackupState]]:
+        if state.own not in world.packs:
+            yield world.unlocked(self.name), self._again(state)
+        else:
+            yield from self._checked(world, state, "index-now")
+
+    def _index_now(self, world: World, state: BackupState) -> Iterator[tuple[World, BackupState]]:
+        file = (f"E{state.own}", frozenset({state.own}))
+        yield (
+            world.with_file(*file),
+            state._replace(at="index-after", loaded=state.loaded | {file}),
+        )
+
+    def _index_after(self, world: World, state: BackupState) -> Iterator[tuple[World, BackupState]]:
+        if world.holds(self.name):
+            yield world, state._replace(at="commit", uses=state.own)
+        elif state.own not in world.packs or state.own in world.condemned:
+            yield world.without_files(f"E{state.own}"), self._again(state)
+        else:
+            yield world, self._again(state)
+
+    def _commit(self, world: World, state: BackupState) -> Iterator[tuple[World, BackupState]]:
+        if state.uses in world.packs:
+            yield world, state._replace(at="confirm")
+        else:
+            again = self._again(state)
+            yield world.unlocked(self.name), again._replace(bad=state.bad | {state.uses}, loaded=frozenset())
+
+    def _confirm(self, world: World, state: BackupState) -> Iterator[tuple[World, BackupState]]:
+        if self._without == "new generation" or names(state.loaded) <= names(world.index_files):
+            yield from self._checked(world, state, "snapshot")
+        else:
+            yield world.unlocked(self.name), self._again(state)
+
+    def _snapshot(self, world: World, state: BackupState) -> Iterator[tuple[World, BackupState]]:
+        snapshot = (self.name, frozenset({self._wants}))
+        yield world._replace(snapshots=world.snapshots | {snapshot}), state._replace(at="acknowledge")
+
+    def _acknowledge(self, world: World, state: BackupState) -> Iterator[tuple[World, BackupState]]:
+        if world.holds(self.name):
+            yield world.acknowledging(self.name).unlocked(self.name), state._replace(at="end")
+        else:
+            yield world, self._again(state)
+
+
+class ResticBackup:
+    """`restic backup` of one blob. It keeps its lock up; what becomes of one that does not, nobody can say."""
+
+    def __init__(self, wants: str) -> None:
+        self.name = f"restic-{wants}"
+        self.start = "begin"
+        self._wants = wants
+
+    def done(self, state: str) -> bool:
+        return state == "end"
+
+    def steps(self, world: World, state: str) -> Iterator[tuple[World, str]]:
+        pack = f"R={self._wants}"
+        if state == "begin":
+            taken = world.locked(self.name)
+            if taken is not None:
+                yield taken, "load"
+        elif state == "load":
+            yield world, "snapshot" if self._wants in holding(named(world.index_files)) else "store"
+        elif state == "store":
+            yield world._replace(packs=world.packs | {pack}), "index"
+        elif state == "index":
+            yield world.with_file("FR", frozenset({pack})), "snapshot"
+        elif state == "snapshot":
+            snapshot = (self.name, frozenset({self._wants}))
+            stored = world._replace(snapshots=world.snapshots | {snapshot})
+            yield stored.acknowledging(self.name).unlocked(self.name), "end"
+
+
+class ResticForget:
+    """`restic forget`: it removes one snapshot."""
+
+    def __init__(self, snapshot: str) -> None:
+        self.name = "restic-forget"
+        self.start = "begin"
+        self._snapshot = snapshot
+
+    def done(self, state: str) -> bool:
+        return state == "end"
+
+    def steps(self, world: World, state: str) -> Iterator[tuple[World, str]]:
+        if state == "begin" and world.locked(self.name, exclusive=True) is not None:
+            left = frozenset(snapshot for snapshot in world.snapshots if snapshot[0] != self._snapshot)
+            yield world._replace(snapshots=left), "end"
+
+
+class ResticPruneState(NamedTuple):
+    """A stock prune: the packs that go, and the index files that name them."""
+
+    at: str = "begin"
+    going: frozenset[str] = NONE
+    old: frozenset[str] = NONE
+
+
+class ResticPrune:
+    """`restic prune` with all that it may choose: of two packs with one blob, either may go."""
+
+    name = "restic-prune"
+    start = ResticPruneState()
+
+    def done(self, state: ResticPruneState) -> bool:
+        return state.at == "end"
+
+    def steps(self, world: World, state: ResticPruneState) -> Iterator[tuple[World, ResticPruneState]]:
+        if state.at == "begin":
+            taken = world.locked(self.name, exclusive=True)
+            if taken is not None:
+                yield taken, state._replace(at="plan")
+        elif state.at == "plan":
+            yield from self._plan(world, state)
+        elif state.at == "write":
+            kept = named(frozenset(file for file in world.index_files if file[0] in state.old)) - state.going
+            yield world.with_file("FP", kept), state._replace(at="remove")
+        elif state.at == "remove":
+            yield world.without_files(*state.old), state._replace(at="delete")
+        elif state.at == "delete":
+            left = world._replace(packs=world.packs - state.going)
+            yield left.unlocked(self.name), state._replace(at="end")
+
+    def _plan(self, world: World, state: ResticPruneState) -> Iterator[tuple[World, ResticPruneState]]:
+        used = frozenset().union(*(blobs for _, blobs in world.snapshots))
+        known = named(world.index_files)
+        if not used <= holding(known & world.packs):
+            yield world.unlocked(self.name), state._replace(at="end")  # refused
+            return
+        unused = frozenset(pack for pack in known if not content(pack) & used)
+        choices = {unused}
+        for pack in known - unused:
+            if used & content(pack) <= holding((known - unused - {pack}) & world.packs):
+                choices.add(unused | {pack})
+        for going in choices:
+            old = frozenset(file for file, packs in world.index_files if packs & going)
+            yield world, ResticPruneState("write", going | (world.packs - known), old)
+
+
+class ResticRepairIndex:
+    """`restic repair index`: it names every pack that is there."""
+
+    name = "restic-repair"
+    start = "begin"
+
+    def done(self, state: str) -> bool:
+        return state == "end"
+
+    def steps(self, world: World, state: str) -> Iterator[tuple[World, str]]:
+        if state == "begin":
+            taken = world.locked(self.name, exclusive=True)
+            if taken is not None:
+                yield taken, "write"
+        elif state == "write":
+            unnamed = world.packs - named(world.index_files)
+            yield world.with_file("FI", unnamed).unlocked(self.name), "end"

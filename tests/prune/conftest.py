@@ -1,0 +1,87 @@
+"""A repository of small packs, four snapshots, and as many sources as there were changes."""
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from tests.support.comparison import restic
+from tests.support.engine import PASSWORD, EngineRun, new_session, open_session
+from tests.support.faults import stock_restic
+
+_FILES = 36
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A folder with a source and a repository. Each snapshot's source is kept, under its number."""
+
+    folder: Path
+
+    @property
+    def source(self) -> Path:
+        return self.folder / "source"
+
+    @property
+    def repository(self) -> Path:
+        return self.folder / "repository"
+
+    def packs(self) -> set[str]:
+        return {path.name for path in (self.repository / "data").rglob("*") if path.is_file()}
+
+    def snapshots(self) -> list[str]:
+        """Their ids, oldest first."""
+        listed = stock_restic(self.repository, "snapshots", "--json")
+        return [one["id"] for one in sorted(json.loads(listed), key=lambda one: one["time"])]
+
+    def restic(self, *arguments: str | Path) -> str:
+        """Stock restic, with its locks; it waits for ours, which linger for a second."""
+        return restic(self.repository, PASSWORD, *map(str, arguments))
+
+    def forget(self, *snapshots: str) -> None:
+        for snapshot in snapshots:
+            (self.repository / "snapshots" / snapshot).unlink()
+
+    def change(self, seed: int) -> None:
+        """Change a third of the source's files."""
+        random = Random(seed)
+        for number in range(_FILES):
+            path = self.source / f"dir-{number % 6}" / f"file-{number}"
+            path.parent.mkdir(exist_ok=True, parents=True)
+            if not path.exists() or random.random() < 0.3:
+                path.write_bytes(random.randbytes(random.randrange(100, 40_000)))
+
+    def backup(self, run_id: str) -> None:
+        with open_session(self.repository, small=True) as session:
+            EngineRun.of(session, self.source, run_id=run_id).run()
+
+    def assert_sound(self, *, snapshots: int) -> None:
+        """Restic reads all without an error, and each snapshot's files."""
+        assert len(self.snapshots()) == snapshots
+        assert "no errors were found" in stock_restic(self.repository, "check", "--read-data")
+        assert "not referenced in any index" not in stock_restic(self.repository, "check")
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """Four snapshots, of which the first two are forgotten."""
+    place = Place(tmp_path_factory.mktemp("prune"))
+    with new_session(place.repository, small=True):
+        pass
+    for number in range(4):
+        place.change(number)
+        place.backup(f"run-{number}")
+    place.forget(*place.snapshots()[:2])
+    return place
+
+
+@pytest.fixture
+def place(template: Place, tmp_path: Path) -> Place:
+    """The template's repository with a source of its own."""
+    mine = Place(tmp_path)
+    shutil.copytree(template.repository, mine.repository, symlinks=True)
+    shutil.copytree(template.source, mine.source, symlinks=True)
+    return mine
