@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, TypeVar
 
 import typer
 
@@ -18,11 +18,10 @@ from service.settings.model import (
 from starter.host.early_start import EarlyStart, early_start
 from starter.requests.sources import ChosenSource, SourceOptions, chosen_sources
 from starter.shell.invocation import Invocation
-from starter.shell.options import Detach, Texts, one_word
+from starter.shell.options import LABEL_HINT, Detach, Texts, one_word, tags_in
 from starter.shell.output import tell_done, tell_error
 
 WordT = TypeVar("WordT", bound=StrEnum)
-_OF_A_LABEL: Final = "Snapshots are found and shown by it: keep it a short line."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +91,7 @@ def _backup(
     repository = _repository(invocation, options, source.repository)
     strategy = _choice("--strategy", _strategy(options), Strategy) or source.strategy
     verify = _choice("--verify", options.verify, VerifyLevel) or source.verify
-    host, tags = _host(options.host), _tags(options.tag)
+    host, tags = _host(options.host), tags_in("--tag", options.tag)
     check_repository(repository)
     check_writable(repository)
     name = requests.repository_name(invocation.settings, repository)
@@ -129,20 +128,9 @@ def _choice(option: str, value: str, words: type[WordT]) -> WordT | None:
     return words(one_word(option, value, words)) if value else None
 
 
-def _tags(given: tuple[str, ...]) -> tuple[str, ...]:
-    """restic's: comma-separated lists, and the option may be repeated."""
-    tags = [tag.strip() for several in given for tag in several.split(",")]
-    for tag in tags:
-        if tag.startswith("holdfast-"):
-            raise UsageError('tags that begin with "holdfast-" are ours', hint="Choose another.")
-        if tag and not FORMS["tags"].fullmatch(tag):
-            raise UsageError(f"--tag: {tag!r} is too long, or holds a control character", hint=_OF_A_LABEL)
-    return tuple(dict.fromkeys(tag for tag in tags if tag))
-
-
 def _host(given: str) -> str:
     if not FORMS["host"].fullmatch(given):
-        raise UsageError(f"--host: {given!r} is too long, or holds a control character", hint=_OF_A_LABEL)
+        raise UsageError(f"--host: {given!r} is too long, or holds a control character", hint=LABEL_HINT)
     return given
 
 

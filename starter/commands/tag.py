@@ -11,7 +11,7 @@ from holdfast.repository.snapshot_tags import TagChange, change_tags
 from holdfast.repository.snapshots import chosen_snapshots
 from starter.requests.repositories import open_repository
 from starter.shell.invocation import Invocation
-from starter.shell.options import ChoiceOptions, Texts
+from starter.shell.options import ChoiceOptions, Texts, tags_in
 from starter.shell.output import say, say_json
 
 
@@ -36,9 +36,9 @@ class TagOptions(ChoiceOptions):
 def tag(options: TagOptions) -> int:
     """Change the tags of snapshots. Each that is changed gets another id; its field "original" has the first one."""
     change = TagChange(
-        replaced=_tags(options.set) if options.set else None,
-        added=_tags(options.add),
-        removed=_tags(options.remove),
+        replaced=tags_in("--set", options.set) if options.set else None,
+        added=tags_in("--add", options.add),
+        removed=tags_in("--remove", options.remove),
     )
     change.check()
     invocation = Invocation.of(options)
@@ -68,9 +68,3 @@ def tag(options: TagOptions) -> int:
     elif not options.quiet:
         say(f"modified {changed} snapshots" if changed else "no snapshots were modified")
     return EXIT_COMPLETE
-
-
-def _tags(lists: Texts) -> tuple[str, ...]:
-    """The tags of comma-separated lists, each once."""
-    given = (name.strip() for text in lists for name in text.split(","))
-    return tuple(dict.fromkeys(filter(None, given)))

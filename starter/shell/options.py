@@ -6,13 +6,16 @@ Names are restic's wherever restic has the option. `registration.py` turns the d
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
+from contracts.forms import FORMS
 from holdfast.errors import UsageError
+from holdfast.format.tags import OWN
 from service.settings.suggestions import one_of
 
+LABEL_HINT: Final = "Snapshots are found and shown by it: keep it a short line."
 Texts = tuple[str, ...]
 """An option that may be repeated."""
 Detach = Annotated[
@@ -121,3 +124,18 @@ def one_word(option: str, given: str, known: Iterable[str]) -> str:
     if given not in words:
         raise UsageError(f"{option}: {given!r} is not known", hint=one_of(given, words, option))
     return given
+
+
+def tags_in(option: str, given: Texts) -> Texts:
+    """The tags of restic's comma-separated lists, each once.
+
+    Raises:
+        UsageError: one is ours, is too long, or holds a control character.
+    """
+    tags = dict.fromkeys(tag.strip() for several in given for tag in several.split(","))
+    for tag in tags:
+        if tag.startswith(OWN):
+            raise UsageError(f'{option}: tags that begin with "{OWN}" are ours', hint="Choose another.")
+        if tag and not FORMS["tags"].fullmatch(tag):
+            raise UsageError(f"{option}: {tag!r} is too long, or holds a control character", hint=LABEL_HINT)
+    return tuple(tag for tag in tags if tag)

@@ -149,6 +149,7 @@ def trees(path: Path) -> list[tuple[str, str]]:
 
 def test_what_makes_no_sense_is_refused(theirs: Path, commands: Commands) -> None:
     assert "Give --add" in commands.error("tag")
+    assert "control character" in commands.error("tag", "--add", "a\nb")
     assert "exclude each other" in commands.error("tag", "--set", "x", "--add", "y")
     assert "no snapshot's id begins" in commands.error("tag", "abcdef0123", "--add", "y")
     with pytest.raises(UsageError):
