@@ -6,7 +6,6 @@ not plain here.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Final, Protocol
@@ -15,15 +14,14 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
 
 from holdfast.errors import (
-    CorruptFileError,
     HoldfastError,
     StorageDeniedError,
     StorageUnavailableError,
-    StoredFileMissingError,
 )
 from holdfast.storage.answers import Answer, translate
 from holdfast.storage.contract import Content, StoredFile, Traits, check_name, parts_of
 from holdfast.storage.credentials import CredentialSource
+from holdfast.storage.distant import DistantStorage
 from holdfast.storage.objects.clients import Clients, Options
 from holdfast.storage.objects.errors import answer_in
 
@@ -61,29 +59,14 @@ class Place(Protocol):
         ...
 
 
-class ObjectStorage:
+class ObjectStorage(DistantStorage):
     """The files at a place."""
 
     def __init__(self, place: Place, source: CredentialSource) -> None:
-        self._place = place
+        super().__init__(place.location, _TRAITS)
         self._clients = Clients(place.client, source)
         self._worked = False
         self._one_by_one = False
-
-    @property
-    def location(self) -> str:
-        """The location that it was made from."""
-        return self._place.location
-
-    @property
-    def settle_s(self) -> float:
-        """See the contract. S3 since 2020, Azure and Google list at once what was written and deleted."""
-        return 0.0
-
-    @property
-    def traits(self) -> Traits:
-        """See the contract."""
-        return _TRAITS
 
     def put(self, name: str, data: Content) -> None:
         """See the contract."""
@@ -110,40 +93,21 @@ class ObjectStorage:
             found = self._within(name, limit_bytes)
             return found.bytes().to_bytes()
 
-    def get_range(self, name: str, offset: int, length: int) -> bytes:
-        """See the contract."""
-        memory = bytearray(length)
-        self.get_range_into(name, offset, memoryview(memory))
-        return bytes(memory)
-
     def get_into(self, name: str, buffer: memoryview) -> int:
         """See the contract."""
         with self._asking(check_name(name)):
             found = self._within(name, len(buffer))
             size = found.meta["size"]
-            self._fill(name, found, buffer[:size])
+            self._fill(name, _pieces(found), buffer[:size])
             return size
 
-    def get_range_into(self, name: str, offset: int, buffer: memoryview) -> None:
-        """See the contract. No request asks for no bytes, so then the size decides."""
+    def _read_into(self, name: str, offset: int, buffer: memoryview) -> None:
         end = offset + len(buffer)
-        if offset == end:
-            size = self.size(name)
-            if end > size:
-                raise self._too_short(name, size, end)
-            return
         with self._asking(check_name(name)):
             found = obstore.get(self._clients.reading(), name, options={"range": (offset, end)})
             if found.range != (offset, end):
                 raise self._too_short(name, found.range[1], end)
-            self._fill(name, found, buffer)
-
-    def size(self, name: str) -> int:
-        """See the contract."""
-        size = self.size_or_none(name)
-        if size is None:
-            raise StoredFileMissingError(f"{self.location}: {name}: there is no such file")
-        return size
+            self._fill(name, _pieces(found), buffer)
 
     def size_or_none(self, name: str) -> int | None:
         """See the contract. The answer to HEAD does not tell a missing file from a missing bucket: one byte is asked
@@ -199,24 +163,13 @@ class ObjectStorage:
         while batch := list(islice(pending, _PAGE_FILES)):
             if not self._one_by_one and self._removed_at_once(batch):
                 continue
-            with ThreadPoolExecutor(self.traits.requests) as pool:
-                for _ in pool.map(self.delete, batch):
-                    pass
+            self._delete_each(batch)
 
     def delete_folder(self, folder: str) -> None:
         """See the contract."""
         listing = self.list(folder)
         while batch := [stored.name for stored in islice(listing, _PAGE_FILES)]:
             self.delete_many(batch)
-
-    def make_folders(self, folders: Iterable[str]) -> None:
-        """There are none, but for the slashes in names."""
-        for folder in folders:
-            check_name(folder)
-
-    def remove_leftovers(self, *, older_than_s: float, dry_run: bool = False) -> int:  # noqa: ARG002 -- the contract's
-        """Nothing is ever left over: a PUT that breaks off leaves nothing."""
-        return 0
 
     def close(self) -> None:
         """See the contract."""
@@ -228,31 +181,8 @@ class ObjectStorage:
     def _within(self, name: str, limit_bytes: int) -> "GetResult":
         """The answer to a request for the whole file, of which nothing was read yet."""
         found = obstore.get(self._clients.reading(), name)
-        size = found.meta["size"]
-        if size > limit_bytes:
-            raise CorruptFileError(
-                f"{self.location}: {name}: {size} bytes, more than the {limit_bytes} that are plausible"
-            )
+        self._check_size(name, found.meta["size"], limit_bytes)
         return found
-
-    def _fill(self, name: str, found: "GetResult", buffer: memoryview) -> None:
-        have = 0
-        for chunk in found.stream(min_chunk_size=_CHUNK_BYTES):
-            more = len(chunk)
-            if have + more > len(buffer):
-                break
-            buffer[have : have + more] = chunk
-            have += more
-        if have != len(buffer):
-            raise StorageUnavailableError(
-                f"{self.location}: {name}: {have} bytes came where {len(buffer)} were announced"
-            )
-
-    def _too_short(self, name: str, size: int, needed: int) -> CorruptFileError:
-        return CorruptFileError(
-            f"{self.location}: {name}: ends at {size} bytes where {needed} are needed",
-            hint="The file was cut off; `restic check` tells what it held.",
-        )
 
     def _removed_at_once(self, names: Sequence[str]) -> bool:
         """Whether one request removed them all; False when they have to be removed one by one."""
@@ -285,3 +215,7 @@ class ObjectStorage:
                 f"{self.location}: {name}: {answer}; there are newer credentials now"
             )
         return translate(answer, f"{self.location}: {name}", worked=self._worked)
+
+
+def _pieces(found: "GetResult") -> Iterator[memoryview]:
+    return (memoryview(chunk) for chunk in found.stream(min_chunk_size=_CHUNK_BYTES))

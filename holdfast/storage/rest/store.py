@@ -11,15 +11,12 @@ import json
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from itertools import islice
 from typing import Final, Protocol
 
 from urllib3 import BaseHTTPResponse
 
 from holdfast.errors import (
-    CorruptFileError,
     HoldfastError,
     StorageDeniedError,
     StorageUnavailableError,
@@ -28,6 +25,7 @@ from holdfast.errors import (
 from holdfast.storage.answers import NO_RANGES, Answer, parse_retry_after, translate
 from holdfast.storage.contract import Content, StoredFile, Traits, check_name, parts_of
 from holdfast.storage.credentials import CredentialSource, HeldCredentials
+from holdfast.storage.distant import DistantStorage
 from holdfast.storage.rest.connections import FAILURES, Connections, answer_to
 from holdfast.storage.rest.place import RestPlace
 
@@ -61,31 +59,17 @@ class Server(Protocol):
         ...
 
 
-class RestStorage:
+class RestStorage(DistantStorage):
     """A repository on a server."""
 
     def __init__(self, place: RestPlace, source: CredentialSource, *, server: Server | None = None) -> None:
         """server: of this place, where one has to be started; then only the location and the path count here."""
+        super().__init__(place.location, _TRAITS)
         self._place = place
         self._server = server
         self._credentials = HeldCredentials(source)
         self._connections: Connections | None = None
         self._used: tuple[RestPlace, Mapping[str, str]] | None = None
-
-    @property
-    def location(self) -> str:
-        """The location that it was made from."""
-        return self._place.location
-
-    @property
-    def settle_s(self) -> float:
-        """See the contract."""
-        return 0.0
-
-    @property
-    def traits(self) -> Traits:
-        """See the contract."""
-        return _TRAITS
 
     def put(self, name: str, data: Content) -> None:
         """See the contract; but what is there stays, and must be the same."""
@@ -110,29 +94,18 @@ class RestStorage:
         """See the contract."""
         with self._asking(name), self._whole(name, limit_bytes) as (answer, size):
             memory = bytearray(size)
-            self._fill(name, answer, memoryview(memory))
+            self._fill(name, answer.stream(_CHUNK_BYTES), memoryview(memory))
             return bytes(memory)
-
-    def get_range(self, name: str, offset: int, length: int) -> bytes:
-        """See the contract."""
-        memory = bytearray(length)
-        self.get_range_into(name, offset, memoryview(memory))
-        return bytes(memory)
 
     def get_into(self, name: str, buffer: memoryview) -> int:
         """See the contract."""
         with self._asking(name), self._whole(name, len(buffer)) as (answer, size):
-            self._fill(name, answer, buffer[:size])
+            self._fill(name, answer.stream(_CHUNK_BYTES), buffer[:size])
             return size
 
-    def get_range_into(self, name: str, offset: int, buffer: memoryview) -> None:
-        """See the contract. What the answer says of its range is believed, not its status alone."""
+    def _read_into(self, name: str, offset: int, buffer: memoryview) -> None:
+        """What the answer says of its range is believed, not its status alone."""
         end = offset + len(buffer)
-        if offset == end:
-            size = self.size(name)
-            if end > size:
-                raise self._too_short(name, size, end)
-            return
         with self._asking(name):
             answer = self._ask("GET", self._path(name), span=(offset, end))
             with _finished(answer):
@@ -142,14 +115,7 @@ class RestStorage:
                 found = _CONTENT_RANGE.match(answer.headers.get("Content-Range", ""))
                 if found is None or (int(found[1]), int(found[2]) + 1) != (offset, end):
                     raise self._too_short(name, int(found[3]) if found else 0, end)
-                self._fill(name, answer, buffer)
-
-    def size(self, name: str) -> int:
-        """See the contract."""
-        size = self.size_or_none(name)
-        if size is None:
-            raise StoredFileMissingError(f"{self._what(name)}: there is no such file")
-        return size
+                self._fill(name, answer.stream(_CHUNK_BYTES), buffer)
 
     def size_or_none(self, name: str) -> int | None:
         """See the contract."""
@@ -189,24 +155,11 @@ class RestStorage:
 
     def delete_many(self, names: Iterable[str]) -> None:
         """See the contract. The protocol has a request for each."""
-        pending = map(check_name, names)
-        with ThreadPoolExecutor(self.traits.requests) as pool:
-            while batch := list(islice(pending, self.traits.requests)):
-                for _ in pool.map(self.delete, batch):
-                    pass
+        self._delete_each(names)
 
     def delete_folder(self, folder: str) -> None:
         """See the contract."""
         self.delete_many([stored.name for stored in self.list(folder)])
-
-    def make_folders(self, folders: Iterable[str]) -> None:
-        """The server makes its own, with the first file."""
-        for folder in folders:
-            check_name(folder)
-
-    def remove_leftovers(self, *, older_than_s: float, dry_run: bool = False) -> int:  # noqa: ARG002 -- the contract's
-        """What is left over is the server's."""
-        return 0
 
     def close(self) -> None:
         """See the contract."""
@@ -222,9 +175,6 @@ class RestStorage:
         if path is None:
             raise StoredFileMissingError(f"{self._what(name)}: the server knows restic's names and no others")
         return path
-
-    def _what(self, name: str) -> str:
-        return f"{self.location}: {name}"
 
     def _ask(
         self,
@@ -260,24 +210,8 @@ class RestStorage:
         with _finished(answer):
             self._expect(name, _told(answer))
             size = self._length(name, answer)
-            if size > limit_bytes:
-                raise CorruptFileError(
-                    f"{self._what(name)}: {size} bytes, more than the {limit_bytes} that are plausible"
-                )
+            self._check_size(name, size, limit_bytes)
             yield answer, size
-
-    def _fill(self, name: str, answer: BaseHTTPResponse, buffer: memoryview) -> None:
-        have = 0
-        for chunk in answer.stream(_CHUNK_BYTES):
-            more = len(chunk)
-            if have + more > len(buffer):
-                break
-            buffer[have : have + more] = chunk
-            have += more
-        if have != len(buffer):
-            raise StorageUnavailableError(
-                f"{self._what(name)}: {have} bytes came where {len(buffer)} were announced"
-            )
 
     def _listed(self, folder: str, path: str) -> Iterator[tuple[str, int]]:
         with self._asking(folder):
@@ -311,12 +245,6 @@ class RestStorage:
     def _expect(self, name: str, answer: Answer, *, also: int = 200) -> None:
         if answer.status not in {200, also}:
             raise self._failure(answer, name)
-
-    def _too_short(self, name: str, size: int, needed: int) -> CorruptFileError:
-        return CorruptFileError(
-            f"{self._what(name)}: ends at {size} bytes where {needed} are needed",
-            hint="The file was cut off; `restic check` tells what it held.",
-        )
 
     @contextmanager
     def _asking(self, name: str) -> Iterator[None]:
