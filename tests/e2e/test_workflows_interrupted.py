@@ -17,8 +17,10 @@ from tests.support.comparison import MIB, plant, restic, same
 from tests.support.runs import BackupHandle, run_restore, start_backup, stored_bytes
 from tests.support.service import PASSWORD, PROJECT, Installation, running_worker, start_worker
 
-LARGE_BYTES = 600 * MIB
 CHECKPOINT_DISTANCE_BYTES = 256 * MIB
+TWO_CHECKPOINTS_BYTES = 600 * MIB
+"""So that two deaths cost less than the whole."""
+LARGE_BYTES = 240 * MIB
 _ORPHAN = """
 import os, sys, time
 from contracts.worker import WorkerConfig
@@ -46,11 +48,11 @@ async def assert_one_whole_snapshot(client: Client, installation: Installation, 
 
 
 async def test_kill_dash_nine_costs_at_most_a_checkpoint(client: Client, installation: Installation) -> None:
-    plant(installation.source, files=10, large_bytes=LARGE_BYTES)
+    plant(installation.source, files=10, large_bytes=TWO_CHECKPOINTS_BYTES)
     handle = await start_backup(client, installation)
     for fraction in (3, 2):
         process = start_worker(installation.worker_config(), log=installation.log)
-        await stored_bytes(installation.repository, LARGE_BYTES // fraction)
+        await stored_bytes(installation.repository, TWO_CHECKPOINTS_BYTES // fraction)
         process.kill()
         process.wait()
     with running_worker(installation.worker_config(), log=installation.log):
@@ -62,7 +64,7 @@ async def test_sigterm_hands_the_work_over(client: Client, installation: Install
     plant(installation.source, files=10, large_bytes=LARGE_BYTES)
     handle = await start_backup(client, installation)
     with running_worker(installation.worker_config(), log=installation.log) as process:
-        await stored_bytes(installation.repository, LARGE_BYTES // 3)
+        await stored_bytes(installation.repository, LARGE_BYTES // 4)
         process.send_signal(signal.SIGTERM)
         assert await asyncio.to_thread(process.wait, 60) == 0
     with running_worker(installation.worker_config(), log=installation.log):
@@ -89,7 +91,7 @@ async def test_a_cancelled_run_is_resumed_from_where_it_was(
     plant(installation.source, files=10, large_bytes=LARGE_BYTES)
     handle = await start_backup(client, installation)
     # Or it may be at its end before the cancellation has come to it.
-    await handle.signal(THROTTLE, ThrottleRequest(throttle=Throttle(bytes_per_second=100 * MIB)))
+    await handle.signal(THROTTLE, ThrottleRequest(throttle=Throttle(bytes_per_second=40 * MIB)))
     with running_worker(installation.worker_config(), log=installation.log):
         await stored_bytes(installation.repository, LARGE_BYTES // 2)
         await handle.cancel()

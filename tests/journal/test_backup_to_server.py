@@ -9,6 +9,7 @@ from pathlib import Path
 from holdfast.file_list import FileAction
 from holdfast.terms import RunKind, RunStatus
 from service.journal.journal import Journal
+from tests.support.engine import make_repository
 from tests.support.postgres import PASSWORD, Cluster
 from tests.support.receiver import receiving
 
@@ -54,7 +55,7 @@ def test_workers_write_the_journal_that_the_settings_name(tmp_path: Path, postgr
             level = "info"
             """
         )
-        holdfast("init", "--repo", "home")
+        make_repository(tmp_path / "repository", b"test")
         holdfast("backup", "papers", "--quiet")
         assert receiver.pings == ["/ping"]
     journal = Journal(url, password=PASSWORD.encode)

@@ -14,6 +14,7 @@ import pytest
 
 from holdfast.repository.layout import LOCKS
 from tests.support.counting import PROJECT
+from tests.support.engine import make_repository
 
 _PASSWORD = "pw"
 _PATIENCE_S = 120.0
@@ -68,7 +69,7 @@ class Host:
 @pytest.fixture
 def host(tmp_path: Path) -> Host:
     host = Host(tmp_path)
-    host.holdfast("init", "-q")
+    make_repository(host.repository, _PASSWORD.encode())
     return host
 
 
@@ -81,7 +82,8 @@ def until(is_so: Callable[[], bool]) -> None:
 
 @contextlib.contextmanager
 def listing(host: Host, **more: object) -> Iterator["subprocess.Popen[bytes]"]:
-    """`ls` that has taken its lock, and waits for somebody to read what it prints."""
+    """`ls` that has taken a lock, and waits until what it prints is read. One that was ended may have left its lock."""
+    before = set(host.locks())
     with subprocess.Popen(
         host.command("ls", "latest"),
         stdout=subprocess.PIPE,
@@ -90,14 +92,17 @@ def listing(host: Host, **more: object) -> Iterator["subprocess.Popen[bytes]"]:
         **more,  # type: ignore[call-overload]
     ) as process:
         try:
-            until(lambda: bool(host.locks()))
+            until(lambda: bool(set(host.locks()) - before))
             yield process
         finally:
             process.kill()
 
 
-@pytest.fixture
-def long_list(host: Host) -> Host:
+@pytest.fixture(scope="module")
+def long_list(tmp_path_factory: pytest.TempPathFactory) -> Host:
+    """A snapshot of which `ls` prints more than a pipe holds. Its commands only read."""
+    host = Host(tmp_path_factory.mktemp("long"))
+    make_repository(host.repository, _PASSWORD.encode())
     for number in range(3_000):
         (host.source / f"{number:05d}-{'x' * 80}").touch()
     host.back_up("v")

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.comparison import same
+from tests.support.engine import make_repository
 from tests.support.far_host import PATIENCE_S, FarHost
 from tests.support.proxy import Answer, Faults, Proxy
 from tests.support.seaweed import SECRET, Seaweed
@@ -89,7 +90,7 @@ def test_a_backup_outlives_a_store_that_goes_away_and_workers_that_are_killed(
 ) -> None:
     with Proxy(seaweed.port, prefix=prefix) as proxy:
         host = FarHost(tmp_path, proxy.location(prefix), seaweed.environ)
-        host.run("init")
+        make_repository(host.location, environ=seaweed.environ)
         proxy.usual(delay_s=0.05)
         proxy.requests.clear()
         with host.start("backup", host.source) as process:
@@ -114,7 +115,7 @@ def test_a_backup_waits_for_a_store_that_is_away_for_five_minutes(
 ) -> None:
     with Proxy(seaweed.port, prefix=prefix) as proxy:
         host = FarHost(tmp_path, proxy.location(prefix), seaweed.environ)
-        host.run("init")
+        make_repository(host.location, environ=seaweed.environ)
         proxy.usual(delay_s=0.05)
         proxy.requests.clear()
         with host.start("backup", host.source) as process:

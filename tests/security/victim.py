@@ -16,6 +16,8 @@ from typing import Any, Final
 
 import psutil
 
+from tests.support.engine import make_repository
+
 OWN: Final = Path(__file__).parent.parent.parent
 PROJECT: Final = Path(os.environ.get("HOLDFAST_ATTACKED", OWN))
 """What is attacked; another checkout with a .venv of its own shows what an attack did before."""
@@ -87,10 +89,10 @@ class Victim:
         (self.folder / "password").write_text(PASSWORD)
         (self.folder / "password").chmod(0o600)
         self.config.write_text(self._settings())
+        make_repository(self.folder / "repository", PASSWORD.encode())
         for path in (self.folder, *self.folder.rglob("*")):
             os.chown(path, self.user.uid, self.user.uid)
         self.folder.chmod(0o755)
-        self.holdfast("init")
 
     @property
     def config(self) -> Path:

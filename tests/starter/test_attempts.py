@@ -46,17 +46,18 @@ def journal_of(site: Site) -> Journal:
 
 def killed_when_opened(site: Site, *words: str) -> RunRecord:
     """A run that the journal has as running, and whose command, server and workers are dead."""
+    journal = journal_of(site)
     for _ in range(9):
         process = site.command(*words)
         while process.poll() is None:
-            newest = journal_of(site).runs(1)
+            newest = journal.runs(1)
             if newest and newest[0].status is RunStatus.RUNNING and newest[0].kind.value == words[0]:
                 kill_family(process)
-                (found,) = journal_of(site).runs(1)
+                (found,) = journal.runs(1)
                 if found.status is RunStatus.RUNNING:
                     return found
                 break
-            time.sleep(0.002)
+            time.sleep(0.01)
     raise AssertionError("it was always over before it could be killed")
 
 

@@ -9,6 +9,8 @@ from random import Random
 
 import pytest
 
+from tests.support.engine import make_repository
+
 PROJECT = Path(__file__).parent.parent.parent
 PASSWORD = "canary-password"
 
@@ -58,7 +60,7 @@ def place(tmp_path: Path) -> Place:
 
 
 def test_damage_is_told_proof_is_kept_and_what_was_never_proven_is_named(place: Place) -> None:
-    place.run("init")
+    make_repository(place.folder / "repository", PASSWORD.encode())
     place.run("backup", "letters")
     drilled = json.loads(place.run("drill", "nightly", "--json").stdout.splitlines()[-1])
     assert (drilled["proven"], drilled["rpo_met"], drilled["check_exit_code"]) == (True, True, 0)

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.comparison import restic
+from tests.support.engine import make_repository
 
 PROJECT = Path(__file__).parent.parent.parent
 PASSWORD = "canary-password-horse"
@@ -125,7 +126,7 @@ def service(host: Host) -> Iterator["subprocess.Popen[str]"]:
 def host(tmp_path_factory: pytest.TempPathFactory) -> Host:
     made = Host(folder=tmp_path_factory.mktemp("host"))
     made.prepare()
-    assert made.run("init", "-q").returncode == 0
+    make_repository(made.repository, PASSWORD.encode())
     return made
 
 
@@ -295,7 +296,7 @@ def test_a_command_alone_brings_its_own_service_and_goes_on_after_a_kill(tmp_pat
     settings = (tmp_path / "holdfast.toml").read_text()
     settings = settings.replace("tags =", 'before = ["wait"]\ntags =')
     (tmp_path / "holdfast.toml").write_text(settings + wait)
-    assert alone.run("init", "-q").returncode == 0
+    make_repository(alone.repository, PASSWORD.encode())
     (alone.source / "big").write_bytes(os.urandom(160 << 20))
     killed = alone.start("backup", "home")
     _wait_until_open(alone, killed)
@@ -329,9 +330,6 @@ def _wait_until_open(host: Host, running: "subprocess.Popen[str]") -> None:
 
 def _wait_for_packs(host: Host, running: "subprocess.Popen[str]", at_least: int) -> None:
     """Until the repository holds so many bytes."""
-    while (
-        sum(path.stat().st_size for path in (host.repository / "data").rglob("*") if path.is_file())
-        < at_least
-    ):
+    while sum(path.stat().st_size for path in (host.repository / "data").glob("*/[0-9a-f]*")) < at_least:
         assert running.poll() is None, running.communicate()
-        time.sleep(0.02)
+        time.sleep(0.05)

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.starter.test_cli_runs import Host
+from tests.starter.test_cli_runs import PASSWORD, Host
+from tests.support.engine import make_repository
 
 SYSTEM = """
 [systems.all]
@@ -19,7 +20,7 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Host:
     made.prepare()
     with (made.folder / "holdfast.toml").open("a") as file:
         file.write(SYSTEM)
-    assert made.run("init", "-q").returncode == 0
+    make_repository(made.repository, PASSWORD.encode())
     made.restic("backup", "-q", "--time", "2099-01-01 00:00:00", str(made.source))
     assert made.run("backup", "-q", "home").returncode == 0
     return made
@@ -75,7 +76,7 @@ def test_where_there_is_no_other(tmp_path: Path) -> None:
     """A machine that comes up with the clock of its factory: nothing else can be meant, and that is told."""
     host = Host(folder=tmp_path)
     host.prepare()
-    assert host.run("init", "-q").returncode == 0
+    make_repository(host.repository, PASSWORD.encode())
     host.restic("backup", "-q", "--time", "2099-01-01 00:00:00", str(host.source))
     done = host.run("verify", "latest")
     assert done.returncode == 0

@@ -42,20 +42,31 @@ async def serving(home: Home) -> AsyncIterator[tuple[EmbeddedServer, Client]]:
         await server.stop()
 
 
-async def with_a_workflow(home: Home) -> Path:
-    """The database of a server that was killed and knew a workflow that nobody executes; all of it in the file."""
-    async with serving(home) as (_, client):
-        await client.start_workflow("Nothing", id=WORKFLOW, task_queue="nobody")
-    path = home.settings.server_database_path
-    with contextlib.closing(sqlite3.connect(path)) as connection:
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The state directory of a server that was killed and knew a workflow that nobody executes."""
+    home = Home.create(tmp_path_factory.mktemp("template"))
+
+    async def run() -> None:
+        async with serving(home) as (_, client):
+            await client.start_workflow("Nothing", id=WORKFLOW, task_queue="nobody")
+
+    asyncio.run(run())
+    with contextlib.closing(sqlite3.connect(home.settings.server_database_path)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     note = read_server_note(home.settings.state_dir)
     assert note is not None
     assert note.served
-    write_server_note(
-        home.settings.state_dir, msgspec.structs.replace(note, served=False)
-    )  # it needs no -wal
-    return path
+    needs_no_wal = msgspec.structs.replace(note, served=False)
+    write_server_note(home.settings.state_dir, needs_no_wal)
+    return home.settings.state_dir
+
+
+@pytest.fixture
+def path(home: Home, template: Path) -> Path:
+    """The database that such a server has left; all of it in the file."""
+    shutil.copytree(template, home.settings.state_dir)
+    return home.settings.server_database_path
 
 
 async def knows_it(client: Client) -> bool:
@@ -111,9 +122,8 @@ def a_folder(path: Path) -> None:
 
 @pytest.mark.parametrize("harm", [emptied, garbage, half, a_page, a_folder])
 async def test_a_damaged_one_is_set_aside_with_a_word(
-    home: Home, harm: Callable[[Path], None], caplog: pytest.LogCaptureFixture
+    home: Home, path: Path, harm: Callable[[Path], None], caplog: pytest.LogCaptureFixture
 ) -> None:
-    path = await with_a_workflow(home)
     harm(path)
     async with serving(home) as (server, client):
         assert server.has_forgotten
@@ -127,12 +137,11 @@ async def test_a_damaged_one_is_set_aside_with_a_word(
 
 
 async def test_a_large_one_is_set_aside_when_the_server_complains(
-    home: Home, monkeypatch: pytest.MonkeyPatch
+    home: Home, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server goes on with it, and lets requests wait."""
     monkeypatch.setattr("starter.host.server_database._CHECKED_BYTES", 0)
     monkeypatch.setattr("starter.host.temporal_server._LISTEN_EVERY_S", 0.1)
-    path = await with_a_workflow(home)
     a_page(path)
     async with serving(home) as (server, _), beside(server.keep()):
         await until(lambda: server.has_forgotten)
@@ -142,8 +151,9 @@ async def test_a_large_one_is_set_aside_when_the_server_complains(
     assert len(aside(path)) == 1
 
 
-async def test_an_older_one_is_used_and_told_of(home: Home, caplog: pytest.LogCaptureFixture) -> None:
-    path = await with_a_workflow(home)
+async def test_an_older_one_is_used_and_told_of(
+    home: Home, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     async with serving(home):
         pass
     older = path.with_name("older")
@@ -164,8 +174,7 @@ async def test_an_older_one_is_used_and_told_of(home: Home, caplog: pytest.LogCa
     assert "is older than the last one here" in caplog.text
 
 
-async def test_one_that_has_lost_its_wal(home: Home, caplog: pytest.LogCaptureFixture) -> None:
-    path = await with_a_workflow(home)
+async def test_one_that_has_lost_its_wal(home: Home, path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async with serving(home) as (server, _):
         assert not server.has_forgotten
     path.with_name("temporal.db-wal").unlink()
@@ -175,8 +184,9 @@ async def test_one_that_has_lost_its_wal(home: Home, caplog: pytest.LogCaptureFi
     assert "its -wal is gone" in caplog.text
 
 
-async def test_an_emptied_one_is_told_of_once(home: Home, caplog: pytest.LogCaptureFixture) -> None:
-    path = await with_a_workflow(home)
+async def test_an_emptied_one_is_told_of_once(
+    home: Home, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     note = read_server_note(home.settings.state_dir)
     assert note is not None
     write_server_note(home.settings.state_dir, msgspec.structs.replace(note, served=True))
@@ -187,8 +197,7 @@ async def test_an_emptied_one_is_told_of_once(home: Home, caplog: pytest.LogCapt
     assert "its -wal is gone" not in caplog.text
 
 
-async def test_one_that_is_gone(home: Home, caplog: pytest.LogCaptureFixture) -> None:
-    path = await with_a_workflow(home)
+async def test_one_that_is_gone(home: Home, path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async with serving(home):
         pass
     path.unlink()
@@ -199,10 +208,9 @@ async def test_one_that_is_gone(home: Home, caplog: pytest.LogCaptureFixture) ->
 
 
 async def test_one_that_another_program_has_locked_is_left_alone(
-    home: Home, monkeypatch: pytest.MonkeyPatch
+    home: Home, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("starter.host.server_database._LOCK_PATIENCE_S", 0.2)
-    path = await with_a_workflow(home)
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         with pytest.raises(ServerUnavailableError, match="locked by another program"):
@@ -213,9 +221,10 @@ async def test_one_that_another_program_has_locked_is_left_alone(
         assert await knows_it(client)
 
 
-async def test_a_server_that_never_answers_is_given_up(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_server_that_never_answers_is_given_up(
+    home: Home, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whatever its database, it does not start: that is no reason to set the database aside."""
-    path = await with_a_workflow(home)
     async with serving(home):
         pass
     fake = home.folder / "bin"

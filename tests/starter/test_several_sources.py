@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.starter.test_cli_runs import PASSWORD, Host
+from tests.support.engine import make_repository
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def host(tmp_path: Path) -> Host:
     (tmp_path / "elsewhere" / "documents" / "other").write_text("not mine")
     (tmp_path / "to-documents").symlink_to("documents")
     assert PASSWORD in (tmp_path / "password").read_text()
-    assert made.run("init", "-q").returncode == 0
+    make_repository(made.repository, PASSWORD.encode())
     return made
 
 

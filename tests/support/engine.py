@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from holdfast.runs.opening import close_run
 from holdfast.runs.progress import Progress
 from holdfast.sizes import BackupSizes, RestoreSizes, Sizes, VerifySizes
 from holdfast.source.spec import SourceSpec
+from holdfast.storage.credentials import fixed
 from holdfast.storage.locations import open_storage
 from holdfast.terms import Strategy
 from tests.support.counting import CountingStorage
@@ -65,6 +66,17 @@ SMALL_PACK_BYTES = 128 * KIB
 
 def nothing(*_: object) -> None:
     """A progress callback that does nothing."""
+
+
+def make_repository(
+    location: str | Path, password: bytes = PASSWORD, *, environ: Mapping[str, str] | None = None
+) -> None:
+    """A new repository for commands. environ: credentials of its place.
+
+    The key that `holdfast init` makes costs half a second of computing whenever it is opened, by stock restic too.
+    """
+    with closing(open_storage(str(location), fixed(environ or {}))) as storage:
+        Repository.init(storage, password, kdf=ScryptParameters.for_tests())
 
 
 @contextmanager

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import uuid
 from pathlib import Path
+from typing import Final
 
 from temporalio.client import Client, WorkflowHandle
 
@@ -13,6 +14,7 @@ from contracts.restore import RestoreRequest, RestoreResult
 from tests.support.service import Installation
 
 BackupHandle = WorkflowHandle[object, BackupResult]
+_LOOK_AGAIN_S: Final = 0.05
 
 
 async def start_backup(
@@ -46,7 +48,7 @@ async def run_restore(
 async def stored_bytes(repository: Path, at_least: int) -> None:
     """Wait until the packs of a repository hold this much."""
     while _stored(repository) < at_least:
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(_LOOK_AGAIN_S)
 
 
 async def progress_of(handle: BackupHandle) -> Progress:
@@ -66,7 +68,7 @@ async def everything_stored_about(handle: BackupHandle) -> bytes:
 def _stored(repository: Path) -> int:
     """Bytes of packs; those that get their names meanwhile count or not."""
     found = 0
-    for path in (repository / "data").rglob("*"):
+    for path in (repository / "data").glob("*/*"):
         with contextlib.suppress(FileNotFoundError):
-            found += path.stat().st_size if path.is_file() else 0
+            found += path.stat().st_size
     return found
