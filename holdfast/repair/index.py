@@ -21,7 +21,6 @@ One index file, and the headers of one shard, are in memory at a time.
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Final
 
 from holdfast.errors import CorruptFileError, StorageUnavailableError, StoredFileMissingError
@@ -42,16 +41,10 @@ _SHARD_PACKS: Final = 4_096
 _AT_ONCE: Final = 256
 """Headers between two looks at progress."""
 _SAVE_S: Final = 5.0
+_SIZE_BYTES: Final = 8
+_DISPUTED: Final = b""
+"""Index files say different things of a pack, or nothing."""
 _REMOVED_AT_ONCE: Final = 1000
-
-
-@dataclass(slots=True)
-class _Said:
-    """What index files say of packs: the size of each, and those of which they say different things."""
-
-    sizes: dict[PackId, int] = field(default_factory=dict)
-    digests: dict[PackId, bytes] = field(default_factory=dict)
-    disputed: set[PackId] = field(default_factory=set)
 
 
 def packs_to_read(repository: Repository, *, every: bool) -> list[PlannedPack]:
@@ -60,11 +53,11 @@ def packs_to_read(repository: Repository, *, every: bool) -> list[PlannedPack]:
     Raises:
         StorageUnavailableError: the storage does not answer.
     """
-    said = _Said() if every else _said(repository)
+    said = {} if every else _said(repository)
     return [
         PlannedPack(pack, size)
         for pack, size in sorted(_stored_packs(repository).items())
-        if said.sizes.get(pack) != size or pack in said.disputed
+        if said.get(pack, _DISPUTED)[:_SIZE_BYTES] != _size_of(size)
     ]
 
 
@@ -225,24 +218,29 @@ def _stored_packs(repository: Repository) -> dict[PackId, int]:
     return {PackId(raw): size for raw, size in list_ids(repository.storage, DATA)}
 
 
-def _said(repository: Repository) -> _Said:
-    said = _Said()
+def _said(repository: Repository) -> dict[PackId, bytes]:
+    """What index files say of packs, in short: the size, and a digest of the rest; or _DISPUTED."""
+    said: dict[PackId, bytes] = {}
     for raw, _ in sorted(list_ids(repository.storage, INDEX)):
         try:
             named = read_index(repository, IndexId(raw))
         except CorruptFileError:
             continue
         for pack in named:
-            digest = _digest_of(pack)
-            if said.digests.setdefault(pack.id, digest) != digest:
-                said.disputed.add(pack.id)
-            said.sizes[pack.id] = sum(pack.lengths) + tail_bytes(pack.uncompressed_lengths)
+            this = _in_short(pack)
+            if said.setdefault(pack.id, this) != this:
+                said[pack.id] = _DISPUTED
     return said
 
 
-def _digest_of(pack: PackColumns) -> bytes:
+def _in_short(pack: PackColumns) -> bytes:
     rest = repr((list(pack.types), list(pack.lengths), list(pack.uncompressed_lengths)))
-    return sha256(pack.ids + rest.encode())[:8]
+    size = sum(pack.lengths) + tail_bytes(pack.uncompressed_lengths)
+    return _size_of(size) + sha256(pack.ids + rest.encode())[:_SIZE_BYTES]
+
+
+def _size_of(size_bytes: int) -> bytes:
+    return size_bytes.to_bytes(_SIZE_BYTES, "big")
 
 
 def _header_of(repository: Repository, pack: PlannedPack) -> FoundPack | bytes | None:
