@@ -22,7 +22,7 @@ Taking back, under the shared lock:
        only puts the snapshot into the bin again.
 
 What is past its time is removed from the bin (`empty_bin`) by the later of two clocks' opinions, ours and the
-companion's: one wrong clock shortens nobody's time.
+companion's: one wrong clock shortens nobody's time. What is held, or from before an open alarm, stays there too.
 """
 
 from collections.abc import Sequence
@@ -37,6 +37,7 @@ from holdfast.errors import (
     LockLostError,
     SnapshotNotFoundError,
     StoredFileMissingError,
+    UsageError,
 )
 from holdfast.format.sealed import decode_file
 from holdfast.format.snapshot import decode_snapshot
@@ -49,6 +50,7 @@ from holdfast.repository.repository import Repository
 from holdfast.repository.sealed_folder import SealedFolder
 from holdfast.repository.session import HeldRepository
 from holdfast.repository.snapshots import SNAPSHOT_LIMIT_BYTES, StoredSnapshot, save_sealed
+from holdfast.retention.holds import Proofs, protections
 from holdfast.retention.places import Places
 from holdfast.units import NS_PER_S
 
@@ -171,14 +173,41 @@ def bin_roots(repository: Repository) -> list[StoredSnapshot]:
 
 def empty_bin(repository: Repository, now_ns: int) -> int:
     """Remove from the bin what is past its time; how many. A crash leaves some of it, for the next time."""
-    everything = _all(repository)
-    if not everything:
+    over = [binned for binned in _all(repository) if binned.until_ns < now_ns]
+    if not over:
         return 0
-    now_ns = min(now_ns, companion_time_ns(repository))
-    places, over = _places(repository), [binned for binned in everything if binned.until_ns < now_ns]
-    for binned in over:
-        places.remove(to_hex(binned.stored.id))
+    known, now_ns = protections(repository, (), Proofs(), now_ns), min(now_ns, companion_time_ns(repository))
+    over = [one for one in over if one.until_ns < now_ns and not known.holding(one.stored, now_ns)]
+    _remove(repository, over)
     return len(over)
+
+
+def drop(repository: Repository, prefixes: Sequence[str], now_ns: int) -> list[Binned]:
+    """Let snapshots leave the bin before their time, by the beginnings of their ids; without any, all that are not
+    held. They cannot be taken back any more.
+
+    Raises:
+        SnapshotNotFoundError: none in the bin begins so, or several do.
+        UsageError: one that is named is held.
+    """
+    everything, known = binned_snapshots(repository), protections(repository, (), Proofs(), now_ns)
+    named = [_chosen(everything, prefix) for prefix in prefixes]
+    for one in named:
+        holding = known.holding(one.stored, now_ns)
+        if holding:
+            raise UsageError(
+                f"the snapshot {short(one.stored.id)} stays in the bin: {', '.join(holding)}",
+                hint="`holdfast holds` shows what is held, `holdfast release` lets go of it.",
+            )
+    going = named or [one for one in everything if not known.holding(one.stored, now_ns)]
+    _remove(repository, going)
+    return going
+
+
+def _remove(repository: Repository, going: Sequence[Binned]) -> None:
+    places = _places(repository)
+    for binned in going:
+        places.remove(to_hex(binned.stored.id))
 
 
 def _all(repository: Repository) -> list[Binned]:

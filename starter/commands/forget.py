@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from holdfast.errors import EXIT_COMPLETE, UsageError
-from holdfast.retention.bin import binned_snapshots
+from holdfast.retention.bin import binned_snapshots, drop
 from holdfast.retention.documents import ForgetOrder
 from holdfast.retention.groups import BY_SOURCE, parse_group_by
 from holdfast.retention.policy import COUNTS, SPANS, Policy
@@ -15,11 +15,13 @@ from holdfast.retention.spans import NO_SPAN, SPAN_EXAMPLES, Span, parse_span
 from holdfast.units import SIZE_EXAMPLES, parse_size
 from service.settings.retention import parse_count, parse_tags
 from starter.host.early_start import EarlyStart, early_start
+from starter.requests.record import record_act
 from starter.requests.repositories import open_for_reading, open_repository, repository_session
 from starter.requests.retention import decided, repository_and_source
 from starter.shell.invocation import Invocation
 from starter.shell.options import CommonOptions, Detach, Texts
 from starter.shell.output import say, say_json
+from starter.shell.person import triggered
 from starter.view.retention import bin_document, bin_lines, decision_documents, decision_lines
 
 Count = Annotated[str, typer.Option(metavar="N", help="Keep the last N; or unlimited.", show_default=False)]
@@ -111,6 +113,10 @@ class ForgetOptions(CommonOptions):
         False
     )
     list_bin: Annotated[bool, typer.Option("--bin", help="List what can be taken back.")] = False
+    empty_bin: Annotated[
+        bool,
+        typer.Option("--empty-bin", help="Let the bin go of these, or of all: they cannot be taken back."),
+    ] = False
     unsafe_allow_remove_all: Annotated[
         bool,
         typer.Option("--unsafe-allow-remove-all", help="Without a policy: forget all that the filters mean."),
@@ -124,6 +130,8 @@ def forget(options: ForgetOptions) -> int:
     invocation = Invocation.of(options)
     if options.list_bin:
         return list_bin(invocation)
+    if options.empty_bin:
+        return _empty_bin(invocation, options)
     if options.dry_run:
         return _show(invocation, order)
     with early_start(invocation.settings, invocation.environ) as begun:
@@ -138,6 +146,25 @@ def list_bin(invocation: Invocation) -> int:
         return EXIT_COMPLETE
     for line in bin_lines(binned):
         say(line)
+    return EXIT_COMPLETE
+
+
+def _empty_bin(invocation: Invocation, options: ForgetOptions) -> int:
+    profile, now_ns = invocation.repository(), time.time_ns()
+    repository = open_repository(invocation)
+    if options.dry_run:
+        raise UsageError("--empty-bin has no dry run", hint="`holdfast forget --bin` lists what would go.")
+    with repository_session(repository) as session:
+        session.lease.acquire()
+        gone = drop(repository, options.snapshots, now_ns)
+    for one in gone:
+        record_act(
+            invocation, profile, "empty-bin", by=triggered().by, reason=one.reason, snapshot=one.stored.id
+        )
+    if options.json:
+        say_json([bin_document(one) for one in gone])
+    elif not options.quiet:
+        say(f"{len(gone)} snapshots have left the bin; `holdfast prune` frees their space")
     return EXIT_COMPLETE
 
 
@@ -162,7 +189,6 @@ def _forget(
     from control.repositories import check_repository  # noqa: PLC0415 - as above
     from starter.runs.entry import run  # noqa: PLC0415 - as above
     from starter.runs.order import Order  # noqa: PLC0415 - as above
-    from starter.shell.person import triggered  # noqa: PLC0415 - as above
 
     settings = invocation.settings
     repository, source = repository_and_source(invocation, options.source)

@@ -8,7 +8,13 @@ from pathlib import Path
 import pytest
 
 from holdfast.crypto.kdf import ScryptParameters
-from holdfast.errors import BlobMissingError, CorruptFileError, LockLostError, SnapshotNotFoundError
+from holdfast.errors import (
+    BlobMissingError,
+    CorruptFileError,
+    LockLostError,
+    SnapshotNotFoundError,
+    UsageError,
+)
 from holdfast.ids import SnapshotId, to_hex
 from holdfast.repository.layout import LOCKS, SNAPSHOTS, file_name
 from holdfast.repository.repository import Repository
@@ -18,10 +24,12 @@ from holdfast.retention.bin import (
     BIN,
     bin_roots,
     binned_snapshots,
+    drop,
     empty_bin,
     forget_snapshot,
     take_back,
 )
+from holdfast.retention.holds import hold, release
 from holdfast.storage.contract import Storage
 from tests.support.comparison import restic, same
 from tests.support.doubles import DyingStorage, Killed
@@ -195,3 +203,22 @@ def test_a_damaged_document_stops_who_would_prune(tmp_path: Path, source: Path) 
         session.repository.companion.put(f"{BIN}/{to_hex(snapshot_id)}", b"damaged")
         with pytest.raises(CorruptFileError, match="holdfast/bin"):
             bin_roots(session.repository)
+
+
+def test_what_is_held_stays_in_the_bin_whatever_its_time(tmp_path: Path, source: Path) -> None:
+    with new_session(tmp_path / "repository") as session:
+        first, second = (
+            SnapshotId(EngineRun.of(session, source, run_id=run).run().snapshot) for run in ("1", "2")
+        )
+        stored = list_snapshots(session.repository)[0]
+        now_ns = time.time_ns()
+        hold(session.repository, stored, by="Ann", reason="audit", now_ns=now_ns)
+        forget(session, first, keep_s=-1.0)
+        forget(session, second)
+        assert empty_bin(session.repository, now_ns) == 0
+        with pytest.raises(UsageError, match=r"stays in the bin: held: audit \(Ann\)"):
+            drop(session.repository, [to_hex(first)], now_ns)
+        assert [one.stored.id for one in drop(session.repository, [], now_ns)] == [second]
+        assert [one.stored.id for one in binned_snapshots(session.repository)] == [first]
+        release(session.repository, to_hex(first))
+        assert empty_bin(session.repository, now_ns) == 1

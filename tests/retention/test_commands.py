@@ -142,6 +142,8 @@ def test_the_bin_is_listed_and_gives_back(folder: Path, answer: Answer) -> None:
     assert f"took back snapshot {short(first.id)}" in answer("unforget", short(first.id))[0]
     assert "no snapshot in the bin begins" in answer("unforget", short(first.id), code=1)[1]
     assert len(snapshots(folder)) == 4
+    assert "1 snapshots have left the bin" in answer("forget", "--empty-bin")[0]
+    assert "0 snapshots in the bin" in answer("unforget")[0]
 
 
 def test_the_simulator_tells_bytes_and_the_months_to_come(folder: Path, answer: Answer) -> None:

@@ -1,8 +1,11 @@
 """Tells how a forgetting ended: what went into the bin, and until when it can be taken back."""
 
+from typing import Final
+
 from contracts.forget import ForgetResult
-from holdfast.units import NS_PER_S, format_duration
 from starter.view.results.words import Message, Words, seconds
+
+_DAY_S: Final = 86_400
 
 
 def words(result: ForgetResult) -> Words:
@@ -14,9 +17,9 @@ def _lines(result: ForgetResult) -> list[str]:
     opened, done = result.opened, result.done
     said = [f"forgot {done.forgotten:,} snapshots; of those that were looked at {opened.stays:,} stay"]
     if done.forgotten:
-        time = format_duration(round(done.bin_s) * NS_PER_S)
+        days = done.bin_s / _DAY_S
         said.append(
-            f"`holdfast unforget` takes them back for {time}; `holdfast prune` frees their space after that"
+            f"`holdfast unforget` takes them back for {days:g} days; a prune after that frees their space"
         )
     if done.spared:
         said.append(f"{done.spared:,} snapshots were spared, because something holds them by now")
