@@ -11,13 +11,16 @@ from typing import Any
 import pytest
 
 from holdfast.errors import StorageUnavailableError
+from holdfast.repository.layout import CONFIG, DATA, INDEX, KEYS, LOCKS, SNAPSHOTS, folders
 from holdfast.repository.locking import LockLease
 from holdfast.repository.repository import Repository
 from holdfast.repository.session import RepositorySession
+from holdfast.storage.contract import Storage
 from holdfast.storage.local import LocalStorage
 from starter.main import main
 from tests.support.doubles import DyingStorage, Killed
-from tests.support.engine import PASSWORD, SMALL_PACK_BYTES, open_session
+from tests.support.engine import PASSWORD, SMALL_PACK_BYTES
+from tests.support.memory_storage import MemoryStorage
 
 
 class Commands:
@@ -57,19 +60,23 @@ def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Capt
 
 
 @contextmanager
-def quick_session(path: Path) -> Iterator[RepositorySession]:
+def quick_session(place: Path | Storage) -> Iterator[RepositorySession]:
     """A session whose shared lock does not linger: what needs the exclusive one does not wait for it."""
-    with open_session(path) as session:
-        session.lease = LockLease(session.repository, linger_s=0.0)
+    storage = LocalStorage(place) if isinstance(place, Path) else place
+    session = RepositorySession(Repository.open(storage, PASSWORD))
+    session.lease = LockLease(session.repository, linger_s=0.0)
+    try:
         yield session
+    finally:
+        session.close()
 
 
-def dies_at(path: Path, at: int, *, done: bool, work: Callable[[RepositorySession], object]) -> bool:
+def dies_at(place: Storage, at: int, *, done: bool, work: Callable[[RepositorySession], object]) -> bool:
     """Let a process work on a repository, and die before or after its write number `at`; whether it came so far.
 
     Its locks are taken away, as `unlock` does it.
     """
-    dying = DyingStorage(LocalStorage(path), 1_000_000, done=done)
+    dying = DyingStorage(place, 1_000_000, done=done)
     session = RepositorySession(Repository.open(dying, PASSWORD), pack_size_bytes=SMALL_PACK_BYTES)
     session.lease = LockLease(session.repository, linger_s=0.0)
     dying.at = at
@@ -80,9 +87,28 @@ def dies_at(path: Path, at: int, *, done: bool, work: Callable[[RepositorySessio
     finally:
         if not dying.dead:
             session.close()
-        for lock in (path / "locks").iterdir():
-            lock.unlink(missing_ok=True)
+        place.delete_folder(LOCKS)
     return False
+
+
+def in_memory(path: Path) -> MemoryStorage:
+    """A copy of a repository, for many rounds."""
+    storage = MemoryStorage()
+    for file in path.rglob("*"):
+        if file.is_file():
+            storage.put(str(file.relative_to(path)), file.read_bytes())
+    return storage
+
+
+def on_disk(storage: Storage, path: Path) -> Path:
+    """The same the other way round, for restic."""
+    copy = LocalStorage(path)
+    copy.make_folders(folders())
+    for folder in (INDEX, DATA, KEYS, SNAPSHOTS):
+        for stored in storage.list(folder):
+            copy.put(stored.name, storage.get(stored.name, limit_bytes=stored.size_bytes))
+    copy.put(CONFIG, storage.get(CONFIG, limit_bytes=1 << 16))
+    return path
 
 
 def copied(template: Path, to: Path) -> Path:

@@ -9,7 +9,7 @@ from holdfast.repair.upgrade import upgrade
 from holdfast.repository.repository import Repository
 from holdfast.repository.session import RepositorySession
 from holdfast.storage.local import LocalStorage
-from tests.repair.conftest import Commands, copied, dies_at, quick_session
+from tests.repair.conftest import Commands, copied, dies_at, in_memory, quick_session
 from tests.support.comparison import plant, restic
 from tests.support.doubles import ResticOnlyStorage
 from tests.support.engine import PASSWORD, EngineRun, new_session
@@ -48,11 +48,10 @@ def test_what_is_damaged_is_not_touched(old: Path, commands: Commands) -> None:
         assert session.repository.version == 1
 
 
-def test_a_death_leaves_one_version_or_the_other(old: Path, tmp_path: Path) -> None:
-    place = tmp_path / "dying"
+def test_a_death_leaves_one_version_or_the_other(old: Path) -> None:
     versions = []
     for at in range(20):
-        copied(old, place)
+        place = in_memory(old)
         died = dies_at(place, at, done=bool(at % 2), work=upgrade)
         with quick_session(place) as session:
             versions.append(session.repository.version)

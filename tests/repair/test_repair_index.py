@@ -15,10 +15,11 @@ from holdfast.repair.opening import open_repair
 from holdfast.repair.steps import finish_repair, look_at_shard, plan_repair
 from holdfast.repository.damage import DamagedPack, DamageMarks
 from holdfast.repository.index.files import read_index
-from holdfast.repository.layout import INDEX
+from holdfast.repository.layout import INDEX, list_ids
 from holdfast.repository.packs.headers import read_header
+from holdfast.storage.contract import Storage
 from holdfast.terms import RepairKind
-from tests.repair.conftest import copied, dies_at, quick_session
+from tests.repair.conftest import copied, dies_at, in_memory, on_disk, quick_session
 from tests.support.comparison import plant, restic
 from tests.support.engine import (
     PASSWORD,
@@ -68,12 +69,12 @@ def packs(path: Path) -> list[Path]:
     return sorted((path / "data").glob("*/*"))
 
 
-def said(path: Path) -> dict[PackId, IndexPack]:
+def said(place: Path | Storage) -> dict[PackId, IndexPack]:
     """What all index files say; each pack once."""
     found: dict[PackId, IndexPack] = {}
-    with quick_session(path) as session:
-        for file in index_files(path):
-            for pack in read_index(session.repository, IndexId(from_hex(file.name))):
+    with quick_session(place) as session:
+        for raw, _ in sorted(list_ids(session.repository.storage, INDEX)):
+            for pack in read_index(session.repository, IndexId(raw)):
                 assert pack.id not in found
                 found[pack.id] = pack.pack
     return found
@@ -189,25 +190,27 @@ def test_a_dry_run_says_the_same_and_changes_nothing(damaged: Path) -> None:
     assert dry.index_files_written == 0 < done.index_files_written
 
 
-def test_a_death_at_each_write_loses_nothing(template: Path, tmp_path: Path) -> None:
+def test_a_death_at_each_write_loses_nothing(damaged: Path, tmp_path: Path) -> None:
     """Whatever the index said that was right it says still, and the next repair does the rest."""
-    place = tmp_path / "dying"
-    before = said(template)
+    before, unharmed = said(damaged), left(damaged)
+    twice_left(damaged)
+    one_unreadable(damaged)
+    place = in_memory(damaged)
     for at in itertools.count():
-        copied(template, place)
-        one_unreadable(place)
-        twice_left(place)
+        place = in_memory(damaged)
         died = dies_at(place, at, done=bool(at % 2), work=lambda session: repair(session, INDEX_ORDER))
         with quick_session(place) as session:
             with session.hold() as held:
                 known = {pack.id for pack in held.index.packs()}
             repair(session, INDEX_ORDER)
-        assert known >= left(template)
+        assert known >= unharmed
         assert said(place) == before
         if not died:
             break
     assert at > 8
-    assert "no errors were found" in restic(place, PASSWORD, "check", "--read-data")
+    assert "no errors were found" in restic(
+        on_disk(place, tmp_path / "on-disk"), PASSWORD, "check", "--read-data"
+    )
 
 
 def twice_left(path: Path) -> None:

@@ -12,8 +12,9 @@ from holdfast.ids import BlobId, PackId, sha256
 from holdfast.repair.documents import RepairOrder, Report
 from holdfast.repository.damage import DamageMarks
 from holdfast.repository.session import RepositorySession
+from holdfast.storage.contract import Storage
 from holdfast.terms import RepairKind
-from tests.repair.conftest import copied, dies_at, quick_session
+from tests.repair.conftest import dies_at, in_memory, quick_session
 from tests.support.comparison import restic
 from tests.support.engine import PASSWORD, EngineRun, new_session
 from tests.support.repair import repair
@@ -38,14 +39,14 @@ def damaged(tmp_path: Path) -> Path:
     return path
 
 
-def run(path: Path, order: RepairOrder = PACKS) -> Report:
-    with quick_session(path) as session:
+def run(place: Path | Storage, order: RepairOrder = PACKS) -> Report:
+    with quick_session(place) as session:
         return repair(session, order)
 
 
-def readable(path: Path) -> list[bool]:
+def readable(place: Path | Storage) -> list[bool]:
     """Which of the contents can be read."""
-    with quick_session(path) as session, session.hold() as held:
+    with quick_session(place) as session, session.hold() as held:
         return [
             (blob := BlobId(sha256(content))) in held.index
             and held.index.has(blob, BlobType.DATA)
@@ -120,8 +121,7 @@ def test_names_that_are_none_are_refused(damaged: Path) -> None:
         run(damaged, RepairOrder(kind=RepairKind.PACKS, packs=("ab" * 32,)))
 
 
-def test_a_death_at_each_write_loses_nothing_that_was_sound(damaged: Path, tmp_path: Path) -> None:
-    place = tmp_path / "dying"
+def test_a_death_at_each_write_loses_nothing_that_was_sound(damaged: Path) -> None:
     order = RepairOrder(kind=RepairKind.PACKS, packs=(damaged_pack(damaged).hex(),))
     expected = [number != 3 for number in range(8)]
 
@@ -129,7 +129,7 @@ def test_a_death_at_each_write_loses_nothing_that_was_sound(damaged: Path, tmp_p
         repair(session, order)
 
     for at in itertools.count():
-        copied(damaged, place)
+        place = in_memory(damaged)
         died = dies_at(place, at, done=bool(at % 2), work=work)
         assert readable_or_marked(place) == expected
         if died:
@@ -142,9 +142,9 @@ def test_a_death_at_each_write_loses_nothing_that_was_sound(damaged: Path, tmp_p
     assert at > 8
 
 
-def readable_or_marked(path: Path) -> list[bool]:
+def readable_or_marked(place: Path | Storage) -> list[bool]:
     """Which can be read, from a pack that is marked as well."""
-    with quick_session(path) as session, session.hold() as held:
+    with quick_session(place) as session, session.hold() as held:
         found = []
         for number, content in enumerate(CONTENTS):
             blob = BlobId(sha256(content))

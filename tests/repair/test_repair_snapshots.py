@@ -17,9 +17,10 @@ from holdfast.repair.documents import RepairOrder, Report
 from holdfast.repository.session import RepositorySession
 from holdfast.repository.snapshots import StoredSnapshot, list_snapshots
 from holdfast.retention.holds import hold
+from holdfast.storage.contract import Storage
 from holdfast.terms import RepairKind
 from tests.interop.stored import nodes, restic_backup
-from tests.repair.conftest import copied, dies_at, quick_session
+from tests.repair.conftest import dies_at, in_memory, on_disk, quick_session
 from tests.support.comparison import restic
 from tests.support.engine import PASSWORD, EngineRun, new_session
 from tests.support.repair import repair
@@ -73,13 +74,13 @@ def lose(path: Path, blob: BlobId, kind: BlobType) -> PackId:
     return location.pack
 
 
-def run(path: Path, order: RepairOrder = SNAPSHOTS) -> Report:
-    with quick_session(path) as session:
+def run(place: Path | Storage, order: RepairOrder = SNAPSHOTS) -> Report:
+    with quick_session(place) as session:
         return repair(session, order)
 
 
-def listed(path: Path) -> list[StoredSnapshot]:
-    with quick_session(path) as session:
+def listed(place: Path | Storage) -> list[StoredSnapshot]:
+    with quick_session(place) as session:
         return list_snapshots(session.repository)
 
 
@@ -255,14 +256,14 @@ def test_an_index_that_cannot_be_read_is_to_be_repaired_first(broken: Path) -> N
 def test_a_death_at_each_write_leaves_every_snapshot_or_what_replaces_it(
     broken: Path, tmp_path: Path
 ) -> None:
-    place = tmp_path / "dying"
     before = {stored.id.hex() for stored in listed(broken)}
 
     def work(session: RepositorySession) -> None:
         repair(session, FORGET)
 
+    place = in_memory(broken)
     for at in itertools.count():
-        copied(broken, place)
+        place = in_memory(broken)
         died = dies_at(place, at, done=bool(at % 2), work=work)
         found = listed(place)
         assert {stored.snapshot.original for stored in found} | {
@@ -273,7 +274,7 @@ def test_a_death_at_each_write_leaves_every_snapshot_or_what_replaces_it(
         if not died:
             break
     assert at > 12
-    assert is_sound(place)
+    assert is_sound(on_disk(place, tmp_path / "on-disk"))
 
 
 def test_directories_nested_as_deep_as_one_likes(tmp_path: Path) -> None:

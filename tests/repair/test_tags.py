@@ -14,8 +14,9 @@ from holdfast.repository.layout import SNAPSHOTS
 from holdfast.repository.session import RepositorySession
 from holdfast.repository.snapshot_tags import TagChange, change_tags
 from holdfast.repository.snapshots import list_snapshots, load_json
+from holdfast.storage.contract import Storage
 from tests.interop.stored import restic_backup
-from tests.repair.conftest import Commands, copied, dies_at
+from tests.repair.conftest import Commands, copied, dies_at, in_memory, on_disk, quick_session
 from tests.support.comparison import plant, restic
 from tests.support.engine import PASSWORD, EngineRun, new_session, open_session
 
@@ -118,18 +119,19 @@ def test_what_other_programs_say_of_a_snapshot_stays(theirs: Path) -> None:
 def test_a_death_at_each_write_loses_no_snapshot_and_the_next_one_doubles_none(
     source: Path, tmp_path: Path
 ) -> None:
-    template, place = tmp_path / "template", tmp_path / "dying"
+    template = tmp_path / "template"
     with new_session(template) as session:
         for number in range(3):
             EngineRun.of(session, source, run_id=str(number)).run()
     before = trees(template)
+    place = in_memory(template)
     for at in itertools.count():
-        copied(template, place)
+        place = in_memory(template)
         died = dies_at(
             place, at, done=bool(at % 2), work=lambda session: change(session, "holdfast-status:complete")
         )
         assert set(trees(place)) == set(before)
-        with open_session(place) as session:
+        with quick_session(place) as session:
             change(session, "holdfast-status:complete")
             assert all(
                 "added" in (stored.snapshot.tags or ()) for stored in list_snapshots(session.repository)
@@ -138,12 +140,12 @@ def test_a_death_at_each_write_loses_no_snapshot_and_the_next_one_doubles_none(
         if not died:
             break
     assert at > 4
-    assert "no errors were found" in restic(place, PASSWORD, "check")
+    assert "no errors were found" in restic(on_disk(place, tmp_path / "on-disk"), PASSWORD, "check")
 
 
-def trees(path: Path) -> list[tuple[str, str]]:
+def trees(place: Path | Storage) -> list[tuple[str, str]]:
     """Time and tree of each snapshot."""
-    with open_session(path) as session:
+    with quick_session(place) as session:
         return [(stored.snapshot.time, stored.snapshot.tree) for stored in list_snapshots(session.repository)]
 
 
