@@ -55,7 +55,7 @@ class BackupActivities(Activities):
         """Open the run and write the journal's first record."""
         self._services.begin_run(message.run.repository)
         order = self._order(message.request, message.started_ns)
-        opened = open_backup(self._run(message.run), order)
+        opened = open_backup(self._run(message.run), order, is_new=not message.request.resume_run)
         begun = records.backup_begun(
             message, opened.opening, host=order.host, source_digest=order.spec.digest
         )
@@ -155,22 +155,22 @@ class BackupActivities(Activities):
     @step(names.CLOSE_RUN)
     def close(self, message: CloseInput, _: EngineCall) -> None:
         """Remove the workspace."""
-        close_run(self._run(message.run).workspace)
+        close_run(self._run(message.run, looks=False).workspace)
         self._services.end_run(message.run.repository)
 
     def _write_files(self, message: PlanInput, call: EngineCall) -> None:
         heap.give_back()  # as for the commit
-        files = file_records(self._run(message.run), message.pages, message.shards)
+        files = file_records(self._run(message.run, looks=False), message.pages, message.shards)
         self._services.journal.add_files(message.run.record_id, call.checked(files))
 
     def _check_snapshot(self, run: RunRef, snapshot_id: str) -> None:
         """The journal is told of a snapshot only when that is there and this run's own."""
-        stored = find_snapshot(self._services.session(run.repository).repository, snapshot_id)
+        stored = find_snapshot(self._services.session(run.repository, looks=False).repository, snapshot_id)
         if run_tag(run.run_id) not in (stored.snapshot.tags or ()):
             raise UsageError(f"the snapshot {snapshot_id[:8]} is another run's")
 
-    def _run(self, ref: RunRef) -> BackupRun:
-        session = self._services.session(ref.repository)
+    def _run(self, ref: RunRef, *, looks: bool = True) -> BackupRun:
+        session = self._services.session(ref.repository, looks=looks)
         return BackupRun(session=session, run_id=ref.run_id, generation=ref.generation)
 
     def _resolved(self, ref: RunRef) -> tuple[BackupRun, SourceSpec]:
@@ -179,7 +179,7 @@ class BackupActivities(Activities):
     def _written(self, message: VerifyInput) -> Collection[PackId]:
         if message.level is VerifyLevel.FULL or not message.pages:
             return ()
-        return written_packs(self._run(message.run))
+        return written_packs(self._run(message.run, looks=False))
 
     def _order(self, request: BackupRequest, started_ns: int) -> BackupOrder:
         source = self._services.source(request.source)

@@ -61,7 +61,7 @@ class CleanupActivities(Activities):
         repository = session.repository
         leftovers = sum(
             storage.remove_leftovers(older_than_s=settings.leftovers_after_s, dry_run=message.dry_run)
-            for storage in {repository.storage, repository.companion}
+            for storage in repository.storages
         )
         gone: list[OldRun] = []
         in_use = False

@@ -72,9 +72,9 @@ class DrillActivities(Activities):
             decided, _ = open_run(workspace, _DrillDocument, lambda: found)
             if decided != found:  # an earlier attempt has found an older newest one
                 stored = self._snapshot(session, profile, decided.snapshot)
-            held.refresh()
-            size = parse_sample(profile.sample)
             root = BlobId(from_hex(stored.snapshot.tree))
+            held.reach(root)
+            size = parse_sample(profile.sample)
             sample = None if size.is_all else draw(held.loader_of_store(), root, size, seed, call.check)
         folder = scratch_of(self._services.settings.scratch_dir, message.run.run_id)
         make_scratch(folder)

@@ -56,10 +56,9 @@ class GuardActivities(Activities):
         session = self._services.session(message.run.repository)
         with session.hold() as held:
             stored = newest_snapshot(session.repository, source.spec, source.host or self._services.host)
-            held.refresh()
-            compared = compare(
-                held, source.spec, BlobId(from_hex(stored.snapshot.tree)), thresholds, call.check
-            )
+            tree = BlobId(from_hex(stored.snapshot.tree))
+            held.reach(tree)
+            compared = compare(held, source.spec, tree, thresholds, call.check)
         snapshot_id = to_hex(stored.id)
         found = replace(
             _found(compared, settings, snapshot_id),

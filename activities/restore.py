@@ -58,7 +58,7 @@ class RestoreActivities(Activities):
                 "the request does not say which command gets what is restored", hint="Repeat the command."
             )
         with self._running(message.run) as run:
-            opened = open_restore(run)
+            opened = open_restore(run, is_new=not message.request.resume_run)
         opening, dry_run = opened.opening, options.dry_run
         begun = records.restore_begun(message, opening, dry_run=dry_run, host=self._services.host)
         self._services.journal.record(begun)
@@ -176,7 +176,7 @@ class RestoreActivities(Activities):
                 # Before the workspace goes: a run without one would begin from the start.
                 ended = RequestUse(run=ref.run_id, over=True, status=message.status.value, snapshot=snapshot)
                 self._services.end_restore(ref.source, ended)
-        close_run(Workspace(self._services.session(ref.repository).repository, ref.run_id))
+        close_run(Workspace(self._services.session(ref.repository, looks=False).repository, ref.run_id))
         self._services.end_run(ref.repository)
 
     def _refuse_ended(self, message: RestoreTriggerInput) -> None:

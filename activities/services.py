@@ -34,6 +34,7 @@ from holdfast.errors import SettingsError
 from holdfast.repository.caching import join_cache
 from holdfast.repository.companion import join_companion
 from holdfast.repository.index.shared import SharedIndex
+from holdfast.repository.lock_notes import LockNotes
 from holdfast.repository.repository import stored_config
 from holdfast.repository.session import RepositorySession
 from holdfast.repository.shared_keys import SharedKeys
@@ -55,6 +56,7 @@ from service.settings.request_uses import RequestUse, check_use, end_use, take_r
 from service.settings.requests import RepositoryOrder, SourceOrder, is_once, read_request, write_request
 
 _LOG: Final = logging.getLogger(__name__)
+_LOCK_NOTES: Final = "locks"
 KEPT_AWAKE: Final = 1
 """So many repositories keep index and trees when nobody uses them: some 60 MiB each after 46,000 small files."""
 UNUSED_S: Final = 600.0
@@ -260,8 +262,9 @@ class Services:
         """
         return read_request(self._settings.state_dir, token, VerifyOrder)
 
-    def session(self, name: str) -> RepositorySession:
-        """The open repository of this name.
+    def session(self, name: str, *, looks: bool = True) -> RepositorySession:
+        """The open repository of this name. looks: see whether it is still the same one; for what takes no lock, and so
+        writes nothing to it, one that was opened before will do.
 
         Raises:
             RepositoryNotFoundError, WrongPasswordError, PasswordMissingError, UnsupportedRepositoryError,
@@ -274,7 +277,7 @@ class Services:
                 known = None
         storage = open_place(profile, self._environ) if known is None else known.storage
         locked = not (profile.no_lock or is_read_only(storage))
-        if known is not None and known.session.locked == locked and known.is_certain:
+        if known is not None and known.session.locked == locked and (known.is_certain or not looks):
             return known.use()
         config = stored_config(storage)
         with self._lock:
@@ -290,18 +293,28 @@ class Services:
             repository = open_sharing(readable, password, config, self._shared_keys)
             join_cache(repository, self._cache)
             credentials = source_of(profile.credentials, self._environ)
-            join_companion(repository, profile.companion, self._settings.state_dir, credentials)
+            join_companion(
+                repository,
+                profile.companion,
+                self._settings.state_dir,
+                credentials,
+                own_server=self._settings.server.address is None,
+            )
             session = RepositorySession(
                 repository,
                 compression=profile.compression,
                 pack_size_bytes=profile.pack_size_bytes,
                 shared_index=self._shared_index,
                 locked=locked,
+                one_host=self._settings.server.address is None,
+                lock_notes=LockNotes(self._settings.state_dir / _LOCK_NOTES / repository.id),
             )
             if not locked:
                 _LOG.warning("%s is only read: nothing is locked or written there", storage.location)
             if opened is not None:  # who still uses them opens them again
-                opened.session.repository.companion.close()
+                before = opened.session.repository
+                for place in before.storages - {before.storage}:
+                    place.close()
                 if opened.storage is not storage:
                     opened.storage.close()
             self._opened[name] = _Opened(session=session, profile=profile, storage=storage, config=config)
@@ -321,7 +334,7 @@ class Services:
 
     def end_run(self, name: str) -> None:
         """A run of this repository has ended: no worker that was killed in it leaves a lock behind."""
-        self.session(name).remove_dead_locks()
+        self.session(name, looks=False).remove_dead_locks()
 
     def let_rest(self, unused_s: float = UNUSED_S, quiet_s: float = QUIET_S) -> None:
         """Have repositories that were not asked for so long, and all but a few, let go of what they have loaded.

@@ -43,7 +43,7 @@ class VerifyActivities(Activities):
         request = message.request
         parse_share(request.share)
         order = self._services.verify_order(request.selection) if request.selection else None
-        opening = open_verification(self._run(message.run), order)
+        opening = open_verification(self._run(message.run), order, is_new=not request.resume_run)
         self._services.journal.record(verify_records.begun(message, host=self._services.host))
         return VerifyOpened(
             snapshots=tuple(map(to_hex, opening.snapshots)),
@@ -117,7 +117,7 @@ class VerifyActivities(Activities):
             self._close(message.run)
 
     def _log_report(self, run: RunRef) -> None:
-        report = load(self._run(run).workspace, REPORT, Report)
+        report = load(self._run(run, looks=False).workspace, REPORT, Report)
         if report is None:
             return  # closed already: an earlier attempt has written all of it
         journal = self._services.journal
@@ -126,8 +126,8 @@ class VerifyActivities(Activities):
             journal.add_files(run.record_id, verify_records.lost_files(report))
 
     def _close(self, run: RunRef) -> None:
-        close_run(self._run(run).workspace)
+        close_run(self._run(run, looks=False).workspace)
         self._services.end_run(run.repository)
 
-    def _run(self, ref: RunRef) -> VerifyRun:
-        return VerifyRun(session=self._services.session(ref.repository), run_id=ref.run_id)
+    def _run(self, ref: RunRef, *, looks: bool = True) -> VerifyRun:
+        return VerifyRun(session=self._services.session(ref.repository, looks=looks), run_id=ref.run_id)

@@ -72,13 +72,13 @@ def oversized(results: JobResults) -> list[str]:
     ]
 
 
-def write_into(document: Path, text: str) -> None:
+def write_into(document: Path, text: str, *, begin: str = BEGIN, end: str = END) -> None:
     """Replace what stands between the markers; a document without them gets both at its end."""
     old = document.read_text() if document.exists() else "# Performance\n"
-    before, begin, rest = old.partition(BEGIN)
-    after = rest.partition(END)[2] if begin else "\n"
-    separator = "" if begin else "\n"
-    document.write_text(f"{before}{separator}{BEGIN}\n\n{text}\n\n{END}{after}")
+    before, found, rest = old.partition(begin)
+    after = rest.partition(end)[2] if found else "\n"
+    separator = "" if found else "\n"
+    document.write_text(f"{before}{separator}{begin}\n\n{text}\n\n{end}{after}")
 
 
 def _origin(results: Mapping[str, JobResults]) -> str:

@@ -71,8 +71,8 @@ def snapshot_paths(spec: SourceSpec) -> list[str]:
     return [quote_path(root) for root in spec.roots]
 
 
-def open_backup(run: BackupRun, order: BackupOrder) -> OpenedBackup:
-    """Open the run, or find it open, or find it finished.
+def open_backup(run: BackupRun, order: BackupOrder, *, is_new: bool = False) -> OpenedBackup:
+    """Open the run, or find it open, or find it finished. is_new: as `open_run` takes it.
 
     Raises:
         SnapshotNotFoundError, UsageError: the parent or the strategy that was asked for does not exist.
@@ -90,7 +90,7 @@ def open_backup(run: BackupRun, order: BackupOrder) -> OpenedBackup:
             Candidate(id=stored.id, snapshot=stored.snapshot)
             for stored in list_snapshots(session.repository, on_unreadable=_no_parent)
         ]
-        opening, resumed = open_run(workspace, Opening, lambda: _decide(order, candidates))
+        opening, resumed = open_run(workspace, Opening, lambda: _decide(order, candidates), is_new=is_new)
         finished = _finished_snapshot(candidates, run.run_id)
         if finished is not None and resumed and not is_whole(held, _tree(finished)):
             finished = None  # an attempt was killed before the last look of its commit: it has told nobody

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 import zstandard
+from msgspec.structs import replace
 from typing_extensions import Buffer
 
 from holdfast.buffers import BUFFERS
@@ -143,6 +144,21 @@ class PackBuffer:
                 id=blob_id, type=self._type, offset=used, length=length, uncompressed_length=plain_bytes
             )
         )
+        self._used = end
+
+    @property
+    def filled(self) -> tuple[memoryview, Sequence[BlobEntry]]:
+        """The sealed blobs so far, and where they are."""
+        return self._view[: self._used], self._blobs
+
+    def take_over(self, other: "PackBuffer") -> None:
+        """Append what another pack of the same type has; that one is as it was."""
+        data, blobs = other.filled
+        start, end = self._used, self._used + len(data)
+        if end > len(self._view):
+            self._grow(end)
+        self._view[start:end] = data
+        self._blobs += [replace(blob, offset=start + blob.offset) for blob in blobs]
         self._used = end
 
     def finish(self, sealer: Sealer) -> FinishedPack:

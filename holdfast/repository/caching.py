@@ -32,7 +32,7 @@ def past_cache(repository: Repository) -> Repository:
     if repository.bare is repository.storage:
         return repository
     bare = Repository(repository.bare, repository.config, repository.key, repository.key_id)
-    bare.companion = repository.companion
+    bare.companion, bare.workspaces = repository.companion, repository.workspaces
     return bare
 
 

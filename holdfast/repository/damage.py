@@ -60,7 +60,8 @@ class DamageMarks:
         self._folder = SealedFolder(repository, DAMAGED)
         self._places = [(self._folder, repository.companion)]
         if has_companion(repository) and repository.storage.traits.any_name:
-            self._places.append((SealedFolder(repository, DAMAGED, own=True), repository.storage))
+            own = SealedFolder(repository, DAMAGED, repository.storage, may_lack=True)
+            self._places.append((own, repository.storage))
 
     def seen(self) -> frozenset[tuple[bytes, int]]:
         """The packs that are marked, with the size of each mark; one listing for a place. Changes when a mark does."""

@@ -1,8 +1,10 @@
 """Lock files are written, looked at, and removed where certainly nobody holds them.
 
-As restic does it (its internal/repository/lock.go): look for locks that exclude ours, write our own, wait until
-listings must show it, look again. Of two that exclude each other at least one sees the other and withdraws: who writes
-second finds the first one's lock afterwards. restic waits 200 ms wherever it is, here the storage says how long.
+Write our own, wait until listings must show it, look for locks that exclude it, and withdraw if there is one. Of two
+that exclude each other at least one sees the other: what writes second finds the first one's lock afterwards. restic
+(its internal/repository/lock.go) looks before it writes as well, and waits 200 ms wherever it is; here the storage says
+how long. The look before is for courtesy: an exclusive lock that is tried again and again would keep others out for
+moments, and so would a shared one that was refused. So only these look first; for all others it is a request less.
 
 What is removed unasked, and what never is (docs/adr/0035-locks-that-are-certainly-dead.md):
 
@@ -42,15 +44,16 @@ _FUTURE_S: Final = 60.0
 _LOG: Final = logging.getLogger(__name__)
 
 
-def take_lock(repository: Repository, *, exclusive: bool) -> LockId:
-    """Look, write, look again; the id of our lock.
+def take_lock(repository: Repository, *, exclusive: bool, look_first: bool = True) -> LockId:
+    """Look if asked to, write, look; the id of our lock.
 
     Raises:
         RepositoryLockedError: another's lock excludes ours, or cannot be read, and so might.
         StorageDeniedError, StorageFullError, StorageUnavailableError: the lock cannot be written.
     """
     others: dict[LockId, Lock | CorruptFileError] = {}
-    _look(repository, None, others, exclusive=exclusive)
+    if look_first:
+        _look(repository, None, others, exclusive=exclusive)
     try:
         lock_id = write_lock(repository, exclusive=exclusive)
     except StorageDeniedError as error:
@@ -256,9 +259,11 @@ def _locked(repository: Repository, lock: Lock, now_ns: int, written_ns: int) ->
     return RepositoryLockedError(message, hint=hint)
 
 
-def remove_lock(repository: Repository, lock_id: LockId) -> None:
-    """Remove a lock of our own; one that cannot be removed is told of, and gets stale."""
+def remove_lock(repository: Repository, lock_id: LockId) -> bool:
+    """Remove a lock of our own; whether it has gone: one that cannot be removed is told of, and gets stale."""
     try:
         repository.storage.delete(file_name(LOCKS, lock_id))
     except HoldfastError as error:
         _LOG.warning("a lock could not be removed, and will be stale in 30 minutes: %s", error.message)
+        return False
+    return True

@@ -27,6 +27,7 @@ from holdfast.errors import HoldfastError, LockLostError, RepositoryLockedError
 from holdfast.ids import LockId
 from holdfast.repository.layout import LOCKS, file_name
 from holdfast.repository.lock_files import STALE_S, remove_lock, take_lock, write_lock
+from holdfast.repository.lock_notes import LockNotes
 from holdfast.repository.repository import Repository
 from holdfast.units import NS_PER_S
 
@@ -36,6 +37,10 @@ LINGER_S: Final = 1.0
 """How long a lock stays when its last holder has gone: the next activity mostly comes at once."""
 WAIT_FOR_OTHERS_S: Final = 15.0
 """How long what needs the exclusive lock waits: longer than locks of workers linger, shorter than anybody's backup."""
+LINGER_FAR_S: Final = 5.0
+"""The same at a distance, where steps take longer, and a lock is five requests."""
+SEEN_S: Final = 2.0
+"""So long ago a lock file may have been seen by who looks again afterwards in any case."""
 _RETRY_S: Final = 10.0
 _WAIT_STEP_S: Final = 0.5
 _LOG: Final = logging.getLogger(__name__)
@@ -63,7 +68,7 @@ class Lease(Protocol):
     def acquire(self) -> int: ...
     def release(self, generation: int) -> None: ...
     def check(self, generation: int) -> None: ...
-    def confirm(self, generation: int) -> None: ...
+    def confirm(self, generation: int, *, recently: bool = False) -> None: ...
     def give_up(self, generation: int) -> None: ...
     def close(self) -> None: ...
     def skew_s(self) -> float: ...
@@ -80,23 +85,29 @@ class LockLease:
         self,
         repository: Repository,
         *,
-        linger_s: float = LINGER_S,
+        linger_s: float | None = None,
         refresh_s: float = REFRESH_S,
         exclusive: bool = False,
         clock: Clock | None = None,
+        notes: LockNotes | None = None,
     ) -> None:
+        """linger_s: how long the lock stays when its last holder has gone; by default as the place has it. notes: which
+        locks this host has."""
         self.generation = 0
+        self._notes = notes
         self._exclusive = exclusive
         self._repository = repository
-        self._linger_s = linger_s
+        is_far = repository.storage.traits.latency_s > 0
+        self._linger_s = linger_s if linger_s is not None else (LINGER_FAR_S if is_far else LINGER_S)
         self._refresh_s = refresh_s
         self._clock = clock or Clock()
         self._taking = threading.Lock()
         self._changed = threading.Condition()
         self._held: LockId | None = None
         self._holders = 0
-        self._written_at = (0.0, 0.0)
+        self._written_at = self._seen_at = (0.0, 0.0)
         self._idle_since = 0.0
+        self._was_refused = False
 
     def acquire(self) -> int:
         """Become a holder; the generation, which `check` and `release` ask for.
@@ -112,12 +123,13 @@ class LockLease:
                     return self.generation
                 forgotten, self._held = self._held, None
             if forgotten is not None:
-                remove_lock(self._repository, forgotten)
+                self._remove(forgotten)
             began = self._now()
-            lock_id = take_lock(self._repository, exclusive=self._exclusive)
+            lock_id = self._take()
             with self._changed:
                 self.generation += 1
                 self._held, self._holders, self._written_at = lock_id, 1, began
+                self._seen_at = began
                 self._changed.notify_all()
             keeper = threading.Thread(target=self._keep, args=(self.generation,), name="lock", daemon=True)
             keeper.start()
@@ -152,8 +164,10 @@ class LockLease:
         with self._changed:
             self._held_under(generation)
 
-    def confirm(self, generation: int) -> None:
+    def confirm(self, generation: int, *, recently: bool = False) -> None:
         """The same, and look whether the lock file is there: before and after what others will believe.
+
+        recently: it will do that the file was there SEEN_S ago.
 
         Raises:
             LockLostError: it is not, or as `check`.
@@ -162,9 +176,14 @@ class LockLease:
         while True:
             with self._changed:
                 held = self._held_under(generation)
-            if self._is_stored(held):
-                return
+                if recently and self._since(self._seen_at) < SEEN_S:
+                    return
+            began = self._now()
+            stored = self._is_stored(held)
             with self._changed:
+                if stored:
+                    self._seen_at = max(self._seen_at, began)
+                    return
                 replaced = self._held is not None and self._held != held
             if not replaced:  # else it was refreshed in between, and the new one is looked for
                 self._lose(generation, held)
@@ -177,7 +196,7 @@ class LockLease:
                 self._held = None
                 self._changed.notify_all()
         if held is not None:
-            remove_lock(self._repository, held)
+            self._remove(held)
 
     def close(self) -> None:
         """Remove the lock now, even where it is held."""
@@ -200,6 +219,22 @@ class LockLease:
                 if self._held == held:  # it was not refreshed in between
                     self._held_under(-1)
 
+    def _remove(self, lock_id: LockId) -> None:
+        if remove_lock(self._repository, lock_id) and self._notes is not None:
+            self._notes.drop(lock_id)
+
+    def _take(self) -> LockId:
+        look_first = self._exclusive or self._was_refused
+        self._was_refused = True
+        lock_id = take_lock(self._repository, exclusive=self._exclusive, look_first=look_first)
+        self._was_refused = False
+        self._note(lock_id)
+        return lock_id
+
+    def _note(self, lock_id: LockId) -> None:
+        if self._notes is not None:
+            self._notes.keep(lock_id)
+
     def _held_under(self, generation: int) -> LockId:
         if self._held is None or generation != self.generation or self._is_lost():
             raise LockLostError(
@@ -212,8 +247,11 @@ class LockLease:
         return self._clock.passing_s(), self._clock.of_day_s()
 
     def _is_lost(self) -> bool:
+        return self._since(self._written_at) > LOST_AFTER_S
+
+    def _since(self, moment: tuple[float, float]) -> float:
         passing_s, of_day_s = self._now()
-        return max(passing_s - self._written_at[0], of_day_s - self._written_at[1]) > LOST_AFTER_S
+        return max(passing_s - moment[0], of_day_s - moment[1])
 
     def _is_stored(self, lock_id: LockId) -> bool:
         return self._repository.storage.size_or_none(file_name(LOCKS, lock_id)) is not None
@@ -237,7 +275,7 @@ class LockLease:
                     continue
             if not self._refresh(generation, held):
                 retry_at = self._clock.passing_s() + _RETRY_S
-        remove_lock(self._repository, held)
+        self._remove(held)
 
     def _refresh(self, generation: int, held: LockId) -> bool:
         """Write the lock again; False when it must be tried again.
@@ -251,8 +289,9 @@ class LockLease:
                 return False
             began = self._now()
             renewed = write_lock(self._repository, exclusive=self._exclusive)
+            self._note(renewed)
             if not self._is_stored(held):
-                remove_lock(self._repository, renewed)
+                self._remove(renewed)
                 self._lose(generation, held)
                 return False
         except HoldfastError as error:
@@ -262,7 +301,8 @@ class LockLease:
             current = self.generation == generation and self._held == held
             if current:
                 self._held, self._written_at = renewed, began
-        remove_lock(self._repository, held if current else renewed)
+                self._seen_at = began
+        self._remove(held if current else renewed)
         return True
 
     def _lose(self, generation: int, held: LockId) -> None:
@@ -312,7 +352,7 @@ class NoLease:
     def check(self, generation: int) -> None:
         """There is nothing that could be lost."""
 
-    def confirm(self, generation: int) -> None:
+    def confirm(self, generation: int, *, recently: bool = False) -> None:
         """There is nothing that could be lost."""
 
     def give_up(self, generation: int) -> None:

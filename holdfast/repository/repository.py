@@ -55,9 +55,9 @@ _MAX_KEY_TRIES: Final = 20
 class Repository:
     """A repository that a password has opened. Thread-safe: ciphers are kept per thread.
 
-    companion: where what is our own lies. tree_packs: the storage that trees are read and written through, and bare:
-    the one past this host's cache, which lies in cache_dir (caching.py). Set, if ever, where the repository is opened,
-    before it is used.
+    companion: where what is our own lies, and workspaces: where documents of runs do (companion.py). tree_packs: the
+    storage that trees are read and written through, and bare: the one past this host's cache, which lies in cache_dir
+    (caching.py). Set, if ever, where the repository is opened, before it is used.
     """
 
     def __init__(self, storage: Storage, config: RepositoryConfig, key: MasterKey, key_id: KeyId) -> None:
@@ -66,6 +66,7 @@ class Repository:
         self.tree_packs = storage
         self.bare = storage
         self.cache_dir: Path | None = None
+        self._workspaces: Storage | None = None
         self.config = config
         self.key = key
         self.key_id = key_id
@@ -158,6 +159,20 @@ class Repository:
         """The open key, for another process of this user that is to spare the half second of deriving it. A secret."""
         return self.key_id + self.key.encrypt + self.key.mac_k + self.key.mac_r
 
+    @property
+    def workspaces(self) -> Storage:
+        """Where documents of runs lie: the companion, or a directory of this host."""
+        return self._workspaces or self.companion
+
+    @workspaces.setter
+    def workspaces(self, storage: Storage) -> None:
+        self._workspaces = storage
+
+    @property
+    def storages(self) -> set[Storage]:
+        """All that it is kept in."""
+        return {self.storage, self.companion, self.workspaces}
+
     def __repr__(self) -> str:
         return f"<Repository {self.config.id[:8]} at {self.storage.location}>"
 
@@ -175,6 +190,17 @@ class Repository:
     def version(self) -> int:
         """The format version, 1 or 2."""
         return self.config.version
+
+    def is_there(self) -> bool:
+        """Whether this repository is at its place, and not another one that was made there since.
+
+        Raises:
+            StorageDeniedError, StorageUnavailableError: from the storage.
+        """
+        try:
+            return _config_in(self.storage, stored_config(self.storage), self.sealer()).id == self.id
+        except (RepositoryNotFoundError, CorruptFileError):
+            return False
 
     def sealer(self) -> Sealer:
         """This thread's sealer."""

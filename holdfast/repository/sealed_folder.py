@@ -18,7 +18,7 @@ from holdfast.errors import CorruptFileError, StoredFileMissingError, UsageError
 from holdfast.format.sealed import decompress
 from holdfast.repository.repository import Repository
 from holdfast.repository.second_look import looked_at_again
-from holdfast.storage.contract import Traits, check_name
+from holdfast.storage.contract import Storage, Traits, check_name
 
 MAX_DOCUMENT_BYTES: Final = 256 * 1024 * 1024
 _HEAD: Final = struct.Struct(">BH")
@@ -33,13 +33,15 @@ class SealedFolder:
 
     hint: ClassVar[str] = "The document is damaged: remove it if nothing else helps."
 
-    def __init__(self, repository: Repository, folder: str, *, own: bool = False) -> None:
-        """own: in the repository's own storage, where its companion is another one.
+    def __init__(
+        self, repository: Repository, folder: str, storage: Storage | None = None, *, may_lack: bool = False
+    ) -> None:
+        """storage: one of the repository's; its companion by default. may_lack: it may be one that keeps no documents.
 
-        Raises UsageError where the companion cannot keep documents (`Traits.keeps_documents`).
+        Raises UsageError where it must keep them and cannot (`Traits.keeps_documents`).
         """
-        self._storage = repository.storage if own else repository.companion
-        if not own and not self.traits.keeps_documents:
+        self._storage = repository.companion if storage is None else storage
+        if not may_lack and not self.traits.keeps_documents:
             raise UsageError(
                 f"{self._storage.location}: documents of runs cannot be kept there",
                 hint="Name a place that takes any name and replaces files: `companion` in the repository's settings.",

@@ -4,11 +4,12 @@ Nobody who keeps to the rules removes anything while our lock is there. A client
 (`restic unlock --remove-all`, or because this process was frozen for too long), prune, and leave again. What is written
 in spite of that must not be believed, so what others will believe is written like this:
 
-    1. an index file: its packs are looked at, then the lock file is; then it is stored; then the lock file is looked at
-       again. If it has gone, and packs with it, the index file is removed again: it would speak of what is not there;
-    2. a snapshot: the lock file is looked at, then whether all index files still stand that were read, then each pack
-       that the run has stored (backup/commit/commit.py). The same lock file afterwards proves that nothing came in
-       between.
+    1. an index file: the lock file was there a moment ago; it is stored; then the lock file is looked at. As long as
+       that is there, so are packs whose storing was answered under it. If it has gone, and packs or the repository with
+       it, the index file is removed again: it would speak of what is not there;
+    2. a snapshot: the lock file was there a moment ago; then it is looked whether all index files still stand that were
+       read, and for each pack that it needs (backup/commit/commit.py); it is stored; then the lock file is looked at.
+       The same lock file proves that nothing came in between.
 
 The index may be believed only as long as the lock has been held without a break since it was loaded: another client's
 prune may run in between. So whenever the lease had to take the lock again, the session looks whether all index files
@@ -17,8 +18,13 @@ everything again if not. Only trees stay that were read before, as far as the ne
 them.
 
 A use of the repository that begins finds in the index all that index files said at that moment, those of other
-processes too. What has come since, `refresh` adds: a snapshot may need it that was only found then. Marks of damage are
+processes too. What has come since, `reach` adds: a snapshot may need it that was only found then. Marks of damage are
 looked at at the same time: when they have changed, the index is loaded again for those who come from then on.
+
+To look costs two listings. Processes of one host that share an index hear from its log what the others have written, so
+under the same lock they look only when there is news, and every ten seconds for what other hosts have written
+(docs/adr/0056-few-requests.md). Nothing wrong comes of what is not known yet: what is missing then is looked for again
+before anybody is told, by `confirm` or `refresh`.
 """
 
 import asyncio
@@ -29,17 +35,18 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
 from holdfast.errors import HoldfastError, IntegrityError, LockLostError
-from holdfast.format.index import IndexPack, PackColumns
+from holdfast.format.index import BlobType, IndexPack, PackColumns
 from holdfast.format.pack import DEFAULT_PACK_SIZE_BYTES, Compression
-from holdfast.ids import IndexId, PackId
+from holdfast.ids import BlobId, IndexId, PackId
 from holdfast.repository.caching import past_cache
 from holdfast.repository.index.files import IndexLoader, write_index
 from holdfast.repository.index.shared import SharedIndex
 from holdfast.repository.layout import INDEX, file_name
-from holdfast.repository.lock_files import remove_dead_locks
+from holdfast.repository.lock_files import remove_dead_locks, remove_lock
+from holdfast.repository.lock_notes import LockNotes
 from holdfast.repository.locking import Lease, LockLease, NoLease
 from holdfast.repository.packs.loader import BlobLoader
-from holdfast.repository.packs.stored import sizes_by_name, sizes_of
+from holdfast.repository.packs.stored import sizes_of
 from holdfast.repository.repository import Repository
 from holdfast.sizes import Sizes
 
@@ -58,6 +65,8 @@ class HeldRepository:
         self.whole_trees = files.whole_trees
         self.loader = loader
         self.generation = generation
+        self.looked = True
+        """Whether its last user began with a look, and not with what this host knows."""
 
     @property
     def repository(self) -> Repository:
@@ -87,15 +96,26 @@ class HeldRepository:
 
     def catch_up(self) -> bool:
         """`refresh`, if the marks of damage are those that the index was loaded with; whether they are."""
+        self.looked = True
         return self._files.catch_up(same_lock=True)
+
+    def is_current(self) -> bool:
+        """Whether a look can be done without, because this host's processes have told each other of everything."""
+        if not self._files.is_current():
+            return False
+        self.looked = False
+        return True
 
     def check_lock(self) -> None:
         """Raises LockLostError when the lock could not be refreshed in time. Asks nobody."""
         self._session.lease.check(self.generation)
 
-    def confirm_lock(self) -> None:
-        """The same, and look whether the lock file is there; before and after what others will believe."""
-        self._session.lease.confirm(self.generation)
+    def confirm_lock(self, *, recently: bool = False) -> None:
+        """The same, and look whether the lock file is there; before and after what others will believe.
+
+        recently: before it, that the file was there a moment ago will do.
+        """
+        self._session.lease.confirm(self.generation, recently=recently)
 
     def clock_skew_s(self) -> float:
         """By how much this host's clock is ahead of the storage's, in seconds. Raises LockLostError."""
@@ -111,16 +131,19 @@ class HeldRepository:
             raise self.broken("index files that we have read were removed")
 
     def confirm(self) -> None:
-        """Both. Raises LockLostError."""
+        """Both, before something is called damaged. Raises LockLostError; also where the use began without a look, and
+        there are index files that were not read: then they are read, and what was missing is looked for once more."""
         self.confirm_lock()
-        self.confirm_index()
+        stands, is_whole = self._files.standing()
+        if not stands:
+            raise self.broken("index files that we have read were removed")
+        if not (is_whole or self.looked):
+            raise self.broken("index files were written that we have not read")
 
     def stored_sizes(self, packs: Collection[PackId], *, own: bool = False) -> Mapping[PackId, int | None]:
         """How large the files of packs are, in bytes; None for one that is not there. own: of one run, so they are few
         beside those of the repository."""
-        if own:
-            return sizes_by_name(self.repository.storage, packs)
-        return sizes_of(self.repository.storage, packs, stored=self.index.pack_count)
+        return sizes_of(self.repository.storage, packs, stored=self.index.pack_count, few=own)
 
     def missing_packs(self, packs: Collection[PackId], *, own: bool = False) -> list[PackId]:
         """Those whose files are not there. own: as in `stored_sizes`."""
@@ -131,30 +154,38 @@ class HeldRepository:
         bare = past_cache(self.repository)
         return self.loader if bare is self.repository else BlobLoader(bare, self.index)
 
-    def refresh(self) -> None:
-        """Add to the index what other processes have written since `hold`: snapshots found since may need it."""
-        self._files.refresh()
+    def refresh(self) -> bool:
+        """Add to the index what other processes have written since `hold`; whether there was anything."""
+        self.looked = True
+        return self._files.refresh()
+
+    def reach(self, tree: BlobId) -> None:
+        """Have in the index what the tree of a snapshot needs that was only found since `hold`. The root is stored and
+        indexed last, so with it all is there."""
+        if not self.index.has(tree, BlobType.TREE):
+            self.refresh()
+
+    def note_marks(self) -> None:
+        """Marks of damage were changed: who uses the repository next, on this host, loads the index with them."""
+        self.index.tell()
 
     def write_index(self, packs: Sequence[IndexPack]) -> None:
-        """Store index files for packs that are durable, and tell this process's index about them.
+        """Store index files for packs that were stored, or seen, under this lock; tell this process's index about them.
 
         Raises:
-            LockLostError: the lock could not be kept, or packs were removed in spite of it. Then no index file of this
-                call stands that names a pack which is not there.
+            LockLostError: the lock could not be kept. Then no index file of this call stands that names a pack which
+                is not there, nor in another repository that was made in its place.
         """
         if not packs:
             self.check_lock()
             return
-        ids = [pack.id for pack in packs]
-        if self.missing_packs(ids, own=True):
-            raise self.broken("packs that we have stored were removed")
-        self.confirm_lock()
+        self.confirm_lock(recently=True)
         columns = [pack.columns for pack in packs]
         written = write_index(self.repository, columns)
         try:
             self.confirm_lock()
         except LockLostError:
-            if self.missing_packs(ids, own=True):
+            if self.missing_packs([pack.id for pack in packs], own=True) or not self.repository.is_there():
                 for index_id in written:
                     self.repository.storage.delete(file_name(INDEX, index_id))
             raise
@@ -181,8 +212,12 @@ class RepositorySession:
         shared_index: SharedIndex | None = None,
         sizes: Sizes | None = None,
         locked: bool = True,
+        one_host: bool = False,
+        lock_notes: LockNotes | None = None,
     ) -> None:
         """shared_index: where the processes of a host keep the indexes of repositories; else this one has its own.
+
+        one_host: all who work on the same runs share that. lock_notes: where this host notes its locks.
 
         locked: False where nothing is written, and a lock cannot be had or is not wanted (repository/companion.py).
         """
@@ -191,8 +226,10 @@ class RepositorySession:
         self.pack_size_bytes = pack_size_bytes
         self.sizes = sizes or Sizes()
         self.locked = locked
-        self.lease: Lease = LockLease(repository) if locked else NoLease()
+        self.lease: Lease = LockLease(repository, notes=lock_notes) if locked else NoLease()
+        self._lock_notes = lock_notes
         self._shared_index = shared_index
+        self._is_told = one_host and locked
         self._lock = threading.Lock()
         self._index_loader: IndexLoader | None = None
         self._held: HeldRepository | None = None
@@ -258,15 +295,20 @@ class RepositorySession:
         if not self.locked:
             return
         try:
-            remove_dead_locks(self.repository)
+            if self._lock_notes is None:
+                remove_dead_locks(self.repository)
+                return
+            for lock_id in self._lock_notes.of_dead():
+                if remove_lock(self.repository, lock_id):
+                    self._lock_notes.drop(lock_id)
         except HoldfastError as error:
             _LOG.warning("locks of processes that have ended could not be removed: %s", error.message)
 
     def close(self) -> None:
         """Give up the lock now instead of after its linger, and the connections of the storages."""
         self.lease.close()
-        self.repository.companion.close()
-        self.repository.storage.close()
+        for storage in self.repository.storages:
+            storage.close()
 
     def _give_back(self, acquired: "asyncio.Future[HeldRepository]") -> None:
         if not acquired.cancelled() and acquired.exception() is None:
@@ -277,7 +319,7 @@ class RepositorySession:
         try:
             with self._lock:
                 held = self._held
-            if held is not None and held.generation == generation and held.catch_up():
+            if held is not None and held.generation == generation and self._is_known_to(held):
                 return held
             with self._lock:
                 if self._held is held or self._held is None or self._held.generation != generation:
@@ -286,6 +328,10 @@ class RepositorySession:
         except BaseException:
             self.lease.release(generation)
             raise
+
+    def _is_known_to(self, held: HeldRepository) -> bool:
+        """Whether the index has all that is there, or what has come could be added to it."""
+        return (self._is_told and held.is_current()) or held.catch_up()
 
     def _load(self, generation: int) -> HeldRepository:
         loader, held = self._index_loader, self._held

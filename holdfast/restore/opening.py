@@ -29,15 +29,17 @@ class OpenedRestore:
     has_room: bool
 
 
-def open_restore(run: RestoreRun) -> OpenedRestore:
+def open_restore(run: RestoreRun, *, is_new: bool = False) -> OpenedRestore:
     """Validate the request and pin the snapshot for the whole run; the second call finds what the first decided.
+
+    is_new: as `open_run` takes it.
 
     Raises:
         UsageError: the request contradicts itself.
         TargetError: the target cannot be used as asked.
         SnapshotNotFoundError: no snapshot, or no such subfolder in it.
     """
-    opening, resumed = open_run(run.workspace, Opening, lambda: _decide(run))
+    opening, resumed = open_run(run.workspace, Opening, lambda: _decide(run), is_new=is_new)
     return OpenedRestore(opening=opening, resumed=resumed, has_room=has_room(run, opening))
 
 
@@ -53,7 +55,7 @@ def _decide(run: RestoreRun) -> Opening:
         tags=options.tags,
         ignore_damaged=options.ignore_damaged,
     )
-    run.held.refresh()
+    run.held.reach(BlobId(from_hex(stored.snapshot.tree)))
     tree, root, only = _find_subfolder(run, stored.snapshot, options)
     subfolder = options.subfolder.rpartition(b"/")[0] if only else options.subfolder
     target = options.target or subfolder or b"/"

@@ -42,7 +42,7 @@ from holdfast.errors import (
 from holdfast.format.sealed import decode_file
 from holdfast.format.snapshot import decode_snapshot
 from holdfast.ids import BlobId, SnapshotId, from_hex, sha256, short, to_hex
-from holdfast.repository.companion import companion_time_ns
+from holdfast.repository.companion import time_ns_of
 from holdfast.repository.documents import encode
 from holdfast.repository.kept_trees import is_whole
 from holdfast.repository.layout import SNAPSHOTS, file_name, list_ids
@@ -176,7 +176,10 @@ def empty_bin(repository: Repository, now_ns: int) -> int:
     over = [binned for binned in _all(repository) if binned.until_ns < now_ns]
     if not over:
         return 0
-    known, now_ns = protections(repository, (), Proofs(), now_ns), min(now_ns, companion_time_ns(repository))
+    known, now_ns = (
+        protections(repository, (), Proofs(), now_ns),
+        min(now_ns, time_ns_of(repository.companion)),
+    )
     over = [one for one in over if one.until_ns < now_ns and not known.holding(one.stored, now_ns)]
     _remove(repository, over)
     return len(over)

@@ -16,7 +16,7 @@ class Places:
     def __init__(self, repository: Repository, folder: str, kind: type[SealedFolder]) -> None:
         self._folders = [kind(repository, folder)]
         if has_companion(repository) and repository.storage.traits.any_name:
-            self._folders.append(kind(repository, folder, own=True))
+            self._folders.append(kind(repository, folder, repository.storage, may_lack=True))
 
     @property
     def written(self) -> SealedFolder:

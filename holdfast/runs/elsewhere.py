@@ -36,15 +36,14 @@ def check_here(workspace: Workspace) -> None:
     own = workspace.in_own_storage()
     if own is None:
         return
-    pointer = own.get(_POINTER)
-    if pointer is None:
-        is_elsewhere = has_companion(workspace.repository) and next(own.list(), None) is not None
-    else:
-        is_elsewhere = pointer != _name_of(workspace)
-    if is_elsewhere:
+    there = set(own.list())
+    pointer = own.get(_POINTER) if _POINTER in there else None
+    is_here = workspace.repository.workspaces is workspace.repository.storage
+    if pointer != _name_of(workspace) if pointer is not None else there and not is_here:
         raise UsageError(
             f"{workspace.repository.storage.location}: this run was begun with another companion",
-            hint="Set `companion` of the repository to what it was until the run has ended, or cancel the run.",
+            hint="Set `companion` of the repository, and `address` of the server, to what they were until the run has "
+            "ended, or cancel the run.",
         )
 
 

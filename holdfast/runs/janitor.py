@@ -38,7 +38,7 @@ from typing import Final
 import msgspec
 
 from holdfast.errors import CorruptFileError, UsageError
-from holdfast.repository.companion import CLOCK, companion_time_ns
+from holdfast.repository.companion import CLOCK, time_ns_of
 from holdfast.repository.documents import encode, load
 from holdfast.repository.locking import WAIT_FOR_OTHERS_S, ExclusiveLock
 from holdfast.repository.repository import Repository
@@ -148,14 +148,16 @@ def _remove_documents(workspace: Workspace, check_lock: Callable[[], None]) -> N
 
 
 def _refuse_skew(repository: Repository) -> None:
-    """Ages are told by two clocks: ours, and that of the companion.
+    """Ages are told by two clocks: ours, and that of the place where workspaces lie.
 
-    What crashes have left of asking for its time goes here: nobody else asks under our lock.
+    What crashes have left of asking for a time goes here: nobody else asks under our lock.
     """
-    apart_s = abs(time.time_ns() - companion_time_ns(repository)) / NS_PER_S
-    repository.companion.delete_folder(CLOCK)
+    workspaces = repository.workspaces
+    apart_s = abs(time.time_ns() - time_ns_of(workspaces)) / NS_PER_S
+    for storage in {workspaces, repository.companion}:
+        storage.delete_folder(CLOCK)
     if apart_s > MOST_SKEW_S:
         raise UsageError(
-            f"{repository.companion.location}: its clock and this host's are {apart_s / 3600:.1f} hours apart",
+            f"{workspaces.location}: its clock and this host's are {apart_s / 3600:.1f} hours apart",
             hint="Nothing was removed. Set the clocks, and repeat.",
         )

@@ -26,17 +26,20 @@ OpeningT = TypeVar("OpeningT", bound=msgspec.Struct)
 
 
 def open_run(
-    workspace: Workspace, kind: type[OpeningT], make: Callable[[], OpeningT]
+    workspace: Workspace, kind: type[OpeningT], make: Callable[[], OpeningT], *, is_new: bool = False
 ) -> tuple[OpeningT, bool]:
     """Open the run, under the shared lock; what stands, and whether it stood before (the run is resumed).
+
+    is_new: its id was never used before, except by this very call. So nothing of it is looked for elsewhere.
 
     Raises:
         CorruptFileError: the opening cannot be read, or is one of another program version.
         UsageError: the run was begun with another companion.
     """
-    finish_removal(workspace)
+    if not is_new:
+        finish_removal(workspace)
     standing = load(workspace, OPENING, kind)
-    if standing is None:
+    if standing is None and not is_new:
         check_here(workspace)
     opening = standing or make()
     leave_note(workspace)

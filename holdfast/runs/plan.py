@@ -156,7 +156,7 @@ class Plan(Generic[PageT, RecordT, ShardT, ResultT]):
             return self.workspace.put_new(self._name_of_shard(shard, "origin"), origin)
 
         shards = range(standing.first_shard, standing.next_shard)
-        ask_all(self.workspace.repository.companion, write_origin, shards)
+        ask_all(self.workspace.repository.workspaces, write_origin, shards)
         return standing
 
     def page(self, number: int) -> PageT:

@@ -1,4 +1,5 @@
-"""The documents of a run, sealed with the repository's key, in its companion: `holdfast/runs/<run>/<name>`.
+"""The documents of a run, sealed with the repository's key: `holdfast/runs/<run>/<name>`, in its companion or on this
+host (companion.py says where).
 
 `<run>` is a keyed hash of the run's id, because ids name sources. How a document is sealed: sealed_folder.py.
 """
@@ -39,12 +40,13 @@ class Workspace(SealedFolder):
 
     def __init__(self, repository: Repository, run_id: str, *, name: str = "") -> None:
         """name: as a listing shows it, of a run whose id is not known."""
-        super().__init__(repository, f"{RUNS}/{name or run_name(repository, run_id)}")
+        name = name or run_name(repository, run_id)
+        super().__init__(repository, f"{RUNS}/{name}", repository.workspaces)
         self.run_id = run_id
 
     def in_own_storage(self) -> SealedFolder | None:
         """The run's folder in the repository's own storage; None where that takes no such names."""
-        own = SealedFolder(self.repository, self._folder, own=True)
+        own = SealedFolder(self.repository, self._folder, self.repository.storage, may_lack=True)
         return own if own.traits.any_name else None
 
     def delete(self) -> None:
@@ -72,7 +74,7 @@ def list_runs(repository: Repository) -> list[StoredRun]:
     documents: Counter[str] = Counter()
     sizes: Counter[str] = Counter()
     newest: dict[str, int] = {}
-    for stored in repository.companion.list(RUNS):
+    for stored in repository.workspaces.list(RUNS):
         name = stored.name.removeprefix(f"{RUNS}/").partition("/")[0]
         documents[name] += 1
         sizes[name] += stored.size_bytes

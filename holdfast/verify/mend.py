@@ -77,6 +77,7 @@ def diagnose_and_mark(held: HeldRepository, suspects: Collection[PackId]) -> Dia
     unnamed = () if held.unreadable_index else diagnosis.unnamed  # what cannot be read may name them
     for pack in (*diagnosis.sound, *unnamed):
         marks.remove(pack)
+    held.note_marks()
     return diagnosis
 
 

@@ -44,8 +44,10 @@ def choose_snapshots(session: RepositorySession, order: VerifyOrder) -> list[Sto
     return chosen
 
 
-def open_verification(run: VerifyRun, order: VerifyOrder | None) -> Opening:
+def open_verification(run: VerifyRun, order: VerifyOrder | None, *, is_new: bool = False) -> Opening:
     """Open the run: which snapshots are meant, and which folders in them, is decided once. None: all the repository.
+
+    is_new: as `open_run` takes it.
 
     Raises:
         SnapshotNotFoundError, CorruptFileError: as `choose_snapshots`; or a folder is not there.
@@ -53,7 +55,10 @@ def open_verification(run: VerifyRun, order: VerifyOrder | None) -> Opening:
     """
     with run.session.hold() as held:
         opening, _ = open_run(
-            run.workspace, Opening, lambda: Opening() if order is None else _decide(run, held, order)
+            run.workspace,
+            Opening,
+            lambda: Opening() if order is None else _decide(run, held, order),
+            is_new=is_new,
         )
     return opening
 
@@ -63,7 +68,8 @@ def _decide(run: VerifyRun, held: HeldRepository, order: VerifyOrder) -> Opening
     latest = next((stored for stored in chosen if stored.ahead), None)
     trees: tuple[BlobId, ...] = ()
     if any(":" in name for name in order.snapshots):
-        held.refresh()
+        for stored in chosen:
+            held.reach(BlobId(from_hex(stored.snapshot.tree)))
         trees = tuple(
             _tree_at(held, stored, name) for stored, name in zip(chosen, order.snapshots, strict=True)
         )

@@ -55,7 +55,8 @@ def walk_structure(
     report = VerifyReport(level=VerifyLevel.STRUCTURE)
     roots = [BlobId(from_hex(stored.snapshot.tree)) for stored in _to_walk(held, snapshots, report)]
     roots = [BlobId(tree) for tree in folders] or roots
-    held.refresh()
+    for root in roots:
+        held.reach(root)
     trees = 0
 
     def count() -> None:

@@ -69,9 +69,10 @@ def ls(options: LsOptions) -> int:
         )
         for ahead in stored.ahead:
             warn(ahead_of_time(to_hex(ahead), to_hex(stored.id)))
-        held.refresh()
+        root = BlobId(from_hex(stored.snapshot.tree))
+        held.reach(root)
         load_tree = held.loader.load_tree
-        tree = _tree_at(load_tree, BlobId(from_hex(stored.snapshot.tree)), inside)
+        tree = _tree_at(load_tree, root, inside)
         wanted = Wanted(options.directories, recursive=options.recursive)
         wanted.check(load_tree, tree)
         entries = walk(load_tree, tree, wanted)

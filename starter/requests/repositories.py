@@ -68,5 +68,7 @@ def _opened(invocation: Invocation, profile: RepositoryProfile, storage: Storage
     repository = Repository.open(storage, invocation.password(profile))
     join_cache(repository, invocation.settings.cache.cache())
     credentials = source_of(profile.credentials, invocation.environ)
-    join_companion(repository, profile.companion, invocation.settings.state_dir, credentials)
+    settings = invocation.settings
+    own_server = settings.server.address is None
+    join_companion(repository, profile.companion, settings.state_dir, credentials, own_server=own_server)
     return repository

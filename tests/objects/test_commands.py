@@ -94,7 +94,7 @@ def test_a_backup_outlives_a_store_that_goes_away_and_workers_that_are_killed(
         proxy.usual(delay_s=0.05)
         proxy.requests.clear()
         with host.start("backup", host.source) as process:
-            _until(lambda: proxy.requests["PUT", "holdfast"] > 2)
+            _until(lambda: proxy.requests["PUT", "data"] > 0)
             proxy.down()
             time.sleep(3)
             for worker in _workers(process.pid):
@@ -119,7 +119,7 @@ def test_a_backup_waits_for_a_store_that_is_away_for_five_minutes(
         proxy.usual(delay_s=0.05)
         proxy.requests.clear()
         with host.start("backup", host.source) as process:
-            _until(lambda: proxy.requests["PUT", "holdfast"] > 2)
+            _until(lambda: proxy.requests["PUT", "data"] > 0)
             if refused:
                 proxy.down()
             else:

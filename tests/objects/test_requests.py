@@ -1,5 +1,6 @@
 """Requests of a run, counted: they cost money, and 30 to 100 ms each."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -7,6 +8,9 @@ from random import Random
 import pytest
 
 from holdfast.crypto.kdf import ScryptParameters
+from holdfast.repository.companion import join_companion
+from holdfast.repository.index.shared import SharedIndex
+from holdfast.repository.lock_notes import LockNotes
 from holdfast.repository.repository import Repository
 from holdfast.repository.session import RepositorySession
 from holdfast.storage.credentials import fixed
@@ -37,11 +41,20 @@ def test_a_run_asks_for_no_more_than_it_did(
 ) -> None:
     """One process, as a command's only worker. More is a change that has to say why."""
     storage = open_storage(proxy.location(prefix), fixed(seaweed.environ))
+    memory = SharedIndex.create_file()
 
     def counted(work: Callable[[RepositorySession], object]) -> int:
         proxy.requests.clear()
-        session = RepositorySession(Repository.open(storage, PASSWORD))
+        repository = Repository.open(storage, PASSWORD)
+        join_companion(repository, "", tmp_path / "state", own_server=True)
+        session = RepositorySession(
+            repository,
+            shared_index=SharedIndex(memory),
+            one_host=True,
+            lock_notes=LockNotes(tmp_path / "notes"),
+        )
         work(session)
+        session.remove_dead_locks()
         session.close()
         shown.append(dict(proxy.requests))
         return proxy.requests.total()
@@ -53,4 +66,6 @@ def test_a_run_asks_for_no_more_than_it_did(
     verify = counted(lambda session: verified(session, "verify"))
     restore = counted(lambda session: restored(session, source, tmp_path / "target"))
     assert same(source, tmp_path / "target")
-    assert (first <= 90, unchanged <= 65, verify <= 85, restore <= 90) == (True,) * 4, shown
+    os.close(memory)
+    assert proxy.requests["PUT", "holdfast"] == 0
+    assert (first <= 30, unchanged <= 20, verify <= 30, restore <= 30) == (True,) * 4, shown

@@ -1,11 +1,13 @@
 """Runs and marks in a companion: beside a storage that takes no names but restic's, and when the settings change."""
 
 import contextlib
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
 import pytest
 
+from holdfast.backup.opening import open_backup
 from holdfast.crypto.kdf import ScryptParameters
 from holdfast.errors import RunClosedError, StorageDeniedError, StorageUnavailableError, UsageError
 from holdfast.ids import PackId, sha256
@@ -17,7 +19,8 @@ from holdfast.repository.session import RepositorySession
 from holdfast.restore.request import RestoreOptions
 from holdfast.runs.janitor import old_runs, remove_old_runs
 from holdfast.runs.opening import close_run
-from holdfast.storage.contract import Storage
+from holdfast.storage.contract import Storage, Traits
+from holdfast.storage.layers.layer import Layer
 from holdfast.storage.layers.read_only import ReadOnly
 from holdfast.storage.local import LocalStorage
 from tests.support.comparison import restic, same
@@ -274,3 +277,69 @@ def test_no_restore_deletes_the_companion(place: Place, companion: str) -> None:
     assert not (place.source / "late").exists()
     assert DamageMarks(session.repository).load() == {mark.pack: mark}
     session.close()
+
+
+class Far(Layer):
+    """The same storage at a distance."""
+
+    @property
+    def traits(self) -> Traits:
+        return replace(self.below.traits, latency_s=0.01, directory=None)
+
+
+def far_session(place: Place, *, own_server: bool, companion: str = "") -> RepositorySession:
+    repository = Repository.open(Far(LocalStorage(place.path)), PASSWORD)
+    join_companion(repository, companion, place.state, own_server=own_server)
+    return RepositorySession(repository, sizes=SMALL, pack_size_bytes=SMALL_PACK_BYTES)
+
+
+def test_at_a_distance_documents_of_runs_lie_where_the_servers_database_does(place: Place) -> None:
+    session = far_session(place, own_server=True)
+    run = EngineRun.of(session, place.source)
+    run.open()
+    assert not (place.path / "holdfast").exists()
+    assert len(old_runs(session.repository, older_than_s=-60)) == 1
+    run.run()
+    with session.hold() as held:
+        pack = next(held.index.packs()).id
+    DamageMarks(session.repository).put(DamagedPack(pack=pack, whole=True))
+    session.close()
+    assert [path.name for path in (place.path / "holdfast" / "damaged").iterdir()] == [pack.hex()]
+    assert [path for path in place.state.rglob("*") if path.is_file()] == []
+
+
+def test_with_a_server_of_several_hosts_or_a_companion_documents_lie_there(place: Place) -> None:
+    for companion, folder in (("", place.path), (str(place.companion), place.companion)):
+        session = far_session(place, own_server=bool(companion), companion=companion)
+        EngineRun.of(session, place.source, run_id=companion or "run").open()
+        session.close()
+        assert [*folder.rglob("opening")] != []
+    assert not place.state.exists()
+
+
+def test_a_run_whose_server_was_another_says_so(place: Place) -> None:
+    """Its documents are in the repository, and none on this host. A new run is not looked for there."""
+    session = far_session(place, own_server=False)
+    EngineRun.of(session, place.source).open()
+    session.close()
+    session = far_session(place, own_server=True)
+    run = EngineRun.of(session, place.source)
+    with pytest.raises(UsageError, match="another companion"):
+        run.open()
+    assert not open_backup(run.backup, run.order, is_new=True).resumed
+    session.close()
+
+
+def test_no_backup_takes_in_documents_that_lie_on_this_host(place: Place) -> None:
+    session = far_session(place, own_server=True)
+    run = EngineRun.of(session, place.path.parent)
+    run.open()
+    names = {
+        file.name
+        for page in run.select()
+        for shard in range(page.shards)
+        for file in run.backup.plan.shard(shard).files
+    }
+    session.close()
+    assert b"large" in names
+    assert b"opening" not in names

@@ -302,3 +302,36 @@ def test_of_two_descriptions_of_a_pack_the_first_counts(memory: int) -> None:
     index.load(index_id("other"), [other])
     assert not knows(index, "b")
     assert len(index) == 10
+
+
+def test_what_was_put_into_the_log_since_is_said(memory: int) -> None:
+    one, other = IndexMap(shared=joined(memory)), IndexMap(shared=joined(memory))
+    one.load(index_id("before"), [pack_of("b")])
+    heard = other.news()
+    assert heard is not None
+    assert other.said_since(heard) == []
+    one.load(index_id("first"), [pack_of("a")])
+    assert other.said_since(heard) == one.said_since(heard) == [index_id("first")]
+    one.tell()
+    assert other.said_since(heard) is None
+
+
+def test_what_finds_no_room_in_the_log_is_told_of(memory: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = joined(memory)
+    one, other = IndexMap(shared=log), IndexMap(shared=joined(memory))
+    heard = other.news()
+    assert heard is not None
+    monkeypatch.setattr(log, "_segment_for", lambda *_: None)
+    one.load(index_id("first"), [pack_of("a")])
+    assert knows(one, "a")
+    assert other.said_since(heard) is None
+
+
+def test_a_log_that_is_closed_tells_nothing_any_more(memory: int) -> None:
+    log = joined(memory)
+    index = IndexMap(shared=log)
+    heard = index.news()
+    assert heard is not None
+    log.close()
+    assert index.news() is None
+    assert index.said_since(heard) is None

@@ -39,7 +39,7 @@ def test_what_a_hold_asks_for(tmp_path: Path) -> None:
             write_lock(session.repository, exclusive=False)
     with counted_session(tmp_path / "repository") as (session, storage):
         first = {
-            ("list", "locks"): 2,
+            ("list", "locks"): 1,
             ("get", "locks"): OTHERS,
             ("put", "locks"): 1,
             ("list", "index"): 1,
@@ -84,3 +84,21 @@ def test_a_pack_that_a_listing_lacks_is_asked_for_by_its_name(monkeypatch: pytes
         storage.put(pack_name(pack), b"123")
     monkeypatch.setattr(storage, "list", lambda _: iter(()))
     assert sizes_of(storage, PACKS, stored=len(PACKS)) == dict.fromkeys(PACKS, 3)
+
+
+def test_at_a_distance_packs_are_listed_where_that_is_fewer_requests() -> None:
+    storage = Distant(1)
+    for pack in PACKS:
+        storage.put(pack_name(pack), b"123")
+    asked: Counter[str] = Counter()
+
+    def count(call: str, name: str, send: Callable[[], ResultT]) -> ResultT:
+        asked[call] += 1
+        return send()
+
+    storage.request = count  # type: ignore[method-assign]
+    assert sizes_of(storage, PACKS, stored=len(PACKS), few=True) == dict.fromkeys(PACKS, 3)
+    assert asked == {"list": 1}
+    asked.clear()
+    assert sizes_of(storage, PACKS[:3], stored=4000) == dict.fromkeys(PACKS[:3], 3)
+    assert asked == {"size_or_none": 3}

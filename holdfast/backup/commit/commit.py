@@ -120,9 +120,8 @@ def commit_run(run: BackupRun, order: BackupOrder, pages: int, shards: int) -> C
     opening = load_opening(workspace, Opening)
     opening = msgspec.structs.replace(opening, started_ns=begun_ns(workspace, opening))
     with session.hold() as held:
-        reader = PlanReader(run, pages, shards)
         try:
-            merged = _merge(held, reader)
+            merged, reader = _merged(held, run, pages, shards)
         except MissingResultError as error:
             return CommitOutcome(missing_shards=(error.shard,))
         if merged.rescan:
@@ -171,6 +170,7 @@ def _send_back(
     marks = DamageMarks(held.repository)
     for pack in gone:
         marks.put(DamagedPack(pack=pack, whole=True))
+    held.note_marks()
     _LOG.warning(
         "%s: %d packs that the index names are gone, and what the source has of them is stored again; restic may look "
         "for them until `holdfast verify` has taken them out of the index",
@@ -190,6 +190,16 @@ def _store_again(run: BackupRun, shards: Collection[int]) -> CommitOutcome:
     for shard in shards:
         run.plan.do_again(shard)
     return CommitOutcome(missing_shards=tuple(sorted(shards)))
+
+
+def _merged(held: HeldRepository, run: BackupRun, pages: int, shards: int) -> tuple[_Merged, PlanReader]:
+    """Plan and results, merged; once more where something is missing, and the index had not all that is there."""
+    reader = PlanReader(run, pages, shards)
+    merged = _merge(held, reader)
+    if (merged.rescan or merged.missing_shards) and held.refresh():
+        reader = PlanReader(run, pages, shards)
+        merged = _merge(held, reader)
+    return merged, reader
 
 
 def _merge(held: HeldRepository, reader: PlanReader) -> _Merged:

@@ -20,7 +20,7 @@ def packs_gone(held: HeldRepository, packs: Collection[PackId]) -> list[PackId]:
         LockLostError: the lock was removed, or index files that were believed.
     """
     gone = held.missing_packs(packs)
-    held.confirm_lock()
+    held.confirm_lock(recently=True)
     held.confirm_index()
     return gone
 

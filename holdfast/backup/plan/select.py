@@ -56,6 +56,8 @@ def _plan_page(
     root = parent_tree(load_opening(run.workspace, Opening))
     sizes = run.session.sizes.backup
     with run.session.hold() as held:
+        if root is not None:
+            held.reach(root)
         walker = Walker(
             spec,
             cursor=None if before is None else before.cursor,

@@ -8,6 +8,7 @@ relies on the whole index asks `check_whole` (docs/adr/0049-the-index-has-a-room
 """
 
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -34,6 +35,8 @@ has held of a large file stays behind in its part of the heap."""
 _MANY_BLOBS: Final = 250_000
 """What was read of so many has left enough free memory behind to be worth giving back."""
 _LISTINGS: Final = 3
+LOOK_AGAIN_S: Final = 10.0
+"""So old may be what is known of the index, as far as other hosts are concerned."""
 _HINT: Final = (
     "`holdfast verify` says what is lost; `holdfast repair index` writes the index again from the packs."
 )
@@ -46,9 +49,11 @@ class IndexLoader:
         """shared: where the processes of a host keep what they have read."""
         self._repository = repository
         self._marks = DamageMarks(repository)
+        log = None if shared is None else shared.join(bytes.fromhex(repository.id))
+        self._heard = None if log is None else log.news()
+        self._looked_at = time.monotonic()
         self._listed: list[tuple[IndexId, int]] | None
         self._marks_seen, self._listed = self._look()
-        log = None if shared is None else shared.join(bytes.fromhex(repository.id))
         self.index = IndexMap(self._marks.load() if self._marks_seen else {}, log)
         self.whole_trees = WholeTrees()
         self._loaded: set[IndexId] = set()
@@ -69,15 +74,36 @@ class IndexLoader:
             loader.refresh()
         return loader
 
-    def refresh(self) -> None:
-        """Read the index files that were not read yet. Those that cannot be read are `unreadable` from then on.
+    def refresh(self) -> bool:
+        """Read the index files that were not read yet; whether there were any. Those that cannot be read are
+        `unreadable` from then on.
 
         Raises:
             StorageUnavailableError: files vanish faster than they can be listed and read.
         """
         with self._lock:
             listed, self._listed = self._listed, None  # the first time, of the look when this was made
+            before = len(self._loaded)
             self._read_listed(self._list() if listed is None else listed)
+            return len(self._loaded) > before
+
+    def is_current(self) -> bool:
+        """Whether a look would show nothing new, as far as the processes of this host know, and not for too long.
+
+        Only under the same lock. What others of the host have put into the shared log since is taken from there: it was
+        stored while we had the lock, so nobody has removed it.
+        """
+        with self._lock:
+            heard, looked_at = self._heard, self._looked_at
+            if heard is None or self.unreadable or time.monotonic() - looked_at > LOOK_AGAIN_S:
+                return False
+            said = self.index.said_since(heard)
+            if said is None:
+                return False
+            self._loaded |= {
+                index_id for index_id in said if index_id not in self._loaded and self.index.recall(index_id)
+            }
+            return self._loaded.issuperset(said)
 
     def catch_up(self, *, same_lock: bool) -> bool:
         """`refresh`, if what was read may still be believed; whether that is so: the marks of damage are the same, and,
@@ -86,12 +112,14 @@ class IndexLoader:
         Raises:
             StorageUnavailableError: as `refresh`.
         """
+        heard, looked_at = self.index.news(), time.monotonic()
         seen, listed = self._look()
         with self._lock:
             stands = same_lock or self._loaded <= {index_id for index_id, _ in listed}
             if not stands or seen != self._marks_seen:
                 return False
             self._read_listed(listed)
+            self._heard, self._looked_at = heard, looked_at
             return True
 
     def check_whole(self) -> None:
@@ -107,8 +135,13 @@ class IndexLoader:
 
     def still_stands(self) -> bool:
         """Whether every index file that was read is still there, so that no pack it names has been removed."""
+        return self.standing()[0]
+
+    def standing(self) -> tuple[bool, bool]:
+        """The same, and whether every file that is there was read, or could not be."""
         with self._lock:
-            return self._loaded <= {index_id for index_id, _ in self._list()}
+            there = {index_id for index_id, _ in self._list()}
+            return self._loaded <= there, there <= self._loaded | self.unreadable.keys()
 
     def add_written(self, written: Sequence[IndexId], packs: Sequence[PackColumns]) -> None:
         """Add packs that this process has just written (`write_index`), without reading them back."""

@@ -13,6 +13,7 @@ before that leaves the segment's mark "being written"; what appends next leaves 
 another.
 """
 
+import itertools
 import mmap
 import struct
 from collections.abc import Callable, Iterator, Sequence
@@ -36,7 +37,7 @@ _GROWTH: Final = 4
 
 HEADER_BYTES: Final = mmap.PAGESIZE
 _OWNER: Final = slice(0, ID_BYTES)
-_CLOSED, _PACKS, _SEGMENTS = range(4, 7)
+_CLOSED, _PACKS, _SEGMENTS, _TOLD = range(4, 8)
 _TABLE: Final = 8
 _OFFSET, _ROWS, _USED, _BEING_WRITTEN = range(4)
 _ENTRY_WORDS: Final = 4
@@ -139,6 +140,21 @@ class IndexLog:
     def close(self) -> None:
         """Have nobody begin to use it: most of what is in it is of no use."""
         self._header[_CLOSED] = 1
+
+    def news(self) -> tuple[int, int] | None:
+        """How much has been said: how often `tell` was called, and how many files are in the log. None where it is
+        closed: others may use another one by now."""
+        self.catch_up()
+        return None if self._header[_CLOSED] else (self._header[_TOLD], len(self._files))
+
+    def added_since(self, files: int) -> Iterator[IndexId]:
+        """The files of the log but the first so many."""
+        return itertools.islice(self._files, files, None)
+
+    def tell(self) -> None:
+        """Have all that use the log look at the storage when they need it next: something is there that is not in the
+        log. Of two that tell at once, one may go unheard."""
+        self._header[_TOLD] += 1
 
     def catch_up(self) -> None:
         """See what others have appended."""

@@ -160,7 +160,9 @@ class IndexMap:
             for view in self._views:
                 if self._add_to(view, index_id, packs):
                     self._believe(view, index_id)
-                    return
+                    break
+        if view.log is not self._shared:
+            self.tell()
 
     def recall(self, index_id: IndexId) -> bool:
         """Add the packs of an index file, if a process has put it into the shared log; whether that was so."""
@@ -169,6 +171,27 @@ class IndexMap:
                 return self._shared is not None and self._believe(self._views[0], index_id)
             except OSError:  # no memory to map what others have appended: then the file is read
                 return False
+
+    def tell(self) -> None:
+        """Have the other processes of this host look at the repository when they use it next."""
+        if self._shared is not None:
+            self._shared.tell()
+
+    def news(self) -> tuple[int, int] | None:
+        """How much the processes of this host have told each other so far; None where they cannot."""
+        with self._lock:
+            try:
+                return None if self._shared is None else self._shared.news()
+            except OSError:  # as in `recall`
+                return None
+
+    def said_since(self, heard: tuple[int, int]) -> list[IndexId] | None:
+        """The index files that were put into the log since `heard` (`news`); None where there is other news."""
+        now = self.news()
+        if now is None or now[0] != heard[0] or self._shared is None:
+            return None
+        with self._lock:
+            return list(self._shared.added_since(heard[1]))
 
     def close_waste(self) -> bool:
         """Close the shared log if most of it is of files that this map was not told to load; whether that was so."""

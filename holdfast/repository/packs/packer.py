@@ -12,7 +12,9 @@ Crash scenario, in the order of the steps:
        which no index names and the next prune removes.
 
 Blobs are spread at random over two open packs, as restic does since 0.18, so that pack sizes do not betray chunk
-sizes. Memory is bounded by a few reused pack buffers: `add` blocks while all of them wait for the storage.
+sizes.
+What is left in them at a flush becomes one pack, where it fits into one: a small run stores one file less. Memory is
+bounded by a few reused pack buffers: `add` blocks while all of them wait for the storage.
 """
 
 import contextlib
@@ -117,6 +119,7 @@ class Packer:
 
     def begin_flush(self) -> None:
         """Send the open packs off, full or not, without waiting for them."""
+        self._join_open()
         for slot in range(_OPEN_PACKS):
             if self._open[slot] is not None:
                 self._send(slot)
@@ -143,6 +146,19 @@ class Packer:
         with self._lock:
             stored, self._stored = self._stored, []
         return stored
+
+    def _join_open(self) -> None:
+        """Make one of both open packs, where it is no larger than others."""
+        one, other = self._open
+        if one is None or other is None:
+            return
+        if one.buffer.size_bytes + other.buffer.size_bytes > self._pack_size_bytes:
+            return
+        one.buffer.take_over(other.buffer)
+        one.first = min(one.first, other.first)
+        self._open[1] = None
+        other.buffer.reset()
+        self._free.put(other.buffer)
 
     def _reap(self) -> None:
         waiting: list[tuple[int, Future[None]]] = []

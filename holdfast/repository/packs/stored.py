@@ -14,7 +14,7 @@ from holdfast.storage.parallel import ask_all
 _LISTED_AT_ONCE: Final = 1000
 """So many names are in one answer of an object store."""
 _LISTING_ROUNDS: Final = 64
-"""A listing costs at least so many: a directory's data has 256 folders."""
+"""A listing of a directory costs at least so many: its data has 256 folders."""
 
 
 def sizes_by_name(storage: Storage, packs: Collection[PackId]) -> dict[PackId, int | None]:
@@ -24,12 +24,21 @@ def sizes_by_name(storage: Storage, packs: Collection[PackId]) -> dict[PackId, i
     return dict(zip(ids, sizes, strict=True))
 
 
-def sizes_of(storage: Storage, packs: Collection[PackId], *, stored: int) -> Mapping[PackId, int | None]:
-    """The same for packs of which there may be many. stored: how many packs the repository has, about."""
-    rounds = len(packs) / storage.traits.requests
-    if rounds <= max(_LISTING_ROUNDS, stored / _LISTED_AT_ONCE):
+def sizes_of(
+    storage: Storage, packs: Collection[PackId], *, stored: int, few: bool = False
+) -> Mapping[PackId, int | None]:
+    """The same for packs of which there may be many. stored: how many packs the repository has, about. few: these are
+    few of them."""
+    if not _is_listing_better(storage, len(packs), stored, few=few):
         return sizes_by_name(storage, packs)
     listed = {file.name: file.size_bytes for file in storage.list(DATA)}
     found = {pack: listed.get(pack_name(pack)) for pack in packs}
     missing = [pack for pack, size in found.items() if size is None]
     return {**found, **sizes_by_name(storage, missing)}
+
+
+def _is_listing_better(storage: Storage, wanted: int, stored: int, *, few: bool) -> bool:
+    """At a distance each request is paid for, and waited for; in a directory of this host only the work counts."""
+    if storage.traits.latency_s:
+        return wanted > 1 + stored // _LISTED_AT_ONCE
+    return not few and wanted / storage.traits.requests > max(_LISTING_ROUNDS, stored / _LISTED_AT_ONCE)
