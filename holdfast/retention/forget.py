@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from holdfast.errors import StoredFileMissingError, UsageError
+from holdfast.errors import StorageDeniedError, StoredFileMissingError, UsageError
 from holdfast.ids import SnapshotId, short, to_hex
 from holdfast.repository.documents import decide as decide_once
 from holdfast.repository.session import HeldRepository, RepositorySession
@@ -31,7 +31,7 @@ from holdfast.repository.snapshots import (
 from holdfast.retention.bin import DEFAULT_BIN_S, bin_roots, empty_bin, forget_snapshot, take_back
 from holdfast.retention.decision import Decision, GroupVerdict, Verdict, decide
 from holdfast.retention.documents import REPORT, ForgetOrder, ForgetReport, Going, Opening
-from holdfast.retention.groups import Group, grouped, parse_group_by
+from holdfast.retention.groups import BY_SOURCE, Group, grouped, parse_group_by
 from holdfast.retention.holds import Proofs, hold_on, protections
 from holdfast.retention.policy import EMPTY, Policy
 from holdfast.retention.protection import Protections
@@ -103,6 +103,12 @@ def decide_order(
             "no policy says what stays, so nothing is forgotten",
             hint="Give --keep-last 7 or the like, snapshots by their ids, or a table [sources.NAME.retention].",
         )
+    own = order.remove_all or not order.policy.is_empty
+    if not own and order.group_by != BY_SOURCE:
+        raise UsageError(
+            "--group-by needs a policy of its own: the settings' policies are about sources",
+            hint="Give --keep-last 7 or the like, or leave --group-by out.",
+        )
     if order.remove_all and order.policy.is_empty and not order.is_filtered:
         raise UsageError(
             "--unsafe-allow-remove-all would forget everything",
@@ -117,7 +123,6 @@ def decide_order(
     groups = grouped(looked_at, parse_group_by(order.group_by))
     if order.source:
         groups = {group: those for group, those in groups.items() if group.source == order.source}
-    own = order.remove_all or not order.policy.is_empty
     return decide(
         groups,
         (lambda _: order.policy) if own else rules.of,
@@ -142,8 +147,14 @@ def open_forgetting(
     """Open the run, or find it open: what goes is decided once.
 
     Raises:
+        StorageDeniedError: the repository is only read.
         As `decide_order`; RepositoryLockedError, StorageUnavailableError, …: from the repository.
     """
+    if not run.session.locked:
+        raise StorageDeniedError(
+            f"{run.session.repository.storage.location}: it is only read, so nothing can be forgotten there",
+            hint="Mount it for writing, or leave --no-lock out.",
+        )
     with run.session.hold() as held:
 
         def made() -> Opening:

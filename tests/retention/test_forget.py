@@ -11,7 +11,7 @@ from random import Random
 import pytest
 
 from holdfast.crypto.kdf import ScryptParameters
-from holdfast.errors import RunClosedError, SnapshotNotFoundError, UsageError
+from holdfast.errors import RunClosedError, SnapshotNotFoundError, StorageDeniedError, UsageError
 from holdfast.format.tags import SOURCE_TAG
 from holdfast.ids import SnapshotId, short, to_hex
 from holdfast.repository.layout import LOCKS, RUNS
@@ -26,6 +26,7 @@ from holdfast.retention.policy import Policy
 from holdfast.retention.sizes import Usage
 from holdfast.runs.opening import close_run
 from holdfast.storage.contract import Storage
+from holdfast.storage.layers.read_only import ReadOnly
 from tests.interop.test_retention import write
 from tests.retention.made import NOW_NS, daily, made
 from tests.retention.reckoning import staying
@@ -137,6 +138,23 @@ def test_what_makes_no_sense_is_refused_and_leaves_nothing(
             begin(session, order)
         assert len(there(session)) == 3
         assert [*below.list(RUNS)] == []
+
+
+def test_the_policies_of_the_settings_are_about_sources_whatever_is_typed(below: MemoryStorage) -> None:
+    with opened(below) as session:
+        write(session, [made(one.snapshot.time, tags=(f"{SOURCE_TAG}docs",)) for one in daily(3)])
+        rules = Rules(sources={("mars", "docs"): Policy(last=3)}, others=Policy(last=1))
+        with pytest.raises(UsageError, match="--group-by needs a policy of its own"):
+            begin(session, ForgetOrder(group_by="host,paths"), rules=rules)
+        assert begin(session, ForgetOrder(), rules=rules)[1].going == ()
+
+
+def test_of_a_repository_that_is_only_read_nothing_goes(below: MemoryStorage) -> None:
+    with opened(below) as session:
+        write(session, daily(3))
+    session = RepositorySession(Repository.open(ReadOnly(below), PASSWORD), locked=False)
+    with pytest.raises(StorageDeniedError, match="it is only read"):
+        begin(session, ForgetOrder(policy=Policy(last=1)))
 
 
 def test_all_that_a_filter_means_goes_if_that_is_said(below: MemoryStorage) -> None:
