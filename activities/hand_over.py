@@ -51,7 +51,10 @@ def server_clock() -> Callable[[], int]:
 
 
 class StandingRuns:
-    """The runs that were asked to stand aside. Its `count` grows while runs are found."""
+    """The runs that were asked to stand aside. Its `count` grows while runs are found.
+
+    stood_s: for how long they stood, from the first that was asked on; once they were let go.
+    """
 
     def __init__(self, client: Client, alias: str, stand: StandAside, now_ns: Callable[[], int]) -> None:
         self._client = client
@@ -59,14 +62,19 @@ class StandingRuns:
         self._stand = stand
         self._now_ns = now_ns
         self._asked: dict[Run, int] = {}
+        self._began = 0.0
+        self.stood_s = 0.0
 
     @property
     def count(self) -> int:
         """How many have been asked so far."""
         return len({workflow for workflow, _ in self._asked})
 
-    async def keep_asking(self) -> None:
-        """Ask all that there are, and those that come, until cancelled."""
+    async def keep_asking(self, wanted: asyncio.Event | None) -> None:
+        """Ask all that there are, and those that come, until cancelled; from the moment on when that is wanted."""
+        if wanted is not None:
+            await wanted.wait()
+        self._began = time.monotonic()
         while True:
             try:
                 await self._ask(await self._open_runs())
@@ -78,6 +86,7 @@ class StandingRuns:
         """Tell all of them to go on. One that does not hear it goes on by itself."""
         workflows = {workflow for workflow, _ in self._asked}
         await asyncio.gather(*(self._tell(workflow, None, until_ns=0) for workflow in workflows))
+        self.stood_s = time.monotonic() - self._began if self._began else 0.0
 
     async def _ask(self, runs: Sequence[Run]) -> None:
         now_ns = self._now_ns()
@@ -107,14 +116,21 @@ class StandingRuns:
 
 @asynccontextmanager
 async def handed_over(
-    client: Client, alias: str, *, by: str, what_for: str, now_ns: Callable[[], int]
+    client: Client,
+    alias: str,
+    *,
+    by: str,
+    what_for: str,
+    now_ns: Callable[[], int],
+    wanted: asyncio.Event | None = None,
 ) -> AsyncIterator[StandingRuns]:
     """Have the runs of a repository stand aside inside of the block.
 
     alias: the repository's. by: the workflow that asks, which itself is not asked. now_ns: the server's clock.
+    wanted: set when they are to be asked, because a lock that is free needs nobody to stand; None for at once.
     """
     runs = StandingRuns(client, alias, StandAside(by=by, what_for=what_for), now_ns)
-    asking = asyncio.create_task(runs.keep_asking())
+    asking = asyncio.create_task(runs.keep_asking(wanted))
     try:
         yield runs
     finally:

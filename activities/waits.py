@@ -16,7 +16,9 @@ from temporalio.converter import ActivitySerializationContext, DataConverter
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
+from contracts.common import PROGRESS_QUERY, Progress
 from contracts.guard import GUARD_QUERY, GUARD_WORKFLOW, GuardStatus
+from contracts.prune import PRUNE_WORKFLOW
 from contracts.verbs import VERBS
 
 _TIMEOUT: Final = timedelta(seconds=3)
@@ -104,9 +106,14 @@ async def waiting_reason(client: Client, workflow_id: str, workflow_type: str) -
     step = await failing_step(client, workflow_id, list(description.raw_description.pending_activities))
     if step is not None:
         return f"{step.message.partition(chr(10))[0]} (tried {step.attempt:,} times)"
-    if workflow_type != GUARD_WORKFLOW:
+    if workflow_type not in {GUARD_WORKFLOW, PRUNE_WORKFLOW}:
         return ""
     try:
+        if workflow_type == PRUNE_WORKFLOW:
+            progress: Progress = await handle.query(
+                PROGRESS_QUERY, result_type=Progress, rpc_timeout=_TIMEOUT
+            )
+            return f"it waits for {progress.waits_for}" if progress.waits_for else ""
         status: GuardStatus = await handle.query(GUARD_QUERY, result_type=GuardStatus, rpc_timeout=_TIMEOUT)
     except (RPCError, WorkflowQueryFailedError, WorkflowQueryRejectedError, ApplicationError):
         return ""

@@ -86,6 +86,15 @@ class Approval(Warranted):
     part: Part = Part.ALL
     grant: bool = True
 
+    @property
+    def wrong(self) -> str:
+        """What its words lack, for people; empty when they are as they should be."""
+        if not self.by.strip() or len(self.by) > MAX_NAME:
+            return f"an approval needs a name of at most {MAX_NAME} characters"
+        if not self.reason.strip() or len(self.reason) > MAX_REASON:
+            return f"an approval needs a reason of at most {MAX_REASON} characters"
+        return ""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuardStatus(Warranted):

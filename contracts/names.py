@@ -36,6 +36,15 @@ TRIGGER_FORGET: Final = "forget_trigger"
 FORGET_SNAPSHOTS: Final = "forget"
 LOG_FORGET: Final = "forget_log"
 
+TRIGGER_PRUNE: Final = "prune_trigger"
+MARK_PRUNE: Final = "prune_mark"
+PLAN_PRUNE: Final = "prune_plan"
+REPACK_PRUNE: Final = "prune_repack"
+WAIT_PRUNE: Final = "prune_wait"
+SWITCH_PRUNE: Final = "prune_switch"
+DELETE_PRUNE: Final = "prune_delete"
+LOG_PRUNE: Final = "prune_log"
+
 RUN_HOOK: Final = "hook"
 RESTORE_TO_COMMAND: Final = "restore_to_command"
 

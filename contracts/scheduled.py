@@ -8,6 +8,7 @@ from contracts.backup import BackupRequest
 from contracts.drill import DrillRequest
 from contracts.forget import ForgetRequest
 from contracts.guard import GuardRequest
+from contracts.prune import PruneRequest
 from contracts.restore import RestoreRequest
 from contracts.system import SystemBackupRequest
 from contracts.verbs import Request
@@ -32,7 +33,7 @@ class Busy(StrEnum):
 class ScheduledRun(Warranted):
     """One time of a schedule. workflow_id: of the run that it asks for, the same that a person's command would use.
 
-    Exactly one of backup, restore, verify, drill, guard, system and forget is set.
+    Exactly one of backup, restore, verify, drill, guard, prune, system and forget is set.
     """
 
     schedule: str
@@ -43,13 +44,23 @@ class ScheduledRun(Warranted):
     verify: VerifyRequest | None = None
     drill: DrillRequest | None = None
     guard: GuardRequest | None = None
+    prune: PruneRequest | None = None
     system: SystemBackupRequest | None = None
     forget: ForgetRequest | None = None
 
     @property
     def request(self) -> Request | None:
         """The one that is set."""
-        asked = (self.backup, self.restore, self.verify, self.drill, self.guard, self.system, self.forget)
+        asked = (
+            self.backup,
+            self.restore,
+            self.verify,
+            self.drill,
+            self.guard,
+            self.prune,
+            self.system,
+            self.forget,
+        )
         return next((request for request in asked if request is not None), None)
 
 

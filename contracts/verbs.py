@@ -10,6 +10,7 @@ from contracts.common import BACKUP_WORKFLOW, RESTORE_WORKFLOW
 from contracts.drill import DRILL_WORKFLOW, DrillRequest, DrillResult
 from contracts.forget import FORGET_WORKFLOW, ForgetRequest, ForgetResult
 from contracts.guard import GUARD_WORKFLOW, GuardRequest, GuardResult
+from contracts.prune import PRUNE_WORKFLOW, PruneRequest, PruneResult
 from contracts.repair import REPAIR_WORKFLOW, RepairRequest, RepairResult
 from contracts.restore import RestoreRequest, RestoreResult
 from contracts.system import (
@@ -22,11 +23,18 @@ from contracts.system import (
 from contracts.verify import VERIFY_WORKFLOW, VerifyRequest, VerifyResult
 from holdfast.terms import RunKind
 
-Resumable = BackupRequest | RestoreRequest | VerifyRequest | RepairRequest
+Resumable = BackupRequest | RestoreRequest | VerifyRequest | RepairRequest | PruneRequest
 """What a run may be asked that a later one can go on with."""
 Request = Resumable | DrillRequest | ForgetRequest | GuardRequest | SystemBackupRequest | SystemRestoreRequest
 Result = (
-    BackupResult | RestoreResult | VerifyResult | DrillResult | ForgetResult | SystemResult | RepairResult
+    BackupResult
+    | RestoreResult
+    | VerifyResult
+    | DrillResult
+    | ForgetResult
+    | PruneResult
+    | RepairResult
+    | SystemResult
 )
 """How the runs end that report."""
 
@@ -103,6 +111,14 @@ VERBS: Final = (
         steered=False,
     ),
     Verb(
+        kind=RunKind.PRUNE,
+        workflow=PRUNE_WORKFLOW,
+        request=PruneRequest,
+        result=PruneResult,
+        subject="repository",
+        resumable=PruneRequest,
+    ),
+    Verb(
         kind=RunKind.SYSTEM_BACKUP,
         workflow=SYSTEM_BACKUP_WORKFLOW,
         request=SystemBackupRequest,
@@ -158,5 +174,7 @@ def subject_of(request: Request) -> str:
             return request.drill or request.source
         case ForgetRequest():
             return request.selection or request.source
+        case PruneRequest():
+            return ""
         case SystemBackupRequest() | SystemRestoreRequest():
             return request.system

@@ -17,7 +17,7 @@ from control.runs import Handle
 from workflows.attributes import PAUSED, STATUS
 
 _TIMEOUT: Final = timedelta(seconds=3)
-_COPYING: Final = frozenset((names.STORE_SHARD, names.RESTORE_SHARD, names.VERIFY_SHARD))
+_COPYING: Final = frozenset((names.STORE_SHARD, names.RESTORE_SHARD, names.VERIFY_SHARD, names.REPACK_PRUNE))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,8 @@ from typing import Final
 import msgspec
 
 from contracts.common import RunPolicy
-from contracts.identity import WHOLE, queue_of, system_id, task_queue, workflow_id
+from contracts.identity import WHOLE, is_token, queue_of, system_id, task_queue, workflow_id
+from contracts.prune import PruneRequest
 from contracts.verbs import Request, asked_by, repository_of, subject_of
 from service.settings.model import RepositoryProfile, Settings
 from service.settings.requests import RepositoryOrder, remove_unused_requests, write_request
@@ -55,6 +56,14 @@ def base_queue(settings: Settings, repository: str) -> str:
     if settings.worker.task_queue is not None:
         return queue_of(settings.worker.task_queue, repository)
     return task_queue(settings.host, repository)
+
+
+def queue_of_run(settings: Settings, request: Request) -> str:
+    """The task queue that the run goes to: prunes have one of their own, where the settings say so."""
+    repository = repository_of(request)
+    if isinstance(request, PruneRequest) and settings.prune.task_queue and not is_token(repository):
+        return settings.prune.task_queue
+    return base_queue(settings, repository)
 
 
 def workflow_id_of(settings: Settings, request: Request) -> str:

@@ -11,13 +11,13 @@ from temporalio.client import Client
 from contracts.backup import BackupRequest
 from contracts.identity import is_own, shown
 from contracts.restore import RestoreRequest
-from contracts.verbs import Request, Resumable, asked_by, repository_of, subject_of
+from contracts.verbs import Request, Resumable, asked_by, subject_of
 from contracts.verify import VerifyRequest
 from control import runs
 from control.continuation import to_continue
 from control.journal import open_journal
 from control.names import source_changed
-from control.requests import base_queue
+from control.requests import queue_of_run
 from holdfast.errors import JournalUnavailableError
 from holdfast.terms import RunKind
 from service.journal.glance import nothing_open
@@ -67,7 +67,7 @@ async def begin(
         elif isinstance(request, RestoreRequest):  # it is the open run's that is carried out
             remove_request(settings.state_dir, request.selection)
         return Begun(handle=handle, joined=True)
-    queue = base_queue(settings, repository_of(request))
+    queue = queue_of_run(settings, request)
     if not isinstance(request, Resumable) or fresh:
         return Begun(handle=await runs.start(client, request, workflow_id, queue))
     if request.resume_run:

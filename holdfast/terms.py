@@ -22,6 +22,7 @@ class RunKind(StrEnum):
     VERIFY = "verify"
     DRILL = "drill"
     FORGET = "forget"
+    PRUNE = "prune"
     SYSTEM_BACKUP = "system-backup"
     SYSTEM_RESTORE = "system-restore"
     REPAIR = "repair"

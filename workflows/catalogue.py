@@ -10,6 +10,7 @@ from workflows.cleanup import CleanupWorkflow
 from workflows.drill import DrillWorkflow
 from workflows.forget import ForgetWorkflow
 from workflows.guard import GuardWorkflow
+from workflows.prune import PruneWorkflow
 from workflows.repair import RepairWorkflow
 from workflows.restore import RestoreWorkflow
 from workflows.scheduled_run import ScheduledRunWorkflow
@@ -28,6 +29,7 @@ WORKFLOWS: Final[Sequence[type]] = (
     RepairWorkflow,
     DrillWorkflow,
     ForgetWorkflow,
+    PruneWorkflow,
     SystemBackupWorkflow,
     SystemRestoreWorkflow,
     WatchdogWorkflow,

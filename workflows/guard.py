@@ -23,8 +23,6 @@ from contracts.guard import (
     GUARD_QUERY,
     GUARD_WORKFLOW,
     LOG_GUARD_ACTIVITY,
-    MAX_NAME,
-    MAX_REASON,
     Approval,
     CompareInput,
     Decision,
@@ -82,12 +80,8 @@ class GuardWorkflow(FramedRun[GuardResult]):
     @approve.validator
     def check_approval(self, approval: Approval) -> None:
         """Refuse what is not on record with a name and a reason, and what nobody waits for."""
-        if not approval.by.strip() or len(approval.by) > MAX_NAME:
-            raise ApplicationError(f"an approval needs a name of at most {MAX_NAME} characters", type=REFUSED)
-        if not approval.reason.strip() or len(approval.reason) > MAX_REASON:
-            raise ApplicationError(
-                f"an approval needs a reason of at most {MAX_REASON} characters", type=REFUSED
-            )
+        if approval.wrong:
+            raise ApplicationError(approval.wrong, type=REFUSED)
         open_parts = [part for part in self._waiting if part not in self._approvals]
         if not open_parts:
             raise ApplicationError("nothing waits for approval", type=REFUSED)

@@ -14,6 +14,7 @@ from contracts.common import Trigger, TriggerKind
 from contracts.drill import DrillRequest
 from contracts.forget import ForgetRequest
 from contracts.guard import GuardRequest
+from contracts.prune import PruneRequest
 from contracts.restore import RestoreRequest
 from contracts.scheduled import Busy, ScheduledRun
 from contracts.system import SystemBackupRequest
@@ -95,10 +96,11 @@ def _declare(settings: Settings, schedule: ScheduleSettings) -> Declaration:
         verify=_if_of(VerifyRequest, request),
         drill=_if_of(DrillRequest, request),
         guard=_if_of(GuardRequest, request),
+        prune=_if_of(PruneRequest, request),
         system=_if_of(SystemBackupRequest, request),
         forget=_if_of(ForgetRequest, request),
     )
-    queue = requests.base_queue(settings, repository)
+    queue = requests.queue_of_run(settings, request)
     entry: dict[str, object] = {key: value for key, value in asdict(schedule).items() if key not in _PRIVATE}
     entry |= {"host": settings.host, "queue": queue, "run": asdict(order)}
     return Declaration(id=name, queue=queue, settings=schedule, order=order, entry=_said(entry))
@@ -147,6 +149,8 @@ def _request(settings: Settings, schedule: ScheduleSettings, name: str, reposito
         case "verify":
             share = schedule.share or _DEFAULT_SHARE
             return VerifyRequest(repository=repository, share=share, trigger=trigger, policy=policy)
+        case "prune":
+            return PruneRequest(repository=repository, trigger=trigger, policy=policy)
         case "guard":
             return GuardRequest(repository=repository, source=schedule.source, trigger=trigger, policy=policy)
         case "retention":

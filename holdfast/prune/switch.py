@@ -90,11 +90,13 @@ def switch(
     *,
     roots: Callable[[], Sequence[Root]] = tuple,
     wait_s: float = WAIT_FOR_LOCK_S,
+    on_wait: Callable[[], None] = lambda: None,
 ) -> Switched:
     """Have the index name no more what goes; the outcome that stands. progress: trees that are walked.
 
     roots: what counts as used beside the snapshots as of now (see `PruneOrder`); asked under each lock: a snapshot may
-    have come and gone into the bin since the run was opened. wait_s: for others to go.
+    have come and gone into the bin since the run was opened. wait_s: for others to go; on_wait: called while that is
+    waited for, and what it raises ends the wait.
 
     Raises:
         RepositoryLockedError: somebody uses the repository, and did not go in time. Nothing was changed.
@@ -109,7 +111,7 @@ def switch(
     for _ in range(_LOOKS):
         look = _look(run, progress, roots)
         try:
-            return _alone(run, look, progress, roots, wait_s)
+            return _alone(run, look, progress, roots, wait_s, on_wait)
         except _MovedError:
             continue
     raise RepositoryLockedError(
@@ -152,13 +154,14 @@ def _alone(
     progress: Progress,
     extra_roots: Callable[[], Sequence[Root]],
     wait_s: float,
+    on_wait: Callable[[], None],
 ) -> Switched:
     """Steps 3 to 8."""
     repository, workspace = run.session.repository, run.workspace
     order = load_opening(workspace, Opening).order
     plan = run.plan.page(0)
     unnamed = run.plan.beside(0, plan, UNNAMED, PackList).packs()
-    with ExclusiveLock(repository, wait_s=wait_s) as lock:
+    with ExclusiveLock(repository, wait_s=wait_s, on_wait=on_wait) as lock:
 
         def name_again(packs: Sequence[IndexPack]) -> None:
             lock.check()

@@ -36,6 +36,7 @@ from service.settings.model import (
     WorkerSettings,
 )
 from service.settings.paths import PathRules
+from service.settings.prune import prune_settings
 from service.settings.schedules import top_schedules
 from service.settings.state_folder import asked_state_dir, own_state_dir
 from service.settings.suggestions import one_of
@@ -63,6 +64,7 @@ _TABLES: Final = (
     "notices",
     "cleanup",
     "cache",
+    "prune",
 )
 _ADDRESS: Final = re.compile(r"(?:[^\s/:\[\]]+|\[[0-9a-fA-F:.]+\]):(?P<port>\d{1,5})", re.ASCII)
 _LARGEST_PORT: Final = 65_535
@@ -172,6 +174,7 @@ def _settings(
         notices=logbook.notices(document.get("notices", {}), place.below("notices"), rules),
         cleanup=cleanup(document.get("cleanup", {}), place.below("cleanup")),
         cache=cache(document.get("cache", {}), place.below("cache"), rules, environ),
+        prune=prune_settings(document.get("prune", {}), place.below("prune")),
     )
 
 

@@ -16,6 +16,7 @@ from service.settings.cleanup import CleanupSettings
 from service.settings.drills import DrillProfile
 from service.settings.guard import GuardSettings
 from service.settings.hooks import HookProfile
+from service.settings.prune import PruneSettings
 from service.settings.retention import RetentionSettings
 from service.settings.schedules import ScheduleSettings
 from service.settings.suggestions import one_of
@@ -229,6 +230,7 @@ class Settings:
     notices: NoticeSettings = field(default_factory=NoticeSettings)
     cleanup: CleanupSettings = field(default_factory=CleanupSettings)
     cache: CacheSettings = field(default_factory=CacheSettings)
+    prune: PruneSettings = field(default_factory=PruneSettings)
 
     @property
     def journal_path(self) -> Path:

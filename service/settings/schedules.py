@@ -19,7 +19,7 @@ from service.settings.naming import check_known
 from service.settings.paths import PathRules
 from service.settings.schedule_times import CalendarRule, calendar_rule, check_cron
 
-KINDS: Final = ("backup", "restore", "verify", "drill", "guard", "system", "retention")
+KINDS: Final = ("backup", "restore", "verify", "drill", "guard", "system", "retention", "prune")
 OVERLAPS: Final = ("skip", "buffer_one", "buffer_all", "cancel_other", "terminate_other", "allow_all")
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", re.ASCII)
@@ -31,8 +31,8 @@ _DEFAULT_CATCH_UP: Final = "1d"
 class ScheduleSettings:
     """One schedule. Exactly one of cron, every_s and calendar says when.
 
-    source: what it backs up, guards, proves, or forgets of; empty for a restore, a verification or the retention of a
-    whole repository, and for a backup of a system. system: what is backed up as one, and nothing else.
+    source: what it backs up, guards, proves, or forgets of; empty for what is of a whole repository (a restore, a
+    verification, retention, a prune), and for a backup of a system. system: what is backed up as one, and nothing else.
     overlap: what happens while the run before is still under way. catch_up_s: how late a missed time may still be
     made up for. snapshot, target, include, overwrite: of restores.
     share: of verifications and nameless drills, as text. drill: the drill's name.
@@ -107,7 +107,7 @@ def source_schedules(
         table = convert_table(value, ScheduleTable, here)
         if table.source and table.source != source:
             here.refuse("source", f"these are the schedules of {source}", "Leave it out here.")
-        if table.kind in {"restore", "system"}:
+        if table.kind in {"restore", "prune", "system"}:
             here.refuse("kind", f"a {table.kind} does not stand below a source", "Write it as [[schedules]].")
         _add(found, _schedule(table, here, source or table.source), here)
     return tuple(found)
@@ -154,9 +154,12 @@ def _check_subject(table: ScheduleTable, place: Place) -> None:
         if not table.system:
             place.refuse("system", "this key is missing", 'Write system = "NAME".')
         return
+    if table.kind == "prune" and not table.repository:
+        place.refuse("repository", "this key is missing", 'Write repository = "NAME".')
     if not table.source and not table.repository and not table.drill:
         place.refuse("source", "this key is missing", 'Write source = "NAME" (or repository = "NAME").')
-    if not table.source and not table.drill and table.kind not in {"restore", "verify", "retention"}:
+    of_repositories = {"restore", "verify", "retention", "prune"}
+    if not table.source and not table.drill and table.kind not in of_repositories:
         place.refuse("source", "this key is missing", f"A {table.kind} needs one.")
 
 
@@ -228,6 +231,8 @@ def _refuse_foreign(table: ScheduleTable, place: Place) -> None:
         foreign = (*foreign, "share")
     if table.kind != "drill":
         foreign = (*foreign, "drill")
+    if table.kind == "prune":
+        foreign = (*foreign, "source")
     for key in foreign:
         if getattr(table, key) != getattr(defaults, key):
             place.refuse(key, f"it means nothing for kind = {table.kind!r}", "Remove it.")

@@ -22,6 +22,7 @@ from activities.guard import GuardActivities
 from activities.hooks import HookActivities
 from activities.log_context import LogContext
 from activities.notify import NotifyActivities
+from activities.prune import PruneActivities
 from activities.repair import RepairActivities
 from activities.restore import RestoreActivities
 from activities.services import Services
@@ -67,6 +68,7 @@ def build_workers(
             DrillActivities,
             ForgetActivities,
             SystemActivities,
+            PruneActivities,
             NotifyActivities,
             CleanupActivities,
         )

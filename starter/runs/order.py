@@ -5,9 +5,9 @@ Cheap to import: a command makes its order while the server starts, and before i
 
 from dataclasses import dataclass
 
-from contracts.verbs import Request, repository_of
+from contracts.verbs import Request
 from control.repositories import is_only_read
-from control.requests import base_queue
+from control.requests import queue_of_run
 from service.settings.credentials import open_place
 from service.settings.model import RepositoryProfile
 from starter.host.service import Need
@@ -40,7 +40,7 @@ def need_of(invocation: Invocation, order: Order) -> Need:
         PasswordMissingError, UsageError: there is no password.
     """
     repository = order.repository
-    queue = base_queue(invocation.settings, repository_of(order.request))
+    queue = queue_of_run(invocation.settings, order.request)
     if repository is None:
         return Need(queue=queue)
     passwords = invocation.worker_passwords(repository)

@@ -32,13 +32,22 @@ async def test_a_backup_hands_its_lock_over_and_goes_on(client: Client, installa
         await backup.signal(THROTTLE, ThrottleRequest(throttle=Throttle(bytes_per_second=16 * MIB)))
         await stored_bytes(installation.repository, LARGE_BYTES // 3)
         began = time.monotonic()
+        loop, wanted = asyncio.get_running_loop(), asyncio.Event()
         async with handed_over(
-            client, repository.alias, by="prune:test", what_for="a prune's short part", now_ns=time.time_ns
+            client,
+            repository.alias,
+            by="prune:test",
+            what_for="a prune's short part",
+            now_ns=time.time_ns,
+            wanted=wanted,
         ) as runs:
             release, held = threading.Event(), threading.Event()
 
+            def on_wait() -> None:
+                loop.call_soon_threadsafe(wanted.set)
+
             def hold() -> None:
-                with ExclusiveLock(repository, wait_s=PATIENCE_S) as lock:
+                with ExclusiveLock(repository, wait_s=PATIENCE_S, on_wait=on_wait) as lock:
                     held.set()
                     release.wait(PATIENCE_S)
                     lock.check()

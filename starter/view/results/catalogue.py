@@ -3,12 +3,13 @@
 from contracts.backup import BackupResult
 from contracts.drill import DrillResult
 from contracts.forget import ForgetResult
+from contracts.prune import PruneResult
 from contracts.repair import RepairResult
 from contracts.restore import RestoreResult
 from contracts.system import SystemResult
 from contracts.verbs import Result
 from contracts.verify import VerifyResult
-from starter.view.results import backup, drill, forget, repair, restore, system, verify
+from starter.view.results import backup, drill, forget, prune, repair, restore, system, verify
 from starter.view.results.words import Words
 
 
@@ -27,5 +28,7 @@ def words_of(result: Result) -> Words:
             return drill.words(result)
         case ForgetResult():
             return forget.words(result)
+        case PruneResult():
+            return prune.words(result)
         case SystemResult():
             return system.words(result)

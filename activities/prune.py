@@ -1,0 +1,238 @@
+"""The activities of a prune. Each is one engine operation, safe to run twice, at once, or late."""
+
+import asyncio
+import time
+from typing import Final
+
+from temporalio import activity
+
+from activities import prune_records
+from activities.calls import EngineCall
+from activities.hand_over import handed_over, server_clock
+from activities.steps import Activities, Queues, async_step, step
+from activities.throttle import pace_of
+from contracts import names
+from contracts.common import RunInput, RunRef
+from contracts.prune import (
+    LocksSeen,
+    LockWait,
+    PruneLogInput,
+    PruneOpened,
+    PrunePlanned,
+    PruneRequest,
+    PruneTotals,
+    PruneTriggerInput,
+    Switched,
+    SwitchTried,
+)
+from contracts.runs import ShardInput
+from holdfast.errors import RepositoryLockedError
+from holdfast.ids import from_hex
+from holdfast.prune.delete import delete_batch
+from holdfast.prune.documents import PruneOrder, PrunePlan, PruneRun, Root
+from holdfast.prune.mark import mark_shard
+from holdfast.prune.opening import open_prune
+from holdfast.prune.plan import plan_prune
+from holdfast.prune.repack import repack_shard
+from holdfast.prune.switch import switch
+from holdfast.repository.lock_files import StandingLock, standing_locks
+from holdfast.repository.repository import Repository
+from holdfast.retention.bin import bin_roots
+from holdfast.retention.holds import open_alarms
+from holdfast.runs.opening import close_run
+from service.journal.proofs import proofs
+
+WHAT_FOR: Final = "a prune's short part"
+_UNLIMITED: Final = "unlimited"
+_HAND_OVER_S: Final = 60.0
+"""For runs of ours to stand; longer than a heartbeat, a checkpoint and the linger of a lock take."""
+_LOOK_S: Final = 5.0
+_ANSWER_S: Final = 600.0
+"""A wait for a moment answers after so long at the latest: the workflow's own clock counts the days."""
+_MS: Final = 1000
+
+
+class PruneActivities(Activities):
+    """The prune's activities over the services of this process."""
+
+    @step(names.TRIGGER_PRUNE)
+    def trigger(self, message: PruneTriggerInput, _: EngineCall) -> PruneOpened:
+        """Open the run and write the journal's first record."""
+        name, settings = message.run.repository, self._services.settings.prune
+        self._services.begin_run(name)
+        run = self._run(message.run)
+        opened = open_prune(run, self._order(run.session.repository, message.request), message.started_ns)
+        self._services.journal.record(prune_records.begun(message, host=self._services.host))
+        return PruneOpened(
+            snapshots=opened.snapshots,
+            shards=opened.shards,
+            approval_s=settings.approval_s,
+            wait_s=settings.wait_s,
+            tell=self._services.tells_of(""),
+            alias=self._services.alias(name),
+        )
+
+    @step(names.MARK_PRUNE, Queues.COPY)
+    def mark(self, message: ShardInput, call: EngineCall) -> PruneTotals:
+        """Mark what the snapshots of a shard use."""
+        done = mark_shard(self._run(message.run), message.shard, call.progress_of(message.shard))
+        return PruneTotals(trees=done.trees)
+
+    @step(names.PLAN_PRUNE)
+    def plan(self, message: RunInput, call: EngineCall) -> PrunePlanned:
+        """Decide which packs go."""
+        plan = plan_prune(self._run(message.run), call.progress_of(0))
+        return PrunePlanned(
+            shards=plan.shards,
+            last=True,
+            packs=plan.total.packs,
+            bytes_total=plan.total.size_bytes,
+            drop_packs=plan.drop.packs,
+            drop_bytes=plan.drop.size_bytes,
+            unnamed_packs=plan.unnamed.packs,
+            unnamed_bytes=plan.unnamed.size_bytes,
+            repack_packs=plan.move.packs,
+            repack_bytes=plan.move.size_bytes,
+            bytes_to_move=plan.moved_bytes,
+            bytes_freed=plan.freed_bytes,
+            bytes_unused=plan.left_unused_bytes,
+            requests=plan.requests,
+            damaged_packs=plan.damaged,
+            ask=_question(plan, self._services.settings.prune.approve_over),
+        )
+
+    @step(names.REPACK_PRUNE, Queues.COPY)
+    def repack(self, message: ShardInput, call: EngineCall) -> PruneTotals:
+        """Copy what is used out of the packs of a shard."""
+        done = repack_shard(
+            self._run(message.run),
+            message.shard,
+            call.progress_of(message.shard),
+            pace_of(message.throttle),
+        )
+        return PruneTotals(
+            blobs=done.blobs,
+            bytes_read=done.bytes_read,
+            packs_written=done.packs_written,
+            bytes_written=done.bytes_written,
+            damaged_blobs=len(done.damaged),
+        )
+
+    @async_step(names.WAIT_PRUNE)
+    async def wait(self, message: LockWait, call: EngineCall) -> LocksSeen:
+        """Wait until the exclusive lock may be tried for, or something is new about who holds a lock."""
+        repository = (await call.in_thread(lambda: self._run(message.run))).session.repository
+        until = time.monotonic() + _ANSWER_S
+        while True:
+            standing = await call.in_thread(lambda: standing_locks(repository))
+            holders = _in_the_way(standing, message.stayed)
+            if not holders or set(holders) != set(message.known) or time.monotonic() > until:
+                return LocksSeen(holders=holders)
+            await asyncio.sleep(_LOOK_S)
+
+    @async_step(names.SWITCH_PRUNE)
+    async def switch(self, message: RunInput, call: EngineCall) -> SwitchTried:
+        """Have the index name no more what goes; runs of ours stand aside while the lock is not to be had."""
+        run = await call.in_thread(lambda: self._run(message.run))
+        repository = run.session.repository
+        loop, wanted = asyncio.get_running_loop(), asyncio.Event()
+
+        def on_wait() -> None:
+            loop.call_soon_threadsafe(wanted.set)
+            call.check()
+
+        async with handed_over(
+            activity.client(),
+            repository.alias,
+            by=activity.info().workflow_id or "",
+            what_for=WHAT_FOR,
+            now_ns=server_clock(),
+            wanted=wanted,
+        ) as runs:
+            try:
+                done = await call.in_thread(
+                    lambda: switch(
+                        run,
+                        call.progress_of(0),
+                        roots=lambda: _binned(repository),
+                        wait_s=_HAND_OVER_S,
+                        on_wait=on_wait,
+                    )
+                )
+            except RepositoryLockedError:
+                return await call.in_thread(lambda: _held(repository))
+        return SwitchTried(
+            switched=Switched(
+                shards=done.batches,
+                packs=done.packs,
+                size_bytes=done.size_bytes,
+                taken_back=done.taken_back,
+                unnamed_packs=done.unnamed,
+                unnamed_bytes=done.unnamed_bytes,
+                runs=runs.count,
+                stood_ms=round(runs.stood_s * _MS),
+                locked_ms=round(done.alone_s * _MS),
+            )
+        )
+
+    @step(names.DELETE_PRUNE, Queues.COPY)
+    def delete(self, message: ShardInput, call: EngineCall) -> PruneTotals:
+        """Delete the packs of a batch."""
+        done = delete_batch(self._run(message.run), message.shard, call.progress_of(message.shard))
+        return PruneTotals(
+            deleted_packs=done.packs,
+            bytes_deleted=done.size_bytes,
+            spared_packs=done.spared,
+            left_packs=done.left,
+        )
+
+    @step(names.LOG_PRUNE)
+    def log(self, message: PruneLogInput, _: EngineCall) -> None:
+        """Write the run's record; remove the workspace at the end of all."""
+        run = self._run(message.run)
+        self._services.journal.record(prune_records.ended(message, host=self._services.host))
+        if message.close:
+            close_run(run.workspace)
+            self._services.end_run(message.run.repository)
+
+    def _order(self, repository: Repository, request: PruneRequest) -> PruneOrder:
+        settings = self._services.settings.prune
+        most = request.max_repack_bytes
+        most = settings.max_repack_bytes if most is None else most
+        alarms = open_alarms(repository)
+        return PruneOrder(
+            max_unused=request.max_unused or settings.max_unused,
+            max_repack=_UNLIMITED if most is None else str(most),
+            full_disk=request.unused_only,
+            roots=_binned(repository),
+            verified_ns=proofs(self._services.journal.journal, request.repository).verified_before_ns,
+            alarm=f"{alarms[0].source}: {alarms[0].alarm}" if alarms else "",
+        )
+
+    def _run(self, ref: RunRef) -> PruneRun:
+        return PruneRun(session=self._services.session(ref.repository), run_id=ref.run_id)
+
+
+def _binned(repository: Repository) -> tuple[Root, ...]:
+    """What counts as used because it can be taken back."""
+    return tuple(Root(from_hex(stored.snapshot.tree)) for stored in bin_roots(repository))
+
+
+def _question(plan: PrunePlan, approve_over: float) -> str:
+    """Why a person has to approve; empty where nobody has to."""
+    everything = plan.total.size_bytes + plan.unnamed.size_bytes
+    share = plan.freed_bytes / everything if everything else 0.0
+    return f"{share:.0%} of the repository would go" if share > approve_over else ""
+
+
+def _in_the_way(standing: list[StandingLock], stayed: tuple[str, ...]) -> tuple[str, ...]:
+    """The holders of locks for which it is of no use to ask runs of ours: other programs', and those that stayed."""
+    return tuple(sorted(lock.holder for lock in standing if not lock.process or lock.process in stayed))
+
+
+def _held(repository: Repository) -> SwitchTried:
+    standing = standing_locks(repository)
+    return SwitchTried(
+        holders=tuple(sorted(lock.holder for lock in standing)),
+        stayed=tuple(sorted({lock.process for lock in standing if lock.process})),
+    )
