@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.ids import to_hex
 from holdfast.repository.layout import LOCKS
 from tests.support.counting import PROJECT
-from tests.support.engine import make_repository
+from tests.support.engine import EngineRun, make_repository, open_session
 
 _PASSWORD = "pw"
 _PATIENCE_S = 120.0
@@ -58,12 +59,10 @@ class Host:
         return os.listdir(self.repository / LOCKS)
 
     def back_up(self, text: str) -> str:
-        """The file `f` with this text; the snapshot's id."""
+        """The file `f` with this text, backed up without a command; the snapshot's id."""
         (self.source / "f").write_text(text)
-        before = set(os.listdir(self.repository / "snapshots"))
-        self.holdfast("backup", "-q", "--verify", "none", str(self.source))
-        (new,) = set(os.listdir(self.repository / "snapshots")) - before
-        return new
+        with open_session(self.repository, _PASSWORD.encode()) as session:
+            return to_hex(EngineRun.of(session, self.source, run_id=text).run().snapshot)
 
 
 @pytest.fixture
@@ -240,7 +239,6 @@ def test_without_a_lock_nothing_is_written_to_the_repository(host: Host) -> None
 
 def test_without_a_lock_a_living_exclusive_lock_does_not_matter(host: Host) -> None:
     from holdfast.repository.locking import ExclusiveLock  # noqa: PLC0415
-    from tests.support.engine import open_session  # noqa: PLC0415
 
     host.back_up("v")
     until(lambda: not host.locks())

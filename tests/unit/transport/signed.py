@@ -11,7 +11,7 @@ from typing import cast
 
 from temporalio.api.common.v1 import Payload
 from temporalio.client import Client, WorkflowHandle
-from temporalio.worker import Replayer, Worker
+from temporalio.worker import Replayer, UnsandboxedWorkflowRunner, Worker
 
 from activities.trust import AdmissionActivities, TrustedCalls
 from contracts.backup import BackupRequest, BackupResult
@@ -59,9 +59,19 @@ def is_enforced(client: Client) -> bool:
 
 @contextlib.asynccontextmanager
 async def workflow_worker(
-    client: Client, script: Script, state_dir: Path, *, queue: str = "", cached_workflows: int = 100
+    client: Client,
+    script: Script,
+    state_dir: Path,
+    *,
+    queue: str = "",
+    cached_workflows: int = 100,
+    sandboxed: bool = False,
 ) -> AsyncIterator[str]:
-    """The worker of workflows and light activities, as worker.py composes it."""
+    """The worker of workflows and light activities, as worker.py composes it.
+
+    sandboxed: with the sandbox, which loads all modules of workflows again for each run: most of what these tests would
+    take, and nothing to whether a value is believed.
+    """
     queue = queue or f"test.{uuid.uuid4()}"
     enforced = is_enforced(client)
     admission = AdmissionActivities(Admissions(state_dir), lambda name, _starts: name.startswith("declared"))
@@ -70,7 +80,7 @@ async def workflow_worker(
         task_queue=queue,
         workflows=WORKFLOWS,
         activities=[*admission.light(), *script.light()],
-        workflow_runner=workflow_runner(),
+        workflow_runner=workflow_runner() if sandboxed else UnsandboxedWorkflowRunner(),
         workflow_failure_exception_types=INPUT_ERRORS,
         max_cached_workflows=cached_workflows,
         max_heartbeat_throttle_interval=timedelta(seconds=0.2),
@@ -81,11 +91,18 @@ async def workflow_worker(
 
 @contextlib.asynccontextmanager
 async def workers(
-    client: Client, script: Script, state_dir: Path, *, queue: str = "", cached_workflows: int = 100
+    client: Client,
+    script: Script,
+    state_dir: Path,
+    *,
+    queue: str = "",
+    cached_workflows: int = 100,
+    sandboxed: bool = False,
 ) -> AsyncIterator[str]:
     """Both workers of an installation; yields the queue."""
+    more = {"cached_workflows": cached_workflows, "sandboxed": sandboxed}
     async with (
-        workflow_worker(client, script, state_dir, queue=queue, cached_workflows=cached_workflows) as used,
+        workflow_worker(client, script, state_dir, queue=queue, **more) as used,
         Worker(
             client,
             task_queue=copy_queue(used),
