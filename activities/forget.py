@@ -1,15 +1,12 @@
 """A forgetting's activities: decide what goes, put it into the bin, write the record."""
 
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import Executor
+from collections.abc import Iterator
 from dataclasses import replace
 
-from temporalio import activity
-
 from activities import records
-from activities.calls import EngineCall, engine_call
-from activities.services import Services
+from activities.calls import EngineCall
+from activities.steps import Activities, step
 from contracts import names
 from contracts.common import Ending, RunInput, RunRef
 from contracts.forget import ForgetLogInput, ForgetOpened, ForgetRequest, ForgetTriggerInput, Forgotten
@@ -26,40 +23,12 @@ from service.journal.records import RunRecord
 from service.settings.retention import rules_of
 
 
-class ForgetActivities:
+class ForgetActivities(Activities):
     """The activities over the services of this process."""
 
-    def __init__(self, services: Services, executor: Executor) -> None:
-        self._services = services
-        self._executor = executor
-
-    def light(self) -> list[Callable[..., object]]:
-        """For the run's own queue."""
-        return [self.trigger, self.forget, self.log]
-
-    def copying(self) -> list[Callable[..., object]]:
-        """Nothing here moves bytes."""
-        return []
-
-    @activity.defn(name=names.TRIGGER_FORGET)
-    async def trigger(self, message: ForgetTriggerInput) -> ForgetOpened:
+    @step(names.TRIGGER_FORGET)
+    def trigger(self, message: ForgetTriggerInput, call: EngineCall) -> ForgetOpened:
         """Decide what goes, and write the journal's first record."""
-        async with engine_call(self._executor) as call:
-            return await call.in_thread(lambda: self._open(message, call))
-
-    @activity.defn(name=names.FORGET_SNAPSHOTS)
-    async def forget(self, message: RunInput) -> Forgotten:
-        """Put into the bin what was decided."""
-        async with engine_call(self._executor) as call:
-            return await call.in_thread(lambda: self._forget(message.run, call))
-
-    @activity.defn(name=names.LOG_FORGET)
-    async def log(self, message: ForgetLogInput) -> None:
-        """Write the run's record, and what became of each snapshot."""
-        async with engine_call(self._executor) as call:
-            await call.in_thread(lambda: self._log(message))
-
-    def _open(self, message: ForgetTriggerInput, call: EngineCall) -> ForgetOpened:
         request, run = message.request, message.run
         self._services.begin_run(run.repository)
         opening = open_forgetting(
@@ -76,13 +45,10 @@ class ForgetActivities:
             going=len(opening.going), stays=opening.stays, tell=self._services.tells_of(request.source)
         )
 
-    def _order(self, request: ForgetRequest, run_id: str) -> ForgetOrder:
-        if not request.selection:
-            return ForgetOrder(source=request.source)
-        return self._services.take_forget(request.selection, run_id)
-
-    def _forget(self, run: RunRef, call: EngineCall) -> Forgotten:
-        forgetting = self._run(run)
+    @step(names.FORGET_SNAPSHOTS)
+    def forget(self, message: RunInput, call: EngineCall) -> Forgotten:
+        """Put into the bin what was decided."""
+        forgetting = self._run(message.run)
         report = carry_out(forgetting, now_ns=time.time_ns(), on_forgotten=lambda _: call.check())
         opening = load(forgetting.workspace, OPENING, Opening)
         return Forgotten(
@@ -92,7 +58,9 @@ class ForgetActivities:
             bin_s=0.0 if opening is None else opening.bin_s,
         )
 
-    def _log(self, message: ForgetLogInput) -> None:
+    @step(names.LOG_FORGET)
+    def log(self, message: ForgetLogInput, _: EngineCall) -> None:
+        """Write the run's record, and what became of each snapshot."""
         run, journal = message.run, self._services.journal
         record = self._record(run, message.request, message.started_ns, message.ending)
         opened, done = message.opened, message.done
@@ -109,17 +77,16 @@ class ForgetActivities:
             close_run(workspace)
             self._services.end_run(run.repository)
 
+    def _order(self, request: ForgetRequest, run_id: str) -> ForgetOrder:
+        if not request.selection:
+            return ForgetOrder(source=request.source)
+        return self._services.take_forget(request.selection, run_id)
+
     def _record(
         self, run: RunRef, request: ForgetRequest, started_ns: int, ending: Ending | None = None
     ) -> RunRecord:
-        return records.run_record(
-            run,
-            RunKind.FORGET,
-            request.trigger,
-            host=self._services.host,
-            started_ns=started_ns,
-            ending=ending,
-        )
+        host = self._services.host
+        return records.run_record(run, RunKind.FORGET, request.trigger, host, started_ns, ending)
 
     def _run(self, run: RunRef) -> ForgetRun:
         return ForgetRun(session=self._services.session(run.repository), run_id=run.run_id)
