@@ -6,9 +6,8 @@ from typing import Final, TypeAlias
 import msgspec
 
 from holdfast.backup.documents import Page, PlanRecord, ShardPlan, ShardResult
-from holdfast.repository.session import RepositorySession
 from holdfast.runs.plan import PageWriter, Plan
-from holdfast.runs.workspace import Workspace
+from holdfast.runs.run import Run
 
 BackupPlan: TypeAlias = Plan[Page, PlanRecord, ShardPlan, ShardResult]
 BackupWriter: TypeAlias = PageWriter[PlanRecord, ShardPlan]
@@ -16,17 +15,10 @@ _RECORDS: Final = msgspec.msgpack.Decoder(list[PlanRecord])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BackupRun:
+class BackupRun(Run):
     """A run and its generation: 0, and one more after each rescan, with a plan of its own."""
 
-    session: RepositorySession
-    run_id: str
     generation: int = 0
-
-    @property
-    def workspace(self) -> Workspace:
-        """The documents of all generations."""
-        return Workspace(self.session.repository, self.run_id)
 
     @property
     def plan(self) -> BackupPlan:

@@ -12,15 +12,13 @@ report                      what all of it came to (created once)
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 import msgspec
 
 from holdfast.ids import ID_BYTES, PackId
-from holdfast.repository.session import RepositorySession
 from holdfast.runs import plan
-from holdfast.runs.workspace import Workspace
+from holdfast.runs.run import Run
 
 MARK: Final = "mark/"
 REPACK: Final = "repack/"
@@ -233,17 +231,8 @@ MarkPlan: TypeAlias = plan.Plan[MarkPage, plan.NoRecord, MarkShard, MarkResult]
 RepackPlan: TypeAlias = plan.Plan[PrunePlan, plan.NoRecord, RepackShard, RepackResult]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PruneRun:
+class PruneRun(Run):
     """One prune, as the calls of this package see it."""
-
-    session: RepositorySession
-    run_id: str
-
-    @property
-    def workspace(self) -> Workspace:
-        """The run's documents."""
-        return Workspace(self.session.repository, self.run_id)
 
     @property
     def marks(self) -> MarkPlan:

@@ -9,16 +9,14 @@ The checkpoint of an attempt at a shard is the result of what it has done so far
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 import msgspec
 
 from holdfast.format.index import BlobEntry, BlobType, PackColumns
 from holdfast.ids import ID_BYTES, PackId
-from holdfast.repository.session import RepositorySession
 from holdfast.runs import plan
-from holdfast.runs.workspace import Workspace
+from holdfast.runs.run import Run
 from holdfast.terms import RepairKind
 from holdfast.verify.documents import LostPath
 
@@ -166,17 +164,8 @@ class Report(msgspec.Struct, kw_only=True):
 RepairPlan: TypeAlias = plan.Plan[Page, plan.NoRecord, ShardPlan, ShardResult]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RepairRun:
+class RepairRun(Run):
     """One repair, as the calls of this package see it."""
-
-    session: RepositorySession
-    run_id: str
-
-    @property
-    def workspace(self) -> Workspace:
-        """The run's documents."""
-        return Workspace(self.session.repository, self.run_id)
 
     @property
     def plan(self) -> RepairPlan:

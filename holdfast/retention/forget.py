@@ -19,7 +19,7 @@ from typing import Final
 from holdfast.errors import StorageDeniedError, StoredFileMissingError, UsageError
 from holdfast.ids import SnapshotId, short, to_hex
 from holdfast.repository.documents import decide as decide_once
-from holdfast.repository.session import HeldRepository, RepositorySession
+from holdfast.repository.session import HeldRepository
 from holdfast.repository.snapshots import (
     StoredSnapshot,
     find_snapshot,
@@ -37,7 +37,7 @@ from holdfast.retention.policy import EMPTY, Policy
 from holdfast.retention.protection import Protections
 from holdfast.retention.sizes import Usage
 from holdfast.runs.opening import load_opening, open_run
-from holdfast.runs.workspace import Workspace
+from holdfast.runs.run import Run
 
 NAMED: Final = "named"
 
@@ -66,17 +66,8 @@ class Rules:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ForgetRun:
+class ForgetRun(Run):
     """One run of a forgetting."""
-
-    session: RepositorySession
-    run_id: str
-
-    @property
-    def workspace(self) -> Workspace:
-        """Its documents."""
-        return Workspace(self.session.repository, self.run_id)
 
 
 def decide_order(

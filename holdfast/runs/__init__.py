@@ -12,6 +12,7 @@ the first one's decision. The calls of a verb, and what of them is here:
                `parts`      long lists of records, in documents of limited length
     close      `opening`    remove the workspace
 
-`progress` is how calls tell how far they are and are told to stop. `janitor` takes away what nobody goes on with. A
-verb adds the types of its documents, what a page is planned from, what is done with a shard, and what its end is.
+`run` is what these calls get. `progress` is how they tell how far they are and are told to stop. `janitor` takes away
+what nobody goes on with. A verb adds the types of its documents, what a page is planned from, what is done with a
+shard, and what its end is.
 """

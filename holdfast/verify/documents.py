@@ -8,14 +8,12 @@ report                   what all of it comes to: the last word (created once)
 The checkpoint of an attempt at a shard is the result of the packs before it: they are read in their order.
 """
 
-from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 import msgspec
 
-from holdfast.repository.session import RepositorySession
 from holdfast.runs import plan
-from holdfast.runs.workspace import Workspace
+from holdfast.runs.run import Run
 from holdfast.verify.report import VerifyReport
 
 STRUCTURE: Final = "structure"
@@ -114,17 +112,8 @@ class Report(VerifyReport, kw_only=True):
 VerifyPlan: TypeAlias = plan.Plan[Page, plan.NoRecord, ShardPlan, ShardResult]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VerifyRun:
+class VerifyRun(Run):
     """One verification, as the calls of this package see it."""
-
-    session: RepositorySession
-    run_id: str
-
-    @property
-    def workspace(self) -> Workspace:
-        """The run's documents."""
-        return Workspace(self.session.repository, self.run_id)
 
     @property
     def plan(self) -> VerifyPlan:
