@@ -26,16 +26,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from holdfast.errors import CorruptFileError, IntegrityError, StoredFileMissingError
-from holdfast.format.coverage import COVERAGE_TAG, Gap, gaps_of, mark_of
+from holdfast.errors import CorruptFileError, StoredFileMissingError
+from holdfast.format.coverage import COVERAGE_TAG
 from holdfast.format.index import BlobType
-from holdfast.format.node import Node
 from holdfast.format.tags import STATUS_TAG
-from holdfast.format.tree import TreeWriter
-from holdfast.ids import BlobId, SnapshotId, from_hex, sha256, short, to_hex
+from holdfast.ids import BlobId, SnapshotId, from_hex, to_hex
 from holdfast.repair.documents import RepairRun, Report, ShardPlan, ShardResult, ids_in
+from holdfast.repair.trees import Eyes, Rewriter
 from holdfast.repository.index.files import IndexLoader, write_index
-from holdfast.repository.index.map import IndexMap
 from holdfast.repository.layout import SNAPSHOTS, file_name
 from holdfast.repository.packs.loader import BlobLoader
 from holdfast.repository.packs.packer import Packer
@@ -47,12 +45,9 @@ from holdfast.retention.protection import Protections
 from holdfast.runs.attempts import Attempt
 from holdfast.runs.progress import Progress
 from holdfast.terms import RunStatus
-from holdfast.verify.documents import LostPath
-from holdfast.verify.lost import MAX_LOST_PATHS
 
 REPAIRED_TAG: Final = "repaired"
 _SAVE_S: Final = 5.0
-_NO_KINDS: Final = frozenset(("", "irregular"))
 
 
 def cut(snapshots: Sequence[bytes]) -> Iterator[ShardPlan]:
@@ -84,7 +79,7 @@ def find_broken(
     with run.session.hold() as held:
         held.refresh()
         _check_index(held.unreadable_index)
-        search = TouchedTrees(_Eyes(held.index, held.loader, on_tree).look)
+        search = TouchedTrees(Eyes(held.index, held.loader, on_tree).look)
 
         def result(done: int) -> ShardResult:
             held.confirm()
@@ -141,7 +136,7 @@ def store_repaired(
         check_lock=check_lock,
     ) as packer:
         save = (lambda _tree, _data: None) if dry_run else packer.add
-        rewriter = _Rewriter(files.index, BlobLoader(repository, files.index), save, touched, end.report)
+        rewriter = Rewriter(files.index, BlobLoader(repository, files.index), save, touched, end.report)
         for snapshot in broken:
             stored = known.get(snapshot)
             tree = None if stored is None else rewriter.rewrite(stored)
@@ -149,7 +144,7 @@ def store_repaired(
                 end.find_successor(snapshot, standing)
             elif tree is None:
                 end.let_go(snapshot)
-            else:
+            elif to_hex(tree) != stored.snapshot.tree:  # else a backup has stored meanwhile what it lacked
                 if not dry_run:
                     packer.flush()
                     check_lock()
@@ -228,167 +223,3 @@ def _check_index(unreadable: Sequence[bytes]) -> None:
             f"{len(unreadable)} index files cannot be read, and what only they name would count as lost",
             hint="`holdfast repair index` first.",
         )
-
-
-class _Eyes:
-    """Sees what is wrong in a tree, by one state of the index."""
-
-    def __init__(self, index: IndexMap, loader: BlobLoader, on_tree: Callable[[], None]) -> None:
-        self._index = index
-        self._loader = loader
-        self._on_tree = on_tree
-        self._read: dict[BlobId, bool] = {}
-        """Of marked blobs that no sound pack has: whether they can be read all the same."""
-
-    def look(self, tree: BlobId) -> tuple[bool, Sequence[BlobId]]:
-        """For TouchedTrees."""
-        self._on_tree()
-        nodes = self.nodes(tree)
-        if nodes is None:
-            return True, ()
-        below = [node.subtree_id for node in nodes if node.subtree_id is not None]
-        return any(self.repaired(node) is not node for node in nodes), below
-
-    def nodes(self, tree: BlobId) -> list[Node] | None:
-        """The nodes of a tree; None where it is lost. One that is there and not understood has none to mend."""
-        try:
-            return self._loader.load_tree(tree)
-        except IntegrityError:
-            return [] if self._is_there(tree, BlobType.TREE) else None
-
-    def repaired(self, node: Node) -> Node | None:
-        """The node as it can be had: itself, with less content, or not at all."""
-        if node.kind in _NO_KINDS:
-            return None
-        if not node.is_file:
-            return node
-        content = node.content_ids
-        kept = [blob for blob in content if self._is_data_there(blob)]
-        size = sum(self._index.data_bytes(blob) or 0 for blob in kept)
-        if len(kept) == len(content) and size == node.size:
-            return node
-        return node.with_content(kept, size=size)
-
-    def first_lost(self, node: Node) -> BlobId | None:
-        """The first blob of a file that cannot be had."""
-        return next((blob for blob in node.content_ids if not self._is_data_there(blob)), None)
-
-    def _is_data_there(self, blob: BlobId) -> bool:
-        if self._index.has(blob, BlobType.DATA):
-            return True
-        if self._index.lookup(blob, BlobType.DATA) is None:
-            return False
-        if blob not in self._read:
-            self._read[blob] = self._is_there(blob, BlobType.DATA)
-        return self._read[blob]
-
-    def _is_there(self, blob: BlobId, kind: BlobType) -> bool:
-        try:
-            self._loader.load(blob, kind)
-        except IntegrityError:
-            return False
-        return True
-
-
-class _Directory:
-    """A directory that is being written again. node: None for the root."""
-
-    __slots__ = ("left", "node", "path", "tree", "writer")
-
-    def __init__(self, tree: BlobId, path: bytes, node: Node | None, nodes: Sequence[Node]) -> None:
-        self.tree = tree
-        self.path = path
-        self.node = node
-        self.left = iter(nodes)
-        self.writer = TreeWriter()
-
-
-class _Rewriter:
-    """Writes trees as they can be had, only those that were seen to need it; each once, whatever names it."""
-
-    def __init__(
-        self,
-        index: IndexMap,
-        loader: BlobLoader,
-        save: Callable[[BlobId, bytes], None],
-        touched: set[BlobId],
-        report: Report,
-    ) -> None:
-        """save: stores a tree under its id. report: gets the paths of what is lacking."""
-        self._index = index
-        self._eyes = _Eyes(index, loader, lambda: None)
-        self._save_tree = save
-        self._touched = touched
-        self._report = report
-        self._stored: set[BlobId] = set()
-        self._new: dict[BlobId, BlobId] = {}
-        """By the trees that they replace."""
-
-    def rewrite(self, stored: StoredSnapshot) -> BlobId | None:
-        """The tree that a snapshot gets; None where its root is lost."""
-        root = BlobId(from_hex(stored.snapshot.tree))
-        nodes = self._eyes.nodes(root)
-        if nodes is None:
-            self._note(stored, b"/", 0, root, whole=True)
-            return None
-        waiting = [_Directory(root, b"", None, nodes)]
-        while True:
-            directory = waiting[-1]
-            node = next(directory.left, None)
-            if node is not None:
-                below = self._add(stored, directory, node)
-                if below is not None:
-                    waiting.append(below)
-                continue
-            waiting.pop()
-            tree = self._new[directory.tree] = self._save(directory.writer.finish())
-            if directory.node is None:
-                return tree
-            waiting[-1].writer.add(directory.node.with_subtree(tree, directory.node.error))
-
-    def _add(self, stored: StoredSnapshot, directory: _Directory, node: Node) -> _Directory | None:
-        """Add a node to the directory that is written; its own directory, where that must be written first."""
-        path = directory.path + b"/" + node.name
-        subtree = node.subtree_id
-        if subtree is None or subtree not in self._touched:
-            repaired = self._eyes.repaired(node)
-            if repaired is not None:
-                directory.writer.add(repaired)
-            if repaired is not node:
-                blob = self._eyes.first_lost(node)
-                self._note(stored, path, node.size, blob, whole=False)
-            return None
-        nodes = self._eyes.nodes(subtree)
-        if nodes is None:
-            self._note(stored, path, 0, subtree, whole=True)
-            mark = mark_of({*gaps_of(node.error), Gap.UNREADABLE})
-            directory.writer.add(node.with_subtree(self._save(TreeWriter().finish()), mark))
-            return None
-        known = self._new.get(subtree)
-        if known is not None:
-            directory.writer.add(node.with_subtree(known, node.error))
-            return None
-        return _Directory(subtree, path, node, nodes)
-
-    def _save(self, data: bytes) -> BlobId:
-        tree = BlobId(sha256(data))
-        if tree not in self._stored and not self._index.has(tree, BlobType.TREE):
-            self._save_tree(tree, data)
-            self._stored.add(tree)
-        return tree
-
-    def _note(
-        self, stored: StoredSnapshot, path: bytes, size_bytes: int, blob: BlobId | None, *, whole: bool
-    ) -> None:
-        self._report.path_count += 1
-        if len(self._report.paths) < MAX_LOST_PATHS:
-            self._report.paths.append(
-                LostPath(
-                    path=path,
-                    size_bytes=size_bytes,
-                    snapshots=1,
-                    newest=short(stored.id),
-                    blob="" if blob is None else to_hex(blob),
-                    whole=whole,
-                )
-            )

@@ -11,6 +11,7 @@ from holdfast.errors import CorruptFileError
 from holdfast.format.index import IndexPack, decode_index, encode_index
 from holdfast.ids import IndexId, PackId, from_hex
 from holdfast.repair.documents import RepairOrder, RepairRun, Report
+from holdfast.repair.index import packs_to_read
 from holdfast.repair.opening import open_repair
 from holdfast.repair.steps import finish_repair, look_at_shard, plan_repair
 from holdfast.repository.damage import DamagedPack, DamageMarks
@@ -21,6 +22,7 @@ from holdfast.storage.contract import Storage
 from holdfast.terms import RepairKind
 from tests.repair.conftest import copied, dies_at, in_memory, on_disk, quick_session
 from tests.support.comparison import plant, restic
+from tests.support.doubles import SlowStorage
 from tests.support.engine import (
     PASSWORD,
     SMALL_PACK_BYTES,
@@ -262,3 +264,16 @@ def test_a_killed_attempt_goes_on_from_its_checkpoint(damaged: Path, monkeypatch
         assert storage.calls["get", "data"] == len(packs(damaged)) - 2
         finish_repair(resumed, nothing)
     assert "no errors were found" in restic(damaged, PASSWORD, "check", "--read-data")
+
+
+def test_headers_are_read_many_at_once_where_requests_take_time(damaged: Path) -> None:
+    storage = SlowStorage(in_memory(damaged))
+    with quick_session(storage) as session:
+        wanted = packs_to_read(session.repository, every=True)
+        killed = RepairRun(session=session, run_id="slow")
+        open_repair(killed, ALL_PACKS)
+        plan_repair(killed)
+        storage.most_at_once = 0
+        found = look_at_shard(killed, 0, nothing).found
+    assert len(found) == len(wanted)
+    assert storage.most_at_once > len(wanted) // 2

@@ -13,7 +13,9 @@ from holdfast.errors import CorruptFileError, SnapshotNotFoundError
 from holdfast.format.coverage import COVERAGE_TAG, Gap, gaps_of, root_gaps
 from holdfast.format.index import BlobType
 from holdfast.ids import BlobId, PackId, from_hex, sha256
-from holdfast.repair.documents import RepairOrder, Report
+from holdfast.repair.documents import RepairOrder, RepairRun, Report
+from holdfast.repair.opening import open_repair
+from holdfast.repair.steps import finish_repair, look_at_shard, plan_repair
 from holdfast.repository.session import RepositorySession
 from holdfast.repository.snapshots import StoredSnapshot, list_snapshots
 from holdfast.retention.holds import hold
@@ -22,7 +24,7 @@ from holdfast.terms import RepairKind
 from tests.interop.stored import nodes, restic_backup
 from tests.repair.conftest import dies_at, in_memory, on_disk, quick_session
 from tests.support.comparison import restic
-from tests.support.engine import PASSWORD, EngineRun, new_session
+from tests.support.engine import PASSWORD, EngineRun, new_session, nothing
 from tests.support.repair import repair
 from tests.support.verification import verify
 
@@ -320,3 +322,17 @@ def test_what_is_held_stays_whatever_it_lacks(broken: Path, source: Path) -> Non
     assert run(broken, FORGET).snapshots_repaired == [
         pair for pair in report.snapshots_repaired if pair[0] == whole[0].id
     ]
+
+
+def test_what_a_backup_heals_between_look_and_change_is_left_alone(broken: Path, source: Path) -> None:
+    with quick_session(broken) as session:
+        slow = RepairRun(session=session, run_id="slow")
+        open_repair(slow, FORGET)
+        plan_repair(slow)
+        assert len(look_at_shard(slow, 0, nothing).broken) == 3
+        EngineRun.of(session, source, run_id="heals", strategy="full").run()
+        before = listed(broken)
+        report = finish_repair(slow, nothing)
+    assert (report.snapshots_repaired, report.path_count) == ([], 0)
+    assert listed(broken) == before
+    assert is_sound(broken)
