@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -15,12 +16,16 @@ from holdfast.guard.compare import compare, newest_snapshot
 from holdfast.guard.findings import Alarm, Comparison, FindingKind, Thresholds, judge
 from holdfast.guard.noise import became_noise, is_noise
 from holdfast.ids import BlobId, from_hex
+from holdfast.repository.repository import Repository
+from holdfast.repository.snapshots import list_snapshots
+from holdfast.retention.holds import Proofs, open_alarms, protections
+from holdfast.storage.local import LocalStorage
 from holdfast.terms import RunKind
 from service.journal.journal import Journal
 from tests.support.comparison import plant, same
 from tests.support.engine import EngineRun, new_session
 from tests.support.runs import everything_stored_about
-from tests.triggers.site import Site
+from tests.triggers.site import PASSWORD, Site
 
 GUARD = '[sources.docs.guard]\non_missing = "restore"\non_damaged = "ask"\n'
 TEXT = b"the quick brown fox jumps over the lazy dog. " * 100
@@ -208,3 +213,25 @@ async def test_nobody_approves_in_time(site: Site) -> None:
         )
     assert "no guard of docs waits" in late
     assert not (site.source / "canary-dir-3/canary-file-3").exists()
+
+
+async def test_an_alarm_holds_what_was_there_before_until_a_person_decides(site: Site) -> None:
+    plant(site.source, files=5, large_bytes=0)
+    site.declare(GUARD)
+    repository = Repository.open(LocalStorage(site.repository), PASSWORD)
+    with site.serving():
+        for _ in range(2):
+            await asyncio.to_thread(site.holdfast, "backup", "--source", "docs")
+        shutil.rmtree(site.source)
+        site.source.mkdir()
+        waiting = await asyncio.to_thread(site.answer, "guard", "docs", code=3)
+        assert waiting["alarm"]
+        (note,) = open_alarms(repository)
+        assert (note.host, note.source, note.run) == (site.host, "docs", waiting["run_id"])
+
+        snapshots = list_snapshots(repository)
+        known = protections(repository, snapshots, Proofs(), time.time_ns())
+        assert [known.holding(stored, time.time_ns()) for stored in snapshots] == [("alarm: docs",)] * 2
+        refused = ("approve", "docs", "--refuse", "--by", "Ada", "--reason", "it was me")
+        await asyncio.to_thread(site.answer, *refused, code=3)
+        assert open_alarms(repository) == []
