@@ -100,9 +100,10 @@ async def workers(
     sandboxed: bool = False,
 ) -> AsyncIterator[str]:
     """Both workers of an installation; yields the queue."""
-    more = {"cached_workflows": cached_workflows, "sandboxed": sandboxed}
     async with (
-        workflow_worker(client, script, state_dir, queue=queue, **more) as used,
+        workflow_worker(
+            client, script, state_dir, queue=queue, cached_workflows=cached_workflows, sandboxed=sandboxed
+        ) as used,
         Worker(
             client,
             task_queue=copy_queue(used),
