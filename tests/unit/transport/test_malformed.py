@@ -19,8 +19,11 @@ from contracts.backup import BackupResult
 from contracts.cleanup import CLEANUP_WORKFLOW
 from contracts.common import BACKUP_WORKFLOW, RESTORE_WORKFLOW
 from contracts.drill import DRILL_WORKFLOW
+from contracts.forget import FORGET_WORKFLOW
 from contracts.guard import GUARD_WORKFLOW
 from contracts.notify import WATCHDOG_WORKFLOW
+from contracts.prune import PRUNE_WORKFLOW
+from contracts.repair import REPAIR_WORKFLOW
 from contracts.scheduled import SCHEDULED_RUN_WORKFLOW
 from contracts.system import SYSTEM_BACKUP_WORKFLOW, SYSTEM_RESTORE_WORKFLOW
 from contracts.verify import VERIFY_WORKFLOW
@@ -51,6 +54,9 @@ GOOD: Final[dict[str, dict[str, Any]]] = {
     SCHEDULED_RUN_WORKFLOW: {**SCHEDULED, "backup": BACKUP},
     WATCHDOG_WORKFLOW: {},
     CLEANUP_WORKFLOW: {"repositories": []},
+    FORGET_WORKFLOW: {"repository": "vault"},
+    PRUNE_WORKFLOW: {"repository": "vault"},
+    REPAIR_WORKFLOW: RESTORE,
 }
 NO_MESSAGE: Final = [None, 7, 1.5, True, "text", [], [1], HUGE]
 POLICIES: Final[list[Any]] = [
