@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from holdfast.prune.documents import MarkPage, MarkShard, Opening, PruneOrder, PruneRun, Root
-from holdfast.prune.refusals import refuse_alarm, refuse_skew, refuse_unreadable_snapshot
+from holdfast.prune.refusals import refuse_alarm, refuse_skew, refuse_unreadable_snapshot, refuse_unseen
 from holdfast.repository.snapshots import StoredSnapshot, list_snapshots
 from holdfast.runs.opening import open_run
 from holdfast.runs.plan import NoRecord, PageWriter
@@ -34,7 +34,8 @@ def open_prune(run: PruneRun, order: PruneOrder, now_ns: int) -> OpenedPrune:
     """Open the run, or find it open.
 
     Raises:
-        UsageError: an alarm is open, or the clocks differ by more than five minutes.
+        UsageError: an alarm is open, the clocks differ by more than five minutes, or several hosts back up to a
+            repository whose companion they do not share.
         CorruptFileError: a snapshot or an index file cannot be read.
         RepositoryLockedError, StorageUnavailableError, …: from the repository.
     """
@@ -42,6 +43,7 @@ def open_prune(run: PruneRun, order: PruneOrder, now_ns: int) -> OpenedPrune:
 
     def plan_page(writer: PageWriter[NoRecord, MarkShard], _before: MarkPage | None) -> MarkPage:
         stored = list_snapshots(run.session.repository, on_unreadable=refuse_unreadable_snapshot)
+        refuse_unseen(run.session.repository, {one.snapshot.hostname for one in stored})
         roots = [
             Root(bytes.fromhex(snapshot.snapshot.tree), snapshot.id)
             for snapshot in sorted(stored, key=_order)

@@ -55,6 +55,7 @@ def join_companion(
         repository.companion = open_storage(f"{place.rstrip('/')}/{repository.id}", credentials)
     elif isinstance(storage, ReadOnly) or not storage.traits.keeps_documents:
         repository.companion = open_storage(beside)
+        repository.is_private = storage.traits.directory is None
     elif own_server and storage.traits.latency_s:
         repository.workspaces = open_storage(beside)
 

@@ -55,7 +55,8 @@ _MAX_KEY_TRIES: Final = 20
 class Repository:
     """A repository that a password has opened. Thread-safe: ciphers are kept per thread.
 
-    companion: where what is our own lies, and workspaces: where documents of runs do (companion.py). tree_packs: the
+    companion: where what is our own lies, and workspaces: where documents of runs do (companion.py). is_private: no
+    other host sees the companion, though it sees the repository. tree_packs: the
     storage that trees are read and written through, and bare: the one past this host's cache, which lies in cache_dir
     (caching.py). Set, if ever, where the repository is opened, before it is used.
     """
@@ -63,6 +64,7 @@ class Repository:
     def __init__(self, storage: Storage, config: RepositoryConfig, key: MasterKey, key_id: KeyId) -> None:
         self.storage = storage
         self.companion = storage
+        self.is_private = False
         self.tree_packs = storage
         self.bare = storage
         self.cache_dir: Path | None = None
