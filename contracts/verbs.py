@@ -90,7 +90,7 @@ VERBS: Final = (
         workflow=REPAIR_WORKFLOW,
         request=RepairRequest,
         result=RepairResult,
-        subject="selection",
+        subject="repository",
         required=("repository", "selection"),
         resumable=RepairRequest,
     ),

@@ -44,7 +44,7 @@ def subject_of(settings: Settings, kind: RunKind, subject: str, repository: str)
     """What is backed up, restored, checked, repaired or tried, in a person's words."""
     if verb_of(kind).kind is RunKind.RESTORE:
         return _selection(settings, subject)
-    if not subject or kind is RunKind.REPAIR:
+    if not subject or verb_of(kind).subject == "repository":  # whatever of it was selected
         return location_of(settings, repository)
     return _source(settings, subject)
 
