@@ -216,7 +216,7 @@ class LaggingStorage(Watched):
             self._ghosts[stored.name] = (stored, self._clock() + self._settle_s)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class SlowStorage(Watched):
     """Every request takes a while, and many at once are welcome, as at a distance."""
 
