@@ -273,7 +273,7 @@ def test_headers_are_read_many_at_once_where_requests_take_time(damaged: Path) -
         killed = RepairRun(session=session, run_id="slow")
         open_repair(killed, ALL_PACKS)
         plan_repair(killed)
-        storage.most_at_once = 0
+        storage.most_at_once, storage.latency_s = 0, 0.2
         found = look_at_shard(killed, 0, nothing).found
     assert len(found) == len(wanted)
     assert storage.most_at_once > len(wanted) // 2
