@@ -37,7 +37,7 @@ from holdfast.prune.repack import repack_shard
 from holdfast.prune.switch import switch
 from holdfast.repository.lock_files import StandingLock, standing_locks
 from holdfast.repository.repository import Repository
-from holdfast.retention.bin import bin_roots
+from holdfast.retention.bin import bin_roots, empty_bin
 from holdfast.retention.holds import open_alarms
 from holdfast.runs.opening import close_run
 from service.journal.proofs import proofs
@@ -61,6 +61,8 @@ class PruneActivities(Activities):
         name, settings = message.run.repository, self._services.settings.prune
         self._services.begin_run(name)
         run = self._run(message.run)
+        if run.session.locked:
+            empty_bin(run.session.repository, message.started_ns)
         opened = open_prune(run, self._order(run.session.repository, message.request), message.started_ns)
         self._services.journal.record(prune_records.begun(message, host=self._services.host))
         return PruneOpened(

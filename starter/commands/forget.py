@@ -1,12 +1,12 @@
 """`holdfast forget` forgets snapshots, by their ids or by a policy: they go into the bin first."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Annotated
 
 import typer
 
-from holdfast.errors import EXIT_COMPLETE, UsageError
+from holdfast.errors import EXIT_COMPLETE, EXIT_PARTIAL, UsageError
 from holdfast.retention.bin import binned_snapshots, drop
 from holdfast.retention.documents import ForgetOrder
 from holdfast.retention.groups import BY_SOURCE, parse_group_by
@@ -112,6 +112,9 @@ class ForgetOptions(CommonOptions):
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Only show what would go, and why.")] = (
         False
     )
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Run `holdfast prune` afterwards; the bin keeps its data.")
+    ] = False
     list_bin: Annotated[bool, typer.Option("--bin", help="List what can be taken back.")] = False
     empty_bin: Annotated[
         bool,
@@ -134,8 +137,13 @@ def forget(options: ForgetOptions) -> int:
         return _empty_bin(invocation, options)
     if options.dry_run:
         return _show(invocation, order)
+    if options.prune and options.detach:
+        raise UsageError("--prune waits for the end, and --detach does not", hint="Leave one of them out.")
     with early_start(invocation.settings, invocation.environ) as begun:
-        return _forget(invocation, options, order, begun)
+        code = _forget(invocation, options, order, begun)
+    if options.prune and code in {EXIT_COMPLETE, EXIT_PARTIAL}:
+        return max(code, _prune(options))
+    return code
 
 
 def list_bin(invocation: Invocation) -> int:
@@ -208,6 +216,15 @@ def _forget(
         detach=options.detach,
     )
     return run(invocation, order_of_run, begun)
+
+
+def _prune(options: ForgetOptions) -> int:
+    from starter.commands.prune import PruneOptions, prune  # noqa: PLC0415 - only where it is wanted
+
+    common = {field.name: getattr(options, field.name) for field in fields(CommonOptions)}
+    if common["repo"] is None and options.source:
+        common["repo"] = Invocation.of(options).settings.source(options.source).repository
+    return prune(PruneOptions(**common))
 
 
 def _order(options: ForgetOptions) -> ForgetOrder:

@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,12 +13,13 @@ import pytest
 
 from holdfast.ids import short, to_hex
 from holdfast.repository.snapshots import StoredSnapshot, list_snapshots
-from holdfast.retention.bin import forget_snapshot
+from holdfast.retention.bin import bin_roots, forget_snapshot, take_back
 from holdfast.retention.holds import AlarmNote, raise_alarm
 from service.journal.journal import Journal
 from starter.main import main
 from tests.support.engine import PASSWORD, EngineRun, new_session, open_session
 
+PROJECT = Path(__file__).parent.parent.parent
 HOUR_NS = 3600 * 10**9
 Answer = Callable[..., tuple[str, str]]
 
@@ -89,6 +92,7 @@ def test_a_dry_run_says_what_stays_what_goes_and_why(folder: Path, answer: Answe
         (("--unsafe-allow-remove-all",), "would forget everything"),
         (("--source", "doc"), "docs"),
         (("0000",), "no snapshot's id begins with"),
+        (("--empty-bin",), "no dry run"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_with_a_way_out(
@@ -156,3 +160,24 @@ def test_the_simulator_tells_bytes_and_the_months_to_come(folder: Path, answer: 
     text, _ = answer("retention", "simulate")
     assert "3 snapshots go; together they free" in text
     assert "with a snapshot every 1:00:00" in text
+
+
+def test_forgetting_and_pruning_in_one_command_and_the_bin_keeps_its_data(folder: Path) -> None:
+    environ = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(folder), "PYTHONPATH": str(PROJECT)}
+    command = [sys.executable, "-m", "starter", "forget", "--prune", "--json", "--config"]
+    done = subprocess.run(
+        [*command, str(folder / "holdfast.toml")], check=False, capture_output=True, text=True, env=environ
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    said = [json.loads(line) for line in done.stdout.splitlines()]
+    forgot, pruned = (message for message in said if message["message_type"] == "summary")
+    assert (forgot["forgotten"], forgot["stays"]) == (3, 2)
+    assert pruned["status"] == "complete"
+    first = min(snapshots_in_bin(folder), key=lambda stored: stored.time_ns)
+    with open_session(folder / "repository") as session, session.hold() as held:
+        assert take_back(held, to_hex(first.id)) == first.id
+
+
+def snapshots_in_bin(folder: Path) -> list[StoredSnapshot]:
+    with open_session(folder / "repository") as session:
+        return bin_roots(session.repository)
