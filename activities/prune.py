@@ -46,7 +46,8 @@ WHAT_FOR: Final = "a prune's short part"
 _UNLIMITED: Final = "unlimited"
 _HAND_OVER_S: Final = 60.0
 """For runs of ours to stand; longer than a heartbeat, a checkpoint and the linger of a lock take."""
-_LOOK_S: Final = 5.0
+_FOREIGN_S: Final = 3.0
+_LOOK_S: Final = 2.0
 _ANSWER_S: Final = 600.0
 """A wait for a moment answers after so long at the latest: the workflow's own clock counts the days."""
 _MS: Final = 1000
@@ -137,11 +138,12 @@ class PruneActivities(Activities):
         """Have the index name no more what goes; runs of ours stand aside while the lock is not to be had."""
         run = await call.in_thread(lambda: self._run(message.run))
         repository = run.session.repository
-        loop, wanted = asyncio.get_running_loop(), asyncio.Event()
+        loop, wanted, foreign = asyncio.get_running_loop(), asyncio.Event(), _ForeignLocks(repository)
 
         def on_wait() -> None:
             loop.call_soon_threadsafe(wanted.set)
             call.check()
+            foreign.look()
 
         async with handed_over(
             activity.client(),
@@ -213,6 +215,22 @@ class PruneActivities(Activities):
 
     def _run(self, ref: RunRef) -> PruneRun:
         return PruneRun(session=self._services.session(ref.repository), run_id=ref.run_id)
+
+
+class _ForeignLocks:
+    """Ends the wait for the exclusive lock where another program has come: runs of ours would stand for nothing."""
+
+    def __init__(self, repository: Repository) -> None:
+        self._repository = repository
+        self._since: float | None = None
+
+    def look(self) -> None:
+        """Raises RepositoryLockedError when such a lock has stood for a while: some are gone in a moment."""
+        holders = _in_the_way(standing_locks(self._repository), ())
+        now = time.monotonic()
+        self._since = None if not holders else now if self._since is None else self._since
+        if self._since is not None and now - self._since > _FOREIGN_S:
+            raise RepositoryLockedError(f"{self._repository.storage.location}: in use by {holders[0]}")
 
 
 def _binned(repository: Repository) -> tuple[Root, ...]:

@@ -38,7 +38,7 @@ from contracts.prune import (
 )
 from contracts.runs import PagePlanned, SelectInput, ShardInput
 from holdfast.terms import RunKind, RunStatus
-from holdfast.units import NS_PER_S, format_bytes
+from holdfast.units import NS_PER_S, format_bytes, format_duration
 from workflows.details import control_notes
 from workflows.run_id import attempt_id, run_id_of
 from workflows.sharded_run import ShardedRun
@@ -145,7 +145,8 @@ class PruneWorkflow(ShardedRun[PruneResult, PruneRequest, PruneProgress]):
             self._begin_stage(PruneStage.REPACK)
         if self._progress.stage is PruneStage.REPACK:
             await self._plan_and_move()
-            await self._switch()
+            if not await self._switch(opened):
+                return await self._end()
             self._begin_stage(PruneStage.DELETE)
         await self._plan_and_move()
         return await self._end()
@@ -180,46 +181,50 @@ class PruneWorkflow(ShardedRun[PruneResult, PruneRequest, PruneProgress]):
             self._refused = f"{approved.by} decided against it: {approved.reason}"
         return not self._refused
 
-    async def _switch(self) -> None:
+    async def _switch(self, opened: PruneOpened) -> bool:
         """Have the short part done: wait for a moment without locks of other programs, then ask runs of ours to stand.
+
+        Whether it was done: where no moment came in all the time that the settings give, the run ends without it. What
+        it has copied is there twice then, and the next prune removes it.
 
         A lock of ours that stayed all the same belongs to a process that cannot hand it over now. Until it has gone,
         runs are asked again only now and then: each time costs them seconds.
         """
         if not self._progress.waiting_ns:
             self._progress = replace(self._progress, waiting_ns=workflow.time_ns())
+        until_ns = self._progress.waiting_ns + round(opened.wait_s * NS_PER_S)
         holders: tuple[str, ...] = ()
-        while True:
-            holders = await self._until_moment(holders)
-            tried = await self._calls.lasting(
-                names.SWITCH_PRUNE, RunInput(run=self._run_ref()), SwitchTried, "replace the index files"
-            )
-            if tried.switched is not None:
-                self._progress = replace(self._progress, switched=tried.switched)
-                self._wait_for("")
-                return
-            holders = tried.holders
-            self._progress = replace(self._progress, stayed=tried.stayed, asked_ns=workflow.time_ns())
-            self._wait_for_locks(holders)
-
-    async def _until_moment(self, known: tuple[str, ...]) -> tuple[str, ...]:
-        """Wait until the lock may be tried for; the holders of the locks that were in the way last."""
-        while True:
-            again_ns = self._progress.asked_ns + _ASK_AGAIN_S * NS_PER_S
-            stayed = self._progress.stayed if workflow.time_ns() < again_ns else ()
-            self._steps_begun += 1
-            seen = await self._calls.lasting(
-                names.WAIT_PRUNE,
-                LockWait(run=self._run_ref(), stayed=stayed, known=known),
-                LocksSeen,
-                "wait for a moment without locks of others",
-            )
+        while workflow.time_ns() <= until_ns:
+            seen = await self._look(holders)
+            holders = seen.holders or holders
             if not seen.holders:
-                return known
-            known = seen.holders
-            self._wait_for_locks(known)
+                tried = await self._calls.lasting(
+                    names.SWITCH_PRUNE, RunInput(run=self._run_ref()), SwitchTried, "replace the index files"
+                )
+                if tried.switched is not None:
+                    self._progress = replace(self._progress, switched=tried.switched)
+                    self._wait_for("")
+                    return True
+                holders = tried.holders
+                self._progress = replace(self._progress, stayed=tried.stayed, asked_ns=workflow.time_ns())
+            self._wait_for_locks(holders)
             if self._is_long():
                 self._continue_as_new()
+        waited = format_duration(workflow.time_ns() - self._progress.waiting_ns)
+        self._refused = f"no moment came without {self._waits_for}, in {waited}"
+        return False
+
+    async def _look(self, known: tuple[str, ...]) -> LocksSeen:
+        """The holders of locks for which runs of ours need not stand; answered when these are others, or none."""
+        again_ns = self._progress.asked_ns + _ASK_AGAIN_S * NS_PER_S
+        stayed = self._progress.stayed if workflow.time_ns() < again_ns else ()
+        self._steps_begun += 1
+        return await self._calls.lasting(
+            names.WAIT_PRUNE,
+            LockWait(run=self._run_ref(), stayed=stayed, known=known),
+            LocksSeen,
+            "wait for a moment without locks of others",
+        )
 
     def _wait_for_locks(self, holders: tuple[str, ...]) -> None:
         more = f" and {len(holders) - 1:,} more" if len(holders) > 1 else ""
