@@ -152,7 +152,8 @@ class Beside:
         change(folder, self.random)
         tree = content(folder)
         said = await self.restic("backup", "--json", str(folder))
-        snapshot = json.loads(said.strip().splitlines()[-1])["snapshot_id"]
+        begins = json.loads(said.strip().splitlines()[-1])["snapshot_id"]
+        [snapshot] = (path.name for path in (self.repository / "snapshots").glob(f"{begins}*"))
         self.known.trees[snapshot] = tree
         self.known.of_source.setdefault("foreign", []).append(snapshot)
         self.known.done["restic backup"] += 1
