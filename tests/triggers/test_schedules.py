@@ -14,7 +14,7 @@ from contracts.backup import BackupResult
 from contracts.common import BACKUP_WORKFLOW
 from control.schedules.declaration import declarations
 from control.schedules.plan import Standing, Step, plain, plan
-from holdfast.errors import UsageError
+from holdfast.errors import SettingsError, UsageError
 from holdfast.terms import RunKind
 from service.journal.journal import Journal
 from tests.support.comparison import plant
@@ -59,13 +59,14 @@ def test_every_kind_can_be_declared_and_no_path_of_it_leaves_the_host(site: Site
             ("guard", 'source = "docs"'),
             ("drill", 'source = "docs"\nshare = "5%"'),
             ("retention", 'source = "docs"'),
+            ("prune", 'repository = "home"'),
             ("system", 'system = "shop"\nstrategy = "full"'),
         )
     )
     more = '[systems.shop]\nsources = ["docs"]\n[sources.docs.retention]\nkeep_last = 3\n'
     site.declare(WEEKLY + HOURLY.format(every="1h") + kinds + more)
     declared = declarations(site.settings)
-    known = ("backup", "restore", "verify", "guard", "drill", "system", "forget")
+    known = ("backup", "restore", "verify", "guard", "drill", "prune", "system", "forget")
     words = {"retention": "forget"}
     assert {words.get(wanted.settings.kind, wanted.settings.kind) for wanted in declared} == set(known)
     assert plan(declared, [Standing(id=wanted.id, entry=plain(wanted.entry)) for wanted in declared]) == []
@@ -83,6 +84,26 @@ def test_a_retention_without_any_policy_is_refused(site: Site) -> None:
     site.declare('[[schedules]]\nkind = "retention"\nrepository = "home"\nevery = "1d"\n')
     with pytest.raises(UsageError, match="the settings have none for home"):
         declarations(site.settings)
+
+
+@pytest.mark.parametrize(
+    ("keys", "wrong"),
+    [
+        ("", "repository: this key is missing"),
+        ('repository = "home"\nsource = "docs"', "source: it means nothing"),
+    ],
+)
+def test_a_prune_is_of_a_repository(site: Site, keys: str, wrong: str) -> None:
+    site.declare(f'[[schedules]]\nkind = "prune"\nevery = "1d"\n{keys}\n')
+    with pytest.raises(SettingsError, match=wrong):
+        declarations(site.settings)
+
+
+def test_a_prune_goes_to_the_workers_that_may_delete(site: Site) -> None:
+    site.declare(
+        '[[schedules]]\nkind = "prune"\nevery = "1d"\nrepository = "home"\n[prune]\ntask_queue = "keeper"\n'
+    )
+    assert [declared.queue for declared in declarations(site.settings)] == ["keeper"]
 
 
 async def test_apply_twice_plans_nothing_and_what_is_gone_is_asked_for(site: Site, client: Client) -> None:

@@ -24,6 +24,7 @@ from service.settings.encryption import KeysTable
 from service.settings.hooks import HookTable
 from service.settings.load import load_settings
 from service.settings.model import Settings, WorkerSettings
+from service.settings.prune import PruneTable
 from service.settings.retention import RepositoryRetentionTable, SourceRetentionTable
 from service.settings.systems import SystemTable
 
@@ -74,6 +75,7 @@ def test_the_example_is_valid_and_its_defaults_are_the_defaults(tmp_path: Path) 
         ("log", LogTable),
         ("notices", NoticesTable),
         ("cleanup", CleanupTable),
+        ("prune", PruneTable),
     ],
 )
 def test_the_example_explains_every_key(table: str, kind: type[msgspec.Struct]) -> None:
