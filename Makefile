@@ -24,7 +24,7 @@ BRING = missing=$$($(BIN)/python tests/support/programs.py $(1)) && \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install dev check format test faults heavy mutants bench profile demo python programs restic pins clean
+.PHONY: help install dev check format test faults heavy mutants bench far requests profile demo python programs restic pins clean
 
 help:  ## list the tasks
 	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do \
@@ -83,6 +83,12 @@ mutants: $(DEV) programs  ## change the modules that guard data, a little at a t
 
 bench: $(DEV) programs  ## measure beside restic and other peers; JOBS=… RUNS=… SCALE=… for a part of it
 	$(BIN)/python -m benchmarks $(if $(JOBS),--jobs $(JOBS)) --runs $(or $(RUNS),5) --scale $(or $(SCALE),1)
+
+far: $(DEV) programs  ## measure on an S3 server, near and at 30 ms, beside restic; RUNS=… SCALE=…
+	$(BIN)/python -m benchmarks.far --runs $(or $(RUNS),5) --scale $(or $(SCALE),1) --write
+
+requests: $(DEV) programs  ## count what jobs ask of an S3 server, beside restic
+	$(BIN)/python -m benchmarks.requests --write
 
 profile: $(DEV) programs  ## where the time goes: py-spy over the engine's jobs; JOBS=… SCALE=…
 	$(BIN)/python -m benchmarks.profile $(if $(JOBS),--jobs $(JOBS)) --scale $(or $(SCALE),1)

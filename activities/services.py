@@ -313,7 +313,7 @@ class Services:
                 _LOG.warning("%s is only read: nothing is locked or written there", storage.location)
             if opened is not None:  # who still uses them opens them again
                 before = opened.session.repository
-                for place in before.storages - {before.storage}:
+                for place in before.storages[1:]:
                     place.close()
                 if opened.storage is not storage:
                     opened.storage.close()

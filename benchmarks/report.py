@@ -24,7 +24,7 @@ _COLUMNS: Final = (
     "holdfast-one-shot",
 )
 _MIB: Final = 1 << 20
-_WALL: Final = (
+WALL: Final = (
     "Wall time as a share of restic's in the same round: the median, the smallest and the largest. "
     "In brackets the target; † marks a median that misses it."
 )
@@ -40,19 +40,19 @@ def tables(results: Mapping[str, JobResults]) -> str:
     timed = [job for job in jobs if results[job.name].timed]
     columns = [name for name in _COLUMNS if any(name in results[job.name].watched for job in jobs)]
     parts = [
-        _origin(results),
-        _WALL,
-        _table(
-            ["job", "restic, s", *columns[1:]], (_wall_row(job, results[job.name], columns) for job in timed)
+        origin(results),
+        WALL,
+        table(
+            ["job", "restic, s", *columns[1:]], (wall_row(job, results[job.name], columns) for job in timed)
         ),
         f"![Wall time as a share of restic's]({PLOT})",
         "Median wall seconds, and processor time of all processes as a share of restic's:",
-        _table(["job", *columns], (_cpu_row(job, results[job.name], columns) for job in timed)),
+        table(["job", *columns], (_cpu_row(job, results[job.name], columns) for job in timed)),
         _MEMORY,
-        _table(["job", *columns], (_memory_row(job, results[job.name], columns) for job in jobs)),
+        table(["job", *columns], (_memory_row(job, results[job.name], columns) for job in jobs)),
         *_wide(results, columns),
         "Size stored in MiB, and what Temporal keeps of a run: events of its history, growth of its database:",
-        _table(
+        table(
             ["job", *columns, "events", "database, KiB"],
             (_stored_row(job, results[job.name], columns) for job in timed if job.verb is Verb.BACKUP),
         ),
@@ -81,7 +81,8 @@ def write_into(document: Path, text: str, *, begin: str = BEGIN, end: str = END)
     document.write_text(f"{before}{separator}{begin}\n\n{text}\n\n{end}{after}")
 
 
-def _origin(results: Mapping[str, JobResults]) -> str:
+def origin(results: Mapping[str, JobResults]) -> str:
+    """Where and when it was measured, and with which programs."""
     newest = max(results.values(), key=lambda one: one.date)
     programs = dict(
         sorted((name, version) for one in results.values() for name, version in one.programs.items())
@@ -95,7 +96,8 @@ def _origin(results: Mapping[str, JobResults]) -> str:
     )
 
 
-def _wall_row(job: Job, results: JobResults, columns: list[str]) -> Iterator[str]:
+def wall_row(job: Job, results: JobResults, columns: list[str]) -> Iterator[str]:
+    """A row of wall times: restic's in seconds, the others' as shares of that."""
     yield job.title
     theirs = seconds(results, MEASURE)
     yield f"{theirs.median:.2f} ({theirs.low:.2f}-{theirs.high:.2f})" if theirs else ""
@@ -158,6 +160,7 @@ def _stored_row(job: Job, results: JobResults, columns: list[str]) -> Iterator[s
     yield f"{service.database_bytes / 1024:.0f}" if service else ""
 
 
-def _table(header: list[str], rows: Iterable[Iterator[str]]) -> str:
+def table(header: list[str], rows: Iterable[Iterator[str]]) -> str:
+    """Markdown."""
     lines = [header, ["---"] * len(header), *(list(row) for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

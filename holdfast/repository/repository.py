@@ -171,9 +171,9 @@ class Repository:
         self._workspaces = storage
 
     @property
-    def storages(self) -> set[Storage]:
-        """All that it is kept in."""
-        return {self.storage, self.companion, self.workspaces}
+    def storages(self) -> list[Storage]:
+        """All that it is kept in, its own first."""
+        return list({id(one): one for one in (self.storage, self.companion, self.workspaces)}.values())
 
     def __repr__(self) -> str:
         return f"<Repository {self.config.id[:8]} at {self.storage.location}>"

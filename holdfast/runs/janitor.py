@@ -154,8 +154,9 @@ def _refuse_skew(repository: Repository) -> None:
     """
     workspaces = repository.workspaces
     apart_s = abs(time.time_ns() - time_ns_of(workspaces)) / NS_PER_S
-    for storage in {workspaces, repository.companion}:
-        storage.delete_folder(CLOCK)
+    for storage in repository.storages:
+        if storage.traits.keeps_documents:
+            storage.delete_folder(CLOCK)
     if apart_s > MOST_SKEW_S:
         raise UsageError(
             f"{workspaces.location}: its clock and this host's are {apart_s / 3600:.1f} hours apart",
