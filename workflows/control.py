@@ -16,7 +16,7 @@ from datetime import timedelta
 from typing import TypeVar
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, ApplicationError, RetryState, is_cancelled_exception
 
 from contracts.control import (
     CANCEL,
@@ -71,7 +71,7 @@ class RunControl:
             try:
                 return await handle
             except (ActivityError, asyncio.CancelledError) as error:
-                if not is_cancelled_exception(error) or self._version == version or is_task_cancelled():
+                if not _was_stopped(error) or self._version == version or is_task_cancelled():
                     raise
 
     async def _until_done_or_interrupted(
@@ -84,6 +84,14 @@ class RunControl:
             raise
         if not handle.done():
             handle.cancel()
+
+
+def _was_stopped(error: BaseException) -> bool:
+    """Whether an activity ended because it was told to: also where it met an error of its own just then, which the
+    server would have tried again otherwise (the lock that a run stands aside for, say)."""
+    if isinstance(error, ActivityError) and isinstance(error.cause, ApplicationError):
+        return error.retry_state is RetryState.CANCEL_REQUESTED and not error.cause.non_retryable
+    return is_cancelled_exception(error)
 
 
 def is_task_cancelled() -> bool:

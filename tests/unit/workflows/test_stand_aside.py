@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import cast
 
 import pytest
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
+from temporalio.exceptions import ApplicationError
 
 from activities.hand_over import handed_over
 from contracts import names
@@ -92,6 +93,30 @@ async def test_a_stand_that_is_asked_again_lasts_longer_and_stops_nothing_twice(
         await handle.signal(STAND_ASIDE, StandAside(by=PRUNE))
         await ended(client, handle)
     assert script.count(names.STORE_SHARD) == 2
+
+
+@pytest.mark.parametrize("kind", ["temporary", "final"])
+async def test_a_step_that_fails_while_it_is_stopped_is_begun_again_if_that_helps(
+    client: Client, kind: str
+) -> None:
+    script = ScriptedBackup(shards_of_pages=(1,))
+    held = Held(script)
+
+    async def fails_when_stopped(shard: int) -> None:
+        try:
+            await held(shard)
+        except asyncio.CancelledError:
+            raise ApplicationError("locked", type="Locked", non_retryable=kind == "final") from None
+
+    script.before[names.STORE_SHARD] = fails_when_stopped
+    async with workers(client, script) as queue:
+        handle = await held_run(client, queue, held)
+        await handle.signal(STAND_ASIDE, stand(for_s=1))
+        if kind == "final":
+            with pytest.raises(WorkflowFailureError):
+                await handle.result()
+        else:
+            assert (await ended(client, handle)).status is RunStatus.COMPLETE
 
 
 async def test_what_comes_late_or_from_another_changes_nothing(client: Client) -> None:
