@@ -131,6 +131,15 @@ class _Index(msgspec.Struct, frozen=True, gc=False):
     packs: list[_Pack] | None = None
 
 
+class _MarkedPack(_Pack, frozen=True, gc=False, kw_only=True):
+    time: str
+
+
+class _MarkingIndex(msgspec.Struct, frozen=True, gc=False):
+    packs: list[_Pack]
+    packs_to_delete: list[_MarkedPack]
+
+
 _DECODER: Final = msgspec.json.Decoder(_Index)
 
 
@@ -144,6 +153,15 @@ def tail_bytes(uncompressed_lengths: Sequence[int]) -> int:
 def encode_index(packs: Iterable[PackColumns]) -> bytes:
     """The JSON of an index file."""
     return msgspec.json.encode(_Index(packs=[_wire(pack) for pack in packs]))
+
+
+def encode_marking_index(marked: Iterable[PackColumns], time: str) -> bytes:
+    """The JSON of an index file that says that packs will be deleted, as rustic writes it; restic ignores it.
+
+    time: RFC 3339, when they were marked.
+    """
+    packs = [_MarkedPack(wire.id, wire.blobs, time=time) for wire in map(_wire, marked)]
+    return msgspec.json.encode(_MarkingIndex(packs=[], packs_to_delete=packs))
 
 
 def decode_index(data: bytes) -> list[PackColumns]:

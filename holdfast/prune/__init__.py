@@ -10,6 +10,8 @@ The calls of a prune, in the order in which a workflow makes them. Each may be m
     delete_batch    delete      their files go, in batches                               (as many as `switch` says)
     finish_prune    finish      what it came to
 
-`used` walks trees and marks what they name; `decide` chooses packs; `refusals` holds the reasons not to go on;
-`marked` is the way where no exclusive moment comes; `reserve` is the space that a full disk has for a prune.
+Where no exclusive moment comes, `mark_packs` and `watch_marked` (marked) take the place of `switch`.
+
+`used` walks trees and marks what they name; `decide` chooses packs; `look` finds out what is used again; `refusals`
+holds the reasons not to go on.
 """

@@ -52,6 +52,7 @@ def delete_batch(run: PruneRun, number: int, progress: Progress) -> Deleted:
     attempt.claim()
     packs = batch.packs()
     with run.session.hold() as held:
+        held.refresh()
         held.files.check_whole()
         going = [pack for pack in packs if not held.index.has_pack(pack)]
         for at in range(0, len(going), _AT_ONCE):
@@ -85,5 +86,8 @@ def _guarded(held: HeldRepository, packs: Collection[PackId]) -> Iterator[str]:
 def _remove_marks(held: HeldRepository, packs: Collection[PackId]) -> None:
     marks = DamageMarks(held.repository)
     marked = {PackId(raw) for raw, _ in marks.seen()}
-    for pack in marked.intersection(packs):
+    gone = marked.intersection(packs)
+    for pack in gone:
         marks.remove(pack)
+    if gone:
+        held.note_marks()

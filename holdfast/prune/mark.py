@@ -41,6 +41,7 @@ def mark_shard(run: PruneRun, number: int, progress: Progress) -> MarkResult:
     roots = list(plan.shard(number).roots)
     token = secrets.token_hex(_TOKEN_BYTES)
     with run.session.hold() as held:
+        held.refresh()
         held.files.check_whole()
         marks, trees = _mark(run, held, number, roots, progress)
         parts = write_used(run, token, marks)

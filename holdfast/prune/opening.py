@@ -56,6 +56,7 @@ def open_prune(run: PruneRun, order: PruneOrder, now_ns: int) -> OpenedPrune:
 
     with run.session.hold() as held:
         refuse_skew(held)
+        held.refresh()
         held.files.check_whole()
         opening, resumed = open_run(run.workspace, Opening, lambda: Opening(order=order, started_ns=now_ns))
         page = run.marks.select(0, plan_page)

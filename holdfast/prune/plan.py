@@ -67,8 +67,8 @@ def plan_prune(run: PruneRun, progress: Progress) -> PrunePlan:
     def plan_page(writer: PageWriter[NoRecord, RepackShard], _before: PrunePlan | None) -> PrunePlan:
         order = load_opening(run.workspace, Opening).order
         with run.session.hold() as held:
-            held.files.check_whole()
             marks, missing, snapshots = mark_used(run, held, (), progress)
+            held.files.check_whole()
             if missing:
                 held.confirm()  # what is not there may have been removed under us
             refuse_missing(missing)

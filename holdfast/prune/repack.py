@@ -1,7 +1,8 @@
 """Copy what is used out of packs that will go. It only adds, so it is safe beside everybody.
 
     1. a result that stands is returned at once;
-    2. blobs that a pack which stays has as well are left out: what an earlier attempt has copied and indexed, too;
+    2. blobs that a pack which stays has as well are left out: what an earlier attempt has copied and indexed, too. So
+       are those that no index names any more: others have pruned; `switch` finds out whether anything needs them;
     3. the others are read, opened and held against their hash, and sealed again as they are, compressed or not; what is
        not compressed and could be is compressed. A blob that cannot be read is told, and its pack stays;
     4. packs, then the index file that names them, become durable, then the result is created if absent.
@@ -64,7 +65,8 @@ def repack_shard(run: PruneRun, number: int, progress: Progress, pace: Pace | No
     with run.session.hold() as held:
         elsewhere = BlobMarks(held.index, going)
         for kind in BlobType:
-            wanted = elsewhere.mark(_ids(shard, kind), kind)[1]
+            only_there = elsewhere.mark(_ids(shard, kind), kind)[1]
+            wanted = [blob for blob in only_there if held.index.lookup(BlobId(blob), kind) is not None]
             if wanted:
                 _copy(held, wanted, kind, copied, progress, pace)
         attempt.check()

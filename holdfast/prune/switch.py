@@ -21,39 +21,32 @@ in no index, and names it again at once, by its own header.
 
 import secrets
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Final
 
-from holdfast.errors import CorruptFileError, RepositoryLockedError, StoredFileMissingError
-from holdfast.format.index import BlobType, IndexPack
-from holdfast.format.pack import parse_pack
-from holdfast.ids import BlobId, IndexId, PackId, SnapshotId
+from holdfast.errors import RepositoryLockedError
+from holdfast.format.index import IndexPack
+from holdfast.ids import PackId
 from holdfast.prune.documents import (
     REPACK,
     SWITCHED,
-    IndexFiles,
     Opening,
     PackList,
     PruneRun,
     Root,
     Switched,
-    split_ids,
 )
-from holdfast.prune.plan import FILES, UNNAMED, packs_that_go
-from holdfast.prune.refusals import gone_snapshots, refuse_missing
-from holdfast.prune.used import Missing, mark_used, new_roots, walk
+from holdfast.prune.look import Look, take_back, take_look
+from holdfast.prune.plan import UNNAMED
+from holdfast.prune.refusals import gone_snapshots
+from holdfast.prune.used import new_roots, walk
 from holdfast.repository.condemned import condemn
-from holdfast.repository.damage import DamagedPack, DamageMarks
 from holdfast.repository.documents import encode, load
-from holdfast.repository.index.files import IndexLoader, write_index
-from holdfast.repository.index.marks import BlobMarks
+from holdfast.repository.index.files import write_index
 from holdfast.repository.index.rewrite import replace_files
 from holdfast.repository.layout import pack_name
 from holdfast.repository.locking import ExclusiveLock
-from holdfast.repository.packs.loader import BlobLoader
 from holdfast.repository.repository import Repository
-from holdfast.repository.session import HeldRepository
 from holdfast.runs.opening import conclude, load_opening
 from holdfast.runs.progress import Progress
 from holdfast.runs.workspace import run_name
@@ -70,18 +63,6 @@ _TOKEN_BYTES: Final = 8
 
 class _MovedError(Exception):
     """Somebody has removed packs since the look."""
-
-
-@dataclass(slots=True)
-class _Look:
-    """What is known after step 2. going: the packs that go, with their sizes; planned: how many were to go."""
-
-    index: IndexLoader
-    loader: BlobLoader
-    marks: BlobMarks
-    seen: set[SnapshotId]
-    going: dict[PackId, int]
-    planned: int
 
 
 def switch(
@@ -109,7 +90,7 @@ def switch(
     if standing is not None:
         return standing
     for _ in range(_LOOKS):
-        look = _look(run, progress, roots)
+        look = take_look(run, progress, roots)
         try:
             return _alone(run, look, progress, roots, wait_s, on_wait)
         except _MovedError:
@@ -120,37 +101,9 @@ def switch(
     )
 
 
-def _look(run: PruneRun, progress: Progress, extra_roots: Callable[[], Sequence[Root]]) -> _Look:
-    """Step 2."""
-    results = run.plan.results(run.plan.page(0).shards)
-    stay = {PackId(pack) for result in results for pack in result.stay}
-    going = {pack: size for pack, size in packs_that_go(run).items() if pack not in stay}
-    with run.session.hold() as held:
-        _mark_gone(run, held)
-    with run.session.hold() as held:  # again: the index is loaded with the new marks
-        held.files.check_whole()
-        marks, missing, seen = mark_used(run, held, going, progress, extra_roots())
-        look = _Look(held.files, held.loader, marks, seen, going, len(going))
-        _take_back(run.session.repository, look, missing, progress, held.write_index)
-        held.confirm()
-    return look
-
-
-def _mark_gone(run: PruneRun, held: HeldRepository) -> None:
-    """Mark packs that are named by index files newer than the plan, and are not there."""
-    known = run.plan.beside(0, run.plan.page(0), FILES, IndexFiles).ids
-    new = held.files.files.difference(map(IndexId, split_ids(known)))
-    named = {pack.id for index_id in new for pack in held.index.packs_of(index_id)}
-    gone = [pack for pack in held.missing_packs(named) if pack not in held.index.damage]
-    if gone:
-        held.confirm()
-    for pack in gone:
-        DamageMarks(held.repository).put(DamagedPack(pack=pack, whole=True))
-
-
 def _alone(
     run: PruneRun,
-    look: _Look,
+    look: Look,
     progress: Progress,
     extra_roots: Callable[[], Sequence[Root]],
     wait_s: float,
@@ -177,10 +130,10 @@ def _alone(
         gone_snapshots(repository, look.seen, listed)
         trees = [root.tree for root in (*roots, *extra_roots())]
         missing = walk(look.loader, look.marks, trees, lambda: progress(0, 0))
-        _take_back(repository, look, missing, progress, name_again)
+        take_back(repository, look, missing, progress, name_again)
         removed = _remove_unnamed(repository, look, unnamed, lock)
         lock.check()
-        condemn(repository, run_name(repository, run.run_id), look.going)
+        condemn(repository, run_name(repository, run.run_id), look.going, alone=True)
         files = replace_files(
             repository,
             look.index,
@@ -189,17 +142,14 @@ def _alone(
             check_clock=lock.check_clock,
             sparing=order.full_disk,
         )
-        token = secrets.token_hex(_TOKEN_BYTES)
-        batches = list(_batches(look.going))
-        for number, batch in enumerate(batches):
-            workspace.put(batch_name(token, number), encode(batch))
+        token, batches = write_batches(run, look.going)
         lock.check()
         return conclude(
             workspace,
             SWITCHED,
             Switched(
                 token=token,
-                batches=len(batches),
+                batches=batches,
                 packs=len(look.going),
                 size_bytes=sum(look.going.values()),
                 taken_back=look.planned - len(look.going),
@@ -211,67 +161,22 @@ def _alone(
         )
 
 
+def write_batches(run: PruneRun, going: Mapping[PackId, int]) -> tuple[str, int]:
+    """Write down the packs that go, for `delete_batch`; under which token, and in how many batches."""
+    token = secrets.token_hex(_TOKEN_BYTES)
+    batches = list(_batches(going))
+    for number, batch in enumerate(batches):
+        run.workspace.put(batch_name(token, number), encode(batch))
+    return token, len(batches)
+
+
 def batch_name(token: str, number: int) -> str:
     """The document that holds the packs of a batch."""
     return f"{REPACK}going/{token}/{number:06d}"
 
 
-def _take_back(
-    repository: Repository,
-    look: _Look,
-    missing: Missing,
-    progress: Progress,
-    name_again: Callable[[Sequence[IndexPack]], None],
-) -> None:
-    """Have packs stay that hold alone what is used, until nothing is missing. name_again: writes an index file.
-
-    Raises:
-        BlobMissingError: it is in no pack that goes either.
-    """
-    while missing:
-        back: set[PackId] = set()
-        nowhere: Missing = set()
-        for blob, kind in list(missing):
-            location = look.index.index.lookup(BlobId(blob), kind)
-            if location is not None and location.pack in look.going:
-                back.add(location.pack)
-            elif location is not None and kind is BlobType.DATA:
-                missing.remove((blob, kind))  # it is damaged, in a pack that stays
-            else:
-                nowhere.add((blob, kind))
-        if nowhere:
-            found = _find_hidden(repository, look, nowhere)
-            if not found:
-                refuse_missing(nowhere)
-            name_again(found)
-            back.update(pack.id for pack in found)
-        for pack_id in back:
-            del look.going[pack_id]
-        look.marks.let_count(back)
-        trees = [blob for blob, kind in missing if kind is BlobType.TREE]
-        data = [blob for blob, kind in missing if kind is BlobType.DATA]
-        missing = walk(look.loader, look.marks, trees, lambda: progress(0, 0))
-        missing.update((blob, BlobType.DATA) for blob in look.marks.mark(data, BlobType.DATA)[1])
-
-
-def _find_hidden(repository: Repository, look: _Look, wanted: Missing) -> list[IndexPack]:
-    """Packs that go, that no index names any more, and that hold something which is used: by their headers."""
-    found: list[IndexPack] = []
-    for pack in look.going:
-        if look.index.index.has_pack(pack):
-            continue
-        try:
-            data = repository.storage.get(pack_name(pack), limit_bytes=_PACK_LIMIT_BYTES)
-            blobs = tuple(parse_pack(repository.sealer(), memoryview(bytearray(data))))
-        except (StoredFileMissingError, CorruptFileError):
-            continue
-        if any((blob.id, blob.type) in wanted for blob in blobs):
-            found.append(IndexPack(id=pack, blobs=blobs))
-    return found
-
-
 def _remove_unnamed(
-    repository: Repository, look: _Look, unnamed: dict[PackId, int], lock: ExclusiveLock
+    repository: Repository, look: Look, unnamed: dict[PackId, int], lock: ExclusiveLock
 ) -> dict[PackId, int]:
     """Remove packs that no index names; what is not done in ten seconds is left to the next prune."""
     left = [pack for pack in unnamed if not look.index.index.has_pack(pack)]
@@ -294,7 +199,7 @@ def guarded(packs: Collection[PackId], lock: ExclusiveLock) -> Iterator[str]:
         yield pack_name(pack)
 
 
-def _batches(going: dict[PackId, int]) -> Iterator[PackList]:
+def _batches(going: Mapping[PackId, int]) -> Iterator[PackList]:
     packs = sorted(going)
     for at in range(0, len(packs), BATCH_PACKS):
         yield PackList.of({pack: going[pack] for pack in packs[at : at + BATCH_PACKS]})

@@ -19,14 +19,15 @@ from holdfast.repository.sealed_folder import SealedFolder
 CONDEMNED: Final = "holdfast/condemned"
 
 
-def condemn(repository: Repository, name: str, packs: Collection[PackId]) -> None:
-    """Make this the only list; under the exclusive lock. name: of the prune, 32 hex digits.
+def condemn(repository: Repository, name: str, packs: Collection[PackId], *, alone: bool) -> None:
+    """Write the list of a prune. name: of the prune, 32 hex digits.
 
-    The new list is written before older ones are removed.
+    alone: under the exclusive lock, where older lists are of no use any more; they go once the new one is written.
     """
     folder = SealedFolder(repository, CONDEMNED)
     folder.put(name, b"".join(sorted(packs)))
-    folder.remove_many([other for other in folder.list() if other != name])
+    if alone:
+        folder.remove_many([other for other in folder.list() if other != name])
 
 
 def are_condemned(repository: Repository, packs: Collection[PackId]) -> bool:

@@ -114,6 +114,23 @@ def standing_locks(repository: Repository) -> list[StandingLock]:
     return found
 
 
+def standing_processes(repository: Repository) -> set[str]:
+    """The processes that have a lock now, but this one: a name for each, which refreshing its lock does not change.
+
+    Raises:
+        StorageUnavailableError, StorageDeniedError: from the storage.
+    """
+    found: set[str] = set()
+    now_ns = time.time_ns()
+    for lock_id, lock, written_ns in read_locks(repository, stored_locks(repository), {}):
+        if isinstance(lock, CorruptFileError):
+            found.add(f"lock {short(lock_id)}")
+        elif not is_dead(lock) and not is_old(lock, now_ns=now_ns, written_ns=written_ns):
+            found.add(_process(lock) or f"{lock.username} {lock.hostname} {lock.pid}")
+    started = started_at(os.getpid())
+    return found - {f"{this_place()}/{os.getpid()}/{started}"}
+
+
 def _holder(lock: Lock) -> str:
     return f"{lock.username} on {lock.hostname}, process {lock.pid}, since {lock.time[:19]}"
 

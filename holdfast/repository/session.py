@@ -191,6 +191,10 @@ class HeldRepository:
             raise
         self._session.note_written(written, columns, self._files)
 
+    def give_up(self) -> None:
+        """Give up the lock, because we have replaced index files ourselves: all users here begin a new generation."""
+        self._session.lease.give_up(self.generation)
+
     def broken(self, what: str) -> LockLostError:
         """The error about what was removed while our lock was there, which is given up."""
         self._session.lease.give_up(self.generation)
