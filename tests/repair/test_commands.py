@@ -35,15 +35,10 @@ def test_a_repair_is_told_of_and_ends_by_what_is_left(tmp_path: Path) -> None:
         assert ended.returncode == code, ended.stdout + ended.stderr
         return ended.stdout + ended.stderr
 
-    said = holdfast("repair", "index")
-    assert "packs were written into the index by their headers" in said
-    assert "no errors were found" in restic(path, PASSWORD, "check", "--read-data")
     pack = max((path / "data").glob("*/*"), key=lambda file: file.stat().st_size)
     pack.unlink()
-    (told,) = [
-        json.loads(line) for line in holdfast("repair", "packs", "--json").splitlines() if '"summary"' in line
-    ]
-    assert (told["repaired"], told["packs_removed"]) == ("packs", 1)
+    said = holdfast("repair", "index")
+    assert "packs were written into the index by their headers" in said
     said = holdfast("repair", "snapshots", "--forget")
     assert f"{source}/canary-large" in said
     assert "1 snapshots were stored again" in said
