@@ -42,8 +42,7 @@ from holdfast.prune.refusals import gone_snapshots
 from holdfast.prune.used import new_roots, walk
 from holdfast.repository.condemned import condemn
 from holdfast.repository.documents import encode, load
-from holdfast.repository.index.files import write_index
-from holdfast.repository.index.rewrite import replace_files
+from holdfast.repository.index.rewrite import replace_files, write_checked
 from holdfast.repository.layout import pack_name
 from holdfast.repository.locking import ExclusiveLock
 from holdfast.repository.repository import Repository
@@ -117,9 +116,8 @@ def _alone(
     with ExclusiveLock(repository, wait_s=wait_s, on_wait=on_wait) as lock:
 
         def name_again(packs: Sequence[IndexPack]) -> None:
-            lock.check()
             columns = [pack.columns for pack in packs]
-            look.index.add_written(write_index(repository, columns), columns)
+            look.index.add_written(write_checked(repository, columns, lock.check), columns)
 
         began = time.monotonic()
         if not look.index.catch_up(same_lock=False):

@@ -17,12 +17,13 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Final
 
-from holdfast.errors import CorruptFileError
+from holdfast.errors import CorruptFileError, LockLostError
 from holdfast.format.index import IndexPack, PackColumns
 from holdfast.ids import IndexId, PackId
 from holdfast.repository.index.files import MAX_BLOBS_PER_FILE, IndexLoader, read_index, write_index
 from holdfast.repository.index.log import LoggedPack
 from holdfast.repository.layout import INDEX, file_name, list_ids, pack_name
+from holdfast.repository.packs.stored import sizes_by_name
 from holdfast.repository.repository import Repository
 
 _SMALL_FILE_BLOBS: Final = 10_000
@@ -105,8 +106,7 @@ def replace_files(
                 seen.add(pack.id)
                 waiting.append(pack.columns)
         if sparing or not going or sum(len(pack.lengths) for pack in waiting) >= MAX_BLOBS_PER_FILE:
-            check_lock()
-            write_index(repository, waiting)
+            write_checked(repository, waiting, check_lock)
             waiting = []
         if sparing:
             check_lock()
@@ -115,6 +115,26 @@ def replace_files(
         check_lock()
         repository.storage.delete_many(_guarded(old[at : at + _REMOVED_AT_ONCE], check_clock))
     return len(old)
+
+
+def write_checked(
+    repository: Repository, packs: Sequence[PackColumns], check_lock: Callable[[], None]
+) -> list[IndexId]:
+    """Store index files between two looks at the lock.
+
+    Raises:
+        LockLostError: it is lost. Then none of these files stands that names a pack which is not there: others may have
+            pruned right before it was written.
+    """
+    check_lock()
+    written = write_index(repository, packs)
+    try:
+        check_lock()
+    except LockLostError:
+        if None in sizes_by_name(repository.storage, [pack.id for pack in packs]).values():
+            repository.storage.delete_many(file_name(INDEX, index_id) for index_id in written)
+        raise
+    return written
 
 
 def _guarded(index_ids: Sequence[IndexId], check_clock: Callable[[], None]) -> Iterator[str]:
