@@ -156,6 +156,15 @@ class FarBench:
     _targets: int = 0
     _holds: str = ""
 
+    def warm_up(self) -> None:
+        """Have services load what they need."""
+        tree = self.trees.tree(data.TINY)
+        for contender in self.contenders:
+            self._begin(contender)
+            for _ in range(2):
+                contender.run(Verb.BACKUP, tree, watch=False)
+            contender.settle()
+
     def run(self, row: tuple[str, Verb, str, bool, tuple[float, float]]) -> JobResults:
         """One job, all rounds."""
         title, verb, name, filled, _ = row
@@ -269,6 +278,7 @@ def main() -> int:
                     bucket=bucket, folder=folder, trees=trees, contenders=contenders, rounds=arguments.runs
                 )
                 try:
+                    bench.warm_up()
                     wanted = [row for row in _ROWS if arguments.jobs in row[0]]
                     found[delay_s] = [bench.run(row) for row in wanted]
                 finally:

@@ -11,6 +11,7 @@ from holdfast.repository.kept_trees import is_whole
 from holdfast.repository.layout import SNAPSHOTS, file_name
 from holdfast.repository.session import HeldRepository
 from holdfast.runs.opening import OPENING
+from holdfast.storage.parallel import ask_both
 
 
 def packs_gone(held: HeldRepository, packs: Collection[PackId]) -> list[PackId]:
@@ -19,9 +20,9 @@ def packs_gone(held: HeldRepository, packs: Collection[PackId]) -> list[PackId]:
     Raises:
         LockLostError: the lock was removed, or index files that were believed.
     """
-    gone = held.missing_packs(packs)
+    storage = held.repository.storage
+    gone, _ = ask_both(storage, lambda: held.missing_packs(packs), held.confirm_index)
     held.confirm_lock(recently=True)
-    held.confirm_index()
     return gone
 
 
