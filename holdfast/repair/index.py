@@ -16,7 +16,7 @@ leaves some of the old ones. Doing it again finds in the index what was added, a
 A pack whose header cannot be read keeps what the index says of it: that is the only way to the blobs in it that are
 sound. restic takes it out. `repair packs` saves them (packs.py); a verification says what is lost.
 
-One index file, and the headers of one shard, are in memory at a time.
+One index file, and the headers of one shard, are in memory at a time. They are read from the store, past the cache.
 """
 
 import time
@@ -27,6 +27,7 @@ from holdfast.errors import CorruptFileError, StorageUnavailableError, StoredFil
 from holdfast.format.index import PackColumns, tail_bytes
 from holdfast.ids import IndexId, PackId, sha256
 from holdfast.repair.documents import FoundPack, PlannedPack, RepairRun, Report, ShardPlan, ShardResult
+from holdfast.repository.caching import past_cache
 from holdfast.repository.damage import DamageMarks
 from holdfast.repository.index.files import MAX_BLOBS_PER_FILE, read_index, write_index
 from holdfast.repository.layout import DATA, INDEX, file_name, list_ids
@@ -129,6 +130,7 @@ class _Rewriting:
         dry_run: bool,
     ) -> None:
         self._repository = repository
+        self._bare = past_cache(repository)
         self._stored = dict(stored)
         self._check_lock = check_lock
         self._dry_run = dry_run
@@ -155,7 +157,7 @@ class _Rewriting:
     def look_through(self, index_id: IndexId) -> None:
         """Keep an index file that is right; else replace it by what is right in it."""
         try:
-            named = read_index(self._repository, index_id)
+            named = read_index(self._bare, index_id)
         except StoredFileMissingError:
             return
         except CorruptFileError:
@@ -221,9 +223,10 @@ def _stored_packs(repository: Repository) -> dict[PackId, int]:
 def _said(repository: Repository) -> dict[PackId, bytes]:
     """What index files say of packs, in short: the size, and a digest of the rest; or _DISPUTED."""
     said: dict[PackId, bytes] = {}
+    bare = past_cache(repository)
     for raw, _ in sorted(list_ids(repository.storage, INDEX)):
         try:
-            named = read_index(repository, IndexId(raw))
+            named = read_index(bare, IndexId(raw))
         except CorruptFileError:
             continue
         for pack in named:

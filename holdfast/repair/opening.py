@@ -4,6 +4,8 @@ from holdfast.errors import CorruptFileError, StoredFileMissingError
 from holdfast.ids import SnapshotId, from_hex, is_hex_id
 from holdfast.repair.documents import Opening, RepairOrder, RepairRun
 from holdfast.repair.packs import check_names
+from holdfast.repository.caching import past_cache
+from holdfast.repository.repository import Repository
 from holdfast.repository.snapshots import chosen_snapshots, load_snapshot
 from holdfast.runs.opening import open_run
 from holdfast.terms import RepairKind
@@ -28,9 +30,11 @@ def _decide(run: RepairRun, order: RepairOrder) -> Opening:
         check_names(order.packs)
     if order.kind is not RepairKind.SNAPSHOTS:
         return Opening(order=order)
-    repository = run.session.repository
+    repository = past_cache(run.session.repository)
     unreadable = tuple(
-        SnapshotId(from_hex(name)) for name in dict.fromkeys(order.snapshots) if _is_unreadable(run, name)
+        SnapshotId(from_hex(name))
+        for name in dict.fromkeys(order.snapshots)
+        if _is_unreadable(repository, name)
     )
     names = [name for name in order.snapshots if not is_hex_id(name) or from_hex(name) not in unreadable]
     if unreadable and not names:
@@ -39,12 +43,12 @@ def _decide(run: RepairRun, order: RepairOrder) -> Opening:
     return Opening(order=order, snapshots=tuple(stored.id for stored in chosen), unreadable=unreadable)
 
 
-def _is_unreadable(run: RepairRun, name: str) -> bool:
+def _is_unreadable(repository: Repository, name: str) -> bool:
     """Whether a snapshot is named by its whole id, is there, and cannot be read."""
     if not is_hex_id(name):
         return False
     try:
-        load_snapshot(run.session.repository, SnapshotId(from_hex(name)))
+        load_snapshot(repository, SnapshotId(from_hex(name)))
     except StoredFileMissingError:
         return False
     except CorruptFileError:

@@ -33,6 +33,7 @@ from holdfast.format.tags import STATUS_TAG
 from holdfast.ids import BlobId, SnapshotId, from_hex, to_hex
 from holdfast.repair.documents import RepairRun, Report, ShardPlan, ShardResult, ids_in
 from holdfast.repair.trees import Eyes, Rewriter
+from holdfast.repository.caching import past_cache
 from holdfast.repository.index.files import IndexLoader, write_index
 from holdfast.repository.layout import SNAPSHOTS, file_name
 from holdfast.repository.packs.loader import BlobLoader
@@ -79,7 +80,8 @@ def find_broken(
     with run.session.hold() as held:
         held.refresh()
         _check_index(held.unreadable_index)
-        search = TouchedTrees(Eyes(held.index, held.loader, on_tree).look)
+        bare = past_cache(held.repository)
+        search = TouchedTrees(Eyes(held.index, held.loader_of_store(), on_tree).look)
 
         def result(done: int) -> ShardResult:
             held.confirm()
@@ -88,7 +90,7 @@ def find_broken(
 
         for done, snapshot in enumerate(snapshots[reached.done :], start=reached.done + 1):
             try:
-                stored = load_snapshot(held.repository, SnapshotId(snapshot))
+                stored = load_snapshot(bare, SnapshotId(snapshot))
             except StoredFileMissingError:
                 continue  # forgotten since
             if search.is_touched(BlobId(from_hex(stored.snapshot.tree))):
@@ -136,7 +138,9 @@ def store_repaired(
         check_lock=check_lock,
     ) as packer:
         save = (lambda _tree, _data: None) if dry_run else packer.add
-        rewriter = Rewriter(files.index, BlobLoader(repository, files.index), save, touched, end.report)
+        rewriter = Rewriter(
+            files.index, BlobLoader(past_cache(repository), files.index), save, touched, end.report
+        )
         for snapshot in broken:
             stored = known.get(snapshot)
             tree = None if stored is None else rewriter.rewrite(stored)
