@@ -5,6 +5,7 @@ run: what is acknowledged in the end is whole, and nothing stands in the index t
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -279,3 +280,31 @@ def test_a_session_sees_a_prune_between_two_holds(place: Place, *, locked: bool)
     with session.hold() as again:
         assert len(again.index) == 0
     session.close()
+
+
+def test_a_kept_file_whose_content_was_pruned_has_everything_selected_again(tmp_path: Path) -> None:
+    """Alone: its directory has changed, so that no unchanged tree above it would tell of the loss."""
+    source, repository = tmp_path / "source", tmp_path / "repository"
+    source.mkdir()
+    (source / "same").write_bytes(b"same" * 1_000)
+    (source / "changes").write_bytes(b"before")
+    with new_session(repository) as session:
+        EngineRun.of(session, source, run_id="earlier").run()
+    (source / "changes").write_bytes(b"after that")
+    earlier = [path.name for path in (repository / SNAPSHOTS).iterdir()]
+    with open_session(repository) as session:
+        run = EngineRun.of(session, source, run_id="later")
+        run.open()
+        pages = run.select()
+        assert sum(page.shards for page in pages) == 1
+    forget_and_prune(repository, earlier)
+    with open_session(repository) as session:
+        again = EngineRun(replace(run.backup, session=session), run.order)
+        again.store(0)
+        outcome = again.commit(pages)
+        assert outcome.rescan
+        assert outcome.result is None
+        assert not list((repository / SNAPSHOTS).iterdir())
+        again.backup = again.backup.of_generation(1)
+        assert again.run().totals.files == 2
+    assert "no errors were found" in restic(repository, PASSWORD, "check", "--read-data")

@@ -13,7 +13,7 @@ from holdfast.restore.request import RestoreOptions
 from holdfast.safe_fs import durable
 from holdfast.terms import Overwrite
 from tests.support.comparison import same
-from tests.support.engine import MIB, EngineRun, new_session
+from tests.support.engine import KIB, MIB, EngineRun, new_session
 from tests.support.restore import EngineRestore
 
 LARGE = 4 * MIB + 12_345
@@ -168,3 +168,20 @@ def test_segments_that_the_old_file_has_right_are_taken_over(
     for path in source.iterdir():  # the target was there before, and keeps its own attributes
         assert (target / path.name).read_bytes() == path.read_bytes()
         assert (target / path.name).stat().st_mtime_ns == path.stat().st_mtime_ns
+
+
+def test_a_large_file_whose_content_is_lost_gets_none_of_its_names(
+    tmp_path: Path, source: Path, session: RepositorySession
+) -> None:
+    """Its segments fail and say so; the second name would be one of nothing."""
+    (source / "second").hardlink_to(source / "large")
+    EngineRun.of(session, source, run_id="with-second").run()
+    with session.hold() as held:
+        for pack in held.index.packs():
+            if pack.size_bytes > 64 * KIB:
+                (tmp_path / "repository" / "data" / pack.id.hex()[:2] / pack.id.hex()).unlink()
+    restored = restore_of(session, source, tmp_path / "target").run()
+    assert {b"/large", b"/second"} <= restored.failures.keys()
+    assert restored.failures[b"/second"] == "the file that it is another name of was not restored"
+    assert not (tmp_path / "target" / "large").exists()
+    assert not (tmp_path / "target" / "second").exists()

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.file_list import FileAction
 from holdfast.restore.request import RestoreOptions
 from holdfast.restore.shard.shard import restore_shard
 from tests.restore.conftest import FILES, Place
 from tests.support.engine import EngineRun
-from tests.support.restore import EngineRestore
+from tests.support.restore import EngineRestore, records_of
 
 
 @pytest.fixture
@@ -66,6 +67,13 @@ def test_between_the_files_of_a_shard(place: Place, canary: Path) -> None:
             asyncio.run(restore_shard(held, shard, exchange))
     run.complete(len(pages), pages[0].shards)
     assert state(canary) == before
+    with run.held() as held:
+        failed = {
+            record.path: record.message
+            for record in records_of(held, len(pages), pages[0].shards)
+            if record.action is FileAction.FAILED
+        }
+    assert failed[b"/readme"] == "the file that it is another name of was not restored"
 
 
 @pytest.mark.parametrize("delete", [True, False])

@@ -1,5 +1,6 @@
 """Work as an ordinary user, where the tests run as root: what is closed to others is closed to it."""
 
+import codecs
 import os
 import shutil
 import tempfile
@@ -13,6 +14,7 @@ NOBODY = 65_534
 @contextmanager
 def ordinary_user() -> Iterator[None]:
     """The effective user and group of nobody while the block lasts."""
+    codecs.lookup("ascii")  # it loads when it is asked for first, and Python itself may be closed to nobody
     if os.geteuid() != 0:
         yield
         return

@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import mmap
 import os
+import stat
 import tempfile
 from pathlib import Path
 
@@ -22,6 +23,32 @@ class TestLocalStorage(StorageConformance):
 class TestLocalStorageWithoutHardLinks(StorageConformance):
     def make(self, tmp_path: Path) -> Storage:
         return LocalStorage(tmp_path / "repository", hard_links=False)
+
+
+@pytest.mark.parametrize("hard_links", [True, False])
+def test_a_name_that_is_taken_or_given_leaves_no_temporary_file(tmp_path: Path, *, hard_links: bool) -> None:
+    storage = LocalStorage(tmp_path, hard_links=hard_links)
+    assert storage.put_new("runs/name", b"first")
+    assert not storage.put_new("runs/name", b"second")
+    assert os.listdir(tmp_path / "runs") == ["name"]
+    assert storage.get("runs/name", limit_bytes=9) == b"first"
+
+
+@pytest.mark.parametrize("mode", [0o400, 0o440])
+def test_files_are_as_closed_as_the_config(tmp_path: Path, mode: int) -> None:
+    """As restic has it: a group that may read that file may read all, and nobody may write any."""
+    (tmp_path / "config").touch(mode)
+    (tmp_path / "config").chmod(mode)
+    LocalStorage(tmp_path).put("keys/name", b"x")
+    assert stat.S_IMODE((tmp_path / "keys/name").stat().st_mode) == mode
+
+
+def test_a_folder_that_is_deleted_leaves_no_directory(tmp_path: Path) -> None:
+    storage = LocalStorage(tmp_path)
+    storage.put("runs/one/deep/er", b"x")
+    storage.put("runs/two", b"y")
+    storage.delete_folder("runs/one")
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["two"]
 
 
 def resident_bytes(path: Path) -> int:

@@ -83,15 +83,17 @@ class EngineRestore:
         with self.held() as run:
             if not self.options.dry_run:
                 verified = asyncio.run(verify_restored(run, len(pages), nothing))
-            records = tuple(
-                record
-                for chunk in file_chunks(run, len(pages), shards)
-                for record in decode_lines(chunk.lines)
-            )
+            records = records_of(run, len(pages), shards)
             close_run(run.workspace)
         return Restored(
             finished=finished, counts=counts.plus(finished.counts), records=records, verified=verified
         )
+
+
+def records_of(run: RestoreRun, pages: int, shards: int) -> tuple[FileRecord, ...]:
+    """What became of each path."""
+    chunks = file_chunks(run, pages, shards)
+    return tuple(record for chunk in chunks for record in decode_lines(chunk.lines))
 
 
 def restore(session: RepositorySession, target: Path, **options: object) -> Restored:

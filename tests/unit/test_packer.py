@@ -5,6 +5,7 @@ from random import Random
 
 import pytest
 
+from holdfast.buffers import BUFFERS
 from holdfast.format.index import BlobType
 from holdfast.format.pack import Compression
 from holdfast.ids import BlobId, sha256
@@ -53,3 +54,18 @@ def test_a_pack_that_was_joined_is_as_old_as_its_oldest_blob(tmp_path: Path) -> 
             packer.begin_flush()
             packer.flush()
             assert packer.frontier() == 8 * (round_ + 1)
+
+
+def test_the_buffers_of_packs_are_used_again_once_all_is_stored(tmp_path: Path) -> None:
+    BUFFERS.let_go()
+    with new_session(tmp_path / "repository") as session:
+        with Packer(session.repository, BlobType.DATA, compression=Compression.AUTO) as packer:
+            packer.add(BlobId(sha256(b"blob")), b"blob")
+            packer.flush()
+        assert BUFFERS.idle_bytes > 0
+        kept = BUFFERS.idle_bytes
+        with Packer(session.repository, BlobType.DATA, compression=Compression.AUTO) as packer:
+            packer.add(BlobId(sha256(b"other")), b"other")
+            assert BUFFERS.idle_bytes < kept
+            packer.flush()
+        assert BUFFERS.idle_bytes == kept

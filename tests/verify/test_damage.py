@@ -11,7 +11,7 @@ from holdfast.format.index import BlobType
 from holdfast.ids import PackId, SnapshotId, from_hex, sha256
 from holdfast.repository.damage import DamagedPack, DamageMarks
 from holdfast.repository.index.rewrite import entries_of
-from holdfast.repository.session import RepositorySession
+from holdfast.repository.session import HeldRepository, RepositorySession
 from holdfast.terms import VerifyLevel
 from holdfast.verify.documents import VerifyRun
 from holdfast.verify.packs import check_packs
@@ -20,6 +20,7 @@ from holdfast.verify.report import ProblemKind
 from holdfast.verify.shard import read_shard
 from holdfast.verify.share import parse_share
 from holdfast.verify.snapshot import verify_snapshot
+from holdfast.verify.trees import check_trees
 from tests.support.comparison import restic
 from tests.support.engine import PASSWORD, EngineRun, new_session, nothing, open_session
 from tests.support.verification import opened, verify
@@ -257,3 +258,28 @@ def test_a_blob_that_lies_in_two_packs_is_no_damage(tmp_path: Path, source: Path
     assert [report.problems for report in reports] == [[], []]
     assert len(checked) == len(list((repository / "data").rglob("?" * 64)))
     assert [pack.problem for pack in checked if pack.problem is not None] == []
+
+
+def test_damage_is_told_only_while_the_lock_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was not there may have been removed by a prune that took a lost lock for dead."""
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "file").write_bytes(b"content")
+    confirmed: list[str] = []
+    confirm = HeldRepository.confirm
+
+    def seen(held: HeldRepository) -> None:
+        confirmed.append("now")
+        confirm(held)
+
+    with new_session(tmp_path / "repository") as session:
+        EngineRun.of(session, tmp_path / "source").run()
+        pack, at = pack_of(session, b"content")
+        monkeypatch.setattr(HeldRepository, "confirm", seen)
+        for run_id, found in (("sound", 0), ("damaged", 1)):
+            run = opened(session, run_id)
+            check_trees(run, nothing)
+            assert plan_verification(run, parse_share("all"), now_ns=0).shards == 1
+            confirmed.clear()
+            result = read_shard(run, 0, nothing)
+            assert (len(result.damaged), len(confirmed)) == (found, found)
+            flip(tmp_path / "repository", pack, at)

@@ -5,6 +5,7 @@ it. A cycle that leads to an index and its trees would keep them, some 60 MiB af
 """
 
 import gc
+import os
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
@@ -66,3 +67,17 @@ def test_a_verification_leaves_nothing(tmp_path: Path, source: Path) -> None:
         EngineRun.of(session, source).run()
         verify(session)
         assert not let_go(session)
+
+
+def test_no_descriptor_stays_open(tmp_path: Path, source: Path) -> None:
+    """A worker that leaks one for each file ends at its limit, weeks later."""
+    with new_session(tmp_path / "repository") as session:
+        open_ones: list[int] = []
+        for run_id in ("first", "second"):
+            EngineRun.of(session, source, run_id=run_id, strategy="full").run()
+            verify(session, f"verify-{run_id}")
+            restored = restore(session, tmp_path / run_id, snapshot=f"latest:{source}")
+            assert restored.verified is not None
+            assert restored.verified.files == 3 + 2, "and the two directories"
+            open_ones.append(len(os.listdir("/proc/self/fd")))
+    assert open_ones[0] == open_ones[1]
