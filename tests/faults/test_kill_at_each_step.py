@@ -1,15 +1,16 @@
-"""SIGKILL before each write, flush, rename and removal of a small backup and a small restore; then they go on.
+"""SIGKILL before each write, flush, rename and removal of a small backup, restore and prune; then they go on.
 
 Rows 1, 2, 3 and 20 of the fault list. Some steps in `make test`; all of them, one after the other, in `make faults`.
 """
 
 import itertools
+import json
 import shutil
 
 import pytest
 
 from tests.support.comparison import same
-from tests.support.engine_process import backup, restore
+from tests.support.engine_process import backup, prune, restore
 from tests.support.faults import (
     KILL,
     Injection,
@@ -19,10 +20,12 @@ from tests.support.faults import (
     fired_steps,
     leftovers,
     misnamed,
+    stock_restic,
     torn,
 )
 
 BACKUP_CALLS = ("fallocate", "write", "fsync", "link", "rename", "unlink", "rmdir", "mkdir")
+PRUNE_CALLS = ("write", "fsync", "link", "rename", "unlink")
 RESTORE_CALLS = (
     *("pwrite64", "ftruncate", "fchown", "utimensat", "fsync", "syncfs", "renameat", "symlinkat", "mkdirat"),
     *("write", "link", "rename", "unlink", "unlinkat"),
@@ -61,9 +64,38 @@ def kill_restore(place: Place, template: Place, call: str, step: int) -> bool:
     return True
 
 
+def kill_prune(place: Place, template: Place, call: str, step: int) -> bool:
+    """The same for a prune: the older of two snapshots was forgotten."""
+    place.reset(template, to="whole")
+    older = json.loads(stock_restic(place.repository, "snapshots", "--json"))[0]["id"]
+    (place.repository / "snapshots" / older).unlink()
+    fault = Injection(call=call, what=KILL, when=str(step))
+    ended = faulty_engine("prune", place.repository, log=place.log, faults=[fault])
+    assert ended.killed == ended.fired
+    if not ended.fired:
+        return False
+    assert misnamed(place.repository) == []
+    assert_sound(place.repository, snapshots=1)
+    assert prune(place.repository)["left"] == 0
+    assert_sound(place.repository, snapshots=1)
+    return True
+
+
 @pytest.mark.parametrize(("call", "step"), [("fsync", 9), ("link", 3)])
 def test_a_backup_killed_at_some_steps(place: Place, template: Place, call: str, step: int) -> None:
     assert kill_backup(place, template, call, step)
+
+
+@pytest.mark.parametrize(("call", "step"), [("unlink", 4), ("unlink", 9), ("rename", 3)])
+def test_a_prune_killed_at_some_steps(place: Place, template: Place, call: str, step: int) -> None:
+    assert kill_prune(place, template, call, step)
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("call", PRUNE_CALLS)
+def test_a_prune_killed_at_each_step(place: Place, template: Place, call: str) -> None:
+    assert fired_steps(kill_prune(place, template, call, step) for step in itertools.count(1)) > 0
 
 
 @pytest.mark.parametrize(("call", "step"), [("pwrite64", 5), ("renameat", 4)])

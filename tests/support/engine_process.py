@@ -1,8 +1,8 @@
 """The engine in a process of its own, without Temporal: what strace injects faults into, and what a kill can hit.
 
-`python -m tests.support.engine_process backup REPOSITORY SOURCE` and `… restore REPOSITORY TARGET` make one run, or go
-on with it, and print what came of it as one line of JSON: `{"error": "StorageFullError"}` for a typed error, whose
-message and hint follow as "text".
+`python -m tests.support.engine_process backup REPOSITORY SOURCE`, `… restore REPOSITORY TARGET`, `… prune REPOSITORY`
+make one run, or go on with it, and print what came of it as one line of JSON: `{"error": "StorageFullError"}` for a
+typed error, whose message and hint follow as "text".
 
 A restore has small sizes, so that each page, shard, segment and batch of it can be hit. Its shards run in the main
 thread, because strace counts the calls of each thread by itself.
@@ -28,6 +28,7 @@ from holdfast.restore.verify import verify_restored
 from holdfast.runs.opening import close_run
 from holdfast.runs.progress import Stop
 from tests.support.engine import EngineRun, nothing, open_session
+from tests.support.pruning import Pruning, everything
 
 RUN_ID: Final = "the-run"
 
@@ -84,11 +85,21 @@ def _restore(
     return {"partial": finished.partial, "errors": finished.errors_of_run, "ok": verified.ok}
 
 
+def prune(repository: Path) -> dict[str, object]:
+    """One prune that leaves nothing unused, from its opening to the removal of its workspace; repeated, it goes on."""
+    with open_session(repository, small=True) as session:
+        report = Pruning(session, order=everything(repack_small=False)).run()
+        return {"deleted": report.deleted_packs, "left": report.left}
+
+
 def main() -> None:
     """See the module."""
-    verb, repository, place, *more = sys.argv[1:]
+    verb, repository, *places = sys.argv[1:]
+    place, more = (places[0], places[1:]) if places else ("", [])
     try:
-        if verb == "backup":
+        if verb == "prune":
+            answer = prune(Path(repository))
+        elif verb == "backup":
             answer = backup(Path(repository), Path(place), run_id=more[0] if more else RUN_ID)
         else:
             answer = restore(Path(repository), Path(place), subfolder=Path(more[0]) if more else None)
