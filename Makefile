@@ -5,7 +5,8 @@
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PIP_COMPILE ?= pip-compile
-PYTEST_WORKERS ?= 2
+# Two more than cores: many tests wait for heartbeats, locks and processes.
+PYTEST_WORKERS ?= $(shell expr $$(nproc) + 2)
 
 VENV := .venv
 BIN := $(VENV)/bin

@@ -45,8 +45,10 @@ def test_a_second_name_of_a_file_that_was_not_selected_is_a_file(place: Place) -
 
 
 def test_names_of_one_file_stay_together(place: Place) -> None:
-    place.restore()
+    first, second = place.restore(), place.restore()
     assert (place.target / "readme").stat().st_ino == (place.target / "docs/second-name").stat().st_ino
+    assert (first.counts.files_written, first.counts.files_kept) == (len(FILES) + 1, 0)
+    assert (second.counts.files_written, second.counts.files_kept) == (0, len(FILES) + 1)
 
 
 @pytest.mark.parametrize(
