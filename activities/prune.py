@@ -2,13 +2,16 @@
 
 import asyncio
 import time
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from typing import Final
 
 from temporalio import activity
 
 from activities import prune_records
 from activities.calls import EngineCall
-from activities.hand_over import handed_over, server_clock
+from activities.hand_over import StandingRuns, handed_over, server_clock
 from activities.steps import Activities, Queues, async_step, step
 from activities.throttle import pace_of
 from contracts import names
@@ -16,6 +19,7 @@ from contracts.common import RunInput, RunRef
 from contracts.prune import (
     LocksSeen,
     LockWait,
+    MarkedSeen,
     PruneLogInput,
     PruneOpened,
     PrunePlanned,
@@ -28,9 +32,11 @@ from contracts.prune import (
 from contracts.runs import ShardInput
 from holdfast.errors import RepositoryLockedError
 from holdfast.ids import from_hex
+from holdfast.prune import documents
 from holdfast.prune.delete import delete_batch
 from holdfast.prune.documents import PruneOrder, PrunePlan, PruneRun, Root
 from holdfast.prune.mark import mark_shard
+from holdfast.prune.marked import Watched, watch_marked
 from holdfast.prune.opening import open_prune
 from holdfast.prune.plan import plan_prune
 from holdfast.prune.repack import repack_shard
@@ -47,6 +53,7 @@ _UNLIMITED: Final = "unlimited"
 _HAND_OVER_S: Final = 60.0
 """For runs of ours to stand; longer than a heartbeat, a checkpoint and the linger of a lock take."""
 _FOREIGN_S: Final = 3.0
+_STEP_S: Final = 0.5
 _LOOK_S: Final = 2.0
 _ANSWER_S: Final = 600.0
 """A wait for a moment answers after so long at the latest: the workflow's own clock counts the days."""
@@ -145,14 +152,7 @@ class PruneActivities(Activities):
             call.check()
             foreign.look()
 
-        async with handed_over(
-            activity.client(),
-            repository.alias,
-            by=activity.info().workflow_id or "",
-            what_for=WHAT_FOR,
-            now_ns=server_clock(),
-            wanted=wanted,
-        ) as runs:
+        async with self._handed_over(repository, wanted) as runs:
             try:
                 done = await call.in_thread(
                     lambda: switch(
@@ -165,18 +165,31 @@ class PruneActivities(Activities):
                 )
             except RepositoryLockedError:
                 return await call.in_thread(lambda: _held(repository))
-        return SwitchTried(
-            switched=Switched(
-                shards=done.batches,
-                packs=done.packs,
-                size_bytes=done.size_bytes,
-                taken_back=done.taken_back,
-                unnamed_packs=done.unnamed,
-                unnamed_bytes=done.unnamed_bytes,
-                runs=runs.count,
-                stood_ms=round(runs.stood_s * _MS),
-                locked_ms=round(done.alone_s * _MS),
-            )
+        stood_ms = round(runs.stood_s * _MS)
+        return SwitchTried(switched=replace(_switched(done), runs=runs.count, stood_ms=stood_ms))
+
+    @async_step(names.WATCH_PRUNE)
+    async def watch(self, message: RunInput, call: EngineCall) -> MarkedSeen:
+        """Mark what goes, where no moment came; take back what is used, and look whether the rest can be deleted.
+
+        Processes of ours that had a lock at the marking give it up once, so that they are not waited for.
+        """
+        run = await call.in_thread(lambda: self._run(message.run))
+        repository = run.session.repository
+
+        def look() -> Watched:
+            return watch_marked(run, call.progress_of(0), roots=lambda: _binned(repository))
+
+        seen = await call.in_thread(look)
+        ours = await call.in_thread(lambda: _processes(repository))
+        if ours.intersection(seen.standing):
+            async with self._handed_over(repository):
+                await call.in_thread(lambda: _until_gone(repository, call.check))
+                seen = await call.in_thread(look)
+        return MarkedSeen(
+            switched=None if seen.switched is None else _switched(seen.switched),
+            standing=seen.standing,
+            ready_ns=seen.ready_ns,
         )
 
     @step(names.DELETE_PRUNE, Queues.COPY)
@@ -211,6 +224,18 @@ class PruneActivities(Activities):
             roots=_binned(repository),
             verified_ns=proofs(self._services.journal.journal, request.repository).verified_before_ns,
             alarm=f"{alarms[0].source}: {alarms[0].alarm}" if alarms else "",
+        )
+
+    def _handed_over(
+        self, repository: Repository, wanted: asyncio.Event | None = None
+    ) -> AbstractAsyncContextManager[StandingRuns]:
+        return handed_over(
+            activity.client(),
+            repository.alias,
+            by=activity.info().workflow_id or "",
+            what_for=WHAT_FOR,
+            now_ns=server_clock(),
+            wanted=wanted,
         )
 
     def _run(self, ref: RunRef) -> PruneRun:
@@ -248,6 +273,31 @@ def _question(plan: PrunePlan, approve_over: float) -> str:
 def _in_the_way(standing: list[StandingLock], stayed: tuple[str, ...]) -> tuple[str, ...]:
     """The holders of locks for which it is of no use to ask runs of ours: other programs', and those that stayed."""
     return tuple(sorted(lock.holder for lock in standing if not lock.process or lock.process in stayed))
+
+
+def _switched(done: documents.Switched) -> Switched:
+    return Switched(
+        shards=done.batches,
+        packs=done.packs,
+        size_bytes=done.size_bytes,
+        taken_back=done.taken_back,
+        unnamed_packs=done.unnamed,
+        unnamed_bytes=done.unnamed_bytes,
+        locked_ms=round(done.alone_s * _MS),
+    )
+
+
+def _processes(repository: Repository) -> set[str]:
+    """The processes of ours that have a lock."""
+    return {lock.process for lock in standing_locks(repository) if lock.process}
+
+
+def _until_gone(repository: Repository, check: Callable[[], None]) -> None:
+    """Wait until they have none, or for as long as runs stand."""
+    until = time.monotonic() + _HAND_OVER_S
+    while _processes(repository) and time.monotonic() < until:
+        check()
+        time.sleep(_STEP_S)
 
 
 def _held(repository: Repository) -> SwitchTried:

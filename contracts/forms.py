@@ -116,6 +116,7 @@ FORMS: Final = {
     "holders": _LINE,
     "known": _LINE,
     "stayed": _LINE,
+    "standing": _LINE,
     "seen": _LINE,
     "told": _LINE,
     "missed": _LINE,

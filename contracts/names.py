@@ -42,6 +42,7 @@ PLAN_PRUNE: Final = "prune_plan"
 REPACK_PRUNE: Final = "prune_repack"
 WAIT_PRUNE: Final = "prune_wait"
 SWITCH_PRUNE: Final = "prune_switch"
+WATCH_PRUNE: Final = "prune_watch"
 DELETE_PRUNE: Final = "prune_delete"
 LOG_PRUNE: Final = "prune_log"
 

@@ -64,7 +64,7 @@ class PruneProgress(RunProgress):
     """A prune carries this over continue-as-new; pages and shards are those of the stage. approved: by whom and why.
 
     waiting_ns: since when it waits for the exclusive lock; 0 before. stayed: see `LockWait`; asked_ns: when runs were
-    last asked to stand aside.
+    last asked to stand aside. marked: no moment came, so packs are marked.
     """
 
     stage: PruneStage = PruneStage.MARK
@@ -74,6 +74,7 @@ class PruneProgress(RunProgress):
     waiting_ns: int = 0
     asked_ns: int = 0
     stayed: tuple[str, ...] = ()
+    marked: bool = False
     switched: "Switched | None" = None
     totals: PruneTotals = field(default_factory=PruneTotals)
 
@@ -166,6 +167,16 @@ class Switched:
     runs: int = 0
     stood_ms: int = 0
     locked_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarkedSeen:
+    """How the marked packs stand: they can be deleted, or these processes are waited for, or ready_ns is (the storage's
+    time)."""
+
+    switched: Switched | None = None
+    standing: tuple[str, ...] = ()
+    ready_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

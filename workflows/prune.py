@@ -24,6 +24,7 @@ from contracts.prune import (
     PRUNE_WORKFLOW,
     LocksSeen,
     LockWait,
+    MarkedSeen,
     PruneLogInput,
     PruneOpened,
     PrunePlanned,
@@ -34,17 +35,20 @@ from contracts.prune import (
     PruneStatus,
     PruneTotals,
     PruneTriggerInput,
+    Switched,
     SwitchTried,
 )
 from contracts.runs import PagePlanned, SelectInput, ShardInput
 from holdfast.terms import RunKind, RunStatus
-from holdfast.units import NS_PER_S, format_bytes, format_duration
+from holdfast.units import NS_PER_S, format_bytes
 from workflows.details import control_notes
 from workflows.run_id import attempt_id, run_id_of
 from workflows.sharded_run import ShardedRun
 
 _ASK_AGAIN_S: Final = 900
 """Runs are asked to stand aside again after so long, where a lock of ours stayed the last time."""
+_WATCH_S: Final = 300
+"""What a snapshot uses of marked packs goes back into the index after so long at the latest."""
 _STEPS: Final = {
     PruneStage.MARK: names.MARK_PRUNE,
     PruneStage.REPACK: names.REPACK_PRUNE,
@@ -145,8 +149,7 @@ class PruneWorkflow(ShardedRun[PruneResult, PruneRequest, PruneProgress]):
             self._begin_stage(PruneStage.REPACK)
         if self._progress.stage is PruneStage.REPACK:
             await self._plan_and_move()
-            if not await self._switch(opened):
-                return await self._end()
+            await self._switch(opened)
             self._begin_stage(PruneStage.DELETE)
         await self._plan_and_move()
         return await self._end()
@@ -181,38 +184,55 @@ class PruneWorkflow(ShardedRun[PruneResult, PruneRequest, PruneProgress]):
             self._refused = f"{approved.by} decided against it: {approved.reason}"
         return not self._refused
 
-    async def _switch(self, opened: PruneOpened) -> bool:
-        """Have the short part done: wait for a moment without locks of other programs, then ask runs of ours to stand.
+    async def _switch(self, opened: PruneOpened) -> None:
+        """Have the index name no more what goes, in a moment of our own; or, where none comes for days, by marks."""
+        if not self._progress.waiting_ns:
+            self._progress = replace(self._progress, waiting_ns=workflow.time_ns())
+        until_ns = self._progress.waiting_ns + round(opened.wait_s * NS_PER_S)
+        switched = None if self._progress.marked else await self._switch_alone(until_ns)
+        self._progress = replace(self._progress, switched=switched or await self._switch_by_marks())
+        self._wait_for("")
 
-        Whether it was done: where no moment came in all the time that the settings give, the run ends without it. What
-        it has copied is there twice then, and the next prune removes it.
+    async def _switch_alone(self, until_ns: int) -> Switched | None:
+        """Wait for a moment without locks of other programs, then have runs of ours stand; None where none came.
 
         A lock of ours that stayed all the same belongs to a process that cannot hand it over now. Until it has gone,
         runs are asked again only now and then: each time costs them seconds.
         """
-        if not self._progress.waiting_ns:
-            self._progress = replace(self._progress, waiting_ns=workflow.time_ns())
-        until_ns = self._progress.waiting_ns + round(opened.wait_s * NS_PER_S)
         holders: tuple[str, ...] = ()
         while workflow.time_ns() <= until_ns:
             seen = await self._look(holders)
-            holders = seen.holders or holders
-            if not seen.holders:
+            holders = seen.holders
+            if not holders:
                 tried = await self._calls.lasting(
                     names.SWITCH_PRUNE, RunInput(run=self._run_ref()), SwitchTried, "replace the index files"
                 )
                 if tried.switched is not None:
-                    self._progress = replace(self._progress, switched=tried.switched)
-                    self._wait_for("")
-                    return True
+                    return tried.switched
                 holders = tried.holders
                 self._progress = replace(self._progress, stayed=tried.stayed, asked_ns=workflow.time_ns())
             self._wait_for_locks(holders)
             if self._is_long():
                 self._continue_as_new()
-        waited = format_duration(workflow.time_ns() - self._progress.waiting_ns)
-        self._refused = f"no moment came without {self._waits_for}, in {waited}"
-        return False
+        return None
+
+    async def _switch_by_marks(self) -> Switched:
+        """Have packs marked, and look at them until they can be deleted."""
+        self._progress = replace(self._progress, marked=True)
+        while True:
+            self._steps_begun += 1
+            seen = await self._calls.lasting(
+                names.WATCH_PRUNE, RunInput(run=self._run_ref()), MarkedSeen, "look at the marked packs"
+            )
+            if seen.switched is not None:
+                return seen.switched
+            if seen.standing:
+                self._wait_for(f"those who may rely on marked packs: {seen.standing[0]}")
+            else:
+                self._wait_for("23 hours to pass since packs were marked")
+            if self._is_long():
+                self._continue_as_new()
+            await workflow.sleep(timedelta(seconds=_WATCH_S))
 
     async def _look(self, known: tuple[str, ...]) -> LocksSeen:
         """The holders of locks for which runs of ours need not stand; answered when these are others, or none."""
