@@ -252,6 +252,7 @@ async def stands_of(handle: WorkflowHandle[Any, Any]) -> list[int]:
     return stands
 
 
+@pytest.mark.timeout(LENGTH_S + 1_800)
 async def test_prunes_beside_everybody(tmp_path: Path, server_address: str) -> None:
     print(f"seed {SEED}, {LENGTH_S:.0f} s")  # noqa: T201 - for `pytest -rP`
     client = await Client.connect(server_address)

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import json
 import re
+import shutil
 import socket
 import tempfile
 from dataclasses import replace
@@ -17,6 +18,8 @@ from typing import Any, Final
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
 
 from contracts.repair import REPAIR_WORKFLOW, RepairRequest
+from contracts.backup import BackupResult
+from contracts.prune import PRUNE_WORKFLOW, PruneRequest
 from contracts.verify import VERIFY_WORKFLOW, VerifyRequest
 from holdfast.repair.documents import RepairOrder
 from holdfast.terms import RepairKind
@@ -33,6 +36,7 @@ _SHORT: Final = replace(FAST, steps_per_history=2)
 _MANY_FILES: Final = 12_000
 _LARGE_BYTES: Final = 400 * MIB
 _VERIFIED_BYTES: Final = 150 * MIB
+_PRUNED_BYTES: Final = 96 * MIB
 # The identity of a process, which is in the names of sticky queues too.
 _PROCESS: Final = re.compile(r"\d+@" + re.escape(socket.gethostname()))
 
@@ -111,6 +115,27 @@ async def record_repair(client: Client, installation: Installation) -> None:
             await save(client, f"repair-{kind}", f"WorkflowId = '{handle.id}'")
 
 
+async def record_prune(client: Client, installation: Installation) -> None:
+    """A prune in one history and in a chain, each of half of what a first backup has stored."""
+    with running_worker(installation.worker_config(), log=installation.log):
+        for name, policy in (("", FAST), ("-continued", _SHORT)):
+            plant(installation.source, files=5, large_bytes=_PRUNED_BYTES)
+            first: BackupResult = await (await start_backup(client, installation)).result()
+            (installation.source / "canary-file").write_bytes(b"stays")
+            with (installation.source / "canary-large").open("r+b") as large:
+                large.truncate(_PRUNED_BYTES * 2 // 3)
+            await (await start_backup(client, installation)).result()
+            (installation.repository / "snapshots" / first.snapshot_id).unlink()
+            request = PruneRequest(repository=installation.repository_token, max_unused="0", policy=policy)
+            handle = await client.start_workflow(
+                PRUNE_WORKFLOW, request, id=f"prune{name}", task_queue=installation.queue
+            )
+            await handle.result()
+            await save(client, f"prune{name}", f"WorkflowId = '{handle.id}'")
+            shutil.rmtree(installation.source)
+            installation.source.mkdir()
+
+
 async def save(client: Client, name: str, query: str) -> None:
     """Write each history of a chain, oldest first, without the names of this machine."""
     chain = [run async for run in client.list_workflows(query)]
@@ -140,6 +165,7 @@ async def _record(folder: Path, address: str) -> None:
     client = await Client.connect(address)
     await record_long(client, Installation(folder=folder / "long", address=address))
     await record_cancelled(client, Installation(folder=folder / "cancelled", address=address))
+    await record_prune(client, Installation(folder=folder / "prune", address=address))
     await record_verify(client, Installation(folder=folder / "verify", address=address))
     await record_repair(client, Installation(folder=folder / "repair", address=address))
 

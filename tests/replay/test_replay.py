@@ -67,6 +67,7 @@ def test_all_kinds_of_ends_are_among_them() -> None:
         "drill",
         "forget",
         "repair",
+        "prune",
     }
 
 
