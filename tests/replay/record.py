@@ -17,9 +17,9 @@ from typing import Any, Final
 
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
 
-from contracts.repair import REPAIR_WORKFLOW, RepairRequest
 from contracts.backup import BackupResult
 from contracts.prune import PRUNE_WORKFLOW, PruneRequest
+from contracts.repair import REPAIR_WORKFLOW, RepairRequest
 from contracts.verify import VERIFY_WORKFLOW, VerifyRequest
 from holdfast.repair.documents import RepairOrder
 from holdfast.terms import RepairKind
