@@ -17,7 +17,9 @@ from holdfast.terms import RepairKind, RunKind, RunStatus
 from service.journal.journal import Journal
 from service.settings.requests import write_request
 from tests.e2e.test_verify_workflow import flip, largest_pack
+from tests.locks.test_judgement import Locks
 from tests.support.comparison import CANARY, MIB, restic
+from tests.support.engine import open_session
 from tests.support.runs import BackupHandle, everything_stored_about, start_backup
 from tests.support.service import FAST, PASSWORD, Installation, running_worker
 from tests.unit.workflows.running import replay
@@ -108,4 +110,24 @@ async def test_a_backup_under_way_stands_aside_for_the_change_and_ends_well(
     assert result.finished is not None
     assert result.finished.packs_added > 0
     assert ended.status is RunStatus.COMPLETE
+    assert "no errors were found" in restic(installation.repository, PASSWORD, "check", "--read-data")
+
+
+async def test_the_change_waits_for_another_program_and_comes_then(
+    client: Client, installation: Installation
+) -> None:
+    (installation.source / "canary-small").write_bytes(b"sound")
+    with workers(installation):
+        await (await start_backup(client, installation)).result()
+        for index in (installation.repository / "index").iterdir():
+            index.unlink()
+        with open_session(installation.repository, PASSWORD) as session:
+            lock = Locks(installation.repository, session.repository).plant(host="elsewhere", pid=4711)
+        running = asyncio.create_task(run_repair(client, installation, RepairOrder(kind=RepairKind.INDEX)))
+        finished, _ = await asyncio.wait([running], timeout=8)
+        assert not finished
+        assert list((installation.repository / "index").iterdir()) == []
+        lock.unlink()
+        result, _ = await running
+    assert result.status is RunStatus.COMPLETE
     assert "no errors were found" in restic(installation.repository, PASSWORD, "check", "--read-data")
