@@ -13,12 +13,13 @@ import pytest
 from holdfast.crypto.kdf import ScryptParameters
 from holdfast.errors import RunClosedError, SnapshotNotFoundError, StorageDeniedError, UsageError
 from holdfast.format.tags import SOURCE_TAG
-from holdfast.ids import SnapshotId, short, to_hex
-from holdfast.repository.layout import LOCKS, RUNS
+from holdfast.ids import SnapshotId, from_hex, short, to_hex
+from holdfast.prune.documents import Root
+from holdfast.repository.layout import DATA, LOCKS, RUNS
 from holdfast.repository.repository import Repository
 from holdfast.repository.session import RepositorySession
 from holdfast.repository.snapshots import StoredSnapshot, list_snapshots
-from holdfast.retention.bin import binned_snapshots
+from holdfast.retention.bin import bin_roots, binned_snapshots
 from holdfast.retention.documents import ForgetOrder, ForgetReport, Opening
 from holdfast.retention.forget import ForgetRun, Rules, carry_out, decide_order, open_forgetting, roots
 from holdfast.retention.holds import AlarmNote, Proofs, hold, raise_alarm
@@ -33,6 +34,7 @@ from tests.retention.reckoning import staying
 from tests.support.doubles import DyingStorage, Killed
 from tests.support.engine import PASSWORD, EngineRun, new_session
 from tests.support.memory_storage import MemoryStorage
+from tests.support.pruning import Pruning, everything
 from tests.support.restore import restore
 
 DAY = timedelta(days=1)
@@ -282,8 +284,8 @@ def test_a_budget_of_the_settings_takes_the_oldest(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("days", [40, pytest.param(731, marks=pytest.mark.heavy)])
 def test_years_of_daily_backups_under_a_policy(tmp_path: Path, below: MemoryStorage, days: int) -> None:
-    """A clock that goes by days: the snapshots are those of an independent reckoning, each restores, and their size
-    stays in its bounds."""
+    """A clock that goes by days, a policy each day and a prune each month: the snapshots are those of an independent
+    reckoning, each restores, and the repository has what they and the bin need, and hardly more."""
     source, random = tmp_path / "source", Random(16)
     source.mkdir()
     (source / "stays").write_bytes(random.randbytes(50_000))
@@ -315,9 +317,16 @@ def test_years_of_daily_backups_under_a_policy(tmp_path: Path, below: MemoryStor
             close_run(forgetting.workspace)
             assert set(there(session)) == {stored.id for stored in reckoned}
             if day % 30 == 29:
+                binned = tuple(
+                    Root(from_hex(stored.snapshot.tree)) for stored in bin_roots(session.repository)
+                )
+                Pruning(session, run_id=f"prune-{day}", order=everything(roots=binned)).run()
                 with session.hold() as held:
                     usage = Usage(held)
-                    largest = max(largest, sum(usage.add(stored) for stored in roots(held)))
+                    needed = sum(usage.add(stored) for stored in roots(held))
+                stored_bytes = sum(file.size_bytes for file in below.list(DATA))
+                assert needed <= stored_bytes < 1.1 * needed + 20_000
+                largest = max(largest, stored_bytes)
         assert len(reckoned) <= 7 + 4 + 6 + 2
         assert len(in_bin(session)) <= 8  # a week of them
         assert largest < 50_000 + 30 * 25_000
