@@ -150,6 +150,7 @@ class DrillActivities(Activities):
             snapshot=snapshot_id,
             target=os.fsencode(folder / _TREE),
             exact_paths=() if sample is None else sample.paths,
+            from_store=True,
         )
         state_dir = self._services.settings.state_dir
         return DrillOpened(

@@ -1,7 +1,7 @@
 """A repository at a distance is read through this host's cache: index files, snapshots and packs of trees.
 
-What proves something about the store asks the store: a verification, the drawing of a drill's sample, and the reading
-of packs of data and of damaged ones go past the cache. docs/adr/0057-the-local-cache.md has the reasons.
+What proves something about the store asks the store: verifications and drills, and the reading of packs of data and
+of damaged ones go past the cache. docs/adr/0057-the-local-cache.md has the reasons.
 """
 
 from typing import Final

@@ -150,9 +150,8 @@ class HeldRepository:
         return [pack for pack, size in self.stored_sizes(packs, own=own).items() if size is None]
 
     def loader_of_store(self) -> BlobLoader:
-        """A loader that finds out what the store has: `loader`, or one that reads past this host's cache."""
-        bare = past_cache(self.repository)
-        return self.loader if bare is self.repository else BlobLoader(bare, self.index)
+        """A loader that finds out what the store has: past this host's cache, and what this process has read before."""
+        return BlobLoader(past_cache(self.repository), self.index)
 
     def refresh(self) -> bool:
         """Add to the index what other processes have written since `hold`; whether there was anything."""

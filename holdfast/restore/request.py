@@ -21,6 +21,7 @@ class RestoreOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     and in the way.
     sparse: leave runs of zeros as holes.
     ignore_damaged: let "latest" be the newest snapshot that can be read, although there are others.
+    from_store: read trees from the store, past what this host has copies of: a trial must not pass by those.
     to_command: the source whose restore_command gets the snapshot's one file; then nothing is written by us.
     """
 
@@ -40,6 +41,7 @@ class RestoreOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     dry_run: bool = False
     sparse: bool = True
     ignore_damaged: bool = False
+    from_store: bool = False
     to_command: str = ""
 
     @property

@@ -5,6 +5,7 @@ from typing import Final, TypeAlias
 
 import msgspec
 
+from holdfast.repository.packs.loader import BlobLoader
 from holdfast.repository.session import HeldRepository
 from holdfast.restore.documents import Opening, Page, PlanRecord, ShardPlan, ShardResult
 from holdfast.restore.request import RestoreOptions
@@ -31,6 +32,11 @@ class RestoreRun:
     def workspace(self) -> Workspace:
         """The run's documents."""
         return Workspace(self.held.repository, self.run_id)
+
+    @property
+    def loader(self) -> BlobLoader:
+        """What trees are read by. Ask once for each walk: where it is the store's, each has its own memory."""
+        return self.held.loader_of_store() if self.options.from_store else self.held.loader
 
     @property
     def plan(self) -> RestorePlan:

@@ -4,8 +4,6 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -41,23 +39,6 @@ def test_as_restics_users_call_it(host: FarHost, seaweed: Seaweed) -> None:
     host.assert_nowhere(SECRET)
 
 
-@contextmanager
-def serving(host: FarHost, settings: str) -> Iterator["subprocess.Popen[str]"]:
-    """`holdfast up` with these settings, without restic's variables."""
-    (host.folder / "holdfast.toml").write_text(settings)
-    for name in ("RESTIC_REPOSITORY", "RESTIC_PASSWORD", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        host.environ.pop(name)
-    host.environ["HOLDFAST_CONFIG"] = str(host.folder / "holdfast.toml")
-    with host.start("up") as process:
-        try:
-            assert process.stdout is not None
-            assert any("Web UI" in line for line in process.stdout)
-            yield process
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.communicate(timeout=PATIENCE_S)
-
-
 @pytest.mark.timeout(600)
 def test_a_service_has_the_credentials_of_the_profile(host: FarHost, seaweed: Seaweed, prefix: str) -> None:
     host.run("init")
@@ -76,7 +57,7 @@ def test_a_service_has_the_credentials_of_the_profile(host: FarHost, seaweed: Se
         [worker]
         processes = 2
     """
-    with serving(host, settings):
+    with host.serving(settings):
         assert "verified" in host.run("backup", "--source", "home")
         assert "verified" in host.run("backup", "--source", "home")
         assert "file-39" in host.run("ls", "latest")

@@ -1,9 +1,11 @@
 """Commands of a host whose repository lies at a distance."""
 
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -19,6 +21,7 @@ class FarHost:
 
     def __init__(self, folder: Path, location: str, environ: Mapping[str, str]) -> None:
         self.folder, self.source, self.location = folder, folder / "source", location
+        self._credentials = [name for name in environ if name.startswith(("AWS_", "RESTIC_REST_"))]
         self.environ = {
             "HOME": str(folder),
             "PYTHONPATH": str(PROJECT),
@@ -51,6 +54,22 @@ class FarHost:
             printed, _ = process.communicate(timeout=PATIENCE_S)
         assert process.returncode == code, printed
         return printed
+
+    @contextmanager
+    def serving(self, settings: str) -> Iterator["subprocess.Popen[str]"]:
+        """`holdfast up` with these settings, without restic's variables."""
+        (self.folder / "holdfast.toml").write_text(settings)
+        for name in ("RESTIC_REPOSITORY", "RESTIC_PASSWORD", *self._credentials):
+            self.environ.pop(name, None)
+        self.environ["HOLDFAST_CONFIG"] = str(self.folder / "holdfast.toml")
+        with self.start("up") as process:
+            try:
+                assert process.stdout is not None
+                assert any("Web UI" in line for line in process.stdout)
+                yield process
+            finally:
+                process.send_signal(signal.SIGTERM)
+                process.communicate(timeout=PATIENCE_S)
 
     def assert_nowhere(self, secret: str) -> None:
         """Neither in the server's database, nor in logs or requests."""

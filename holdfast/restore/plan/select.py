@@ -48,7 +48,7 @@ def _plan_page(
     next_file = 0 if before is None else before.next_file
     limit = run.sizes.page_entries if page else run.sizes.first_page_entries
     selection = Selection(run.options, opening.only, () if before is None else before.matched)
-    walk = SnapshotWalk(run.held.loader.load_tree, selection, BlobId(opening.tree))
+    walk = SnapshotWalk(run.loader.load_tree, selection, BlobId(opening.tree))
     if before is not None:
         walk.resume(before.open_directories, before.after)
     writer = PlanWriter(pages, run.sizes)
