@@ -1,7 +1,7 @@
 """Mark what the roots of one shard use.
 
     1. a result that stands is returned at once;
-    2. what other shards have marked by now is taken over: trees that are known are not walked again;
+    2. the trees that other shards have marked by now are not walked again;
     3. the roots are walked, and the ids that are new are written, under a token of this attempt's own;
     4. the lock and the index are looked at again, and the result is created if absent. A crash before this leaves
        documents that nothing names.
@@ -15,9 +15,9 @@ from typing import Final
 
 from holdfast.format.index import BlobType
 from holdfast.ids import SnapshotId
-from holdfast.prune.documents import MarkResult, PruneRun, Root
+from holdfast.prune.documents import MarkResult, PruneRun, Root, split_ids
 from holdfast.prune.refusals import gone_snapshots, refuse_missing
-from holdfast.prune.used import mark_part, read_used, walk, write_used
+from holdfast.prune.used import read_used, walk, write_used
 from holdfast.repository.index.marks import BlobMarks
 from holdfast.repository.layout import SNAPSHOTS, list_ids
 from holdfast.repository.session import HeldRepository
@@ -65,7 +65,7 @@ def _mark(
 
         marks = BlobMarks(held.index)
         for part in read_used(run, known):
-            mark_part(marks, part, as_known=True)
+            marks.mark(split_ids(part.trees), BlobType.TREE, as_known=True)  # what is below is marked there
         missing = walk(held.loader, marks, [root.tree for root in roots], on_tree)
         if not missing:
             return marks, trees

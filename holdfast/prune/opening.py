@@ -16,7 +16,7 @@ from holdfast.runs.opening import open_run
 from holdfast.runs.plan import NoRecord, PageWriter
 
 _SHARDS: Final = 16
-_ROOTS_PER_SHARD: Final = 8
+_ROOTS_PER_SHARD: Final = 64
 """At least: roots that follow each other have nearly all of their trees in common."""
 
 

@@ -96,12 +96,12 @@ def read_used(run: PruneRun, results: Sequence[MarkResult]) -> Iterator[UsedPart
         yield decode(data, name, UsedPart)
 
 
-def mark_part(marks: BlobMarks, part: UsedPart, *, as_known: bool = False) -> Missing:
-    """Mark what a document holds; what is missing. as_known: see `BlobMarks.mark`."""
+def mark_part(marks: BlobMarks, part: UsedPart) -> Missing:
+    """Mark what a document holds; what is missing."""
     return {
         (blob, kind)
         for kind, ids in ((BlobType.TREE, part.trees), (BlobType.DATA, part.data))
-        for blob in marks.mark(split_ids(ids), kind, as_known=as_known)[1]
+        for blob in marks.mark(split_ids(ids), kind)[1]
     }
 
 
