@@ -8,7 +8,6 @@ reckoned with, because nobody knows how large the new ones will be.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from statistics import median
 from typing import Final
 
 from holdfast.format.snapshot import Snapshot
@@ -56,7 +55,10 @@ def rhythm_ns(snapshots: Sequence[StoredSnapshot]) -> int:
     a day where there are none."""
     times = sorted(stored.time_ns for stored in snapshots)[-_LOOKED_BACK:]
     between = [later - earlier for earlier, later in pairwise(times) if later > earlier]
-    return max(_HOUR_NS, round(median(between) / _MINUTE_NS) * _MINUTE_NS) if between else _DAY_NS
+    if not between:
+        return _DAY_NS
+    middle_ns = sorted(between)[len(between) // 2]
+    return max(_HOUR_NS, round(middle_ns / _MINUTE_NS) * _MINUTE_NS)
 
 
 def calendar(
