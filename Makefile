@@ -84,6 +84,7 @@ mutants: $(DEV) programs  ## change the modules that guard data, a little at a t
 
 bench: $(DEV) programs  ## measure beside restic and other peers; JOBS=… RUNS=… SCALE=… for a part of it
 	$(BIN)/python -m benchmarks $(if $(JOBS),--jobs $(JOBS)) --runs $(or $(RUNS),5) --scale $(or $(SCALE),1)
+	$(if $(JOBS),,$(BIN)/python -m benchmarks.far --runs $(or $(RUNS),5) --scale $(or $(SCALE),1) --write)
 
 far: $(DEV) programs  ## measure on an S3 server, near and at 30 ms, beside restic; RUNS=… SCALE=…
 	$(BIN)/python -m benchmarks.far --runs $(or $(RUNS),5) --scale $(or $(SCALE),1) --write

@@ -285,10 +285,9 @@ def main() -> int:
                     for contender in contenders:
                         contender.close()
                         bucket.empty(contender.name)
-    text = table(found)
-    print(text)
+            print(table(found), flush=True)
     if arguments.write:
-        report.write_into(_DOCUMENT, text, begin=_BEGIN, end=_END)
+        report.write_into(_DOCUMENT, table(found), begin=_BEGIN, end=_END)
     return 0
 
 
