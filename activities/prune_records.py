@@ -3,7 +3,7 @@
 from dataclasses import asdict, replace
 
 from activities.records import run_record
-from contracts.prune import PruneLogInput, PrunePlanned, PruneTriggerInput
+from contracts.prune import DRY_RUN, PruneLogInput, PrunePlanned, PruneTriggerInput
 from holdfast.terms import RunKind
 from service.journal.records import RunRecord, counters_of
 
@@ -13,7 +13,7 @@ _OF_PLANS = ("shards", "last", "ask")
 def begun(message: PruneTriggerInput, *, host: str) -> RunRecord:
     """The first record of a prune. Its strategy says whether it only plans."""
     record = run_record(message.run, RunKind.PRUNE, message.request, host, message.started_ns)
-    return replace(record, strategy="dry-run" if message.request.dry_run else "")
+    return replace(record, strategy=DRY_RUN if message.request.dry_run else "")
 
 
 def ended(message: PruneLogInput, *, host: str) -> RunRecord:
@@ -26,7 +26,7 @@ def ended(message: PruneLogInput, *, host: str) -> RunRecord:
         counters |= {f"short_part_{name}": count for name, count in asdict(progress.switched).items()}
     record = run_record(message.run, RunKind.PRUNE, request, host, progress.started_ns, message.ending)
     return replace(
-        record, strategy="dry-run" if request.dry_run else "", reason=message.decided, counters=counters
+        record, strategy=DRY_RUN if request.dry_run else "", reason=message.decided, counters=counters
     )
 
 

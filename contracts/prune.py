@@ -12,6 +12,8 @@ from holdfast.terms import RunStatus, Totals
 
 PRUNE_WORKFLOW: Final = "Prune"
 APPROVAL_QUERY: Final = "approval"
+DRY_RUN: Final = "dry-run"
+"""The strategy that the record of a prune has which only planned."""
 
 
 class PruneStage(StrEnum):

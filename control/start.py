@@ -10,6 +10,7 @@ from temporalio.client import Client
 
 from contracts.backup import BackupRequest
 from contracts.identity import is_own, shown
+from contracts.prune import DRY_RUN, PruneRequest
 from contracts.restore import RestoreRequest
 from contracts.verbs import Request, Resumable, asked_by, subject_of
 from contracts.verify import VerifyRequest
@@ -132,6 +133,8 @@ def _asks_the_same(request: Resumable, earlier: RunRecord) -> bool:
             return not request.parent and request.strategy.value in {"auto", earlier.strategy}
         case VerifyRequest():
             return request.share == earlier.strategy
+        case PruneRequest():
+            return request.dry_run == (earlier.strategy == DRY_RUN)
         case _:
             return True
 

@@ -24,8 +24,8 @@ from service.settings.model import Settings
 from starter.host.service import Service
 from starter.view.display import Display
 
-_PATIENCE: Final = {RepositoryLockedError.__name__: 1, StorageFullError.__name__: 4}
-"""After how many failed attempts in a row a step's error ends the command."""
+_PATIENCE: Final = {RepositoryLockedError.__name__: 3, StorageFullError.__name__: 4}
+"""After how many failed attempts in a row a step's error ends the command: a prune's short part is over before that."""
 
 
 class DetachedError(HoldfastError):
