@@ -82,6 +82,7 @@ class Beside:
         self.client, self.hosts = client, hosts
         self.random = Random(seed)
         self.known = Known()
+        self.stock_running = 0
         self.repository = hosts.folder / "repository"
         self.over = time.monotonic() + LENGTH_S
 
@@ -170,19 +171,27 @@ class Beside:
         self.known.done["restic restore"] += 1
 
     async def forget_and_prune(self) -> None:
-        """Forget as `restic forget` does, by removing the file, what nobody uses; and prune."""
-        for snapshots in self.known.of_source.values():
-            for snapshot in snapshots[:-KEPT]:
-                free = not self.known.in_use[snapshot] and snapshot not in self.known.forgotten
-                if free and self.random.random() < 0.5:
-                    self.known.forgotten.add(snapshot)
-                    (self.repository / "snapshots" / snapshot).unlink()
+        """Forget as `restic forget` does, by removing the file while no restic lists snapshots; and prune."""
+        give_up_at = time.monotonic() + PATIENCE_S
+        while self.stock_running and time.monotonic() < give_up_at:
+            await asyncio.sleep(0.05)
+        if not self.stock_running:
+            self.forget()
         two = self.hosts.two
         request = PruneRequest(repository="home", max_unused="0", policy=FAST)
         pruned: PruneResult = await self.run(two, PRUNE_WORKFLOW, request, PruneResult, "prune")
         assert pruned.status is RunStatus.COMPLETE
         if pruned.switched is not None:
             self.known.short_parts.append(pruned.switched)
+
+    def forget(self) -> None:
+        """About half of what nobody uses, but the newest."""
+        for snapshots in self.known.of_source.values():
+            for snapshot in snapshots[:-KEPT]:
+                free = not self.known.in_use[snapshot] and snapshot not in self.known.forgotten
+                if free and self.random.random() < 0.5:
+                    self.known.forgotten.add(snapshot)
+                    (self.repository / "snapshots" / snapshot).unlink()
 
     def choose(self) -> str | None:
         standing = self.known.standing()
@@ -192,6 +201,7 @@ class Beside:
         """What it prints. It ends at once where the exclusive lock is held, and is tried again then, as people do."""
         began = time.monotonic()
         while True:
+            self.stock_running += 1
             process = await asyncio.create_subprocess_exec(
                 "restic", "--no-cache", "-r", str(self.repository), *arguments,
                 env={
@@ -204,6 +214,7 @@ class Beside:
                 stderr=asyncio.subprocess.PIPE,
             )  # fmt: skip
             said, wrong = await process.communicate()
+            self.stock_running -= 1
             if b"already locked" not in wrong:
                 assert process.returncode == 0, wrong.decode()
                 return said.decode()
