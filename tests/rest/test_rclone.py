@@ -18,19 +18,29 @@ from holdfast.storage.credentials import fixed
 from holdfast.storage.layers.retry import Retrying
 from holdfast.storage.locations import open_storage
 from holdfast.storage.rest.child import RclonePlace
-from tests.support.rclone import environ_with_rclone
+from tests.support.rclone import environ_with_rclone, running_webdav
 from tests.support.ssh import SshServer
 
 MIB = 1 << 20
 PROJECT = Path(__file__).parents[2]
 
 
-@pytest.fixture(params=["rclone", "sftp", "sftp-url"])
+@pytest.fixture
+def webdav(tmp_path: Path) -> Iterator[str]:
+    with running_webdav(tmp_path) as url:
+        yield url
+
+
+@pytest.fixture(params=["rclone", "webdav", "sftp", "sftp-url"])
 def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Storage]:
     """A storage over `tmp_path / "kept"`."""
     environ = {"RCLONE_CONFIG_HERE_TYPE": "alias", "RCLONE_CONFIG_HERE_REMOTE": str(tmp_path)}
     location = "rclone:here:kept"
-    if request.param != "rclone":
+    if request.param == "webdav":
+        url = request.getfixturevalue("webdav")
+        environ = {"RCLONE_CONFIG_HERE_TYPE": "webdav", "RCLONE_CONFIG_HERE_URL": url}
+        environ["RCLONE_CONFIG_HERE_VENDOR"] = "rclone"
+    elif request.param != "rclone":
         server: SshServer = request.getfixturevalue("sshd")
         environ = server.environ
         location = f"sftp:{server.host}:{tmp_path}/kept"

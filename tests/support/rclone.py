@@ -68,6 +68,32 @@ def running_rest_server(folder: Path, *, append_only: bool = False) -> Iterator[
             process.kill()
 
 
+@contextlib.contextmanager
+def running_webdav(folder: Path) -> Iterator[str]:
+    """A WebDAV server over a folder; its URL."""
+    port = free_port()
+    command = [
+        *TETHER,
+        rclone(),
+        "serve",
+        "webdav",
+        "--addr",
+        f"127.0.0.1:{port}",
+        "--config",
+        os.devnull,
+        str(folder),
+    ]
+    nothing = subprocess.DEVNULL
+    with subprocess.Popen(
+        command, stdin=nothing, stdout=nothing, stderr=nothing, env={"HOME": "/nonexistent"}
+    ) as process:
+        try:
+            _wait(port, process)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.kill()
+
+
 def _wait(port: int, process: "subprocess.Popen[bytes]") -> None:
     until = time.monotonic() + _READY_S
     while True:
