@@ -22,7 +22,7 @@ from tests.support.comparison import same
 from tests.support.doubles import DyingStorage, Killed
 from tests.support.engine import PASSWORD, SMALL, SMALL_PACK_BYTES, EngineRun
 from tests.support.persistent import restored, verified
-from tests.support.rclone import environ_with_rclone, running_rest_server
+from tests.support.rclone import environ_with_rclone, running_rest_server, running_webdav
 from tests.support.ssh import SshServer
 from tests.support.stock import Restic
 from tests.support.verification import verify
@@ -63,7 +63,7 @@ class Kept:
             session.close()
 
 
-@pytest.fixture(params=["rest", "rest-append-only", "rclone", "sftp"])
+@pytest.fixture(params=["rest", "rest-append-only", "rclone", "webdav", "sftp"])
 def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kept]:
     with _place(request, tmp_path) as place:
         yield place
@@ -78,6 +78,13 @@ def _place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kept]:
         remote = {"RCLONE_CONFIG_HERE_TYPE": "alias", "RCLONE_CONFIG_HERE_REMOTE": str(tmp_path)}
         environ = environ_with_rclone(remote)
         yield Kept(location="rclone:here:kept", environ=environ, folder=folder, state=state)
+    elif request.param == "webdav":
+        with running_webdav(tmp_path) as url:
+            remote = {"RCLONE_CONFIG_HERE_TYPE": "webdav", "RCLONE_CONFIG_HERE_URL": url}
+            remote["RCLONE_CONFIG_HERE_VENDOR"] = "rclone"
+            yield Kept(
+                location="rclone:here:kept", environ=environ_with_rclone(remote), folder=folder, state=state
+            )
     elif request.param == "sftp":
         server: SshServer = request.getfixturevalue("sshd")
         environ = environ_with_rclone(server.environ)
