@@ -69,9 +69,14 @@ class PruneActivities(Activities):
         name, settings = message.run.repository, self._services.settings.prune
         self._services.begin_run(name)
         run = self._run(message.run)
-        if run.session.locked:
+        if run.session.locked and not message.request.dry_run:
             empty_bin(run.session.repository, message.started_ns)
-        opened = open_prune(run, self._order(run.session.repository, message.request), message.started_ns)
+        opened = open_prune(
+            run,
+            self._order(run.session.repository, message.request),
+            message.started_ns,
+            host=self._services.host,
+        )
         self._services.journal.record(prune_records.begun(message, host=self._services.host))
         return PruneOpened(
             snapshots=opened.snapshots,

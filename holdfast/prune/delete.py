@@ -1,12 +1,15 @@
 """Delete packs that the index names no more, in batches; beside everybody.
 
     1. a result that stands is returned at once;
-    2. the index is brought up to date: what it names again, after a `repair index`, is spared. Nobody can rely on the
+    2. the list of condemned packs is looked for, under the lock. Where it is gone, another prune was alone since, and a
+       checkpoint that names these packs is believed again: they are left to the next prune, as packs that no index
+       names;
+    3. the index is brought up to date: what it names again, after a `repair index`, is spared. Nobody can rely on the
        rest: it was in no index when this client was alone, and a checkpoint that names it is not believed
        (condemned.py);
-    3. the lock is looked at, and packs are removed; each removal comes after a look at the clock;
-    4. each pack is asked for by its name: that it was removed is believed when it is not found;
-    5. marks of damage on them go, and the result is created if absent.
+    4. the lock is looked at, and packs are removed; each removal comes after a look at the clock;
+    5. each pack is asked for by its name: that it was removed is believed when it is not found;
+    6. marks of damage on them go, and the result is created if absent.
 
 A crash leaves some of them; the next attempt removes the rest.
 """
@@ -18,6 +21,7 @@ from holdfast.errors import RunStateError
 from holdfast.ids import PackId
 from holdfast.prune.documents import SWITCHED, Deleted, PackList, PruneRun, Switched
 from holdfast.prune.switch import batch_name
+from holdfast.repository.condemned import is_list_there
 from holdfast.repository.damage import DamageMarks
 from holdfast.repository.documents import load
 from holdfast.repository.layout import pack_name
@@ -26,6 +30,7 @@ from holdfast.repository.session import HeldRepository
 from holdfast.runs.attempts import Attempt
 from holdfast.runs.opening import conclude
 from holdfast.runs.progress import Progress
+from holdfast.runs.workspace import run_name
 
 _AT_ONCE: Final = 250
 """Packs between two looks at the lock file."""
@@ -52,9 +57,11 @@ def delete_batch(run: PruneRun, number: int, progress: Progress) -> Deleted:
     attempt.claim()
     packs = batch.packs()
     with run.session.hold() as held:
+        is_condemned = is_list_there(held.repository, run_name(held.repository, run.run_id))
         held.refresh()
         held.files.check_whole()
-        going = [pack for pack in packs if not held.index.has_pack(pack)]
+        unnamed = [pack for pack in packs if not held.index.has_pack(pack)]
+        going = unnamed if is_condemned else []
         for at in range(0, len(going), _AT_ONCE):
             attempt.check()
             held.confirm_lock()
@@ -66,8 +73,8 @@ def delete_batch(run: PruneRun, number: int, progress: Progress) -> Deleted:
     result = Deleted(
         packs=len(deleted),
         size_bytes=sum(packs[pack] for pack in deleted),
-        spared=len(packs) - len(going),
-        left=len(going) - len(deleted),
+        spared=len(packs) - len(unnamed),
+        left=len(unnamed) - len(deleted),
     )
     return conclude(workspace, deleted_name(number), result)
 

@@ -203,7 +203,9 @@ class Switched(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Deleted(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of a batch. spared: an index names them again. left: still there although they were removed."""
+    """What came of a batch. spared: an index names them again. left: still there, although they were removed, or
+    because another prune was alone since the index was switched: the next one lets them go.
+    """
 
     packs: int
     size_bytes: int

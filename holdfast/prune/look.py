@@ -66,7 +66,7 @@ def take_look(run: PruneRun, progress: Progress, extra_roots: Callable[[], Seque
     with run.session.hold() as held:
         _mark_gone(run, held)
     with run.session.hold() as held:  # again: the index is loaded with the new marks
-        marks, missing, seen = mark_used(run, held, going, progress, extra_roots())
+        marks, missing, seen = mark_used(run, held, going, progress, extra_roots)
         held.files.check_whole()
         look = Look(held.files, held.loader, marks, seen, going, len(going), partial(saved_entries, run))
         take_back(run.session.repository, look, missing, progress, held.write_index)

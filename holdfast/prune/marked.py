@@ -113,7 +113,7 @@ def mark_packs(run: PruneRun, progress: Progress, *, roots: Callable[[], Sequenc
         held.note_marks()
         held.confirm_lock()
         time.sleep(repository.storage.settle_s)
-        fence = standing_processes(repository)
+        fence = standing_processes(repository, now_ns)
         held.give_up()
     return decide(
         run.workspace, MARKED, Marked(marked_ns=now_ns, packs=len(look.going), fence=tuple(sorted(fence)))
@@ -134,15 +134,15 @@ def watch_marked(
     if switched is not None:
         return Watched(switched=switched, standing=(), taken_back=switched.taken_back, ready_ns=ready_ns)
     left = load(workspace, _LEFT, _Left) or _Left(fence=marked.fence)
-    there = standing_processes(run.session.repository)
+    with run.session.hold() as held:
+        now_ns = _storage_ns(held)
+    there = standing_processes(run.session.repository, now_ns)
     standing = tuple(one for one in left.fence if one in there)
     if standing != left.fence:
         workspace.put(_LEFT, encode(_Left(fence=standing)))
-    with run.session.hold() as held:
-        is_old = _storage_ns(held) >= ready_ns
     look = take_look(run, progress, roots)
     taken_back = look.planned - len(look.going)
-    if standing or not is_old:
+    if standing or now_ns < ready_ns:
         return Watched(switched=None, standing=standing, taken_back=taken_back, ready_ns=ready_ns)
     token, batches = write_batches(run, look.going)
     return Watched(

@@ -30,12 +30,12 @@ class OpenedPrune:
     resumed: bool
 
 
-def open_prune(run: PruneRun, order: PruneOrder, now_ns: int) -> OpenedPrune:
-    """Open the run, or find it open.
+def open_prune(run: PruneRun, order: PruneOrder, now_ns: int, *, host: str = "") -> OpenedPrune:
+    """Open the run, or find it open. host: the name that this one goes by in snapshots.
 
     Raises:
-        UsageError: an alarm is open, the clocks differ by more than five minutes, or several hosts back up to a
-            repository whose companion they do not share.
+        UsageError: an alarm is open, the clocks differ by more than five minutes, or several hosts use a repository
+            whose companion they do not share.
         CorruptFileError: a snapshot or an index file cannot be read.
         RepositoryLockedError, StorageUnavailableError, …: from the repository.
     """
@@ -43,7 +43,7 @@ def open_prune(run: PruneRun, order: PruneOrder, now_ns: int) -> OpenedPrune:
 
     def plan_page(writer: PageWriter[NoRecord, MarkShard], _before: MarkPage | None) -> MarkPage:
         stored = list_snapshots(run.session.repository, on_unreadable=refuse_unreadable_snapshot)
-        refuse_unseen(run.session.repository, {one.snapshot.hostname for one in stored})
+        refuse_unseen(run.session.repository, {*(one.snapshot.hostname for one in stored), *filter(None, [host])})
         roots = [
             Root(bytes.fromhex(snapshot.snapshot.tree), snapshot.id)
             for snapshot in sorted(stored, key=_order)

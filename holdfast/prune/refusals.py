@@ -58,14 +58,14 @@ def refuse_skew(held: HeldRepository) -> None:
 def refuse_unseen(repository: Repository, hosts: Collection[str]) -> None:
     """Checkpoints, holds and bins of other hosts are not seen from here, nor what this one condemns from there.
 
-    hosts: those that snapshots are of.
+    hosts: those that snapshots are of, and this one.
 
     Raises:
-        UsageError: the companion is this host's alone, and several hosts back up to the repository.
+        UsageError: the companion is this host's alone, and several hosts use the repository.
     """
     if repository.is_private and len(hosts) > 1:
         raise UsageError(
-            f"{repository.storage.location}: {len(hosts)} hosts back up to it ({', '.join(sorted(hosts)[:_SHOWN])}), "
+            f"{repository.storage.location}: {len(hosts)} hosts use it ({', '.join(sorted(hosts)[:_SHOWN])}), "
             "and none sees what the others hold, have in the bin, or are about to store",
             hint="Nothing was removed. Name a `companion` that all of them reach, in the settings of each.",
         )

@@ -110,11 +110,14 @@ def mark_used(
     held: HeldRepository,
     going: Collection[PackId],
     progress: Progress,
-    extra_roots: Sequence[Root] = (),
+    extra_roots: Callable[[], Sequence[Root]] = tuple,
 ) -> tuple[BlobMarks, Missing, set[SnapshotId]]:
     """Mark all that the run has found to be used and what has come since uses, in packs that do not go.
 
     Also: what is only in packs that go, or in none, or, where packs go, only damaged; and the snapshots that are there.
+
+    extra_roots: asked after snapshots were listed: one that is being forgotten is written to the bin before it goes, so
+    it is found in one of the two.
 
     Raises:
         StorageUnavailableError: a listing leaves out what is there.
@@ -124,6 +127,7 @@ def mark_used(
     known = {SnapshotId(root.snapshot) for root in walked if root.snapshot}
     new, listed = new_roots(held.repository, known)
     gone = gone_snapshots(held.repository, known, listed)
+    extra = extra_roots()
     held.refresh()  # what the new ones need
     trees = 0
 
@@ -137,7 +141,7 @@ def mark_used(
     for part in read_used(run, list(run.marks.results(page.shards))):
         progress(0, 0)
         missing |= mark_part(marks, part)
-    roots = [*new, *extra_roots]
+    roots = [*new, *extra]
     if gone and missing:
         # Who has forgotten snapshots may have pruned: what they alone used is missed by nobody.
         marks, missing = BlobMarks(held.index, going, sound=bool(going)), set()

@@ -6,7 +6,8 @@ first. The list is there before any lock that the run may have had since; each d
 So whichever comes second, the run's index file or the deletion, sees the other.
 
 One document for each prune, in the companion: `holdfast/condemned/<name>`. It stays after the prune has ended, because
-a deletion that is frozen may still come, until the next prune has the exclusive lock.
+a deletion that is frozen may still come, until the next prune has the exclusive lock. A prune that finds its list gone
+deletes nothing more: another was alone since, and a run may have gone on from its checkpoint (delete.py).
 """
 
 from collections.abc import Collection
@@ -28,6 +29,11 @@ def condemn(repository: Repository, name: str, packs: Collection[PackId], *, alo
     folder.put(name, b"".join(sorted(packs)))
     if alone:
         folder.remove_many([other for other in folder.list() if other != name])
+
+
+def is_list_there(repository: Repository, name: str) -> bool:
+    """Whether the list of a prune stands."""
+    return SealedFolder(repository, CONDEMNED).has(name)
 
 
 def are_condemned(repository: Repository, packs: Collection[PackId]) -> bool:

@@ -114,14 +114,15 @@ def standing_locks(repository: Repository) -> list[StandingLock]:
     return found
 
 
-def standing_processes(repository: Repository) -> set[str]:
+def standing_processes(repository: Repository, now_ns: int) -> set[str]:
     """The processes that have a lock now, but this one: a name for each, which refreshing its lock does not change.
+
+    now_ns: the storage's time of now, because a clock of this host that is ahead would make locks old.
 
     Raises:
         StorageUnavailableError, StorageDeniedError: from the storage.
     """
     found: set[str] = set()
-    now_ns = time.time_ns()
     for lock_id, lock, written_ns in read_locks(repository, stored_locks(repository), {}):
         if isinstance(lock, CorruptFileError):
             found.add(f"lock {short(lock_id)}")

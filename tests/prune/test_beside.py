@@ -207,6 +207,22 @@ def test_a_checkpoint_that_names_condemned_packs_is_not_believed(place: Place) -
     place.assert_sound(snapshots=3)
 
 
+def test_what_another_prune_has_let_off_is_not_deleted(place: Place) -> None:
+    """The list of condemned packs goes when another prune is alone; from then on checkpoints that name them count."""
+    with open_session(place.repository, small=True) as session:
+        first, second = Pruning(session), Pruning(session, "second")
+        first.repack(first.plan())
+        switched = first.switch()
+        second.repack(second.plan())
+        second.switch()
+        before = place.packs()
+        first.delete(switched)
+        report = first.finish()
+    assert (report.deleted_packs, report.left) == (0, switched.packs)
+    assert place.packs() == before
+    place.assert_whole(snapshots=2)
+
+
 def test_what_is_in_the_bin_counts_as_used(place: Place) -> None:
     newest = place.snapshots()[-1]
     tree = json.loads(place.restic("cat", "snapshot", newest))["tree"]

@@ -11,6 +11,7 @@ from holdfast.format.times import format_time
 from holdfast.ids import LockId
 from holdfast.prune import marked
 from holdfast.prune.delete import delete_batch
+from holdfast.prune.documents import Root
 from holdfast.prune.marked import mark_packs, watch_marked
 from holdfast.repository.layout import LOCKS, file_name
 from holdfast.repository.session import RepositorySession
@@ -94,6 +95,46 @@ def test_what_a_snapshot_since_uses_is_named_again(template: Place, place: Place
         assert watched.taken_back > 0
         place.assert_whole(snapshots=3)
     assert template.snapshots() == place.snapshots()[:2]
+
+
+def test_a_clock_that_is_ahead_makes_no_lock_old(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_session(place.repository, small=True) as session:
+        pruning = planned(session)
+        lock_of_another(session)
+        stands = mark_packs(pruning.prune, nothing)
+        time_ns, time_s = time.time_ns, time.time
+        monkeypatch.setattr(time, "time_ns", lambda: time_ns() + 2400 * 10**9)
+        monkeypatch.setattr(time, "time", lambda: time_s() + 2400)
+        watched = watch_marked(pruning.prune, nothing)
+        assert (watched.switched, watched.standing) == (None, stands.fence)
+
+
+def test_what_is_forgotten_during_the_last_look_is_kept_for_the_bin(place: Place, tmp_path: Path) -> None:
+    """A snapshot that an old client has written since the marking goes into the bin right after that was read."""
+    place.change(31)
+    place.backup("of-an-old-client")
+    late = place.snapshots()[-1]
+    tree = json.loads(place.restic("cat", "snapshot", late))["tree"]
+    path, kept = place.repository / "snapshots" / late, tmp_path / "kept"
+    path.rename(kept)
+    binned: list[Root] = []
+
+    def roots() -> list[Root]:
+        before = list(binned)
+        if path.exists():
+            binned.append(Root(bytes.fromhex(tree)))
+            path.rename(kept)
+        return before
+
+    with open_session(place.repository, small=True) as session:
+        pruning = planned(session)
+        mark_packs(pruning.prune, nothing)
+        kept.rename(path)
+        watched = watch_marked(pruning.prune, nothing, roots=roots)
+        assert watched.switched is not None
+        pruning.delete(watched.switched)
+    kept.rename(path)
+    place.assert_whole(snapshots=3)
 
 
 def test_rustic_would_see_the_marks(place: Place) -> None:

@@ -1,5 +1,6 @@
 """A prune sees what other hosts hold and are about to store only where it shares their companion."""
 
+import time
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.errors import UsageError
+from holdfast.prune.opening import open_prune
 from holdfast.repository.companion import join_companion
 from holdfast.repository.repository import Repository
 from holdfast.repository.session import RepositorySession
@@ -15,7 +17,7 @@ from holdfast.storage.local import LocalStorage
 from tests.prune.conftest import Place
 from tests.support.doubles import ResticOnlyStorage
 from tests.support.engine import PASSWORD, SMALL, SMALL_PACK_BYTES
-from tests.support.pruning import Pruning
+from tests.support.pruning import Pruning, everything
 
 
 class FarStorage(ResticOnlyStorage):
@@ -41,10 +43,19 @@ def test_several_hosts_without_a_common_companion_are_not_pruned(place: Place, t
     before = place.packs()
     with (
         closing(session_of(place, None, tmp_path / "state")) as session,
-        pytest.raises(UsageError, match="2 hosts back up to it"),
+        pytest.raises(UsageError, match="2 hosts use it"),
     ):
         Pruning(session).run()
     assert place.packs() == before
+
+
+def test_a_host_that_only_prunes_does_not_see_what_the_other_holds(place: Place, tmp_path: Path) -> None:
+    """All snapshots are of one host, and that has its bin, its holds and its checkpoints for itself."""
+    with (
+        closing(session_of(place, None, tmp_path / "state")) as session,
+        pytest.raises(UsageError, match="2 hosts use it"),
+    ):
+        open_prune(Pruning(session).prune, everything(), time.time_ns(), host="keeper")
 
 
 def test_a_named_companion_will_do(place: Place, tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ import pytest
 
 from holdfast.errors import BlobMissingError, LockLostError
 from holdfast.format.index import BlobType
-from holdfast.ids import BlobId, sha256
+from holdfast.ids import BlobId, IndexId, sha256
 from holdfast.repository.damage import DamagedPack, DamageMarks
-from holdfast.repository.index.files import LOOK_AGAIN_S
+from holdfast.repository.index.files import LOOK_AGAIN_S, read_index
 from holdfast.repository.index.shared import SharedIndex
 from holdfast.repository.repository import Repository
 from holdfast.repository.session import RepositorySession
@@ -84,6 +84,29 @@ def test_what_one_writes_the_others_take_from_their_memory(
     before = other.blobs()
     assert other.asks() == one.asks() == {}
     assert other.blobs() == one.blobs() >= before
+
+
+def test_what_one_has_only_read_the_others_look_for(begin: Callable[[], Process], tmp_path: Path) -> None:
+    """It was listed before packs were marked, and is read to the end when the file has gone: who has a lock since then
+    must not rely on these packs."""
+    slow, one = begin(), begin()
+    index = tmp_path / "repository" / "index"
+    before = set(index.iterdir())
+    _write(tmp_path, "second")
+    with open_session(tmp_path / "repository") as session:
+        EngineRun.of(session, tmp_path / "source", run_id="second").run()
+    files = {IndexId(bytes.fromhex(path.name)): path for path in set(index.iterdir()) - before}
+    read = {index_id: read_index(slow.session.repository, index_id) for index_id in files}
+    for path in files.values():
+        path.unlink()
+    one.session.lease.close()
+    one.session.lease.acquire()
+    one.asks()
+    with slow.session.hold() as held:
+        for index_id, packs in read.items():
+            held.files.index.load(index_id, packs)
+    with one.session.hold() as held:
+        assert not any(held.index.has_pack(pack.id) for packs in read.values() for pack in packs)
 
 
 def test_what_one_marks_all_believe(begin: Callable[[], Process]) -> None:

@@ -90,8 +90,9 @@ class IndexLoader:
     def is_current(self) -> bool:
         """Whether a look would show nothing new, as far as the processes of this host know, and not for too long.
 
-        Only under the same lock. What others of the host have put into the shared log since is taken from there: it was
-        stored while we had the lock, so nobody has removed it.
+        Only under the same lock. What others of the host have written and put into the shared log since is taken from
+        there: it was stored while we had the lock, so nobody has removed it. Of a file that another has only read that
+        is not known: it may have been listed before our lock, or before packs were marked, and be gone.
         """
         with self._lock:
             heard, looked_at = self._heard, self._looked_at
@@ -101,7 +102,9 @@ class IndexLoader:
             if said is None:
                 return False
             self._loaded |= {
-                index_id for index_id in said if index_id not in self._loaded and self.index.recall(index_id)
+                index_id
+                for index_id in said
+                if index_id not in self._loaded and self.index.recall(index_id, written=True)
             }
             return self._loaded.issuperset(said)
 
@@ -147,7 +150,7 @@ class IndexLoader:
         """Add packs that this process has just written (`write_index`), without reading them back."""
         with self._lock:
             for index_id, group in zip(written, _groups(packs, MAX_BLOBS_PER_FILE), strict=True):
-                self.index.load(index_id, group)
+                self.index.load(index_id, group, written=True)
                 self._loaded.add(index_id)
 
     def _look(self) -> tuple[frozenset[tuple[bytes, int]], list[tuple[IndexId, int]]]:

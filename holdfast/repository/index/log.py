@@ -187,8 +187,17 @@ class IndexLog:
         for found in list(self._files.values()):
             yield from _packs(*found)
 
-    def add(self, index_id: IndexId, packs: Sequence[PackColumns]) -> bool:
-        """Have a file in the log; false where there is no room, or others are appending all the time."""
+    def was_written(self, index_id: IndexId) -> bool:
+        """Whether a process has put a file of the log there when it had just written it. Who has only read it may have
+        done so long ago, and the file may have been removed since."""
+        found = self._files.get(index_id)
+        return found is not None and bool(found[0].words[(found[1] - 1) * ROW_WORDS + OFFSET])
+
+    def add(self, index_id: IndexId, packs: Sequence[PackColumns], *, written: bool = False) -> bool:
+        """Have a file in the log; false where there is no room, or others are appending all the time.
+
+        written: see `was_written`.
+        """
         with self.appending() as alone:
             if alone:
                 self.catch_up()
@@ -201,7 +210,7 @@ class IndexLog:
             entry, header = _TABLE + number * _ENTRY_WORDS, self._header
             segment, at = self.segments[number], header[entry + _USED]
             header[entry + _BEING_WRITTEN] = 1
-            _ROW.pack_into(segment.rows, at * _ROW.size, index_id, 0, 0, 0, len(packs) + blobs, 0)
+            _ROW.pack_into(segment.rows, at * _ROW.size, index_id, 0, 0, written, len(packs) + blobs, 0)
             at += 1
             for pack in packs:
                 header[_PACKS] = pack_number = header[_PACKS] + 1

@@ -154,21 +154,26 @@ class IndexMap:
         """Add one pack; one that is there already changes nothing."""
         self.load(IndexId(pack.id), [pack.columns])
 
-    def load(self, index_id: IndexId, packs: Sequence[PackColumns]) -> None:
-        """Add the packs of an index file."""
+    def load(self, index_id: IndexId, packs: Sequence[PackColumns], *, written: bool = False) -> None:
+        """Add the packs of an index file. written: by this process, just now."""
         with self._lock:
             for view in self._views:
-                if self._add_to(view, index_id, packs):
+                if self._add_to(view, index_id, packs, written=written):
                     self._believe(view, index_id)
                     break
         if view.log is not self._shared:
             self.tell()
 
-    def recall(self, index_id: IndexId) -> bool:
-        """Add the packs of an index file, if a process has put it into the shared log; whether that was so."""
+    def recall(self, index_id: IndexId, *, written: bool = False) -> bool:
+        """Add the packs of an index file, if a process has put it into the shared log; whether that was so.
+
+        written: only if that process had just written it.
+        """
         with self._lock:
             try:
-                return self._shared is not None and self._believe(self._views[0], index_id)
+                if self._shared is None or (written and not self._shared.was_written(index_id)):
+                    return False
+                return self._believe(self._views[0], index_id)
             except OSError:  # no memory to map what others have appended: then the file is read
                 return False
 
@@ -254,9 +259,11 @@ class IndexMap:
     def _is_damaged(self, view: "View", number: int, blob: bytes, kind: int) -> bool:
         return self.damage[view.packs[number]].covers(BlobId(blob), BlobType(kind))
 
-    def _add_to(self, view: "View", index_id: IndexId, packs: Sequence[PackColumns]) -> bool:
+    def _add_to(
+        self, view: "View", index_id: IndexId, packs: Sequence[PackColumns], *, written: bool
+    ) -> bool:
         try:
-            return view.log.add(index_id, packs)
+            return view.log.add(index_id, packs, written=written)
         except OSError:
             if view is self._views[-1]:  # this process's own: there is no other way
                 raise

@@ -39,7 +39,7 @@ _WAIT_S: Final = 2.0
 _LOOK_AGAIN_S: Final = 0.002
 _IMPATIENT_S: Final = 60.0
 """For so long nobody waits again, once a wait was in vain."""
-_LAYOUT: Final = b"holdfast index log 3"
+_LAYOUT: Final = b"holdfast index log 4"
 """Workers of different releases may meet in one memory: to be changed whenever the rows, header or chains are."""
 _OVERCOMMIT: Final = Path("/proc/sys/vm/overcommit_memory")
 _STRICT: Final = "2"
