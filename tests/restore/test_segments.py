@@ -1,16 +1,20 @@
 """Files that are restored in segments, by shards of their own: whole, durable before their names, and gone on with."""
 
+import errno
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
 from holdfast.repository.session import RepositorySession
 from holdfast.restore.request import RestoreOptions
 from holdfast.safe_fs import durable
+from holdfast.safe_fs.directories import Directory
+from holdfast.safe_fs.replace import replace
 from holdfast.terms import Overwrite
 from tests.support.comparison import same
 from tests.support.engine import KIB, MIB, EngineRun, new_session
@@ -185,3 +189,25 @@ def test_a_large_file_whose_content_is_lost_gets_none_of_its_names(
     assert restored.failures[b"/second"] == "the file that it is another name of was not restored"
     assert not (tmp_path / "target" / "large").exists()
     assert not (tmp_path / "target" / "second").exists()
+
+
+def test_what_stands_where_a_large_file_could_not_be_named_gets_no_second_name(
+    tmp_path: Path, source: Path, session: RepositorySession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its second name would show the content of a file that nobody asked for, as restored."""
+    (source / "second").hardlink_to(source / "large")
+    EngineRun.of(session, source, run_id="with-second").run()
+    target = tmp_path / "target"
+    target.mkdir()
+    (target / "large").write_bytes(b"of another time")
+
+    def refusing(parent: Directory, temporary: bytes, name: bytes, **more: Any) -> None:
+        if name == b"large":
+            raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+        replace(parent, temporary, name, **more)
+
+    monkeypatch.setattr("holdfast.restore.finish.steps.replace", refusing)
+    restored = restore_of(session, source, target).run()
+    assert (target / "large").read_bytes() == b"of another time"
+    assert {b"/large", b"/second"} <= restored.failures.keys()
+    assert not (target / "second").exists()

@@ -26,7 +26,9 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Host:
     return made
 
 
+@pytest.fixture(scope="module")
 def of_today_and_ahead(host: Host) -> tuple[str, str]:
+    """Their short ids."""
     today, ahead = json.loads(host.run("snapshots", "--json").stdout)
     assert ahead["time"].startswith(("2098", "2099"))
     return today["short_id"], ahead["short_id"]
@@ -42,8 +44,10 @@ def of_today_and_ahead(host: Host) -> tuple[str, str]:
     ],
     ids=lambda words: words[0],
 )
-def test_the_newest_of_today_is_taken_and_the_other_told(host: Host, command: tuple[str, ...]) -> None:
-    today, ahead = of_today_and_ahead(host)
+def test_the_newest_of_today_is_taken_and_the_other_told(
+    host: Host, of_today_and_ahead: tuple[str, str], command: tuple[str, ...]
+) -> None:
+    today, ahead = of_today_and_ahead
     done = host.run(*command)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"snapshot {ahead} is dated in the future, and was passed over" in done.stdout + done.stderr
@@ -51,22 +55,22 @@ def test_the_newest_of_today_is_taken_and_the_other_told(host: Host, command: tu
         assert today in done.stdout
 
 
-def test_also_where_little_is_said_and_to_programs(host: Host) -> None:
-    _, ahead = of_today_and_ahead(host)
+def test_also_where_little_is_said_and_to_programs(host: Host, of_today_and_ahead: tuple[str, str]) -> None:
+    _, ahead = of_today_and_ahead
     quiet = host.run("verify", "-q", "latest")
     assert (quiet.stdout, f"snapshot {ahead} is dated in the future" in quiet.stderr) == ("", True)
     notes = [line for line in host.messages("verify", "latest") if line["message_type"] == "note"]
     assert any(f"snapshot {ahead} is dated" in str(note["message"]) for note in notes)
 
 
-def test_one_that_is_named_is_meant(host: Host) -> None:
-    _, ahead = of_today_and_ahead(host)
+def test_one_that_is_named_is_meant(host: Host, of_today_and_ahead: tuple[str, str]) -> None:
+    _, ahead = of_today_and_ahead
     done = host.run("verify", ahead)
     assert (done.returncode, "future" in done.stdout + done.stderr) == (0, False)
 
 
-def test_the_newest_of_a_list(host: Host) -> None:
-    today, _ = of_today_and_ahead(host)
+def test_the_newest_of_a_list(host: Host, of_today_and_ahead: tuple[str, str]) -> None:
+    today, _ = of_today_and_ahead
     assert [
         found["short_id"] for found in json.loads(host.run("snapshots", "--latest", "1", "--json").stdout)
     ] == [today]

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.storage.contract import Storage
+from holdfast.storage.durable import link_new
 from holdfast.storage.local import LocalStorage
 from tests.storage.conformance import StorageConformance
 
@@ -32,6 +33,9 @@ def test_a_name_that_is_taken_or_given_leaves_no_temporary_file(tmp_path: Path, 
     assert not storage.put_new("runs/name", b"second")
     assert os.listdir(tmp_path / "runs") == ["name"]
     assert storage.get("runs/name", limit_bytes=9) == b"first"
+    (tmp_path / "runs" / "late").touch()  # of one that looked before the name was given
+    assert not link_new(f"{tmp_path}/runs/late", f"{tmp_path}/runs/name", hard_links=hard_links)
+    assert os.listdir(tmp_path / "runs") == ["name"]
 
 
 @pytest.mark.parametrize("mode", [0o400, 0o440])

@@ -251,9 +251,10 @@ class _Finish:
             self._fail(join(directory, name) if name else directory, path_failure(error))
 
     def _take_large(self, steps: FinishSteps, directory: bytes, record: Large) -> None:
+        self._missing.add(record.number)
         step = steps.large(directory, record)
-        if step.outcome in (Outcome.FAILED, Outcome.SKIPPED):
-            self._missing.add(record.number)
+        if step.outcome not in (Outcome.FAILED, Outcome.SKIPPED):
+            self._missing.discard(record.number)
         if step.outcome == Outcome.FAILED:
             # The segment that failed has recorded why.
             return
