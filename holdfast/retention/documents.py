@@ -7,7 +7,6 @@ import msgspec
 from holdfast.retention.bin import DEFAULT_BIN_S
 from holdfast.retention.groups import BY_SOURCE
 from holdfast.retention.policy import EMPTY, Policy
-from holdfast.terms import RunStatus
 
 REPORT: Final = "report"
 
@@ -60,8 +59,3 @@ class ForgetReport(msgspec.Struct, frozen=True, kw_only=True):
     forgotten: tuple[bytes, ...] = ()
     spared: tuple[Going, ...] = ()
     emptied: int = 0
-
-    @property
-    def status(self) -> RunStatus:
-        """Whether all that was to go has gone."""
-        return RunStatus.PARTIAL if self.spared else RunStatus.COMPLETE

@@ -196,8 +196,9 @@ def carry_out(
 
 
 def roots(held: HeldRepository) -> list[StoredSnapshot]:
-    """All snapshots whose data is in use: those that are there, and those in the bin."""
-    return [*list_snapshots(held.repository, on_unreadable=raise_unreadable), *bin_roots(held.repository)]
+    """All snapshots whose data is in use: those that are there, and those in the bin; each once."""
+    there = list_snapshots(held.repository, on_unreadable=raise_unreadable)
+    return list({stored.id: stored for stored in (*there, *bin_roots(held.repository))}.values())
 
 
 def _holding(held: HeldRepository, snapshot_id: SnapshotId, known: Protections, now_ns: int) -> str:

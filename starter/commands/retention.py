@@ -7,11 +7,10 @@ from typing import Annotated, Final
 import typer
 
 from holdfast.errors import EXIT_COMPLETE
-from holdfast.repository.snapshots import list_snapshots
-from holdfast.retention.bin import bin_roots
 from holdfast.retention.calendar import Calendar, calendar
 from holdfast.retention.decision import Decision
 from holdfast.retention.documents import ForgetOrder
+from holdfast.retention.forget import roots
 from holdfast.retention.groups import Group
 from holdfast.retention.holds import protections
 from holdfast.retention.sizes import freed_together, sizes_alone
@@ -49,8 +48,7 @@ def simulate(options: SimulateOptions) -> int:
     now_ns = time.time_ns()
     with repository_session(repository) as session, session.hold() as held:
         decision = decided(invocation, held, profile, ForgetOrder(source=source), now_ns)
-        everything = list_snapshots(repository)
-        in_use = [*everything, *bin_roots(repository)]
+        in_use = roots(held)
         sizes = sizes_alone(held, in_use)
         going = {verdict.stored.id for verdict in decision.going}
         freed = freed_together(
@@ -58,7 +56,7 @@ def simulate(options: SimulateOptions) -> int:
             [stored for stored in in_use if stored.id not in going],
             [verdict.stored for verdict in decision.going],
         )
-        known = protections(repository, everything, proofs_of(invocation, profile), now_ns)
+        known = protections(repository, in_use, proofs_of(invocation, profile), now_ns)
     calendars = {
         one.group: calendar(
             one.group, [verdict.stored for verdict in one.verdicts], one.policy, known, now_ns

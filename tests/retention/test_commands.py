@@ -146,6 +146,8 @@ def test_the_bin_is_listed_and_gives_back(folder: Path, answer: Answer) -> None:
     assert f"took back snapshot {short(first.id)}" in answer("unforget", short(first.id))[0]
     assert "no snapshot in the bin begins" in answer("unforget", short(first.id), code=1)[1]
     assert len(snapshots(folder)) == 4
+    said = json.loads(answer("retention", "simulate", "--json")[0])
+    assert all(gone["bytes_alone"] > 0 for gone in said["groups"][0]["remove"])  # though the bin has it, too
     assert "1 snapshots have left the bin" in answer("forget", "--empty-bin")[0]
     assert "0 snapshots in the bin" in answer("unforget")[0]
 
