@@ -16,7 +16,7 @@ from typing import Final
 
 from holdfast.format.tags import has_strategy, is_partial, source_of
 from holdfast.format.times import parse_time
-from holdfast.ids import SnapshotId, short, to_hex
+from holdfast.ids import SnapshotId, from_hex, is_hex_id, short, to_hex
 from holdfast.repository.snapshots import MAX_SKEW_NS, StoredSnapshot, is_ahead
 from holdfast.terms import Strategy
 
@@ -53,9 +53,9 @@ class Alarm:
 class Protections:
     """What is known beside the snapshots themselves.
 
-    held: the reasons, by the ids of snapshots; one that was changed since (`original`) is held as well. verified,
-    drilled: those of which all was read back, or restored, and found sound. born_ns: when the repository was made, 0
-    where nobody knows.
+    held: the reasons, by the ids of snapshots. verified, drilled: those of which all was read back, or restored, and
+    found sound. A snapshot whose tags were changed since is meant as well (`original`). born_ns: when the repository
+    was made, 0 where nobody knows.
     """
 
     held: Mapping[SnapshotId, str] = field(default_factory=dict)
@@ -66,8 +66,7 @@ class Protections:
 
     def holding(self, stored: StoredSnapshot, now_ns: int) -> tuple[str, ...]:
         """Why nothing may remove this snapshot, not even by its id; empty where it may go."""
-        ids = {stored.id, *filter(None, [_original(stored)])}
-        found = [f"held: {reason}" for held, reason in self.held.items() if held in ids]
+        found = [f"held: {reason}" for held, reason in self.held.items() if held in _names(stored)]
         found += [f"alarm: {alarm.source}" for alarm in self.alarms if alarm.holds(stored)]
         not_before_ns = _not_before(stored)
         if not_before_ns is None or not_before_ns >= now_ns:
@@ -88,8 +87,8 @@ class Protections:
         complete = [stored for stored in newest_first if not is_partial(stored.snapshot)]
         for reason, those in (
             (NEWEST_COMPLETE, complete),
-            (NEWEST_VERIFIED, [stored for stored in newest_first if stored.id in self.verified]),
-            (NEWEST_DRILLED, [stored for stored in newest_first if stored.id in self.drilled]),
+            (NEWEST_VERIFIED, [stored for stored in newest_first if self.verified & _names(stored)]),
+            (NEWEST_DRILLED, [stored for stored in newest_first if self.drilled & _names(stored)]),
         ):
             if those:
                 found.setdefault(those[0].id, []).append(reason)
@@ -111,23 +110,22 @@ def needed_fulls(
     )
     if newest_full is None:
         return {}
-    full_id = to_hex(newest_full.id)
+    names = set(map(to_hex, _names(newest_full)))
     hangs = next(
         (
             stored
             for stored in kept
-            if stored.snapshot.parent == full_id and has_strategy(stored.snapshot, Strategy.DIFFERENTIAL)
+            if stored.snapshot.parent in names and has_strategy(stored.snapshot, Strategy.DIFFERENTIAL)
         ),
         None,
     )
     return {} if hangs is None else {newest_full.id: f"full one of differential {short(hangs.id)}"}
 
 
-def _original(stored: StoredSnapshot) -> SnapshotId | None:
-    try:
-        return SnapshotId(bytes.fromhex(stored.snapshot.original or ""))
-    except ValueError:
-        return None
+def _names(stored: StoredSnapshot) -> frozenset[SnapshotId]:
+    """The ids that mean a snapshot: its own, and that of the one which it was made from by a change of tags."""
+    original = stored.snapshot.original or ""
+    return frozenset((stored.id, *([SnapshotId(from_hex(original))] if is_hex_id(original) else [])))
 
 
 def _not_before(stored: StoredSnapshot) -> int | None:

@@ -102,6 +102,17 @@ def test_a_hold_follows_a_snapshot_whose_tags_were_changed() -> None:
     assert reasons(found, renamed) == ("held: audit by Ann",)
 
 
+def test_what_is_proven_stays_proven_when_the_tags_change() -> None:
+    times = [stored.snapshot.time for stored in daily(4)]
+    proven, full = made(times[0]), made(times[1], tags=(FULL,))
+    renamed = made(times[0], tags=("new",), original=to_hex(proven.id))
+    full_again = made(times[1], tags=(FULL, "new"), original=to_hex(full.id))
+    newest = made(times[3], tags=(DIFFERENTIAL,), parent=to_hex(full.id))
+    known = Protections(drilled=frozenset((proven.id,)))
+    found = decided([renamed, full_again, made(times[2]), newest], Policy(last=1), known)
+    assert staying(found) == {renamed.id, full_again.id, newest.id}
+
+
 def test_an_alarm_holds_what_the_source_had_before_it() -> None:
     alarm = Alarm(host="mars", source="docs", paths=("/data",), since_ns=NOW_NS - 36 * 3600 * 10**9)
     times = [stored.snapshot.time for stored in daily(4)]
