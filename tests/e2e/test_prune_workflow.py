@@ -13,6 +13,7 @@ from typing import Final
 import pytest
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 
+from activities.waits import waiting_reason
 from contracts import names
 from contracts.backup import BackupRequest, BackupResult
 from contracts.common import BACKUP_WORKFLOW, PROGRESS_QUERY, Progress
@@ -141,9 +142,11 @@ async def test_a_foreign_lock_is_waited_for_and_named(client: Client, hosts: Hos
             prune = await start_prune(client, host)
             waited_for = await waits_for(prune)
             shown = await asyncio.to_thread(host.answer, "status", prune.id)
+            told = await waiting_reason(client, prune.id, PRUNE_WORKFLOW)
         pruned = await prune.result()
     assert f"process {stock.pid}" in waited_for
     assert shown["waits_for"] == f"for {waited_for}"
+    assert told == f"it waits for {waited_for}", "the watchdog tells of it"
     assert pruned.status is RunStatus.COMPLETE
     assert pruned.totals.deleted_packs > 0
     assert_sound(repository)
