@@ -43,7 +43,9 @@ def open_prune(run: PruneRun, order: PruneOrder, now_ns: int, *, host: str = "")
 
     def plan_page(writer: PageWriter[NoRecord, MarkShard], _before: MarkPage | None) -> MarkPage:
         stored = list_snapshots(run.session.repository, on_unreadable=refuse_unreadable_snapshot)
-        refuse_unseen(run.session.repository, {*(one.snapshot.hostname for one in stored), *filter(None, [host])})
+        refuse_unseen(
+            run.session.repository, {*(one.snapshot.hostname for one in stored), *filter(None, [host])}
+        )
         roots = [
             Root(bytes.fromhex(snapshot.snapshot.tree), snapshot.id)
             for snapshot in sorted(stored, key=_order)
