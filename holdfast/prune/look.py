@@ -98,6 +98,8 @@ def take_back(
 ) -> None:
     """Have packs stay that hold alone what is used, until nothing is missing. name_again: writes an index file.
 
+    What no index names any more is named before anything is refused: it may be the only copy that a snapshot has.
+
     Raises:
         BlobMissingError: it is in no pack that goes either.
     """

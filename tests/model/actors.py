@@ -41,6 +41,7 @@ class PruneState(NamedTuple):
     old: frozenset[str] = NONE
     gone: frozenset[str] = NONE
     """Packs that the index names and that are not there, as the look has found."""
+    refused: bool = False
     pack: str = ""
 
 
@@ -179,17 +180,17 @@ class Prune:
 
     def _look_index(self, world: World, state: PruneState) -> Iterator[tuple[World, PruneState]]:
         looked = self._taken_back(world, state, full=self._without != "full look")
-        if looked is None:
-            yield world.unlocked(self.name), state._replace(at="end")
-        elif self._hidden(world, looked):
+        if self._hidden(world, looked):
             yield world, looked._replace(at="name", pack="look")
+        elif looked.refused:
+            yield world.unlocked(self.name), state._replace(at="end")
         elif self._marks:
             yield world, looked._replace(at="condemn")
         else:
             yield world.unlocked(self.name), looked._replace(at="alone")
 
-    def _taken_back(self, world: World, state: PruneState, *, full: bool) -> PruneState | None:
-        """The going packs without those that hold alone what is used; None where something is missing."""
+    def _taken_back(self, world: World, state: PruneState, *, full: bool) -> PruneState:
+        """The going packs without those that hold alone what is used; `refused` where something is missing."""
         going = (state.plan or NONE) if full else state.going
         gone = (
             named(world.index_files) - world.packs
@@ -198,16 +199,16 @@ class Prune:
         )
         known = (named(world.index_files) | ((state.plan or NONE) - going) & world.packs) - gone
         wanted = state.seen | state.used if full else state.seen
+        refused = False
         for blob in sorted(wanted):
             if blob in holding(known - going):
                 continue
             back = sorted(pack for pack in going & world.packs if blob in content(pack))
-            if not back:
-                return None
-            going -= {back[0]}
-            known |= {back[0]}
+            refused = refused or not back
+            going -= frozenset(back[:1])
+            known |= frozenset(back[:1])
         files = names(world.index_files) if full else state.files
-        return state._replace(going=going, files=files, gone=gone)
+        return state._replace(going=going, files=files, gone=gone, refused=refused)
 
     def _hidden(self, world: World, state: PruneState) -> frozenset[str]:
         """Packs that were taken back and that no index names."""
@@ -238,10 +239,10 @@ class Prune:
             yield world.unlocked(self.name), state._replace(at="look")  # somebody has removed packs since
         else:
             looked = self._taken_back(world, state, full=False)
-            if looked is None:
-                yield world.unlocked(self.name), state._replace(at="end")
-            elif self._hidden(world, looked):
+            if self._hidden(world, looked):
                 yield world, looked._replace(at="name", pack="alone-look")
+            elif looked.refused:
+                yield world.unlocked(self.name), state._replace(at="end")
             else:
                 yield world, looked._replace(at="orphans")
 
@@ -311,11 +312,10 @@ class Prune:
 
     def _watch_index(self, world: World, state: PruneState) -> Iterator[tuple[World, PruneState]]:
         looked = self._taken_back(world, state, full=True)
-        if looked is None:
-            yield world.unlocked(self.name), state._replace(at="end")
-            return
         if self._hidden(world, looked):
             yield world, looked._replace(at="name", pack="watch")
+        elif looked.refused:
+            yield world.unlocked(self.name), state._replace(at="end")
         elif not state.fence:
             yield world.unlocked(self.name), looked._replace(at="delete", switched=looked.going)
         else:
