@@ -4,8 +4,8 @@
     2. the list of condemned packs is looked for, under the lock. Where it is gone, another prune was alone since, and a
        checkpoint that names these packs is believed again: they are left to the next prune, as packs that no index
        names;
-    3. the index is brought up to date: what it names again, after a `repair index`, is spared. Nobody can rely on the
-       rest: it was in no index when this client was alone, and a checkpoint that names it is not believed
+    3. the index is brought up to date, for some hundred packs at a time: what it names again is spared. Nobody can rely
+       on the rest: it was in no index when this client was alone, and a checkpoint that names it is not believed
        (condemned.py);
     4. the lock is looked at, and packs are removed; each removal comes after a look at the clock;
     5. each pack is asked for by its name: that it was removed is believed when it is not found;
@@ -33,7 +33,7 @@ from holdfast.runs.progress import Progress
 from holdfast.runs.workspace import run_name
 
 _AT_ONCE: Final = 250
-"""Packs between two looks at the lock file."""
+"""Packs between two looks at the index and the lock file."""
 
 
 def delete_batch(run: PruneRun, number: int, progress: Progress) -> Deleted:
@@ -58,16 +58,19 @@ def delete_batch(run: PruneRun, number: int, progress: Progress) -> Deleted:
     packs = batch.packs()
     with run.session.hold() as held:
         is_condemned = is_list_there(held.repository, run_name(held.repository, run.run_id))
-        held.refresh()
-        held.files.check_whole()
-        unnamed = [pack for pack in packs if not held.index.has_pack(pack)]
-        going = unnamed if is_condemned else []
-        for at in range(0, len(going), _AT_ONCE):
+        unnamed: list[PackId] = []
+        named = list(packs)
+        for at in range(0, len(named), _AT_ONCE):
             attempt.check()
-            held.confirm_lock()
-            held.repository.storage.delete_many(_guarded(held, going[at : at + _AT_ONCE]))
-            progress(min(len(going), at + _AT_ONCE), 0)
-        sizes = sizes_by_name(held.repository.storage, going)
+            held.refresh()
+            held.files.check_whole()
+            going = [pack for pack in named[at : at + _AT_ONCE] if not held.index.has_pack(pack)]
+            unnamed += going
+            if is_condemned:
+                held.confirm_lock()
+                held.repository.storage.delete_many(_guarded(held, going))
+            progress(len(unnamed), 0)
+        sizes = sizes_by_name(held.repository.storage, unnamed)
         deleted = [pack for pack, size in sizes.items() if size is None]
         _remove_marks(held, deleted)
     result = Deleted(

@@ -3,7 +3,8 @@
 A prune writes the list under the exclusive lock, after which it deletes the packs under the shared one
 (docs/retention.md). A run that goes on from a checkpoint may know packs by name that are in no index. So it asks here
 first. The list is there before any lock that the run may have had since; each deletion looks at the index after that.
-So whichever comes second, the run's index file or the deletion, sees the other.
+So whichever comes second, the run's index file or the deletion, sees the other. A run that was frozen before it stored
+an index file, and whose lock has gone, asks afterwards as well (session.py).
 
 One document for each prune, in the companion: `holdfast/condemned/<name>`. It stays after the prune has ended, because
 a deletion that is frozen may still come, until the next prune has the exclusive lock. A prune that finds its list gone

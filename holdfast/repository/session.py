@@ -6,7 +6,8 @@ in spite of that must not be believed, so what others will believe is written li
 
     1. an index file: the lock file was there a moment ago; it is stored; then the lock file is looked at. As long as
        that is there, so are packs whose storing was answered under it. If it has gone, and packs or the repository with
-       it, the index file is removed again: it would speak of what is not there;
+       it, the index file is removed again: it would speak of what is not there. So it is when a prune has condemned
+       these packs since: one that is deleting them may not look at the index again;
     2. a snapshot: the lock file was there a moment ago; then it is looked whether all index files still stand that were
        read, and for each pack that it needs (backup/commit/commit.py); it is stored; then the lock file is looked at.
        The same lock file proves that nothing came in between.
@@ -39,6 +40,7 @@ from holdfast.format.index import BlobType, IndexPack, PackColumns
 from holdfast.format.pack import DEFAULT_PACK_SIZE_BYTES, Compression
 from holdfast.ids import BlobId, IndexId, PackId
 from holdfast.repository.caching import past_cache
+from holdfast.repository.condemned import are_condemned
 from holdfast.repository.index.files import IndexLoader, write_index
 from holdfast.repository.index.shared import SharedIndex
 from holdfast.repository.layout import INDEX, file_name
@@ -173,7 +175,7 @@ class HeldRepository:
 
         Raises:
             LockLostError: the lock could not be kept. Then no index file of this call stands that names a pack which
-                is not there, nor in another repository that was made in its place.
+                is not there or is about to be deleted, nor in another repository that was made in its place.
         """
         if not packs:
             self.check_lock()
@@ -184,7 +186,12 @@ class HeldRepository:
         try:
             self.confirm_lock()
         except LockLostError:
-            if self.missing_packs([pack.id for pack in packs], own=True) or not self.repository.is_there():
+            ids = [pack.id for pack in packs]
+            if (
+                self.missing_packs(ids, own=True)
+                or not self.repository.is_there()
+                or are_condemned(self.repository, ids)
+            ):
                 for index_id in written:
                     self.repository.storage.delete(file_name(INDEX, index_id))
             raise

@@ -13,6 +13,7 @@ import pytest
 from holdfast.errors import LockLostError, TemporaryError
 from holdfast.format.index import BlobType
 from holdfast.ids import PackId, from_hex
+from holdfast.repository.condemned import condemn
 from holdfast.repository.index.files import IndexLoader
 from holdfast.repository.index.rewrite import entries_of
 from holdfast.repository.layout import DATA, INDEX, LOCKS, SNAPSHOTS, pack_name
@@ -231,6 +232,32 @@ def test_no_index_file_is_written_once_the_lock_has_gone(place: Place) -> None:
             held.write_index([entry])
         with pytest.raises(LockLostError):
             held.check_lock()
+    assert {path.name for path in (place.repository / INDEX).iterdir()} == before
+
+
+def test_no_index_file_stands_that_names_packs_which_a_prune_is_deleting(place: Place) -> None:
+    """Its packs were in the index when the prune was planned, and are still there when the file is stored."""
+
+    def condemn_all() -> None:
+        for lock in (place.repository / LOCKS).iterdir():
+            lock.unlink()
+        before.update(path.name for path in (place.repository / INDEX).iterdir())
+        packs = {
+            PackId(from_hex(path.name)) for path in (place.repository / DATA).rglob("*") if path.is_file()
+        }
+        condemn(another, "0" * 32, packs, alone=True)
+
+    before: set[str] = set()
+    another = Repository.open(LocalStorage(place.repository), PASSWORD)
+    storage = Freezing(place.repository, condemn_all, folder=INDEX)
+    session = RepositorySession(Repository.open(storage, PASSWORD))
+    run = EngineRun.of(session, place.source, run_id="later")
+    run.open()
+    run.select()
+    with pytest.raises(LockLostError):
+        run.store(0)
+    session.close()
+    assert storage.frozen
     assert {path.name for path in (place.repository / INDEX).iterdir()} == before
 
 

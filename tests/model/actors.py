@@ -46,13 +46,15 @@ class PruneState(NamedTuple):
 
 
 class Prune:
-    """Our prune. marks: the way without an exclusive moment."""
+    """Our prune. marks: the way without an exclusive moment. young: packs that no index names are too young to go."""
 
-    name = "prune"
-
-    def __init__(self, *, marks: bool = False, without: str = "") -> None:
+    def __init__(
+        self, *, marks: bool = False, without: str = "", name: str = "prune", young: bool = False
+    ) -> None:
         self.start = PruneState()
+        self.name = name
         self._marks = marks
+        self._young = young
         self._without = without
 
     def done(self, state: PruneState) -> bool:
@@ -128,7 +130,7 @@ class Prune:
                 at="repack",
                 plan=going,
                 going=going,
-                orphans=world.packs - known,
+                orphans=NONE if self._young else world.packs - known,
                 files=names(world.index_files),
             ),
         )
@@ -142,7 +144,7 @@ class Prune:
         if not moved:
             yield world, state._replace(at="look", repacked=True)
         elif moved <= holding(world.packs):
-            pack = f"N{state.attempt}={''.join(sorted(moved))}"
+            pack = f"N{state.attempt}{self.name}={''.join(sorted(moved))}"
             yield world._replace(packs=world.packs | {pack}), state._replace(at="index", pack=pack)
         else:  # somebody has pruned
             yield world.unlocked(self.name), state._replace(at="end")
@@ -154,7 +156,7 @@ class Prune:
             yield from self._checked(world, state, "index-now")
 
     def _index_now(self, world: World, state: PruneState) -> Iterator[tuple[World, PruneState]]:
-        file = f"FN{state.attempt}"
+        file = f"FN{state.attempt}{self.name}"
         written = world.with_file(file, frozenset({state.pack}))
         yield written, state._replace(at="index-after", old=frozenset({file}))
 
@@ -219,7 +221,7 @@ class Prune:
 
     def _name_now(self, world: World, state: PruneState) -> Iterator[tuple[World, PruneState]]:
         hidden = self._hidden(world, state)
-        written = world.with_file("H" + "".join(sorted(hidden)), hidden)
+        written = world.with_file(f"H{self.name}" + "".join(sorted(hidden)), hidden)
         yield written, state._replace(at=state.pack, pack="")
 
     # ----------------------------------------------------------------------------------------- the short part
@@ -254,8 +256,9 @@ class Prune:
         yield world._replace(packs=world.packs - gone), state._replace(at="condemn")
 
     def _condemn(self, world: World, state: PruneState) -> Iterator[tuple[World, PruneState]]:
-        condemned = NONE if self._without == "condemned list" else state.going
-        yield world._replace(condemned=condemned), state._replace(at="write")
+        going = NONE if self._without == "condemned list" else state.going
+        others = frozenset(lists for lists in world.condemned if self._marks and lists[0] != self.name)
+        yield world._replace(condemned=others | {(self.name, going)}), state._replace(at="write")
 
     def _write(self, world: World, state: PruneState) -> Iterator[tuple[World, PruneState]]:
         yield from self._checked(world, state, "write-now")
@@ -267,14 +270,14 @@ class Prune:
             # the old files go, and what is kept of them is written afterwards
             yield world, state._replace(at="remove", old=old, seen=kept)
         else:
-            written = world.with_file(f"G{state.attempt}", kept)
+            written = world.with_file(f"G{state.attempt}{self.name}", kept)
             yield written, state._replace(at="remove", old=old)
 
     def _remove(self, world: World, state: PruneState) -> Iterator[tuple[World, PruneState]]:
         if state.old:
             yield from self._checked(world, state, "remove-now")
         elif self._without == "new files first":
-            yield world.with_file(f"G{state.attempt}", state.seen), state._replace(at="last-look")
+            yield world.with_file(f"G{state.attempt}{self.name}", state.seen), state._replace(at="last-look")
         else:
             yield world, state._replace(at="last-look")
 
@@ -324,18 +327,28 @@ class Prune:
     # ----------------------------------------------------------------------------------------- deletion
 
     def _delete(self, world: World, state: PruneState) -> Iterator[tuple[World, PruneState]]:
-        left = (state.switched or NONE) & world.packs
+        """One batch: the list and the index are looked at once, for all packs."""
         if not world.holds(self.name):
             yield from self._take(world, state, "delete")
-            return
-        going = left if self._without == "look at the index" else left - named(world.index_files)
-        if going:
-            yield from self._checked(world, state._replace(pack=min(going)), "delete-now")
+        elif self._without != "list of its own" and self.name not in names(world.condemned):
+            yield world.unlocked(self.name), state._replace(at="end")  # another prune was alone since
+        else:
+            going = (state.switched or NONE) & world.packs
+            if self._without != "look at the index":
+                going -= named(world.index_files)
+            yield world, state._replace(at="delete-next", going=going)
+
+    def _delete_next(self, world: World, state: PruneState) -> Iterator[tuple[World, PruneState]]:
+        if state.going:
+            pack = min(state.going)
+            yield from self._checked(
+                world, state._replace(pack=pack, going=state.going - {pack}), "delete-now"
+            )
         else:
             yield world.unlocked(self.name), state._replace(at="end")
 
     def _delete_now(self, world: World, state: PruneState) -> Iterator[tuple[World, PruneState]]:
-        yield world._replace(packs=world.packs - {state.pack}), state._replace(at="delete", pack="")
+        yield world._replace(packs=world.packs - {state.pack}), state._replace(at="delete-next", pack="")
 
 
 class BackupState(NamedTuple):
@@ -402,7 +415,7 @@ class Backup:
 
     def _checkpoint(self, world: World, state: BackupState) -> Iterator[tuple[World, BackupState]]:
         """Is the checkpoint's pack there, and is it not condemned?"""
-        condemned = NONE if self._without == "condemned list" else world.condemned
+        condemned = NONE if self._without == "condemned list" else named(world.condemned)
         if state.pending in world.packs and state.pending not in condemned:
             yield world, state._replace(at="index", own=state.pending)
         else:
@@ -436,7 +449,9 @@ class Backup:
     def _index_after(self, world: World, state: BackupState) -> Iterator[tuple[World, BackupState]]:
         if world.holds(self.name):
             yield world, state._replace(at="commit", uses=state.own)
-        elif state.own not in world.packs or state.own in world.condemned:
+        elif state.own not in world.packs or (
+            self._without != "list afterwards" and state.own in named(world.condemned)
+        ):
             yield world.without_files(f"E{state.own}"), self._again(state)
         else:
             yield world, self._again(state)

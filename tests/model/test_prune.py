@@ -57,6 +57,14 @@ _CASES: Final = {
         ),
         large=True,
     ),
+    "two prunes": Case(
+        lambda lack: (
+            Prune(without=lack),
+            Prune(without=lack, name="other", young=True),
+            Backup("c", checkpoint="P2=c", without=lack),
+        ),
+        large=True,
+    ),
     "stock prune": Case(lambda lack: (Prune(without=lack), ResticPrune(), ResticBackup("c")), crashes=1),
     "stock forget and prune": Case(
         lambda lack: (Prune(without=lack), ResticForget("S"), ResticPrune(), ResticBackup("c")), crashes=1
@@ -119,6 +127,8 @@ def test_nothing_that_is_needed_goes(name: str) -> None:
         ("new generation", "backups", "gone"),
         ("new files first", "backups", "in no index"),
         ("condemned list", "a checkpoint", "gone"),
+        ("list of its own", "two prunes", "gone"),
+        ("list afterwards", "a lapse beside a backup", "gone"),
         ("full look", "stock prune", "gone"),
         ("look at the index", "stock repair", "gone"),
         ("last look", "a lapse beside a stock backup", "gone"),

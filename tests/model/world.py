@@ -17,14 +17,17 @@ NONE: frozenset[str] = frozenset()
 
 
 class World(NamedTuple):
-    """What is stored. index_files: each with the packs that it names; locks: owner, and whether it is exclusive."""
+    """What is stored. index_files: each with the packs that it names; locks: owner, and whether it is exclusive.
+
+    condemned: a list for each prune, by its name.
+    """
 
     packs: frozenset[str]
     index_files: Files
     snapshots: frozenset[tuple[str, Blobs]] = frozenset()
     acknowledged: frozenset[str] = NONE
     locks: frozenset[tuple[str, bool]] = frozenset()
-    condemned: frozenset[str] = NONE
+    condemned: Files = frozenset()
     lapses: int = 0
     crashes: int = 0
 
