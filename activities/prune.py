@@ -164,6 +164,7 @@ class PruneActivities(Activities):
                         run,
                         call.progress_of(0),
                         roots=lambda: _binned(repository),
+                        alarm=lambda: _alarm(repository),
                         wait_s=_HAND_OVER_S,
                         on_wait=on_wait,
                     )
@@ -221,14 +222,13 @@ class PruneActivities(Activities):
         settings = self._services.settings.prune
         most = request.max_repack_bytes
         most = settings.max_repack_bytes if most is None else most
-        alarms = open_alarms(repository)
         return PruneOrder(
             max_unused=request.max_unused or settings.max_unused,
             max_repack=_UNLIMITED if most is None else str(most),
             full_disk=request.unused_only,
             roots=_binned(repository),
             verified_ns=proofs(self._services.journal.journal, request.repository).verified_before_ns,
-            alarm=f"{alarms[0].source}: {alarms[0].alarm}" if alarms else "",
+            alarm=_alarm(repository),
         )
 
     def _handed_over(
@@ -266,6 +266,12 @@ class _ForeignLocks:
 def _binned(repository: Repository) -> tuple[Root, ...]:
     """What counts as used because it can be taken back."""
     return tuple(Root(from_hex(stored.snapshot.tree)) for stored in bin_roots(repository))
+
+
+def _alarm(repository: Repository) -> str:
+    """What the first open alarm says; empty where there is none."""
+    alarms = open_alarms(repository)
+    return f"{alarms[0].source}: {alarms[0].alarm}" if alarms else ""
 
 
 def _question(plan: PrunePlan, approve_over: float) -> str:

@@ -39,7 +39,7 @@ def open_prune(run: PruneRun, order: PruneOrder, now_ns: int, *, host: str = "")
         CorruptFileError: a snapshot or an index file cannot be read.
         RepositoryLockedError, StorageUnavailableError, …: from the repository.
     """
-    refuse_alarm(order)
+    refuse_alarm(order.alarm)
 
     def plan_page(writer: PageWriter[NoRecord, MarkShard], _before: MarkPage | None) -> MarkPage:
         stored = list_snapshots(run.session.repository, on_unreadable=refuse_unreadable_snapshot)

@@ -27,15 +27,15 @@ _SHOWN: Final = 5
 _NS_PER_DAY: Final = 86_400 * NS_PER_S
 
 
-def refuse_alarm(order: PruneOrder) -> None:
-    """An alarm holds everything until a person decides.
+def refuse_alarm(alarm: str) -> None:
+    """An alarm holds everything until a person decides. alarm: what it says; empty where none is open.
 
     Raises:
         UsageError: there is one.
     """
-    if order.alarm:
+    if alarm:
         raise UsageError(
-            f"nothing is removed while an alarm is open: {order.alarm}",
+            f"nothing is removed while an alarm is open: {alarm}",
             hint="Look at it, then say that it is settled, or what has to go back.",
         )
 

@@ -38,7 +38,7 @@ from holdfast.prune.documents import (
 )
 from holdfast.prune.look import Look, take_back, take_look
 from holdfast.prune.plan import UNNAMED
-from holdfast.prune.refusals import gone_snapshots
+from holdfast.prune.refusals import gone_snapshots, refuse_alarm
 from holdfast.prune.used import new_roots, walk
 from holdfast.repository.condemned import condemn
 from holdfast.repository.documents import encode, load
@@ -69,17 +69,20 @@ def switch(
     progress: Progress,
     *,
     roots: Callable[[], Sequence[Root]] = tuple,
+    alarm: Callable[[], str] = str,
     wait_s: float = WAIT_FOR_LOCK_S,
     on_wait: Callable[[], None] = lambda: None,
 ) -> Switched:
     """Have the index name no more what goes; the outcome that stands. progress: trees that are walked.
 
     roots: what counts as used beside the snapshots as of now (see `PruneOrder`); asked under each lock: a snapshot may
-    have come and gone into the bin since the run was opened. wait_s: for others to go; on_wait: called while that is
-    waited for, and what it raises ends the wait.
+    have come and gone into the bin since the run was opened. alarm: the one that is open now, asked under the exclusive
+    lock: that may take days to come. wait_s: for others to go; on_wait: called while that is waited for, and what it
+    raises ends the wait.
 
     Raises:
         RepositoryLockedError: somebody uses the repository, and did not go in time. Nothing was changed.
+        UsageError: an alarm is open. Nothing was changed.
         BlobMissingError, CorruptFileError: something that snapshots need is not there.
         StorageUnavailableError: a listing leaves out what is there; or the storage does not answer.
         LockLostError: the exclusive lock could not be kept; the next call goes on.
@@ -91,7 +94,7 @@ def switch(
     for _ in range(_LOOKS):
         look = take_look(run, progress, roots)
         try:
-            return _alone(run, look, progress, roots, wait_s, on_wait)
+            return _alone(run, look, progress, roots, alarm, wait_s, on_wait)
         except _MovedError:
             continue
     raise RepositoryLockedError(
@@ -105,6 +108,7 @@ def _alone(
     look: Look,
     progress: Progress,
     extra_roots: Callable[[], Sequence[Root]],
+    alarm: Callable[[], str],
     wait_s: float,
     on_wait: Callable[[], None],
 ) -> Switched:
@@ -120,6 +124,7 @@ def _alone(
             look.index.add_written(write_checked(repository, columns, lock.check), columns)
 
         began = time.monotonic()
+        refuse_alarm(alarm())
         if not look.index.catch_up(same_lock=False):
             raise _MovedError
         look.index.check_whole()

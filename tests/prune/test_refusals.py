@@ -14,6 +14,7 @@ from holdfast.errors import (
     StorageUnavailableError,
     UsageError,
 )
+from holdfast.prune.switch import switch
 from holdfast.repository.layout import SNAPSHOTS
 from holdfast.repository.locking import Clock
 from holdfast.repository.repository import Repository
@@ -22,7 +23,7 @@ from holdfast.storage.contract import StoredFile
 from holdfast.storage.layers.layer import Layer
 from holdfast.storage.local import LocalStorage
 from tests.prune.conftest import Place
-from tests.support.engine import PASSWORD, SMALL, SMALL_PACK_BYTES, open_session
+from tests.support.engine import PASSWORD, SMALL, SMALL_PACK_BYTES, nothing, open_session
 from tests.support.pruning import Pruning, everything
 
 
@@ -46,6 +47,18 @@ def test_an_open_alarm(place: Place) -> None:
     assert_refused(
         place, UsageError, "alarm is open: half of it is encrypted", alarm="half of it is encrypted"
     )
+
+
+def test_an_alarm_that_is_raised_while_the_prune_waits(place: Place) -> None:
+    with open_session(place.repository, small=True) as session:
+        pruning = Pruning(session)
+        pruning.repack(pruning.plan())
+        before = stored(place)
+        with pytest.raises(UsageError, match="alarm is open: half of it"):
+            switch(pruning.prune, nothing, alarm=lambda: "half of it is encrypted")
+        assert stored(place) == before
+        pruning.run()
+    place.assert_sound(snapshots=2)
 
 
 def test_a_clock_that_is_off(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
