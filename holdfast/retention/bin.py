@@ -6,7 +6,7 @@ restic's does not know it.
 
 Forgetting, under the shared lock, with what a crash leaves:
 
-    1. the snapshot's file is read. If it is gone, it was forgotten before;
+    1. the snapshot's file is read from the store, not from this host's cache. If it is gone, it was forgotten before;
     2. the document is written, in place of an earlier one, and read back. A crash leaves the snapshot, and a document
        that nobody minds: the bin shows only what is not among the snapshots;
     3. the lock is looked at. A process that was frozen until the document had gone stops here;
@@ -95,7 +95,7 @@ def forget_snapshot(
     repository = held.repository
     name = file_name(SNAPSHOTS, snapshot_id)
     try:
-        sealed = repository.storage.get(name, limit_bytes=SNAPSHOT_LIMIT_BYTES)
+        sealed = repository.bare.get(name, limit_bytes=SNAPSHOT_LIMIT_BYTES)
     except StoredFileMissingError:
         return False
     document = encode(

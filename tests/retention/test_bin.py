@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from holdfast.errors import (
     UsageError,
 )
 from holdfast.ids import SnapshotId, to_hex
+from holdfast.repository.caching import join_cache
 from holdfast.repository.layout import LOCKS, SNAPSHOTS, file_name
 from holdfast.repository.repository import Repository
 from holdfast.repository.session import RepositorySession
@@ -30,7 +32,9 @@ from holdfast.retention.bin import (
     take_back,
 )
 from holdfast.retention.holds import hold, release
-from holdfast.storage.contract import Storage
+from holdfast.storage.cache import Cache
+from holdfast.storage.contract import Storage, Traits
+from holdfast.storage.local import LocalStorage
 from tests.support.comparison import restic, same
 from tests.support.doubles import DyingStorage, Killed
 from tests.support.engine import PASSWORD, EngineRun, new_session, open_session
@@ -63,6 +67,29 @@ def unforget(session: RepositorySession, prefix: str) -> SnapshotId:
 
 def there(session: RepositorySession) -> list[SnapshotId]:
     return [stored.id for stored in list_snapshots(session.repository)]
+
+
+class Far(LocalStorage):
+    """A directory that answers after a while, as a store does."""
+
+    @property
+    def traits(self) -> Traits:
+        return replace(super().traits, latency_s=0.05)
+
+
+def test_what_only_the_cache_has_is_not_put_into_the_bin(tmp_path: Path, source: Path) -> None:
+    """Another host has forgotten it since it was listed, and may have pruned: the bin would hold a prune up."""
+    with new_session(tmp_path / "repository") as session:
+        snapshot_id = EngineRun.of(session, source).run().snapshot
+    repository = Repository.open(Far(tmp_path / "repository"), PASSWORD)
+    join_cache(repository, Cache(tmp_path / "cache", 64 << 20))
+    far = RepositorySession(repository)
+    assert there(far) == [snapshot_id]
+    list(repository.storage.list(SNAPSHOTS))
+    (tmp_path / "repository" / file_name(SNAPSHOTS, snapshot_id)).unlink()
+    assert not forget(far, snapshot_id)
+    assert bin_roots(repository) == []
+    far.close()
 
 
 def test_what_was_forgotten_comes_back_as_it_was(tmp_path: Path, source: Path) -> None:
