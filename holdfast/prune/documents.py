@@ -79,12 +79,16 @@ class MarkShard(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MarkResult(msgspec.Struct, frozen=True, kw_only=True):
-    """How much a shard's roots use that others, as far as it knew them, do not; the ids are in `parts` documents."""
+    """How much a shard's roots use that others, as far as it knew them, do not; the ids are in `parts` documents.
+
+    lost: roots in the bin that lack something (used.py, `lost_roots`).
+    """
 
     token: str
     parts: int
     trees: int
     blobs: int
+    lost: int = 0
 
 
 class UsedPart(msgspec.Struct, frozen=True, array_like=True):

@@ -15,14 +15,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from holdfast.errors import CorruptFileError, StoredFileMissingError
+from holdfast.errors import BlobMissingError, CorruptFileError, StoredFileMissingError
 from holdfast.format.index import BlobType, IndexPack, PackColumns, decode_index, encode_index
 from holdfast.format.pack import parse_pack
 from holdfast.ids import BlobId, IndexId, PackId, SnapshotId
-from holdfast.prune.documents import REPACK, IndexFiles, PruneRun, Root, split_ids
+from holdfast.prune.documents import REPACK, IndexFiles, Opening, PruneRun, Root, split_ids
 from holdfast.prune.plan import FILES, packs_that_go
 from holdfast.prune.refusals import refuse_missing
-from holdfast.prune.used import Missing, mark_used, walk
+from holdfast.prune.used import Missing, lost_roots, mark_used, walk
 from holdfast.repository.damage import DamagedPack, DamageMarks
 from holdfast.repository.index.files import IndexLoader
 from holdfast.repository.index.marks import BlobMarks
@@ -30,6 +30,7 @@ from holdfast.repository.layout import pack_name
 from holdfast.repository.packs.loader import BlobLoader
 from holdfast.repository.repository import Repository
 from holdfast.repository.session import HeldRepository
+from holdfast.runs.opening import load_opening
 from holdfast.runs.progress import Progress
 
 _ENTRIES: Final = f"{REPACK}entries/"
@@ -40,7 +41,8 @@ _PACK_LIMIT_BYTES: Final = 1 << 30
 class Look:
     """What was found. going: the packs that go, with their sizes; planned: how many were to go.
 
-    seen: the snapshots that were there. entries: what an index said of packs that go, where no index does now.
+    seen: the snapshots that were there. lost: trees of the bin that lack something, and do not count. entries: what an
+    index said of packs that go, where no index does now.
     """
 
     index: IndexLoader
@@ -49,6 +51,7 @@ class Look:
     seen: set[SnapshotId]
     going: dict[PackId, int]
     planned: int
+    lost: frozenset[bytes]
     entries: Callable[[], Iterator[IndexPack]]
 
 
@@ -60,18 +63,31 @@ def take_look(run: PruneRun, progress: Progress, extra_roots: Callable[[], Seque
         StorageUnavailableError: a listing leaves out what is there; or the storage does not answer.
         RunStateError: the plan is gone. RunClosedError: the run is over.
     """
+    lost: frozenset[bytes] = frozenset()
+    in_bin = load_opening(run.workspace, Opening).order.roots
     results = run.plan.results(run.plan.page(0).shards)
     stay = {PackId(pack) for result in results for pack in result.stay}
     going = {pack: size for pack, size in packs_that_go(run).items() if pack not in stay}
     with run.session.hold() as held:
         _mark_gone(run, held)
+    planned = len(going)
     with run.session.hold() as held:  # again: the index is loaded with the new marks
-        marks, missing, seen = mark_used(run, held, going, progress, extra_roots)
-        held.files.check_whole()
-        look = Look(held.files, held.loader, marks, seen, going, len(going), partial(saved_entries, run))
-        take_back(run.session.repository, look, missing, progress, held.write_index)
-        held.confirm()
-    return look
+        while True:
+            marks, missing, seen = mark_used(run, held, going, progress, extra_roots, lost)
+            held.files.check_whole()
+            look = Look(
+                held.files, held.loader, marks, seen, going, planned, lost, partial(saved_entries, run)
+            )
+            try:
+                take_back(run.session.repository, look, missing, progress, held.write_index)
+            except BlobMissingError:
+                new = lost_roots(held, [*in_bin, *extra_roots()], lambda: progress(0, 0)) - lost
+                if not new:
+                    raise
+                lost |= new
+            else:
+                held.confirm()
+                return look
 
 
 def _mark_gone(run: PruneRun, held: HeldRepository) -> None:

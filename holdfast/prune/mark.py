@@ -6,8 +6,8 @@
     4. the lock and the index are looked at again, and the result is created if absent. A crash before this leaves
        documents that nothing names.
 
-A snapshot that was forgotten since it was listed may be gone with its blobs. Then it is left out, and the shard is
-walked from the beginning: what was marked for it alone would be missed by nobody.
+A snapshot that was forgotten since it was listed may be gone with its blobs, and so may one in the bin. Then it is
+left out, and the shard is walked from the beginning: what was marked for it alone would be missed by nobody.
 """
 
 import secrets
@@ -17,7 +17,7 @@ from holdfast.format.index import BlobType
 from holdfast.ids import SnapshotId
 from holdfast.prune.documents import MarkResult, PruneRun, Root, split_ids
 from holdfast.prune.refusals import gone_snapshots, refuse_missing
-from holdfast.prune.used import read_used, walk, write_used
+from holdfast.prune.used import is_lost, lost_roots, read_used, walk, write_used
 from holdfast.repository.index.marks import BlobMarks
 from holdfast.repository.layout import SNAPSHOTS, list_ids
 from holdfast.repository.session import HeldRepository
@@ -43,16 +43,18 @@ def mark_shard(run: PruneRun, number: int, progress: Progress) -> MarkResult:
     with run.session.hold() as held:
         held.refresh()
         held.files.check_whole()
-        marks, trees = _mark(run, held, number, roots, progress)
+        marks, trees, lost = _mark(run, held, number, roots, progress)
         parts = write_used(run, token, marks)
         held.confirm()
         blobs = sum(1 for _ in marks.new(BlobType.DATA))
-    return plan.conclude(number, MarkResult(token=token, parts=parts, trees=trees, blobs=blobs))
+    return plan.conclude(number, MarkResult(token=token, parts=parts, trees=trees, blobs=blobs, lost=lost))
 
 
 def _mark(
     run: PruneRun, held: HeldRepository, number: int, roots: list[Root], progress: Progress
-) -> tuple[BlobMarks, int]:
+) -> tuple[BlobMarks, int, int]:
+    """The marks, how many trees were walked, and how many roots are lost."""
+    lost: frozenset[bytes] = frozenset()
     known = [result for shard in range(run.marks.page(0).shards) if shard != number
              for result in [run.marks.result_or_none(shard)] if result is not None]  # fmt: skip
     while True:
@@ -68,13 +70,15 @@ def _mark(
             marks.mark(split_ids(part.trees), BlobType.TREE, as_known=True)  # what is below is marked there
         missing = walk(held.loader, marks, [root.tree for root in roots], on_tree)
         if not missing:
-            return marks, trees
+            return marks, trees, len(lost)
         held.confirm()
         listed = [SnapshotId(raw) for raw, _ in list_ids(held.repository.storage, SNAPSHOTS)]
         gone = gone_snapshots(
             held.repository, [SnapshotId(root.snapshot) for root in roots if root.snapshot], listed
         )
-        if not gone:
+        new = lost_roots(held, roots, on_tree)
+        if not gone and not new:
             refuse_missing(missing)
-        roots = [root for root in roots if root.snapshot not in gone]
+        lost |= new
+        roots = [root for root in roots if root.snapshot not in gone and not is_lost(root, lost)]
         known = []

@@ -33,7 +33,7 @@ from holdfast.prune.refusals import (
     refuse_unknown,
     refuse_unverified,
 )
-from holdfast.prune.used import mark_used
+from holdfast.prune.used import lost_roots, mark_used, walk
 from holdfast.repository.index.marks import PackUse
 from holdfast.repository.layout import DATA, pack_name
 from holdfast.repository.packs.stored import sizes_by_name
@@ -69,13 +69,19 @@ def plan_prune(run: PruneRun, progress: Progress) -> PrunePlan:
         with run.session.hold() as held:
             marks, missing, snapshots = mark_used(run, held, (), progress)
             held.files.check_whole()
-            if missing:
+            lost: frozenset[bytes] = frozenset()
+            if missing or any(result.lost for result in run.marks.results(run.marks.page(0).shards)):
                 held.confirm()  # what is not there may have been removed under us
+                lost = lost_roots(held, order.roots, lambda: progress(0, 0))
+                marks, missing, snapshots = mark_used(run, held, (), progress, lambda: order.roots, lost)
             refuse_missing(missing)
+            walk(held.loader, marks, lost, lambda: progress(0, 0))
             uses = list(marks.uses())
             chosen = decide(uses, order, pack_size_bytes=held.pack_size_bytes)
             damaged = _keep_damaged(chosen, held)
             unnamed = _look_at_packs(held, uses)
+            if lost:
+                unnamed = {}  # they may be what is lacking
             moved = dict(marks.marked_in({pack.id for pack in chosen.move}))
             held.confirm()
             files = b"".join(sorted(held.files.files))

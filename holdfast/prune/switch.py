@@ -131,7 +131,8 @@ def _alone(
         look.marks.refresh()
         roots, listed = new_roots(repository, look.seen)
         gone_snapshots(repository, look.seen, listed)
-        trees = [root.tree for root in (*roots, *extra_roots())]
+        in_bin = [root for root in extra_roots() if root.tree not in look.lost]
+        trees = [root.tree for root in (*roots, *in_bin)]
         missing = walk(look.loader, look.marks, trees, lambda: progress(0, 0))
         take_back(repository, look, missing, progress, name_again)
         removed = _remove_unnamed(repository, look, unnamed, lock)

@@ -73,6 +73,23 @@ def new_roots(repository: Repository, seen: Collection[SnapshotId]) -> tuple[lis
     return [root for root in ask_all(repository.storage, load, unseen) if root is not None], listed
 
 
+def lost_roots(
+    held: HeldRepository, roots: Collection[Root], on_tree: Callable[[], None]
+) -> frozenset[bytes]:
+    """The trees of what is no snapshot now and lacks something: stock restic's prune does not know the bin.
+
+    A prune goes on without them, but keeps what is there of them when it plans: it may have been an index file that was
+    lost, and no blob. Each is walked by itself, so this is asked only where something is missing.
+    """
+    trees = {root.tree for root in roots if not root.snapshot}
+    return frozenset(tree for tree in trees if walk(held.loader, BlobMarks(held.index), [tree], on_tree))
+
+
+def is_lost(root: Root, lost: Collection[bytes]) -> bool:
+    """Whether this root is one of the lost: never a snapshot, though one may have the same tree."""
+    return not root.snapshot and root.tree in lost
+
+
 def write_used(run: PruneRun, token: str, marks: BlobMarks) -> int:
     """Write the ids that are marked as new; in how many documents."""
     parts = 0
@@ -111,13 +128,14 @@ def mark_used(
     going: Collection[PackId],
     progress: Progress,
     extra_roots: Callable[[], Sequence[Root]] = tuple,
+    lost: Collection[bytes] = (),
 ) -> tuple[BlobMarks, Missing, set[SnapshotId]]:
     """Mark all that the run has found to be used and what has come since uses, in packs that do not go.
 
     Also: what is only in packs that go, or in none, or, where packs go, only damaged; and the snapshots that are there.
 
     extra_roots: asked after snapshots were listed: one that is being forgotten is written to the bin before it goes, so
-    it is found in one of the two.
+    it is found in one of the two. lost: see `lost_roots`; these do not count.
 
     Raises:
         StorageUnavailableError: a listing leaves out what is there.
@@ -127,7 +145,7 @@ def mark_used(
     known = {SnapshotId(root.snapshot) for root in walked if root.snapshot}
     new, listed = new_roots(held.repository, known)
     gone = gone_snapshots(held.repository, known, listed)
-    extra = extra_roots()
+    extra = [root for root in extra_roots() if root.tree not in lost]
     held.refresh()  # what the new ones need
     trees = 0
 
@@ -142,10 +160,10 @@ def mark_used(
         progress(0, 0)
         missing |= mark_part(marks, part)
     roots = [*new, *extra]
-    if gone and missing:
+    if (gone or lost) and missing:
         # Who has forgotten snapshots may have pruned: what they alone used is missed by nobody.
         marks, missing = BlobMarks(held.index, going, sound=bool(going)), set()
-        roots += [root for root in walked if root.snapshot not in gone]
+        roots += [root for root in walked if root.snapshot not in gone and not is_lost(root, lost)]
     missing |= walk(held.loader, marks, dict.fromkeys(root.tree for root in roots), on_tree)
     return marks, missing, set(listed)
 

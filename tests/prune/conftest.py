@@ -1,7 +1,9 @@
 """A repository of small packs, four snapshots, and as many sources as there were changes."""
 
 import json
+import os
 import shutil
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -58,6 +60,10 @@ class Place:
         with open_session(self.repository, small=True) as session:
             EngineRun.of(session, self.source, run_id=run_id).run()
 
+    def age(self) -> None:
+        """Have two days pass for packs: a prune lets young ones be that no index names."""
+        age_packs(self.repository)
+
     def assert_whole(self, *, snapshots: int) -> None:
         """Restic reads all that snapshots need without an error."""
         assert len(self.snapshots()) == snapshots
@@ -76,6 +82,14 @@ class Place:
         shutil.copytree(self.repository, other.repository, symlinks=True)
         shutil.copytree(self.source, other.source, symlinks=True)
         return other
+
+
+def age_packs(repository: Path) -> None:
+    """Date packs two days back."""
+    then_s = time.time() - 2 * 86_400.0
+    for path in (repository / "data").rglob("*"):
+        if path.is_file():
+            os.utime(path, (then_s, then_s))
 
 
 @pytest.fixture(scope="session")

@@ -4,8 +4,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from holdfast.ids import from_hex
 from holdfast.prune.delete import delete_batch
-from holdfast.prune.documents import PruneOrder, PrunePlan, PruneReport, PruneRun, Switched
+from holdfast.prune.documents import PruneOrder, PrunePlan, PruneReport, PruneRun, Root, Switched
 from holdfast.prune.finish import finish_prune
 from holdfast.prune.mark import mark_shard
 from holdfast.prune.opening import open_prune
@@ -13,6 +14,7 @@ from holdfast.prune.plan import plan_prune
 from holdfast.prune.repack import repack_shard
 from holdfast.prune.switch import switch
 from holdfast.repository.session import RepositorySession
+from holdfast.retention.bin import bin_roots
 from holdfast.runs.opening import close_run
 from tests.support.engine import nothing
 
@@ -23,6 +25,11 @@ def everything(**more: object) -> PruneOrder:
     """An order that leaves nothing unused, of a repository that was verified just now."""
     order: dict[str, object] = {"max_unused": "0", "verified_ns": time.time_ns(), **more}
     return PruneOrder(**order)  # type: ignore[arg-type]  # test data
+
+
+def binned(session: RepositorySession) -> tuple[Root, ...]:
+    """What counts as used because it can be taken back, as the activities give it to a prune."""
+    return tuple(Root(from_hex(stored.snapshot.tree)) for stored in bin_roots(session.repository))
 
 
 @dataclass(slots=True)
@@ -49,7 +56,7 @@ class Pruning:
             repack_shard(self.prune, shard, nothing)
 
     def switch(self) -> Switched:
-        return switch(self.prune, nothing, wait_s=5.0)
+        return switch(self.prune, nothing, roots=lambda: binned(self.session), wait_s=5.0)
 
     def delete(self, switched: Switched) -> None:
         for batch in range(switched.batches):

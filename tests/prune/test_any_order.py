@@ -1,0 +1,502 @@
+"""A model: backups, forgettings, holds and prunes in any order, killed at any write; and stock restic between them.
+
+All that was not forgotten for good is there or in the bin, restores as it was stored, and stock restic reads it without
+an error. What is in the bin can be taken back, unless a prune of stock restic, which does not know the bin, came since.
+"""
+
+import shutil
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from random import Random
+from typing import ClassVar, TypeAlias
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+
+from holdfast.backup.run import BackupRun
+from holdfast.errors import BlobMissingError, StorageUnavailableError, UsageError
+from holdfast.ids import BlobId, SnapshotId, from_hex, to_hex
+from holdfast.prune.documents import PruneOrder
+from holdfast.repository.kept_trees import is_whole
+from holdfast.repository.layout import SNAPSHOTS, list_ids
+from holdfast.repository.repository import Repository
+from holdfast.repository.session import RepositorySession
+from holdfast.repository.snapshots import find_snapshot
+from holdfast.retention.bin import bin_roots, binned_snapshots, drop, empty_bin, take_back
+from holdfast.retention.documents import ForgetOrder
+from holdfast.retention.forget import ForgetRun, Rules, carry_out, open_forgetting
+from holdfast.retention.holds import Proofs, hold, release
+from holdfast.retention.policy import Policy
+from holdfast.runs.opening import close_run
+from holdfast.storage.contract import Storage
+from holdfast.storage.local import LocalStorage
+from tests.prune.conftest import age_packs
+from tests.support.comparison import restic
+from tests.support.doubles import DyingStorage, Killed
+from tests.support.engine import (
+    KIB,
+    PASSWORD,
+    SMALL,
+    SMALL_PACK_BYTES,
+    EngineRun,
+    new_session,
+    open_session,
+)
+from tests.support.pruning import Pruning, binned, everything
+from tests.support.restore import restore
+
+Model: TypeAlias = dict[str, bytes]
+"""Path to content."""
+
+_TRIES = 6
+_WEEK_S = 7 * 86_400.0
+_POOL = [Random(seed).randbytes(size * KIB) for seed, size in enumerate((1, 1, 3, 7, 20, 45, 90, 200))]
+"""What files hold: contents come again after they were forgotten, and a pack holds several."""
+NAMES = st.sampled_from(["a", "b", "c", "d/a", "d/b", "e/a"])
+SOURCES = st.sampled_from(["one", "two"])
+NUMBERS = st.integers(0, 1_000_000)
+DEATHS = st.none() | st.tuples(st.integers(0, 60), st.booleans())
+"""Before or after which write a process is killed."""
+
+
+@dataclass(slots=True)
+class Backup:
+    """A run that is not over. tried: how often."""
+
+    run: BackupRun
+    engine: EngineRun
+    source: Path
+    model: Model
+
+
+@dataclass(slots=True)
+class Prune:
+    """A prune that is not over. step: the next one."""
+
+    run_id: str
+    order: PruneOrder
+    step: int = 0
+
+
+@dataclass(slots=True)
+class Forgetting:
+    """A forgetting that is not over."""
+
+    run_id: str
+    order: ForgetOrder
+    bin_s: float
+
+
+class Lifetimes(RuleBasedStateMachine):
+    """Each rule is a process of its own, ours or stock restic's."""
+
+    every = 6
+    """After so many steps everything is read."""
+    met: ClassVar[Counter[str]] = Counter()
+    """What happened in all examples."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp(prefix="model-"))
+        self.repository = self.folder / "repository"
+        for name in ("one", "two"):
+            (self.folder / name).mkdir()
+        with new_session(self.repository, small=True):
+            pass
+        self.kept: dict[str, tuple[Path, Model]] = {}
+        """What each snapshot that ever was has to restore, and where that came from."""
+        self.safe: set[str] = set()
+        """Snapshots that have to be there or in the bin."""
+        self.fleeting: set[str] = set()
+        """Those that may leave the bin at once, when they get there."""
+        self.held: set[str] = set()
+        self.hurt: set[str] = set()
+        """Those that were in the bin while stock restic pruned."""
+        self.backup: Backup | None = None
+        self.forgetting: Forgetting | None = None
+        self.prunes: dict[int, Prune] = {}
+        self.runs = 0
+        self.steps = 0
+
+    def teardown(self) -> None:
+        try:
+            self.look()
+            self.read_all()
+            self.take_all_back()
+            self.read_all()
+        finally:
+            shutil.rmtree(self.folder)
+
+    # ------------------------------------------------------------------------------------------------ sources
+
+    @rule(source=SOURCES, name=NAMES, content=st.sampled_from(range(len(_POOL))), more=st.booleans())
+    def write(self, source: str, name: str, content: int, *, more: bool) -> None:
+        path = self.free(source) / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes((path.read_bytes() if more and path.exists() else b"") + _POOL[content])
+
+    @rule(source=SOURCES, name=NAMES)
+    def remove(self, source: str, name: str) -> None:
+        (self.free(source) / name).unlink(missing_ok=True)
+
+    def free(self, source: str) -> Path:
+        """The folder of a source, or another where a run reads that one: what it stores must be known."""
+        folder = self.folder / source
+        if self.backup is not None and self.backup.source == folder:
+            return self.folder / ("one" if source == "two" else "two")
+        return folder
+
+    # ------------------------------------------------------------------------------------------------ ours
+
+    @rule(source=SOURCES, death=DEATHS)
+    def back_up(self, source: str, death: tuple[int, bool] | None) -> None:
+        """Begin a backup, or go on with the one that was killed."""
+        with self.process(death) as session:
+            if self.backup is None:
+                engine = EngineRun.of(
+                    session, self.folder / source, run_id=self.new_run("backup"), allow_empty=True
+                )
+                self.backup = Backup(
+                    engine.backup, engine, self.folder / source, _model(self.folder / source)
+                )
+            pending = self.backup
+            pending.engine = EngineRun(replace(pending.run, session=session), pending.engine.order)
+            snapshot = _run(pending.engine)
+            assert self.kept.setdefault(snapshot, (pending.source, pending.model))[1] == pending.model
+            self.backup = None
+            self.met["backups"] += 1
+            close_run(pending.engine.backup.workspace)
+        self.look()
+
+    @precondition(lambda self: self.backup)
+    @rule()
+    def abandon_backup(self) -> None:
+        self.backup = None
+
+    @precondition(lambda self: self.safe)
+    @rule(
+        number=NUMBERS,
+        by_id=st.booleans(),
+        last=st.integers(1, 3),
+        bin_s=st.sampled_from([_WEEK_S, -1.0]),
+        death=DEATHS,
+    )
+    def forget(
+        self, number: int, last: int, bin_s: float, death: tuple[int, bool] | None, *, by_id: bool
+    ) -> None:
+        """Forget one snapshot, or by a policy; or go on with what was killed."""
+        there = self.there()
+        if self.forgetting is None:
+            order = ForgetOrder(policy=Policy(last=last))
+            if by_id and there:
+                order = ForgetOrder(snapshots=(_one_of(there, number),))
+            self.forgetting = Forgetting(self.new_run("forget"), order, bin_s)
+        one = self.forgetting
+        if one.bin_s < 0:
+            self.fleeting |= there
+        with self.process(death) as session:
+            run = ForgetRun(session=session, run_id=one.run_id)
+            rules = Rules(sources={}, bin_s=one.bin_s)
+            try:
+                open_forgetting(run, one.order, rules, Proofs(), now_ns=time.time_ns(), by="Ann")
+            except UsageError:
+                assert self.held.intersection(one.order.snapshots)
+                self.met["forgettings that a hold has refused"] += 1
+            else:
+                report = carry_out(run, now_ns=time.time_ns())
+                self.met["forgotten"] += len(report.forgotten)
+                assert not self.held.intersection(map(to_hex, report.forgotten))
+            self.forgetting = None
+            close_run(run.workspace)
+        now = self.look()
+        assert self.held & there <= now
+        assert now or not there or one.order.snapshots, "a policy has left nothing"
+
+    @precondition(lambda self: self.safe)
+    @rule(number=NUMBERS, death=DEATHS)
+    def unforget(self, number: int, death: tuple[int, bool] | None) -> None:
+        with self.process(death) as session:
+            found = {to_hex(one.stored.id) for one in binned_snapshots(session.repository)}
+            if not found:
+                return
+            chosen = _one_of(found, number)
+            try:
+                with session.hold() as held:
+                    take_back(held, chosen)
+            except BlobMissingError:
+                assert chosen in self.hurt
+                self.met["refused, because stock restic has pruned what was in the bin"] += 1
+            else:
+                self.met["taken out of the bin"] += 1
+                self.safe.add(chosen)
+                self.hurt.discard(chosen)
+        self.look()
+
+    @rule(death=DEATHS)
+    def empty_the_bin(self, death: tuple[int, bool] | None) -> None:
+        with open_session(self.repository) as session:
+            self.safe -= {to_hex(one.stored.id) for one in binned_snapshots(session.repository)} - self.held
+        with self.process(death) as session:
+            drop(session.repository, (), time.time_ns())
+        self.look()
+
+    @precondition(lambda self: self.safe)
+    @rule(number=NUMBERS)
+    def hold(self, number: int) -> None:
+        there = self.there()
+        if there:
+            chosen = SnapshotId(from_hex(_one_of(there, number)))
+            with open_session(self.repository) as session:
+                stored = find_snapshot(session.repository, to_hex(chosen))
+                hold(session.repository, stored, by="Ann", reason="audit", now_ns=time.time_ns())
+            self.held.add(to_hex(chosen))
+
+    @precondition(lambda self: self.held)
+    @rule(number=NUMBERS)
+    def release(self, number: int) -> None:
+        chosen = _one_of(self.held, number)
+        with open_session(self.repository) as session:
+            release(session.repository, chosen)
+        self.held.remove(chosen)
+
+    @rule(
+        slot=st.integers(0, 1),
+        steps=st.integers(1, 5),
+        max_unused=st.sampled_from(["0", "0", "5%", "unlimited"]),
+        full_disk=st.booleans(),
+        death=DEATHS,
+    )
+    def prune(
+        self, slot: int, steps: int, max_unused: str, death: tuple[int, bool] | None, *, full_disk: bool
+    ) -> None:
+        """Some steps of one of two prunes, which know nothing of each other."""
+        with self.process(death) as session:
+            if slot not in self.prunes:
+                empty_bin(session.repository, time.time_ns())
+                order = everything(max_unused=max_unused, full_disk=full_disk, roots=binned(session))
+                self.prunes[slot] = Prune(self.new_run("prune"), order)
+            one = self.prunes[slot]
+            pruning = Pruning(session, one.run_id, one.order)
+            while steps and slot in self.prunes:
+                plan = pruning.plan()
+                if one.step == 1:
+                    pruning.repack(plan)
+                elif one.step == 2 and plan.has_work:
+                    pruning.switch()
+                elif one.step == 3 and plan.has_work:
+                    pruning.delete(pruning.switch())
+                elif one.step == 4:
+                    del self.prunes[slot]
+                    report = pruning.finish()
+                    self.met["prunes"] += 1
+                    self.met["packs deleted"] += report.deleted_packs
+                    self.met["packs copied"] += report.written_packs
+                    self.met["packs taken back or spared"] += report.taken_back + report.spared
+                one.step += 1
+                steps -= 1
+        self.look()
+
+    @precondition(lambda self: self.prunes)
+    @rule(number=NUMBERS, closed=st.booleans())
+    def abandon_prune(self, number: int, *, closed: bool) -> None:
+        slot = _one_of({str(slot) for slot in self.prunes}, number)
+        one = self.prunes.pop(int(slot))
+        if closed:
+            with open_session(self.repository, small=True) as session:
+                close_run(Pruning(session, one.run_id).prune.workspace)
+
+    # ------------------------------------------------------------------------------------------------ stock restic
+
+    @rule(source=SOURCES)
+    def stock_backup(self, source: str) -> None:
+        before = self.there()
+        self.restic("backup", "--host", "testhost", str(self.folder / source))
+        (new,) = self.there() - before
+        self.kept[new] = self.folder / source, _model(self.folder / source)
+        self.look()
+
+    @precondition(lambda self: self.safe)
+    @rule(number=NUMBERS, prunes=st.booleans())
+    def stock_forget(self, number: int, *, prunes: bool) -> None:
+        there = self.there()
+        if there:
+            chosen = _one_of(there, number)
+            self.safe.discard(chosen)
+            if prunes:
+                self.restic("forget", chosen, "--prune", "--max-unused", "0")
+                self.hurt_the_bin()
+            else:
+                self.restic("forget", chosen)
+            self.look()
+
+    @rule(max_unused=st.sampled_from(["0", "unlimited"]))
+    def stock_prune(self, max_unused: str) -> None:
+        self.restic("prune", "--max-unused", max_unused)
+        self.hurt_the_bin()
+        self.look()
+
+    @rule()
+    def let_two_days_pass(self) -> None:
+        """For packs: a prune removes those of a day ago that no index names, those of killed runs too."""
+        age_packs(self.repository)
+
+    @rule(remove_all=st.booleans())
+    def stock_unlock(self, *, remove_all: bool) -> None:
+        self.restic("unlock", *(["--remove-all"] if remove_all else []))
+
+    @rule()
+    def stock_rebuild_index(self) -> None:
+        self.restic("rebuild-index")
+        self.look()
+
+    # ------------------------------------------------------------------------------------------------ what must be true
+
+    def look(self) -> set[str]:
+        """The snapshots that are there, all of them known; whatever must be there or in the bin is."""
+        with open_session(self.repository) as session:
+            there = _there(session)
+            in_bin = {to_hex(stored.id) for stored in bin_roots(session.repository)}
+            for new in there - self.kept.keys():
+                assert self.backup is not None, "nobody has stored this snapshot"
+                self.kept[new] = self.backup.source, self.backup.model
+        self.fleeting -= there
+        self.safe = (self.safe - self.fleeting) | there
+        assert self.safe <= there | in_bin, "a snapshot is neither there nor in the bin"
+        self.steps += 1
+        if self.steps % self.every == 0:
+            self.read_all()
+        return there
+
+    def read_all(self) -> None:
+        """Stock restic reads all packs; each snapshot restores; what is in the bin is whole."""
+        assert "no errors were found" in self.restic("check", "--read-data")
+        with open_session(self.repository, small=True) as session:
+            for number, snapshot in enumerate(sorted(_there(session))):
+                source, model = self.kept[snapshot]
+                target = self.folder / "target"
+                restore(session, target, snapshot=f"{snapshot}:{source}", delete=number > 0)
+                assert _model(target) == model
+            shutil.rmtree(self.folder / "target", ignore_errors=True)
+            with session.hold() as held:
+                for one in binned_snapshots(session.repository):
+                    if to_hex(one.stored.id) not in self.hurt:
+                        assert is_whole(held, BlobId(from_hex(one.stored.snapshot.tree)))
+
+    def take_all_back(self) -> None:
+        with open_session(self.repository, small=True) as session:
+            for one in binned_snapshots(session.repository):
+                if to_hex(one.stored.id) not in self.hurt:
+                    with session.hold() as held:
+                        take_back(held, to_hex(one.stored.id))
+
+    # ------------------------------------------------------------------------------------------------ helpers
+
+    @contextmanager
+    def process(self, death: tuple[int, bool] | None) -> Iterator[RepositorySession]:
+        """A process of ours, which may be killed at a write; its lock goes as that of a process that is dead."""
+        storage: Storage = LocalStorage(self.repository)
+        if death is None:
+            dying = None
+        else:
+            at, done = death
+            storage = dying = DyingStorage(storage, at, done=done)
+        try:
+            session = RepositorySession(
+                Repository.open(storage, PASSWORD), sizes=SMALL, pack_size_bytes=SMALL_PACK_BYTES
+            )
+            try:
+                yield session
+            finally:
+                session.close()
+        except (Killed, StorageUnavailableError):
+            if dying is None or not dying.dead:
+                raise
+            self.met["kills"] += 1
+        finally:
+            if dying is not None and dying.dead:
+                for lock in (self.repository / "locks").iterdir():
+                    lock.unlink()
+
+    def restic(self, *arguments: str) -> str:
+        self.met[f"restic {arguments[0]}"] += 1
+        return restic(self.repository, PASSWORD, *arguments)
+
+    def there(self) -> set[str]:
+        with open_session(self.repository) as session:
+            return _there(session)
+
+    def hurt_the_bin(self) -> None:
+        with open_session(self.repository) as session:
+            self.hurt |= {to_hex(one.stored.id) for one in binned_snapshots(session.repository)}
+
+    def new_run(self, kind: str) -> str:
+        self.runs += 1
+        return f"{kind}-{self.runs}"
+
+
+def _run(engine: EngineRun) -> str:
+    """The whole run, work that has to be redone too; its snapshot."""
+    engine.open()
+    pages = engine.select()
+    shards: tuple[int, ...] = tuple(range(sum(page.shards for page in pages)))
+    for _ in range(_TRIES):
+        for shard in shards:
+            engine.store(shard)
+        outcome = engine.commit(pages)
+        if outcome.result is not None:
+            return to_hex(outcome.result.snapshot)
+        shards = outcome.missing_shards
+        if outcome.rescan:
+            engine.backup = engine.backup.of_generation(engine.backup.generation + 1)
+            pages = engine.select()
+            shards = tuple(range(sum(page.shards for page in pages)))
+        for shard in () if outcome.rescan else shards:
+            engine.backup.plan.do_again(shard)
+    raise AssertionError("the run does not come to its end")
+
+
+def _there(session: RepositorySession) -> set[str]:
+    return {raw.hex() for raw, _ in list_ids(session.repository.storage, SNAPSHOTS)}
+
+
+def _one_of(names: set[str], number: int) -> str:
+    return sorted(names)[number % len(names)]
+
+
+def _model(folder: Path) -> Model:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def _explore(machine: type[Lifetimes], *, examples: int, steps: int) -> None:
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=steps,
+            deadline=None,
+            suppress_health_check=[*HealthCheck],
+        ),
+    )
+
+
+def test_some_orders() -> None:
+    _explore(Lifetimes, examples=3, steps=20)
+
+
+class ReadOften(Lifetimes):
+    every = 2
+    met: ClassVar[Counter[str]] = Counter()
+
+
+@pytest.mark.heavy
+@pytest.mark.timeout(3600)
+def test_many_orders() -> None:
+    _explore(ReadOften, examples=60, steps=50)
+    print(f"met: {dict(ReadOften.met)}")  # noqa: T201 - what it measured
