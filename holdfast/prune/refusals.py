@@ -93,8 +93,7 @@ def refuse_missing(missing: Collection[tuple[bytes, BlobType]]) -> None:
         shown = ", ".join(f"{kind.name.lower()} {short(blob)}" for blob, kind in sorted(missing)[:_SHOWN])
         raise BlobMissingError(
             f"{len(missing)} blobs that snapshots need are in no index: {shown}",
-            hint="Nothing was removed. `holdfast verify` says what is lost; `holdfast repair index` finds what is not. "
-            "Where only the bin needs them, since another program has pruned: `holdfast forget --empty-bin`.",
+            hint="Nothing was removed. `holdfast verify` says what is lost; `holdfast repair index` finds what is not.",
         )
 
 

@@ -14,14 +14,11 @@ from holdfast.errors import (
     StorageUnavailableError,
     UsageError,
 )
-from holdfast.ids import SnapshotId
-from holdfast.prune.documents import Root
 from holdfast.prune.switch import switch
 from holdfast.repository.layout import SNAPSHOTS
 from holdfast.repository.locking import Clock
 from holdfast.repository.repository import Repository
 from holdfast.repository.session import RepositorySession
-from holdfast.retention.bin import bin_roots, forget_snapshot
 from holdfast.storage.contract import StoredFile
 from holdfast.storage.layers.layer import Layer
 from holdfast.storage.local import LocalStorage
@@ -77,29 +74,6 @@ def test_a_needed_blob_is_missing(place: Place) -> None:
         )
     (place.repository / "index" / newest.hex()).unlink()
     assert_refused(place, BlobMissingError, "in no index")
-
-
-def test_what_the_bin_needs_was_pruned_by_another_program(place: Place) -> None:
-    with open_session(place.repository, small=True) as session:
-        with session.hold() as held:
-            forget_snapshot(
-                held,
-                SnapshotId(bytes.fromhex(place.snapshots()[0])),
-                now_ns=time.time_ns(),
-                keep_s=1.0,
-                by="",
-                reason="",
-            )
-        [binned] = bin_roots(session.repository)
-    place.restic("prune", "--max-unused", "0")
-    root = Root(bytes.fromhex(binned.snapshot.tree))
-    with (
-        open_session(place.repository, small=True) as session,
-        pytest.raises(BlobMissingError) as refused,
-    ):
-        Pruning(session, order=everything(roots=(root,))).run()
-    assert "--empty-bin" in refused.value.hint
-    place.assert_sound(snapshots=1)
 
 
 def test_a_needed_pack_is_not_there(place: Place) -> None:
