@@ -178,7 +178,15 @@ async def test_a_large_prune_asks_first(client: Client, hosts: Hosts, repository
 
 
 @pytest.mark.parametrize(
-    "step", [names.MARK_PRUNE, names.PLAN_PRUNE, names.REPACK_PRUNE, names.SWITCH_PRUNE, names.DELETE_PRUNE]
+    "step",
+    [
+        names.REPACK_PRUNE,
+        names.SWITCH_PRUNE,
+        *(
+            pytest.param(step, marks=pytest.mark.faults)
+            for step in (names.MARK_PRUNE, names.PLAN_PRUNE, names.DELETE_PRUNE)
+        ),
+    ],
 )
 async def test_a_prune_whose_workers_are_killed_goes_on(
     client: Client, hosts: Hosts, repository: Path, step: str

@@ -151,7 +151,7 @@ def test_a_service_does_all_of_it_at_a_distance(place: Place) -> None:
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("kind", ["data", "trees"])
+@pytest.mark.parametrize("kind", ["data", pytest.param("trees", marks=pytest.mark.heavy)])
 def test_damage_at_a_distance_is_found_and_mended(place: Place, kind: str) -> None:
     """Of trees too, of which this host has copies."""
     host = place.host

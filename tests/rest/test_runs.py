@@ -63,7 +63,9 @@ class Kept:
             session.close()
 
 
-@pytest.fixture(params=["rest", "rest-append-only", "rclone", "webdav", "sftp"])
+@pytest.fixture(
+    params=["rest", "rest-append-only", "rclone", pytest.param("webdav", marks=pytest.mark.heavy), "sftp"]
+)
 def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kept]:
     with _place(request, tmp_path) as place:
         yield place

