@@ -92,10 +92,9 @@ def age_packs(repository: Path) -> None:
             os.utime(path, (then_s, then_s))
 
 
-@pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Place:
+def make_place(folder: Path) -> Place:
     """Four snapshots, of which the first two are forgotten."""
-    place = Place(tmp_path_factory.mktemp("prune"))
+    place = Place(folder)
     with new_session(place.repository, small=True):
         pass
     for number in range(4):
@@ -103,6 +102,12 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Place:
         place.backup(f"run-{number}")
     place.forget(*place.snapshots()[:2])
     return place
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """Made once."""
+    return make_place(tmp_path_factory.mktemp("prune"))
 
 
 @pytest.fixture
