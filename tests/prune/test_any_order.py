@@ -16,13 +16,13 @@ from random import Random
 from typing import ClassVar, TypeAlias
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
 from holdfast.backup.run import BackupRun
 from holdfast.errors import BlobMissingError, StorageUnavailableError, UsageError
-from holdfast.ids import BlobId, SnapshotId, from_hex, to_hex
+from holdfast.ids import BlobId, from_hex, to_hex
 from holdfast.prune.documents import PruneOrder
 from holdfast.repository.kept_trees import is_whole
 from holdfast.repository.layout import SNAPSHOTS, list_ids
@@ -59,11 +59,13 @@ _TRIES = 6
 _WEEK_S = 7 * 86_400.0
 _POOL = [Random(seed).randbytes(size * KIB) for seed, size in enumerate((1, 1, 3, 7, 20, 45, 90, 200))]
 """What files hold: contents come again after they were forgotten, and a pack holds several."""
-NAMES = st.sampled_from(["a", "b", "c", "d/a", "d/b", "e/a"])
-SOURCES = st.sampled_from(["one", "two"])
-NUMBERS = st.integers(0, 1_000_000)
-DEATHS = st.none() | st.tuples(st.integers(0, 60), st.booleans())
-"""Before or after which write a process is killed."""
+NAMES = ("a", "b", "c", "d/a", "d/b", "d/c", "e/a", "e/b")
+STOCK = [
+    *("backup", "forget", "forget --prune --max-unused 0", "prune --max-unused 0"),
+    *("rebuild-index", "unlock", "unlock --remove-all"),
+]
+RARE = ["two days", "the bin", "prune", "prune, closed", "backup"]
+STEPS = [*["backup", "forget", "prune", "prune"] * 2, "unforget", "hold", "rarely", "stock", "stock"]
 
 
 @dataclass(slots=True)
@@ -95,7 +97,7 @@ class Forgetting:
 
 
 class Lifetimes(RuleBasedStateMachine):
-    """Each rule is a process of its own, ours or stock restic's."""
+    """Each step is a process of its own, ours or stock restic's."""
 
     every = 6
     """After so many steps everything is read."""
@@ -124,6 +126,8 @@ class Lifetimes(RuleBasedStateMachine):
         self.prunes: dict[int, Prune] = {}
         self.runs = 0
         self.steps = 0
+        for seed in range(3):
+            self.store("one", seed, None)
 
     def teardown(self) -> None:
         try:
@@ -136,28 +140,56 @@ class Lifetimes(RuleBasedStateMachine):
 
     # ------------------------------------------------------------------------------------------------ sources
 
-    @rule(source=SOURCES, name=NAMES, content=st.sampled_from(range(len(_POOL))), more=st.booleans())
-    def write(self, source: str, name: str, content: int, *, more: bool) -> None:
-        path = self.free(source) / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes((path.read_bytes() if more and path.exists() else b"") + _POOL[content])
+    def change(self, source: str, seed: int) -> None:
+        """Change a third of a source's files, unless a run reads them: what it stores must be known."""
+        random = Random(seed)
+        for name in NAMES:
+            path = self.folder / source / name
+            if random.random() < 0.3 or not path.parent.exists():
+                path.parent.mkdir(exist_ok=True)
+                path.write_bytes(random.choice(_POOL) + random.choice(_POOL))
+            elif random.random() < 0.1:
+                path.unlink(missing_ok=True)
 
-    @rule(source=SOURCES, name=NAMES)
-    def remove(self, source: str, name: str) -> None:
-        (self.free(source) / name).unlink(missing_ok=True)
-
-    def free(self, source: str) -> Path:
-        """The folder of a source, or another where a run reads that one: what it stores must be known."""
-        folder = self.folder / source
-        if self.backup is not None and self.backup.source == folder:
-            return self.folder / ("one" if source == "two" else "two")
-        return folder
+    @rule(what=st.sampled_from(STEPS), seed=st.integers(0, 1 << 32))
+    def step(self, what: str, seed: int) -> None:
+        """One rule, and not one for each kind: hypothesis would leave half of them out of an example."""
+        random = Random(seed)
+        source, number = random.choice(["one", "two"]), random.randrange(1000)
+        death = (random.randrange(90), random.random() < 0.5) if random.random() < 0.3 else None
+        if what == "backup":
+            self.store(source, number, death)
+        elif what == "forget":
+            self.forget(
+                number,
+                random.randint(1, 3),
+                random.choice([-1.0, _WEEK_S]),
+                death,
+                by_id=random.random() < 0.5,
+            )
+        elif what == "unforget":
+            self.unforget(number, death)
+        elif what == "hold":
+            self.hold_or_release(number)
+        elif what == "prune":
+            self.prune(
+                random.randrange(2),
+                random.choice([1, 2, 3, 5, 5]),
+                random.choice(["0", "0", "5%", "unlimited"]),
+                death,
+                full_disk=random.random() < 0.2,
+            )
+        elif what == "rarely":
+            self.rarely(random.choice(RARE))
+        else:
+            self.stock(random.choice(STOCK), source, number)
 
     # ------------------------------------------------------------------------------------------------ ours
 
-    @rule(source=SOURCES, death=DEATHS)
-    def back_up(self, source: str, death: tuple[int, bool] | None) -> None:
-        """Begin a backup, or go on with the one that was killed."""
+    def store(self, source: str, seed: int, death: tuple[int, bool] | None) -> None:
+        """Begin a backup of a source that has changed, or go on with the one that was killed."""
+        if self.backup is None:
+            self.change(source, seed)
         with self.process(death) as session:
             if self.backup is None:
                 engine = EngineRun.of(
@@ -175,27 +207,16 @@ class Lifetimes(RuleBasedStateMachine):
             close_run(pending.engine.backup.workspace)
         self.look()
 
-    @precondition(lambda self: self.backup)
-    @rule()
-    def abandon_backup(self) -> None:
-        self.backup = None
-
-    @precondition(lambda self: self.safe)
-    @rule(
-        number=NUMBERS,
-        by_id=st.booleans(),
-        last=st.integers(1, 3),
-        bin_s=st.sampled_from([_WEEK_S, -1.0]),
-        death=DEATHS,
-    )
     def forget(
         self, number: int, last: int, bin_s: float, death: tuple[int, bool] | None, *, by_id: bool
     ) -> None:
         """Forget one snapshot, or by a policy; or go on with what was killed."""
         there = self.there()
+        if self.forgetting is None and not there:
+            return
         if self.forgetting is None:
             order = ForgetOrder(policy=Policy(last=last))
-            if by_id and there:
+            if by_id:
                 order = ForgetOrder(snapshots=(self.one_of(there, number),))
             self.forgetting = Forgetting(self.new_run("forget"), order, bin_s)
         one = self.forgetting
@@ -219,8 +240,6 @@ class Lifetimes(RuleBasedStateMachine):
         assert self.held & there <= now
         assert now or not there or one.order.snapshots, "a policy has left nothing"
 
-    @precondition(lambda self: self.safe)
-    @rule(number=NUMBERS, death=DEATHS)
     def unforget(self, number: int, death: tuple[int, bool] | None) -> None:
         with self.process(death) as session:
             found = {to_hex(one.stored.id) for one in binned_snapshots(session.repository)}
@@ -239,40 +258,27 @@ class Lifetimes(RuleBasedStateMachine):
                 self.hurt.discard(chosen)
         self.look()
 
-    @rule(death=DEATHS)
-    def empty_the_bin(self, death: tuple[int, bool] | None) -> None:
+    def empty_the_bin(self) -> None:
+        """Before its time, of what is not held."""
         with open_session(self.repository) as session:
             self.safe -= {to_hex(one.stored.id) for one in binned_snapshots(session.repository)} - self.held
-        with self.process(death) as session:
+        with open_session(self.repository) as session:
             drop(session.repository, (), time.time_ns())
         self.look()
 
-    @precondition(lambda self: self.safe)
-    @rule(number=NUMBERS)
-    def hold(self, number: int) -> None:
-        there = self.there()
-        if there:
-            chosen = SnapshotId(from_hex(self.one_of(there, number)))
-            with open_session(self.repository) as session:
-                stored = find_snapshot(session.repository, to_hex(chosen))
-                hold(session.repository, stored, by="Ann", reason="audit", now_ns=time.time_ns())
-            self.held.add(to_hex(chosen))
-
-    @precondition(lambda self: self.held)
-    @rule(number=NUMBERS)
-    def release(self, number: int) -> None:
-        chosen = self.one_of(self.held, number)
+    def hold_or_release(self, number: int) -> None:
+        there = self.there() - self.held
         with open_session(self.repository) as session:
-            release(session.repository, chosen)
-        self.held.remove(chosen)
+            if self.held and (number % 2 or not there):
+                chosen = self.one_of(self.held, number)
+                release(session.repository, chosen)
+                self.held.remove(chosen)
+            elif there:
+                chosen = self.one_of(there, number)
+                stored = find_snapshot(session.repository, chosen)
+                hold(session.repository, stored, by="Ann", reason="audit", now_ns=time.time_ns())
+                self.held.add(chosen)
 
-    @rule(
-        slot=st.integers(0, 1),
-        steps=st.integers(1, 5),
-        max_unused=st.sampled_from(["0", "0", "5%", "unlimited"]),
-        full_disk=st.booleans(),
-        death=DEATHS,
-    )
     def prune(
         self, slot: int, steps: int, max_unused: str, death: tuple[int, bool] | None, *, full_disk: bool
     ) -> None:
@@ -303,56 +309,39 @@ class Lifetimes(RuleBasedStateMachine):
                 steps -= 1
         self.look()
 
-    @precondition(lambda self: self.prunes)
-    @rule(closed=st.booleans())
-    def abandon_prune(self, *, closed: bool) -> None:
-        _, one = self.prunes.popitem()
-        if closed:
-            with open_session(self.repository, small=True) as session:
-                close_run(Pruning(session, one.run_id).prune.workspace)
+    def rarely(self, what: str) -> None:
+        """Time passes, the bin is emptied, or a run that was begun does not come to its end."""
+        if what == "two days":
+            age_packs(self.repository)
+        elif what == "the bin":
+            self.empty_the_bin()
+        elif what == "backup":
+            self.backup = None
+        elif self.prunes:
+            _, one = self.prunes.popitem()
+            if what == "prune, closed":
+                with open_session(self.repository, small=True) as session:
+                    close_run(Pruning(session, one.run_id).prune.workspace)
 
     # ------------------------------------------------------------------------------------------------ stock restic
 
-    @rule(source=SOURCES)
-    def stock_backup(self, source: str) -> None:
+    def stock(self, verb: str, source: str, number: int) -> None:
         before = self.there()
-        self.restic("backup", "--host", "testhost", str(self.folder / source))
-        (new,) = self.there() - before
-        self.kept[new] = self.folder / source, _model(self.folder / source)
-        self.look()
-
-    @precondition(lambda self: self.safe)
-    @rule(number=NUMBERS, prunes=st.booleans())
-    def stock_forget(self, number: int, *, prunes: bool) -> None:
-        there = self.there()
-        if there:
-            chosen = self.one_of(there, number)
-            self.safe.discard(chosen)
-            if prunes:
-                self.restic("forget", chosen, "--prune", "--max-unused", "0")
-                self.hurt_the_bin()
-            else:
-                self.restic("forget", chosen)
-            self.look()
-
-    @rule(max_unused=st.sampled_from(["0", "unlimited"]))
-    def stock_prune(self, max_unused: str) -> None:
-        self.restic("prune", "--max-unused", max_unused)
-        self.hurt_the_bin()
-        self.look()
-
-    @rule()
-    def let_two_days_pass(self) -> None:
-        """For packs: a prune removes those of a day ago that no index names, those of killed runs too."""
-        age_packs(self.repository)
-
-    @rule(remove_all=st.booleans())
-    def stock_unlock(self, *, remove_all: bool) -> None:
-        self.restic("unlock", *(["--remove-all"] if remove_all else []))
-
-    @rule()
-    def stock_rebuild_index(self) -> None:
-        self.restic("rebuild-index")
+        if verb == "backup":
+            if self.backup is None:
+                self.change(source, number)
+            self.restic("backup", "--host", "testhost", str(self.folder / source))
+            (new,) = self.there() - before
+            self.kept[new] = self.folder / source, _model(self.folder / source)
+        elif verb.startswith("forget"):
+            if before:
+                chosen = self.one_of(before, number)
+                self.safe.discard(chosen)
+                self.restic("forget", chosen, *verb.split()[1:])
+        else:
+            self.restic(*verb.split())
+        if "prune" in verb:
+            self.hurt_the_bin()
         self.look()
 
     # ------------------------------------------------------------------------------------------------ what must be true
@@ -481,6 +470,7 @@ def _explore(machine: type[Lifetimes], *, examples: int, steps: int) -> None:
             max_examples=examples,
             stateful_step_count=steps,
             deadline=None,
+            phases=[Phase.reuse, Phase.generate],  # an example takes seconds: none is made smaller
             suppress_health_check=[*HealthCheck],
         ),
     )
