@@ -19,8 +19,8 @@ from contracts.cleanup import (
     RepositoryCleaned,
     ScratchCleaned,
 )
-from contracts.drill import DRILL_WORKFLOW
 from contracts.identity import workflow_of
+from contracts.verbs import DRILL_WORKFLOW
 from holdfast.drill.scratch import old_scratch, remove_scratch
 from holdfast.errors import RepositoryLockedError, ServerUnavailableError
 from holdfast.runs.janitor import IsOpen, OldRun, removable_runs, remove_old_runs

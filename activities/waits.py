@@ -17,9 +17,8 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
 from contracts.common import PROGRESS_QUERY, Progress
-from contracts.guard import GUARD_QUERY, GUARD_WORKFLOW, GuardStatus
-from contracts.prune import PRUNE_WORKFLOW
-from contracts.verbs import VERBS
+from contracts.guard import GUARD_QUERY, GuardStatus
+from contracts.verbs import GUARD_WORKFLOW, PRUNE_WORKFLOW, VERBS
 
 _TIMEOUT: Final = timedelta(seconds=3)
 _WORKFLOWS: Final = tuple(verb.workflow for verb in VERBS)

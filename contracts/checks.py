@@ -11,13 +11,10 @@ from typing import Final
 from contracts.common import RunPolicy
 from contracts.forms import misformed
 from contracts.verbs import VERBS
-from contracts.watch import WatchOrder
 
 MAX_WINDOW: Final = 4_096
-_REQUIRED: Final[dict[type, tuple[str, ...]]] = {
-    WatchOrder: ("workflow_id",),
-    **{verb.request: verb.required for verb in VERBS},
-}
+_REQUIRED: Final = {"WatchOrder": ("workflow_id",), **{verb.asks: verb.required for verb in VERBS}}
+"""By the names of messages: the messages of a verb are loaded where they are needed."""
 
 
 def check(value: object) -> None:
@@ -32,7 +29,7 @@ def check(value: object) -> None:
     if wrong:
         raise ValueError(f"{wrong}: it is not of its form")
     for message in _messages(value):
-        for name in _REQUIRED.get(type(message), ()):
+        for name in _REQUIRED.get(type(message).__name__, ()):
             if not getattr(message, name).strip():
                 raise ValueError(f"{name}: it is empty")
         if isinstance(message, RunPolicy):

@@ -1,15 +1,12 @@
 """Messages of a drill: one dataclass into and one out of the workflow and of each of its activities."""
 
 from dataclasses import dataclass, field
-from typing import Final
 
 from contracts.common import Ending, RunPolicy, RunRef, Trigger, Verdict
 from contracts.restore import RestoreResult
 from contracts.verify import VerifyFinished
 from contracts.warrant import Warranted
 from holdfast.terms import RunStatus
-
-DRILL_WORKFLOW: Final = "Drill"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,13 +1,10 @@
 """Messages of a forgetting: one dataclass into and one out of the workflow and of each of its activities."""
 
 from dataclasses import dataclass, field
-from typing import Final
 
 from contracts.common import Ending, RunPolicy, RunRef, Trigger, Verdict
 from contracts.warrant import Warranted
 from holdfast.terms import RunStatus
-
-FORGET_WORKFLOW: Final = "Forget"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

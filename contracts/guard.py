@@ -8,7 +8,6 @@ from contracts.common import Ending, RunPolicy, RunRef, Trigger
 from contracts.warrant import Warranted
 from holdfast.terms import RunStatus
 
-GUARD_WORKFLOW: Final = "Guard"
 APPROVE_UPDATE: Final = "approve"
 GUARD_QUERY: Final = "guard"
 COMPARE_ACTIVITY: Final = "guard_compare"

@@ -10,7 +10,6 @@ from contracts.runs import PagePlanned, RunOpened, RunProgress, RunRequest
 from contracts.warrant import Warranted
 from holdfast.terms import RunStatus, Totals
 
-PRUNE_WORKFLOW: Final = "Prune"
 APPROVAL_QUERY: Final = "approval"
 DRY_RUN: Final = "dry-run"
 """The strategy that the record of a prune has which only planned."""

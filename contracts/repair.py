@@ -8,7 +8,6 @@ from contracts.runs import PagePlanned, RunOpened, RunProgress, RunRequest
 from contracts.warrant import Warranted
 from holdfast.terms import RepairKind, RunStatus, Totals
 
-REPAIR_WORKFLOW: Final = "Repair"
 TRIGGER_REPAIR: Final = "repair_trigger"
 PLAN_REPAIR: Final = "repair_plan"
 REPAIR_SHARD: Final = "repair_shard"

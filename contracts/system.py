@@ -12,8 +12,6 @@ from contracts.hooks import HookDone, HookRef
 from contracts.warrant import Warranted
 from holdfast.terms import RunStatus, Strategy, VerifyLevel
 
-SYSTEM_BACKUP_WORKFLOW: Final = "SystemBackup"
-SYSTEM_RESTORE_WORKFLOW: Final = "SystemRestore"
 MEMBERS_QUERY: Final = "members"
 
 SYSTEM_TAG: Final = "holdfast-system:"

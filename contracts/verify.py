@@ -10,7 +10,6 @@ from holdfast.terms import RunStatus, Totals
 
 DAMAGE_FOUND: Final = "DamageFound"
 """The failure_kind of a verification that took all its steps, and found what no backup should have."""
-VERIFY_WORKFLOW: Final = "Verify"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

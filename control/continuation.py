@@ -83,7 +83,7 @@ def _is_damaged(record: RunRecord) -> bool:
 
 def _is_resumable(kind: RunKind) -> bool:
     verb = verb_of(kind)
-    return verb.resumable is not None and verb.kind is kind
+    return verb.resumable and verb.kind is kind
 
 
 def _can_be_followed(kind: RunKind) -> bool:

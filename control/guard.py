@@ -7,16 +7,9 @@ from typing import Any, Final
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle, WorkflowUpdateFailedError
 
 from activities.waits import WaitingRun, waiting_runs
-from contracts.guard import (
-    APPROVE_UPDATE,
-    GUARD_QUERY,
-    GUARD_WORKFLOW,
-    Approval,
-    GuardRequest,
-    GuardResult,
-    GuardStatus,
-)
+from contracts.guard import APPROVE_UPDATE, GUARD_QUERY, Approval, GuardRequest, GuardResult, GuardStatus
 from contracts.identity import workflow_id
+from contracts.verbs import GUARD_WORKFLOW
 from control import requests, runs
 from control.known_paths import KnownPaths
 from holdfast.errors import UsageError

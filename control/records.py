@@ -6,7 +6,7 @@ import msgspec
 
 from contracts.identity import short_id
 from contracts.veiled import REPOSITORY, STATE_DIR
-from contracts.verbs import Resumable, verb_of
+from contracts.verbs import Resumable, is_resumable, verb_of
 from control.known_paths import KnownPaths
 from control.listing import FEWEST_DIGITS, ListedRun, RunList
 from control.names import location_of, subject_of, veiled_roots
@@ -80,9 +80,10 @@ def failure_words(settings: Settings, run: RunRecord) -> str:
 def request_of(run: RunRecord) -> Resumable | None:
     """What the run was asked, if it is one that another run can go on with."""
     verb = verb_of(run.kind)
-    if verb.resumable is None or run.kind is not verb.kind or not run.request:
+    if not verb.resumable or run.kind is not verb.kind or not run.request:
         return None
     try:
-        return msgspec.json.decode(run.request, type=verb.resumable)
+        asked = msgspec.json.decode(run.request, type=verb.request)
     except msgspec.DecodeError:
         return None
+    return asked if is_resumable(asked) else None

@@ -10,8 +10,8 @@ import msgspec
 
 from contracts.common import RunPolicy
 from contracts.identity import WHOLE, is_token, queue_of, system_id, task_queue, workflow_id
-from contracts.prune import PruneRequest
 from contracts.verbs import Request, asked_by, repository_of, subject_of
+from holdfast.terms import RunKind
 from service.settings.model import RepositoryProfile, Settings
 from service.settings.requests import RepositoryOrder, remove_unused_requests, write_request
 
@@ -61,7 +61,7 @@ def base_queue(settings: Settings, repository: str) -> str:
 def queue_of_run(settings: Settings, request: Request) -> str:
     """The task queue that the run goes to: prunes have one of their own, where the settings say so."""
     repository = repository_of(request)
-    if isinstance(request, PruneRequest) and settings.prune.task_queue and not is_token(repository):
+    if asked_by(request).kind is RunKind.PRUNE and settings.prune.task_queue and not is_token(repository):
         return settings.prune.task_queue
     return base_queue(settings, repository)
 

@@ -10,10 +10,8 @@ from temporalio.client import Client
 
 from contracts.backup import BackupRequest
 from contracts.identity import is_own, shown
-from contracts.prune import DRY_RUN, PruneRequest
 from contracts.restore import RestoreRequest
-from contracts.verbs import Request, Resumable, asked_by, subject_of
-from contracts.verify import VerifyRequest
+from contracts.verbs import Request, Resumable, asked_by, is_resumable, subject_of
 from control import runs
 from control.continuation import to_continue
 from control.journal import open_journal
@@ -69,7 +67,7 @@ async def begin(
             remove_request(settings.state_dir, request.selection)
         return Begun(handle=handle, joined=True)
     queue = queue_of_run(settings, request)
-    if not isinstance(request, Resumable) or fresh:
+    if not is_resumable(request) or fresh:
         return Begun(handle=await runs.start(client, request, workflow_id, queue))
     if request.resume_run:
         asked = await _as_asked_before(client, workflow_id, request)
@@ -128,6 +126,9 @@ def _newest_record(
 
 def _asks_the_same(request: Resumable, earlier: RunRecord) -> bool:
     """Whether the earlier run can become what is asked: its strategy and parent, or its share, are decided."""
+    from contracts.prune import DRY_RUN, PruneRequest  # noqa: PLC0415 - only where a run was interrupted
+    from contracts.verify import VerifyRequest  # noqa: PLC0415 - as above
+
     match request:
         case BackupRequest():
             return not request.parent and request.strategy.value in {"auto", earlier.strategy}
@@ -142,6 +143,6 @@ def _asks_the_same(request: Resumable, earlier: RunRecord) -> bool:
 async def _as_asked_before(client: Client, workflow_id: str, request: Resumable) -> Resumable:
     """The request that the run had, where the server still knows it: with its tags, its strategy, its level."""
     asked = await runs.request_of(client, workflow_id, asked_by(request).kind)
-    if not isinstance(asked, Resumable):
+    if not is_resumable(asked):
         return request
     return replace(asked, resume_run=request.resume_run, policy=request.policy, progress=None)

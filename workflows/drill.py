@@ -23,7 +23,6 @@ from contracts.common import (
     TriggerKind,
 )
 from contracts.drill import (
-    DRILL_WORKFLOW,
     DrillChecked,
     DrillCheckInput,
     DrillFindings,
@@ -35,7 +34,8 @@ from contracts.drill import (
 )
 from contracts.identity import part_id
 from contracts.restore import RestoreRequest, RestoreResult
-from contracts.verify import VERIFY_WORKFLOW, VerifyFinished, VerifyRequest, VerifyResult
+from contracts.verbs import DRILL_WORKFLOW, VERIFY_WORKFLOW
+from contracts.verify import VerifyFinished, VerifyRequest, VerifyResult
 from holdfast.terms import RunKind, RunStatus, VerifyLevel
 from holdfast.units import NS_PER_S, format_duration
 from workflows.attributes import show_run

@@ -5,7 +5,6 @@ from temporalio import workflow
 from contracts import names
 from contracts.common import PROGRESS_QUERY, Ending, Phase, Progress, RunInput, RunRef
 from contracts.forget import (
-    FORGET_WORKFLOW,
     ForgetLogInput,
     ForgetOpened,
     ForgetRequest,
@@ -13,6 +12,7 @@ from contracts.forget import (
     ForgetTriggerInput,
     Forgotten,
 )
+from contracts.verbs import FORGET_WORKFLOW
 from holdfast.terms import RunKind, RunStatus
 from workflows.attributes import show_run
 from workflows.policies import ActivityCalls

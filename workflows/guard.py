@@ -21,7 +21,6 @@ from contracts.guard import (
     APPROVE_UPDATE,
     COMPARE_ACTIVITY,
     GUARD_QUERY,
-    GUARD_WORKFLOW,
     LOG_GUARD_ACTIVITY,
     Approval,
     CompareInput,
@@ -34,6 +33,7 @@ from contracts.guard import (
     Part,
 )
 from contracts.restore import RestoreRequest, RestoreResult
+from contracts.verbs import GUARD_WORKFLOW
 from holdfast.terms import RunKind, RunStatus, VerifyLevel
 from holdfast.units import NS_PER_S
 from workflows.attributes import show_run

@@ -21,7 +21,6 @@ from contracts.control import REFUSED
 from contracts.guard import APPROVE_UPDATE, Approval
 from contracts.prune import (
     APPROVAL_QUERY,
-    PRUNE_WORKFLOW,
     LocksSeen,
     LockWait,
     MarkedSeen,
@@ -39,6 +38,7 @@ from contracts.prune import (
     SwitchTried,
 )
 from contracts.runs import PagePlanned, SelectInput, ShardInput
+from contracts.verbs import PRUNE_WORKFLOW
 from holdfast.terms import RunKind, RunStatus
 from holdfast.units import NS_PER_S, format_bytes
 from workflows.details import control_notes

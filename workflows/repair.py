@@ -15,7 +15,6 @@ from contracts.repair import (
     LOG_REPAIR,
     PLAN_REPAIR,
     REPAIR_SHARD,
-    REPAIR_WORKFLOW,
     TRIGGER_REPAIR,
     RepairFinished,
     RepairLogInput,
@@ -28,6 +27,7 @@ from contracts.repair import (
     RepairTriggerInput,
 )
 from contracts.runs import SelectInput, ShardInput
+from contracts.verbs import REPAIR_WORKFLOW
 from holdfast.terms import RunKind, RunStatus
 from workflows.details import control_notes
 from workflows.run_id import attempt_id, run_id_of

@@ -16,7 +16,6 @@ from contracts.backup import BackupRequest, BackupResult
 from contracts.common import BACKUP_WORKFLOW, Ending, Phase
 from contracts.system import (
     MEMBER_TAG,
-    SYSTEM_BACKUP_WORKFLOW,
     SYSTEM_RUN_TAG,
     SYSTEM_TAG,
     Member,
@@ -27,6 +26,7 @@ from contracts.system import (
     SystemOpened,
     SystemResult,
 )
+from contracts.verbs import SYSTEM_BACKUP_WORKFLOW
 from holdfast.terms import RunKind, RunStatus, Strategy
 from holdfast.units import NS_PER_S
 from workflows.children import Child, start_run

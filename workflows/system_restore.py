@@ -15,7 +15,6 @@ from contracts import identity, names
 from contracts.common import RESTORE_WORKFLOW, Phase
 from contracts.restore import RestoreRequest, RestoreResult
 from contracts.system import (
-    SYSTEM_RESTORE_WORKFLOW,
     FindInput,
     Found,
     FoundSnapshot,
@@ -27,6 +26,7 @@ from contracts.system import (
     SystemRestoreRequest,
     SystemResult,
 )
+from contracts.verbs import SYSTEM_RESTORE_WORKFLOW
 from holdfast.terms import RunKind, RunStatus
 from workflows.children import start_run
 from workflows.system import SystemWorkflow, outcome_of

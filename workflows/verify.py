@@ -13,9 +13,9 @@ from temporalio import workflow
 from contracts import names
 from contracts.common import PROGRESS_QUERY, Ending, Phase, Progress, RunInput
 from contracts.runs import SelectInput, ShardInput
+from contracts.verbs import VERIFY_WORKFLOW
 from contracts.verify import (
     DAMAGE_FOUND,
-    VERIFY_WORKFLOW,
     TreesChecked,
     VerifyFinished,
     VerifyLogInput,

@@ -11,12 +11,12 @@ import asyncio
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 from contracts.backup import BackupResult
 from contracts.identity import is_own
 from contracts.restore import RestoreRequest, RestoreResult
-from contracts.system import SystemResult
-from contracts.verbs import Result
+from contracts.verbs import Result, asked_by
 from holdfast.errors import (
     CorruptFileError,
     HoldfastError,
@@ -34,6 +34,9 @@ from service.settings.model import Settings
 from service.settings.request_uses import RequestUse, uses_like
 from service.settings.requests import is_once
 from starter.runs.order import Order
+
+if TYPE_CHECKING:
+    from contracts.system import SystemResult
 
 _LIMIT_BYTES = 64 << 20
 _DONE = frozenset((RunStatus.COMPLETE, RunStatus.PARTIAL))
@@ -62,8 +65,8 @@ async def check_result(
     began = result.began if isinstance(result, BackupResult | RestoreResult) else ""
     if not is_own(result.run_id, order.workflow_id) or (began and not is_own(began, order.workflow_id)):
         raise _unproven("it tells of another run")
-    if isinstance(result, SystemResult):
-        await _check_members(settings, environ, result)
+    if asked_by(request).subject == "system":
+        await _check_members(settings, environ, cast("SystemResult", result))
     if result.status not in _DONE:
         return
     if isinstance(result, BackupResult) and repository is not None:
@@ -75,7 +78,7 @@ async def check_result(
         await asyncio.to_thread(_check_restore, settings.state_dir, request.selection, result)
 
 
-async def _check_members(settings: Settings, environ: Mapping[str, str], result: SystemResult) -> None:
+async def _check_members(settings: Settings, environ: Mapping[str, str], result: "SystemResult") -> None:
     """The same of a system's members, as far as their sources are this host's."""
     if result.is_restore:
         return

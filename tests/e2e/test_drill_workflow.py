@@ -12,8 +12,9 @@ from temporalio.client import Client, WorkflowHandle
 
 from contracts.backup import BackupRequest, BackupResult
 from contracts.common import BACKUP_WORKFLOW
-from contracts.drill import DRILL_WORKFLOW, DrillRequest, DrillResult
+from contracts.drill import DrillRequest, DrillResult
 from contracts.identity import task_queue
+from contracts.verbs import DRILL_WORKFLOW
 from contracts.worker import WorkerConfig
 from holdfast.file_list import FileAction
 from holdfast.terms import RunKind, RunStatus, Strategy

@@ -5,7 +5,8 @@ import uuid
 import pytest
 from temporalio.client import Client, WorkflowFailureError
 
-from contracts.forget import FORGET_WORKFLOW, ForgetRequest, ForgetResult
+from contracts.forget import ForgetRequest, ForgetResult
+from contracts.verbs import FORGET_WORKFLOW
 from holdfast.errors import UsageError
 from holdfast.file_list import FileAction
 from holdfast.repository.snapshots import list_snapshots

@@ -18,7 +18,8 @@ from contracts import names
 from contracts.backup import BackupRequest, BackupResult
 from contracts.common import BACKUP_WORKFLOW, PROGRESS_QUERY, Progress
 from contracts.control import THROTTLE, Throttle, ThrottleRequest
-from contracts.prune import PRUNE_WORKFLOW, PruneRequest, PruneResult
+from contracts.prune import PruneRequest, PruneResult
+from contracts.verbs import PRUNE_WORKFLOW
 from holdfast.terms import RunStatus, VerifyLevel
 from tests.support.comparison import MIB, restic, same
 from tests.support.hosts import PASSWORD, Host, Hosts

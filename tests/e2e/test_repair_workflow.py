@@ -10,7 +10,8 @@ from typing import cast
 
 from temporalio.client import Client, WorkflowHandle
 
-from contracts.repair import REPAIR_WORKFLOW, RepairRequest, RepairResult
+from contracts.repair import RepairRequest, RepairResult
+from contracts.verbs import REPAIR_WORKFLOW
 from holdfast.file_list import FileAction
 from holdfast.repair.documents import RepairOrder
 from holdfast.terms import RepairKind, RunKind, RunStatus

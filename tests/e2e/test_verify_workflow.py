@@ -14,7 +14,8 @@ from temporalio.client import Client, WorkflowHandle
 from contracts import names
 from contracts.common import RunPolicy
 from contracts.control import THROTTLE, Throttle, ThrottleRequest
-from contracts.verify import VERIFY_WORKFLOW, VerifyRequest, VerifyResult
+from contracts.verbs import VERIFY_WORKFLOW
+from contracts.verify import VerifyRequest, VerifyResult
 from holdfast.file_list import FileAction
 from holdfast.terms import RunKind, RunStatus, Strategy, VerifyLevel
 from service.journal.journal import Journal

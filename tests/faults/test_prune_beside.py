@@ -25,10 +25,11 @@ from temporalio.client import Client, WorkflowHandle
 from contracts.backup import BackupRequest, BackupResult
 from contracts.common import BACKUP_WORKFLOW, RESTORE_WORKFLOW
 from contracts.control import STAND_ASIDE
-from contracts.drill import DRILL_WORKFLOW, DrillRequest, DrillResult
-from contracts.prune import PRUNE_WORKFLOW, PruneRequest, PruneResult, Switched
+from contracts.drill import DrillRequest, DrillResult
+from contracts.prune import PruneRequest, PruneResult, Switched
 from contracts.restore import RestoreRequest, RestoreResult
-from contracts.verify import VERIFY_WORKFLOW, VerifyRequest, VerifyResult
+from contracts.verbs import DRILL_WORKFLOW, PRUNE_WORKFLOW, VERIFY_WORKFLOW
+from contracts.verify import VerifyRequest, VerifyResult
 from holdfast.restore.request import RestoreOptions
 from holdfast.terms import RunStatus, VerifyLevel
 from service.settings.requests import write_request

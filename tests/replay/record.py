@@ -18,9 +18,10 @@ from typing import Any, Final
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
 
 from contracts.backup import BackupResult
-from contracts.prune import PRUNE_WORKFLOW, PruneRequest
-from contracts.repair import REPAIR_WORKFLOW, RepairRequest
-from contracts.verify import VERIFY_WORKFLOW, VerifyRequest
+from contracts.prune import PruneRequest
+from contracts.repair import RepairRequest
+from contracts.verbs import PRUNE_WORKFLOW, REPAIR_WORKFLOW, VERIFY_WORKFLOW
+from contracts.verify import VerifyRequest
 from holdfast.repair.documents import RepairOrder
 from holdfast.terms import RepairKind
 from holdfast.verify.documents import VerifyOrder

@@ -28,10 +28,11 @@ from contracts.control import (
     Throttle,
     ThrottleRequest,
 )
-from contracts.drill import DRILL_WORKFLOW, DrillRequest
-from contracts.forget import FORGET_WORKFLOW, ForgetRequest
+from contracts.drill import DrillRequest
+from contracts.forget import ForgetRequest
 from contracts.identity import task_queue
-from contracts.verify import VERIFY_WORKFLOW, VerifyRequest
+from contracts.verbs import DRILL_WORKFLOW, FORGET_WORKFLOW, VERIFY_WORKFLOW
+from contracts.verify import VerifyRequest
 from contracts.worker import WorkerConfig
 from holdfast.terms import Strategy
 from tests.replay.record import HISTORIES, save

@@ -11,14 +11,13 @@ from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureEr
 
 from contracts.control import CANCEL, Asked
 from contracts.system import (
-    SYSTEM_BACKUP_WORKFLOW,
-    SYSTEM_RESTORE_WORKFLOW,
     MemberHost,
     SystemBackupRequest,
     SystemRequest,
     SystemRestoreRequest,
     SystemResult,
 )
+from contracts.verbs import SYSTEM_BACKUP_WORKFLOW, SYSTEM_RESTORE_WORKFLOW
 from holdfast.restore.request import SystemRestoreOrder
 from holdfast.terms import RunStatus
 from service.settings.requests import write_request

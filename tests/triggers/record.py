@@ -11,7 +11,8 @@ from typing import Final
 from temporalio.client import Client
 
 from contracts import identity
-from contracts.guard import APPROVE_UPDATE, GUARD_QUERY, GUARD_WORKFLOW, Approval, GuardRequest, GuardStatus
+from contracts.guard import APPROVE_UPDATE, GUARD_QUERY, Approval, GuardRequest, GuardStatus
+from contracts.verbs import GUARD_WORKFLOW
 from contracts.watch import Changes
 from control import requests
 from control.runs import is_open

@@ -7,6 +7,7 @@ from typing import Final
 from contracts.verbs import VERBS
 from holdfast.terms import RunKind
 from starter.main import COMMANDS
+from starter.view.results.catalogue import MODULES as RESULTS
 from workflows.catalogue import WORKFLOWS
 
 PROJECT: Final = Path(__file__).parent.parent.parent
@@ -47,4 +48,6 @@ def test_every_verb_of_the_registry_has_a_workflow_and_every_kind_a_verb() -> No
     assert {verb.workflow for verb in VERBS} <= names
     assert {verb.kind for verb in VERBS} | {RunKind.DRY_RUN} == set(RunKind)
     assert len({verb.request for verb in VERBS}) == len(VERBS)
+    assert all(hasattr(verb.request, name) for verb in VERBS for name in (*verb.about, *verb.required))
+    assert {verb.result.__name__ for verb in VERBS if verb.reports} == set(RESULTS)
     assert {verb.kind.value for verb in VERBS if not verb.kind.value.startswith("system-")} <= set(COMMANDS)

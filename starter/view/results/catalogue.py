@@ -1,34 +1,24 @@
-"""Finds the words of a result: one branch a verb."""
+"""Finds the words of a result: one line a verb."""
 
-from contracts.backup import BackupResult
-from contracts.drill import DrillResult
-from contracts.forget import ForgetResult
-from contracts.prune import PruneResult
-from contracts.repair import RepairResult
-from contracts.restore import RestoreResult
-from contracts.system import SystemResult
+from importlib import import_module
+from typing import Final, cast
+
 from contracts.verbs import Result
-from contracts.verify import VerifyResult
-from starter.view.results import backup, drill, forget, prune, repair, restore, system, verify
 from starter.view.results.words import Words
+
+MODULES: Final = {
+    "BackupResult": "backup",
+    "RestoreResult": "restore",
+    "VerifyResult": "verify",
+    "RepairResult": "repair",
+    "DrillResult": "drill",
+    "ForgetResult": "forget",
+    "PruneResult": "prune",
+    "SystemResult": "system",
+}
 
 
 def words_of(result: Result) -> Words:
     """What is told at the end of a run."""
-    match result:
-        case BackupResult():
-            return backup.words(result)
-        case RestoreResult():
-            return restore.words(result)
-        case VerifyResult():
-            return verify.words(result)
-        case RepairResult():
-            return repair.words(result)
-        case DrillResult():
-            return drill.words(result)
-        case ForgetResult():
-            return forget.words(result)
-        case PruneResult():
-            return prune.words(result)
-        case SystemResult():
-            return system.words(result)
+    module = import_module(f"starter.view.results.{MODULES[type(result).__name__]}")
+    return cast("Words", module.words(result))

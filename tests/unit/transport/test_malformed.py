@@ -18,15 +18,18 @@ from temporalio.exceptions import ApplicationError
 from contracts.backup import BackupResult
 from contracts.cleanup import CLEANUP_WORKFLOW
 from contracts.common import BACKUP_WORKFLOW, RESTORE_WORKFLOW
-from contracts.drill import DRILL_WORKFLOW
-from contracts.forget import FORGET_WORKFLOW
-from contracts.guard import GUARD_WORKFLOW
 from contracts.notify import WATCHDOG_WORKFLOW
-from contracts.prune import PRUNE_WORKFLOW
-from contracts.repair import REPAIR_WORKFLOW
 from contracts.scheduled import SCHEDULED_RUN_WORKFLOW
-from contracts.system import SYSTEM_BACKUP_WORKFLOW, SYSTEM_RESTORE_WORKFLOW
-from contracts.verify import VERIFY_WORKFLOW
+from contracts.verbs import (
+    DRILL_WORKFLOW,
+    FORGET_WORKFLOW,
+    GUARD_WORKFLOW,
+    PRUNE_WORKFLOW,
+    REPAIR_WORKFLOW,
+    SYSTEM_BACKUP_WORKFLOW,
+    SYSTEM_RESTORE_WORKFLOW,
+    VERIFY_WORKFLOW,
+)
 from contracts.warrant import MALFORMED
 from contracts.watch import SOURCE_WATCH_WORKFLOW
 from holdfast.terms import RunStatus

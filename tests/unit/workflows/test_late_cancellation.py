@@ -13,17 +13,9 @@ from contracts import names
 from contracts.backup import BackupOpened, BackupRequest, BackupResult
 from contracts.common import BACKUP_WORKFLOW, RunInput
 from contracts.control import CANCEL, Asked
-from contracts.drill import (
-    DRILL_WORKFLOW,
-    DrillLogInput,
-    DrillOpened,
-    DrillRequest,
-    DrillResult,
-    DrillTriggerInput,
-)
+from contracts.drill import DrillLogInput, DrillOpened, DrillRequest, DrillResult, DrillTriggerInput
 from contracts.guard import (
     COMPARE_ACTIVITY,
-    GUARD_WORKFLOW,
     LOG_GUARD_ACTIVITY,
     CompareInput,
     GuardFound,
@@ -35,8 +27,6 @@ from contracts.hooks import HookDone, HookInput, HookMoment, HookRef
 from contracts.notify import NOTIFY
 from contracts.restore import RestoreOpened
 from contracts.system import (
-    SYSTEM_BACKUP_WORKFLOW,
-    SYSTEM_RESTORE_WORKFLOW,
     FindInput,
     Found,
     FoundSnapshot,
@@ -53,6 +43,7 @@ from contracts.system import (
     SystemRestoreRequest,
     SystemResult,
 )
+from contracts.verbs import DRILL_WORKFLOW, GUARD_WORKFLOW, SYSTEM_BACKUP_WORKFLOW, SYSTEM_RESTORE_WORKFLOW
 from contracts.watch import (
     CHANGES_UPDATE,
     SOURCE_WATCH_WORKFLOW,
