@@ -156,7 +156,11 @@ class Lifetimes(RuleBasedStateMachine):
         """One rule, and not one for each kind: hypothesis would leave half of them out of an example."""
         random = Random(seed)
         source, number = random.choice(["one", "two"]), random.randrange(1000)
-        death = (random.randrange(90), random.random() < 0.5) if random.random() < 0.3 else None
+        death = (
+            (random.randrange(random.choice([12, 40, 90])), random.random() < 0.5)
+            if random.random() < 0.4
+            else None
+        )
         if what == "backup":
             self.store(source, number, death)
         elif what == "forget":
