@@ -6,7 +6,7 @@ The messages of a verb are named, and loaded where they are needed: each costs e
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeGuard
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeGuard, cast
 
 from contracts.common import BACKUP_WORKFLOW, RESTORE_WORKFLOW
 from holdfast.terms import RunKind
@@ -76,12 +76,12 @@ class Verb(NamedTuple):
     @property
     def request(self) -> "type[Request]":
         """What its runs are asked."""
-        return getattr(import_module(self.messages), self.asks)  # type: ignore[no-any-return]
+        return cast("type[Request]", getattr(import_module(self.messages), self.asks))
 
     @property
     def result(self) -> "type[Result | GuardResult]":
         """What its runs answer."""
-        return getattr(import_module(self.messages), self.answers)  # type: ignore[no-any-return]
+        return cast("type[Result | GuardResult]", getattr(import_module(self.messages), self.answers))
 
 
 VERBS: Final = (

@@ -1,24 +1,21 @@
-"""Finds the words of a result: one line a verb."""
+"""Finds the words of a result: a verb has those of its answer in the module that is named as the one of its messages.
+
+That is loaded when a run has ended: a command needs the words of one verb.
+"""
 
 from importlib import import_module
-from typing import Final, cast
+from types import ModuleType
+from typing import cast
 
 from contracts.verbs import Result
 from starter.view.results.words import Words
 
-MODULES: Final = {
-    "BackupResult": "backup",
-    "RestoreResult": "restore",
-    "VerifyResult": "verify",
-    "RepairResult": "repair",
-    "DrillResult": "drill",
-    "ForgetResult": "forget",
-    "PruneResult": "prune",
-    "SystemResult": "system",
-}
+
+def view_of(messages: str) -> ModuleType:
+    """The module with the words of a verb. messages: the module of its request and result."""
+    return import_module(f"{__package__}.{messages.rpartition('.')[2]}")
 
 
 def words_of(result: Result) -> Words:
     """What is told at the end of a run."""
-    module = import_module(f"starter.view.results.{MODULES[type(result).__name__]}")
-    return cast("Words", module.words(result))
+    return cast("Words", view_of(type(result).__module__).words(result))
