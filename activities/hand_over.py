@@ -1,11 +1,11 @@
 """Runs of ours hand their locks over: they stand at a checkpoint while something short needs the exclusive lock.
 
-Whoever needs that lock asks each open run of the repository, by signal, to stand aside, and tries to take it meanwhile.
+What needs that lock asks each open run of the repository, by signal, to stand aside, and tries to take it at once.
 That the runs stand needs no answer: the lock can be had when the last of theirs has gone, and not before. So what is
 asked here serves speed alone, and safety is the lock's: a run that does not hear it, hears it late, or goes on too soon
 keeps its own lock, or finds the exclusive one, and either of the two waits.
 
-    1. runs are asked to stand for STAND_S; those that begin meanwhile are found by the next look, a second later;
+    1. runs are asked to stand for STAND_S; those that begin later are found by the next look, a second on;
     2. what was asked is asked again while it is needed, well before it ends;
     3. at the end they are told to go on. Killed before that, they go on by themselves, at most STAND_S later.
 

@@ -1,7 +1,7 @@
 """The look before packs go: what is used is looked up in packs that stay, and what would be missed is taken back.
 
 What the run has marked and what snapshots since use is looked up in the index as it is now: others may have pruned, or
-written index files. A pack that goes and holds something of it alone stays. If no index names it any more, because a
+written index files. A pack that goes and holds something of it alone stays. If no index names it now, because a
 request of ours was on its way while our lock had lapsed, or because it was marked (marked.py), it is named again at
 once: by what was kept of its entry, or by its own header.
 
@@ -114,7 +114,7 @@ def take_back(
 ) -> None:
     """Have packs stay that hold alone what is used, until nothing is missing. name_again: writes an index file.
 
-    What no index names any more is named before anything is refused: it may be the only copy that a snapshot has.
+    What no index names now is named before anything is refused: it may be the only copy that a snapshot has.
 
     Raises:
         BlobMissingError: it is in no pack that goes either.
@@ -146,7 +146,7 @@ def take_back(
 
 
 def _find_hidden(repository: Repository, look: Look, wanted: Missing) -> list[IndexPack]:
-    """Packs that go, that no index names any more, and that hold something which is used."""
+    """Packs that go, that no index names now, and that hold something which is used."""
     saved = {pack.id: pack for pack in look.entries()}
     found: list[IndexPack] = []
     for pack_id in look.going:

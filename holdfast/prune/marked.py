@@ -10,7 +10,7 @@
        snapshots since use goes back into the index;
     4. when none of the locks is left, and 23 hours have passed, the look of that call is the last: `switched` is
        decided, and the packs are deleted as always. The locks are looked at before the snapshots are listed, so a
-       snapshot of somebody whose lock is gone is seen.
+       snapshot of a client whose lock is gone is seen.
 
 A crash between any two steps leaves packs that are in an index, or that nothing needs, or that 3 puts back. A snapshot
 that stock restic writes between 1 and 3 may lack blobs in restic's eyes until then (docs/retention.md).

@@ -98,7 +98,7 @@ def refuse_missing(missing: Collection[tuple[bytes, BlobType]]) -> None:
 
 
 def refuse_unknown(names: Collection[str], location: str) -> None:
-    """What the listing shows and nobody knows may be somebody's.
+    """What the listing shows and nobody knows may belong to another program.
 
     Raises:
         UsageError: there is such a file.

@@ -2,7 +2,7 @@
 
     1. a result that stands is returned at once;
     2. blobs that a pack which stays has as well are left out: what an earlier attempt has copied and indexed, too. So
-       are those that no index names any more: others have pruned; `switch` finds out whether anything needs them;
+       are those that no index names now: others have pruned; `switch` finds out whether anything needs them;
     3. the others are read, opened and held against their hash, and sealed again as they are, compressed or not; what is
        not compressed and could be is compressed. A blob that cannot be read is told, and its pack stays;
     4. packs, then the index file that names them, become durable, then the result is created if absent.

@@ -6,7 +6,7 @@
        name since the plan are seen: an index file may have been written while its lock had lapsed and a prune was
        deleting its packs. One that is gone is marked as damaged. This may take minutes;
     3. the exclusive lock is taken, or the call ends for now: RepositoryLockedError. If an index file has gone since 2,
-       somebody has removed packs, and it begins with 2 again;
+       another program has removed packs, and it begins with 2 again;
     4. what has come since 2 is looked up likewise: snapshots and index files that are new, and no others;
     5. packs that no index named when the plan was made, nor now, are removed;
     6. the list of condemned packs is written (repository/condemned.py);
@@ -61,7 +61,7 @@ _TOKEN_BYTES: Final = 8
 
 
 class _MovedError(Exception):
-    """Somebody has removed packs since the look."""
+    """Another program has removed packs since the look."""
 
 
 def switch(
@@ -81,7 +81,7 @@ def switch(
     raises ends the wait.
 
     Raises:
-        RepositoryLockedError: somebody uses the repository, and did not go in time. Nothing was changed.
+        RepositoryLockedError: another client uses the repository, and did not go in time. Nothing was changed.
         UsageError: an alarm is open. Nothing was changed.
         BlobMissingError, CorruptFileError: something that snapshots need is not there.
         StorageUnavailableError: a listing leaves out what is there; or the storage does not answer.

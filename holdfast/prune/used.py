@@ -65,7 +65,7 @@ def new_roots(repository: Repository, seen: Collection[SnapshotId]) -> tuple[lis
         try:
             return Root(from_hex(load_snapshot(repository, snapshot).snapshot.tree), snapshot)
         except StoredFileMissingError:
-            return None  # forgotten by somebody since it was listed
+            return None  # forgotten since it was listed
         except CorruptFileError as error:
             return refuse_unreadable_snapshot(snapshot, error)
 
@@ -161,7 +161,7 @@ def mark_used(
         missing |= mark_part(marks, part)
     roots = [*new, *extra]
     if (gone or lost) and missing:
-        # Who has forgotten snapshots may have pruned: what they alone used is missed by nobody.
+        # A client that has forgotten snapshots may have pruned: what they alone used is missed by nobody.
         marks, missing = BlobMarks(held.index, going, sound=bool(going)), set()
         roots += [root for root in walked if root.snapshot not in gone and not is_lost(root, lost)]
     missing |= walk(held.loader, marks, dict.fromkeys(root.tree for root in roots), on_tree)

@@ -146,7 +146,7 @@ class Prune:
         elif moved <= holding(world.packs):
             pack = f"N{state.attempt}{self.name}={''.join(sorted(moved))}"
             yield world._replace(packs=world.packs | {pack}), state._replace(at="index", pack=pack)
-        else:  # somebody has pruned
+        else:  # another program has pruned
             yield world.unlocked(self.name), state._replace(at="end")
 
     def _index(self, world: World, state: PruneState) -> Iterator[tuple[World, PruneState]]:
@@ -238,7 +238,7 @@ class Prune:
         if not world.holds(self.name):
             yield world, self._again(state)
         elif self._without != "full look" and not state.files <= names(world.index_files):
-            yield world.unlocked(self.name), state._replace(at="look")  # somebody has removed packs since
+            yield world.unlocked(self.name), state._replace(at="look")  # others have removed packs since
         else:
             looked = self._taken_back(world, state, full=False)
             if self._hidden(world, looked):

@@ -1,7 +1,7 @@
 """A small model of a repository is explored: all that actors can do, in every order, with crashes and lapsed locks.
 
 A pack is its name and what it holds: "P1=ab" holds the blobs a and b. Requests are atomic, as the storage promises;
-between any two of them everybody else may do anything. A lapse takes away the lock of one of our processes, as somebody
+between any two of them all others may do anything. A lapse takes away the lock of one of our processes, as a person
 does who thinks that it is dead; the process goes on, with what it was about to do.
 
 The property: no snapshot that was acknowledged ever needs a blob that is gone. And an index names each: whenever nobody
@@ -55,12 +55,12 @@ class World(NamedTuple):
         return self._replace(index_files=frozenset(file for file in self.index_files if file[0] not in names))
 
     def acknowledging(self, name: str) -> "World":
-        """With a snapshot that somebody was told of."""
+        """With a snapshot whose client was told that it stands."""
         return self._replace(acknowledged=self.acknowledged | {name})
 
 
 class Actor(Protocol):
-    """Somebody who uses the repository. State: a hashable value; one that is `done` has no step left to do."""
+    """A client of the repository. State: a hashable value; one that is `done` has no step left to do."""
 
     name: str
     start: Any
@@ -162,7 +162,7 @@ def crashed(world: World, owner: str) -> World | None:
 
 
 def lapsed(world: World, owner: str) -> World | None:
-    """The world after somebody has removed the owner's lock, if that is left to happen."""
+    """The world after the owner's lock was removed by another, if that is left to happen."""
     if not world.lapses or not world.holds(owner):
         return None
     return world.unlocked(owner)._replace(lapses=world.lapses - 1)

@@ -156,7 +156,7 @@ def test_our_backup_between_plan_and_switch_keeps_what_it_needs(place: Place) ->
     place.assert_sound(snapshots=3)
 
 
-def test_nothing_is_switched_while_somebody_uses_the_repository(place: Place) -> None:
+def test_nothing_is_switched_while_another_client_uses_the_repository(place: Place) -> None:
     with open_session(place.repository, small=True) as session, open_session(place.repository) as other:
         pruning = Pruning(session)
         plan = pruning.plan()

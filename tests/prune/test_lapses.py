@@ -97,8 +97,8 @@ def test_what_is_frozen_makes_one_request_more_at_most(
 @pytest.mark.parametrize(
     ("folder", "at"), [("index", 0), ("index", 2), ("index", 20), ("data", 1), ("data", 20)]
 )
-def test_somebody_prunes_in_the_worst_moment(place: Place, folder: str, at: int) -> None:
-    """Who thinks that we are dead removes our lock, forgets one snapshot more, and prunes what we had not done yet."""
+def test_another_program_prunes_in_the_worst_moment(place: Place, folder: str, at: int) -> None:
+    """A person who thinks that we are dead removes our lock, forgets one snapshot more, and prunes."""
     oldest = place.snapshots()[0]
     storage = Freezing(place, folder, at, lambda: forget_and_prune(place.repository, [oldest]))
     session = open_frozen(place, storage)
