@@ -29,7 +29,8 @@ from holdfast.ids import IndexId, PackId, sha256
 from holdfast.repair.documents import FoundPack, PlannedPack, RepairRun, Report, ShardPlan, ShardResult
 from holdfast.repository.caching import past_cache
 from holdfast.repository.damage import DamageMarks
-from holdfast.repository.index.files import MAX_BLOBS_PER_FILE, read_index, write_index
+from holdfast.repository.index.files import MAX_BLOBS_PER_FILE, read_index
+from holdfast.repository.index.rewrite import write_checked
 from holdfast.repository.layout import DATA, INDEX, file_name, list_ids
 from holdfast.repository.packs.headers import read_header
 from holdfast.repository.packs.stored import sizes_by_name
@@ -211,8 +212,8 @@ class _Rewriting:
         if not self._new:
             return
         if not self._dry_run:
-            self._check_lock()
-            self._report.index_files_written += len(write_index(self._repository, self._new))
+            written = write_checked(self._repository, self._new, self._check_lock)
+            self._report.index_files_written += len(written)
         self._new, self._new_blobs = [], 0
 
 

@@ -34,7 +34,8 @@ from holdfast.ids import BlobId, SnapshotId, from_hex, to_hex
 from holdfast.repair.documents import RepairRun, Report, ShardPlan, ShardResult, ids_in
 from holdfast.repair.trees import Eyes, Rewriter
 from holdfast.repository.caching import past_cache
-from holdfast.repository.index.files import IndexLoader, write_index
+from holdfast.repository.index.files import IndexLoader
+from holdfast.repository.index.rewrite import write_checked
 from holdfast.repository.layout import SNAPSHOTS, file_name
 from holdfast.repository.packs.loader import BlobLoader
 from holdfast.repository.packs.packer import Packer
@@ -151,8 +152,7 @@ def store_repaired(
             elif to_hex(tree) != stored.snapshot.tree:  # else a backup has stored meanwhile what it lacked
                 if not dry_run:
                     packer.flush()
-                    check_lock()
-                    write_index(repository, [pack.columns for pack in packer.take_stored()])
+                    write_checked(repository, [pack.columns for pack in packer.take_stored()], check_lock)
                 end.replace(stored, tree, standing)
     for unread in unreadable:
         end.let_go(SnapshotId(unread))

@@ -20,9 +20,9 @@ from holdfast.errors import IntegrityError, StorageUnavailableError
 from holdfast.format.index import BlobEntry, BlobType, IndexPack
 from holdfast.ids import BlobId, PackId
 from holdfast.repository.damage import BlobKey, DamagedPack, DamageMarks
-from holdfast.repository.index.files import IndexLoader, write_index
+from holdfast.repository.index.files import IndexLoader
 from holdfast.repository.index.map import BlobLocation, IndexMap, PackInfo
-from holdfast.repository.index.rewrite import entries_of, remove_packs
+from holdfast.repository.index.rewrite import entries_of, remove_packs, write_checked
 from holdfast.repository.layout import pack_name
 from holdfast.repository.locking import WAIT_FOR_OTHERS_S, ExclusiveLock
 from holdfast.repository.packs.loader import BlobLoader
@@ -106,8 +106,7 @@ def mend(session: RepositorySession, packs: Collection[PackId]) -> None:
         loader.refresh()
         loader.check_whole()
         rescued = _rescue(session, loader.index, entries_of(repository, packs), lock.check)
-        lock.check()
-        write_index(repository, [pack.columns for pack in rescued])
+        write_checked(repository, [pack.columns for pack in rescued], lock.check)
         remove_packs(repository, packs, lock.check)
         marks = DamageMarks(repository)
         for pack in packs:

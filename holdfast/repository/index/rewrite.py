@@ -59,9 +59,7 @@ def remove_packs(repository: Repository, packs: Collection[PackId], check_lock: 
     for index_id, named in _index_files(repository, tolerant=False):
         kept = [pack for pack in named if pack.id not in packs]
         if len(kept) < len(named):
-            check_lock()
-            write_index(repository, kept)
-            check_lock()
+            write_checked(repository, kept, check_lock)
             repository.storage.delete(file_name(INDEX, index_id))
     names = [pack_name(pack) for pack in packs]
     for at in range(0, len(names), _REMOVED_AT_ONCE):
