@@ -14,17 +14,16 @@
 A crash leaves some of them; the next attempt removes the rest.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from typing import Final
 
 from holdfast.errors import RunStateError
 from holdfast.ids import PackId
 from holdfast.prune.documents import SWITCHED, Deleted, PackList, PruneRun, Switched
-from holdfast.prune.switch import batch_name
+from holdfast.prune.switch import batch_name, guarded
 from holdfast.repository.condemned import is_list_there
 from holdfast.repository.damage import DamageMarks
 from holdfast.repository.documents import load
-from holdfast.repository.layout import pack_name
 from holdfast.repository.packs.stored import sizes_by_name
 from holdfast.repository.session import HeldRepository
 from holdfast.runs.attempts import Attempt
@@ -68,7 +67,7 @@ def delete_batch(run: PruneRun, number: int, progress: Progress) -> Deleted:
             unnamed += going
             if is_condemned:
                 held.confirm_lock()
-                held.repository.storage.delete_many(_guarded(held, going))
+                held.repository.storage.delete_many(guarded(going, held.check_lock))
             progress(len(unnamed), 0)
         sizes = sizes_by_name(held.repository.storage, unnamed)
         deleted = [pack for pack, size in sizes.items() if size is None]
@@ -85,12 +84,6 @@ def delete_batch(run: PruneRun, number: int, progress: Progress) -> Deleted:
 def deleted_name(number: int) -> str:
     """The document that says what came of a batch."""
     return f"deleted/{number:06d}"
-
-
-def _guarded(held: HeldRepository, packs: Collection[PackId]) -> Iterator[str]:
-    for pack in packs:
-        held.check_lock()
-        yield pack_name(pack)
 
 
 def _remove_marks(held: HeldRepository, packs: Collection[PackId]) -> None:

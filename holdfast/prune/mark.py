@@ -55,8 +55,8 @@ def _mark(
 ) -> tuple[BlobMarks, int, int]:
     """The marks, how many trees were walked, and how many roots are lost."""
     lost: frozenset[bytes] = frozenset()
-    known = [result for shard in range(run.marks.page(0).shards) if shard != number
-             for result in [run.marks.result_or_none(shard)] if result is not None]  # fmt: skip
+    others = (shard for shard in range(run.marks.page(0).shards) if shard != number)
+    known = [result for result in map(run.marks.result_or_none, others) if result is not None]
     while True:
         trees = 0
 

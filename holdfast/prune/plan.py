@@ -16,7 +16,7 @@ from typing import Final
 
 from holdfast.format.index import BlobType
 from holdfast.ids import ID_BYTES, PackId, is_hex_id
-from holdfast.prune.decide import Decision, decide
+from holdfast.prune.decide import Decision, decide, unused_bytes
 from holdfast.prune.documents import (
     IndexFiles,
     Opening,
@@ -96,7 +96,7 @@ def plan_prune(run: PruneRun, progress: Progress) -> PrunePlan:
             repository=held.repository.storage.location,
             total=_totals(uses),
             used_blobs=sum(pack.used for pack in uses),
-            unused_bytes=sum(pack.size_bytes - pack.used_bytes for pack in uses if pack.used < pack.blobs),
+            unused_bytes=sum(map(unused_bytes, uses)),
             drop=_totals(chosen.drop),
             move=_totals(chosen.move),
             moved_bytes=sum(pack.used_bytes for pack in chosen.move),
@@ -142,10 +142,11 @@ def _look_at_packs(held: HeldRepository, uses: Sequence[PackUse]) -> dict[PackId
     unknown: list[str] = []
     for file in storage.list(DATA):
         name = file.name.rpartition("/")[2]
-        if is_hex_id(name) and file.name == pack_name(PackId(bytes.fromhex(name))):
-            stored[PackId(bytes.fromhex(name))] = file.size_bytes
-            if not held.index.has_pack(PackId(bytes.fromhex(name))):
-                written_ns[PackId(bytes.fromhex(name))] = file.modified_ns
+        pack_id = PackId(bytes.fromhex(name)) if is_hex_id(name) else None
+        if pack_id is not None and file.name == pack_name(pack_id):
+            stored[pack_id] = file.size_bytes
+            if not held.index.has_pack(pack_id):
+                written_ns[pack_id] = file.modified_ns
         elif not (is_hex_id(name[: 2 * ID_BYTES]) and name[2 * ID_BYTES :].startswith(_TEMPORARY)):
             unknown.append(file.name)
     refuse_unknown(unknown, storage.location)

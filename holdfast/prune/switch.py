@@ -56,7 +56,6 @@ BATCH_PACKS: Final = 1000
 _LOOKS: Final = 3
 _REMOVE_UNNAMED_S: Final = 10.0
 _AT_ONCE: Final = 1000
-_PACK_LIMIT_BYTES: Final = 1 << 30
 _TOKEN_BYTES: Final = 8
 
 
@@ -191,15 +190,15 @@ def _remove_unnamed(
             break
         batch = left[at : at + _AT_ONCE]
         lock.check()
-        repository.storage.delete_many(guarded(batch, lock))
+        repository.storage.delete_many(guarded(batch, lock.check_clock))
         removed.update((pack, unnamed[pack]) for pack in batch)
     return removed
 
 
-def guarded(packs: Collection[PackId], lock: ExclusiveLock) -> Iterator[str]:
+def guarded(packs: Collection[PackId], check_clock: Callable[[], None]) -> Iterator[str]:
     """The names of packs; before each one the clock says whether our lock may still be there."""
     for pack in packs:
-        lock.check_clock()
+        check_clock()
         yield pack_name(pack)
 
 
