@@ -4,8 +4,9 @@ An actor's state says what it does next. What takes two steps, a look at the loc
 `without` names what a broken protocol leaves out.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 from tests.model.world import (
     NONE,
@@ -45,7 +46,50 @@ class PruneState(NamedTuple):
     pack: str = ""
 
 
-class Prune:
+class BackupState(NamedTuple):
+    """A backup. pending: a pack that its checkpoint names, and no index may."""
+
+    at: str = "begin"
+    pending: str = ""
+    bad: frozenset[str] = NONE
+    loaded: Files = frozenset()
+    own: str = ""
+    uses: str = ""
+    stored: int = 0
+
+
+StateT = TypeVar("StateT", PruneState, BackupState)
+
+
+class _Ours(ABC, Generic[StateT]):
+    """A process of ours: a method for each value of `at`; it may crash, and lose its lock, between any two steps."""
+
+    name: str
+
+    def done(self, state: StateT) -> bool:
+        return state.at == "end"
+
+    def steps(self, world: World, state: StateT) -> Iterator[tuple[World, StateT]]:
+        if state.at == "end":
+            return
+        after_crash = crashed(world, self.name)
+        if after_crash is not None and state.at != "begin":
+            yield after_crash, self._again(state)
+        after_lapse = lapsed(world, self.name)
+        if after_lapse is not None:
+            yield after_lapse, state
+        yield from getattr(self, "_" + state.at.replace("-", "_"))(world, state)
+
+    @abstractmethod
+    def _again(self, state: StateT) -> StateT:
+        """What the next attempt begins with."""
+
+    def _checked(self, world: World, state: StateT, then: str) -> Iterator[tuple[World, StateT]]:
+        """A look at the lock; the request is a step of its own."""
+        yield world, state._replace(at=then) if world.holds(self.name) else self._again(state)
+
+
+class Prune(_Ours[PruneState]):
     """Our prune. marks: the way without an exclusive moment. young: packs that no index names are too young to go."""
 
     def __init__(
@@ -57,22 +101,7 @@ class Prune:
         self._young = young
         self._without = without
 
-    def done(self, state: PruneState) -> bool:
-        return state.at == "end"
-
-    def steps(self, world: World, state: PruneState) -> Iterator[tuple[World, PruneState]]:
-        if state.at == "end":
-            return
-        after_crash = crashed(world, self.name)
-        if after_crash is not None and state.at != "begin":
-            yield after_crash, self._again(state)
-        after_lapse = lapsed(world, self.name)
-        if after_lapse is not None:
-            yield after_lapse, state
-        yield from getattr(self, "_" + state.at.replace("-", "_"))(world, state)
-
     def _again(self, state: PruneState) -> PruneState:
-        """What the next attempt begins with."""
         at = "begin"
         if state.switched is not None:
             at = "delete"
@@ -91,10 +120,6 @@ class Prune:
             state.fence,
             state.attempt + 1,
         )
-
-    def _checked(self, world: World, state: PruneState, then: str) -> Iterator[tuple[World, PruneState]]:
-        """A look at the lock; the request is a step of its own."""
-        yield world, state._replace(at=then) if world.holds(self.name) else self._again(state)
 
     def _take(self, world: World, state: PruneState, then: str) -> Iterator[tuple[World, PruneState]]:
         taken = world.locked(self.name)
@@ -351,19 +376,7 @@ class Prune:
         yield world._replace(packs=world.packs - {state.pack}), state._replace(at="delete-next", pack="")
 
 
-class BackupState(NamedTuple):
-    """A backup. pending: a pack that its checkpoint names, and no index may."""
-
-    at: str = "begin"
-    pending: str = ""
-    bad: frozenset[str] = NONE
-    loaded: Files = frozenset()
-    own: str = ""
-    uses: str = ""
-    stored: int = 0
-
-
-class Backup:
+class Backup(_Ours[BackupState]):
     """Our backup of one blob, which may go on from a checkpoint."""
 
     def __init__(self, wants: str, *, checkpoint: str = "", without: str = "") -> None:
@@ -372,30 +385,16 @@ class Backup:
         self._wants = wants
         self._without = without
 
-    def done(self, state: BackupState) -> bool:
-        return state.at == "end"
-
     def steps(self, world: World, state: BackupState) -> Iterator[tuple[World, BackupState]]:
-        if state.at == "end":
-            return
-        after_crash = crashed(world, self.name)
-        if after_crash is not None and state.at != "begin":
-            yield after_crash, self._again(state)
-        after_lapse = lapsed(world, self.name)
-        if after_lapse is not None:
-            yield after_lapse, state
         if world.holds(self.name) and state.at in ("load", "look", "store", "index", "commit"):
             yield world.unlocked(self.name), self._again(state)  # hands the lock over
-        yield from getattr(self, "_" + state.at.replace("-", "_"))(world, state)
+        yield from super().steps(world, state)
 
     def _again(self, state: BackupState) -> BackupState:
         """Under another lock, with the index read again."""
         if self._without == "new generation" and state.loaded:
             return state._replace(at="begin")
         return BackupState(pending=state.pending, bad=state.bad, stored=state.stored)
-
-    def _checked(self, world: World, state: BackupState, then: str) -> Iterator[tuple[World, BackupState]]:
-        yield world, state._replace(at=then) if world.holds(self.name) else self._again(state)
 
     def _begin(self, world: World, state: BackupState) -> Iterator[tuple[World, BackupState]]:
         taken = world.locked(self.name)
