@@ -20,7 +20,7 @@ from starter.requests.repositories import open_for_reading, open_repository, rep
 from starter.requests.retention import decided, repository_and_source
 from starter.shell.invocation import Invocation
 from starter.shell.options import CommonOptions, Detach, Texts
-from starter.shell.output import say, say_json
+from starter.shell.output import tell, tell_done
 from starter.shell.person import triggered
 from starter.view.retention import bin_document, bin_lines, decision_documents, decision_lines
 
@@ -149,12 +149,7 @@ def forget(options: ForgetOptions) -> int:
 def list_bin(invocation: Invocation) -> int:
     """List what is in the bin of the repository."""
     binned = binned_snapshots(open_repository(invocation))
-    if invocation.options.json:
-        say_json([bin_document(one) for one in binned])
-        return EXIT_COMPLETE
-    for line in bin_lines(binned):
-        say(line)
-    return EXIT_COMPLETE
+    return tell(invocation.options, [bin_document(one) for one in binned], bin_lines(binned))
 
 
 def _empty_bin(invocation: Invocation, options: ForgetOptions) -> int:
@@ -169,11 +164,8 @@ def _empty_bin(invocation: Invocation, options: ForgetOptions) -> int:
         record_act(
             invocation, profile, "empty-bin", by=triggered().by, reason=one.reason, snapshot=one.stored.id
         )
-    if options.json:
-        say_json([bin_document(one) for one in gone])
-    elif not options.quiet:
-        say(f"{len(gone)} snapshots have left the bin; `holdfast prune` frees their space")
-    return EXIT_COMPLETE
+    words = f"{len(gone)} snapshots have left the bin; `holdfast prune` frees their space"
+    return tell_done(options, [bin_document(one) for one in gone], words)
 
 
 def _show(invocation: Invocation, order: ForgetOrder) -> int:
@@ -181,12 +173,7 @@ def _show(invocation: Invocation, order: ForgetOrder) -> int:
     repository = open_for_reading(invocation, no_lock=False, fallback=profile.name)
     with repository_session(repository) as session, session.hold() as held:
         decision = decided(invocation, held, profile, order, time.time_ns())
-    if invocation.options.json:
-        say_json(decision_documents(decision))
-        return EXIT_COMPLETE
-    for line in decision_lines(decision):
-        say(line)
-    return EXIT_COMPLETE
+    return tell(invocation.options, decision_documents(decision), decision_lines(decision))
 
 
 def _forget(

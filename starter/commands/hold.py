@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from holdfast.errors import EXIT_COMPLETE
 from holdfast.ids import SnapshotId
 from holdfast.repository.snapshots import find_snapshot
 from holdfast.retention import holds
@@ -14,7 +13,7 @@ from starter.requests.record import record_act
 from starter.requests.repositories import open_repository, repository_session
 from starter.shell.invocation import Invocation
 from starter.shell.options import CommonOptions
-from starter.shell.output import say, say_json
+from starter.shell.output import tell_done
 from starter.shell.person import triggered
 
 
@@ -52,8 +51,5 @@ def hold(options: HoldOptions) -> int:
     record_act(
         invocation, repository, "hold", by=by, reason=options.reason, snapshot=SnapshotId(made.snapshot)
     )
-    if options.json:
-        say_json({"message_type": "done", "message": holds.told(made)})
-    elif not options.quiet:
-        say(holds.told(made))
-    return EXIT_COMPLETE
+    words = holds.told(made)
+    return tell_done(options, {"message_type": "done", "message": words}, words)

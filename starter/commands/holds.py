@@ -2,12 +2,11 @@
 
 import time
 
-from holdfast.errors import EXIT_COMPLETE
 from holdfast.retention.holds import list_holds, open_alarms
 from starter.requests.repositories import open_repository
 from starter.shell.invocation import Invocation
 from starter.shell.options import CommonOptions
-from starter.shell.output import say, say_json
+from starter.shell.output import tell
 from starter.view.retention import hold_documents, hold_lines
 
 
@@ -15,9 +14,4 @@ def holds(options: CommonOptions) -> int:
     """List holds, and alarms that hold what a source had before them."""
     repository = open_repository(Invocation.of(options))
     found, alarms = list_holds(repository), open_alarms(repository)
-    if options.json:
-        say_json(hold_documents(found, alarms))
-        return EXIT_COMPLETE
-    for line in hold_lines(found, alarms, time.time_ns()):
-        say(line)
-    return EXIT_COMPLETE
+    return tell(options, hold_documents(found, alarms), hold_lines(found, alarms, time.time_ns()))

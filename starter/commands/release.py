@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from holdfast.errors import EXIT_COMPLETE, UsageError
+from holdfast.errors import UsageError
 from holdfast.ids import SnapshotId
 from holdfast.repository.session import RepositorySession
 from holdfast.retention import holds
@@ -13,7 +13,7 @@ from starter.requests.record import record_act
 from starter.requests.repositories import open_repository, repository_session
 from starter.shell.invocation import Invocation
 from starter.shell.options import CommonOptions
-from starter.shell.output import say, say_json
+from starter.shell.output import tell_done
 from starter.shell.person import triggered
 
 
@@ -64,11 +64,7 @@ def release(options: ReleaseOptions) -> int:
         snapshot=snapshot,
         source=options.alarm,
     )
-    if options.json:
-        say_json({"message_type": "done", "message": said})
-    elif not options.quiet:
-        say(said)
-    return EXIT_COMPLETE
+    return tell_done(options, {"message_type": "done", "message": said}, said)
 
 
 def _settled(invocation: Invocation, options: ReleaseOptions, session: RepositorySession) -> str:

@@ -6,19 +6,16 @@ from typing import Annotated, Final
 
 import typer
 
-from holdfast.errors import EXIT_COMPLETE
-from holdfast.retention.calendar import Calendar, calendar
-from holdfast.retention.decision import Decision
+from holdfast.retention.calendar import calendar
 from holdfast.retention.documents import ForgetOrder
 from holdfast.retention.forget import roots
-from holdfast.retention.groups import Group
 from holdfast.retention.holds import protections
 from holdfast.retention.sizes import freed_together, sizes_alone
 from starter.requests.repositories import open_for_reading, repository_session
 from starter.requests.retention import decided, proofs_of, repository_and_source
 from starter.shell.invocation import Invocation
 from starter.shell.options import CommonOptions
-from starter.shell.output import say, say_json
+from starter.shell.output import tell
 from starter.shell.registration import add_command
 from starter.view.retention import (
     calendar_document,
@@ -64,25 +61,16 @@ def simulate(options: SimulateOptions) -> int:
         for one in decision.groups
         if one.policy.has_rules
     }
-    if options.json:
-        groups = decision_documents(decision, sizes)
-        for one, document in zip(decision.groups, groups, strict=True):
-            if one.group in calendars:
-                document["calendar"] = calendar_document(calendars[one.group])
-        say_json({"groups": groups, "bytes_freed": freed})
-        return EXIT_COMPLETE
-    _tell(decision, calendars, decision_lines(decision, sizes), freed)
-    return EXIT_COMPLETE
+    groups = decision_documents(decision, sizes)
+    for one, document in zip(decision.groups, groups, strict=True):
+        if one.group in calendars:
+            document["calendar"] = calendar_document(calendars[one.group])
+    lines = decision_lines(decision, sizes)
+    if decision.going:
+        lines.append(freed_line(len(decision.going), freed))
+    for group, found in calendars.items():
+        lines += calendar_lines(group, found)
+    return tell(options, {"groups": groups, "bytes_freed": freed}, lines)
 
 
 add_command(app, "simulate", simulate)
-
-
-def _tell(decision: Decision, calendars: dict[Group, Calendar], lines: list[str], freed: int) -> None:
-    for line in lines:
-        say(line)
-    if decision.going:
-        say(freed_line(len(decision.going), freed))
-    for group, found in calendars.items():
-        for line in calendar_lines(group, found):
-            say(line)

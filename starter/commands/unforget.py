@@ -13,7 +13,7 @@ from starter.requests.record import record_act
 from starter.requests.repositories import open_repository, repository_session
 from starter.shell.invocation import Invocation
 from starter.shell.options import CommonOptions, Reason, Texts
-from starter.shell.output import say, say_json
+from starter.shell.output import tell_done
 from starter.shell.person import triggered
 
 
@@ -48,8 +48,6 @@ def unforget(options: UnforgetOptions) -> int:
                 reason=options.reason,
                 snapshot=taken,
             )
-            if options.json:
-                say_json({"message_type": "done", "message": f"took back snapshot {short(taken)}"})
-            elif not options.quiet:
-                say(f"took back snapshot {short(taken)}")
+            words = f"took back snapshot {short(taken)}"
+            tell_done(options, {"message_type": "done", "message": words}, words)
     return EXIT_COMPLETE

@@ -52,7 +52,7 @@ def tell(options: CommonOptions, document: object, lines: Iterable[str]) -> int:
     return EXIT_COMPLETE
 
 
-def tell_done(options: CommonOptions, document: Mapping[str, object], words: str) -> int:
+def tell_done(options: CommonOptions, document: object, words: str) -> int:
     """The same of what was done: people who want quiet are not told."""
     return tell(options, document, () if options.quiet else (words,))
 
