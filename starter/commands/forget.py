@@ -2,7 +2,7 @@
 
 import time
 from dataclasses import dataclass, fields
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -24,7 +24,14 @@ from starter.shell.output import tell, tell_done
 from starter.shell.person import triggered
 from starter.view.retention import bin_document, bin_lines, decision_documents, decision_lines
 
-Count = Annotated[str, typer.Option(metavar="N", help="Keep the last N; or unlimited.", show_default=False)]
+
+def _keep(word: str, letter: str, what: str) -> Any:
+    """The option of a rule that counts; the letters are restic's."""
+    return typer.Option(
+        f"--keep-{word}", f"-{letter}", metavar="N", help=f"Keep the last N{what}.", show_default=False
+    )
+
+
 SpanText = Annotated[
     str,
     typer.Option(
@@ -41,42 +48,12 @@ class ForgetOptions(CommonOptions):
         Texts,
         typer.Argument(metavar="[SNAPSHOT…]", help="Just these; no policy is asked.", show_default=False),
     ] = ()
-    keep_last: Annotated[
-        str,
-        typer.Option(
-            "--keep-last", "-l", metavar="N", help="Keep the last N; or unlimited.", show_default=False
-        ),
-    ] = ""
-    keep_hourly: Annotated[
-        str,
-        typer.Option(
-            "--keep-hourly", "-H", metavar="N", help="Keep the last N hourly ones.", show_default=False
-        ),
-    ] = ""
-    keep_daily: Annotated[
-        str,
-        typer.Option(
-            "--keep-daily", "-d", metavar="N", help="Keep the last N daily ones.", show_default=False
-        ),
-    ] = ""
-    keep_weekly: Annotated[
-        str,
-        typer.Option(
-            "--keep-weekly", "-w", metavar="N", help="Keep the last N weekly ones.", show_default=False
-        ),
-    ] = ""
-    keep_monthly: Annotated[
-        str,
-        typer.Option(
-            "--keep-monthly", "-m", metavar="N", help="Keep the last N monthly ones.", show_default=False
-        ),
-    ] = ""
-    keep_yearly: Annotated[
-        str,
-        typer.Option(
-            "--keep-yearly", "-y", metavar="N", help="Keep the last N yearly ones.", show_default=False
-        ),
-    ] = ""
+    keep_last: Annotated[str, _keep("last", "l", "; or unlimited")] = ""
+    keep_hourly: Annotated[str, _keep("hourly", "H", " hourly ones")] = ""
+    keep_daily: Annotated[str, _keep("daily", "d", " daily ones")] = ""
+    keep_weekly: Annotated[str, _keep("weekly", "w", " weekly ones")] = ""
+    keep_monthly: Annotated[str, _keep("monthly", "m", " monthly ones")] = ""
+    keep_yearly: Annotated[str, _keep("yearly", "y", " yearly ones")] = ""
     keep_within: SpanText = ""
     keep_within_hourly: SpanText = ""
     keep_within_daily: SpanText = ""
@@ -153,10 +130,10 @@ def list_bin(invocation: Invocation) -> int:
 
 
 def _empty_bin(invocation: Invocation, options: ForgetOptions) -> int:
-    profile, now_ns = invocation.repository(), time.time_ns()
-    repository = open_repository(invocation)
     if options.dry_run:
         raise UsageError("--empty-bin has no dry run", hint="`holdfast forget --bin` lists what would go.")
+    profile, now_ns = invocation.repository(), time.time_ns()
+    repository = open_repository(invocation)
     with repository_session(repository) as session:
         session.lease.acquire()
         gone = drop(repository, options.snapshots, now_ns)
