@@ -6,7 +6,7 @@ What only an unreadable tree would lead to is not counted.
 """
 
 from array import array
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from holdfast.errors import IntegrityError
@@ -76,23 +76,17 @@ class Usage:
         return True
 
 
-def sizes_alone(
-    held: HeldRepository, snapshots: Iterable[StoredSnapshot], check: Callable[[], None] = lambda: None
-) -> dict[SnapshotId, int]:
-    """For each of all snapshots the bytes that no other one needs: what forgetting it alone would free."""
-    usage = Usage(held, check)
-    ids = [stored.id for stored in snapshots if usage.add(stored) >= 0]
-    return {snapshot_id: usage.alone(number) for number, snapshot_id in enumerate(ids, start=1)}
-
-
-def freed_together(
+def alone_and_together(
     held: HeldRepository,
-    staying: Iterable[StoredSnapshot],
-    going: Iterable[StoredSnapshot],
+    staying: Sequence[StoredSnapshot],
+    going: Sequence[StoredSnapshot],
     check: Callable[[], None] = lambda: None,
-) -> int:
-    """The bytes that only those which go need."""
+) -> tuple[dict[SnapshotId, int], int]:
+    """For each of all snapshots the bytes that no other one needs: what forgetting it alone would free; and the bytes
+    that only those which go need together."""
     usage = Usage(held, check)
     for stored in staying:
         usage.add(stored)
-    return sum(usage.add(stored) for stored in going)
+    together = sum(usage.add(stored) for stored in going)
+    snapshots = (*staying, *going)
+    return {stored.id: usage.alone(number) for number, stored in enumerate(snapshots, start=1)}, together

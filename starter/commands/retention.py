@@ -10,7 +10,7 @@ from holdfast.retention.calendar import calendar
 from holdfast.retention.documents import ForgetOrder
 from holdfast.retention.forget import roots
 from holdfast.retention.holds import protections
-from holdfast.retention.sizes import freed_together, sizes_alone
+from holdfast.retention.sizes import alone_and_together
 from starter.requests.repositories import open_for_reading, repository_session
 from starter.requests.retention import decided, proofs_of, repository_and_source
 from starter.shell.invocation import Invocation
@@ -46,13 +46,9 @@ def simulate(options: SimulateOptions) -> int:
     with repository_session(repository) as session, session.hold() as held:
         decision = decided(invocation, held, profile, ForgetOrder(source=source), now_ns)
         in_use = roots(held)
-        sizes = sizes_alone(held, in_use)
-        going = {verdict.stored.id for verdict in decision.going}
-        freed = freed_together(
-            held,
-            [stored for stored in in_use if stored.id not in going],
-            [verdict.stored for verdict in decision.going],
-        )
+        going = {verdict.stored.id: verdict.stored for verdict in decision.going}
+        staying = [stored for stored in in_use if stored.id not in going]
+        sizes, freed = alone_and_together(held, staying, tuple(going.values()))
         known = protections(repository, in_use, proofs_of(invocation, profile), now_ns)
     calendars = {
         one.group: calendar(

@@ -8,7 +8,7 @@ from holdfast.format.index import BlobType
 from holdfast.ids import BlobId, from_hex
 from holdfast.repository.session import HeldRepository
 from holdfast.repository.snapshots import StoredSnapshot, list_snapshots
-from holdfast.retention.sizes import Usage, freed_together, sizes_alone
+from holdfast.retention.sizes import Usage, alone_and_together
 from tests.support.engine import EngineRun, new_session
 
 
@@ -50,7 +50,7 @@ def test_bytes_alone_and_together_are_those_of_the_blobs(tmp_path: Path) -> None
                 stored.id: sum(length(held, blob) for blob in blobs[stored.id] if users[blob] == 1)
                 for stored in snapshots
             }
-            assert sizes_alone(held, snapshots) == expected
+            assert alone_and_together(held, snapshots, ()) == (expected, 0)
             assert (
                 min(expected.values()) < 1000
             )  # what is unchanged shares all, but for directories above the source
@@ -59,7 +59,8 @@ def test_bytes_alone_and_together_are_those_of_the_blobs(tmp_path: Path) -> None
             going, staying = snapshots[:3], snapshots[3:]
             kept = set().union(*(blobs[stored.id] for stored in staying))
             gone = set().union(*(blobs[stored.id] for stored in going)) - kept
-            assert freed_together(held, staying, going) == sum(length(held, blob) for blob in gone)
+            together = sum(length(held, blob) for blob in gone)
+            assert alone_and_together(held, staying, going) == (expected, together)
 
             usage = Usage(held)
             together = sum(usage.add(stored) for stored in snapshots)
@@ -81,6 +82,6 @@ def test_no_tree_is_read_more_than_twice(tmp_path: Path) -> None:
 
         with session.hold() as held:
             snapshots = list_snapshots(session.repository)
-            sizes_alone(held, snapshots, look)
+            alone_and_together(held, snapshots[3:], snapshots[:3], look)
             trees = len({tree for stored in snapshots for kind, tree in blobs_of(held, stored) if kind})
         assert looks <= 2 * trees + len(snapshots)
