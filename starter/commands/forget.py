@@ -17,7 +17,7 @@ from service.settings.retention import parse_count, parse_tags
 from starter.host.early_start import EarlyStart, early_start
 from starter.requests.record import record_act
 from starter.requests.repositories import open_for_reading, open_repository, repository_session
-from starter.requests.retention import decided, repository_and_source
+from starter.requests.retention import decided, proofs_of, repository_and_source
 from starter.shell.invocation import Invocation
 from starter.shell.options import CommonOptions, Detach, Texts
 from starter.shell.output import tell, tell_done
@@ -149,7 +149,7 @@ def _show(invocation: Invocation, order: ForgetOrder) -> int:
     profile, _ = repository_and_source(invocation, order.source)
     repository = open_for_reading(invocation, no_lock=False, fallback=profile.name)
     with repository_session(repository) as session, session.hold() as held:
-        decision = decided(invocation, held, profile, order, time.time_ns())
+        decision = decided(invocation, held, profile, order, proofs_of(invocation, profile), time.time_ns())
     return tell(invocation.options, decision_documents(decision), decision_lines(decision))
 
 

@@ -44,12 +44,13 @@ def simulate(options: SimulateOptions) -> int:
     repository = open_for_reading(invocation, no_lock=False, fallback=profile.name)
     now_ns = time.time_ns()
     with repository_session(repository) as session, session.hold() as held:
-        decision = decided(invocation, held, profile, ForgetOrder(source=source), now_ns)
+        proofs = proofs_of(invocation, profile)
+        decision = decided(invocation, held, profile, ForgetOrder(source=source), proofs, now_ns)
         in_use = roots(held)
         going = {verdict.stored.id: verdict.stored for verdict in decision.going}
         staying = [stored for stored in in_use if stored.id not in going]
         sizes, freed = alone_and_together(held, staying, tuple(going.values()))
-        known = protections(repository, in_use, proofs_of(invocation, profile), now_ns)
+        known = protections(repository, in_use, proofs, now_ns)
     calendars = {
         one.group: calendar(
             one.group, [verdict.stored for verdict in one.verdicts], one.policy, known, now_ns

@@ -46,12 +46,8 @@ def decided(
     held: HeldRepository,
     repository: RepositoryProfile,
     order: ForgetOrder,
+    proofs: Proofs,
     now_ns: int,
 ) -> Decision:
-    """What an order would make go, and what stays, with the reasons.
-
-    Raises:
-        As `decide_order` and `proofs_of`.
-    """
-    rules = rules_of(invocation.settings, repository.name)
-    return decide_order(held, order, rules, proofs_of(invocation, repository), now_ns)
+    """What an order would make go, and what stays, with the reasons. Raises as `decide_order`."""
+    return decide_order(held, order, rules_of(invocation.settings, repository.name), proofs, now_ns)
