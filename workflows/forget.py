@@ -70,9 +70,7 @@ class ForgetWorkflow(FramedRun[ForgetResult]):
         status = RunStatus.PARTIAL if done.spared else RunStatus.COMPLETE
         ending = Ending(status=status, ended_ns=workflow.time_ns())
         self._enter(Phase.LOG)
-        await self._calls.quick(
-            names.LOG_FORGET, self._record(ending, close=True), type(None), "write the record"
-        )
+        await self._calls.quick(names.LOG_FORGET, self._record(ending), type(None), "write the record")
         await self._end_well(ending)
         return ForgetResult(
             run_id=self._run_id,
@@ -85,11 +83,9 @@ class ForgetWorkflow(FramedRun[ForgetResult]):
 
     async def _last_words(self, ending: Ending) -> None:
         """Leave a record that says how it ended, and no workspace: it is never resumed, but decided again."""
-        await self._calls.last_words(
-            names.LOG_FORGET, self._record(ending, close=True), f"record: {ending.status.value}"
-        )
+        await self._calls.last_words(names.LOG_FORGET, self._record(ending), f"record: {ending.status.value}")
 
-    def _record(self, ending: Ending, *, close: bool) -> ForgetLogInput:
+    def _record(self, ending: Ending) -> ForgetLogInput:
         return ForgetLogInput(
             run=self._run_ref(),
             request=self._request,
@@ -97,7 +93,7 @@ class ForgetWorkflow(FramedRun[ForgetResult]):
             ending=ending,
             opened=self._opened,
             done=self._done,
-            close=close,
+            close=True,
         )
 
     def _run_ref(self) -> RunRef:
