@@ -8,14 +8,14 @@ Forgetting, under the shared lock, with what a crash leaves:
 
     1. the snapshot's file is read from the store, not from this host's cache. If it is gone, it was forgotten before;
     2. the document is written, in place of an earlier one, and read back. A crash leaves the snapshot, and a document
-       that nobody minds: the bin shows only what is not among the snapshots;
+       that does no harm: the bin shows only what is not among the snapshots;
     3. the lock is looked at. A process that was frozen until the document had gone stops here;
     4. the snapshot's file is removed. It is in the bin.
 
 Taking back, under the shared lock:
 
     1. the document is read, and every blob of the snapshot is looked up in the index: what stock restic has pruned
-       meanwhile cannot come back;
+       since cannot come back;
     2. the lock is looked at, the file is stored under its name, and the lock is looked at again. If that has gone, the
        file is removed again, because a prune may have come in between. A crash leaves either;
     3. the document stays until its time is over. A forgetting that was frozen before its step 4, and wakes up now, so
@@ -187,7 +187,7 @@ def empty_bin(repository: Repository, now_ns: int) -> int:
 
 def drop(repository: Repository, prefixes: Sequence[str], now_ns: int) -> list[Binned]:
     """Let snapshots leave the bin before their time, by the beginnings of their ids; without any, all that are not
-    held. They cannot be taken back any more.
+    held. They can no longer be taken back.
 
     Raises:
         SnapshotNotFoundError: none in the bin begins so, or several do.

@@ -4,7 +4,7 @@
        decision is made. It is the run's document `opening`: every later attempt takes it over;
     2. each snapshot that goes is put into the bin and removed (bin.py), unless a hold or an alarm has come since.
        Attempts may do this twice, or at once: what has gone is gone, and the bin has it. A hold that comes in this very
-       moment is looked for after the removal, and then the snapshot comes back; who holds looks for the snapshot after
+       moment is looked for after the removal, and then the snapshot comes back; holding looks for the snapshot after
        writing the hold, so one of both sees the other;
     3. the bin lets go of what is past its time;
     4. `report` says what came of it. The workspace goes when the run's record is written.
@@ -184,7 +184,7 @@ def carry_out(
                 forget_snapshot(
                     held, snapshot_id, now_ns=now_ns, keep_s=opening.bin_s, by=opening.by, reason=going.reason
                 )
-                holding = _held_meanwhile(held, snapshot_id, now_ns)
+                holding = _held_since(held, snapshot_id, now_ns)
             if holding:
                 spared.append(Going(snapshot_id, holding))
             else:
@@ -212,7 +212,7 @@ def _holding(held: HeldRepository, snapshot_id: SnapshotId, known: Protections, 
     return ", ".join(known.holding(stored, now_ns))
 
 
-def _held_meanwhile(held: HeldRepository, snapshot_id: SnapshotId, now_ns: int) -> str:
+def _held_since(held: HeldRepository, snapshot_id: SnapshotId, now_ns: int) -> str:
     """Take back what a person has held while it was forgotten; the hold's reason, empty where there is none."""
     one = hold_on(held.repository, snapshot_id)
     if one is None or not one.stands(now_ns):

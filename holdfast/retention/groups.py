@@ -2,7 +2,7 @@
 
 A snapshot that names its source belongs to that source on its host, whatever paths the source has had: with groups by
 paths, a source whose paths change leaves its old snapshots in a group of their own, which no policy ever empties. All
-others are grouped as restic does, by host and paths. Who wants restic's grouping for all names it.
+others are grouped as restic does, by host and paths. A person who wants restic's grouping for all names it.
 
 Source of restic's: internal/data/snapshot_group.go (`GroupSnapshots`).
 """

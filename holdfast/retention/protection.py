@@ -5,8 +5,8 @@
 - *Holds*: a person's (holds.py), and rustic's `delete` in the snapshot itself: never, or not before a time.
 - *Alarms*: what a source has from before an alarm of its guard (holds.py).
 - *Implausible times*: a snapshot that is dated in the future, or before its repository was there, stays and counts for
-  nothing, so it pushes no other one out. Who wants it gone names it. What says by `original` that it is a copy, or was
-  changed, may be older than the repository.
+  nothing, so it pushes no other one out. A person who wants it gone names it. A snapshot that
+  says by `original` that it is a copy, or was changed, may be older than the repository.
 """
 
 import re

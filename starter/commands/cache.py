@@ -1,4 +1,4 @@
-"""`holdfast cache` shows what this host keeps of repositories at a distance, and removes what nobody uses any more."""
+"""`holdfast cache` shows what this host keeps of repositories at a distance, and removes what is no longer used."""
 
 import time
 from collections.abc import Sequence

@@ -86,7 +86,7 @@ def test_a_hold_needs_a_name_a_reason_and_an_end_to_come(
         assert list_holds(session.repository) == []
 
 
-def test_who_holds_what_was_forgotten_meanwhile_is_told(tmp_path: Path) -> None:
+def test_a_hold_on_what_was_forgotten_just_then_says_so(tmp_path: Path) -> None:
     with new_session(tmp_path / "repository") as session:
         stored = snapshots(session)[0]
         session.repository.storage.delete(file_name(SNAPSHOTS, stored.id))
