@@ -59,23 +59,22 @@ class RepairWorkflow(ShardedRun[RepairResult, RepairRequest, RepairProgress]):
 
     @workflow.query(name=PROGRESS_QUERY)
     def progress(self) -> Progress:
-        """Where the run stands; its files are packs, or snapshots."""
+        """Where the run stands; its files are packs, or snapshots, and its bytes those of packs that are read whole."""
         plan, totals = self._progress.plan, self._progress.totals
+        bytes_total = 0 if plan is None else plan.bytes_total
         counts = Progress(
             run_id=attempt_id(),
             phase=self._phase,
             selection_complete=plan is not None,
             files_total=0 if plan is None else plan.things,
             files_done=totals.things,
-            bytes_total=0 if plan is None else plan.bytes_total,
-            bytes_done=totals.bytes_read,
+            bytes_total=bytes_total,
+            bytes_done=min(totals.bytes_read, bytes_total),
             shards_total=0 if plan is None else plan.shards,
             shards_done=self._progress.shards_done,
             errors=totals.damaged,
         )
-        return self._standing(
-            counts, moved=totals.bytes_read, to_move=None if plan is None else plan.bytes_total
-        )
+        return self._standing(counts, moved=counts.bytes_done, to_move=bytes_total or None)
 
     async def _repair(self) -> RepairResult:
         await self._open(

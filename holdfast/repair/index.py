@@ -93,7 +93,7 @@ def read_headers(
             found=(*reached.found, *found),
             damaged=(*reached.damaged, *(answer for answer in answers if isinstance(answer, bytes))),
         )
-        progress(reached.done, reached.bytes_read)
+        progress(reached.done, 0)
         if time.monotonic() - saved_at >= _SAVE_S:
             attempt.save(reached)
             saved_at = time.monotonic()

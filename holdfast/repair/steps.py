@@ -32,6 +32,7 @@ def plan_repair(run: RepairRun) -> Page:
         UsageError: the index does not name a pack that was named.
     """
     opening = load_opening(run.workspace, Opening)
+    reads_whole = opening.order.kind is RepairKind.PACKS
 
     def plan_page(writer: PageWriter[NoRecord, ShardPlan], _before: Page | None) -> Page:
         with run.session.hold() as held:
@@ -44,7 +45,7 @@ def plan_repair(run: RepairRun) -> Page:
             token=writer.token,
             shards=writer.shards,
             things=len(wanted) + len(opening.snapshots),
-            size_bytes=sum(pack.size_bytes for pack in wanted),
+            size_bytes=sum(pack.size_bytes for pack in wanted) if reads_whole else 0,
         )
 
     return run.plan.select(0, plan_page)

@@ -272,7 +272,8 @@ def test_headers_are_read_many_at_once_where_requests_take_time(damaged: Path) -
         wanted = packs_to_read(session.repository, every=True)
         killed = RepairRun(session=session, run_id="slow")
         open_repair(killed, ALL_PACKS)
-        plan_repair(killed)
+        page = plan_repair(killed)
+        assert (page.things, page.size_bytes) == (len(wanted), 0)  # none of them is read whole
         storage.most_at_once, storage.latency_s = 0, 0.2
         found = look_at_shard(killed, 0, nothing).found
     assert len(found) == len(wanted)
