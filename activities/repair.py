@@ -28,12 +28,12 @@ from contracts.repair import (
 from contracts.runs import ShardInput
 from holdfast.file_list import FileAction, FileRecord
 from holdfast.ids import to_hex
-from holdfast.repair.documents import REPORT, RepairOrder, RepairRun, Report
+from holdfast.repair.documents import REPORT, Opening, RepairOrder, RepairRun, Report
 from holdfast.repair.opening import open_repair
 from holdfast.repair.steps import finish_repair, look_at_shard, plan_repair
 from holdfast.repository.documents import load
 from holdfast.repository.lock_files import standing_locks
-from holdfast.runs.opening import close_run
+from holdfast.runs.opening import close_run, load_opening
 from holdfast.terms import RunKind
 from service.journal.records import counters_of
 from service.settings.requests import read_request
@@ -80,17 +80,13 @@ class RepairActivities(Activities):
 
     @async_step(FINISH_REPAIR)
     async def finish(self, message: RunInput, call: EngineCall) -> RepairFinished:
-        """Change what is wrong, under the exclusive lock. Our own runs stand aside meanwhile, where that can help."""
+        """Change what is wrong, under the exclusive lock. Our own runs stand aside for that, where it can help."""
         run = await call.in_thread(lambda: self._run(message.run))
-        repository = run.session.repository
-        standing = await call.in_thread(lambda: standing_locks(repository))
         async with contextlib.AsyncExitStack() as stack:
-            if all(
-                lock.process for lock in standing
-            ):  # for another program's lock nothing of ours need stand
+            if await call.in_thread(lambda: _is_helped(run)):
                 asking = handed_over(
                     activity.client(),
-                    repository.alias,
+                    run.session.repository.alias,
                     by=activity.info().workflow_id or "",
                     what_for="a repair",
                     now_ns=server_clock(),
@@ -101,22 +97,34 @@ class RepairActivities(Activities):
     @step(LOG_REPAIR)
     def log(self, message: RepairLogInput, _: EngineCall) -> None:
         """Write the run's record, and the paths that are lacking; remove the workspace at the end of all."""
-        run, progress, finished = message.run, message.progress, message.finished
+        ref, progress, finished = message.run, message.progress, message.finished
         record = run_record(
-            run, RunKind.REPAIR, message.request, self._services.host, progress.started_ns, message.ending
+            ref, RunKind.REPAIR, message.request, self._services.host, progress.started_ns, message.ending
         )
         counters = counters_of(progress.totals) | ({} if finished is None else _counters(finished))
         what = "" if progress.opened is None else progress.opened.what.value
         self._services.journal.record(replace(record, strategy=what, counters=counters))
-        report = None if finished is None else load(self._run(run).workspace, REPORT, Report)
-        if report is not None and report.paths:
-            self._services.journal.add_files(run.record_id, _lacking(report))
+        if finished is not None:
+            self._log_lacking(ref)
         if message.close:
-            close_run(self._run(run).workspace)
-            self._services.end_run(run.repository)
+            close_run(self._run(ref, looks=False).workspace)
+            self._services.end_run(ref.repository)
 
-    def _run(self, ref: RunRef) -> RepairRun:
-        return RepairRun(session=self._services.session(ref.repository), run_id=ref.run_id)
+    def _log_lacking(self, ref: RunRef) -> None:
+        report = load(self._run(ref, looks=False).workspace, REPORT, Report)
+        # None: closed already, an earlier attempt has written all of it
+        if report is not None and report.paths:
+            self._services.journal.add_files(ref.record_id, _lacking(report))
+
+    def _run(self, ref: RunRef, *, looks: bool = True) -> RepairRun:
+        return RepairRun(session=self._services.session(ref.repository, looks=looks), run_id=ref.run_id)
+
+
+def _is_helped(run: RepairRun) -> bool:
+    """Whether it helps that runs of ours stand aside: not where nothing is changed, or another program has a lock."""
+    if load_opening(run.workspace, Opening).order.dry_run:
+        return False
+    return all(lock.process for lock in standing_locks(run.session.repository))
 
 
 def _finished(report: Report) -> RepairFinished:

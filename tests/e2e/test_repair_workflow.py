@@ -10,6 +10,7 @@ from typing import cast
 
 from temporalio.client import Client, WorkflowHandle
 
+from contracts.control import STAND_ASIDE
 from contracts.repair import RepairRequest, RepairResult
 from contracts.verbs import REPAIR_WORKFLOW
 from holdfast.file_list import FileAction
@@ -21,7 +22,7 @@ from tests.e2e.test_verify_workflow import flip, largest_pack
 from tests.locks.test_judgement import Locks
 from tests.support.comparison import CANARY, MIB, restic
 from tests.support.engine import open_session
-from tests.support.runs import BackupHandle, everything_stored_about, start_backup
+from tests.support.runs import BackupHandle, everything_stored_about, progress_of, start_backup
 from tests.support.service import FAST, PASSWORD, Installation, running_worker
 from tests.unit.workflows.running import replay
 
@@ -65,7 +66,8 @@ async def test_a_repository_is_sound_again_after_all_three(
         flip(pack, pack.stat().st_size // 2)
         for index in (installation.repository / "index").iterdir():
             index.unlink()
-        mended, _ = await run_repair(client, installation, RepairOrder(kind=RepairKind.INDEX))
+        mended, mending = await run_repair(client, installation, RepairOrder(kind=RepairKind.INDEX))
+        shown = await progress_of(cast("BackupHandle", mending))
         saved, _ = await run_repair(
             client, installation, RepairOrder(kind=RepairKind.PACKS, packs=(pack.name,))
         )
@@ -78,6 +80,8 @@ async def test_a_repository_is_sound_again_after_all_three(
     assert mended.status is saved.status is stored.status is RunStatus.COMPLETE
     assert mended.finished is not None
     assert mended.finished.packs_added > 0
+    assert shown.files_done == shown.files_total == mended.finished.packs_read
+    assert (shown.bytes_done, shown.bytes_total) == (0, 0)  # headers only: no share of what packs measure
     assert saved.finished is not None
     assert (saved.finished.packs_removed, saved.finished.blobs_lost) == (1, 1)
     assert stored.finished is not None
@@ -103,6 +107,8 @@ async def test_a_backup_under_way_stands_aside_for_the_change_and_ends_well(
         backup = await start_backup(client, installation)
         while not any((installation.repository / "index").iterdir()):
             await asyncio.sleep(0.05)
+        dry, _ = await run_repair(client, installation, RepairOrder(kind=RepairKind.INDEX, dry_run=True))
+        assert STAND_ASIDE not in await signals(backup)
         result, _ = await run_repair(
             client, installation, RepairOrder(kind=RepairKind.INDEX, read_all_packs=True)
         )
@@ -110,8 +116,19 @@ async def test_a_backup_under_way_stands_aside_for_the_change_and_ends_well(
     assert result.status is RunStatus.COMPLETE
     assert result.finished is not None
     assert result.finished.packs_added > 0
+    assert dry.status is RunStatus.COMPLETE
     assert ended.status is RunStatus.COMPLETE
     assert "no errors were found" in restic(installation.repository, PASSWORD, "check", "--read-data")
+
+
+async def signals(handle: BackupHandle) -> list[str]:
+    """The names of the signals that a run has got so far."""
+    history = await handle.fetch_history()
+    return [
+        event.workflow_execution_signaled_event_attributes.signal_name
+        for event in history.events
+        if event.HasField("workflow_execution_signaled_event_attributes")
+    ]
 
 
 async def test_the_change_waits_for_another_program_and_comes_then(
