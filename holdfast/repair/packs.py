@@ -63,11 +63,13 @@ def packs_to_read(held: HeldRepository, names: Sequence[str]) -> list[PlannedPac
 def cut(packs: Sequence[PlannedPack]) -> Iterator[ShardPlan]:
     """Packs in shards of some size."""
     shard: list[PlannedPack] = []
+    size_bytes = 0
     for pack in packs:
         shard.append(pack)
-        if sum(one.size_bytes for one in shard) >= _SHARD_BYTES:
+        size_bytes += pack.size_bytes
+        if size_bytes >= _SHARD_BYTES:
             yield ShardPlan(packs=tuple(shard))
-            shard = []
+            shard, size_bytes = [], 0
     if shard:
         yield ShardPlan(packs=tuple(shard))
 

@@ -2,8 +2,8 @@
 as they like.
 
 What is wrong: a blob that no index file names, or that is marked as damaged and cannot be read from anywhere; a tree
-that cannot be read; a size that is not that of the content; a node of no kind. A tree in which nothing is wrong any
-more stays as it is, whatever program wrote it.
+that cannot be read; a size that is not that of the content; a node of no kind. A tree in which nothing is wrong
+stays as it is, whatever program wrote it.
 """
 
 from collections.abc import Callable, Sequence
@@ -166,16 +166,16 @@ class Rewriter:
                 blob = self._eyes.first_lost(node)
                 self._note(stored, path, node.size, blob, whole=False)
             return None
+        known = self._new.get(subtree)
+        if known is not None:
+            directory.add(_with(node, known), in_place_of=node)
+            return None
         nodes = self._eyes.nodes(subtree)
         if nodes is None:
             self._note(stored, path, 0, subtree, whole=True)
             mark = mark_of({*gaps_of(node.error), Gap.UNREADABLE})
             empty = self._save(TreeWriter().finish())
             directory.add(node.with_subtree(empty, mark), in_place_of=node)
-            return None
-        known = self._new.get(subtree)
-        if known is not None:
-            directory.add(_with(node, known), in_place_of=node)
             return None
         return _Directory(subtree, path, node, nodes)
 
