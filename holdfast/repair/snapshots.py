@@ -18,7 +18,7 @@ before 4, both snapshots. Doing it again finds what is there. A snapshot whose r
 and only with it; restic removes it in any case. One that is held (retention/holds.py) stays, whatever is asked.
 
 The new snapshot says what it is: the tag "repaired", in `original` the broken one's id; and where the tag of ours says
-that the backup was complete, it says partial. Nobody vouches any more for what it covers, because its tree is another.
+that the backup was complete, it says partial. Nothing vouches for what it covers, because its tree is another.
 """
 
 import time
@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from holdfast.errors import CorruptFileError, StoredFileMissingError
+from holdfast.errors import StoredFileMissingError
 from holdfast.format.coverage import COVERAGE_TAG
 from holdfast.format.index import BlobType
 from holdfast.format.tags import STATUS_TAG
@@ -80,7 +80,7 @@ def find_broken(
 
     with run.session.hold() as held:
         held.refresh()
-        _check_index(held.unreadable_index)
+        held.files.check_whole()
         bare = past_cache(held.repository)
         search = TouchedTrees(Eyes(held.index, held.loader_of_store(), on_tree).look)
 
@@ -149,7 +149,7 @@ def store_repaired(
                 end.find_successor(snapshot, standing)
             elif tree is None:
                 end.let_go(snapshot)
-            elif to_hex(tree) != stored.snapshot.tree:  # else a backup has stored meanwhile what it lacked
+            elif to_hex(tree) != stored.snapshot.tree:  # else a backup has since stored what it lacked
                 if not dry_run:
                     packer.flush()
                     write_checked(repository, [pack.columns for pack in packer.take_stored()], check_lock)
@@ -219,11 +219,3 @@ def _changes(stored: StoredSnapshot, tree: BlobId) -> dict[str, object]:
         if not tag.startswith(COVERAGE_TAG) and tag != REPAIRED_TAG
     ]
     return {"tree": to_hex(tree), "tags": [*tags, REPAIRED_TAG], "original": to_hex(stored.id)}
-
-
-def _check_index(unreadable: Sequence[bytes]) -> None:
-    if unreadable:
-        raise CorruptFileError(
-            f"{len(unreadable)} index files cannot be read, and what only they name would count as lost",
-            hint="`holdfast repair index` first.",
-        )

@@ -35,7 +35,7 @@ from holdfast.verify.packs import check_packs
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnosis:
-    """Packs as they were found: damaged ones, sound ones after all, and ones that no index names (any more)."""
+    """Packs as they were found: damaged ones, sound ones after all, and ones that no index names."""
 
     damaged: tuple[DamagedPack, ...]
     sound: tuple[PackId, ...]
