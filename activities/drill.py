@@ -10,7 +10,7 @@ from activities import drill_records
 from activities.calls import EngineCall
 from activities.steps import Activities, step
 from contracts import names
-from contracts.common import RunInput
+from contracts.common import RunInput, RunRef
 from contracts.drill import (
     DrillChecked,
     DrillCheckInput,
@@ -86,11 +86,7 @@ class DrillActivities(Activities):
     def check(self, message: DrillCheckInput, call: EngineCall) -> DrillChecked:
         """Run the user's own check in the restored tree."""
         settings = self._services.settings
-        opened = load(
-            Workspace(self._services.session(message.run.repository).repository, message.run.run_id),
-            OPENING,
-            _DrillDocument,
-        )
+        opened = load(self._workspace(message.run), OPENING, _DrillDocument)
         if opened != _DrillDocument(drill=message.drill, snapshot=message.snapshot_id):
             raise UsageError(
                 "this run was not opened for that drill and snapshot", hint="Start the drill again."
@@ -120,7 +116,7 @@ class DrillActivities(Activities):
     def clean(self, message: RunInput, call: EngineCall) -> None:
         """Remove what was restored, and the run's documents."""
         remove_scratch(scratch_of(self._services.settings.scratch_dir, message.run.run_id), call.check)
-        close_run(Workspace(self._services.session(message.run.repository).repository, message.run.run_id))
+        close_run(self._workspace(message.run))
 
     @step(names.LOG_DRILL)
     def log(self, message: DrillLogInput, _: EngineCall) -> None:
@@ -129,8 +125,7 @@ class DrillActivities(Activities):
         journal.record(drill_records.ended(message, host=self._services.host))
         if message.findings is None:
             return
-        workspace = Workspace(self._services.session(message.run.repository).repository, message.run.run_id)
-        document = load(workspace, _CHECK, _CheckDocument)
+        document = load(self._workspace(message.run), _CHECK, _CheckDocument)
         output = "" if document is None else document.output
         journal.set_verdict(message.run.run_id, drill_records.verdict(message, output))
         if message.restored is not None:
@@ -190,5 +185,7 @@ class DrillActivities(Activities):
         )
 
     def _keep_output(self, message: DrillCheckInput, checked: CommandRun) -> None:
-        workspace = Workspace(self._services.session(message.run.repository).repository, message.run.run_id)
-        workspace.put(_CHECK, encode(_CheckDocument(output=checked.output)))
+        self._workspace(message.run).put(_CHECK, encode(_CheckDocument(output=checked.output)))
+
+    def _workspace(self, ref: RunRef) -> Workspace:
+        return Workspace(self._services.session(ref.repository).repository, ref.run_id)
