@@ -1,4 +1,4 @@
-"""Whatever is converted from outside is checked here: each field has its form, and what is asked can be meant.
+"""Every message from outside is checked here: each field has its form, and what is asked can be meant.
 
 A type says what a field is; a number that is no number, a wait of a thousand years or a name of a megabyte are of the
 right type. A request that cannot be meant is refused before anything is begun (transport/converter.py).

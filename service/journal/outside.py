@@ -27,7 +27,7 @@ def open_records(
 def record_end(journal: Journal, records: Sequence[RunRecord], how: str, now_ns: int) -> list[RunRecord]:
     """Write that these runs were ended from outside, and give the records as they are then.
 
-    One that has got its own end meanwhile keeps that. how: "terminated" and the like.
+    One that has since got its own end keeps that. how: "terminated" and the like.
 
     Raises:
         JournalUnavailableError.
