@@ -35,6 +35,7 @@ from coverage import CoverageData
 
 PROJECT: Final = Path(__file__).parent.parent
 GUARDS: Final = (
+    "repository/exclusive",
     "repository/locking",
     "repository/packs/packer",
     "repository/session",

@@ -42,9 +42,9 @@ from holdfast.prune.refusals import gone_snapshots, refuse_alarm
 from holdfast.prune.used import new_roots, walk
 from holdfast.repository.condemned import condemn
 from holdfast.repository.documents import encode, load
+from holdfast.repository.exclusive import ExclusiveLock
 from holdfast.repository.index.rewrite import replace_files, write_checked
 from holdfast.repository.layout import pack_name
-from holdfast.repository.locking import ExclusiveLock
 from holdfast.repository.repository import Repository
 from holdfast.runs.opening import conclude, load_opening
 from holdfast.runs.progress import Progress

@@ -16,7 +16,7 @@ from holdfast.repair.documents import (
     ShardResult,
 )
 from holdfast.repository.documents import load
-from holdfast.repository.locking import WAIT_FOR_OTHERS_S, ExclusiveLock
+from holdfast.repository.exclusive import WAIT_FOR_OTHERS_S, ExclusiveLock
 from holdfast.repository.session import HeldRepository
 from holdfast.runs.opening import conclude, load_opening
 from holdfast.runs.plan import NoRecord, PageWriter

@@ -18,8 +18,8 @@ import msgspec
 
 from holdfast.errors import CorruptFileError, UsageError
 from holdfast.format.config import decode_config, encode_config
+from holdfast.repository.exclusive import WAIT_FOR_OTHERS_S, ExclusiveLock
 from holdfast.repository.layout import CONFIG
-from holdfast.repository.locking import WAIT_FOR_OTHERS_S, ExclusiveLock
 from holdfast.repository.repository import Repository, stored_config
 from holdfast.repository.session import RepositorySession
 from holdfast.verify.trees import walk_structure

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from holdfast.crypto.kdf import ScryptParameters
 from holdfast.errors import CorruptFileError, StoredFileMissingError, UsageError
 from holdfast.ids import KeyId, short, to_hex
+from holdfast.repository.key_files import created_ns, read_key, write_key
 from holdfast.repository.layout import KEYS, file_name, list_ids
-from holdfast.repository.repository import Repository, created_ns, read_key, write_key
+from holdfast.repository.repository import Repository
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

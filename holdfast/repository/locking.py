@@ -20,10 +20,9 @@ nobody who keeps to the rules has removed anything else. `confirm` looks; a refr
 import logging
 import threading
 import time
-from collections.abc import Callable
-from typing import Final, Protocol, Self
+from typing import Final, Protocol
 
-from holdfast.errors import HoldfastError, LockLostError, RepositoryLockedError
+from holdfast.errors import HoldfastError, LockLostError
 from holdfast.ids import LockId
 from holdfast.repository.layout import LOCKS, file_name
 from holdfast.repository.lock_files import STALE_S, remove_lock, take_lock, write_lock
@@ -35,14 +34,11 @@ REFRESH_S: Final = 300.0
 LOST_AFTER_S: Final = STALE_S * 3 / 4
 LINGER_S: Final = 1.0
 """How long a lock stays when its last holder has gone: the next activity mostly comes at once."""
-WAIT_FOR_OTHERS_S: Final = 15.0
-"""How long what needs the exclusive lock waits: longer than locks of workers linger, shorter than anybody's backup."""
 LINGER_FAR_S: Final = 5.0
 """The same at a distance, where steps take longer, and a lock is five requests."""
 SEEN_S: Final = 2.0
 """So long ago a lock file may have been seen by who looks again afterwards in any case."""
 _RETRY_S: Final = 10.0
-_WAIT_STEP_S: Final = 0.5
 _LOG: Final = logging.getLogger(__name__)
 
 
@@ -366,46 +362,3 @@ class NoLease:
     def skew_s(self) -> float:
         """There is nothing to compare."""
         return 0.0
-
-
-class ExclusiveLock:
-    """The exclusive lock, held for a block. Nobody else uses the repository inside; `check` before each removal.
-
-    wait_s: for others to go; locks of workers linger for LINGER_S after their last use. on_wait: called between two
-    looks; what it raises ends the wait.
-
-    Raises:
-        RepositoryLockedError: another client uses the repository, and did not go in time.
-    """
-
-    def __init__(
-        self, repository: Repository, *, wait_s: float = 0.0, on_wait: Callable[[], None] = lambda: None
-    ) -> None:
-        self._lease = LockLease(repository, linger_s=0.0, exclusive=True)
-        self._wait_s = wait_s
-        self._on_wait = on_wait
-        self._generation = 0
-
-    def __enter__(self) -> Self:
-        give_up_at = time.monotonic() + self._wait_s
-        while True:
-            try:
-                self._generation = self._lease.acquire()
-            except RepositoryLockedError:
-                if time.monotonic() >= give_up_at:
-                    raise
-                time.sleep(_WAIT_STEP_S)
-                self._on_wait()
-            else:
-                return self
-
-    def __exit__(self, *_: object) -> None:
-        self._lease.close()
-
-    def check(self) -> None:
-        """Raises LockLostError when the lock could not be kept; asks the storage, because what follows removes."""
-        self._lease.confirm(self._generation)
-
-    def check_clock(self) -> None:
-        """Raises LockLostError when the lock could not be refreshed in time. Asks nobody; between two of `check`."""
-        self._lease.check(self._generation)

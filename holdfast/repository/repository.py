@@ -13,7 +13,6 @@ A crash before 4 leaves at worst a key file, which the next `init` with the same
 """
 
 import threading
-import time
 from pathlib import Path
 from typing import Final
 
@@ -30,12 +29,11 @@ from holdfast.errors import (
     WrongPasswordError,
 )
 from holdfast.format.config import RepositoryConfig, decode_config, encode_config, new_config
-from holdfast.format.key import KeyFile, create_key, decode_key, open_key
+from holdfast.format.key import open_key
 from holdfast.format.pack import BlobDecoder
 from holdfast.format.sealed import DEFAULT_LIMIT_BYTES, decode_file, encode_file
-from holdfast.format.times import parse_time
 from holdfast.ids import KeyId, sha256, short
-from holdfast.repository.identity import this_host, this_user
+from holdfast.repository.key_files import DAMAGED_HINT, keys_to_try, write_key, wrong_password
 from holdfast.repository.layout import CONFIG, DATA, INDEX, KEYS, SNAPSHOTS, file_name, folders, list_ids
 from holdfast.repository.second_look import looked_at_again
 from holdfast.storage.contract import Storage
@@ -44,12 +42,8 @@ _CHUNKER_PURPOSE: Final = b"holdfast chunker seed"
 _ALIAS_PURPOSE: Final = b"holdfast repository alias"
 _ALIAS_LENGTH: Final = 32
 _CONFIG_LIMIT_BYTES: Final = 64 * 1024
-_KEY_LIMIT_BYTES: Final = 64 * 1024
 _HANDED_PARTS: Final = ((0, 32), (32, 64), (64, 80), (80, 96))
 _HANDED_BYTES: Final = 96
-_MAX_KEY_FILES: Final = 256
-_MAX_KEY_TRIES: Final = 20
-"""Each try costs half a second of scrypt; restic's limit (internal/global/global.go, `maxKeys`)."""
 
 
 class Repository:
@@ -128,7 +122,7 @@ class Repository:
         stored = stored_config(storage) if stored is None else stored
         unreadable: list[CorruptFileError] = []
         damaged: CorruptFileError | None = None
-        for key_id, key_file in _keys_to_try(storage, unreadable):
+        for key_id, key_file in keys_to_try(storage, unreadable):
             try:
                 key = open_key(key_file, password)
                 return cls(storage, _config_in(storage, stored, Sealer(key)), key, key_id)
@@ -137,9 +131,9 @@ class Repository:
             except CorruptFileError as error:
                 damaged = CorruptFileError(
                     f"{storage.location}: key {short(key_id)} opens, but then: {error.message}",
-                    hint=_DAMAGED_HINT,
+                    hint=DAMAGED_HINT,
                 )
-        raise damaged or _wrong_password(storage, unreadable)
+        raise damaged or wrong_password(storage, unreadable)
 
     @classmethod
     def open_with_key(cls, storage: Storage, handed: bytes, *, stored: bytes) -> "Repository":
@@ -231,11 +225,11 @@ class Repository:
         name = file_name(folder, file_id)
         stored = self.storage.get(name, limit_bytes=limit_bytes)
         if sha256(stored) != file_id:
-            raise CorruptFileError(f"{name}: the content is not what the name says", hint=_DAMAGED_HINT)
+            raise CorruptFileError(f"{name}: the content is not what the name says", hint=DAMAGED_HINT)
         try:
             return decode_file(self.sealer(), stored, limit_bytes=limit_bytes)
         except CorruptFileError as error:
-            raise CorruptFileError(f"{name}: {error.message}", hint=_DAMAGED_HINT) from error
+            raise CorruptFileError(f"{name}: {error.message}", hint=DAMAGED_HINT) from error
 
     def is_bad_sector(self, error: StorageUnavailableError) -> bool:
         """Whether the disk cannot read this one file, while it reads others: waiting would not help.
@@ -257,57 +251,6 @@ class Repository:
         file_id = sha256(sealed)
         self.storage.put(file_name(folder, file_id), sealed)
         return file_id
-
-
-_DAMAGED_HINT: Final = (
-    "The file is damaged; `restic check` and restic's troubleshooting manual help from here."
-)
-
-
-def read_key(storage: Storage, key_id: KeyId) -> KeyFile:
-    """A key file, still sealed.
-
-    Raises:
-        StoredFileMissingError: there is none of that id.
-        CorruptFileError: it is not what its name says, or no key file.
-    """
-    return looked_at_again(storage, lambda: _read_key(storage, key_id))
-
-
-def _read_key(storage: Storage, key_id: KeyId) -> KeyFile:
-    name = file_name(KEYS, key_id)
-    stored = storage.get(name, limit_bytes=_KEY_LIMIT_BYTES)
-    if sha256(stored) != key_id:
-        raise CorruptFileError(f"{name}: the content is not what the name says", hint=_DAMAGED_HINT)
-    try:
-        return decode_key(stored)
-    except CorruptFileError as error:
-        raise CorruptFileError(f"{name}: {error.message}", hint=_DAMAGED_HINT) from error
-
-
-def write_key(
-    storage: Storage, password: bytes, key: MasterKey, *, kdf: ScryptParameters | None, host: str, user: str
-) -> KeyId:
-    """Store a new key file that opens `key`; its id. host, user: what it records, by default who we are."""
-    stored = create_key(
-        password,
-        key,
-        kdf or ScryptParameters.default(),
-        created_ns=time.time_ns(),
-        host=host or this_host(),
-        user=user or this_user(),
-    )
-    key_id = KeyId(sha256(stored))
-    storage.put(file_name(KEYS, key_id), stored)
-    return key_id
-
-
-def created_ns(key: KeyFile) -> int:
-    """When a key file says it was made; 0 when it says nothing that can be read (this field is not authenticated)."""
-    try:
-        return parse_time(key.created)
-    except ValueError:
-        return 0
 
 
 def stored_config(storage: Storage) -> bytes:
@@ -333,33 +276,6 @@ def _config_in(storage: Storage, stored: bytes, sealer: Sealer) -> RepositoryCon
     )
 
 
-def _keys_to_try(storage: Storage, unreadable: list[CorruptFileError]) -> list[tuple[KeyId, KeyFile]]:
-    """The newest key files, newest first; what cannot be read goes to `unreadable`."""
-    found: list[tuple[KeyId, KeyFile]] = []
-    for raw, _ in sorted(list_ids(storage, KEYS))[:_MAX_KEY_FILES]:
-        key_id = KeyId(raw)
-        try:
-            found.append((key_id, read_key(storage, key_id)))
-        except StoredFileMissingError:
-            continue
-        except CorruptFileError as error:
-            unreadable.append(error)
-    found.sort(key=lambda pair: created_ns(pair[1]), reverse=True)
-    return found[:_MAX_KEY_TRIES]
-
-
-def _wrong_password(storage: Storage, unreadable: list[CorruptFileError]) -> WrongPasswordError:
-    if unreadable:
-        return WrongPasswordError(
-            f"{storage.location}: wrong password, or its key is one of {len(unreadable)} that cannot be read",
-            hint=unreadable[0].message,
-        )
-    return WrongPasswordError(
-        f"{storage.location}: wrong password: no key opens with it",
-        hint="Check the password, and that the file or command it comes from adds nothing to it.",
-    )
-
-
 def _refuse_existing(storage: Storage) -> None:
     if storage.size_or_none(CONFIG) is not None:
         raise _exists(storage)
@@ -377,7 +293,7 @@ def _open_any_key(storage: Storage, password: bytes) -> tuple[MasterKey, KeyId] 
     Raises:
         RepositoryExistsError: there are key files, but this password opens none.
     """
-    candidates = _keys_to_try(storage, [])
+    candidates = keys_to_try(storage, [])
     for key_id, key_file in candidates:
         try:
             return open_key(key_file, password), key_id

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from holdfast.errors import UsageError
 from holdfast.format.tags import OWN
 from holdfast.ids import SnapshotId, to_hex
-from holdfast.repository.locking import WAIT_FOR_OTHERS_S, ExclusiveLock
+from holdfast.repository.exclusive import WAIT_FOR_OTHERS_S, ExclusiveLock
 from holdfast.repository.repository import Repository
 from holdfast.repository.snapshots import StoredSnapshot, list_snapshots, replace_snapshot
 

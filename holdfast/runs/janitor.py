@@ -40,7 +40,7 @@ import msgspec
 from holdfast.errors import CorruptFileError, UsageError
 from holdfast.repository.companion import CLOCK, time_ns_of
 from holdfast.repository.documents import encode, load
-from holdfast.repository.locking import WAIT_FOR_OTHERS_S, ExclusiveLock
+from holdfast.repository.exclusive import WAIT_FOR_OTHERS_S, ExclusiveLock
 from holdfast.repository.repository import Repository
 from holdfast.runs.workspace import StoredRun, Workspace, list_runs
 from holdfast.units import NS_PER_S

@@ -20,11 +20,11 @@ from holdfast.errors import IntegrityError, StorageUnavailableError
 from holdfast.format.index import BlobEntry, BlobType, IndexPack
 from holdfast.ids import BlobId, PackId
 from holdfast.repository.damage import BlobKey, DamagedPack, DamageMarks
+from holdfast.repository.exclusive import WAIT_FOR_OTHERS_S, ExclusiveLock
 from holdfast.repository.index.files import IndexLoader
 from holdfast.repository.index.map import BlobLocation, IndexMap, PackInfo
 from holdfast.repository.index.rewrite import entries_of, remove_packs, write_checked
 from holdfast.repository.layout import pack_name
-from holdfast.repository.locking import WAIT_FOR_OTHERS_S, ExclusiveLock
 from holdfast.repository.packs.loader import BlobLoader
 from holdfast.repository.packs.packer import Packer
 from holdfast.repository.repository import Repository

@@ -9,8 +9,8 @@ from holdfast.ids import BlobId, IndexId, KeyId, PackId, SnapshotId, from_hex, t
 from holdfast.repository.caching import past_cache
 from holdfast.repository.documents import load
 from holdfast.repository.index.files import INDEX_LIMIT_BYTES
+from holdfast.repository.key_files import read_key
 from holdfast.repository.layout import INDEX, KEYS, list_ids
-from holdfast.repository.repository import read_key
 from holdfast.repository.session import HeldRepository
 from holdfast.repository.snapshots import StoredSnapshot, find_snapshot, list_snapshots
 from holdfast.runs.opening import conclude, load_opening

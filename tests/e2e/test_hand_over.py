@@ -10,7 +10,7 @@ from temporalio.client import Client
 
 from activities.hand_over import handed_over
 from contracts.control import THROTTLE, Throttle, ThrottleRequest
-from holdfast.repository.locking import ExclusiveLock
+from holdfast.repository.exclusive import ExclusiveLock
 from holdfast.repository.repository import Repository
 from holdfast.storage.local import LocalStorage
 from holdfast.terms import RunStatus

@@ -238,7 +238,7 @@ def test_without_a_lock_nothing_is_written_to_the_repository(host: Host) -> None
 
 
 def test_without_a_lock_a_living_exclusive_lock_does_not_matter(host: Host) -> None:
-    from holdfast.repository.locking import ExclusiveLock  # noqa: PLC0415
+    from holdfast.repository.exclusive import ExclusiveLock  # noqa: PLC0415
 
     host.back_up("v")
     until(lambda: not host.locks())

@@ -12,10 +12,10 @@ from holdfast.errors import RepositoryLockedError
 from holdfast.format.lock import Holder, Lock, decode_lock, encode_lock
 from holdfast.format.times import format_time
 from holdfast.ids import LockId, from_hex
+from holdfast.repository.exclusive import ExclusiveLock
 from holdfast.repository.identity import is_gone, started_at, this_host, this_place
 from holdfast.repository.layout import LOCKS, file_name
 from holdfast.repository.lock_files import remove_dead_locks, standing_locks, take_lock
-from holdfast.repository.locking import ExclusiveLock
 from holdfast.repository.repository import Repository
 from tests.support.engine import new_session, open_session
 
@@ -189,7 +189,7 @@ def test_a_killed_process_leaves_an_exclusive_lock_that_blocks_nobody(tmp_path: 
         pass
     code = (
         "import sys, time; from pathlib import Path; from tests.support.engine import open_session\n"
-        "from holdfast.repository.locking import ExclusiveLock\n"
+        "from holdfast.repository.exclusive import ExclusiveLock\n"
         f"with open_session(Path({str(tmp_path / 'repository')!r})) as s, ExclusiveLock(s.repository):\n"
         "    print('held', flush=True); time.sleep(600)\n"
     )

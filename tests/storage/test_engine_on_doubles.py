@@ -22,8 +22,8 @@ from holdfast.errors import (
     StorageUnavailableError,
     UsageError,
 )
+from holdfast.repository.exclusive import ExclusiveLock
 from holdfast.repository.layout import LOCKS, RUNS
-from holdfast.repository.locking import ExclusiveLock
 from holdfast.repository.repository import Repository
 from holdfast.repository.session import RepositorySession
 from holdfast.repository.snapshots import list_snapshots

@@ -13,9 +13,10 @@ from holdfast.errors import CorruptFileError
 from holdfast.format.index import BlobType
 from holdfast.ids import BlobId, IndexId, KeyId, sha256
 from holdfast.repository.index.rewrite import entries_of
+from holdfast.repository.key_files import read_key
 from holdfast.repository.layout import INDEX, KEYS, list_ids
 from holdfast.repository.packs.loader import BlobLoader
-from holdfast.repository.repository import Repository, read_key, stored_config
+from holdfast.repository.repository import Repository, stored_config
 from holdfast.repository.session import RepositorySession
 from holdfast.runs.workspace import Workspace
 from holdfast.storage.contract import Storage, Traits

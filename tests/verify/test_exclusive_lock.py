@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.errors import LockLostError, RepositoryLockedError
-from holdfast.repository.locking import ExclusiveLock
+from holdfast.repository.exclusive import ExclusiveLock
 from tests.support.engine import new_session, open_session
 
 
