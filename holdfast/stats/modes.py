@@ -11,7 +11,7 @@ A tree that was counted before is not read again: what it adds is known, or noth
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from typing import Final
 
@@ -54,26 +54,24 @@ class Counted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     snapshots_count: int = msgspec.field(default_factory=int)
 
 
-def count(
-    held: HeldRepository, snapshots: Sequence[StoredSnapshot], mode: CountMode, on_tree: Callable[[], None]
-) -> Counted:
-    """Count these snapshots. on_tree: called for each tree that is read; may raise to stop.
+def count(held: HeldRepository, snapshots: Sequence[StoredSnapshot], mode: CountMode) -> Counted:
+    """Count these snapshots.
 
     Raises:
         BlobMissingError, StoredFileMissingError, CorruptFileError: something that is to be counted is not there.
     """
     roots = [BlobId(from_hex(stored.snapshot.tree)) for stored in snapshots]
-    counted = _WAYS[mode](held, roots, on_tree)
+    counted = _WAYS[mode](held, roots)
     return msgspec.structs.replace(counted, snapshots_count=len(snapshots))
 
 
-def _restore_size(held: HeldRepository, roots: Sequence[BlobId], on_tree: Callable[[], None]) -> Counted:
+def _restore_size(held: HeldRepository, roots: Sequence[BlobId]) -> Counted:
     whole: dict[BlobId, tuple[int, int]] = {}
     """What a tree in which no file has several links adds each time."""
     files = size = 0
     for root in roots:
         linked: set[tuple[int, int]] = set()
-        added = _Sizes(held, whole, linked, on_tree).of(root)
+        added = _Sizes(held, whole, linked).of(root)
         files, size = files + added[0], size + added[1]
     return Counted(total_file_count=files, total_size=size)
 
@@ -86,12 +84,10 @@ class _Sizes:
         held: HeldRepository,
         whole: dict[BlobId, tuple[int, int]],
         linked: set[tuple[int, int]],
-        on_tree: Callable[[], None],
     ) -> None:
         self._load_tree = held.loader.load_tree
         self._whole = whole
         self._linked = linked
-        self._on_tree = on_tree
 
     def of(self, root: BlobId) -> tuple[int, int]:
         """Entries and bytes below a tree."""
@@ -117,7 +113,6 @@ class _Sizes:
             open_trees[-1].add(tree.files, tree.size, is_simple=tree.is_simple)
 
     def _begun(self, tree: BlobId) -> "_OpenTree":
-        self._on_tree()
         nodes = self._load_tree(tree)
         begun = _OpenTree(tree, nodes)
         for node in nodes:
@@ -151,21 +146,21 @@ class _OpenTree:
         self.is_simple = self.is_simple and is_simple
 
 
-def _files_by_contents(held: HeldRepository, roots: Sequence[BlobId], on_tree: Callable[[], None]) -> Counted:
+def _files_by_contents(held: HeldRepository, roots: Sequence[BlobId]) -> Counted:
     contents: set[bytes] = set()
     size = 0
-    for entry in entries_below(held, roots, on_tree):
+    for entry in entries_below(held, roots):
         if _is_new(entry.node, contents):
             size += entry.node.size
     return Counted(total_file_count=len(contents), total_size=size)
 
 
-def _blobs_per_file(held: HeldRepository, roots: Sequence[BlobId], on_tree: Callable[[], None]) -> Counted:
+def _blobs_per_file(held: HeldRepository, roots: Sequence[BlobId]) -> Counted:
     contents: set[bytes] = set()
     paths: set[bytes] = set()
     references: set[bytes] = set()
     size = 0
-    for entry in entries_below(held, roots, on_tree):
+    for entry in entries_below(held, roots):
         if not entry.node.content or not _is_new(entry.node, contents):
             continue
         path = entry.path
@@ -178,10 +173,10 @@ def _blobs_per_file(held: HeldRepository, roots: Sequence[BlobId], on_tree: Call
     return Counted(total_file_count=len(paths), total_blob_count=len(references), total_size=size)
 
 
-def _raw_data(held: HeldRepository, roots: Sequence[BlobId], on_tree: Callable[[], None]) -> Counted:
+def _raw_data(held: HeldRepository, roots: Sequence[BlobId]) -> Counted:
     data: set[bytes] = set()
     trees: set[BlobId] = set()
-    for entry in entries_below(held, roots, on_tree, trees=trees):
+    for entry in entries_below(held, roots, trees=trees):
         if entry.node.is_file and entry.node.content:
             data.update(entry.node.content_ids)
     stored = plain = compressed = compressed_plain = 0

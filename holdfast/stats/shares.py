@@ -8,7 +8,7 @@ when a second source is. What belongs to several already can tell nothing new be
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Final, NamedTuple
@@ -69,9 +69,7 @@ class _Owner(NamedTuple):
     source: int
 
 
-def reckon_shares(
-    held: HeldRepository, snapshots: Sequence[StoredSnapshot], on_tree: Callable[[], None]
-) -> Shares:
+def reckon_shares(held: HeldRepository, snapshots: Sequence[StoredSnapshot]) -> Shares:
     """Go through these snapshots, which must be all of the repository, oldest first.
 
     Raises:
@@ -79,7 +77,7 @@ def reckon_shares(
     """
     sources = grouped(snapshots)
     numbers = {stored.id: number for number, those in enumerate(sources.values()) for stored in those}
-    owners = _Owners(held, on_tree)
+    owners = _Owners(held)
     for number, stored in enumerate(snapshots):
         owners.add(BlobId(from_hex(stored.snapshot.tree)), number, numbers[stored.id])
     added, alone, of_source = owners.sums()
@@ -99,9 +97,8 @@ def reckon_shares(
 class _Owners:
     """The owners of all blobs, as snapshots are added one after the other, the oldest first."""
 
-    def __init__(self, held: HeldRepository, on_tree: Callable[[], None]) -> None:
+    def __init__(self, held: HeldRepository) -> None:
         self._held = held
-        self._on_tree = on_tree
         self._owners: dict[BlobType, dict[BlobId, _Owner]] = {kind: {} for kind in BlobType}
         self._known: dict[_Owner, _Owner] = {}
         """Each owner once: there are few, and a blob has none for itself."""
@@ -113,7 +110,6 @@ class _Owners:
             tree = pending.pop()
             if not self._note(tree, BlobType.TREE, snapshot, source):
                 continue
-            self._on_tree()
             for node in self._held.loader.load_tree(tree):
                 if node.subtree_id is not None:
                     pending.append(node.subtree_id)

@@ -1,6 +1,6 @@
 """The entries below trees are gone through, each tree once, in the order of its entries. Without recursion."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from holdfast.format.node import Node
@@ -24,13 +24,12 @@ class Entry:
 def entries_below(
     held: HeldRepository,
     roots: Iterable[BlobId],
-    on_tree: Callable[[], None],
     *,
     trees: set[BlobId] | None = None,
 ) -> Iterator[Entry]:
     """All entries below these trees, a directory before what it holds; of a tree that comes again nothing.
 
-    trees: gets those that were read. on_tree: called for each; may raise to stop.
+    trees: gets those that were read.
 
     Raises:
         BlobMissingError, StoredFileMissingError, CorruptFileError: a tree cannot be read.
@@ -39,7 +38,7 @@ def entries_below(
     for root in roots:
         if root in seen:
             continue
-        waiting = [_entries(held, root, b"", on_tree)]
+        waiting = [_entries(held, root, b"")]
         seen.add(root)
         while waiting:
             entry = next(waiting[-1], None)
@@ -50,11 +49,8 @@ def entries_below(
             subtree = entry.node.subtree_id
             if subtree is not None and subtree not in seen:
                 seen.add(subtree)
-                waiting.append(_entries(held, subtree, entry.path, on_tree))
+                waiting.append(_entries(held, subtree, entry.path))
 
 
-def _entries(
-    held: HeldRepository, tree: BlobId, directory: bytes, on_tree: Callable[[], None]
-) -> Iterator[Entry]:
-    on_tree()
+def _entries(held: HeldRepository, tree: BlobId, directory: bytes) -> Iterator[Entry]:
     return (Entry(directory, node) for node in held.loader.load_tree(tree))

@@ -65,10 +65,10 @@ def stats(options: StatsOptions) -> int:
         )
         held.refresh()  # what was found since may need what was written since
         if options.mode == _SHARES:
-            _tell_shares(options, reckon_shares(held, chosen, lambda: None))
+            _tell_shares(options, reckon_shares(held, chosen))
         else:
             mode = CountMode(options.mode)
-            _tell_counted(options, count(held, chosen, mode, lambda: None))
+            _tell_counted(options, count(held, chosen, mode))
     return EXIT_COMPLETE
 
 

@@ -16,7 +16,7 @@ from holdfast.stats.shares import Shares, reckon_shares
 from tests.interop.stored import restic_backup
 from tests.repair.conftest import Commands, copied
 from tests.support.comparison import plant, restic
-from tests.support.engine import PASSWORD, EngineRun, new_session, nothing, open_session
+from tests.support.engine import PASSWORD, EngineRun, new_session, open_session
 
 MONDAY = date(2026, 3, 2)
 
@@ -118,7 +118,7 @@ def shares_of(path: Path) -> Shares:
     with open_session(path) as session:
         snapshots = list_snapshots(session.repository)
         with session.hold() as held:
-            return reckon_shares(held, snapshots, nothing)
+            return reckon_shares(held, snapshots)
 
 
 def raw_bytes(path: Path) -> int:
