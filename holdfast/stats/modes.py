@@ -18,13 +18,12 @@ from typing import Final
 import msgspec
 
 from holdfast.crypto.sealing import OVERHEAD_BYTES
-from holdfast.errors import BlobMissingError
 from holdfast.format.index import BlobType
 from holdfast.format.node import Node
-from holdfast.ids import BlobId, from_hex, short
+from holdfast.ids import BlobId, from_hex
 from holdfast.repository.session import HeldRepository
 from holdfast.repository.snapshots import StoredSnapshot
-from holdfast.stats.trees import entries_below
+from holdfast.stats.trees import entries_below, entry_of
 
 _VERSION_WITH_COMPRESSION: Final = 2
 
@@ -169,7 +168,7 @@ def _blobs_per_file(held: HeldRepository, roots: Sequence[BlobId]) -> Counted:
             reference = hashlib.blake2b(path, digest_size=16, key=blob).digest()
             if reference not in references:
                 references.add(reference)
-                size += _plain_bytes(held, blob)
+                size += entry_of(held, blob, BlobType.DATA).plaintext_bytes
     return Counted(total_file_count=len(paths), total_blob_count=len(references), total_size=size)
 
 
@@ -182,15 +181,13 @@ def _raw_data(held: HeldRepository, roots: Sequence[BlobId]) -> Counted:
     stored = plain = compressed = compressed_plain = 0
     for kind, blobs in ((BlobType.TREE, trees), (BlobType.DATA, data)):
         for blob in blobs:
-            location = held.index.lookup(BlobId(blob), kind)
-            if location is None:
-                raise _missing(BlobId(blob))
-            entry_plain = location.entry.plaintext_bytes + OVERHEAD_BYTES
-            stored += location.entry.length
-            plain += entry_plain
-            if location.entry.uncompressed_length:
-                compressed += location.entry.length
-                compressed_plain += entry_plain
+            indexed = entry_of(held, BlobId(blob), kind)
+            plain_bytes = indexed.plaintext_bytes + OVERHEAD_BYTES
+            stored += indexed.length
+            plain += plain_bytes
+            if indexed.uncompressed_length:
+                compressed += indexed.length
+                compressed_plain += plain_bytes
     counted = Counted(total_blob_count=len(data) + len(trees), total_size=stored)
     if held.repository.version < _VERSION_WITH_COMPRESSION or not plain:
         return counted
@@ -210,19 +207,6 @@ def _is_new(node: Node, contents: set[bytes]) -> bool:
         return False
     contents.add(digest)
     return True
-
-
-def _plain_bytes(held: HeldRepository, blob: BlobId) -> int:
-    size = held.index.data_bytes(blob)
-    if size is None:
-        raise _missing(blob)
-    return size
-
-
-def _missing(blob: BlobId) -> BlobMissingError:
-    return BlobMissingError(
-        f"blob {short(blob)} is in no index", hint="`holdfast verify` says what is lost with it."
-    )
 
 
 _WAYS: Final = {

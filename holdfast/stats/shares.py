@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Final, NamedTuple
 
-from holdfast.errors import BlobMissingError
 from holdfast.format.index import BlobType
-from holdfast.ids import BlobId, from_hex, short
+from holdfast.ids import BlobId, from_hex
 from holdfast.repository.session import HeldRepository
 from holdfast.repository.snapshots import StoredSnapshot
 from holdfast.retention.groups import Group, grouped
+from holdfast.stats.trees import entry_of
 from holdfast.units import NS_PER_S
 
 _SEVERAL: Final = -1
@@ -123,7 +123,7 @@ class _Owners:
         of_source: Counter[int] = Counter()
         for kind, owners in self._owners.items():
             for blob, owner in owners.items():
-                size = self._size_of(blob, kind)
+                size = entry_of(self._held, blob, kind).length
                 added[owner.first] += size
                 alone[owner.snapshot] += size
                 of_source[owner.source] += size
@@ -145,14 +145,6 @@ class _Owners:
                 return False
         owners[blob] = self._known.setdefault(owner, owner)
         return True
-
-    def _size_of(self, blob: BlobId, kind: BlobType) -> int:
-        location = self._held.index.lookup(blob, kind)
-        if location is None:
-            raise BlobMissingError(
-                f"blob {short(blob)} is in no index", hint="`holdfast verify` says what is lost with it."
-            )
-        return location.entry.length
 
 
 def _weeks(snapshots: Sequence[StoredSnapshot], added: Counter[int]) -> tuple[Week, ...]:

@@ -3,8 +3,10 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from holdfast.errors import BlobMissingError
+from holdfast.format.index import BlobEntry, BlobType
 from holdfast.format.node import Node
-from holdfast.ids import BlobId
+from holdfast.ids import BlobId, short
 from holdfast.repository.session import HeldRepository
 
 
@@ -50,6 +52,20 @@ def entries_below(
             if subtree is not None and subtree not in seen:
                 seen.add(subtree)
                 waiting.append(_entries(held, subtree, entry.path))
+
+
+def entry_of(held: HeldRepository, blob: BlobId, kind: BlobType) -> BlobEntry:
+    """What the index says of a blob.
+
+    Raises:
+        BlobMissingError: it says nothing.
+    """
+    location = held.index.lookup(blob, kind)
+    if location is None:
+        raise BlobMissingError(
+            f"blob {short(blob)} is in no index", hint="`holdfast verify` says what is lost with it."
+        )
+    return location.entry
 
 
 def _entries(held: HeldRepository, tree: BlobId, directory: bytes) -> Iterator[Entry]:
