@@ -27,19 +27,19 @@ def nothing_open(
     be seen here. alike: sources that begin with so many of these characters count as this one.
     """
     length, wanted = (_WHOLE, source) if alike is None else (alike, source[:alike])
-    try:
-        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as connection:
-            found = connection.execute(_NEWEST, (kind.value, repository, length, wanted)).fetchone()
-    except sqlite3.Error:
-        return False
-    return found is None or found[0] in _ENDED_WELL
+    found = _statuses(path, _NEWEST, kind.value, repository, length, wanted)
+    return found is not None and all(status in _ENDED_WELL for status in found)
 
 
 def is_recorded(path: Path, run_id: str) -> bool:
     """Whether the run has its record, with an end; no also where that cannot be seen here."""
+    return any(status != RunStatus.RUNNING for status in _statuses(path, _ENDED, run_id) or ())
+
+
+def _statuses(path: Path, query: str, *values: str | int) -> list[str] | None:
+    """The status of the run that is asked for, if there is one; None where that cannot be seen here."""
     try:
         with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as connection:
-            found = connection.execute(_ENDED, (run_id,)).fetchone()
+            return [status for (status,) in connection.execute(query, values)]
     except sqlite3.Error:
-        return False
-    return found is not None and found[0] != RunStatus.RUNNING
+        return None

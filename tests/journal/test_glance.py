@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.terms import RunKind, RunStatus
-from service.journal.glance import nothing_open
+from service.journal.glance import is_recorded, nothing_open
 from service.journal.journal import Journal
 from service.journal.records import RunRecord
 
@@ -42,11 +42,14 @@ def test_only_the_newest_run_of_the_source_counts(tmp_path: Path, status: RunSta
     assert nothing_open(path, RunKind.RESTORE, "main", "docs")  # there is none
     assert nothing_open(path, RunKind.BACKUP, "main", "do")
     assert nothing_open(path, RunKind.BACKUP, "main", "doXX", alike=2) is well
+    assert is_recorded(path, "2") is (status is not RunStatus.RUNNING)
+    assert not is_recorded(path, "5")
 
 
 def test_what_cannot_be_seen_is_left_to_the_journal(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     assert not nothing_open(path, RunKind.BACKUP, "main", "docs")
+    assert not is_recorded(path, "1")
     assert not path.exists()
     path.write_bytes(b"no database" * 100)
     assert not nothing_open(path, RunKind.BACKUP, "main", "docs")
