@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterable
-from datetime import date
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -17,8 +16,6 @@ from tests.interop.stored import restic_backup
 from tests.repair.conftest import Commands, copied
 from tests.support.comparison import plant, restic
 from tests.support.engine import PASSWORD, EngineRun, new_session, open_session
-
-MONDAY = date(2026, 3, 2)
 
 
 @pytest.fixture
