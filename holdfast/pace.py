@@ -12,6 +12,7 @@ from typing import Final
 
 _FORGIVEN_S: Final = 1.0
 _MINUTES_PER_DAY: Final = 24 * 60
+_WAIT_STEP_S: Final = 0.25
 PIECE_S: Final = 1.0
 """Work that can choose takes pieces of about this much time, so that a limit is felt as a steady pace."""
 
@@ -78,3 +79,11 @@ class Pace:
         """How much to take at a time: `most`, or about a second's worth where there is a limit."""
         rate = self._rules.rate_at(self._minute())
         return min(most, max(1, int(rate * PIECE_S))) if rate else most
+
+
+def wait_out(seconds: float, on_wait: Callable[[], None]) -> None:
+    """Wait, and call on_wait before each quarter of a second: what it raises ends the wait."""
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        on_wait()
+        time.sleep(min(left, _WAIT_STEP_S))

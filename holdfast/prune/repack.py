@@ -10,18 +10,16 @@
 A crash before 4 leaves packs that no index names, which a later prune removes.
 """
 
-import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Final
 
 from holdfast.errors import CorruptFileError, StoredFileMissingError
 from holdfast.format.index import BlobEntry, BlobType, IndexPack
 from holdfast.format.pack import Compressed
 from holdfast.ids import BlobId, PackId
-from holdfast.pace import Pace
+from holdfast.pace import Pace, wait_out
 from holdfast.prune.documents import PruneRun, RepackResult, RepackShard, split_ids
 from holdfast.prune.plan import packs_that_go
 from holdfast.repository.index.marks import BlobMarks
@@ -31,8 +29,6 @@ from holdfast.repository.packs.packer import Packer
 from holdfast.repository.second_look import looked_at_again
 from holdfast.repository.session import HeldRepository
 from holdfast.runs.progress import Progress
-
-_WAIT_STEP_S: Final = 0.25
 
 
 @dataclass(slots=True)
@@ -172,16 +168,12 @@ def _read_ahead(
 
     left = iter(ranges)
     ahead: deque[tuple[PackRange, Future[memoryview | None]]] = deque()
-    wait = threading.Event()
     with ThreadPoolExecutor(held.loader.transfers, thread_name_prefix="repack") as pool:
         try:
             while True:
                 while len(ahead) < held.loader.transfers and (planned := next(left, None)) is not None:
-                    until_s = 0.0 if pace is None else pace.spend(planned.length)
-                    while until_s > 0:
-                        on_wait()
-                        wait.wait(min(until_s, _WAIT_STEP_S))
-                        until_s -= _WAIT_STEP_S
+                    if pace is not None:
+                        wait_out(pace.spend(planned.length), on_wait)
                     ahead.append((planned, pool.submit(read, planned)))
                 if not ahead:
                     return

@@ -1,13 +1,12 @@
 """Read the packs of one shard of a verification, from where an earlier attempt came to."""
 
 import time
-from collections.abc import Callable
 from contextlib import closing
 from functools import partial
 from typing import Final
 
 from holdfast.ids import PackId
-from holdfast.pace import Pace
+from holdfast.pace import Pace, wait_out
 from holdfast.repository.index.map import PackInfo
 from holdfast.repository.session import HeldRepository
 from holdfast.runs.progress import Progress
@@ -18,7 +17,6 @@ from holdfast.verify.documents import (
 from holdfast.verify.packs import PackChecked, check_packs
 
 _SAVE_S: Final = 5.0
-_WAIT_STEP_S: Final = 0.25
 
 
 def read_shard(run: VerifyRun, number: int, progress: Progress, pace: Pace | None = None) -> ShardResult:
@@ -47,7 +45,7 @@ def read_shard(run: VerifyRun, number: int, progress: Progress, pace: Pace | Non
                     attempt.save(reached)
                     saved_at = time.monotonic()
                 if pace is not None:
-                    _wait(
+                    wait_out(
                         pace.spend(checked.size_bytes), partial(progress, reached.packs, reached.bytes_read)
                     )
         if reached.damaged:
@@ -64,10 +62,3 @@ def _with(reached: ShardResult, held: HeldRepository, checked: PackChecked) -> S
         bytes_read=reached.bytes_read + checked.size_bytes,
         damaged=(*reached.damaged, checked.pack) if damaged else reached.damaged,
     )
-
-
-def _wait(seconds: float, on_wait: Callable[[], None]) -> None:
-    end = time.monotonic() + seconds
-    while (left := end - time.monotonic()) > 0:
-        on_wait()
-        time.sleep(min(left, _WAIT_STEP_S))
