@@ -1,4 +1,4 @@
-"""One engine call on behalf of an activity: heartbeats beside it, threads below it, errors translated at its edge.
+"""An engine call serves an activity: heartbeats beside it, threads below it, errors translated at its edge.
 
 The event loop heartbeats at a steady pace, whatever the engine does in its threads. Temporal answers a heartbeat when
 the attempt is cancelled or was overtaken by another one; then `asyncio.CancelledError` is raised here, the engine's

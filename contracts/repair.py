@@ -1,4 +1,4 @@
-"""Messages of a repair: one dataclass into and one out of the workflow and of each of its activities."""
+"""The messages of a repair are one dataclass into and one out of the workflow and of each of its activities."""
 
 from dataclasses import dataclass, field
 from typing import Final

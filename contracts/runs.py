@@ -1,4 +1,4 @@
-"""Messages that backups, restores and verifications share: runs that plan in pages, work in shards, and can be resumed.
+"""Runs that plan in pages, work in shards, and can be resumed share these messages: backups, repairs and others.
 
 Each verb adds its own fields to what is said here of its request, its opening and its progress.
 """

@@ -1,4 +1,4 @@
-"""The one document that a supervisor hands to a worker process, over a pipe.
+"""A supervisor hands this one document to a worker process, over a pipe.
 
 It carries passwords, so it never stands in argv, in the environment or in a file: `worker.py --config-fd N`
 reads it to its end from the inherited descriptor N and closes that.

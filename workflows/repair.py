@@ -1,4 +1,4 @@
-"""The repair workflow: trigger, plan, look at shards, change what is wrong, log.
+"""The repair workflow takes these steps: trigger, plan, look at shards, change what is wrong, log.
 
 The steps that look may run beside anything. The one that changes waits for the exclusive lock: as a temporary error, so
 for as long as it takes, and the run says what it waits for.

@@ -1,4 +1,4 @@
-"""A run that plans in pages, works in shards beside that, and goes on in new histories: the frame of the three verbs.
+"""A run that plans in pages, works in shards beside that, and goes on in new histories: the frame of such verbs.
 
 The workflow only counts; what is decided and done lies in the run's workspace, where activities recognise it. So a run
 can be continued as new, or be started again under `resume_run`, at any point.

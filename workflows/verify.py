@@ -1,4 +1,4 @@
-"""The verify workflow: trigger, plan, read shards while the trees are walked, finish, log.
+"""The verify workflow takes these steps: trigger, plan, read shards while the trees are walked, finish, log.
 
 Of a whole repository, the packs are chosen, and read in a sliding window, while one activity walks the trees. Of
 chosen snapshots, the walk comes first, because it says which packs they need. The last step knows what all of it comes

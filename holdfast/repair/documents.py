@@ -1,4 +1,4 @@
-"""The documents of a repair in its run workspace, beside those of its plan (runs/plan.py).
+"""A repair keeps these documents in its run workspace, beside those of its plan (runs/plan.py).
 
 opening                    what is repaired: decided once
 pages/0, plans/, shards/   the only page: shards of packs to read, or of snapshots to walk; what was found there

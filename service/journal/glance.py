@@ -1,4 +1,4 @@
-"""A glance at the journal's file, without SQLAlchemy, which takes a quarter of a second to load.
+"""A glance at the journal's file needs no SQLAlchemy, which takes a quarter of a second to load.
 
 It only tells the usual case, which needs nothing further, from all others, which `journal.py` then looks at.
 """
