@@ -157,7 +157,10 @@ class Storage(Protocol):
         ...
 
     def delete_many(self, names: Iterable[str]) -> None:
-        """Remove files, durably, in as few requests as can be; in any order, and of some only when it fails."""
+        """Remove files, durably, in as few requests as can be; in any order, and of some only when it fails.
+
+        Names are taken as requests need them, never all first: what gives them may look at a lock before each.
+        """
         ...
 
     def delete_folder(self, folder: str) -> None:

@@ -1,12 +1,13 @@
 """The contract on a real S3 server, and what is special about such a place."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import obstore
 import pytest
 
-from holdfast.errors import CorruptFileError, StorageDeniedError, StorageUnavailableError
+from holdfast.errors import CorruptFileError, LockLostError, StorageDeniedError, StorageUnavailableError
 from holdfast.storage.contract import Storage
 from holdfast.storage.credentials import fixed
 from holdfast.storage.layers.retry import Retrying
@@ -133,6 +134,16 @@ def test_files_are_removed_one_by_one_where_the_server_knows_no_other_way(
     assert [*between.list("a")] == []
     assert proxy.requests["POST", ""] == 1
     assert proxy.requests["DELETE", "a"] == 5
+
+    def until_the_lock_is_lost() -> Iterator[str]:
+        yield from (f"b/{number}" for number in range(between.traits.requests))
+        raise LockLostError("the lock is lost")
+
+    with pytest.raises(LockLostError):
+        between.delete_many(until_the_lock_is_lost())
+    assert proxy.requests["DELETE", "b"] == between.traits.requests, (
+        "these were asked for before the next name"
+    )
 
 
 def test_a_file_that_may_not_be_removed_is_an_error_in_an_answer_of_success(

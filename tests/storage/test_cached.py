@@ -9,7 +9,7 @@ from random import Random
 import pytest
 
 from holdfast.crypto.kdf import ScryptParameters
-from holdfast.errors import CorruptFileError, StoredFileMissingError
+from holdfast.errors import CorruptFileError, LockLostError, StoredFileMissingError
 from holdfast.ids import PackId, sha256, to_hex
 from holdfast.repository.caching import join_cache
 from holdfast.repository.companion import own_directories
@@ -153,6 +153,25 @@ def test_what_is_deleted_is_dropped(near: Cached, tmp_path: Path, how: str) -> N
     assert not any(path.exists() for path in kept)
     with pytest.raises(StoredFileMissingError):
         near.get_range(PACK_NAME, 0, 10)
+
+
+def test_names_to_delete_are_taken_one_after_the_other(tmp_path: Path) -> None:
+    """So that what gives them can look at its lock before each."""
+    below = MemoryStorage()
+    near = cached(below, tmp_path / "cache")
+    near.put(INDEX_NAME, INDEX_FILE)
+    near.put(PACK_NAME, PACK)
+    assert [*near.list("index")]
+
+    def names() -> Iterator[str]:
+        yield INDEX_NAME
+        raise LockLostError("the lock is lost")
+
+    with pytest.raises(LockLostError):
+        near.delete_many(names())
+    assert [below.size_or_none(name) for name in (INDEX_NAME, PACK_NAME)] == [None, len(PACK)]
+    with pytest.raises(StoredFileMissingError):
+        near.get(INDEX_NAME, limit_bytes=LIMIT)
 
 
 def test_names_that_are_no_hashes_and_other_folders_pass(

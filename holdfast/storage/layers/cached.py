@@ -109,10 +109,18 @@ class Cached(Layer):
         self._drop([name])
 
     def delete_many(self, names: Iterable[str]) -> None:
-        """See the contract."""
-        wanted = list(names)
-        self.below.delete_many(wanted)
-        self._drop(wanted)
+        """See the contract. What was handed on is dropped also where it may not have been deleted."""
+        handed: list[str] = []
+
+        def noted() -> Iterator[str]:
+            for name in names:
+                handed.append(name)
+                yield name
+
+        try:
+            self.below.delete_many(noted())
+        finally:
+            self._drop(handed)
 
     def delete_folder(self, folder: str) -> None:
         """See the contract."""

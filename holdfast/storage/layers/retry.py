@@ -90,7 +90,7 @@ class Retrying(Layer):
         self._write(lambda: self.below.delete(name))
 
     def delete_many(self, names: Iterable[str]) -> None:
-        """See the contract. Names are taken as they are handed on: who gives them may look at a lock before each."""
+        """See the contract. What was handed on is asked for again; no name is taken twice."""
         handed: list[str] = []
         left = iter(names)
 

@@ -159,11 +159,11 @@ class ObjectStorage(DistantStorage):
     def delete_many(self, names: Iterable[str]) -> None:
         """See the contract. One request for a thousand files; where that is not known, or one of them is gone already
         and the store minds, one request for each."""
-        pending = iter([check_name(name) for name in names])
-        while batch := list(islice(pending, _PAGE_FILES)):
-            if not self._one_by_one and self._removed_at_once(batch):
-                continue
-            self._delete_each(batch)
+        pending = map(check_name, names)
+        while not self._one_by_one and (batch := list(islice(pending, _PAGE_FILES))):
+            if not self._removed_at_once(batch):
+                self._delete_each(batch)
+        self._delete_each(pending)
 
     def delete_folder(self, folder: str) -> None:
         """See the contract."""
