@@ -16,9 +16,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from holdfast.errors import StorageDeniedError, StoredFileMissingError, UsageError
+from holdfast.errors import SnapshotNotFoundError, StorageDeniedError, StoredFileMissingError, UsageError
 from holdfast.ids import SnapshotId, short, to_hex
 from holdfast.repository.documents import decide as decide_once
+from holdfast.repository.layout import SNAPSHOTS, file_name
 from holdfast.repository.session import HeldRepository
 from holdfast.repository.snapshots import (
     StoredSnapshot,
@@ -213,11 +214,19 @@ def _holding(held: HeldRepository, snapshot_id: SnapshotId, known: Protections, 
 
 
 def _held_since(held: HeldRepository, snapshot_id: SnapshotId, now_ns: int) -> str:
-    """Take back what a person has held while it was forgotten; the hold's reason, empty where there is none."""
-    one = hold_on(held.repository, snapshot_id)
+    """Take back what a person has held while it was forgotten; the hold's reason, empty where there is none, or where
+    another program has removed the snapshot, which leaves nothing to take back."""
+    repository = held.repository
+    one = hold_on(repository, snapshot_id)
     if one is None or not one.stands(now_ns):
         return ""
-    take_back(held, to_hex(snapshot_id))
+    try:
+        take_back(held, to_hex(snapshot_id))
+    except (
+        SnapshotNotFoundError
+    ):  # not in the bin: then another attempt has taken it back, or it is not ours to
+        if repository.storage.size_or_none(file_name(SNAPSHOTS, snapshot_id)) is None:
+            return ""
     return f"held: {one.reason} ({one.by})"
 
 

@@ -15,11 +15,12 @@ from holdfast.errors import RunClosedError, SnapshotNotFoundError, StorageDenied
 from holdfast.format.tags import SOURCE_TAG
 from holdfast.ids import SnapshotId, from_hex, short, to_hex
 from holdfast.prune.documents import Root
-from holdfast.repository.layout import DATA, LOCKS, RUNS
+from holdfast.repository.layout import DATA, LOCKS, RUNS, SNAPSHOTS, file_name
 from holdfast.repository.repository import Repository
-from holdfast.repository.session import RepositorySession
+from holdfast.repository.session import HeldRepository, RepositorySession
 from holdfast.repository.snapshots import StoredSnapshot, list_snapshots
-from holdfast.retention.bin import bin_roots, binned_snapshots
+from holdfast.retention import forget as forgetting
+from holdfast.retention.bin import bin_roots, binned_snapshots, take_back
 from holdfast.retention.documents import ForgetOrder, ForgetReport, Opening
 from holdfast.retention.forget import ForgetRun, Rules, carry_out, decide_order, open_forgetting, roots
 from holdfast.retention.holds import AlarmNote, Proofs, hold, raise_alarm
@@ -221,8 +222,9 @@ def test_a_hold_that_comes_after_the_decision_is_kept(below: MemoryStorage) -> N
             begin(session, ForgetOrder(snapshots=(to_hex(first.id),)), "another")
 
 
+@pytest.mark.parametrize("before_it_is_back", ["nothing", "killed", "another attempt"])
 def test_a_hold_that_comes_in_the_moment_of_the_removal_brings_the_snapshot_back(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before_it_is_back: str
 ) -> None:
     source = tmp_path / "source"
     source.mkdir()
@@ -242,12 +244,37 @@ def test_a_hold_that_comes_in_the_moment_of_the_removal_brings_the_snapshot_back
                 hold(session.repository, first, by="Bob", reason="audit", now_ns=time.time_ns())
             delete(self, name)
 
+        def taking_back(held: HeldRepository, prefix: str) -> SnapshotId:
+            monkeypatch.setattr(forgetting, "take_back", take_back)
+            if before_it_is_back == "killed":
+                raise Killed
+            if before_it_is_back == "another attempt":
+                take_back(held, prefix)
+            return take_back(held, prefix)
+
         monkeypatch.setattr(type(storage), "delete", holding)
+        monkeypatch.setattr(forgetting, "take_back", taking_back)
+        if before_it_is_back == "killed":
+            with pytest.raises(Killed):
+                carry_out(run, now_ns=time.time_ns())
+            assert (there(session), in_bin(session)) == ([second.id], [first.id])
         report = carry_out(run, now_ns=time.time_ns())
         monkeypatch.undo()
         assert there(session) == [first.id, second.id]
         assert report.forgotten == ()
         assert len(report.spared) == 1
+
+
+def test_a_held_snapshot_that_another_program_has_removed_stops_no_forgetting(below: MemoryStorage) -> None:
+    with opened(below) as session:
+        write(session, daily(3))
+        first, second, third = list_snapshots(session.repository)
+        run, _ = begin(session, ForgetOrder(policy=Policy(last=1)))
+        hold(session.repository, first, by="Bob", reason="audit", now_ns=NOW_NS)
+        below.delete(file_name(SNAPSHOTS, first.id))
+        report = carry_out(run, now_ns=NOW_NS)
+        assert (there(session), in_bin(session)) == ([third.id], [second.id])
+        assert (report.forgotten, report.spared) == ((second.id, first.id), ())
 
 
 def test_an_alarm_that_comes_after_the_decision_is_kept(below: MemoryStorage) -> None:
