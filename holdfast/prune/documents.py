@@ -66,9 +66,8 @@ class Opening(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MarkPage(plan.Page, frozen=True, kw_only=True):
-    """The only page of marking. roots: all that is walked; snapshots: those of them that are snapshots."""
+    """The only page of marking. snapshots: how many of its roots are snapshots."""
 
-    roots: int = 0
     snapshots: int = 0
 
 
@@ -79,15 +78,14 @@ class MarkShard(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MarkResult(msgspec.Struct, frozen=True, kw_only=True):
-    """How much a shard's roots use that others, as far as it knew them, do not; the ids are in `parts` documents.
+    """What a shard's roots use that others, as far as it knew them, do not: the ids are in `parts` documents.
 
-    lost: roots in the bin that lack something (used.py, `lost_roots`).
+    trees: how many were walked. lost: roots in the bin that lack something (used.py, `lost_roots`).
     """
 
     token: str
     parts: int
     trees: int
-    blobs: int
     lost: int = 0
 
 
@@ -117,7 +115,6 @@ class PrunePlan(plan.Page, frozen=True, kw_only=True):
 
     repository: str
     total: Totals
-    used_blobs: int
     unused_bytes: int
     drop: Totals
     move: Totals
@@ -125,7 +122,6 @@ class PrunePlan(plan.Page, frozen=True, kw_only=True):
     unnamed: Totals
     left_unused_bytes: int
     requests: int
-    snapshots: int
     damaged: int = 0
 
     @property
@@ -192,7 +188,7 @@ class Switched(msgspec.Struct, frozen=True, kw_only=True):
     """The index names these packs no more. They are in `batches` documents under `token`.
 
     taken_back: packs that the plan had let go, and that are used again. unnamed: packs that were in no index, and are
-    removed. alone_s: for how long nobody else could use the repository. index_files: how many were replaced.
+    removed. alone_s: for how long nobody else could use the repository.
     """
 
     token: str
@@ -203,7 +199,6 @@ class Switched(msgspec.Struct, frozen=True, kw_only=True):
     unnamed: int = 0
     unnamed_bytes: int = 0
     alone_s: float = 0.0
-    index_files: int = 0
 
 
 class Deleted(msgspec.Struct, frozen=True, kw_only=True):

@@ -46,8 +46,7 @@ def mark_shard(run: PruneRun, number: int, progress: Progress) -> MarkResult:
         marks, trees, lost = _mark(run, held, number, roots, progress)
         parts = write_used(run, token, marks)
         held.confirm()
-        blobs = sum(1 for _ in marks.new(BlobType.DATA))
-    return plan.conclude(number, MarkResult(token=token, parts=parts, trees=trees, blobs=blobs, lost=lost))
+    return plan.conclude(number, MarkResult(token=token, parts=parts, trees=trees, lost=lost))
 
 
 def _mark(

@@ -54,7 +54,7 @@ def open_prune(run: PruneRun, order: PruneOrder, now_ns: int, *, host: str = "")
         size = max(_ROOTS_PER_SHARD, -(-len(roots) // _SHARDS))
         for at in range(0, len(roots), size):
             writer.write_shard(MarkShard(roots=tuple(roots[at : at + size])))
-        return MarkPage(token=writer.token, shards=writer.shards, roots=len(roots), snapshots=len(stored))
+        return MarkPage(token=writer.token, shards=writer.shards, snapshots=len(stored))
 
     with run.session.hold() as held:
         refuse_skew(held)

@@ -67,13 +67,13 @@ def plan_prune(run: PruneRun, progress: Progress) -> PrunePlan:
     def plan_page(writer: PageWriter[NoRecord, RepackShard], _before: PrunePlan | None) -> PrunePlan:
         order = load_opening(run.workspace, Opening).order
         with run.session.hold() as held:
-            marks, missing, snapshots = mark_used(run, held, (), progress)
+            marks, missing, _ = mark_used(run, held, (), progress)
             held.files.check_whole()
             lost: frozenset[bytes] = frozenset()
             if missing or any(result.lost for result in run.marks.results(run.marks.page(0).shards)):
                 held.confirm()  # what is not there may have been removed under us
                 lost = lost_roots(held, order.roots, lambda: progress(0, 0))
-                marks, missing, snapshots = mark_used(run, held, (), progress, lambda: order.roots, lost)
+                marks, missing, _ = mark_used(run, held, (), progress, lambda: order.roots, lost)
             refuse_missing(missing)
             walk(held.loader, marks, lost, lambda: progress(0, 0))
             uses = list(marks.uses())
@@ -95,7 +95,6 @@ def plan_prune(run: PruneRun, progress: Progress) -> PrunePlan:
             shards=writer.shards,
             repository=held.repository.storage.location,
             total=_totals(uses),
-            used_blobs=sum(pack.used for pack in uses),
             unused_bytes=sum(map(unused_bytes, uses)),
             drop=_totals(chosen.drop),
             move=_totals(chosen.move),
@@ -103,7 +102,6 @@ def plan_prune(run: PruneRun, progress: Progress) -> PrunePlan:
             unnamed=Totals(packs=len(unnamed), size_bytes=sum(unnamed.values())),
             left_unused_bytes=chosen.left_unused_bytes,
             requests=_requests(chosen, len(unnamed), held),
-            snapshots=len(snapshots),
             damaged=damaged,
         )
         refuse_unverified(order, plan)

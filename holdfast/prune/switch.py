@@ -137,7 +137,7 @@ def _alone(
         removed = _remove_unnamed(repository, look, unnamed, lock)
         lock.check()
         condemn(repository, run_name(repository, run.run_id), look.going, alone=True)
-        files = replace_files(
+        replace_files(
             repository,
             look.index,
             look.going,
@@ -159,7 +159,6 @@ def _alone(
                 unnamed=len(removed),
                 unnamed_bytes=sum(removed.values()),
                 alone_s=time.monotonic() - began,
-                index_files=files,
             ),
         )
 

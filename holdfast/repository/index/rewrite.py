@@ -75,8 +75,8 @@ def replace_files(
     check_lock: Callable[[], None],
     check_clock: Callable[[], None],
     sparing: bool = False,
-) -> int:
-    """Replace the index files that name any of these packs by ones without them; how many were.
+) -> None:
+    """Replace the index files that name any of these packs by ones without them.
 
     files: all that is there, as it was read under this exclusive lock. check_lock, check_clock: raise when the lock is
     lost; the second asks nobody. sparing: with as little space as can be, one file after the other, and none joined.
@@ -112,7 +112,6 @@ def replace_files(
     for at in range(0, 0 if sparing else len(old), _REMOVED_AT_ONCE):
         check_lock()
         repository.storage.delete_many(_guarded(old[at : at + _REMOVED_AT_ONCE], check_clock))
-    return len(old)
 
 
 def write_checked(
