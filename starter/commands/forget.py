@@ -111,7 +111,7 @@ def forget(options: ForgetOptions) -> int:
     if options.list_bin:
         return list_bin(invocation)
     if options.empty_bin:
-        return _empty_bin(invocation, options)
+        return _empty_bin(invocation, options, order)
     if options.dry_run:
         return _show(invocation, order)
     if options.prune and options.detach:
@@ -129,9 +129,14 @@ def list_bin(invocation: Invocation) -> int:
     return tell(invocation.options, [bin_document(one) for one in binned], bin_lines(binned))
 
 
-def _empty_bin(invocation: Invocation, options: ForgetOptions) -> int:
+def _empty_bin(invocation: Invocation, options: ForgetOptions, order: ForgetOrder) -> int:
     if options.dry_run:
         raise UsageError("--empty-bin has no dry run", hint="`holdfast forget --bin` lists what would go.")
+    if options.prune or order != ForgetOrder(snapshots=options.snapshots):
+        raise UsageError(
+            "--empty-bin lets go of snapshots by their ids, or of all: it goes with no filter, no rule and no --prune",
+            hint="Name the ids that `holdfast forget --bin` lists. Nothing was removed.",
+        )
     profile, now_ns = invocation.repository(), time.time_ns()
     repository = open_repository(invocation)
     with repository_session(repository) as session:

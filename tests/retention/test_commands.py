@@ -148,6 +148,9 @@ def test_the_bin_is_listed_and_gives_back(folder: Path, answer: Answer) -> None:
     assert len(snapshots(folder)) == 4
     said = json.loads(answer("retention", "simulate", "--json")[0])
     assert all(gone["bytes_alone"] > 0 for gone in said["groups"][0]["remove"])  # though the bin has it, too
+    for more in (("--host", "other"), ("--source", "docs"), ("--keep-last", "1"), ("--prune",)):
+        assert "no filter, no rule" in answer("forget", "--empty-bin", *more, code=1)[1]
+    assert "1 snapshots in the bin" in answer("unforget")[0]
     assert "1 snapshots have left the bin" in answer("forget", "--empty-bin")[0]
     assert "0 snapshots in the bin" in answer("unforget")[0]
 
