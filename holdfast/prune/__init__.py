@@ -8,7 +8,6 @@ The calls of a prune, in the order in which a workflow makes them. Each may be m
     repack_shard    repack      copies of what is used, out of packs that will go        (as many as the plan says)
     switch          switch      the only step under the exclusive lock: the index names the packs no more
     delete_batch    delete      their files go, in batches                               (as many as `switch` says)
-    finish_prune    finish      what it came to
 
 Where no exclusive moment comes, `mark_packs` and `watch_marked` (marked) take the place of `switch`.
 

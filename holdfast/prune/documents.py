@@ -8,7 +8,6 @@ repack/plans/, shards/, …   the packs to copy blobs out of, in shards, and wha
 switched                    that the index names the packs no more (created once)
 repack/going/<token>/<n>    these packs, in batches
 deleted/<n>                 what came of a batch (created once)
-report                      what all of it came to (created once)
 """
 
 from collections.abc import Mapping
@@ -23,7 +22,6 @@ from holdfast.runs.run import Run
 MARK: Final = "mark/"
 REPACK: Final = "repack/"
 SWITCHED: Final = "switched"
-REPORT: Final = "report"
 
 
 def split_ids(ids: bytes) -> list[bytes]:
@@ -129,11 +127,6 @@ class PrunePlan(plan.Page, frozen=True, kw_only=True):
         """What the repository gets smaller by."""
         return self.drop.size_bytes + self.unnamed.size_bytes + self.move.size_bytes - self.moved_bytes
 
-    @property
-    def has_work(self) -> bool:
-        """Whether anything is to be done after this."""
-        return bool(self.drop.packs or self.move.packs or self.unnamed.packs)
-
 
 class PackList(msgspec.Struct, frozen=True, array_like=True):
     """Packs with the sizes of their files."""
@@ -210,22 +203,6 @@ class Deleted(msgspec.Struct, frozen=True, kw_only=True):
     size_bytes: int
     spared: int = 0
     left: int = 0
-
-
-class PruneReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What a prune came to. Bytes are those of files in the repository."""
-
-    deleted_packs: int = 0
-    unnamed_packs: int = 0
-    freed_bytes: int = 0
-    written_packs: int = 0
-    written_bytes: int = 0
-    taken_back: int = 0
-    spared: int = 0
-    left: int = 0
-    stay: tuple[bytes, ...] = ()
-    damaged_blobs: tuple[bytes, ...] = ()
-    alone_s: float = 0.0
 
 
 MarkPlan: TypeAlias = plan.Plan[MarkPage, plan.NoRecord, MarkShard, MarkResult]

@@ -49,7 +49,7 @@ from tests.support.engine import (
     new_session,
     open_session,
 )
-from tests.support.pruning import Pruning, binned, everything
+from tests.support.pruning import Pruning, binned, everything, has_work
 from tests.support.restore import restore
 
 Model: TypeAlias = dict[str, bytes]
@@ -298,9 +298,9 @@ class Lifetimes(RuleBasedStateMachine):
                 plan = pruning.plan()
                 if one.step == 1:
                     pruning.repack(plan)
-                elif one.step == 2 and plan.has_work:
+                elif one.step == 2 and has_work(plan):
                     pruning.switch()
-                elif one.step == 3 and plan.has_work:
+                elif one.step == 3 and has_work(plan):
                     pruning.delete(pruning.switch())
                 elif one.step == 4:
                     del self.prunes[slot]

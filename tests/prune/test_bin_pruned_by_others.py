@@ -7,14 +7,13 @@ import pytest
 
 from holdfast.errors import BlobMissingError
 from holdfast.ids import SnapshotId, from_hex
-from holdfast.prune.documents import PruneReport
 from holdfast.prune.mark import mark_shard
 from holdfast.prune.opening import open_prune
 from holdfast.repository.session import RepositorySession
 from holdfast.retention.bin import forget_snapshot, take_back
 from tests.prune.conftest import Place
 from tests.support.engine import nothing, open_session
-from tests.support.pruning import Pruning, binned, everything
+from tests.support.pruning import PruneReport, Pruning, binned, everything
 
 
 def forget(session: RepositorySession, snapshot: str) -> None:

@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 
 from holdfast.ids import from_hex
 from holdfast.prune.delete import delete_batch
-from holdfast.prune.documents import PruneOrder, PrunePlan, PruneReport, PruneRun, Root, Switched
-from holdfast.prune.finish import finish_prune
+from holdfast.prune.documents import Deleted, PruneOrder, PrunePlan, PruneRun, Root, Switched
 from holdfast.prune.mark import mark_shard
 from holdfast.prune.opening import open_prune
 from holdfast.prune.plan import plan_prune
@@ -30,6 +29,24 @@ def everything(**more: object) -> PruneOrder:
 def binned(session: RepositorySession) -> tuple[Root, ...]:
     """What counts as used because it can be taken back, as the activities give it to a prune."""
     return tuple(Root(from_hex(stored.snapshot.tree)) for stored in bin_roots(session.repository))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PruneReport:
+    """What a prune came to, as the workflow adds it up."""
+
+    deleted_packs: int = 0
+    unnamed_packs: int = 0
+    freed_bytes: int = 0
+    written_packs: int = 0
+    taken_back: int = 0
+    spared: int = 0
+    left: int = 0
+
+
+def has_work(plan: PrunePlan) -> bool:
+    """Whether a prune goes on after its plan."""
+    return bool(plan.drop.packs or plan.move.packs or plan.unnamed.packs)
 
 
 @dataclass(slots=True)
@@ -58,14 +75,30 @@ class Pruning:
     def switch(self) -> Switched:
         return switch(self.prune, nothing, roots=lambda: binned(self.session), wait_s=5.0)
 
-    def delete(self, switched: Switched) -> None:
-        for batch in range(switched.batches):
-            delete_batch(self.prune, batch, nothing)
+    def delete(self, switched: Switched) -> list[Deleted]:
+        return [delete_batch(self.prune, batch, nothing) for batch in range(switched.batches)]
 
     def finish(self) -> PruneReport:
-        report = finish_prune(self.prune)
+        """Add up what stands, and close the run."""
+        plan = self.prune.plan.page(0)
+        report = self._report(plan) if has_work(plan) else PruneReport()
         close_run(self.prune.workspace)
         return report
+
+    def _report(self, plan: PrunePlan) -> PruneReport:
+        switched = self.switch()
+        deleted = self.delete(switched)
+        copied = list(self.prune.plan.results(plan.shards))
+        written_bytes = sum(one.bytes_written for one in copied)
+        return PruneReport(
+            deleted_packs=sum(one.packs for one in deleted),
+            unnamed_packs=switched.unnamed,
+            freed_bytes=sum(one.size_bytes for one in deleted) + switched.unnamed_bytes - written_bytes,
+            written_packs=sum(one.packs_written for one in copied),
+            taken_back=switched.taken_back,
+            spared=sum(one.spared for one in deleted),
+            left=sum(one.left for one in deleted),
+        )
 
     def run(
         self,
@@ -77,7 +110,7 @@ class Pruning:
         plan = self.plan()
         self.repack(plan)
         before_switch()
-        if plan.has_work:
+        if has_work(plan):
             switched = self.switch()
             before_delete()
             self.delete(switched)
