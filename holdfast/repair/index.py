@@ -16,7 +16,8 @@ leaves some of the old ones. Doing it again finds in the index what was added, a
 A pack whose header cannot be read keeps what the index says of it: that is the only way to the blobs in it that are
 sound. restic takes it out. `repair packs` saves them (packs.py); a verification says what is lost.
 
-One index file, and the headers of one shard, are in memory at a time. They are read from the store, past the cache.
+One index file, what is read ahead of it, and the headers of one shard are in memory at a time. They are read from the
+store, past the cache.
 """
 
 import time
@@ -29,7 +30,7 @@ from holdfast.ids import IndexId, PackId, sha256
 from holdfast.repair.documents import FoundPack, PlannedPack, RepairRun, Report, ShardPlan, ShardResult
 from holdfast.repository.caching import past_cache
 from holdfast.repository.damage import DamageMarks
-from holdfast.repository.index.files import MAX_BLOBS_PER_FILE, read_index
+from holdfast.repository.index.files import MAX_BLOBS_PER_FILE, listed_files, read_files
 from holdfast.repository.index.rewrite import write_checked
 from holdfast.repository.layout import DATA, INDEX, file_name, list_ids
 from holdfast.repository.packs.headers import read_header
@@ -111,11 +112,12 @@ def rewrite_index(run: RepairRun, shards: int, check_lock: Callable[[], None], *
     """
     repository = run.session.repository
     rewriting = _Rewriting(repository, _stored_packs(repository), check_lock, dry_run=dry_run)
-    known = {IndexId(raw) for raw, _ in list_ids(repository.storage, INDEX)}
+    standing = listed_files(repository)  # before any of ours is written
     for result in run.plan.results(shards):
         rewriting.add_found(result)
-    for index_id in sorted(known):
-        rewriting.look_through(index_id)
+    for index_id, named in read_files(past_cache(repository), standing):
+        if named is not None:
+            rewriting.look_through(index_id, named)
     return rewriting.finish()
 
 
@@ -131,7 +133,6 @@ class _Rewriting:
         dry_run: bool,
     ) -> None:
         self._repository = repository
-        self._bare = past_cache(repository)
         self._stored = dict(stored)
         self._check_lock = check_lock
         self._dry_run = dry_run
@@ -155,13 +156,9 @@ class _Rewriting:
                 self._add(found.columns)
                 self._report.packs_added += 1
 
-    def look_through(self, index_id: IndexId) -> None:
+    def look_through(self, index_id: IndexId, named: list[PackColumns] | CorruptFileError) -> None:
         """Keep an index file that is right; else replace it by what is right in it."""
-        try:
-            named = read_index(self._bare, index_id)
-        except StoredFileMissingError:
-            return
-        except CorruptFileError:
+        if isinstance(named, CorruptFileError):
             self._replaced.append(index_id)
             return
         self._ask_for([pack.id for pack in named])
@@ -224,11 +221,8 @@ def _stored_packs(repository: Repository) -> dict[PackId, int]:
 def _said(repository: Repository) -> dict[PackId, bytes]:
     """What index files say of packs, in short: the size, and a digest of the rest; or _DISPUTED."""
     said: dict[PackId, bytes] = {}
-    bare = past_cache(repository)
-    for raw, _ in sorted(list_ids(repository.storage, INDEX)):
-        try:
-            named = read_index(bare, IndexId(raw))
-        except CorruptFileError:
+    for _, named in read_files(past_cache(repository), listed_files(repository)):
+        if named is None or isinstance(named, CorruptFileError):
             continue
         for pack in named:
             this = _in_short(pack)

@@ -278,3 +278,17 @@ def test_headers_are_read_many_at_once_where_requests_take_time(damaged: Path) -
         found = look_at_shard(killed, 0, nothing).found
     assert len(found) == len(wanted)
     assert storage.most_at_once > len(wanted) // 2
+
+
+def test_index_files_are_read_ahead_where_requests_take_time(damaged: Path) -> None:
+    """Also under the exclusive lock: nobody else works while that is held."""
+    one_unreadable(damaged)
+    storage = SlowStorage(in_memory(damaged))
+    with quick_session(storage) as session:
+        slow = RepairRun(session=session, run_id="slow")
+        open_repair(slow, INDEX_ORDER)
+        plan_repair(slow)
+        look_at_shard(slow, 0, nothing)
+        storage.most_at_once, storage.latency_s = 0, 0.1
+        assert finish_repair(slow, nothing).index_files_removed == 1
+    assert storage.most_at_once >= 3

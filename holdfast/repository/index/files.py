@@ -158,7 +158,7 @@ class IndexLoader:
         return ask_both(self._repository.storage, self._marks.seen, self._list)
 
     def _list(self) -> list[tuple[IndexId, int]]:
-        return [(IndexId(raw), size) for raw, size in sorted(list_ids(self._repository.storage, INDEX))]
+        return listed_files(self._repository)
 
     def _read_listed(self, listed: list[tuple[IndexId, int]]) -> None:
         """Read what is new in a listing; where files have gone since, list again: their successors are there."""
@@ -182,7 +182,8 @@ class IndexLoader:
         self._loaded |= recalled
         missing = False
         before = len(self.index)
-        for index_id, found in self._decoded([file for file in wanted if file[0] not in recalled]):
+        unread = [file for file in wanted if file[0] not in recalled]
+        for index_id, found in read_files(self._repository, unread):
             if found is None:
                 missing = True
                 continue
@@ -195,36 +196,43 @@ class IndexLoader:
             heap.give_back()
         return missing
 
-    def _decoded(
-        self, wanted: Sequence[tuple[IndexId, int]]
-    ) -> Iterator[tuple[IndexId, list[PackColumns] | CorruptFileError | None]]:
-        """The files' packs in order, read ahead in threads; None for a file that is missing, the error for a bad one.
 
-        Decoding holds the interpreter, so threads would not make it faster; and what it leaves behind of small objects
-        is least where it is done for one file after the other.
-        """
-        remaining = deque(wanted)
-        ahead: deque[tuple[IndexId, int, Future[bytes | CorruptFileError | None]]] = deque()
-        readers = self._repository.storage.traits.requests
-        with ThreadPoolExecutor(readers, thread_name_prefix="index") as pool:
+def listed_files(repository: Repository) -> list[tuple[IndexId, int]]:
+    """The index files that are there (id, size in bytes), by their ids."""
+    return [(IndexId(raw), size) for raw, size in sorted(list_ids(repository.storage, INDEX))]
 
-            def read_on() -> None:
-                room = _READ_AHEAD_BYTES - sum(size for _, size, _ in ahead)
-                while remaining and len(ahead) < readers and (not ahead or remaining[0][1] <= room):
-                    index_id, size = remaining.popleft()
-                    ahead.append((index_id, size, pool.submit(_json_of, self._repository, index_id)))
-                    room -= size
 
-            try:
+def read_files(
+    repository: Repository, wanted: Sequence[tuple[IndexId, int]]
+) -> Iterator[tuple[IndexId, list[PackColumns] | CorruptFileError | None]]:
+    """The packs of each index file (id, size in bytes) in order, read ahead in threads; None for a file that is
+    missing, the error for a bad one.
+
+    Decoding holds the interpreter, so threads would not make it faster; and what it leaves behind of small objects is
+    least where it is done for one file after the other.
+    """
+    remaining = deque(wanted)
+    ahead: deque[tuple[IndexId, int, Future[bytes | CorruptFileError | None]]] = deque()
+    readers = repository.storage.traits.requests
+    with ThreadPoolExecutor(readers, thread_name_prefix="index") as pool:
+
+        def read_on() -> None:
+            room = _READ_AHEAD_BYTES - sum(size for _, size, _ in ahead)
+            while remaining and len(ahead) < readers and (not ahead or remaining[0][1] <= room):
+                index_id, size = remaining.popleft()
+                ahead.append((index_id, size, pool.submit(_json_of, repository, index_id)))
+                room -= size
+
+        try:
+            read_on()
+            while ahead:
+                index_id, _, reading = ahead.popleft()
+                json = reading.result()
                 read_on()
-                while ahead:
-                    index_id, _, reading = ahead.popleft()
-                    json = reading.result()
-                    read_on()
-                    yield index_id, _or_error(index_id, json) if isinstance(json, bytes) else json
-            finally:
-                for _, _, reading in ahead:
-                    reading.cancel()
+                yield index_id, _or_error(index_id, json) if isinstance(json, bytes) else json
+        finally:
+            for _, _, reading in ahead:
+                reading.cancel()
 
 
 def read_index(repository: Repository, index_id: IndexId) -> list[PackColumns]:
