@@ -110,18 +110,20 @@ def apply_policy(policy: Policy, group: Sequence[StoredSnapshot], now_ns: int) -
     if not policy.has_rules:
         return [Kept(stored=stored, reasons=("no rule",)) for stored in newest_first]
     moments = [Moment.of(stored.snapshot.time) for stored in newest_first]
-    from_ns = _Horizon(next((moment for moment in moments if moment.ns < now_ns), None))
-    rules = _rules(policy, from_ns)
+    newest = next((moment for moment in moments if moment.ns < now_ns), None)
+
+    def since_ns(span: Span) -> float:
+        """How far back a span reaches; where all are in the future, over everything."""
+        return float("-inf") if newest is None else span.before(newest)
+
+    rules = _rules(policy, since_ns)
+    within_ns = since_ns(policy.within)
     return [
         Kept(
             stored=stored,
             reasons=(
                 *(f"has tags [{', '.join(tags)}]" for tags in policy.tags if has_tags(stored.snapshot, tags)),
-                *(
-                    [f"within {policy.within}"]
-                    if policy.within and moment.ns > from_ns(policy.within)
-                    else []
-                ),
+                *([f"within {policy.within}"] if policy.within and moment.ns > within_ns else []),
                 *(
                     reason
                     for rule in rules
@@ -142,16 +144,6 @@ def has_tags(snapshot: Snapshot, tags: Sequence[str]) -> bool:
         if tag not in own:
             return False
     return True
-
-
-class _Horizon:
-    """How far back spans reach. newest: None where all are in the future: then they reach back over everything."""
-
-    def __init__(self, newest: Moment | None) -> None:
-        self._newest = newest
-
-    def __call__(self, span: Span) -> float:
-        return float("-inf") if self._newest is None else span.before(self._newest)
 
 
 class _Rule:
@@ -185,15 +177,17 @@ class _Rule:
         return self._word if is_new else f"oldest {self._word}"
 
 
-def _rules(policy: Policy, from_ns: Callable[[Span], float]) -> list[_Rule]:
-    """In the order in which restic gives its reasons."""
-    found = [_Rule("last snapshot", lambda _, number: number, left=policy.last)]
+def _rules(policy: Policy, since_ns: Callable[[Span], float]) -> list[_Rule]:
+    """Those that the policy has, in the order in which restic gives its reasons."""
+    found = [_Rule("last snapshot", lambda _, number: number, left=policy.last)] if policy.last else []
     for word, period in _PERIODS:
-        found.append(_Rule(f"{word} snapshot", _alone(period), left=getattr(policy, word)))
+        count: int = getattr(policy, word)
+        if count:
+            found.append(_Rule(f"{word} snapshot", _alone(period), left=count))
     for word, period in _PERIODS:
         span: Span = getattr(policy, f"within_{word}")
         if span:
-            found.append(_Rule(f"{word} within {span}", _alone(period), since_ns=from_ns(span)))
+            found.append(_Rule(f"{word} within {span}", _alone(period), since_ns=since_ns(span)))
     return found
 
 
