@@ -54,6 +54,7 @@ _HAND_OVER_S: Final = 60.0
 """For runs of ours to stand; longer than a heartbeat, a checkpoint and the linger of a lock take."""
 _FOREIGN_S: Final = 3.0
 _STEP_S: Final = 0.5
+"""Between two looks at the locks: nothing tells when one goes, and each look is a request or two."""
 _LOOK_S: Final = 2.0
 _ANSWER_S: Final = 600.0
 """A wait for a moment answers after so long at the latest: the workflow's own clock counts the days."""

@@ -33,6 +33,7 @@ _BEGIN: Final = "<!-- far: begin (written by `make far`) -->"
 _END: Final = "<!-- far: end -->"
 _DOCUMENT: Final = PROJECT / "docs" / "performance.md"
 _LOOK_AGAIN_S: Final = 0.1
+"""A service removes its lock by itself, some seconds after the run: between two looks whether it has."""
 _SETTLE_LIMIT_S: Final = 20.0
 _OURS: Final = "holdfast-service"
 _ROWS: Final = (

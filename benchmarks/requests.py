@@ -26,7 +26,7 @@ _DOCUMENT: Final = PROJECT / "docs" / "performance.md"
 _BEGIN: Final = "<!-- requests: begin (written by `make requests`) -->"
 _END: Final = "<!-- requests: end -->"
 _SETTLE_S: Final = 6.0
-"""A service keeps its lock for some seconds; to remove it is the job's."""
+"""A service keeps its lock for five seconds after the last use; to remove it is counted for the job."""
 _PROFILE: Final = "off"
 _SUBJECTS: Final = ("config", "keys", "locks", "index", "snapshots", "data", "holdfast", "other")
 _KINDS: Final = ("GET", "HEAD", "LIST", "PUT", "DELETE")

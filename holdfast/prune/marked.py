@@ -112,6 +112,7 @@ def mark_packs(run: PruneRun, progress: Progress, *, roots: Callable[[], Sequenc
         )
         held.note_marks()
         held.confirm_lock()
+        # So long may a listing show index files that have gone: a program that believes one has its lock by then.
         time.sleep(repository.storage.settle_s)
         fence = standing_processes(repository, now_ns)
         held.give_up()

@@ -24,7 +24,7 @@ CONDEMNED: Final = "holdfast/condemned"
 def condemn(repository: Repository, name: str, packs: Collection[PackId], *, alone: bool) -> None:
     """Write the list of a prune. name: of the prune, 32 hex digits.
 
-    alone: under the exclusive lock, where older lists are of no use any more; they go once the new one is written.
+    alone: under the exclusive lock, where older lists are no longer of use; they go once the new one is written.
     """
     folder = SealedFolder(repository, CONDEMNED)
     folder.put(name, b"".join(sorted(packs)))

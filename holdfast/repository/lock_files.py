@@ -1,10 +1,11 @@
 """Lock files are written, looked at, and removed where certainly nobody holds them.
 
-Write our own, wait until listings must show it, look for locks that exclude it, and withdraw if there is one. Of two
-that exclude each other at least one sees the other: what writes second finds the first one's lock afterwards. restic
-(its internal/repository/lock.go) looks before it writes as well, and waits 200 ms wherever it is; here the storage says
-how long. The look before is for courtesy: an exclusive lock that is tried again and again would keep others out for
-moments, and so would a shared one that was refused. So only these look first; for all others it is a request less.
+Write our own, wait, look for locks that exclude it, and withdraw if there is one. Of two that exclude each other at
+least one sees the other: what writes second finds the first one's lock afterwards. restic (its
+internal/repository/lock.go) looks before it writes as well, and waits 200 ms wherever it is; here the storage says for
+how long its listings show what has gone. The look before is for courtesy: an exclusive lock that is tried again and
+again would keep others out for moments, and so would a shared one that was refused. So only these look first; for all
+others it is a request less.
 
 What is removed unasked, and what never is (docs/adr/0035-locks-that-are-certainly-dead.md):
 
@@ -62,6 +63,7 @@ def take_lock(repository: Repository, *, exclusive: bool, look_first: bool = Tru
             hint=f"{error.hint} A command that only reads can do without a lock: --no-lock.".strip(),
         ) from error
     try:
+        # After that, no listing under this lock shows an index file that a prune before it has removed.
         time.sleep(repository.storage.settle_s)
         _look(repository, lock_id, others, exclusive=exclusive)
     except BaseException:

@@ -87,7 +87,7 @@ class Answer:
 
     @property
     def refuses_credentials(self) -> bool:
-        """Whether others may help: who sent this is not known, or not any more."""
+        """Whether others may help: who sent this is not known, or no longer."""
         return self.status == 401 or self.code in _EXPIRED | _REFUSED
 
     @property

@@ -6,7 +6,7 @@ entry's name and the piece's number as well. Whatever is read is read with the d
 what does not fit is removed, and counts as not there. Nothing here raises for what the folder's file system does.
 
 Processes share it without locks: an entry gets its name when it is whole, by a rename, and one that is replaced or
-removed meanwhile is read to its end by those who have it open.
+removed is still read to its end by those who have it open.
 
 It is bounded: each process that has added a sixty-fourth of the bound looks at the whole of it, and removes what was
 not used for longest until an eighth is free; so eight processes stay below the bound together. It leaves a twentieth of

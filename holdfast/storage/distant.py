@@ -26,7 +26,7 @@ class DistantStorage(ABC):
 
     @property
     def settle_s(self) -> float:
-        """See the contract. What was written or deleted is listed so at once: S3 does that since 2020."""
+        """See the contract. What was written or deleted is listed so at once: S3 has done that since 2020."""
         return 0.0
 
     @property

@@ -174,7 +174,7 @@ def test_a_removed_lock_is_noticed_by_the_refresh(place: Place) -> None:
 
 
 def test_a_lock_that_is_removed_while_the_next_one_is_written_is_lost(place: Place) -> None:
-    """1. the old lock is seen; 2. we are frozen; 3. it is removed, somebody prunes; 4. we write the new one."""
+    """1. the old lock is seen; 2. we are frozen; 3. it is removed, another client prunes; 4. we write the new one."""
     lease = place.lease()
     generation = lease.acquire()
     (old,) = place.locks.iterdir()

@@ -1,4 +1,4 @@
-"""A backup that is frozen before a write, while somebody removes its lock, forgets, prunes with stock restic, and goes.
+"""A backup is frozen before a write, while another client removes its lock, forgets and prunes with restic, and goes.
 
 The freeze is in the gap that no check can close: after all checks, right before the write itself. For each write of a
 run: what is acknowledged in the end is whole, and nothing stands in the index that is not there.
@@ -88,7 +88,7 @@ class Place:
         self.earlier = [path.name for path in (self.repository / SNAPSHOTS).iterdir()]
 
     def prune(self) -> None:
-        """What somebody does who thinks that we are dead."""
+        """What a person does who thinks that we are dead."""
         forget_and_prune(self.repository, self.earlier)
 
     def kill(self, folder: str) -> None:

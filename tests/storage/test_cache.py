@@ -102,7 +102,7 @@ def test_what_is_damaged_is_dropped(cache: Cache, damage: str) -> None:
 
 
 def test_a_part_whose_pieces_are_sound_is_given_out(cache: Cache) -> None:
-    """And the damaged one beside it is found by whoever needs it."""
+    """And the damaged one beside it is found when it is needed."""
     data = kept(cache, 1)
     (path,) = files_below(cache.directory)
     flipped(2 * PIECE)(path)
@@ -162,7 +162,7 @@ def test_processes_share_it_and_one_may_be_killed(cache: Cache) -> None:
     victim = context.Process(target=_share, args=(cache.directory, 9, 1_000_000))
     for process in (*others, victim):
         process.start()
-    time.sleep(0.2)
+    time.sleep(0.2)  # it is to be killed in the middle of adding
     assert victim.pid is not None
     os.kill(victim.pid, signal.SIGKILL)
     for process in (*others, victim):

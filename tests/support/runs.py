@@ -15,6 +15,7 @@ from tests.support.service import Installation
 
 BackupHandle = WorkflowHandle[object, BackupResult]
 _LOOK_AGAIN_S: Final = 0.05
+"""Between two looks at what a run has stored: nothing tells."""
 
 
 async def start_backup(

@@ -1,7 +1,7 @@
 """Work that is over leaves nothing to the collector of cycles.
 
 In a worker that lives for long, the collector hardly ever looks at everything: little of what a run makes is tracked by
-it. A cycle that leads to an index and its trees would keep them, some 60 MiB after 46,000 files, for each run anew.
+it. A cycle that leads to an index and its trees would keep them, some 60 MiB after 46,000 files, again for each run.
 """
 
 import gc

@@ -69,7 +69,7 @@ def _trees(loader: BlobLoader, tree: BlobId) -> list[BlobId]:
 
 @contextmanager
 def _stored(folder: Path) -> Iterator[tuple[HeldRepository, CountingStorage, BlobId]]:
-    """A repository opened anew, in which a tree of many small directories is stored; its root."""
+    """A repository, opened again, in which a tree of many small directories is stored; its root."""
     source, path = folder / "source", folder / "repository"
     for number in range(_DIRECTORIES):
         (source / f"{number:04d}").mkdir(parents=True)

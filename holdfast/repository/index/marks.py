@@ -47,7 +47,7 @@ class PackUse(NamedTuple):
 
 
 class BlobMarks:
-    """The marks. One thread at a time; others may add to the map meanwhile, which `refresh` takes notice of."""
+    """The marks. One thread at a time; others may add to the map at the same time, which `refresh` takes notice of."""
 
     def __init__(self, index: IndexMap, without: Collection[PackId] = (), *, sound: bool = False) -> None:
         """without: packs whose copies do not count. sound: nor do damaged copies, in any pack."""
@@ -94,9 +94,8 @@ class BlobMarks:
         missing: list[bytes] = []
         first_bytes, tables = int.from_bytes, self._fast
         for blob in blobs:
-            bucket = first_bytes(
-                blob[:4], "little"
-            )  # as `bucket_of`; a call for each blob would take a third of it all
+            # as `bucket_of`; a call for each blob would take a third of it all
+            bucket = first_bytes(blob[:4], "little")
             for trust, known, heads, mask, rows, words, marks in tables:  # noqa: B007 -- `marks` is wanted below
                 row = heads[bucket & mask]
                 while row:

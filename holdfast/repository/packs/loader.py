@@ -165,13 +165,6 @@ class BlobLoader:
                 yield entry.id, self._read(BlobLocation(planned.pack, entry), LOOKS - 1)
         BUFFERS.give_back(buffer)
 
-    def load_many(
-        self, blobs: Iterable[BlobId], blob_type: BlobType = BlobType.DATA
-    ) -> Iterator[tuple[BlobId, bytes]]:
-        """Many blobs, each once, in the order that is good for the storage. Raises as its two parts do."""
-        for planned in self.plan_reads(blobs, blob_type):
-            yield from self.read_range(planned)
-
     def _location(self, blob: BlobId, blob_type: BlobType) -> BlobLocation:
         location = self._index.lookup(blob, blob_type)
         if location is None:

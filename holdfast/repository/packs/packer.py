@@ -11,8 +11,7 @@ Crash scenario, in the order of the steps:
     3. only then does the frontier move past the blobs of the pack. A crash before 3 leaves at worst an orphan pack,
        which no index names and the next prune removes.
 
-Blobs are spread at random over two open packs, as restic does since 0.18, so that pack sizes do not betray chunk
-sizes.
+Blobs are spread at random over two open packs, as restic does since 0.18, so that pack sizes do not betray chunk sizes.
 What is left in them at a flush becomes one pack, where it fits into one: a small run stores one file less. Memory is
 bounded by a few reused pack buffers: `add` blocks while all of them wait for the storage.
 """

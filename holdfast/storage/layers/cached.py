@@ -3,8 +3,8 @@
 What a storage says is still what the storage says; the cache only spares the bytes:
 
 - A *listed* file (index, snapshot) comes from the cache once for each listing that has shown it, and only in the size
-  that the listing said. So a file that was deleted is as gone as without a cache, and whoever looks a second time,
-  because what came was wrong, looks into the store.
+  that the listing said. So a file that was deleted is as gone as without a cache, and a second look,
+  because what came was wrong, is one into the store.
 - A pack of trees is fetched whole at the first read of a part of it, and all further parts come from the cache. That it
   is there is the index's word, which is believed under the lock. Packs of data are never kept: only the layer that
   trees are read through (`packs`) fetches and keeps packs.
