@@ -222,17 +222,21 @@ def _folders(directory: Path) -> list[str]:
 
 def _files(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
     """The entries of a repository, and what an interrupted `keep` has left; nothing that others have put there."""
-    with contextlib.suppress(OSError):
-        for kind in os.scandir(folder):
-            if not kind.is_dir(follow_symlinks=False):
+    with contextlib.suppress(OSError), os.scandir(folder) as kinds:
+        for kind in kinds:
+            if kind.is_dir(follow_symlinks=False):
+                yield from _files_in(kind.path)
+
+
+def _files_in(folder: str) -> Iterator[tuple[Path, os.stat_result]]:
+    with contextlib.suppress(OSError), os.scandir(folder) as files:
+        for file in files:
+            if not is_hex_id(file.name) and not file.name.startswith(_TEMPORARY):
                 continue
-            for file in os.scandir(kind.path):
-                if not is_hex_id(file.name) and not file.name.startswith(_TEMPORARY):
-                    continue
-                with contextlib.suppress(OSError):
-                    status = file.stat(follow_symlinks=False)
-                    if stat.S_ISREG(status.st_mode):
-                        yield Path(file.path), status
+            with contextlib.suppress(OSError):
+                status = file.stat(follow_symlinks=False)
+                if stat.S_ISREG(status.st_mode):
+                    yield Path(file.path), status
 
 
 def _content_bytes(stored_bytes: int) -> int | None:
