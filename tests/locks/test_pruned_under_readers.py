@@ -16,7 +16,6 @@ from holdfast.errors import PermanentError, TemporaryError
 from holdfast.ids import SnapshotId
 from holdfast.repository.damage import DamageMarks
 from holdfast.repository.layout import DATA, INDEX
-from holdfast.repository.repository import Repository
 from holdfast.repository.session import RepositorySession
 from holdfast.restore.finish.finish import finish
 from holdfast.restore.opening import open_restore
@@ -34,7 +33,13 @@ from holdfast.verify.documents import Report
 from holdfast.verify.snapshot import verify_snapshot
 from tests.locks.pruned import forget_and_prune
 from tests.support.comparison import plant, restic, same
-from tests.support.engine import PASSWORD, SMALL, SMALL_PACK_BYTES, EngineRun, new_session, nothing
+from tests.support.engine import (
+    PASSWORD,
+    EngineRun,
+    new_session,
+    nothing,
+    small_session,
+)
 from tests.support.verification import verify
 
 ResultT = TypeVar("ResultT")
@@ -103,9 +108,7 @@ class Place:
         storage = Stopped(
             self.repository, lambda: forget_and_prune(self.repository, [one.hex() for one in forgotten]), at
         )
-        session = RepositorySession(
-            Repository.open(storage, PASSWORD), sizes=SMALL, pack_size_bytes=SMALL_PACK_BYTES
-        )
+        session = small_session(storage)
         return session, storage
 
     def assert_untouched(self, session: RepositorySession) -> None:

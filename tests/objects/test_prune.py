@@ -13,12 +13,11 @@ import pytest
 
 from holdfast.errors import StorageUnavailableError
 from holdfast.repository.layout import LOCKS
-from holdfast.repository.repository import Repository
 from holdfast.repository.session import RepositorySession
 from holdfast.storage.contract import Storage
 from tests.objects.opening import opened
 from tests.prune.conftest import Place, make_place
-from tests.support.engine import PASSWORD, SMALL, SMALL_PACK_BYTES
+from tests.support.engine import small_session
 from tests.support.proxy import Happening, Lost, Proxy, Request, Reset
 from tests.support.pruning import Pruning
 from tests.support.seaweed import Seaweed
@@ -50,9 +49,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Place:
 
 @contextmanager
 def session_of(storage: Storage) -> Iterator[RepositorySession]:
-    session = RepositorySession(
-        Repository.open(storage, PASSWORD), sizes=SMALL, pack_size_bytes=SMALL_PACK_BYTES
-    )
+    session = small_session(storage)
     try:
         yield session
     finally:

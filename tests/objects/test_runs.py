@@ -23,7 +23,7 @@ from holdfast.storage.credentials import fixed
 from holdfast.storage.locations import open_storage
 from tests.support.comparison import same
 from tests.support.doubles import DyingStorage, Killed
-from tests.support.engine import PASSWORD, SMALL, SMALL_PACK_BYTES, EngineRun
+from tests.support.engine import PASSWORD, EngineRun, small_session
 from tests.support.persistent import back_up, restored, verified
 from tests.support.proxy import (
     Answer,
@@ -58,9 +58,7 @@ def session_of(storage: Storage, *, new: bool = False) -> Iterator[RepositorySes
     """A session with sizes that take a run through every path."""
     if new:
         Repository.init(storage, PASSWORD, kdf=ScryptParameters.for_tests())
-    session = RepositorySession(
-        Repository.open(storage, PASSWORD), sizes=SMALL, pack_size_bytes=SMALL_PACK_BYTES
-    )
+    session = small_session(storage)
     try:
         yield session
     finally:
@@ -119,9 +117,7 @@ def test_a_backup_killed_at_writes_goes_on(
         with session_of(storage, new=True):
             pass
         dying = DyingStorage(storage, at, done=bool(at % 2))
-        session = RepositorySession(
-            Repository.open(dying, PASSWORD), sizes=SMALL, pack_size_bytes=SMALL_PACK_BYTES
-        )
+        session = small_session(dying)
         run = EngineRun.of(session, source, run_id="run")
         with contextlib.suppress(Killed, StorageUnavailableError):
             run.run()

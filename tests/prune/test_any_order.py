@@ -26,7 +26,6 @@ from holdfast.ids import BlobId, from_hex, to_hex
 from holdfast.prune.documents import PruneOrder
 from holdfast.repository.kept_trees import is_whole
 from holdfast.repository.layout import SNAPSHOTS, list_ids
-from holdfast.repository.repository import Repository
 from holdfast.repository.session import RepositorySession
 from holdfast.repository.snapshots import find_snapshot
 from holdfast.retention.bin import bin_roots, binned_snapshots, drop, empty_bin, take_back
@@ -43,11 +42,10 @@ from tests.support.doubles import DyingStorage, Killed
 from tests.support.engine import (
     KIB,
     PASSWORD,
-    SMALL,
-    SMALL_PACK_BYTES,
     EngineRun,
     new_session,
     open_session,
+    small_session,
 )
 from tests.support.pruning import Pruning, binned, everything, has_work
 from tests.support.restore import restore
@@ -401,9 +399,7 @@ class Lifetimes(RuleBasedStateMachine):
             at, done = death
             storage = dying = DyingStorage(storage, at, done=done)
         try:
-            session = RepositorySession(
-                Repository.open(storage, PASSWORD), sizes=SMALL, pack_size_bytes=SMALL_PACK_BYTES
-            )
+            session = small_session(storage)
             try:
                 yield session
             finally:

@@ -10,14 +10,12 @@ import pytest
 from holdfast.errors import LockLostError
 from holdfast.repository.layout import LOCKS
 from holdfast.repository.locking import Clock
-from holdfast.repository.repository import Repository
-from holdfast.repository.session import RepositorySession
 from holdfast.storage.contract import Content
 from holdfast.storage.layers.layer import Layer
 from holdfast.storage.local import LocalStorage
 from tests.locks.pruned import forget_and_prune
 from tests.prune.conftest import Place
-from tests.support.engine import PASSWORD, SMALL, SMALL_PACK_BYTES
+from tests.support.engine import small_session
 from tests.support.pruning import Pruning
 
 _HOUR_S = 3600.0
@@ -56,12 +54,6 @@ class Freezing(Layer):
             self.touched.append(name)
 
 
-def open_frozen(place: Place, storage: Layer) -> RepositorySession:
-    return RepositorySession(
-        Repository.open(storage, PASSWORD), sizes=SMALL, pack_size_bytes=SMALL_PACK_BYTES
-    )
-
-
 @pytest.mark.parametrize(
     ("folder", "at"), [("index", 2), ("index", 5), ("index", 30), ("data", 8), ("data", 20), ("data", 28)]
 )
@@ -80,7 +72,7 @@ def test_what_is_frozen_makes_one_request_more_at_most(
             lock.unlink()
 
     storage = Freezing(place, folder, at, an_hour)
-    session = open_frozen(place, storage)
+    session = small_session(storage)
     try:
         with pytest.raises(LockLostError):
             Pruning(session).run()
@@ -101,7 +93,7 @@ def test_another_program_prunes_in_the_worst_moment(place: Place, folder: str, a
     """A person who thinks that we are dead removes our lock, forgets one snapshot more, and prunes."""
     oldest = place.snapshots()[0]
     storage = Freezing(place, folder, at, lambda: forget_and_prune(place.repository, [oldest]))
-    session = open_frozen(place, storage)
+    session = small_session(storage)
     try:
         for _ in range(4):
             try:

@@ -17,13 +17,11 @@ from holdfast.errors import (
 from holdfast.prune.switch import switch
 from holdfast.repository.layout import SNAPSHOTS
 from holdfast.repository.locking import Clock
-from holdfast.repository.repository import Repository
-from holdfast.repository.session import RepositorySession
 from holdfast.storage.contract import StoredFile
 from holdfast.storage.layers.layer import Layer
 from holdfast.storage.local import LocalStorage
 from tests.prune.conftest import Place
-from tests.support.engine import PASSWORD, SMALL, SMALL_PACK_BYTES, nothing, open_session
+from tests.support.engine import nothing, open_session, small_session
 from tests.support.pruning import Pruning, everything
 
 
@@ -134,9 +132,7 @@ class Forgetful(Layer):
 
 def test_a_listing_that_leaves_out_a_snapshot(place: Place) -> None:
     storage = Forgetful(LocalStorage(place.repository))
-    session = RepositorySession(
-        Repository.open(storage, PASSWORD), sizes=SMALL, pack_size_bytes=SMALL_PACK_BYTES
-    )
+    session = small_session(storage)
     before = stored(place)
     try:
         pruning = Pruning(session)

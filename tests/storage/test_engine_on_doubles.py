@@ -44,7 +44,7 @@ from tests.support.doubles import (
     LaggingStorage,
     SlowStorage,
 )
-from tests.support.engine import PASSWORD, SMALL, SMALL_PACK_BYTES, EngineRun
+from tests.support.engine import PASSWORD, EngineRun, small_session
 from tests.support.faults import assert_sound
 from tests.support.memory_storage import MemoryStorage
 from tests.support.persistent import back_up, restored, verified
@@ -119,13 +119,6 @@ def a_repository() -> MemoryStorage:
 
 def opened(storage: Storage) -> RepositorySession:
     return RepositorySession(Repository.open(storage, PASSWORD), pack_size_bytes=PACK_BYTES)
-
-
-def small(storage: Storage) -> RepositorySession:
-    """With sizes that take the run through every path."""
-    return RepositorySession(
-        Repository.open(storage, PASSWORD), pack_size_bytes=SMALL_PACK_BYTES, sizes=SMALL
-    )
 
 
 @contextmanager
@@ -206,7 +199,7 @@ def test_a_backup_killed_at_writes_on_every_path(scene: Scene) -> None:
     for at in itertools.count(4, 9):
         below = a_repository()
         dying = DyingStorage(below, at, done=bool(at % 2))
-        session = small(dying)
+        session = small_session(dying)
         run = EngineRun.of(session, scene.source, run_id="run")
         with contextlib.suppress(Killed, StorageUnavailableError):
             run.run()
@@ -214,7 +207,7 @@ def test_a_backup_killed_at_writes_on_every_path(scene: Scene) -> None:
             break
         kills += 1
         below.delete_folder(LOCKS)  # as the next one does, which finds its process dead
-        again = small(below)
+        again = small_session(below)
         resumed = EngineRun(replace(run.backup, session=again), run.order)
         snapshot = resumed.open().finished
         if snapshot is None:
@@ -223,7 +216,7 @@ def test_a_backup_killed_at_writes_on_every_path(scene: Scene) -> None:
             committed = bytes(snapshot)
             close_run(resumed.backup.workspace)  # as the workflow does: the run has its snapshot
         again.close()
-        checking = small(below)
+        checking = small_session(below)
         assert [stored.id for stored in list_snapshots(checking.repository)] == [committed]
         assert [*below.list(RUNS)] == []
         if kills % 4 == 0:

@@ -21,6 +21,7 @@ from holdfast.runs.opening import close_run
 from holdfast.runs.progress import Progress
 from holdfast.sizes import BackupSizes, RestoreSizes, Sizes, VerifySizes
 from holdfast.source.spec import SourceSpec
+from holdfast.storage.contract import Storage
 from holdfast.storage.credentials import fixed
 from holdfast.storage.locations import open_storage
 from holdfast.terms import Strategy
@@ -99,14 +100,20 @@ def open_session(
 
 @contextmanager
 def _closing(repository: Repository, *, small: bool) -> Iterator[RepositorySession]:
-    if small:
-        session = RepositorySession(repository, sizes=SMALL, pack_size_bytes=SMALL_PACK_BYTES)
-    else:
-        session = RepositorySession(repository)
+    session = _small(repository) if small else RepositorySession(repository)
     try:
         yield session
     finally:
         session.close()
+
+
+def small_session(storage: Storage) -> RepositorySession:
+    """A session with SMALL sizes on a storage of the test's own; the caller closes it."""
+    return _small(Repository.open(storage, PASSWORD))
+
+
+def _small(repository: Repository) -> RepositorySession:
+    return RepositorySession(repository, sizes=SMALL, pack_size_bytes=SMALL_PACK_BYTES)
 
 
 @contextmanager
