@@ -5,18 +5,18 @@ tests/faults/test_kill_at_each_step.py.
 """
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import pytest
 
+from holdfast.prune import marked
+from holdfast.prune.marked import watch_marked
 from holdfast.repository.layout import LOCKS
-from holdfast.repository.repository import Repository
-from holdfast.repository.session import RepositorySession
 from holdfast.storage.contract import Content
 from holdfast.storage.layers.layer import Layer
 from holdfast.storage.local import LocalStorage
 from tests.prune.conftest import Place
-from tests.support.engine import PASSWORD, SMALL, SMALL_PACK_BYTES, open_session
+from tests.support.engine import nothing, open_session, small_session
 from tests.support.pruning import Pruning
 
 
@@ -63,14 +63,21 @@ class Dying(Layer):
             raise KilledError
 
 
-def kill(place: Place, at: int) -> bool:
+def by_marks(pruning: Pruning) -> None:
+    """All of a prune for which no exclusive moment comes."""
+    pruning.repack(pruning.plan())
+    switched = watch_marked(pruning.prune, nothing).switched
+    assert switched is not None
+    pruning.delete(switched)
+    pruning.finish()
+
+
+def kill(place: Place, at: int, run: Callable[[Pruning], object] = Pruning.run) -> bool:
     """Kill a prune at one step, look, go on, look again. False where there is no such step."""
     dying = Dying(place, at)
-    session = RepositorySession(
-        Repository.open(dying, PASSWORD), sizes=SMALL, pack_size_bytes=SMALL_PACK_BYTES
-    )
+    session = small_session(dying)
     try:
-        Pruning(session).run()
+        run(Pruning(session))
     except KilledError:
         place.assert_whole(snapshots=2)
     killed = dying.died
@@ -79,7 +86,7 @@ def kill(place: Place, at: int) -> bool:
     for lock in (place.repository / LOCKS).iterdir():
         lock.unlink()  # this process lives on, so the lock of the one that was killed is not seen to be dead
     with open_session(place.repository, small=True) as again:
-        Pruning(again).run()
+        run(Pruning(again))
     place.assert_whole(snapshots=2)
     return killed
 
@@ -87,6 +94,13 @@ def kill(place: Place, at: int) -> bool:
 @pytest.mark.parametrize("at", [5, 18, 24, 28, 29, 31, 60, 76, 80])
 def test_killed_at_some_steps(place: Place, at: int) -> None:
     assert kill(place, at)
+
+
+@pytest.mark.parametrize("at", [27, 28, 29, 30, 31, 50, 75, 76, 77, 78])
+def test_killed_while_it_marks(place: Place, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
+    """Before the entries, the list, the marks, other new index files, removals of old ones, and what is decided."""
+    monkeypatch.setattr(marked, "KEPT_S", 0)  # nobody waits for 23 hours
+    assert kill(place, at, by_marks)
 
 
 @pytest.mark.faults
