@@ -9,7 +9,6 @@ Each is one document, written or removed as a whole: a crash leaves it or does n
 neither.
 """
 
-import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -18,7 +17,7 @@ import msgspec
 
 from holdfast.errors import SnapshotNotFoundError, UsageError
 from holdfast.format.times import parse_time
-from holdfast.ids import SnapshotId, short, to_hex
+from holdfast.ids import SnapshotId, from_hex, is_hex_id, short, to_hex
 from holdfast.repository.documents import encode
 from holdfast.repository.keys import list_keys
 from holdfast.repository.layout import SNAPSHOTS, file_name
@@ -76,11 +75,14 @@ def hold(
     check_said(by, reason)
     if until_ns and until_ns <= now_ns:
         raise UsageError("the hold would end in the past", hint="Give a later date, or none.")
-    original = b""
-    with contextlib.suppress(ValueError):
-        original = bytes.fromhex(stored.snapshot.original or "")
+    original = stored.snapshot.original or ""
     made = Hold(
-        snapshot=stored.id, original=original, by=by, reason=reason, since_ns=now_ns, until_ns=until_ns
+        snapshot=stored.id,
+        original=from_hex(original) if is_hex_id(original) else b"",
+        by=by,
+        reason=reason,
+        since_ns=now_ns,
+        until_ns=until_ns,
     )
     _places(repository, HOLDS).written.put(to_hex(stored.id), encode(made))
     if repository.storage.size_or_none(file_name(SNAPSHOTS, stored.id)) is None:
