@@ -37,7 +37,7 @@ LINGER_S: Final = 1.0
 LINGER_FAR_S: Final = 5.0
 """The same at a distance, where steps take longer, and a lock is five requests."""
 SEEN_S: Final = 2.0
-"""So long ago a lock file may have been seen by who looks again afterwards in any case."""
+"""A lock file that was seen so long ago is taken to be there where it is looked for again afterwards in any case."""
 _RETRY_S: Final = 10.0
 _LOG: Final = logging.getLogger(__name__)
 

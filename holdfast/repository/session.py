@@ -167,7 +167,7 @@ class HeldRepository:
             self.refresh()
 
     def note_marks(self) -> None:
-        """Marks of damage were changed: who uses the repository next, on this host, loads the index with them."""
+        """Marks of damage were changed: the next use of the repository on this host loads the index with them."""
         self.index.tell()
 
     def write_index(self, packs: Sequence[IndexPack]) -> None:

@@ -159,7 +159,7 @@ class Storage(Protocol):
     def delete_many(self, names: Iterable[str]) -> None:
         """Remove files, durably, in as few requests as can be; in any order, and of some only when it fails.
 
-        Names are taken as requests need them, never all first: what gives them may look at a lock before each.
+        Names are taken as requests need them, never all first: the caller may look at a lock before it gives each.
         """
         ...
 

@@ -188,8 +188,8 @@ class IndexLog:
             yield from _packs(*found)
 
     def was_written(self, index_id: IndexId) -> bool:
-        """Whether a process has put a file of the log there when it had just written it. Who has only read it may have
-        done so long ago, and the file may have been removed since."""
+        """Whether a process has put a file of the log there when it had just written it. One that has only read it may
+        have done so long ago, and the file may have been removed since."""
         found = self._files.get(index_id)
         return found is not None and bool(found[0].words[(found[1] - 1) * ROW_WORDS + OFFSET])
 

@@ -138,7 +138,7 @@ class IndexMap:
     def row_of(self, blob: bytes, blob_type: BlobType) -> tuple[int, int, int] | None:
         """A number of a segment, one of the blob's row in it, and its length as stored; None where `has` is not true.
 
-        They stay while the map lives: who counts blobs needs no memory for their ids.
+        They stay while the map lives: a count of blobs needs no memory for their ids.
         """
         found = self._find(blob, blob_type)
         return None if found is None else (*found.row, found.number(LENGTH))
