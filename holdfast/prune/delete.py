@@ -20,10 +20,12 @@ from typing import Final
 from holdfast.errors import RunStateError
 from holdfast.ids import PackId
 from holdfast.prune.documents import SWITCHED, Deleted, PackList, PruneRun, Switched
-from holdfast.prune.switch import batch_name, guarded
+from holdfast.prune.switch import batch_name
 from holdfast.repository.condemned import is_list_there
 from holdfast.repository.damage import DamageMarks
 from holdfast.repository.documents import load
+from holdfast.repository.index.rewrite import guarded
+from holdfast.repository.layout import pack_name
 from holdfast.repository.packs.stored import sizes_by_name
 from holdfast.repository.session import HeldRepository
 from holdfast.runs.attempts import Attempt
@@ -67,7 +69,7 @@ def delete_batch(run: PruneRun, number: int, progress: Progress) -> Deleted:
             unnamed += going
             if is_condemned:
                 held.confirm_lock()
-                held.repository.storage.delete_many(guarded(going, held.check_lock))
+                held.repository.storage.delete_many(guarded(map(pack_name, going), held.check_lock))
             progress(len(unnamed), 0)
         sizes = sizes_by_name(held.repository.storage, unnamed)
         deleted = [pack for pack, size in sizes.items() if size is None]

@@ -21,7 +21,7 @@ in no index, and names it again at once, by its own header.
 
 import secrets
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from holdfast.errors import RepositoryLockedError
@@ -43,7 +43,7 @@ from holdfast.prune.used import new_roots, walk
 from holdfast.repository.condemned import condemn
 from holdfast.repository.documents import encode, load
 from holdfast.repository.exclusive import ExclusiveLock
-from holdfast.repository.index.rewrite import replace_files, write_checked
+from holdfast.repository.index.rewrite import guarded, replace_files, write_checked
 from holdfast.repository.layout import pack_name
 from holdfast.repository.repository import Repository
 from holdfast.runs.opening import conclude, load_opening
@@ -189,16 +189,9 @@ def _remove_unnamed(
             break
         batch = left[at : at + _AT_ONCE]
         lock.check()
-        repository.storage.delete_many(guarded(batch, lock.check_clock))
+        repository.storage.delete_many(guarded(map(pack_name, batch), lock.check_clock))
         removed.update((pack, unnamed[pack]) for pack in batch)
     return removed
-
-
-def guarded(packs: Collection[PackId], check_clock: Callable[[], None]) -> Iterator[str]:
-    """The names of packs; before each one the clock says whether our lock may still be there."""
-    for pack in packs:
-        check_clock()
-        yield pack_name(pack)
 
 
 def _batches(going: Mapping[PackId, int]) -> Iterator[PackList]:

@@ -14,7 +14,7 @@ first old one goes, and small ones are joined on the way.
 """
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Final
 
 from holdfast.errors import CorruptFileError, LockLostError
@@ -111,7 +111,8 @@ def replace_files(
             repository.storage.delete(file_name(INDEX, index_id))
     for at in range(0, 0 if sparing else len(old), _REMOVED_AT_ONCE):
         check_lock()
-        repository.storage.delete_many(_guarded(old[at : at + _REMOVED_AT_ONCE], check_clock))
+        names = (file_name(INDEX, index_id) for index_id in old[at : at + _REMOVED_AT_ONCE])
+        repository.storage.delete_many(guarded(names, check_clock))
 
 
 def write_checked(
@@ -134,10 +135,11 @@ def write_checked(
     return written
 
 
-def _guarded(index_ids: Sequence[IndexId], check_clock: Callable[[], None]) -> Iterator[str]:
-    for index_id in index_ids:
+def guarded(names: Iterable[str], check_clock: Callable[[], None]) -> Iterator[str]:
+    """Names for `delete_many`; before each one the clock says whether our lock may still be there."""
+    for name in names:
         check_clock()
-        yield file_name(INDEX, index_id)
+        yield name
 
 
 def _blobs(packs: Sequence[LoggedPack]) -> int:
