@@ -13,7 +13,7 @@ gc.disable()  # while modules load: they make hundreds of thousands of objects t
 import argparse
 from collections.abc import Sequence
 
-from starter.host.processes import end_process
+from holdfast.starter.host.processes import end_process
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -25,10 +25,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--pids-fd", type=int, help=argparse.SUPPRESS)
     given = parser.parse_args(argv)
     if given.config_fd:
-        from starter.host.worker_process import begin  # noqa: PLC0415 - a supervisor has no use for it
+        from holdfast.starter.host.worker_process import begin  # noqa: PLC0415 - a supervisor has no use for it
 
         return begin(given.config_fd, given.log_fd, given.pids_fd)
-    from starter.daemon.foreground import serve  # noqa: PLC0415 - nor a worker for the whole command line
+    from holdfast.starter.daemon.foreground import serve  # noqa: PLC0415 - nor a worker for the whole command line
 
     gc.enable()
     return serve(given.settings)

@@ -1,10 +1,10 @@
 """The engine's results as the messages that workflows get: counts and ids, never a name or a list of files."""
 
-from contracts.backup import BackupOpened, Committed
-from contracts.common import Verdict
 from holdfast.backup.commit.commit import CommitOutcome
 from holdfast.backup.documents import CommitResult
 from holdfast.backup.opening import OpenedBackup
+from holdfast.contracts.backup import BackupOpened, Committed
+from holdfast.contracts.common import Verdict
 from holdfast.errors import RunStateError
 from holdfast.format.snapshot import Snapshot
 from holdfast.format.tags import is_partial

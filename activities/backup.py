@@ -5,16 +5,23 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import Final
 
-from activities import answers, records
-from activities.answers import check_follows
-from activities.calls import EngineCall
-from activities.hooks import hook_refs
-from activities.steps import Activities, Queues, async_step, step
-from activities.throttle import pace_of
-from activities.turns import own_turn
-from activities.veil import roots_by_number
-from contracts import names
-from contracts.backup import (
+from holdfast import heap
+from holdfast.activities import answers, records
+from holdfast.activities.answers import check_follows
+from holdfast.activities.calls import EngineCall
+from holdfast.activities.hooks import hook_refs
+from holdfast.activities.steps import Activities, Queues, async_step, step
+from holdfast.activities.throttle import pace_of
+from holdfast.activities.turns import own_turn
+from holdfast.activities.veil import roots_by_number
+from holdfast.backup.commit.commit import commit_run
+from holdfast.backup.opening import BackupOrder, open_backup, run_tag
+from holdfast.backup.plan.select import select_page
+from holdfast.backup.report import file_records, written_packs
+from holdfast.backup.run import BackupRun
+from holdfast.backup.store.shard import store_shard
+from holdfast.contracts import names
+from holdfast.contracts.backup import (
     BackupOpened,
     BackupRequest,
     CommitInput,
@@ -23,17 +30,10 @@ from contracts.backup import (
     PageSelected,
     TriggerInput,
 )
-from contracts.common import CloseInput, RunRef, Verdict
-from contracts.identity import is_token
-from contracts.runs import PlanInput, SelectInput, ShardInput, VerifyInput
-from contracts.system import MEMBER_TAG, SYSTEM_RUN_TAG, SYSTEM_TAG
-from holdfast import heap
-from holdfast.backup.commit.commit import commit_run
-from holdfast.backup.opening import BackupOrder, open_backup, run_tag
-from holdfast.backup.plan.select import select_page
-from holdfast.backup.report import file_records, written_packs
-from holdfast.backup.run import BackupRun
-from holdfast.backup.store.shard import store_shard
+from holdfast.contracts.common import CloseInput, RunRef, Verdict
+from holdfast.contracts.identity import is_token
+from holdfast.contracts.runs import PlanInput, SelectInput, ShardInput, VerifyInput
+from holdfast.contracts.system import MEMBER_TAG, SYSTEM_RUN_TAG, SYSTEM_TAG
 from holdfast.errors import UsageError
 from holdfast.format.tags import OWN
 from holdfast.ids import PackId, SnapshotId, from_hex

@@ -15,8 +15,8 @@ from typing import Final, TypeVar
 
 from temporalio import activity
 
-from activities.errors import application_error, is_expected
-from contracts.common import ShardHeartbeat
+from holdfast.activities.errors import application_error, is_expected
+from holdfast.contracts.common import ShardHeartbeat
 from holdfast.runs.progress import Progress, Stop, run_stoppable
 
 ResultT = TypeVar("ResultT")

@@ -9,9 +9,9 @@ from temporalio import activity
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.calls import EngineCall
-from activities.steps import Activities, async_step
-from contracts.cleanup import (
+from holdfast.activities.calls import EngineCall
+from holdfast.activities.steps import Activities, async_step
+from holdfast.contracts.cleanup import (
     CLEAN_REPOSITORY,
     CLEAN_SCRATCH,
     CleanedRun,
@@ -19,8 +19,8 @@ from contracts.cleanup import (
     RepositoryCleaned,
     ScratchCleaned,
 )
-from contracts.identity import workflow_of
-from contracts.verbs import DRILL_WORKFLOW
+from holdfast.contracts.identity import workflow_of
+from holdfast.contracts.verbs import DRILL_WORKFLOW
 from holdfast.drill.scratch import old_scratch, remove_scratch
 from holdfast.errors import RepositoryLockedError, ServerUnavailableError
 from holdfast.runs.janitor import IsOpen, OldRun, removable_runs, remove_old_runs

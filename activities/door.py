@@ -11,8 +11,8 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
-from contracts.common import RunRef
-from contracts.identity import is_own
+from holdfast.contracts.common import RunRef
+from holdfast.contracts.identity import is_own
 
 REFUSED = "MessageRefusedError"
 

@@ -6,20 +6,20 @@ from typing import Final
 
 import msgspec
 
-from activities import drill_records
-from activities.calls import EngineCall
-from activities.steps import Activities, step
-from contracts import names
-from contracts.common import RunInput, RunRef
-from contracts.drill import (
+from holdfast.activities import drill_records
+from holdfast.activities.calls import EngineCall
+from holdfast.activities.steps import Activities, step
+from holdfast.backup.opening import snapshot_paths
+from holdfast.commands import CommandRun
+from holdfast.contracts import names
+from holdfast.contracts.common import RunInput, RunRef
+from holdfast.contracts.drill import (
     DrillChecked,
     DrillCheckInput,
     DrillLogInput,
     DrillOpened,
     DrillTriggerInput,
 )
-from holdfast.backup.opening import snapshot_paths
-from holdfast.commands import CommandRun
 from holdfast.drill.check_command import run_check
 from holdfast.drill.form import parse_sample
 from holdfast.drill.sample import Sample, draw
@@ -32,10 +32,10 @@ from holdfast.repository.snapshots import StoredSnapshot, find_snapshot
 from holdfast.restore.request import RestoreOptions
 from holdfast.runs.opening import OPENING, close_run, open_run
 from holdfast.runs.workspace import Workspace
+from holdfast.service.settings.drills import DrillProfile
+from holdfast.service.settings.requests import write_request
 from holdfast.terms import LATEST
 from holdfast.verify.documents import VerifyOrder
-from service.settings.drills import DrillProfile
-from service.settings.requests import write_request
 
 _TREE: Final = "tree"
 _CHECK: Final = "check"

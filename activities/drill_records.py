@@ -4,12 +4,18 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
-from activities.records import run_record
-from contracts.drill import DrillFindings, DrillLogInput, DrillOpened, DrillRequest, DrillTriggerInput
+from holdfast.activities.records import run_record
+from holdfast.contracts.drill import (
+    DrillFindings,
+    DrillLogInput,
+    DrillOpened,
+    DrillRequest,
+    DrillTriggerInput,
+)
+from holdfast.service.journal.proofs import PROVEN
+from holdfast.service.journal.records import RunRecord, VerdictRecord
 from holdfast.terms import RunKind
 from holdfast.units import NS_PER_S
-from service.journal.proofs import PROVEN
-from service.journal.records import RunRecord, VerdictRecord
 
 LEVEL: Final = "drill"
 _NS_PER_MS: Final = 10**6

@@ -17,7 +17,7 @@ from typing import Final
 
 from temporalio.exceptions import ApplicationError
 
-from activities.veil import VEIL
+from holdfast.activities.veil import VEIL
 from holdfast.errors import HoldfastError, RunStateError, SourceCommandError, StorageUnavailableError
 
 MAX_DELAY_S: Final = 60

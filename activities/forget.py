@@ -4,12 +4,18 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 
-from activities import records
-from activities.calls import EngineCall
-from activities.steps import Activities, step
-from contracts import names
-from contracts.common import Ending, RunInput, RunRef
-from contracts.forget import ForgetLogInput, ForgetOpened, ForgetRequest, ForgetTriggerInput, Forgotten
+from holdfast.activities import records
+from holdfast.activities.calls import EngineCall
+from holdfast.activities.steps import Activities, step
+from holdfast.contracts import names
+from holdfast.contracts.common import Ending, RunInput, RunRef
+from holdfast.contracts.forget import (
+    ForgetLogInput,
+    ForgetOpened,
+    ForgetRequest,
+    ForgetTriggerInput,
+    Forgotten,
+)
 from holdfast.file_list import FileAction, FileRecord
 from holdfast.ids import to_hex
 from holdfast.repository.documents import load
@@ -17,10 +23,10 @@ from holdfast.repository.layout import SNAPSHOTS
 from holdfast.retention.documents import REPORT, ForgetOrder, ForgetReport, Opening
 from holdfast.retention.forget import ForgetRun, carry_out, open_forgetting
 from holdfast.runs.opening import OPENING, close_run
+from holdfast.service.journal.proofs import proofs
+from holdfast.service.journal.records import RunRecord
+from holdfast.service.settings.retention import rules_of
 from holdfast.terms import RunKind
-from service.journal.proofs import proofs
-from service.journal.records import RunRecord
-from service.settings.retention import rules_of
 
 
 class ForgetActivities(Activities):

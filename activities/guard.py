@@ -6,11 +6,12 @@ ours forgets what the source has from before it.
 
 from dataclasses import replace
 
-from activities import records
-from activities.calls import EngineCall
-from activities.steps import Activities, step
-from contracts.common import Ending
-from contracts.guard import (
+from holdfast.activities import records
+from holdfast.activities.calls import EngineCall
+from holdfast.activities.steps import Activities, step
+from holdfast.backup.opening import snapshot_paths
+from holdfast.contracts.common import Ending
+from holdfast.contracts.guard import (
     COMPARE_ACTIVITY,
     LOG_GUARD_ACTIVITY,
     CompareInput,
@@ -19,7 +20,6 @@ from contracts.guard import (
     GuardLogInput,
     GuardRequest,
 )
-from holdfast.backup.opening import snapshot_paths
 from holdfast.errors import UsageError
 from holdfast.file_list import FileAction, FileRecord
 from holdfast.guard.compare import compare, newest_snapshot
@@ -27,10 +27,10 @@ from holdfast.guard.findings import Comparison, FindingKind, Thresholds, judge
 from holdfast.ids import BlobId, from_hex, short, to_hex
 from holdfast.restore.request import RestoreOptions
 from holdfast.retention.holds import AlarmNote, raise_alarm, settle_alarm
+from holdfast.service.journal.records import RunRecord
+from holdfast.service.settings.guard import GuardSettings
+from holdfast.service.settings.model import SourceProfile
 from holdfast.terms import Overwrite, RunKind, RunStatus
-from service.journal.records import RunRecord
-from service.settings.guard import GuardSettings
-from service.settings.model import SourceProfile
 
 _ACTIONS = {
     FindingKind.MISSING: (FileAction.DELETED, "missing: the snapshot has it, the source does not"),

@@ -27,8 +27,8 @@ from temporalio import activity
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from contracts.control import REPOSITORY_ATTRIBUTE, STAND_ASIDE, StandAside
-from contracts.verbs import VERBS
+from holdfast.contracts.control import REPOSITORY_ATTRIBUTE, STAND_ASIDE, StandAside
+from holdfast.contracts.verbs import VERBS
 from holdfast.units import NS_PER_S
 
 STAND_S: Final = 60

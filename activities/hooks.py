@@ -1,17 +1,17 @@
 """The activity that runs a hook. It may run twice, when the worker died: hooks are told so in the documentation."""
 
-from activities.calls import EngineCall
-from activities.steps import Activities, step
-from contracts import names
-from contracts.hooks import HookDone, HookInput, HookMoment, HookRef
-from contracts.identity import is_token
+from holdfast.activities.calls import EngineCall
+from holdfast.activities.steps import Activities, step
+from holdfast.contracts import names
+from holdfast.contracts.hooks import HookDone, HookInput, HookMoment, HookRef
+from holdfast.contracts.identity import is_token
 from holdfast.errors import SettingsError
-from service.hooks import run_hook
-from service.journal.records import OutputRecord
-from service.settings.commands import harmless
-from service.settings.hooks import HookProfile
-from service.settings.model import Settings, SourceProfile
-from service.settings.systems import SystemProfile
+from holdfast.service.hooks import run_hook
+from holdfast.service.journal.records import OutputRecord
+from holdfast.service.settings.commands import harmless
+from holdfast.service.settings.hooks import HookProfile
+from holdfast.service.settings.model import Settings, SourceProfile
+from holdfast.service.settings.systems import SystemProfile
 
 
 class HookActivities(Activities):

@@ -4,8 +4,8 @@ from typing import Any
 
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
-from contracts.common import RunRef
-from contracts.log_context import working_for
+from holdfast.contracts.common import RunRef
+from holdfast.contracts.log_context import working_for
 
 
 class LogContext(Interceptor):

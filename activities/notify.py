@@ -8,19 +8,25 @@ from temporalio import activity
 from temporalio.client import ScheduleAction, ScheduleActionStartWorkflow
 from temporalio.service import RPCError
 
-from activities.calls import EngineCall
-from activities.records import run_record
-from activities.steps import Activities, async_step, step
-from activities.waits import waiting_runs
-from contracts.cleanup import CLEANUP_WORKFLOW
-from contracts.common import Trigger
-from contracts.identity import is_token
-from contracts.notify import NOTIFY, WATCH, WATCHDOG_WORKFLOW, Notified, NotifyInput, WatchInput, WatchState
-from holdfast.terms import RunKind, RunStatus
-from holdfast.units import NS_PER_S
-from service.journal.records import RunRecord
-from service.notices.delivery import tell
-from service.notices.notice import (
+from holdfast.activities.calls import EngineCall
+from holdfast.activities.records import run_record
+from holdfast.activities.steps import Activities, async_step, step
+from holdfast.activities.waits import waiting_runs
+from holdfast.contracts.cleanup import CLEANUP_WORKFLOW
+from holdfast.contracts.common import Trigger
+from holdfast.contracts.identity import is_token
+from holdfast.contracts.notify import (
+    NOTIFY,
+    WATCH,
+    WATCHDOG_WORKFLOW,
+    Notified,
+    NotifyInput,
+    WatchInput,
+    WatchState,
+)
+from holdfast.service.journal.records import RunRecord
+from holdfast.service.notices.delivery import tell
+from holdfast.service.notices.notice import (
     NoticeEvent,
     event_of,
     notice_of_missed,
@@ -28,8 +34,10 @@ from service.notices.notice import (
     notice_of_run,
     notice_of_waiting,
 )
-from service.notices.overdue import Watched, look, newest_good_backup
-from service.notices.ping import ping
+from holdfast.service.notices.overdue import Watched, look, newest_good_backup
+from holdfast.service.notices.ping import ping
+from holdfast.terms import RunKind, RunStatus
+from holdfast.units import NS_PER_S
 
 _GOOD: Final = frozenset((RunStatus.COMPLETE, RunStatus.PARTIAL))
 _UPKEEP: Final = frozenset((WATCHDOG_WORKFLOW, CLEANUP_WORKFLOW))

@@ -13,13 +13,13 @@ from typing import Final
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.notify import NotifyActivities
-from activities.services import Services
-from contracts.identity import workflow_of
+from holdfast.activities.notify import NotifyActivities
+from holdfast.activities.services import Services
+from holdfast.contracts.identity import workflow_of
 from holdfast.errors import JournalUnavailableError
-from service.journal.journal import Journal
-from service.journal.outside import open_records, record_end
-from service.journal.records import RunRecord
+from holdfast.service.journal.journal import Journal
+from holdfast.service.journal.outside import open_records, record_end
+from holdfast.service.journal.records import RunRecord
 
 LOOK_EVERY_S: Final = 20.0
 _LOG: Final = logging.getLogger(__name__)

@@ -9,14 +9,14 @@ from typing import Final
 
 from temporalio import activity
 
-from activities import prune_records
-from activities.calls import EngineCall
-from activities.hand_over import StandingRuns, handed_over, server_clock
-from activities.steps import Activities, Queues, async_step, step
-from activities.throttle import pace_of
-from contracts import names
-from contracts.common import RunInput, RunRef
-from contracts.prune import (
+from holdfast.activities import prune_records
+from holdfast.activities.calls import EngineCall
+from holdfast.activities.hand_over import StandingRuns, handed_over, server_clock
+from holdfast.activities.steps import Activities, Queues, async_step, step
+from holdfast.activities.throttle import pace_of
+from holdfast.contracts import names
+from holdfast.contracts.common import RunInput, RunRef
+from holdfast.contracts.prune import (
     LocksSeen,
     LockWait,
     MarkedSeen,
@@ -29,7 +29,7 @@ from contracts.prune import (
     Switched,
     SwitchTried,
 )
-from contracts.runs import ShardInput
+from holdfast.contracts.runs import ShardInput
 from holdfast.errors import RepositoryLockedError
 from holdfast.ids import from_hex
 from holdfast.prune import documents
@@ -46,7 +46,7 @@ from holdfast.repository.repository import Repository
 from holdfast.retention.bin import bin_roots, empty_bin
 from holdfast.retention.holds import open_alarms
 from holdfast.runs.opening import close_run
-from service.journal.proofs import proofs
+from holdfast.service.journal.proofs import proofs
 
 WHAT_FOR: Final = "a prune's short part"
 _UNLIMITED: Final = "unlimited"

@@ -2,10 +2,10 @@
 
 from dataclasses import asdict, replace
 
-from activities.records import run_record
-from contracts.prune import DRY_RUN, PruneLogInput, PrunePlanned, PruneTriggerInput
+from holdfast.activities.records import run_record
+from holdfast.contracts.prune import DRY_RUN, PruneLogInput, PrunePlanned, PruneTriggerInput
+from holdfast.service.journal.records import RunRecord, counters_of
 from holdfast.terms import RunKind
-from service.journal.records import RunRecord, counters_of
 
 _OF_PLANS = ("shards", "last", "ask")
 

@@ -6,8 +6,8 @@ from typing import Final
 
 from holdfast.errors import JournalUnavailableError
 from holdfast.file_list import WRONG_ACTIONS, Chunk, FileRecord
-from service.journal.journal import Journal
-from service.journal.records import OutputRecord, RunRecord, VerdictRecord
+from holdfast.service.journal.journal import Journal
+from holdfast.service.journal.records import OutputRecord, RunRecord, VerdictRecord
 
 _LOG: Final = logging.getLogger(__name__)
 

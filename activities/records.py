@@ -5,19 +5,19 @@ from typing import Final
 
 import msgspec
 
-from contracts.backup import LogInput, TriggerInput
-from contracts.common import Ending, RunRef, Trigger
-from contracts.drill import DrillRequest
-from contracts.guard import GuardRequest
-from contracts.restore import RestoreLogInput, RestoreTriggerInput
-from contracts.runs import RunRequest
 from holdfast.backup.documents import Opening as BackupOpening
+from holdfast.contracts.backup import LogInput, TriggerInput
+from holdfast.contracts.common import Ending, RunRef, Trigger
+from holdfast.contracts.drill import DrillRequest
+from holdfast.contracts.guard import GuardRequest
+from holdfast.contracts.restore import RestoreLogInput, RestoreTriggerInput
+from holdfast.contracts.runs import RunRequest
 from holdfast.ids import to_hex
 from holdfast.restore.documents import Opening
 from holdfast.restore.run import VerifyReport as RestoreVerifyReport
+from holdfast.service.journal.records import RunRecord, VerdictRecord, backup_counters, counters_of
 from holdfast.terms import RunKind, RunStatus
 from holdfast.verify.report import VerifyReport
-from service.journal.records import RunRecord, VerdictRecord, backup_counters, counters_of
 
 MAX_PROBLEMS_RECORDED: Final = 1_000
 

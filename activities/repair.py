@@ -7,12 +7,12 @@ from typing import Final
 
 from temporalio import activity
 
-from activities.calls import EngineCall
-from activities.hand_over import handed_over, server_clock
-from activities.records import run_record
-from activities.steps import Activities, Queues, async_step, step
-from contracts.common import RunInput, RunRef
-from contracts.repair import (
+from holdfast.activities.calls import EngineCall
+from holdfast.activities.hand_over import handed_over, server_clock
+from holdfast.activities.records import run_record
+from holdfast.activities.steps import Activities, Queues, async_step, step
+from holdfast.contracts.common import RunInput, RunRef
+from holdfast.contracts.repair import (
     FINISH_REPAIR,
     LOG_REPAIR,
     PLAN_REPAIR,
@@ -25,7 +25,7 @@ from contracts.repair import (
     RepairTotals,
     RepairTriggerInput,
 )
-from contracts.runs import ShardInput
+from holdfast.contracts.runs import ShardInput
 from holdfast.file_list import FileAction, FileRecord
 from holdfast.ids import to_hex
 from holdfast.repair.documents import REPORT, Opening, RepairOrder, RepairRun, Report
@@ -34,9 +34,9 @@ from holdfast.repair.steps import finish_repair, look_at_shard, plan_repair
 from holdfast.repository.documents import load
 from holdfast.repository.lock_files import standing_locks
 from holdfast.runs.opening import close_run, load_opening
+from holdfast.service.journal.records import counters_of
+from holdfast.service.settings.requests import read_request
 from holdfast.terms import RunKind
-from service.journal.records import counters_of
-from service.settings.requests import read_request
 
 _SHOWN_SNAPSHOTS: Final = 100
 

@@ -3,15 +3,15 @@
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
-from activities import answers, records
-from activities.answers import check_follows
-from activities.calls import EngineCall
-from activities.steps import Activities, Queues, async_step, step
-from activities.throttle import pace_of
-from activities.turns import own_turn
-from contracts import names
-from contracts.common import CloseInput, RunRef, ShardHeartbeat, Verdict
-from contracts.restore import (
+from holdfast.activities import answers, records
+from holdfast.activities.answers import check_follows
+from holdfast.activities.calls import EngineCall
+from holdfast.activities.steps import Activities, Queues, async_step, step
+from holdfast.activities.throttle import pace_of
+from holdfast.activities.turns import own_turn
+from holdfast.contracts import names
+from holdfast.contracts.common import CloseInput, RunRef, ShardHeartbeat, Verdict
+from holdfast.contracts.restore import (
     Finished,
     RestoreLogInput,
     RestoreOpened,
@@ -20,7 +20,7 @@ from contracts.restore import (
     SpaceInput,
     ToCommandInput,
 )
-from contracts.runs import PlanInput, SelectInput, ShardInput, VerifyInput
+from holdfast.contracts.runs import PlanInput, SelectInput, ShardInput, VerifyInput
 from holdfast.errors import AlreadyEndedError, RunStateError, SettingsError, UsageError
 from holdfast.ids import BlobId, SnapshotId, from_hex, short, to_hex
 from holdfast.repository.documents import load
@@ -38,10 +38,10 @@ from holdfast.restore.to_command import CommandOutcome, restore_to_command
 from holdfast.restore.verify import verify_restored
 from holdfast.runs.opening import OPENING, close_run
 from holdfast.runs.workspace import Workspace
+from holdfast.service.journal.records import OutputRecord
+from holdfast.service.settings.model import SourceProfile
+from holdfast.service.settings.request_uses import RequestUse
 from holdfast.terms import RestoreTotals, RunStatus
-from service.journal.records import OutputRecord
-from service.settings.model import SourceProfile
-from service.settings.request_uses import RequestUse
 
 
 class RestoreActivities(Activities):

@@ -23,13 +23,13 @@ from typing import Final
 
 import msgspec
 
-from activities.recorder import Recorder
-from activities.veil import VEIL
-from contracts.identity import is_token
-from contracts.veiled import REPOSITORY, STATE_DIR, TARGET
 from holdfast import heap
+from holdfast.activities.recorder import Recorder
+from holdfast.activities.veil import VEIL
 from holdfast.backup.store.claims import ClaimTable
 from holdfast.buffers import BUFFERS
+from holdfast.contracts.identity import is_token
+from holdfast.contracts.veiled import REPOSITORY, STATE_DIR, TARGET
 from holdfast.errors import SettingsError
 from holdfast.repository.caching import join_cache
 from holdfast.repository.companion import join_companion
@@ -41,19 +41,25 @@ from holdfast.repository.shared_keys import SharedKeys
 from holdfast.repository.sharing import open_sharing
 from holdfast.restore.request import RestoreOptions, SystemRestoreOrder
 from holdfast.retention.documents import ForgetOrder
+from holdfast.service.scheduled_restore import is_scheduled
+from holdfast.service.settings.commands import harmless
+from holdfast.service.settings.credentials import open_place, source_of
+from holdfast.service.settings.exclude_files import resolve
+from holdfast.service.settings.guard import GuardOrder
+from holdfast.service.settings.model import RepositoryProfile, Settings, SourceProfile
+from holdfast.service.settings.passwords import PasswordBook
+from holdfast.service.settings.request_uses import RequestUse, check_use, end_use, take_request, use_of
+from holdfast.service.settings.requests import (
+    RepositoryOrder,
+    SourceOrder,
+    is_once,
+    read_request,
+    write_request,
+)
 from holdfast.storage.contract import Storage
 from holdfast.storage.layers.read_only import ReadOnly
 from holdfast.storage.locations import is_read_only
 from holdfast.verify.documents import VerifyOrder
-from service.scheduled_restore import is_scheduled
-from service.settings.commands import harmless
-from service.settings.credentials import open_place, source_of
-from service.settings.exclude_files import resolve
-from service.settings.guard import GuardOrder
-from service.settings.model import RepositoryProfile, Settings, SourceProfile
-from service.settings.passwords import PasswordBook
-from service.settings.request_uses import RequestUse, check_use, end_use, take_request, use_of
-from service.settings.requests import RepositoryOrder, SourceOrder, is_once, read_request, write_request
 
 _LOG: Final = logging.getLogger(__name__)
 _LOCK_NOTES: Final = "locks"

@@ -8,8 +8,8 @@ from typing import Any, TypeAlias, TypeVar
 
 from temporalio import activity
 
-from activities.calls import EngineCall, engine_call
-from activities.services import Services
+from holdfast.activities.calls import EngineCall, engine_call
+from holdfast.activities.services import Services
 
 ActivitiesT = TypeVar("ActivitiesT", bound="Activities")
 MessageT = TypeVar("MessageT")

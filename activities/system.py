@@ -7,14 +7,15 @@ from typing import Final
 
 from temporalio import activity
 
-from activities.calls import EngineCall
-from activities.hooks import hook_refs
-from activities.steps import Activities, step
-from activities.system_records import begun, ended, findings
-from activities.veil import VEIL
-from contracts import names
-from contracts.identity import task_queue
-from contracts.system import (
+from holdfast.activities.calls import EngineCall
+from holdfast.activities.hooks import hook_refs
+from holdfast.activities.steps import Activities, step
+from holdfast.activities.system_records import begun, ended, findings
+from holdfast.activities.veil import VEIL
+from holdfast.backup.opening import snapshot_paths
+from holdfast.contracts import names
+from holdfast.contracts.identity import task_queue
+from holdfast.contracts.system import (
     MEMBER_TAG,
     SYSTEM_RUN_TAG,
     SYSTEM_TAG,
@@ -31,8 +32,7 @@ from contracts.system import (
     ResolveInput,
     SystemOpened,
 )
-from contracts.veiled import TARGET
-from holdfast.backup.opening import snapshot_paths
+from holdfast.contracts.veiled import TARGET
 from holdfast.errors import SettingsError, UsageError
 from holdfast.format.tags import is_partial
 from holdfast.ids import short, to_hex
@@ -44,8 +44,8 @@ from holdfast.repository.snapshots import (
     raise_unreadable,
 )
 from holdfast.restore.request import RestoreOptions
-from service.settings.model import SourceProfile
-from service.settings.systems import MemberName, SystemProfile
+from holdfast.service.settings.model import SourceProfile
+from holdfast.service.settings.systems import MemberName, SystemProfile
 
 _MOST_FOUND: Final = 200
 _MOST_AHEAD: Final = 5

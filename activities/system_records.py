@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from activities.records import run_record
-from contracts.system import LogSystemInput, MemberOutcome, OpenSystemInput
+from holdfast.activities.records import run_record
+from holdfast.contracts.system import LogSystemInput, MemberOutcome, OpenSystemInput
+from holdfast.service.journal.records import RunRecord, VerdictRecord
 from holdfast.terms import RunKind
-from service.journal.records import RunRecord, VerdictRecord
 
 LEVEL = "members"
 

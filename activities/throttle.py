@@ -1,6 +1,6 @@
 """The throttle that a run was asked for, as the engine's rules."""
 
-from contracts.control import Throttle, minute_of_day
+from holdfast.contracts.control import Throttle, minute_of_day
 from holdfast.pace import Pace, RateRules, RateWindow
 
 

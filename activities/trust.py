@@ -13,8 +13,8 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
-from contracts.warrant import ADMIT, ADMITTED, MALFORMED, UNTRUSTED, AdmitInput, Refusal
-from service.settings.admission import Admissions, AlreadyAdmittedError
+from holdfast.contracts.warrant import ADMIT, ADMITTED, MALFORMED, UNTRUSTED, AdmitInput, Refusal
+from holdfast.service.settings.admission import Admissions, AlreadyAdmittedError
 
 _LOG: Final = logging.getLogger("holdfast.trust")
 

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from contracts.veiled import PATH, ROOT
+from holdfast.contracts.veiled import PATH, ROOT
 from holdfast.errors import HoldfastError
 
 _AT_LINE_START: Final = re.compile(r"^/[^\n]*?(?=: )", re.MULTILINE)

@@ -2,14 +2,14 @@
 
 from typing import Final
 
-from activities import answers, records, verify_records
-from activities.calls import EngineCall
-from activities.steps import Activities, Queues, step
-from activities.throttle import pace_of
-from contracts import names
-from contracts.common import RunInput, RunRef
-from contracts.runs import ShardInput
-from contracts.verify import (
+from holdfast.activities import answers, records, verify_records
+from holdfast.activities.calls import EngineCall
+from holdfast.activities.steps import Activities, Queues, step
+from holdfast.activities.throttle import pace_of
+from holdfast.contracts import names
+from holdfast.contracts.common import RunInput, RunRef
+from holdfast.contracts.runs import ShardInput
+from holdfast.contracts.verify import (
     TreesChecked,
     VerifyFinished,
     VerifyLogInput,

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from activities.records import run_record
-from contracts.verify import VerifyLogInput, VerifyTriggerInput
+from holdfast.activities.records import run_record
+from holdfast.contracts.verify import VerifyLogInput, VerifyTriggerInput
 from holdfast.file_list import FileAction, FileRecord
+from holdfast.service.journal.records import RunRecord, counters_of
 from holdfast.terms import RunKind
 from holdfast.verify.documents import Report
-from service.journal.records import RunRecord, counters_of
 
 
 def begun(message: VerifyTriggerInput, *, host: str) -> RunRecord:

@@ -16,9 +16,9 @@ from temporalio.converter import ActivitySerializationContext, DataConverter
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
-from contracts.common import PROGRESS_QUERY, Progress
-from contracts.guard import GUARD_QUERY, GuardStatus
-from contracts.verbs import GUARD_WORKFLOW, PRUNE_WORKFLOW, VERBS
+from holdfast.contracts.common import PROGRESS_QUERY, Progress
+from holdfast.contracts.guard import GUARD_QUERY, GuardStatus
+from holdfast.contracts.verbs import GUARD_WORKFLOW, PRUNE_WORKFLOW, VERBS
 
 _TIMEOUT: Final = timedelta(seconds=3)
 _WORKFLOWS: Final = tuple(verb.workflow for verb in VERBS)

@@ -20,21 +20,21 @@ from temporalio.client import Client
 from benchmarks.contenders import CommandContender, Contender, Verb
 from benchmarks.measure import Measured, MemoryWatch, RunFailedError, cpu_of_tree, run_command, tail
 from benchmarks.places import size_of
-from contracts.backup import BackupRequest
-from contracts.restore import RestoreRequest
-from contracts.verbs import Request
-from contracts.verify import VerifyRequest, VerifyResult
-from control import requests, runs
-from control.requests import base_queue
 from holdfast import __version__
+from holdfast.contracts.backup import BackupRequest
+from holdfast.contracts.restore import RestoreRequest
+from holdfast.contracts.verbs import Request
+from holdfast.contracts.verify import VerifyRequest, VerifyResult
+from holdfast.control import requests, runs
+from holdfast.control.requests import base_queue
 from holdfast.cores import usable_cores
 from holdfast.restore.request import RestoreOptions
+from holdfast.service.settings.load import load_settings
+from holdfast.service.settings.model import Settings
+from holdfast.service.settings.requests import SourceOrder
 from holdfast.source.spec import SourceSpec
+from holdfast.starter.host.temporal_server import EmbeddedServer
 from holdfast.terms import RunStatus, VerifyLevel
-from service.settings.load import load_settings
-from service.settings.model import Settings
-from service.settings.requests import SourceOrder
-from starter.host.temporal_server import EmbeddedServer
 
 PROJECT: Final = Path(__file__).parent.parent
 _PROFILE: Final = "benchmark"
@@ -46,7 +46,7 @@ _SETTLE_LIMIT_S: Final = 15.0
 class _Holdfast(CommandContender):
     """What the three have in common: a settings file with one repository, and the short commands."""
 
-    program: ClassVar[tuple[str, ...]] = ("-m", "starter")
+    program: ClassVar[tuple[str, ...]] = ("-m", "holdfast.starter")
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)

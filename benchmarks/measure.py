@@ -18,7 +18,7 @@ from typing import Final
 import msgspec
 import psutil
 
-from starter.host import forks
+from holdfast.starter.host import forks
 
 _LOOK_S: Final = 0.02
 _KIB: Final = 1 << 10

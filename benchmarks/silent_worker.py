@@ -8,13 +8,13 @@ import sys
 from pathlib import Path
 
 _PROJECT = Path(__file__).parent.parent
-sys.path[0] = str(_PROJECT)
+sys.path.insert(0, str(_PROJECT))
 
-from activities.calls import EngineCall  # noqa: E402 - found once the path is set
-from starter.host import launch  # noqa: E402 - as above
-from starter.host.processes import end_process  # noqa: E402 - as above
-from starter.main import main as command  # noqa: E402 - as above
-from worker import main as worker  # noqa: E402 - as above
+from holdfast.activities.calls import EngineCall  # noqa: E402 - found once the path is set
+from holdfast.starter.host import launch  # noqa: E402 - as above
+from holdfast.starter.host.processes import end_process  # noqa: E402 - as above
+from holdfast.starter.main import main as command  # noqa: E402 - as above
+from holdfast.worker import main as worker  # noqa: E402 - as above
 
 
 async def _no_beat(_: EngineCall) -> None:

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass, field
 
-from contracts.common import Ending, RunRef, Verdict
-from contracts.hooks import HookDone, HookRef
-from contracts.runs import PagePlanned, PlanInput, RunOpened, RunProgress, RunRequest
-from contracts.warrant import Warranted
+from holdfast.contracts.common import Ending, RunRef, Verdict
+from holdfast.contracts.hooks import HookDone, HookRef
+from holdfast.contracts.runs import PagePlanned, PlanInput, RunOpened, RunProgress, RunRequest
+from holdfast.contracts.warrant import Warranted
 from holdfast.terms import (
     RunStatus,
     SelectionTotals,

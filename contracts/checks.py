@@ -8,9 +8,9 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Final
 
-from contracts.common import RunPolicy
-from contracts.forms import misformed
-from contracts.verbs import VERBS
+from holdfast.contracts.common import RunPolicy
+from holdfast.contracts.forms import misformed
+from holdfast.contracts.verbs import VERBS
 
 MAX_WINDOW: Final = 4_096
 _REQUIRED: Final = {"WatchOrder": ("workflow_id",), **{verb.asks: verb.required for verb in VERBS}}

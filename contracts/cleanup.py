@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Final
 
-from contracts.common import RunPolicy
-from contracts.warrant import Warranted
+from holdfast.contracts.common import RunPolicy
+from holdfast.contracts.warrant import Warranted
 from holdfast.terms import RunStatus
 
 CLEANUP_WORKFLOW: Final = "Cleanup"

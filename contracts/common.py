@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from contracts.warrant import Warranted
+from holdfast.contracts.warrant import Warranted
 from holdfast.terms import RunStatus, VerifyLevel
 
 BACKUP_WORKFLOW: Final = "Backup"

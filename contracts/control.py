@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Final
 
-from contracts.warrant import Warranted
+from holdfast.contracts.warrant import Warranted
 
 PAUSE: Final = "pause"
 RESUME: Final = "resume"

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass, field
 
-from contracts.common import Ending, RunPolicy, RunRef, Trigger, Verdict
-from contracts.restore import RestoreResult
-from contracts.verify import VerifyFinished
-from contracts.warrant import Warranted
+from holdfast.contracts.common import Ending, RunPolicy, RunRef, Trigger, Verdict
+from holdfast.contracts.restore import RestoreResult
+from holdfast.contracts.verify import VerifyFinished
+from holdfast.contracts.warrant import Warranted
 from holdfast.terms import RunStatus
 
 

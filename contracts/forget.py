@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from contracts.common import Ending, RunPolicy, RunRef, Trigger, Verdict
-from contracts.warrant import Warranted
+from holdfast.contracts.common import Ending, RunPolicy, RunRef, Trigger, Verdict
+from holdfast.contracts.warrant import Warranted
 from holdfast.terms import RunStatus
 
 

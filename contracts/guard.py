@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from contracts.common import Ending, RunPolicy, RunRef, Trigger
-from contracts.warrant import Warranted
+from holdfast.contracts.common import Ending, RunPolicy, RunRef, Trigger
+from holdfast.contracts.warrant import Warranted
 from holdfast.terms import RunStatus
 
 APPROVE_UPDATE: Final = "approve"

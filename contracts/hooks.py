@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from contracts.common import RunRef
+from holdfast.contracts.common import RunRef
 from holdfast.terms import RunStatus
 
 

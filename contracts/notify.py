@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Final
 
-from contracts.common import Ending, RunPolicy, RunRef
-from contracts.warrant import Warranted
+from holdfast.contracts.common import Ending, RunPolicy, RunRef
+from holdfast.contracts.warrant import Warranted
 from holdfast.terms import RunKind
 
 WATCHDOG_WORKFLOW: Final = "Watchdog"

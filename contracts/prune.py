@@ -4,10 +4,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from contracts.common import Ending, RunRef, Verdict
-from contracts.guard import Approval
-from contracts.runs import PagePlanned, RunOpened, RunProgress, RunRequest
-from contracts.warrant import Warranted
+from holdfast.contracts.common import Ending, RunRef, Verdict
+from holdfast.contracts.guard import Approval
+from holdfast.contracts.runs import PagePlanned, RunOpened, RunProgress, RunRequest
+from holdfast.contracts.warrant import Warranted
 from holdfast.terms import RunStatus, Totals
 
 APPROVAL_QUERY: Final = "approval"

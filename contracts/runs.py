@@ -5,9 +5,9 @@ Each verb adds its own fields to what is said here of its request, its opening a
 
 from dataclasses import dataclass, field
 
-from contracts.common import RunPolicy, RunRef, Trigger
-from contracts.control import ControlState, Throttle
-from contracts.warrant import Warranted
+from holdfast.contracts.common import RunPolicy, RunRef, Trigger
+from holdfast.contracts.control import ControlState, Throttle
+from holdfast.contracts.warrant import Warranted
 from holdfast.terms import VerifyLevel
 
 

@@ -4,16 +4,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from contracts.backup import BackupRequest
-from contracts.drill import DrillRequest
-from contracts.forget import ForgetRequest
-from contracts.guard import GuardRequest
-from contracts.prune import PruneRequest
-from contracts.restore import RestoreRequest
-from contracts.system import SystemBackupRequest
-from contracts.verbs import Request
-from contracts.verify import VerifyRequest
-from contracts.warrant import Warranted
+from holdfast.contracts.backup import BackupRequest
+from holdfast.contracts.drill import DrillRequest
+from holdfast.contracts.forget import ForgetRequest
+from holdfast.contracts.guard import GuardRequest
+from holdfast.contracts.prune import PruneRequest
+from holdfast.contracts.restore import RestoreRequest
+from holdfast.contracts.system import SystemBackupRequest
+from holdfast.contracts.verbs import Request
+from holdfast.contracts.verify import VerifyRequest
+from holdfast.contracts.warrant import Warranted
 
 SCHEDULED_RUN_WORKFLOW: Final = "ScheduledRun"
 

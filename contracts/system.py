@@ -7,9 +7,9 @@ queues; what a name means there, their workers' own settings say.
 from dataclasses import dataclass, field
 from typing import Final
 
-from contracts.common import Ending, RunPolicy, RunRef, Trigger, Verdict
-from contracts.hooks import HookDone, HookRef
-from contracts.warrant import Warranted
+from holdfast.contracts.common import Ending, RunPolicy, RunRef, Trigger, Verdict
+from holdfast.contracts.hooks import HookDone, HookRef
+from holdfast.contracts.warrant import Warranted
 from holdfast.terms import RunStatus, Strategy, VerifyLevel
 
 MEMBERS_QUERY: Final = "members"

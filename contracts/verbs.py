@@ -8,19 +8,19 @@ The messages of a verb are named, and loaded where they are needed: each costs e
 from importlib import import_module
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeGuard, cast
 
-from contracts.common import BACKUP_WORKFLOW, RESTORE_WORKFLOW
+from holdfast.contracts.common import BACKUP_WORKFLOW, RESTORE_WORKFLOW
 from holdfast.terms import RunKind
 
 if TYPE_CHECKING:
-    from contracts.backup import BackupRequest, BackupResult
-    from contracts.drill import DrillRequest, DrillResult
-    from contracts.forget import ForgetRequest, ForgetResult
-    from contracts.guard import GuardRequest, GuardResult
-    from contracts.prune import PruneRequest, PruneResult
-    from contracts.repair import RepairRequest, RepairResult
-    from contracts.restore import RestoreRequest, RestoreResult
-    from contracts.system import SystemBackupRequest, SystemRestoreRequest, SystemResult
-    from contracts.verify import VerifyRequest, VerifyResult
+    from holdfast.contracts.backup import BackupRequest, BackupResult
+    from holdfast.contracts.drill import DrillRequest, DrillResult
+    from holdfast.contracts.forget import ForgetRequest, ForgetResult
+    from holdfast.contracts.guard import GuardRequest, GuardResult
+    from holdfast.contracts.prune import PruneRequest, PruneResult
+    from holdfast.contracts.repair import RepairRequest, RepairResult
+    from holdfast.contracts.restore import RestoreRequest, RestoreResult
+    from holdfast.contracts.system import SystemBackupRequest, SystemRestoreRequest, SystemResult
+    from holdfast.contracts.verify import VerifyRequest, VerifyResult
 
     Resumable = BackupRequest | RestoreRequest | VerifyRequest | RepairRequest | PruneRequest
     """What a run may be asked that a later one can go on with."""
@@ -88,7 +88,7 @@ VERBS: Final = (
     Verb(
         kind=RunKind.BACKUP,
         workflow=BACKUP_WORKFLOW,
-        messages="contracts.backup",
+        messages="holdfast.contracts.backup",
         asks="BackupRequest",
         answers="BackupResult",
         subject="source",
@@ -99,7 +99,7 @@ VERBS: Final = (
     Verb(
         kind=RunKind.RESTORE,
         workflow=RESTORE_WORKFLOW,
-        messages="contracts.restore",
+        messages="holdfast.contracts.restore",
         asks="RestoreRequest",
         answers="RestoreResult",
         subject="selection",
@@ -110,7 +110,7 @@ VERBS: Final = (
     Verb(
         kind=RunKind.VERIFY,
         workflow=VERIFY_WORKFLOW,
-        messages="contracts.verify",
+        messages="holdfast.contracts.verify",
         asks="VerifyRequest",
         answers="VerifyResult",
         subject="repository",
@@ -120,7 +120,7 @@ VERBS: Final = (
     Verb(
         kind=RunKind.REPAIR,
         workflow=REPAIR_WORKFLOW,
-        messages="contracts.repair",
+        messages="holdfast.contracts.repair",
         asks="RepairRequest",
         answers="RepairResult",
         subject="repository",
@@ -131,7 +131,7 @@ VERBS: Final = (
     Verb(
         kind=RunKind.DRILL,
         workflow=DRILL_WORKFLOW,
-        messages="contracts.drill",
+        messages="holdfast.contracts.drill",
         asks="DrillRequest",
         answers="DrillResult",
         subject="drill",
@@ -141,7 +141,7 @@ VERBS: Final = (
     Verb(
         kind=RunKind.FORGET,
         workflow=FORGET_WORKFLOW,
-        messages="contracts.forget",
+        messages="holdfast.contracts.forget",
         asks="ForgetRequest",
         answers="ForgetResult",
         subject="repository",
@@ -151,7 +151,7 @@ VERBS: Final = (
     Verb(
         kind=RunKind.PRUNE,
         workflow=PRUNE_WORKFLOW,
-        messages="contracts.prune",
+        messages="holdfast.contracts.prune",
         asks="PruneRequest",
         answers="PruneResult",
         subject="repository",
@@ -160,7 +160,7 @@ VERBS: Final = (
     Verb(
         kind=RunKind.SYSTEM_BACKUP,
         workflow=SYSTEM_BACKUP_WORKFLOW,
-        messages="contracts.system",
+        messages="holdfast.contracts.system",
         asks="SystemBackupRequest",
         answers="SystemResult",
         subject="system",
@@ -170,7 +170,7 @@ VERBS: Final = (
     Verb(
         kind=RunKind.SYSTEM_RESTORE,
         workflow=SYSTEM_RESTORE_WORKFLOW,
-        messages="contracts.system",
+        messages="holdfast.contracts.system",
         asks="SystemRestoreRequest",
         answers="SystemResult",
         subject="system",
@@ -180,7 +180,7 @@ VERBS: Final = (
     Verb(
         kind=RunKind.GUARD,
         workflow=GUARD_WORKFLOW,
-        messages="contracts.guard",
+        messages="holdfast.contracts.guard",
         asks="GuardRequest",
         answers="GuardResult",
         subject="source",

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Final
 
-from contracts.common import Ending, RunRef, Verdict
-from contracts.runs import PagePlanned, RunOpened, RunProgress, RunRequest
-from contracts.warrant import Warranted
+from holdfast.contracts.common import Ending, RunRef, Verdict
+from holdfast.contracts.runs import PagePlanned, RunOpened, RunProgress, RunRequest
+from holdfast.contracts.warrant import Warranted
 from holdfast.terms import RunStatus, Totals
 
 DAMAGE_FOUND: Final = "DamageFound"

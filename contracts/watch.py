@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from contracts.backup import BackupRequest
-from contracts.warrant import Warranted
+from holdfast.contracts.backup import BackupRequest
+from holdfast.contracts.warrant import Warranted
 
 SOURCE_WATCH_WORKFLOW: Final = "SourceWatch"
 CHANGES_UPDATE: Final = "changes"

@@ -11,16 +11,16 @@ from dataclasses import replace
 from typing import Final
 
 import holdfast.errors
-from contracts.identity import workflow_of
-from contracts.verbs import Resumable, verb_of
-from control.names import source_changed
-from control.records import request_of
-from control.requests import run_policy
+from holdfast.contracts.identity import workflow_of
+from holdfast.contracts.verbs import Resumable, verb_of
+from holdfast.control.names import source_changed
+from holdfast.control.records import request_of
+from holdfast.control.requests import run_policy
 from holdfast.errors import FencedError, HoldfastError, IntegrityError, RunStateError
+from holdfast.service.journal.records import INTERRUPTED, RunRecord
+from holdfast.service.settings.model import Settings
 from holdfast.terms import RunKind, RunStatus
 from holdfast.units import NS_PER_S
-from service.journal.records import INTERRUPTED, RunRecord
-from service.settings.model import Settings
 
 CONTINUED_WITHIN_NS: Final = 24 * 3600 * NS_PER_S
 _ENDED_EARLY: Final = frozenset((RunStatus.CANCELLED, RunStatus.FAILED))

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
+from holdfast.service.journal.proofs import PROVEN
+from holdfast.service.journal.records import RunRecord
+from holdfast.service.settings.model import Settings
 from holdfast.terms import RunStatus
-from service.journal.proofs import PROVEN
-from service.journal.records import RunRecord
-from service.settings.model import Settings
 
 
 def is_proof(run: RunRecord) -> bool:

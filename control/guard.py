@@ -6,15 +6,22 @@ from typing import Any, Final
 
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle, WorkflowUpdateFailedError
 
-from activities.waits import WaitingRun, waiting_runs
-from contracts.guard import APPROVE_UPDATE, GUARD_QUERY, Approval, GuardRequest, GuardResult, GuardStatus
-from contracts.identity import workflow_id
-from contracts.verbs import GUARD_WORKFLOW
-from control import requests, runs
-from control.known_paths import KnownPaths
+from holdfast.activities.waits import WaitingRun, waiting_runs
+from holdfast.contracts.guard import (
+    APPROVE_UPDATE,
+    GUARD_QUERY,
+    Approval,
+    GuardRequest,
+    GuardResult,
+    GuardStatus,
+)
+from holdfast.contracts.identity import workflow_id
+from holdfast.contracts.verbs import GUARD_WORKFLOW
+from holdfast.control import requests, runs
+from holdfast.control.known_paths import KnownPaths
 from holdfast.errors import UsageError
+from holdfast.service.settings.model import Settings, SourceProfile
 from holdfast.terms import RunKind
-from service.settings.model import Settings, SourceProfile
 
 GuardHandle = WorkflowHandle[Any, GuardResult]
 

@@ -6,11 +6,11 @@ Cheap to import: SQLAlchemy, which takes a quarter of a second to load, comes wi
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from service.settings.model import Settings
-from service.settings.passwords import resolve_password
+from holdfast.service.settings.model import Settings
+from holdfast.service.settings.passwords import resolve_password
 
 if TYPE_CHECKING:
-    from service.journal.journal import Journal
+    from holdfast.service.journal.journal import Journal
 
 
 def open_journal(
@@ -23,7 +23,7 @@ def open_journal(
     Raises:
         JournalUnavailableError: its URL is none.
     """
-    from service.journal.journal import Journal  # noqa: PLC0415 (see the module's docstring)
+    from holdfast.service.journal.journal import Journal  # noqa: PLC0415 (see the module's docstring)
 
     url, source = settings.journal.url, settings.journal.password
     if url is None:

@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from contracts.backup import BackupRequest
-from contracts.restore import RestoreRequest
-from contracts.veiled import REPOSITORY, STATE_DIR, TARGET
-from control.names import veiled_roots
+from holdfast.contracts.backup import BackupRequest
+from holdfast.contracts.restore import RestoreRequest
+from holdfast.contracts.veiled import REPOSITORY, STATE_DIR, TARGET
+from holdfast.control.names import veiled_roots
 from holdfast.restore.request import RestoreOptions
-from service.settings.model import Settings
-from service.settings.requests import read_request
+from holdfast.service.settings.model import Settings
+from holdfast.service.settings.requests import read_request
 
 
 @dataclass(frozen=True, slots=True)

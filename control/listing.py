@@ -7,16 +7,16 @@ from typing import Final
 
 from temporalio.client import Client
 
-from contracts import identity
-from contracts.identity import workflow_of
-from control import runs
-from control.journal import open_journal
-from control.progress import RunView, look
+from holdfast.contracts import identity
+from holdfast.contracts.identity import workflow_of
+from holdfast.control import runs
+from holdfast.control.journal import open_journal
+from holdfast.control.progress import RunView, look
 from holdfast.errors import JournalUnavailableError, UsageError
+from holdfast.service.journal.records import RunRecord
+from holdfast.service.settings.model import Settings
 from holdfast.terms import RunKind, RunStatus
-from service.journal.records import RunRecord
-from service.settings.model import Settings
-from workflows.attributes import PAUSED
+from holdfast.workflows.attributes import PAUSED
 
 SEARCHED: Final = 1000
 """How many of the newest runs a word for a run is looked for in."""

@@ -3,16 +3,16 @@
 import os
 from collections.abc import Collection, Mapping, Sequence
 
-from contracts.identity import is_token
-from contracts.veiled import ROOT
-from contracts.verbs import verb_of
+from holdfast.contracts.identity import is_token
+from holdfast.contracts.veiled import ROOT
+from holdfast.contracts.verbs import verb_of
 from holdfast.errors import HoldfastError, SettingsError, UsageError
 from holdfast.restore.request import RestoreOptions
+from holdfast.service.journal.records import RunRecord
+from holdfast.service.settings.exclude_files import resolve
+from holdfast.service.settings.model import RepositoryProfile, Settings, SourceProfile
+from holdfast.service.settings.requests import RepositoryOrder, SourceOrder, read_request
 from holdfast.terms import RunKind
-from service.journal.records import RunRecord
-from service.settings.exclude_files import resolve
-from service.settings.model import RepositoryProfile, Settings, SourceProfile
-from service.settings.requests import RepositoryOrder, SourceOrder, read_request
 
 
 def known_repository(settings: Settings, name: str) -> RepositoryProfile:

@@ -9,12 +9,12 @@ from temporalio.client import Client, WorkflowQueryFailedError, WorkflowQueryRej
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
-from activities.waits import FailingStep, converter_of, failing_step
-from contracts import names
-from contracts.common import PROGRESS_QUERY, Phase, Progress, ShardHeartbeat
-from control.known_paths import NO_PATHS, KnownPaths
-from control.runs import Handle
-from workflows.attributes import PAUSED, STATUS
+from holdfast.activities.waits import FailingStep, converter_of, failing_step
+from holdfast.contracts import names
+from holdfast.contracts.common import PROGRESS_QUERY, Phase, Progress, ShardHeartbeat
+from holdfast.control.known_paths import NO_PATHS, KnownPaths
+from holdfast.control.runs import Handle
+from holdfast.workflows.attributes import PAUSED, STATUS
 
 _TIMEOUT: Final = timedelta(seconds=3)
 _COPYING: Final = frozenset((names.STORE_SHARD, names.RESTORE_SHARD, names.VERIFY_SHARD, names.REPACK_PRUNE))

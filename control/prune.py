@@ -4,13 +4,13 @@ import uuid
 
 from temporalio.client import Client, WorkflowUpdateFailedError
 
-from contracts.guard import APPROVE_UPDATE, Approval
-from contracts.identity import WHOLE, workflow_id
-from contracts.prune import PruneStatus
-from control import runs
+from holdfast.contracts.guard import APPROVE_UPDATE, Approval
+from holdfast.contracts.identity import WHOLE, workflow_id
+from holdfast.contracts.prune import PruneStatus
+from holdfast.control import runs
 from holdfast.errors import UsageError
+from holdfast.service.settings.model import Settings
 from holdfast.terms import RunKind
-from service.settings.model import Settings
 
 
 async def approve(client: Client, settings: Settings, repository: str, approval: Approval) -> PruneStatus:

@@ -4,19 +4,19 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from contracts.identity import short_id
-from contracts.veiled import REPOSITORY, STATE_DIR
-from contracts.verbs import Resumable, is_resumable, verb_of
-from control.known_paths import KnownPaths
-from control.listing import FEWEST_DIGITS, ListedRun, RunList
-from control.names import location_of, subject_of, veiled_roots
+from holdfast.contracts.identity import short_id
+from holdfast.contracts.veiled import REPOSITORY, STATE_DIR
+from holdfast.contracts.verbs import Resumable, is_resumable, verb_of
+from holdfast.control.known_paths import KnownPaths
+from holdfast.control.listing import FEWEST_DIGITS, ListedRun, RunList
+from holdfast.control.names import location_of, subject_of, veiled_roots
 from holdfast.file_list import WRONG_ACTIONS, FileAction
+from holdfast.service.journal.records import RunRecord
+from holdfast.service.settings.model import Settings
 from holdfast.terms import RunKind
-from service.journal.records import RunRecord
-from service.settings.model import Settings
 
 if TYPE_CHECKING:
-    from service.journal.journal import (
+    from holdfast.service.journal.journal import (
         Journal,  # it brings SQLAlchemy, which takes a quarter of a second to load
     )
 

@@ -2,8 +2,8 @@
 
 from holdfast.errors import RepositoryNotFoundError, StorageDeniedError
 from holdfast.repository.layout import CONFIG
+from holdfast.service.settings.model import RepositoryProfile
 from holdfast.storage.locations import is_read_only, open_storage
-from service.settings.model import RepositoryProfile
 
 
 def check_repository(repository: RepositoryProfile) -> None:

@@ -8,12 +8,12 @@ from typing import Final
 
 import msgspec
 
-from contracts.common import RunPolicy
-from contracts.identity import WHOLE, is_token, queue_of, system_id, task_queue, workflow_id
-from contracts.verbs import Request, asked_by, repository_of, subject_of
+from holdfast.contracts.common import RunPolicy
+from holdfast.contracts.identity import WHOLE, is_token, queue_of, system_id, task_queue, workflow_id
+from holdfast.contracts.verbs import Request, asked_by, repository_of, subject_of
+from holdfast.service.settings.model import RepositoryProfile, Settings
+from holdfast.service.settings.requests import RepositoryOrder, remove_unused_requests, write_request
 from holdfast.terms import RunKind
-from service.settings.model import RepositoryProfile, Settings
-from service.settings.requests import RepositoryOrder, remove_unused_requests, write_request
 
 _UNUSED_S: Final = 90 * 86_400.0
 

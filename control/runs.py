@@ -19,11 +19,11 @@ from temporalio.exceptions import ApplicationError, CancelledError, FailureError
 from temporalio.service import RPCError, RPCStatusCode
 
 import holdfast.errors
-from contracts import identity
-from contracts.control import RESUME, Asked
-from contracts.verbs import VERBS, Request, Result, asked_by, verb_of
-from contracts.warrant import ANSWER, RESULT, Warranted, purpose
-from control.known_paths import NO_PATHS, KnownPaths
+from holdfast.contracts import identity
+from holdfast.contracts.control import RESUME, Asked
+from holdfast.contracts.verbs import VERBS, Request, Result, asked_by, verb_of
+from holdfast.contracts.warrant import ANSWER, RESULT, Warranted, purpose
+from holdfast.control.known_paths import NO_PATHS, KnownPaths
 from holdfast.errors import EndedOutsideError, HoldfastError, ServerUnavailableError, UntrustedError
 from holdfast.terms import RunKind, RunStatus
 

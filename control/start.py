@@ -8,21 +8,21 @@ from typing import Final
 
 from temporalio.client import Client
 
-from contracts.backup import BackupRequest
-from contracts.identity import is_own, shown
-from contracts.restore import RestoreRequest
-from contracts.verbs import Request, Resumable, asked_by, is_resumable, subject_of
-from control import runs
-from control.continuation import to_continue
-from control.journal import open_journal
-from control.names import source_changed
-from control.requests import queue_of_run
+from holdfast.contracts.backup import BackupRequest
+from holdfast.contracts.identity import is_own, shown
+from holdfast.contracts.restore import RestoreRequest
+from holdfast.contracts.verbs import Request, Resumable, asked_by, is_resumable, subject_of
+from holdfast.control import runs
+from holdfast.control.continuation import to_continue
+from holdfast.control.journal import open_journal
+from holdfast.control.names import source_changed
+from holdfast.control.requests import queue_of_run
 from holdfast.errors import JournalUnavailableError
+from holdfast.service.journal.glance import nothing_open
+from holdfast.service.journal.records import RunRecord
+from holdfast.service.settings.model import Settings
+from holdfast.service.settings.requests import remove_request
 from holdfast.terms import RunKind
-from service.journal.glance import nothing_open
-from service.journal.records import RunRecord
-from service.settings.model import Settings
-from service.settings.requests import remove_request
 
 _LOOKED_AT: Final = 100
 
@@ -126,8 +126,8 @@ def _newest_record(
 
 def _asks_the_same(request: Resumable, earlier: RunRecord) -> bool:
     """Whether the earlier run can become what is asked: its strategy and parent, or its share, are decided."""
-    from contracts.prune import DRY_RUN, PruneRequest  # noqa: PLC0415 - only where a run was interrupted
-    from contracts.verify import VerifyRequest  # noqa: PLC0415 - as above
+    from holdfast.contracts.prune import DRY_RUN, PruneRequest  # noqa: PLC0415 - only where a run was interrupted
+    from holdfast.contracts.verify import VerifyRequest  # noqa: PLC0415 - as above
 
     match request:
         case BackupRequest():

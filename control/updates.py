@@ -15,10 +15,10 @@ from temporalio.client import (
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
-from contracts.control import CANCEL, CONTROL_QUERY, REFUSED, Asked, ControlState
-from contracts.verbs import verb_of
-from control import runs
-from control.listing import ListedRun
+from holdfast.contracts.control import CANCEL, CONTROL_QUERY, REFUSED, Asked, ControlState
+from holdfast.contracts.verbs import verb_of
+from holdfast.control import runs
+from holdfast.control.listing import ListedRun
 from holdfast.errors import UsageError
 
 

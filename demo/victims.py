@@ -8,7 +8,7 @@ from typing import Final
 
 import psutil
 
-from starter.host.forks import is_worker
+from holdfast.starter.host.forks import is_worker
 
 _LEAP_BYTES: Final = 128 << 20
 """More than a worker reads between two looks."""

@@ -3,8 +3,8 @@
 import os
 
 from holdfast.restore.request import RestoreOptions
-from service.settings.model import Settings
-from service.settings.schedules import ScheduleSettings
+from holdfast.service.settings.model import Settings
+from holdfast.service.settings.schedules import ScheduleSettings
 
 _RESTORE = "restore"
 

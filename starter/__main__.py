@@ -1,7 +1,7 @@
-"""`python -m starter`: the same as the console script `holdfast`."""
+"""`python -m holdfast.starter`: the same as the console script `holdfast`."""
 
 import sys
 
-from starter.main import main
+from holdfast.starter.main import main
 
 sys.exit(main())

@@ -15,9 +15,9 @@ import typer
 
 from holdfast import __version__
 from holdfast.errors import EXIT_COMPLETE, EXIT_FAILED, EXIT_INTERRUPTED, HoldfastError
-from starter.shell.hangup import outliving_tests
-from starter.shell.output import say, speak_any_language, tell_error
-from starter.shell.registration import add_command, add_common_options
+from holdfast.starter.shell.hangup import outliving_tests
+from holdfast.starter.shell.output import say, speak_any_language, tell_error
+from holdfast.starter.shell.registration import add_command, add_common_options
 
 COMMANDS: Final[Mapping[str, str]] = {
     "init": "Create a repository.",
@@ -83,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     with outliving_tests():
         code = _run(sys.argv[1:])
     if "temporalio" in sys.modules:
-        from starter.host.processes import end_process  # noqa: PLC0415 - loaded by now
+        from holdfast.starter.host.processes import end_process  # noqa: PLC0415 - loaded by now
 
         end_process(code)
     return code
@@ -129,7 +129,7 @@ def build(arguments: Sequence[str]) -> typer.Typer:
 def _load(app: typer.Typer, name: str) -> None:
     """A command's module has a function of the command's name; one with commands of its own has an `app`."""
     identifier = name.replace("-", "_")
-    module = importlib.import_module(f"starter.commands.{identifier}")
+    module = importlib.import_module(f"holdfast.starter.commands.{identifier}")
     commands: object = getattr(module, "app", None)
     if isinstance(commands, typer.Typer):
         app.add_typer(commands, name=name)

@@ -15,16 +15,16 @@ from temporalio.converter import DataConverter, DefaultFailureConverter
 from temporalio.runtime import Runtime
 
 from holdfast.errors import PasswordMissingError, SettingsError
-from service.settings.model import PasswordSource, ServerSettings, TlsSettings
-from service.settings.passwords import resolve_password
-from transport.codec import Protection, TrustCodec
-from transport.converter import CheckedConverter, TolerantDataConverter
-from transport.failures import failure_converter
-from transport.keyring import Keyring
-from transport.own_key import read_key
-from transport.sealing import Sealer
-from transport.signing import Signer
-from transport.stamping import Stamping
+from holdfast.service.settings.model import PasswordSource, ServerSettings, TlsSettings
+from holdfast.service.settings.passwords import resolve_password
+from holdfast.transport.codec import Protection, TrustCodec
+from holdfast.transport.converter import CheckedConverter, TolerantDataConverter
+from holdfast.transport.failures import failure_converter
+from holdfast.transport.keyring import Keyring
+from holdfast.transport.own_key import read_key
+from holdfast.transport.sealing import Sealer
+from holdfast.transport.signing import Signer
+from holdfast.transport.stamping import Stamping
 
 _MAX_FILE_BYTES: Final = 1 << 20
 

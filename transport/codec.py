@@ -15,8 +15,8 @@ from typing import Final, Protocol
 from temporalio.api.common.v1 import Payload
 from temporalio.converter import PayloadCodec, SerializationContext, WithSerializationContext
 
-from transport.places import Place, nowhere, place_of
-from transport.refusals import RefusedError, refused
+from holdfast.transport.places import Place, nowhere, place_of
+from holdfast.transport.refusals import RefusedError, refused
 
 _LOG: Final = logging.getLogger("holdfast.trust")
 

@@ -32,12 +32,12 @@ from typing import Final
 from google.protobuf.json_format import MessageToJson, Parse, ParseError
 from temporalio.api.common.v1 import Payload, Payloads
 
-from contracts.warrant import PROMPT_S, QUERY, RESULT, SIGNAL, START, UPDATE, Warrant, purpose
-from transport.codec import TrustCodec
-from transport.converter import WARRANT
-from transport.places import workflow_place
-from transport.refusals import RefusedError
-from transport.stamping import fresh_warrant
+from holdfast.contracts.warrant import PROMPT_S, QUERY, RESULT, SIGNAL, START, UPDATE, Warrant, purpose
+from holdfast.transport.codec import TrustCodec
+from holdfast.transport.converter import WARRANT
+from holdfast.transport.places import workflow_place
+from holdfast.transport.refusals import RefusedError
+from holdfast.transport.stamping import fresh_warrant
 
 _MAX_BODY_BYTES: Final = 64 << 20
 """More than an answer of the server with a page of history (4 MB in gRPC) becomes as JSON."""

@@ -19,9 +19,9 @@ from temporalio.converter import (
 )
 from temporalio.exceptions import ApplicationError
 
-from contracts.checks import check
-from contracts.warrant import MALFORMED, UNTRUSTED, Refusal, Stamped, Warrant, bear
-from transport.refusals import refusal_in
+from holdfast.contracts.checks import check
+from holdfast.contracts.warrant import MALFORMED, UNTRUSTED, Refusal, Stamped, Warrant, bear
+from holdfast.transport.refusals import refusal_in
 
 WARRANT: Final = "holdfast-warrant"
 _MAX_REASON: Final = 300

@@ -18,7 +18,7 @@ from temporalio.api.failure.v1 import Failure
 from temporalio.converter import DefaultFailureConverter, PayloadConverter
 from temporalio.exceptions import ApplicationError
 
-from contracts.warrant import UNTRUSTED
+from holdfast.contracts.warrant import UNTRUSTED
 
 _HIDDEN: Final = "Encoded failure"
 _HIDDEN_PARTS: Final = 3

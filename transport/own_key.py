@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Final
 
 from holdfast.errors import SettingsError
+from holdfast.service.settings.private_files import write_durably
 from holdfast.storage.durable import flush_directory, link_new
 from holdfast.storage.os_errors import unwritable
-from service.settings.private_files import write_durably
-from transport.keyring import new_key_line
+from holdfast.transport.keyring import new_key_line
 
 _MAX_BYTES: Final = 1 << 16
 

@@ -15,9 +15,9 @@ from google.protobuf.message import DecodeError
 from temporalio.api.common.v1 import Payload
 
 from holdfast.errors import HoldfastError
-from transport.keyring import Keyring
-from transport.places import Place
-from transport.refusals import RefusedError
+from holdfast.transport.keyring import Keyring
+from holdfast.transport.places import Place
+from holdfast.transport.refusals import RefusedError
 
 ENCODING: Final = b"binary/encrypted"
 CIPHER: Final = b"AES-256-GCM"

@@ -12,9 +12,9 @@ from typing import Final
 
 from temporalio.api.common.v1 import Payload
 
-from transport.keyring import parse_keys
-from transport.places import Place
-from transport.refusals import RefusedError
+from holdfast.transport.keyring import parse_keys
+from holdfast.transport.places import Place
+from holdfast.transport.refusals import RefusedError
 
 KEY: Final = "holdfast-key"
 SIGNATURE: Final = "holdfast-signature"

@@ -29,7 +29,17 @@ from temporalio.client import (
     WorkflowUpdateHandle,
 )
 
-from contracts.warrant import PATIENT_S, PROMPT_S, SCHEDULE, SIGNAL, START, UPDATE, Stamped, Warrant, purpose
+from holdfast.contracts.warrant import (
+    PATIENT_S,
+    PROMPT_S,
+    SCHEDULE,
+    SIGNAL,
+    START,
+    UPDATE,
+    Stamped,
+    Warrant,
+    purpose,
+)
 
 
 def fresh_warrant(purposes: Sequence[str], *, lasts_s: int, run: str = "") -> Warrant:

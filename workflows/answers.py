@@ -12,7 +12,7 @@ from temporalio import workflow
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
-from contracts.warrant import RESULT, UNTRUSTED, Warranted
+from holdfast.contracts.warrant import RESULT, UNTRUSTED, Warranted
 
 ResultT = TypeVar("ResultT")
 

@@ -11,7 +11,7 @@ from typing import Final
 from temporalio import workflow
 from temporalio.common import SearchAttributeKey, SearchAttributeUpdate
 
-from contracts.control import REPOSITORY_ATTRIBUTE
+from holdfast.contracts.control import REPOSITORY_ATTRIBUTE
 from holdfast.terms import RunStatus
 
 SOURCE: Final = SearchAttributeKey.for_keyword("HoldfastSource")

@@ -8,9 +8,9 @@ from dataclasses import replace
 
 from temporalio import workflow
 
-from contracts import names
-from contracts.backup import BackupOpened, BackupRequest, BackupResult, LogInput, TriggerInput
-from contracts.common import (
+from holdfast.contracts import names
+from holdfast.contracts.backup import BackupOpened, BackupRequest, BackupResult, LogInput, TriggerInput
+from holdfast.contracts.common import (
     BACKUP_WORKFLOW,
     ERRORS_QUERY,
     PLAN_QUERY,
@@ -23,11 +23,11 @@ from contracts.common import (
     Progress,
 )
 from holdfast.terms import RunKind, RunStatus
-from workflows.attributes import show_run
-from workflows.backup_answers import counts_of, errors_of, plan_of, result_of
-from workflows.backup_execution import BackupExecution
-from workflows.details import control_notes, verdict_notes
-from workflows.hooks import HookCalls, failed_before, hook_notes, judged, prevented
+from holdfast.workflows.attributes import show_run
+from holdfast.workflows.backup_answers import counts_of, errors_of, plan_of, result_of
+from holdfast.workflows.backup_execution import BackupExecution
+from holdfast.workflows.details import control_notes, verdict_notes
+from holdfast.workflows.hooks import HookCalls, failed_before, hook_notes, judged, prevented
 
 
 @workflow.defn(name=BACKUP_WORKFLOW)

@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from contracts.backup import BackupProgress, BackupRequest, BackupResult, Committed
-from contracts.common import Ending, Errors, Phase, Plan, Progress, Verdict
+from holdfast.contracts.backup import BackupProgress, BackupRequest, BackupResult, Committed
+from holdfast.contracts.common import Ending, Errors, Phase, Plan, Progress, Verdict
 from holdfast.terms import RunStatus
-from workflows.run_id import attempt_id, began_by
+from holdfast.workflows.run_id import attempt_id, began_by
 
 
 def counts_of(progress: BackupProgress, committed: Committed | None, phase: Phase) -> Progress:

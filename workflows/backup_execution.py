@@ -16,8 +16,8 @@ from typing import Final
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
-from contracts import names
-from contracts.backup import (
+from holdfast.contracts import names
+from holdfast.contracts.backup import (
     BackupOpened,
     BackupProgress,
     BackupRequest,
@@ -26,14 +26,14 @@ from contracts.backup import (
     Committed,
     PageSelected,
 )
-from contracts.common import Phase, RunRef
-from contracts.runs import PlanInput, SelectInput, ShardInput
+from holdfast.contracts.common import Phase, RunRef
+from holdfast.contracts.runs import PlanInput, SelectInput, ShardInput
 from holdfast.terms import SelectionTotals, StoredTotals
-from workflows.attributes import show_run
-from workflows.both_ends import take, with_page
-from workflows.run_id import run_id_of
-from workflows.sharded_run import ShardedRun
-from workflows.window import Work, run_window
+from holdfast.workflows.attributes import show_run
+from holdfast.workflows.both_ends import take, with_page
+from holdfast.workflows.run_id import run_id_of
+from holdfast.workflows.sharded_run import ShardedRun
+from holdfast.workflows.window import Work, run_window
 
 MAX_GENERATIONS: Final = 4
 MAX_COMMITS: Final = 10

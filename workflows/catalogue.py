@@ -5,20 +5,20 @@ from typing import Final
 
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
-from workflows.backup import BackupWorkflow
-from workflows.cleanup import CleanupWorkflow
-from workflows.drill import DrillWorkflow
-from workflows.forget import ForgetWorkflow
-from workflows.guard import GuardWorkflow
-from workflows.prune import PruneWorkflow
-from workflows.repair import RepairWorkflow
-from workflows.restore import RestoreWorkflow
-from workflows.scheduled_run import ScheduledRunWorkflow
-from workflows.source_watch import SourceWatchWorkflow
-from workflows.system_backup import SystemBackupWorkflow
-from workflows.system_restore import SystemRestoreWorkflow
-from workflows.verify import VerifyWorkflow
-from workflows.watchdog import WatchdogWorkflow
+from holdfast.workflows.backup import BackupWorkflow
+from holdfast.workflows.cleanup import CleanupWorkflow
+from holdfast.workflows.drill import DrillWorkflow
+from holdfast.workflows.forget import ForgetWorkflow
+from holdfast.workflows.guard import GuardWorkflow
+from holdfast.workflows.prune import PruneWorkflow
+from holdfast.workflows.repair import RepairWorkflow
+from holdfast.workflows.restore import RestoreWorkflow
+from holdfast.workflows.scheduled_run import ScheduledRunWorkflow
+from holdfast.workflows.source_watch import SourceWatchWorkflow
+from holdfast.workflows.system_backup import SystemBackupWorkflow
+from holdfast.workflows.system_restore import SystemRestoreWorkflow
+from holdfast.workflows.verify import VerifyWorkflow
+from holdfast.workflows.watchdog import WatchdogWorkflow
 
 _TRIGGERS: Final = (GuardWorkflow, ScheduledRunWorkflow, SourceWatchWorkflow)
 WORKFLOWS: Final[Sequence[type]] = (
@@ -49,6 +49,6 @@ def workflow_runner() -> SandboxedWorkflowRunner:
     """The sandbox. Messages pass through it, and the terms that they use: they are plain values, which must be the same
     on both sides, and need not be loaded again for each run."""
     passed = SandboxRestrictions.default.with_passthrough_modules(
-        "contracts", "holdfast.terms", "holdfast.units"
+        "holdfast.contracts", "holdfast.terms", "holdfast.units"
     )
     return _Runner(restrictions=passed)

@@ -10,8 +10,8 @@ from temporalio import workflow
 from temporalio.common import RawValue, WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError, ChildWorkflowError, WorkflowAlreadyStartedError
 
-from workflows.answers import answer_of, check_run
-from workflows.failures import failure_of
+from holdfast.workflows.answers import answer_of, check_run
+from holdfast.workflows.failures import failure_of
 
 ResultT = TypeVar("ResultT")
 Child = workflow.ChildWorkflowHandle[object, RawValue | None]

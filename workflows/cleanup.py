@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
-from contracts.cleanup import (
+from holdfast.contracts.cleanup import (
     CLEAN_REPOSITORY,
     CLEAN_SCRATCH,
     CLEANUP_WORKFLOW,
@@ -21,8 +21,8 @@ from contracts.cleanup import (
     ScratchCleaned,
 )
 from holdfast.terms import RunStatus
-from workflows.failures import failure_of
-from workflows.policies import ActivityCalls
+from holdfast.workflows.failures import failure_of
+from holdfast.workflows.policies import ActivityCalls
 
 _ATTEMPTS: Final = 3
 _AGAIN_S: Final = 900

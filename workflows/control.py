@@ -18,7 +18,7 @@ from typing import TypeVar
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, RetryState, is_cancelled_exception
 
-from contracts.control import (
+from holdfast.contracts.control import (
     CANCEL,
     CONTROL_QUERY,
     HIGHEST_PRIORITY,
@@ -38,7 +38,7 @@ from contracts.control import (
     check_throttle,
 )
 from holdfast.units import NS_PER_S
-from workflows.window import settled
+from holdfast.workflows.window import settled
 
 ResultT = TypeVar("ResultT")
 

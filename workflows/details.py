@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from contracts.common import Progress, Verdict
-from contracts.control import NORMAL_PRIORITY, Asked, ControlState
+from holdfast.contracts.common import Progress, Verdict
+from holdfast.contracts.control import NORMAL_PRIORITY, Asked, ControlState
 from holdfast.terms import RunStatus
 from holdfast.units import NS_PER_S, format_bytes, format_duration
 

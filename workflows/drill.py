@@ -10,8 +10,8 @@ from temporalio import workflow
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError, ChildWorkflowError, is_cancelled_exception
 
-from contracts import names
-from contracts.common import (
+from holdfast.contracts import names
+from holdfast.contracts.common import (
     PROGRESS_QUERY,
     RESTORE_WORKFLOW,
     Ending,
@@ -22,7 +22,7 @@ from contracts.common import (
     Trigger,
     TriggerKind,
 )
-from contracts.drill import (
+from holdfast.contracts.drill import (
     DrillChecked,
     DrillCheckInput,
     DrillFindings,
@@ -32,18 +32,18 @@ from contracts.drill import (
     DrillResult,
     DrillTriggerInput,
 )
-from contracts.identity import part_id
-from contracts.restore import RestoreRequest, RestoreResult
-from contracts.verbs import DRILL_WORKFLOW, VERIFY_WORKFLOW
-from contracts.verify import VerifyFinished, VerifyRequest, VerifyResult
+from holdfast.contracts.identity import part_id
+from holdfast.contracts.restore import RestoreRequest, RestoreResult
+from holdfast.contracts.verbs import DRILL_WORKFLOW, VERIFY_WORKFLOW
+from holdfast.contracts.verify import VerifyFinished, VerifyRequest, VerifyResult
 from holdfast.terms import RunKind, RunStatus, VerifyLevel
 from holdfast.units import NS_PER_S, format_duration
-from workflows.attributes import show_run
-from workflows.children import Child, result_of
-from workflows.failures import Failure, failure_of
-from workflows.policies import ActivityCalls
-from workflows.run_frame import FramedRun
-from workflows.run_id import attempt_id
+from holdfast.workflows.attributes import show_run
+from holdfast.workflows.children import Child, result_of
+from holdfast.workflows.failures import Failure, failure_of
+from holdfast.workflows.policies import ActivityCalls
+from holdfast.workflows.run_frame import FramedRun
+from holdfast.workflows.run_id import attempt_id
 
 ResultT = TypeVar("ResultT")
 _DAMAGE: Final = frozenset(("CorruptFileError", "StoredFileMissingError", "BlobMissingError"))

@@ -2,9 +2,9 @@
 
 from temporalio import workflow
 
-from contracts import names
-from contracts.common import PROGRESS_QUERY, Ending, Phase, Progress, RunInput, RunRef
-from contracts.forget import (
+from holdfast.contracts import names
+from holdfast.contracts.common import PROGRESS_QUERY, Ending, Phase, Progress, RunInput, RunRef
+from holdfast.contracts.forget import (
     ForgetLogInput,
     ForgetOpened,
     ForgetRequest,
@@ -12,12 +12,12 @@ from contracts.forget import (
     ForgetTriggerInput,
     Forgotten,
 )
-from contracts.verbs import FORGET_WORKFLOW
+from holdfast.contracts.verbs import FORGET_WORKFLOW
 from holdfast.terms import RunKind, RunStatus
-from workflows.attributes import show_run
-from workflows.policies import ActivityCalls
-from workflows.run_frame import FramedRun
-from workflows.run_id import attempt_id
+from holdfast.workflows.attributes import show_run
+from holdfast.workflows.policies import ActivityCalls
+from holdfast.workflows.run_frame import FramedRun
+from holdfast.workflows.run_id import attempt_id
 
 
 @workflow.defn(name=FORGET_WORKFLOW)

@@ -14,10 +14,10 @@ from typing import Final
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError, ChildWorkflowError, is_cancelled_exception
 
-from contracts import identity
-from contracts.common import RESTORE_WORKFLOW, Ending, RunRef, Trigger, TriggerKind
-from contracts.control import REFUSED
-from contracts.guard import (
+from holdfast.contracts import identity
+from holdfast.contracts.common import RESTORE_WORKFLOW, Ending, RunRef, Trigger, TriggerKind
+from holdfast.contracts.control import REFUSED
+from holdfast.contracts.guard import (
     APPROVE_UPDATE,
     COMPARE_ACTIVITY,
     GUARD_QUERY,
@@ -32,15 +32,15 @@ from contracts.guard import (
     GuardStatus,
     Part,
 )
-from contracts.restore import RestoreRequest, RestoreResult
-from contracts.verbs import GUARD_WORKFLOW
+from holdfast.contracts.restore import RestoreRequest, RestoreResult
+from holdfast.contracts.verbs import GUARD_WORKFLOW
 from holdfast.terms import RunKind, RunStatus, VerifyLevel
 from holdfast.units import NS_PER_S
-from workflows.attributes import show_run
-from workflows.children import result_of, start_run
-from workflows.policies import ActivityCalls
-from workflows.run_frame import FramedRun
-from workflows.run_id import attempt_id
+from holdfast.workflows.attributes import show_run
+from holdfast.workflows.children import result_of, start_run
+from holdfast.workflows.policies import ActivityCalls
+from holdfast.workflows.run_frame import FramedRun
+from holdfast.workflows.run_id import attempt_id
 
 _BUSY_S: Final = 5
 

@@ -9,12 +9,12 @@ from typing import Final
 
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
-from contracts import names
-from contracts.common import RunRef
-from contracts.hooks import HookDone, HookInput, HookMoment, HookRef
+from holdfast.contracts import names
+from holdfast.contracts.common import RunRef
+from holdfast.contracts.hooks import HookDone, HookInput, HookMoment, HookRef
 from holdfast.terms import RunStatus
-from workflows.failures import failure_of
-from workflows.policies import ActivityCalls
+from holdfast.workflows.failures import failure_of
+from holdfast.workflows.policies import ActivityCalls
 
 HOOK_FAILED: Final = "HookFailedError"
 _MARGIN_S: Final = 60.0

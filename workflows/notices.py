@@ -6,8 +6,8 @@ from typing import Final
 from temporalio import workflow
 from temporalio.exceptions import FailureError
 
-from contracts.notify import NOTIFY, Notified, NotifyInput
-from workflows.policies import ActivityCalls
+from holdfast.contracts.notify import NOTIFY, Notified, NotifyInput
+from holdfast.workflows.policies import ActivityCalls
 
 _ATTEMPTS: Final = 3
 _TIMEOUT_S: Final = 600.0

@@ -17,11 +17,11 @@ from typing import Final, TypeVar
 from temporalio import workflow
 from temporalio.common import Priority, RawValue, RetryPolicy
 
-from contracts.common import RunPolicy
-from contracts.control import NORMAL_PRIORITY
-from contracts.identity import copy_queue
-from workflows.answers import answer_of
-from workflows.control import RunControl
+from holdfast.contracts.common import RunPolicy
+from holdfast.contracts.control import NORMAL_PRIORITY
+from holdfast.contracts.identity import copy_queue
+from holdfast.workflows.answers import answer_of
+from holdfast.workflows.control import RunControl
 
 ResultT = TypeVar("ResultT")
 

@@ -15,11 +15,11 @@ from typing import Final
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
-from contracts import names
-from contracts.common import PROGRESS_QUERY, Ending, Phase, Progress, RunInput
-from contracts.control import REFUSED
-from contracts.guard import APPROVE_UPDATE, Approval
-from contracts.prune import (
+from holdfast.contracts import names
+from holdfast.contracts.common import PROGRESS_QUERY, Ending, Phase, Progress, RunInput
+from holdfast.contracts.control import REFUSED
+from holdfast.contracts.guard import APPROVE_UPDATE, Approval
+from holdfast.contracts.prune import (
     APPROVAL_QUERY,
     LocksSeen,
     LockWait,
@@ -37,13 +37,13 @@ from contracts.prune import (
     Switched,
     SwitchTried,
 )
-from contracts.runs import PagePlanned, SelectInput, ShardInput
-from contracts.verbs import PRUNE_WORKFLOW
+from holdfast.contracts.runs import PagePlanned, SelectInput, ShardInput
+from holdfast.contracts.verbs import PRUNE_WORKFLOW
 from holdfast.terms import RunKind, RunStatus
 from holdfast.units import NS_PER_S, format_bytes
-from workflows.details import control_notes
-from workflows.run_id import attempt_id, run_id_of
-from workflows.sharded_run import ShardedRun
+from holdfast.workflows.details import control_notes
+from holdfast.workflows.run_id import attempt_id, run_id_of
+from holdfast.workflows.sharded_run import ShardedRun
 
 _ASK_AGAIN_S: Final = 900
 """Runs are asked to stand aside again after so long, where a lock of ours stayed the last time."""

@@ -12,7 +12,7 @@ from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSe
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from workflows.attributes import ALL_KEYS
+from holdfast.workflows.attributes import ALL_KEYS
 
 _SETTLE_S: Final = 0.1
 _SETTLE_TRIES: Final = 100

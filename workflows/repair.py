@@ -9,8 +9,8 @@ from dataclasses import replace
 
 from temporalio import workflow
 
-from contracts.common import PROGRESS_QUERY, Ending, Phase, Progress, RunInput
-from contracts.repair import (
+from holdfast.contracts.common import PROGRESS_QUERY, Ending, Phase, Progress, RunInput
+from holdfast.contracts.repair import (
     FINISH_REPAIR,
     LOG_REPAIR,
     PLAN_REPAIR,
@@ -26,12 +26,12 @@ from contracts.repair import (
     RepairTotals,
     RepairTriggerInput,
 )
-from contracts.runs import SelectInput, ShardInput
-from contracts.verbs import REPAIR_WORKFLOW
+from holdfast.contracts.runs import SelectInput, ShardInput
+from holdfast.contracts.verbs import REPAIR_WORKFLOW
 from holdfast.terms import RunKind, RunStatus
-from workflows.details import control_notes
-from workflows.run_id import attempt_id, run_id_of
-from workflows.sharded_run import ShardedRun
+from holdfast.workflows.details import control_notes
+from holdfast.workflows.run_id import attempt_id, run_id_of
+from holdfast.workflows.sharded_run import ShardedRun
 
 
 @workflow.defn(name=REPAIR_WORKFLOW)

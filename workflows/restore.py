@@ -11,8 +11,8 @@ from dataclasses import replace
 
 from temporalio import workflow
 
-from contracts import names
-from contracts.common import (
+from holdfast.contracts import names
+from holdfast.contracts.common import (
     ERRORS_QUERY,
     PLAN_QUERY,
     PROGRESS_QUERY,
@@ -24,7 +24,7 @@ from contracts.common import (
     Plan,
     Progress,
 )
-from contracts.restore import (
+from holdfast.contracts.restore import (
     Finished,
     RestoreLogInput,
     RestoreOpened,
@@ -36,13 +36,13 @@ from contracts.restore import (
     SpaceInput,
     ToCommandInput,
 )
-from contracts.runs import PlanInput, SelectInput, ShardInput
+from holdfast.contracts.runs import PlanInput, SelectInput, ShardInput
 from holdfast.terms import RestoreTotals, RunKind, RunStatus
-from workflows.attributes import show_run
-from workflows.details import control_notes, verdict_notes
-from workflows.restore_answers import counts_of, errors_of, plan_of, result_of
-from workflows.run_id import run_id_of
-from workflows.sharded_run import ShardedRun
+from holdfast.workflows.attributes import show_run
+from holdfast.workflows.details import control_notes, verdict_notes
+from holdfast.workflows.restore_answers import counts_of, errors_of, plan_of, result_of
+from holdfast.workflows.run_id import run_id_of
+from holdfast.workflows.sharded_run import ShardedRun
 
 
 @workflow.defn(name=RESTORE_WORKFLOW)

@@ -1,8 +1,8 @@
 """A restore says of itself, out of what it carries: its counts, its plan, its errors, its result."""
 
-from contracts.common import Ending, Errors, Phase, Plan, Progress, Verdict
-from contracts.restore import RestoreProgress, RestoreResult
-from workflows.run_id import attempt_id, began_by
+from holdfast.contracts.common import Ending, Errors, Phase, Plan, Progress, Verdict
+from holdfast.contracts.restore import RestoreProgress, RestoreResult
+from holdfast.workflows.run_id import attempt_id, began_by
 
 
 def counts_of(progress: RestoreProgress, phase: Phase) -> Progress:

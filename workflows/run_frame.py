@@ -18,17 +18,17 @@ from typing import ClassVar, Generic, TypeVar
 from temporalio import workflow
 from temporalio.exceptions import FailureError, is_cancelled_exception
 
-from contracts.common import Ending, Phase, Progress, RunPolicy, RunRef
-from contracts.control import ControlState
-from contracts.notify import NotifyInput
+from holdfast.contracts.common import Ending, Phase, Progress, RunPolicy, RunRef
+from holdfast.contracts.control import ControlState
+from holdfast.contracts.notify import NotifyInput
 from holdfast.terms import RunKind, RunStatus
-from workflows.attributes import show_run
-from workflows.control import RunControl, SteeredWorkflow
-from workflows.details import pace_of, render
-from workflows.failures import MAX_MESSAGE, Failure, failure_of
-from workflows.notices import tell_end
-from workflows.policies import ActivityCalls
-from workflows.window import settled
+from holdfast.workflows.attributes import show_run
+from holdfast.workflows.control import RunControl, SteeredWorkflow
+from holdfast.workflows.details import pace_of, render
+from holdfast.workflows.failures import MAX_MESSAGE, Failure, failure_of
+from holdfast.workflows.notices import tell_end
+from holdfast.workflows.policies import ActivityCalls
+from holdfast.workflows.window import settled
 
 ResultT = TypeVar("ResultT")
 

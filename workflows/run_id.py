@@ -2,7 +2,7 @@
 
 from temporalio import workflow
 
-from contracts.identity import run_id
+from holdfast.contracts.identity import run_id
 
 
 def attempt_id() -> str:

@@ -14,20 +14,20 @@ from temporalio import workflow
 from temporalio.common import SearchAttributeKey
 from temporalio.exceptions import ApplicationError, ChildWorkflowError, is_cancelled_exception
 
-from contracts.common import Trigger, TriggerKind
-from contracts.identity import part_id
-from contracts.scheduled import (
+from holdfast.contracts.common import Trigger, TriggerKind
+from holdfast.contracts.identity import part_id
+from holdfast.contracts.scheduled import (
     SCHEDULED_RUN_WORKFLOW,
     Busy,
     ScheduledOutcome,
     ScheduledResult,
     ScheduledRun,
 )
-from contracts.system import SystemResult
-from contracts.verbs import asked_by
-from contracts.warrant import MALFORMED
+from holdfast.contracts.system import SystemResult
+from holdfast.contracts.verbs import asked_by
+from holdfast.contracts.warrant import MALFORMED
 from holdfast.terms import RunStatus
-from workflows.children import child_failure, result_of, start_run
+from holdfast.workflows.children import child_failure, result_of, start_run
 
 _DUE: Final = SearchAttributeKey.for_datetime("TemporalScheduledStartTime")
 _SYSTEM_FAILED: Final = "SystemFailed"

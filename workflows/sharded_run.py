@@ -11,8 +11,8 @@ from typing import ClassVar, Generic, TypeVar
 
 from temporalio import workflow
 
-from contracts.common import Ending, Phase, RunRef, Verdict
-from contracts.runs import (
+from holdfast.contracts.common import Ending, Phase, RunRef, Verdict
+from holdfast.contracts.runs import (
     PagePlanned,
     RunOpened,
     RunProgress,
@@ -22,10 +22,10 @@ from contracts.runs import (
     VerifyInput,
 )
 from holdfast.terms import RunStatus, VerifyLevel
-from workflows.attributes import show_run
-from workflows.run_frame import SteeredRun
-from workflows.run_id import attempt_of
-from workflows.window import Work, run_window
+from holdfast.workflows.attributes import show_run
+from holdfast.workflows.run_frame import SteeredRun
+from holdfast.workflows.run_id import attempt_of
+from holdfast.workflows.window import Work, run_window
 
 ResultT = TypeVar("ResultT")
 RequestT = TypeVar("RequestT", bound=RunRequest)

@@ -13,10 +13,10 @@ from typing import Final
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError, ChildWorkflowError, is_cancelled_exception
 
-from contracts.backup import BackupResult
-from contracts.common import BACKUP_WORKFLOW, Trigger, TriggerKind
-from contracts.control import REFUSED
-from contracts.watch import (
+from holdfast.contracts.backup import BackupResult
+from holdfast.contracts.common import BACKUP_WORKFLOW, Trigger, TriggerKind
+from holdfast.contracts.control import REFUSED
+from holdfast.contracts.watch import (
     CHANGES_UPDATE,
     MAX_TEXT,
     SOURCE_WATCH_WORKFLOW,
@@ -29,8 +29,8 @@ from contracts.watch import (
     due_ns,
 )
 from holdfast.units import NS_PER_S
-from workflows.attributes import show_run
-from workflows.children import result_of, start_run
+from holdfast.workflows.attributes import show_run
+from holdfast.workflows.children import result_of, start_run
 
 _MOST_UPDATES: Final = 1_000
 """The server takes 2,000 updates in one history."""

@@ -14,10 +14,10 @@ from temporalio.exceptions import (
 )
 from temporalio.exceptions import TimeoutError as StepTimeoutError
 
-from contracts import names
-from contracts.backup import BackupResult
-from contracts.common import PROGRESS_QUERY, Ending, Phase, Progress, RunRef, Trigger, TriggerKind
-from contracts.control import (
+from holdfast.contracts import names
+from holdfast.contracts.backup import BackupResult
+from holdfast.contracts.common import PROGRESS_QUERY, Ending, Phase, Progress, RunRef, Trigger, TriggerKind
+from holdfast.contracts.control import (
     PAUSE,
     RESUME,
     SET_PRIORITY,
@@ -27,9 +27,9 @@ from contracts.control import (
     PriorityRequest,
     ThrottleRequest,
 )
-from contracts.hooks import HookDone
-from contracts.restore import RestoreResult
-from contracts.system import (
+from holdfast.contracts.hooks import HookDone
+from holdfast.contracts.restore import RestoreResult
+from holdfast.contracts.system import (
     MEMBERS_QUERY,
     LogSystemInput,
     Member,
@@ -42,13 +42,13 @@ from contracts.system import (
 )
 from holdfast.terms import RunKind, RunStatus
 from holdfast.units import format_duration
-from workflows.attributes import show_run
-from workflows.children import Child, child_failure, result_of
-from workflows.details import control_notes
-from workflows.failures import failure_of
-from workflows.hooks import hook_notes
-from workflows.run_frame import SteeredRun
-from workflows.run_id import attempt_id
+from holdfast.workflows.attributes import show_run
+from holdfast.workflows.children import Child, child_failure, result_of
+from holdfast.workflows.details import control_notes
+from holdfast.workflows.failures import failure_of
+from holdfast.workflows.hooks import hook_notes
+from holdfast.workflows.run_frame import SteeredRun
+from holdfast.workflows.run_id import attempt_id
 
 ResultT = TypeVar("ResultT")
 

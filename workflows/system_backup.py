@@ -11,10 +11,10 @@ from typing import Final
 
 from temporalio import workflow
 
-from contracts import identity, names
-from contracts.backup import BackupRequest, BackupResult
-from contracts.common import BACKUP_WORKFLOW, Ending, Phase
-from contracts.system import (
+from holdfast.contracts import identity, names
+from holdfast.contracts.backup import BackupRequest, BackupResult
+from holdfast.contracts.common import BACKUP_WORKFLOW, Ending, Phase
+from holdfast.contracts.system import (
     MEMBER_TAG,
     SYSTEM_RUN_TAG,
     SYSTEM_TAG,
@@ -26,12 +26,12 @@ from contracts.system import (
     SystemOpened,
     SystemResult,
 )
-from contracts.verbs import SYSTEM_BACKUP_WORKFLOW
+from holdfast.contracts.verbs import SYSTEM_BACKUP_WORKFLOW
 from holdfast.terms import RunKind, RunStatus, Strategy
 from holdfast.units import NS_PER_S
-from workflows.children import Child, start_run
-from workflows.hooks import HookCalls, failed_before
-from workflows.system import SystemWorkflow, outcome_of
+from holdfast.workflows.children import Child, start_run
+from holdfast.workflows.hooks import HookCalls, failed_before
+from holdfast.workflows.system import SystemWorkflow, outcome_of
 
 _FIRST_WAIT_S: Final = 2.0
 _LONGEST_WAIT_S: Final = 30.0

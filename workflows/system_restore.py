@@ -11,10 +11,10 @@ from dataclasses import replace
 
 from temporalio import workflow
 
-from contracts import identity, names
-from contracts.common import RESTORE_WORKFLOW, Phase
-from contracts.restore import RestoreRequest, RestoreResult
-from contracts.system import (
+from holdfast.contracts import identity, names
+from holdfast.contracts.common import RESTORE_WORKFLOW, Phase
+from holdfast.contracts.restore import RestoreRequest, RestoreResult
+from holdfast.contracts.system import (
     FindInput,
     Found,
     FoundSnapshot,
@@ -26,10 +26,10 @@ from contracts.system import (
     SystemRestoreRequest,
     SystemResult,
 )
-from contracts.verbs import SYSTEM_RESTORE_WORKFLOW
+from holdfast.contracts.verbs import SYSTEM_RESTORE_WORKFLOW
 from holdfast.terms import RunKind, RunStatus
-from workflows.children import start_run
-from workflows.system import SystemWorkflow, outcome_of
+from holdfast.workflows.children import start_run
+from holdfast.workflows.system import SystemWorkflow, outcome_of
 
 
 @workflow.defn(name=SYSTEM_RESTORE_WORKFLOW)

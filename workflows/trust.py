@@ -35,9 +35,9 @@ from temporalio.worker import (
     WorkflowOutboundInterceptor,
 )
 
-from contracts.guard import APPROVE_UPDATE
-from contracts.scheduled import ScheduledRun
-from contracts.warrant import (
+from holdfast.contracts.guard import APPROVE_UPDATE
+from holdfast.contracts.scheduled import ScheduledRun
+from holdfast.contracts.warrant import (
     ADMIT,
     ADMITTED,
     ANSWER,

@@ -10,11 +10,11 @@ from dataclasses import replace
 
 from temporalio import workflow
 
-from contracts import names
-from contracts.common import PROGRESS_QUERY, Ending, Phase, Progress, RunInput
-from contracts.runs import SelectInput, ShardInput
-from contracts.verbs import VERIFY_WORKFLOW
-from contracts.verify import (
+from holdfast.contracts import names
+from holdfast.contracts.common import PROGRESS_QUERY, Ending, Phase, Progress, RunInput
+from holdfast.contracts.runs import SelectInput, ShardInput
+from holdfast.contracts.verbs import VERIFY_WORKFLOW
+from holdfast.contracts.verify import (
     DAMAGE_FOUND,
     TreesChecked,
     VerifyFinished,
@@ -29,10 +29,10 @@ from contracts.verify import (
     VerifyTriggerInput,
 )
 from holdfast.terms import RunKind, RunStatus
-from workflows.details import control_notes
-from workflows.run_id import attempt_id, run_id_of
-from workflows.sharded_run import ShardedRun
-from workflows.window import Work
+from holdfast.workflows.details import control_notes
+from holdfast.workflows.run_id import attempt_id, run_id_of
+from holdfast.workflows.sharded_run import ShardedRun
+from holdfast.workflows.window import Work
 
 
 @workflow.defn(name=VERIFY_WORKFLOW)

@@ -9,8 +9,8 @@ import contextlib
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
-from contracts.notify import WATCH, WATCHDOG_WORKFLOW, WatchdogRequest, WatchInput, WatchState
-from workflows.policies import ActivityCalls
+from holdfast.contracts.notify import WATCH, WATCHDOG_WORKFLOW, WatchdogRequest, WatchInput, WatchState
+from holdfast.workflows.policies import ActivityCalls
 
 
 @workflow.defn(name=WATCHDOG_WORKFLOW)

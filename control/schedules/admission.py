@@ -4,10 +4,10 @@ A schedule stands on the server, where it outlives the settings that it was made
 declare now: `holdfast schedule apply` brings the server up to date.
 """
 
-from control.schedules.declaration import declarations
-from control.schedules.upkeep import cleanup_id, watchdog_id
-from service.settings.model import Settings
-from transport.places import without_time
+from holdfast.control.schedules.declaration import declarations
+from holdfast.control.schedules.upkeep import cleanup_id, watchdog_id
+from holdfast.service.settings.model import Settings
+from holdfast.transport.places import without_time
 
 
 def declares(settings: Settings, workflow_id: str, starts: str) -> bool:

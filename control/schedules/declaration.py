@@ -9,24 +9,24 @@ from dataclasses import asdict, dataclass
 from typing import Final, TypeVar
 from zoneinfo import available_timezones
 
-from contracts.backup import BackupRequest
-from contracts.common import Trigger, TriggerKind
-from contracts.drill import DrillRequest
-from contracts.forget import ForgetRequest
-from contracts.guard import GuardRequest
-from contracts.prune import PruneRequest
-from contracts.restore import RestoreRequest
-from contracts.scheduled import Busy, ScheduledRun
-from contracts.system import SystemBackupRequest
-from contracts.verbs import Request
-from contracts.verify import VerifyRequest
-from control import requests
+from holdfast.contracts.backup import BackupRequest
+from holdfast.contracts.common import Trigger, TriggerKind
+from holdfast.contracts.drill import DrillRequest
+from holdfast.contracts.forget import ForgetRequest
+from holdfast.contracts.guard import GuardRequest
+from holdfast.contracts.prune import PruneRequest
+from holdfast.contracts.restore import RestoreRequest
+from holdfast.contracts.scheduled import Busy, ScheduledRun
+from holdfast.contracts.system import SystemBackupRequest
+from holdfast.contracts.verbs import Request
+from holdfast.contracts.verify import VerifyRequest
+from holdfast.control import requests
 from holdfast.errors import UsageError
+from holdfast.service.scheduled_restore import scheduled_options
+from holdfast.service.settings.model import Settings
+from holdfast.service.settings.retention import rules_of
+from holdfast.service.settings.schedules import ScheduleSettings
 from holdfast.terms import Strategy, VerifyLevel
-from service.scheduled_restore import scheduled_options
-from service.settings.model import Settings
-from service.settings.retention import rules_of
-from service.settings.schedules import ScheduleSettings
 
 RequestT = TypeVar("RequestT")
 PREFIX: Final = "holdfast"

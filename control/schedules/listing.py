@@ -7,13 +7,13 @@ from typing import Final
 from temporalio.client import Client, ScheduleActionExecutionStartWorkflow, ScheduleDescription
 from temporalio.service import RPCError
 
-from activities.waits import waiting_reason
-from control.schedules import server
-from control.schedules.declaration import PREFIX, declarations
-from control.schedules.plan import PlannedStep, plan
+from holdfast.activities.waits import waiting_reason
+from holdfast.control.schedules import server
+from holdfast.control.schedules.declaration import PREFIX, declarations
+from holdfast.control.schedules.plan import PlannedStep, plan
 from holdfast.errors import UsageError
-from service.settings.model import Settings
-from service.settings.suggestions import one_of
+from holdfast.service.settings.model import Settings
+from holdfast.service.settings.suggestions import one_of
 
 _PAUSED: Final = "is paused"
 

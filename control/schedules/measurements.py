@@ -5,13 +5,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from control.schedules.advice import DAY_S, Facts
+from holdfast.control.schedules.advice import DAY_S, Facts
+from holdfast.service.journal.records import RunRecord
 from holdfast.source.events import Files
 from holdfast.source.spec import SourceSpec
 from holdfast.source.walk import Walker
 from holdfast.terms import RunStatus
 from holdfast.units import NS_PER_S
-from service.journal.records import RunRecord
 
 _FINISHED: Final = frozenset((RunStatus.COMPLETE, RunStatus.PARTIAL))
 _SHORTEST_NS: Final = 3_600 * NS_PER_S

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from control.schedules.declaration import Declaration
+from holdfast.control.schedules.declaration import Declaration
 
 _ABSENT: Final = "(nothing)"
 

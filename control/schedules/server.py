@@ -31,13 +31,13 @@ from temporalio.converter import WorkflowSerializationContext
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
-from contracts.scheduled import SCHEDULED_RUN_WORKFLOW
-from control.schedules.declaration import PREFIX, Declaration
-from control.schedules.plan import PlannedStep, Standing, Step, plain
-from control.schedules.summer_time import corrections
+from holdfast.contracts.scheduled import SCHEDULED_RUN_WORKFLOW
+from holdfast.control.schedules.declaration import PREFIX, Declaration
+from holdfast.control.schedules.plan import PlannedStep, Standing, Step, plain
+from holdfast.control.schedules.summer_time import corrections
 from holdfast.errors import UsageError
-from service.settings.schedule_times import CalendarRule, Span
-from service.settings.schedules import ScheduleSettings
+from holdfast.service.settings.schedule_times import CalendarRule, Span
+from holdfast.service.settings.schedules import ScheduleSettings
 
 ENTRY: Final = "holdfast-schedule"
 RPC_TIMEOUT: Final = timedelta(seconds=10)

@@ -14,8 +14,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from temporalio.client import ScheduleCalendarSpec, ScheduleRange
 
-from service.settings.schedule_times import Span, cron_spans
-from service.settings.schedules import ScheduleSettings
+from holdfast.service.settings.schedule_times import Span, cron_spans
+from holdfast.service.settings.schedules import ScheduleSettings
 
 YEARS: Final = 10
 _HOURS: Final = 24

@@ -21,10 +21,10 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
-from contracts.cleanup import CLEANUP_WORKFLOW, CleanupRequest
-from contracts.notify import WATCHDOG_WORKFLOW, WatchdogRequest
-from control.requests import run_policy
-from service.settings.model import Settings
+from holdfast.contracts.cleanup import CLEANUP_WORKFLOW, CleanupRequest
+from holdfast.contracts.notify import WATCHDOG_WORKFLOW, WatchdogRequest
+from holdfast.control.requests import run_policy
+from holdfast.service.settings.model import Settings
 
 WATCH_EVERY: Final = timedelta(minutes=15)
 CLEAN_EVERY: Final = timedelta(days=1)

@@ -25,7 +25,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlche
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 from holdfast.errors import HoldfastError, JournalUnavailableError
-from service.journal.tables import SCHEMA, SCHEMA_VERSION, TABLES
+from holdfast.service.journal.tables import SCHEMA, SCHEMA_VERSION, TABLES
 
 Password = Callable[[], bytes]
 """Reads the password of a server's role when a connection is made, so that a changed one counts at once."""

@@ -11,13 +11,13 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import URL, Connection, Row, Table, and_, delete, insert, or_, select, update
 
-from contracts.verify import DAMAGE_FOUND
+from holdfast.contracts.verify import DAMAGE_FOUND
 from holdfast.errors import AlreadyEndedError, JournalUnavailableError, RunClosedError
 from holdfast.file_list import Chunk, FileAction, FileRecord, clean_text, decode_lines, encode_chunks
+from holdfast.service.journal.database import BUSY_TIMEOUT_S, Database, Password
+from holdfast.service.journal.records import INTERRUPTED, OutputRecord, RunRecord, VerdictRecord
+from holdfast.service.journal.tables import FILE_CHUNKS, OUTPUTS, RUNS
 from holdfast.terms import RunKind, RunStatus
-from service.journal.database import BUSY_TIMEOUT_S, Database, Password
-from service.journal.records import INTERRUPTED, OutputRecord, RunRecord, VerdictRecord
-from service.journal.tables import FILE_CHUNKS, OUTPUTS, RUNS
 
 _FINISHED: Final = (RunStatus.COMPLETE.value, RunStatus.PARTIAL.value)
 _SOUND_OR_FAILED: Final = (RunKind.BACKUP.value, RunKind.RESTORE.value, RunKind.VERIFY.value)

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from holdfast.errors import EndedOutsideError
+from holdfast.service.journal.journal import Journal
+from holdfast.service.journal.records import RunRecord
 from holdfast.terms import RunStatus
-from service.journal.journal import Journal
-from service.journal.records import RunRecord
 
 
 def open_records(

@@ -4,9 +4,9 @@ from typing import Final
 
 from holdfast.ids import SnapshotId, from_hex, is_hex_id
 from holdfast.retention.holds import Proofs
+from holdfast.service.journal.journal import Journal
+from holdfast.service.journal.records import RunRecord
 from holdfast.terms import RunKind, RunStatus, VerifyLevel
-from service.journal.journal import Journal
-from service.journal.records import RunRecord
 
 PROVEN: Final = "proven"
 """The counter of a drill that says that all came back: 1."""

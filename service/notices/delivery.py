@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from holdfast.errors import SettingsError
-from service.notices.notice import Notice, NoticeEvent
-from service.settings.model import NoticeSettings
-from service.settings.text import decode_text_file
+from holdfast.service.notices.notice import Notice, NoticeEvent
+from holdfast.service.settings.model import NoticeSettings
+from holdfast.service.settings.text import decode_text_file
 
 if TYPE_CHECKING:
     from apprise import Apprise

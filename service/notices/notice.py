@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from contracts.identity import parse_workflow_id, short_id
+from holdfast.contracts.identity import parse_workflow_id, short_id
+from holdfast.service.journal.records import RunRecord
 from holdfast.terms import RunKind, RunStatus
 from holdfast.units import NS_PER_S
-from service.journal.records import RunRecord
 
 _SHORT_LENGTH: Final = 8
 

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from holdfast.service.journal.journal import Journal
 from holdfast.terms import RunKind, RunStatus
 from holdfast.units import NS_PER_S
-from service.journal.journal import Journal
 
 REMIND_AFTER_S: Final = 86_400
 _GOOD: Final = (RunStatus.COMPLETE, RunStatus.PARTIAL)

@@ -14,7 +14,7 @@ from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
 from holdfast import __version__
-from service.notices.delivery import PAUSES_S
+from holdfast.service.notices.delivery import PAUSES_S
 
 _TIMEOUT_S: Final = 10.0
 _LOG: Final = logging.getLogger(__name__)

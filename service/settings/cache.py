@@ -7,10 +7,10 @@ from typing import Final
 
 import msgspec
 
+from holdfast.service.settings import values
+from holdfast.service.settings.document import Place, Size, convert_table
+from holdfast.service.settings.paths import PathRules
 from holdfast.storage.cache import Cache
-from service.settings import values
-from service.settings.document import Place, Size, convert_table
-from service.settings.paths import PathRules
 
 CACHE_VARIABLE: Final = "HOLDFAST_CACHE_DIR"
 _DEFAULT_BYTES: Final = 4 << 30

@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Final
 
 from holdfast.errors import HoldfastError, StorageDeniedError
+from holdfast.service.settings.model import PasswordSource, RepositoryProfile
+from holdfast.service.settings.passwords import COMMAND_TIMEOUT_S, printed_secret
+from holdfast.service.settings.text import decode_text_file
 from holdfast.storage.contract import Storage
 from holdfast.storage.credentials import Credentials, CredentialSource, fixed, is_name, picked
 from holdfast.storage.locations import open_storage
-from service.settings.model import PasswordSource, RepositoryProfile
-from service.settings.passwords import COMMAND_TIMEOUT_S, printed_secret
-from service.settings.text import decode_text_file
 
 _LOOK_AGAIN_S: Final = 60.0
 _AHEAD_S: Final = 300.0

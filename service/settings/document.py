@@ -14,7 +14,7 @@ from typing import Final, NoReturn, TypeVar
 import msgspec
 
 from holdfast.errors import SettingsError, UsageError
-from service.settings.suggestions import one_of
+from holdfast.service.settings.suggestions import one_of
 
 _Table = TypeVar("_Table", bound=msgspec.Struct)
 Size = int | str

@@ -7,9 +7,9 @@ from functools import partial
 import msgspec
 
 from holdfast.drill.form import parse_sample, split_check
-from service.settings import values
-from service.settings.document import Duration, Place, convert_table
-from service.settings.naming import check_known, named_tables
+from holdfast.service.settings import values
+from holdfast.service.settings.document import Duration, Place, convert_table
+from holdfast.service.settings.naming import check_known, named_tables
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,10 +2,10 @@
 
 import msgspec
 
-from service.settings.document import Place, convert_table
-from service.settings.model import PasswordSource
-from service.settings.paths import PathRules
-from service.settings.profiles import secret_source
+from holdfast.service.settings.document import Place, convert_table
+from holdfast.service.settings.model import PasswordSource
+from holdfast.service.settings.paths import PathRules
+from holdfast.service.settings.profiles import secret_source
 
 
 class KeysTable(msgspec.Struct, kw_only=True, frozen=True):

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Final
 
 from holdfast.errors import SettingsError, UsageError
+from holdfast.service.settings.model import SourceProfile
+from holdfast.service.settings.paths import PathRules, variables_in, with_variables
+from holdfast.service.settings.text import decode_text_file, trim
 from holdfast.source.patterns import Pattern
-from service.settings.model import SourceProfile
-from service.settings.paths import PathRules, variables_in, with_variables
-from service.settings.text import decode_text_file, trim
 
 _MAX_FILE_BYTES: Final = 64 << 20
 

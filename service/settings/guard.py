@@ -5,8 +5,8 @@ from typing import Final
 
 import msgspec
 
-from service.settings import values
-from service.settings.document import Duration, Place, convert_table
+from holdfast.service.settings import values
+from holdfast.service.settings.document import Duration, Place, convert_table
 
 MISSING_POLICIES: Final = ("report", "ask", "restore")
 DAMAGE_POLICIES: Final = ("report", "ask")

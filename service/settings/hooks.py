@@ -6,10 +6,10 @@ from typing import Final
 
 import msgspec
 
-from service.settings import values
-from service.settings.commands import Command, command_words
-from service.settings.document import Duration, Place, convert_table
-from service.settings.naming import check_known, named_tables
+from holdfast.service.settings import values
+from holdfast.service.settings.commands import Command, command_words
+from holdfast.service.settings.document import Duration, Place, convert_table
+from holdfast.service.settings.naming import check_known, named_tables
 
 FAILURES: Final = ("fail", "warn")
 

@@ -15,32 +15,32 @@ from typing import Final
 
 from holdfast.cores import usable_cores
 from holdfast.errors import SettingsError
-from service.settings import logbook, profiles, values
-from service.settings.cache import cache
-from service.settings.cleanup import cleanup
-from service.settings.document import (
+from holdfast.service.settings import logbook, profiles, values
+from holdfast.service.settings.cache import cache
+from holdfast.service.settings.cleanup import cleanup
+from holdfast.service.settings.document import (
     Place,
     ServerTable,
     TopTable,
     WorkerTable,
     convert_table,
 )
-from service.settings.drills import drills
-from service.settings.encryption import keys
-from service.settings.hooks import hooks
-from service.settings.model import (
+from holdfast.service.settings.drills import drills
+from holdfast.service.settings.encryption import keys
+from holdfast.service.settings.hooks import hooks
+from holdfast.service.settings.model import (
     PasswordSource,
     ServerSettings,
     Settings,
     TlsSettings,
     WorkerSettings,
 )
-from service.settings.paths import PathRules
-from service.settings.prune import prune_settings
-from service.settings.schedules import top_schedules
-from service.settings.state_folder import asked_state_dir, own_state_dir
-from service.settings.suggestions import one_of
-from service.settings.systems import systems
+from holdfast.service.settings.paths import PathRules
+from holdfast.service.settings.prune import prune_settings
+from holdfast.service.settings.schedules import top_schedules
+from holdfast.service.settings.state_folder import asked_state_dir, own_state_dir
+from holdfast.service.settings.suggestions import one_of
+from holdfast.service.settings.systems import systems
 
 CONFIG_VARIABLE: Final = "HOLDFAST_CONFIG"
 FILE_NAME: Final = "holdfast.toml"

@@ -3,9 +3,9 @@
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
-from service.settings import values
-from service.settings.document import JournalTable, LogTable, NoticesTable, Place, convert_table
-from service.settings.model import (
+from holdfast.service.settings import values
+from holdfast.service.settings.document import JournalTable, LogTable, NoticesTable, Place, convert_table
+from holdfast.service.settings.model import (
     LOG_FORMATS,
     LOG_LEVELS,
     NOTICE_EVENTS,
@@ -13,8 +13,8 @@ from service.settings.model import (
     LogSettings,
     NoticeSettings,
 )
-from service.settings.paths import PathRules
-from service.settings.profiles import password
+from holdfast.service.settings.paths import PathRules
+from holdfast.service.settings.profiles import password
 
 _SERVERS: Final = ("postgresql", "postgresql+psycopg")
 _FILE_PREFIX: Final = "sqlite:////"

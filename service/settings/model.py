@@ -5,23 +5,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeVar
 
-from contracts.identity import is_token
+from holdfast.contracts.identity import is_token
 from holdfast.cores import usable_cores
 from holdfast.errors import SettingsError, UsageError
 from holdfast.format.pack import DEFAULT_PACK_SIZE_BYTES, Compression
+from holdfast.service.settings.cache import CacheSettings
+from holdfast.service.settings.cleanup import CleanupSettings
+from holdfast.service.settings.drills import DrillProfile
+from holdfast.service.settings.guard import GuardSettings
+from holdfast.service.settings.hooks import HookProfile
+from holdfast.service.settings.prune import PruneSettings
+from holdfast.service.settings.retention import RetentionSettings
+from holdfast.service.settings.schedules import ScheduleSettings
+from holdfast.service.settings.suggestions import one_of
+from holdfast.service.settings.systems import SystemProfile
+from holdfast.service.settings.watch import WatchSettings
 from holdfast.source.spec import SourceSpec
 from holdfast.terms import Strategy, VerifyLevel
-from service.settings.cache import CacheSettings
-from service.settings.cleanup import CleanupSettings
-from service.settings.drills import DrillProfile
-from service.settings.guard import GuardSettings
-from service.settings.hooks import HookProfile
-from service.settings.prune import PruneSettings
-from service.settings.retention import RetentionSettings
-from service.settings.schedules import ScheduleSettings
-from service.settings.suggestions import one_of
-from service.settings.systems import SystemProfile
-from service.settings.watch import WatchSettings
 
 LOG_FORMATS: Final = ("text", "json")
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")

@@ -7,8 +7,8 @@ import re
 from collections.abc import Callable, Collection
 from typing import Final, TypeVar
 
-from service.settings.document import Place, expect_table
-from service.settings.suggestions import one_of
+from holdfast.service.settings.document import Place, expect_table
+from holdfast.service.settings.suggestions import one_of
 
 ProfileT = TypeVar("ProfileT")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)

@@ -19,8 +19,8 @@ from typing import IO, Final, cast
 
 from holdfast.command_words import split_command
 from holdfast.errors import PasswordMissingError
-from service.settings.model import PasswordSource, RepositoryProfile
-from service.settings.text import decode_text_file, trim
+from holdfast.service.settings.model import PasswordSource, RepositoryProfile
+from holdfast.service.settings.text import decode_text_file, trim
 
 COMMAND_TIMEOUT_S: Final = 60.0
 GRACE_S: Final = 1.0

@@ -8,35 +8,35 @@ from typing import Final
 
 from holdfast.format.pack import Compression
 from holdfast.format.tags import OWN
-from holdfast.source.filters import check_marker
-from holdfast.source.patterns import Pattern
-from holdfast.source.spec import FilterRules, SourceSpec
-from holdfast.storage.locations import check_location
-from holdfast.terms import Strategy, VerifyLevel
-from service.settings import values
-from service.settings.commands import command_words
-from service.settings.document import (
+from holdfast.service.settings import values
+from holdfast.service.settings.commands import command_words
+from holdfast.service.settings.document import (
     JournalTable,
     Place,
     RepositoryTable,
     SourceTable,
     convert_table,
 )
-from service.settings.guard import guard_settings
-from service.settings.hooks import HookProfile, hook_names
-from service.settings.model import (
+from holdfast.service.settings.guard import guard_settings
+from holdfast.service.settings.hooks import HookProfile, hook_names
+from holdfast.service.settings.model import (
     MAX_PACK_SIZE_BYTES,
     MIN_PACK_SIZE_BYTES,
     PasswordSource,
     RepositoryProfile,
     SourceProfile,
 )
-from service.settings.naming import check_known, named_tables
-from service.settings.passwords import secret_words
-from service.settings.paths import PathRules, without_variables
-from service.settings.retention import repository_retention, source_retention
-from service.settings.schedules import source_schedules
-from service.settings.watch import WatchSettings, watch_settings
+from holdfast.service.settings.naming import check_known, named_tables
+from holdfast.service.settings.passwords import secret_words
+from holdfast.service.settings.paths import PathRules, without_variables
+from holdfast.service.settings.retention import repository_retention, source_retention
+from holdfast.service.settings.schedules import source_schedules
+from holdfast.service.settings.watch import WatchSettings, watch_settings
+from holdfast.source.filters import check_marker
+from holdfast.source.patterns import Pattern
+from holdfast.source.spec import FilterRules, SourceSpec
+from holdfast.storage.locations import check_location
+from holdfast.terms import Strategy, VerifyLevel
 
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _SHORTEST_MAX_AGE_S: Final = 60.0

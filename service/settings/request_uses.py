@@ -16,11 +16,11 @@ from pathlib import Path
 
 import msgspec
 
-from contracts.identity import REQUEST_MARK, SUBJECT_DIGITS
+from holdfast.contracts.identity import REQUEST_MARK, SUBJECT_DIGITS
 from holdfast.errors import CorruptFileError, StorageDeniedError, UsageError
+from holdfast.service.settings.private_files import read_own, replace_durably, write_durably
+from holdfast.service.settings.requests import NOTE_SUFFIX, request_path
 from holdfast.storage.durable import flush_directory, link_new
-from service.settings.private_files import read_own, replace_durably, write_durably
-from service.settings.requests import NOTE_SUFFIX, request_path
 
 
 class RequestUse(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

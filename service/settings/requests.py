@@ -29,13 +29,13 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from contracts.identity import REQUEST_MARK, SUBJECT_DIGITS
+from holdfast.contracts.identity import REQUEST_MARK, SUBJECT_DIGITS
 from holdfast.errors import CorruptFileError, SettingsError, StorageDeniedError
 from holdfast.format.pack import DEFAULT_PACK_SIZE_BYTES, Compression
+from holdfast.service.settings.model import PasswordSource, RepositoryProfile, SourceProfile
+from holdfast.service.settings.private_files import read_own, replace_durably
 from holdfast.source.spec import SourceSpec
 from holdfast.storage.os_errors import unwritable
-from service.settings.model import PasswordSource, RepositoryProfile, SourceProfile
-from service.settings.private_files import read_own, replace_durably
 
 _Order = TypeVar("_Order", bound=msgspec.Struct)
 

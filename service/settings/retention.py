@@ -14,11 +14,11 @@ from holdfast.retention.bin import DEFAULT_BIN_S
 from holdfast.retention.forget import Rules
 from holdfast.retention.policy import COUNTS, EMPTY, SPANS, UNLIMITED, Policy
 from holdfast.retention.spans import NO_SPAN, SPAN_EXAMPLES, Span, parse_span
-from service.settings import values
-from service.settings.document import Duration, Place, Size, convert_table
+from holdfast.service.settings import values
+from holdfast.service.settings.document import Duration, Place, Size, convert_table
 
 if TYPE_CHECKING:
-    from service.settings.model import Settings
+    from holdfast.service.settings.model import Settings
 
 _UNLIMITED: Final = "unlimited"
 

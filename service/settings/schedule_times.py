@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
-from service.settings.document import Place
-from service.settings.suggestions import one_of
+from holdfast.service.settings.document import Place
+from holdfast.service.settings.suggestions import one_of
 
 _DAYS: Final = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")
 _MONTHS: Final = (

@@ -12,12 +12,12 @@ from zoneinfo import available_timezones
 
 import msgspec
 
+from holdfast.service.settings import values
+from holdfast.service.settings.document import Duration, Place, convert_table
+from holdfast.service.settings.naming import check_known
+from holdfast.service.settings.paths import PathRules
+from holdfast.service.settings.schedule_times import CalendarRule, calendar_rule, check_cron
 from holdfast.terms import LATEST, Overwrite, Strategy, VerifyLevel
-from service.settings import values
-from service.settings.document import Duration, Place, convert_table
-from service.settings.naming import check_known
-from service.settings.paths import PathRules
-from service.settings.schedule_times import CalendarRule, calendar_rule, check_cron
 
 KINDS: Final = ("backup", "restore", "verify", "drill", "guard", "system", "retention", "prune")
 OVERLAPS: Final = ("skip", "buffer_one", "buffer_all", "cancel_other", "terminate_other", "allow_all")

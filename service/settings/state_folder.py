@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Final
 
 from holdfast.errors import SettingsError
-from service.settings import values
-from service.settings.document import Place
-from service.settings.paths import NO_HOME, PathRules
+from holdfast.service.settings import values
+from holdfast.service.settings.document import Place
+from holdfast.service.settings.paths import NO_HOME, PathRules
 
 STATE_VARIABLE: Final = "HOLDFAST_STATE_DIR"
 _BELOW_HOME: Final = Path(".local", "state", "holdfast")

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import msgspec
 
-from service.settings import values
-from service.settings.document import Duration, Place, convert_table
-from service.settings.hooks import HookProfile, hook_names
-from service.settings.naming import check_known, is_name, named_tables
-from service.settings.suggestions import one_of
+from holdfast.service.settings import values
+from holdfast.service.settings.document import Duration, Place, convert_table
+from holdfast.service.settings.hooks import HookProfile, hook_names
+from holdfast.service.settings.naming import check_known, is_name, named_tables
+from holdfast.service.settings.suggestions import one_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
+from holdfast.service.settings.document import Duration, Place, Size
+from holdfast.service.settings.paths import PathRules
+from holdfast.service.settings.suggestions import one_of
 from holdfast.units import DURATION_EXAMPLES, SIZE_EXAMPLES, parse_duration, parse_size
-from service.settings.document import Duration, Place, Size
-from service.settings.paths import PathRules
-from service.settings.suggestions import one_of
 
 TextT = TypeVar("TextT", bound=str)
 

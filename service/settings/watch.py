@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import msgspec
 
+from holdfast.service.settings import values
+from holdfast.service.settings.document import Duration, Place, Size, convert_table
 from holdfast.terms import Strategy
-from service.settings import values
-from service.settings.document import Duration, Place, Size, convert_table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,19 +5,19 @@ from typing import Annotated, Final
 
 import typer
 
-from control.journal import open_journal
-from control.schedules.advice import Advice, Facts, Wishes
-from control.schedules.advice import advise as propose
-from control.schedules.measurements import from_runs, from_scans
+from holdfast.control.journal import open_journal
+from holdfast.control.schedules.advice import Advice, Facts, Wishes
+from holdfast.control.schedules.advice import advise as propose
+from holdfast.control.schedules.measurements import from_runs, from_scans
 from holdfast.errors import EXIT_COMPLETE, JournalUnavailableError, UsageError
+from holdfast.service.journal.records import RunRecord
+from holdfast.service.settings.exclude_files import resolve
+from holdfast.service.settings.model import SourceProfile
+from holdfast.starter.shell.invocation import Invocation
+from holdfast.starter.shell.options import CommonOptions
+from holdfast.starter.shell.output import say, say_json, warn
 from holdfast.terms import RunKind
 from holdfast.units import DURATION_EXAMPLES, format_bytes, parse_duration
-from service.journal.records import RunRecord
-from service.settings.exclude_files import resolve
-from service.settings.model import SourceProfile
-from starter.shell.invocation import Invocation
-from starter.shell.options import CommonOptions
-from starter.shell.output import say, say_json, warn
 
 _RUNS: Final = 200
 

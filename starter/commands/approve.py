@@ -6,19 +6,19 @@ from typing import Annotated
 
 import typer
 
-from contracts.guard import Approval, Part
-from contracts.prune import PruneRequest
-from control import guard as control
-from control import prune as prune_control
-from control import requests
-from control.runs import server_errors
+from holdfast.contracts.guard import Approval, Part
+from holdfast.contracts.prune import PruneRequest
+from holdfast.control import guard as control
+from holdfast.control import prune as prune_control
+from holdfast.control import requests
+from holdfast.control.runs import server_errors
 from holdfast.errors import EXIT_COMPLETE
-from starter.commands.guard import follow
-from starter.host.service import Need, open_service
-from starter.shell.invocation import Invocation
-from starter.shell.options import CommonOptions, one_word
-from starter.shell.output import say, say_json
-from starter.view.results.prune import plan_lines
+from holdfast.starter.commands.guard import follow
+from holdfast.starter.host.service import Need, open_service
+from holdfast.starter.shell.invocation import Invocation
+from holdfast.starter.shell.options import CommonOptions, one_word
+from holdfast.starter.shell.output import say, say_json
+from holdfast.starter.view.results.prune import plan_lines
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

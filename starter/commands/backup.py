@@ -6,20 +6,20 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from contracts.forms import FORMS
+from holdfast.contracts.forms import FORMS
 from holdfast.errors import EXIT_COMPLETE, EXIT_INTERRUPTED, EXIT_PARTIAL, HoldfastError, UsageError
 from holdfast.format.pack import Compression
-from holdfast.terms import Strategy, VerifyLevel
-from service.settings.model import (
+from holdfast.service.settings.model import (
     MAX_PACK_SIZE_BYTES,
     MIN_PACK_SIZE_BYTES,
     RepositoryProfile,
 )
-from starter.host.early_start import EarlyStart, early_start
-from starter.requests.sources import ChosenSource, SourceOptions, chosen_sources
-from starter.shell.invocation import Invocation
-from starter.shell.options import LABEL_HINT, Detach, Texts, one_word, tags_in
-from starter.shell.output import tell_done, tell_error
+from holdfast.starter.host.early_start import EarlyStart, early_start
+from holdfast.starter.requests.sources import ChosenSource, SourceOptions, chosen_sources
+from holdfast.starter.shell.invocation import Invocation
+from holdfast.starter.shell.options import LABEL_HINT, Detach, Texts, one_word, tags_in
+from holdfast.starter.shell.output import tell_done, tell_error
+from holdfast.terms import Strategy, VerifyLevel
 
 WordT = TypeVar("WordT", bound=StrEnum)
 
@@ -83,10 +83,10 @@ def _one_of_several(invocation: Invocation, options: BackupOptions, source: Chos
 def _backup(
     invocation: Invocation, options: BackupOptions, source: ChosenSource, begun: EarlyStart | None
 ) -> int:
-    from contracts.backup import BackupRequest  # noqa: PLC0415 - the server starts while this loads
-    from control import requests  # noqa: PLC0415 - as above
-    from control.repositories import check_repository, check_writable  # noqa: PLC0415 - as above
-    from starter.runs.entry import ask  # noqa: PLC0415 - as above
+    from holdfast.contracts.backup import BackupRequest  # noqa: PLC0415 - the server starts while this loads
+    from holdfast.control import requests  # noqa: PLC0415 - as above
+    from holdfast.control.repositories import check_repository, check_writable  # noqa: PLC0415 - as above
+    from holdfast.starter.runs.entry import ask  # noqa: PLC0415 - as above
 
     repository = _repository(invocation, options, source.repository)
     strategy = _choice("--strategy", _strategy(options), Strategy) or source.strategy

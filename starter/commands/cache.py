@@ -8,12 +8,12 @@ from typing import Annotated, Final
 import typer
 
 from holdfast.errors import EXIT_COMPLETE, UsageError
+from holdfast.starter.shell.invocation import Invocation
+from holdfast.starter.shell.options import CommonOptions
+from holdfast.starter.shell.output import say, say_json
+from holdfast.starter.shell.text import local_time, table
 from holdfast.storage.cache import CachedRepository
 from holdfast.units import NS_PER_S, format_bytes
-from starter.shell.invocation import Invocation
-from starter.shell.options import CommonOptions
-from starter.shell.output import say, say_json
-from starter.shell.text import local_time, table
 
 _DAY_S: Final = 86_400.0
 

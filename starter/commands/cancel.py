@@ -7,15 +7,15 @@ from typing import Annotated, Final
 
 import typer
 
-from control import runs, updates
-from control.listing import INTERRUPTED, ListedRun, journal_runs, list_runs
-from control.requests import base_queue
-from starter.host.service import Need, find_client, open_service
-from starter.shell.invocation import Invocation
-from starter.shell.options import CommonOptions, NamedRun
-from starter.shell.output import tell_done
-from starter.shell.person import asked
-from starter.view.listing import told
+from holdfast.control import runs, updates
+from holdfast.control.listing import INTERRUPTED, ListedRun, journal_runs, list_runs
+from holdfast.control.requests import base_queue
+from holdfast.starter.host.service import Need, find_client, open_service
+from holdfast.starter.shell.invocation import Invocation
+from holdfast.starter.shell.options import CommonOptions, NamedRun
+from holdfast.starter.shell.output import tell_done
+from holdfast.starter.shell.person import asked
+from holdfast.starter.view.listing import told
 
 _FORCED: Final = "holdfast cancel --force"
 

@@ -7,20 +7,20 @@ from typing import Annotated
 
 import typer
 
-from contracts import identity
-from contracts.cleanup import CLEANUP_WORKFLOW, CleanupRequest, CleanupResult, RepositoryCleaned
-from contracts.veiled import REPOSITORY
-from control import requests, runs
-from control.known_paths import KnownPaths
-from control.repositories import check_repository
+from holdfast.contracts import identity
+from holdfast.contracts.cleanup import CLEANUP_WORKFLOW, CleanupRequest, CleanupResult, RepositoryCleaned
+from holdfast.contracts.veiled import REPOSITORY
+from holdfast.control import requests, runs
+from holdfast.control.known_paths import KnownPaths
+from holdfast.control.repositories import check_repository
 from holdfast.errors import EXIT_COMPLETE, EXIT_FAILED, EXIT_LOCKED, UsageError
+from holdfast.service.settings.model import RepositoryProfile
+from holdfast.starter.host.service import Need, open_service
+from holdfast.starter.shell.invocation import Invocation
+from holdfast.starter.shell.options import CommonOptions
+from holdfast.starter.shell.output import say, say_json, warn
+from holdfast.starter.shell.text import local_time
 from holdfast.units import format_bytes
-from service.settings.model import RepositoryProfile
-from starter.host.service import Need, open_service
-from starter.shell.invocation import Invocation
-from starter.shell.options import CommonOptions
-from starter.shell.output import say, say_json, warn
-from starter.shell.text import local_time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

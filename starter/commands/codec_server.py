@@ -13,10 +13,10 @@ from typing import Annotated, Final
 import typer
 
 from holdfast.errors import EXIT_COMPLETE, PasswordMissingError, SettingsError, UsageError
-from service.settings.passwords import read_password_file
-from starter.shell.invocation import Invocation
-from starter.shell.logging import configure_logging
-from starter.shell.options import CommonOptions, Texts
+from holdfast.service.settings.passwords import read_password_file
+from holdfast.starter.shell.invocation import Invocation
+from holdfast.starter.shell.logging import configure_logging
+from holdfast.starter.shell.options import CommonOptions, Texts
 
 _ORIGIN: Final = re.compile(r"https?://[^/\s?#@]+")
 _LOG: Final = logging.getLogger("holdfast.codec_server")
@@ -48,8 +48,8 @@ def codec_server(options: CodecServerOptions) -> int:
 
     Anybody who can reach it sees what is encrypted, so name the Web UI's origin. It signs only with a token.
     """
-    from transport.client import trust_codec  # noqa: PLC0415 (brings Temporal's client)
-    from transport.codec_server import Access, CodecServer  # noqa: PLC0415 - as above
+    from holdfast.transport.client import trust_codec  # noqa: PLC0415 (brings Temporal's client)
+    from holdfast.transport.codec_server import Access, CodecServer  # noqa: PLC0415 - as above
 
     settings = Invocation.of(options).settings
     codec = trust_codec(settings.server, os.environ)

@@ -7,11 +7,11 @@ import typer
 
 from holdfast.drill.form import parse_sample
 from holdfast.errors import UsageError
-from service.settings.model import Settings
-from service.settings.suggestions import one_of
-from starter.host.early_start import EarlyStart, early_start
-from starter.shell.invocation import Invocation
-from starter.shell.options import CommonOptions, Detach
+from holdfast.service.settings.model import Settings
+from holdfast.service.settings.suggestions import one_of
+from holdfast.starter.host.early_start import EarlyStart, early_start
+from holdfast.starter.shell.invocation import Invocation
+from holdfast.starter.shell.options import CommonOptions, Detach
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,9 +43,9 @@ def drill(options: DrillOptions) -> int:
 
 
 def _drill(invocation: Invocation, options: DrillOptions, begun: EarlyStart | None) -> int:
-    from contracts.drill import DrillRequest  # noqa: PLC0415 - the server starts while this loads
-    from control.repositories import check_repository  # noqa: PLC0415 - as above
-    from starter.runs.entry import ask  # noqa: PLC0415 - as above
+    from holdfast.contracts.drill import DrillRequest  # noqa: PLC0415 - the server starts while this loads
+    from holdfast.control.repositories import check_repository  # noqa: PLC0415 - as above
+    from holdfast.starter.runs.entry import ask  # noqa: PLC0415 - as above
 
     settings = invocation.settings
     drill_name, source = _meant(settings, options)

@@ -6,16 +6,16 @@ from typing import Annotated, Final
 
 import typer
 
-from control.drills import is_proof, last_proofs, unproven
-from control.journal import open_journal
+from holdfast.control.drills import is_proof, last_proofs, unproven
+from holdfast.control.journal import open_journal
 from holdfast.errors import EXIT_COMPLETE
+from holdfast.service.journal.records import RunRecord
+from holdfast.starter.shell.invocation import Invocation
+from holdfast.starter.shell.options import CommonOptions
+from holdfast.starter.shell.output import say, say_json, warn
+from holdfast.starter.shell.text import local_time, table
 from holdfast.terms import RunKind, RunStatus
 from holdfast.units import NS_PER_S, format_bytes, format_duration
-from service.journal.records import RunRecord
-from starter.shell.invocation import Invocation
-from starter.shell.options import CommonOptions
-from starter.shell.output import say, say_json, warn
-from starter.shell.text import local_time, table
 
 _NS_PER_MS: Final = 10**6
 _SEARCHED: Final = 10_000

@@ -8,11 +8,11 @@ from typing import Annotated, Final
 import typer
 
 from holdfast.errors import EXIT_COMPLETE, SettingsError, UsageError
+from holdfast.starter.shell.invocation import Invocation
+from holdfast.starter.shell.options import CommonOptions
+from holdfast.starter.shell.output import say, say_json, tell_done
+from holdfast.starter.shell.registration import add_command
 from holdfast.storage.durable import flush_directory
-from starter.shell.invocation import Invocation
-from starter.shell.options import CommonOptions
-from starter.shell.output import say, say_json, tell_done
-from starter.shell.registration import add_command
 
 app: Final = typer.Typer(help="Make keys for payload encryption, and show which there are.")
 
@@ -30,7 +30,7 @@ class NewKeyOptions(CommonOptions):
 
 def new_key(options: NewKeyOptions) -> int:
     """Make a key: print its line, or add it to a file that only its owner can read."""
-    from transport.keyring import new_key_line  # noqa: PLC0415 (brings cryptography)
+    from holdfast.transport.keyring import new_key_line  # noqa: PLC0415 (brings cryptography)
 
     line = new_key_line(options.id)
     if options.file is None:
@@ -43,8 +43,8 @@ def new_key(options: NewKeyOptions) -> int:
 
 def list_keys(options: CommonOptions) -> int:
     """List the ids of the keys in the settings; a star marks the one that encrypts."""
-    from transport.client import trust_codec  # noqa: PLC0415 (brings Temporal's client)
-    from transport.sealing import Sealer  # noqa: PLC0415 (likewise)
+    from holdfast.transport.client import trust_codec  # noqa: PLC0415 (brings Temporal's client)
+    from holdfast.transport.sealing import Sealer  # noqa: PLC0415 (likewise)
 
     codec = trust_codec(Invocation.of(options).settings.server, os.environ)
     keyring = codec.protection.keyring if codec is not None and isinstance(codec.protection, Sealer) else None
@@ -68,7 +68,7 @@ add_command(app, "list", list_keys)
 
 def _append(path: Path, line: str) -> None:
     """Durable before the key is used: what it encrypts could not be read again without it."""
-    from transport.keyring import Keyring  # noqa: PLC0415 (brings cryptography)
+    from holdfast.transport.keyring import Keyring  # noqa: PLC0415 (brings cryptography)
 
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     with open(descriptor, "r+b") as file:

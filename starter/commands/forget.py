@@ -12,17 +12,17 @@ from holdfast.retention.documents import ForgetOrder
 from holdfast.retention.groups import BY_SOURCE, parse_group_by
 from holdfast.retention.policy import COUNTS, SPANS, Policy
 from holdfast.retention.spans import NO_SPAN, SPAN_EXAMPLES, Span, parse_span
+from holdfast.service.settings.retention import parse_count, parse_tags
+from holdfast.starter.host.early_start import EarlyStart, early_start
+from holdfast.starter.requests.record import record_act
+from holdfast.starter.requests.repositories import open_for_reading, open_repository, repository_session
+from holdfast.starter.requests.retention import decided, proofs_of, repository_and_source
+from holdfast.starter.shell.invocation import Invocation
+from holdfast.starter.shell.options import CommonOptions, Detach, Texts
+from holdfast.starter.shell.output import tell, tell_done
+from holdfast.starter.shell.person import triggered
+from holdfast.starter.view.retention import bin_document, bin_lines, decision_documents, decision_lines
 from holdfast.units import SIZE_EXAMPLES, parse_size
-from service.settings.retention import parse_count, parse_tags
-from starter.host.early_start import EarlyStart, early_start
-from starter.requests.record import record_act
-from starter.requests.repositories import open_for_reading, open_repository, repository_session
-from starter.requests.retention import decided, proofs_of, repository_and_source
-from starter.shell.invocation import Invocation
-from starter.shell.options import CommonOptions, Detach, Texts
-from starter.shell.output import tell, tell_done
-from starter.shell.person import triggered
-from starter.view.retention import bin_document, bin_lines, decision_documents, decision_lines
 
 
 def _keep(word: str, letter: str, what: str) -> Any:
@@ -161,11 +161,11 @@ def _show(invocation: Invocation, order: ForgetOrder) -> int:
 def _forget(
     invocation: Invocation, options: ForgetOptions, order: ForgetOrder, begun: EarlyStart | None
 ) -> int:
-    from contracts.forget import ForgetRequest  # noqa: PLC0415 - the server starts while this loads
-    from control import requests  # noqa: PLC0415 - as above
-    from control.repositories import check_repository  # noqa: PLC0415 - as above
-    from starter.runs.entry import run  # noqa: PLC0415 - as above
-    from starter.runs.order import Order  # noqa: PLC0415 - as above
+    from holdfast.contracts.forget import ForgetRequest  # noqa: PLC0415 - the server starts while this loads
+    from holdfast.control import requests  # noqa: PLC0415 - as above
+    from holdfast.control.repositories import check_repository  # noqa: PLC0415 - as above
+    from holdfast.starter.runs.entry import run  # noqa: PLC0415 - as above
+    from holdfast.starter.runs.order import Order  # noqa: PLC0415 - as above
 
     settings = invocation.settings
     repository, source = repository_and_source(invocation, options.source)
@@ -188,7 +188,7 @@ def _forget(
 
 
 def _prune(options: ForgetOptions) -> int:
-    from starter.commands.prune import PruneOptions, prune  # noqa: PLC0415 - only where it is wanted
+    from holdfast.starter.commands.prune import PruneOptions, prune  # noqa: PLC0415 - only where it is wanted
 
     common = {field.name: getattr(options, field.name) for field in fields(CommonOptions)}
     if common["repo"] is None and options.source:

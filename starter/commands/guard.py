@@ -7,24 +7,24 @@ from typing import Annotated, Final
 
 import typer
 
-from contracts.guard import GuardFound, GuardRequest, GuardResult, GuardStatus
-from contracts.veiled import REPOSITORY
-from control import guard as control
-from control import requests
-from control.journal import open_journal
-from control.known_paths import KnownPaths
-from control.runs import server_errors
+from holdfast.contracts.guard import GuardFound, GuardRequest, GuardResult, GuardStatus
+from holdfast.contracts.veiled import REPOSITORY
+from holdfast.control import guard as control
+from holdfast.control import requests
+from holdfast.control.journal import open_journal
+from holdfast.control.known_paths import KnownPaths
+from holdfast.control.runs import server_errors
 from holdfast.errors import EXIT_COMPLETE, EXIT_PARTIAL, JournalUnavailableError
 from holdfast.file_list import FileRecord
+from holdfast.service.settings.guard import DAMAGE_POLICIES, MISSING_POLICIES, GuardOrder
+from holdfast.service.settings.model import Settings, SourceProfile
+from holdfast.starter.host.service import Need, Service, open_service
+from holdfast.starter.shell.invocation import Invocation
+from holdfast.starter.shell.options import CommonOptions, one_word
+from holdfast.starter.shell.output import say, say_json, warn
+from holdfast.starter.shell.person import triggered
+from holdfast.starter.shell.text import ahead_of_time, local_time, printable
 from holdfast.terms import RunStatus
-from service.settings.guard import DAMAGE_POLICIES, MISSING_POLICIES, GuardOrder
-from service.settings.model import Settings, SourceProfile
-from starter.host.service import Need, Service, open_service
-from starter.shell.invocation import Invocation
-from starter.shell.options import CommonOptions, one_word
-from starter.shell.output import say, say_json, warn
-from starter.shell.person import triggered
-from starter.shell.text import ahead_of_time, local_time, printable
 
 _SHOWN_PATHS: Final = 20
 

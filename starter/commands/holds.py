@@ -3,11 +3,11 @@
 import time
 
 from holdfast.retention.holds import list_holds, open_alarms
-from starter.requests.repositories import open_repository
-from starter.shell.invocation import Invocation
-from starter.shell.options import CommonOptions
-from starter.shell.output import tell
-from starter.view.retention import hold_documents, hold_lines
+from holdfast.starter.requests.repositories import open_repository
+from holdfast.starter.shell.invocation import Invocation
+from holdfast.starter.shell.options import CommonOptions
+from holdfast.starter.shell.output import tell
+from holdfast.starter.view.retention import hold_documents, hold_lines
 
 
 def holds(options: CommonOptions) -> int:

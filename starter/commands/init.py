@@ -7,12 +7,12 @@ import typer
 
 from holdfast.errors import EXIT_COMPLETE, UsageError
 from holdfast.repository.repository import Repository
+from holdfast.service.settings.credentials import open_place
+from holdfast.service.settings.suggestions import one_of
+from holdfast.starter.shell.invocation import Invocation
+from holdfast.starter.shell.options import CommonOptions
+from holdfast.starter.shell.output import say, say_json
 from holdfast.storage.probe import refuse_unfit
-from service.settings.credentials import open_place
-from service.settings.suggestions import one_of
-from starter.shell.invocation import Invocation
-from starter.shell.options import CommonOptions
-from starter.shell.output import say, say_json
 
 _VERSIONS = {"1": 1, "2": 2, "stable": 2, "latest": 2}
 

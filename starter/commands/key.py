@@ -12,13 +12,13 @@ import typer
 from holdfast.ids import short
 from holdfast.repository import keys
 from holdfast.repository.repository import Repository
-from service.settings.passwords import read_password_file
-from starter.requests.repositories import open_repository, repository_session
-from starter.shell.invocation import Invocation, ask_password
-from starter.shell.options import CommonOptions
-from starter.shell.output import tell, tell_done
-from starter.shell.registration import add_command
-from starter.shell.text import local_time, table
+from holdfast.service.settings.passwords import read_password_file
+from holdfast.starter.requests.repositories import open_repository, repository_session
+from holdfast.starter.shell.invocation import Invocation, ask_password
+from holdfast.starter.shell.options import CommonOptions
+from holdfast.starter.shell.output import tell, tell_done
+from holdfast.starter.shell.registration import add_command
+from holdfast.starter.shell.text import local_time, table
 
 app: Final = typer.Typer(help="List, add and remove passwords.", no_args_is_help=False)
 

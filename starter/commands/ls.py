@@ -11,13 +11,13 @@ from holdfast.format.node import Node
 from holdfast.ids import BlobId, from_hex, short, to_hex
 from holdfast.repository.packs.loader import find_node
 from holdfast.repository.snapshots import find_snapshot
+from holdfast.starter.requests.repositories import open_for_reading, repository_session
+from holdfast.starter.shell.invocation import Invocation
+from holdfast.starter.shell.options import SnapshotFilterOptions, Texts
+from holdfast.starter.shell.output import json_line, say, say_all, warn
+from holdfast.starter.shell.text import ahead_of_time, json_text, local_time, printable
+from holdfast.starter.view.snapshots import snapshot_document
 from holdfast.terms import LATEST
-from starter.requests.repositories import open_for_reading, repository_session
-from starter.shell.invocation import Invocation
-from starter.shell.options import SnapshotFilterOptions, Texts
-from starter.shell.output import json_line, say, say_all, warn
-from starter.shell.text import ahead_of_time, json_text, local_time, printable
-from starter.view.snapshots import snapshot_document
 
 LoadTree = Callable[[BlobId], list[Node]]
 

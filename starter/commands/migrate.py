@@ -7,10 +7,10 @@ import typer
 
 from holdfast.errors import EXIT_COMPLETE
 from holdfast.repair.upgrade import UPGRADE, can_upgrade, upgrade
-from starter.requests.repositories import open_repository, repository_session
-from starter.shell.invocation import Invocation
-from starter.shell.options import CommonOptions, one_word
-from starter.shell.output import say, say_json
+from holdfast.starter.requests.repositories import open_repository, repository_session
+from holdfast.starter.shell.invocation import Invocation
+from holdfast.starter.shell.options import CommonOptions, one_word
+from holdfast.starter.shell.output import say, say_json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from contracts.control import PAUSE
-from starter.requests.updates import steer
-from starter.shell.options import CommonOptions, NamedRun, Reason
-from starter.shell.person import asked
+from holdfast.contracts.control import PAUSE
+from holdfast.starter.requests.updates import steer
+from holdfast.starter.shell.options import CommonOptions, NamedRun, Reason
+from holdfast.starter.shell.person import asked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

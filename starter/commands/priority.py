@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from contracts.control import HIGHEST_PRIORITY, LOWEST_PRIORITY, SET_PRIORITY, PriorityRequest
-from starter.requests.updates import steer
-from starter.shell.options import CommonOptions, NamedRun, Reason
-from starter.shell.person import asked
+from holdfast.contracts.control import HIGHEST_PRIORITY, LOWEST_PRIORITY, SET_PRIORITY, PriorityRequest
+from holdfast.starter.requests.updates import steer
+from holdfast.starter.shell.options import CommonOptions, NamedRun, Reason
+from holdfast.starter.shell.person import asked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from starter.host.early_start import EarlyStart, early_start
-from starter.shell.invocation import Invocation
-from starter.shell.options import CommonOptions, Detach
+from holdfast.starter.host.early_start import EarlyStart, early_start
+from holdfast.starter.shell.invocation import Invocation
+from holdfast.starter.shell.options import CommonOptions, Detach
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,12 +47,12 @@ def prune(options: PruneOptions) -> int:
 def _prune(
     invocation: Invocation, options: PruneOptions, max_repack_bytes: int | None, begun: EarlyStart | None
 ) -> int:
-    from contracts.identity import part_id  # noqa: PLC0415 - the server starts while this loads
-    from contracts.prune import PruneRequest  # noqa: PLC0415
-    from control import requests  # noqa: PLC0415
-    from starter.runs.entry import run  # noqa: PLC0415
-    from starter.runs.order import Order  # noqa: PLC0415
-    from starter.shell.person import triggered  # noqa: PLC0415
+    from holdfast.contracts.identity import part_id  # noqa: PLC0415 - the server starts while this loads
+    from holdfast.contracts.prune import PruneRequest  # noqa: PLC0415
+    from holdfast.control import requests  # noqa: PLC0415
+    from holdfast.starter.runs.entry import run  # noqa: PLC0415
+    from holdfast.starter.runs.order import Order  # noqa: PLC0415
+    from holdfast.starter.shell.person import triggered  # noqa: PLC0415
 
     repository = invocation.repository()
     asked = PruneRequest(

@@ -9,12 +9,12 @@ from holdfast.errors import UsageError
 from holdfast.ids import SnapshotId
 from holdfast.repository.session import RepositorySession
 from holdfast.retention import holds
-from starter.requests.record import record_act
-from starter.requests.repositories import open_repository, repository_session
-from starter.shell.invocation import Invocation
-from starter.shell.options import CommonOptions
-from starter.shell.output import tell_done
-from starter.shell.person import triggered
+from holdfast.starter.requests.record import record_act
+from holdfast.starter.requests.repositories import open_repository, repository_session
+from holdfast.starter.shell.invocation import Invocation
+from holdfast.starter.shell.options import CommonOptions
+from holdfast.starter.shell.output import tell_done
+from holdfast.starter.shell.person import triggered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

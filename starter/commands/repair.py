@@ -7,11 +7,11 @@ import typer
 
 from holdfast.repair.documents import RepairOrder
 from holdfast.repair.packs import check_names
+from holdfast.starter.host.early_start import EarlyStart, early_start
+from holdfast.starter.shell.invocation import Invocation
+from holdfast.starter.shell.options import ChoiceOptions, CommonOptions, Detach, Texts
+from holdfast.starter.shell.registration import add_command
 from holdfast.terms import RepairKind
-from starter.host.early_start import EarlyStart, early_start
-from starter.shell.invocation import Invocation
-from starter.shell.options import ChoiceOptions, CommonOptions, Detach, Texts
-from starter.shell.registration import add_command
 
 app: Final = typer.Typer(
     help="Repair the index, damaged packs, or snapshots that lack something.", no_args_is_help=False
@@ -101,12 +101,12 @@ def _repair(invocation: Invocation, wanted: RepairOrder, *, detach: bool) -> int
 
 
 def _run(invocation: Invocation, wanted: RepairOrder, begun: EarlyStart | None, *, detach: bool) -> int:
-    from contracts.repair import RepairRequest  # noqa: PLC0415 - the server starts while this loads
-    from control import requests  # noqa: PLC0415 - as above
-    from control.repositories import check_repository, check_writable  # noqa: PLC0415 - as above
-    from starter.runs.entry import run  # noqa: PLC0415 - as above
-    from starter.runs.order import Order  # noqa: PLC0415 - as above
-    from starter.shell.person import triggered  # noqa: PLC0415 - as above
+    from holdfast.contracts.repair import RepairRequest  # noqa: PLC0415 - the server starts while this loads
+    from holdfast.control import requests  # noqa: PLC0415 - as above
+    from holdfast.control.repositories import check_repository, check_writable  # noqa: PLC0415 - as above
+    from holdfast.starter.runs.entry import run  # noqa: PLC0415 - as above
+    from holdfast.starter.runs.order import Order  # noqa: PLC0415 - as above
+    from holdfast.starter.shell.person import triggered  # noqa: PLC0415 - as above
 
     repository = invocation.repository()
     check_repository(repository)

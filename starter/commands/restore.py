@@ -11,15 +11,15 @@ import typer
 
 from holdfast.errors import UsageError
 from holdfast.restore.request import RestoreOptions
+from holdfast.service.settings.exclude_files import lines_of, read_patterns
+from holdfast.service.settings.model import SourceProfile
+from holdfast.service.settings.paths import begins_at_place, plain
+from holdfast.service.settings.text import decode_text_file, trim
+from holdfast.starter.host.early_start import EarlyStart, early_start
+from holdfast.starter.requests.sources import typed_patterns
+from holdfast.starter.shell.invocation import Invocation
+from holdfast.starter.shell.options import Detach, ReadingOptions, Texts, one_word
 from holdfast.terms import Overwrite, VerifyLevel
-from service.settings.exclude_files import lines_of, read_patterns
-from service.settings.model import SourceProfile
-from service.settings.paths import begins_at_place, plain
-from service.settings.text import decode_text_file, trim
-from starter.host.early_start import EarlyStart, early_start
-from starter.requests.sources import typed_patterns
-from starter.shell.invocation import Invocation
-from starter.shell.options import Detach, ReadingOptions, Texts, one_word
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,10 +106,10 @@ def restore(options: RestoreCommandOptions) -> int:
 
 
 def _restore(invocation: Invocation, options: RestoreCommandOptions, begun: EarlyStart | None) -> int:
-    from contracts.restore import RestoreRequest  # noqa: PLC0415 - the server starts while this loads
-    from control import requests  # noqa: PLC0415 - as above
-    from starter.requests.repositories import reading  # noqa: PLC0415 - as above
-    from starter.runs.entry import ask  # noqa: PLC0415 - as above
+    from holdfast.contracts.restore import RestoreRequest  # noqa: PLC0415 - the server starts while this loads
+    from holdfast.control import requests  # noqa: PLC0415 - as above
+    from holdfast.starter.requests.repositories import reading  # noqa: PLC0415 - as above
+    from holdfast.starter.runs.entry import ask  # noqa: PLC0415 - as above
 
     source = invocation.settings.source(options.source) if options.source else None
     request = wanted(invocation, options)

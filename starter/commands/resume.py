@@ -7,23 +7,23 @@ from typing import Annotated
 import typer
 from temporalio.client import Client
 
-from contracts.identity import workflow_of
-from contracts.system import SystemResult
-from contracts.verbs import Request, repository_of, verb_of
-from control import runs
-from control.continuation import continued, interrupted
-from control.listing import journal_runs, list_runs
-from control.names import known_repository, repositories_at
-from control.repositories import check_repository
+from holdfast.contracts.identity import workflow_of
+from holdfast.contracts.system import SystemResult
+from holdfast.contracts.verbs import Request, repository_of, verb_of
+from holdfast.control import runs
+from holdfast.control.continuation import continued, interrupted
+from holdfast.control.listing import journal_runs, list_runs
+from holdfast.control.names import known_repository, repositories_at
+from holdfast.control.repositories import check_repository
 from holdfast.errors import EXIT_COMPLETE, UsageError
-from service.journal.records import RunRecord
-from starter.host.service import Need, find_client, open_service
-from starter.runs.carry_out import carry_out
-from starter.runs.order import Order, need_of
-from starter.shell.invocation import Invocation
-from starter.shell.options import CommonOptions
-from starter.shell.output import tell_done
-from starter.view.listing import told
+from holdfast.service.journal.records import RunRecord
+from holdfast.starter.host.service import Need, find_client, open_service
+from holdfast.starter.runs.carry_out import carry_out
+from holdfast.starter.runs.order import Order, need_of
+from holdfast.starter.shell.invocation import Invocation
+from holdfast.starter.shell.options import CommonOptions
+from holdfast.starter.shell.output import tell_done
+from holdfast.starter.view.listing import told
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

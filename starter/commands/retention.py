@@ -11,13 +11,13 @@ from holdfast.retention.documents import ForgetOrder
 from holdfast.retention.forget import roots
 from holdfast.retention.holds import protections
 from holdfast.retention.sizes import alone_and_together
-from starter.requests.repositories import open_for_reading, repository_session
-from starter.requests.retention import decided, proofs_of, repository_and_source
-from starter.shell.invocation import Invocation
-from starter.shell.options import CommonOptions
-from starter.shell.output import tell
-from starter.shell.registration import add_command
-from starter.view.retention import (
+from holdfast.starter.requests.repositories import open_for_reading, repository_session
+from holdfast.starter.requests.retention import decided, proofs_of, repository_and_source
+from holdfast.starter.shell.invocation import Invocation
+from holdfast.starter.shell.options import CommonOptions
+from holdfast.starter.shell.output import tell
+from holdfast.starter.shell.registration import add_command
+from holdfast.starter.view.retention import (
     calendar_document,
     calendar_lines,
     decision_documents,

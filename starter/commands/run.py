@@ -8,23 +8,23 @@ from typing import Annotated, Final
 import msgspec
 import typer
 
-from contracts.identity import short_id
-from control import records
-from control.journal import open_journal
-from control.listing import ListedRun
+from holdfast.contracts.identity import short_id
+from holdfast.control import records
+from holdfast.control.journal import open_journal
+from holdfast.control.listing import ListedRun
 from holdfast.errors import EXIT_COMPLETE, UsageError
 from holdfast.file_list import FileAction, FileRecord
+from holdfast.service.journal.journal import Journal
+from holdfast.service.journal.records import OutputRecord, RunRecord
+from holdfast.starter.shell.invocation import Invocation
+from holdfast.starter.shell.options import CommonOptions, Texts, one_word
+from holdfast.starter.shell.output import say, say_all, say_json, tell_done
+from holdfast.starter.shell.registration import add_command
+from holdfast.starter.shell.text import printable
+from holdfast.starter.view.details import details
+from holdfast.starter.view.report.content import gather
+from holdfast.starter.view.report.page import render_page
 from holdfast.units import NS_PER_S, format_bytes
-from service.journal.journal import Journal
-from service.journal.records import OutputRecord, RunRecord
-from starter.shell.invocation import Invocation
-from starter.shell.options import CommonOptions, Texts, one_word
-from starter.shell.output import say, say_all, say_json, tell_done
-from starter.shell.registration import add_command
-from starter.shell.text import printable
-from starter.view.details import details
-from starter.view.report.content import gather
-from starter.view.report.page import render_page
 
 app: Final = typer.Typer(help="One run: its record, its files, its report.", no_args_is_help=True)
 

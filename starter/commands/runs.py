@@ -7,20 +7,20 @@ from typing import Annotated
 
 import typer
 
-from contracts.identity import short_id
-from control import records
-from control.journal import open_journal
-from control.names import location_of, repositories_at, subject_of
+from holdfast.contracts.identity import short_id
+from holdfast.control import records
+from holdfast.control.journal import open_journal
+from holdfast.control.names import location_of, repositories_at, subject_of
+from holdfast.service.journal.journal import Journal
+from holdfast.service.journal.records import RunRecord
+from holdfast.service.settings.model import Settings
+from holdfast.starter.shell.invocation import Invocation
+from holdfast.starter.shell.moments import parse_moment
+from holdfast.starter.shell.options import CommonOptions, Texts, one_word
+from holdfast.starter.shell.output import tell
+from holdfast.starter.shell.text import local_time, table
 from holdfast.terms import RunKind, RunStatus
 from holdfast.units import format_bytes, format_duration
-from service.journal.journal import Journal
-from service.journal.records import RunRecord
-from service.settings.model import Settings
-from starter.shell.invocation import Invocation
-from starter.shell.moments import parse_moment
-from starter.shell.options import CommonOptions, Texts, one_word
-from starter.shell.output import tell
-from starter.shell.text import local_time, table
 
 _KINDS = tuple(kind.value for kind in RunKind)
 _STATUSES = tuple(status.value for status in RunStatus)

@@ -11,20 +11,20 @@ from typing import Annotated, Final
 import typer
 from temporalio.client import Client
 
-from control.runs import server_errors
-from control.schedules import actions
-from control.schedules.declaration import declarations
-from control.schedules.listing import ListedSchedule, find_schedule, list_schedules, planned
-from control.schedules.plan import PlannedStep, Step
-from control.schedules.server import carry_out_all
+from holdfast.control.runs import server_errors
+from holdfast.control.schedules import actions
+from holdfast.control.schedules.declaration import declarations
+from holdfast.control.schedules.listing import ListedSchedule, find_schedule, list_schedules, planned
+from holdfast.control.schedules.plan import PlannedStep, Step
+from holdfast.control.schedules.server import carry_out_all
 from holdfast.errors import EXIT_COMPLETE, UsageError
+from holdfast.starter.host.service import Need, open_service
+from holdfast.starter.shell.invocation import Invocation
+from holdfast.starter.shell.options import CommonOptions
+from holdfast.starter.shell.output import say, say_json, tell, tell_done
+from holdfast.starter.shell.registration import add_command
+from holdfast.starter.shell.text import local_time, table
 from holdfast.units import NS_PER_S
-from starter.host.service import Need, open_service
-from starter.shell.invocation import Invocation
-from starter.shell.options import CommonOptions
-from starter.shell.output import say, say_json, tell, tell_done
-from starter.shell.registration import add_command
-from starter.shell.text import local_time, table
 
 app: Final = typer.Typer(help="Apply, list and steer schedules.", no_args_is_help=False)
 _MARKS: Final = {Step.CREATE: "+", Step.CHANGE: "~", Step.DELETE: "-"}

@@ -10,13 +10,13 @@ import typer
 from holdfast.errors import HoldfastError
 from holdfast.ids import SnapshotId, short, to_hex
 from holdfast.repository.snapshots import StoredSnapshot, is_ahead, list_snapshots, matches
+from holdfast.starter.requests.repositories import open_repository
+from holdfast.starter.shell.invocation import Invocation
+from holdfast.starter.shell.options import SnapshotFilterOptions, Texts
+from holdfast.starter.shell.output import tell, warn
+from holdfast.starter.shell.text import local_time, table
+from holdfast.starter.view.snapshots import snapshot_document
 from holdfast.terms import LATEST
-from starter.requests.repositories import open_repository
-from starter.shell.invocation import Invocation
-from starter.shell.options import SnapshotFilterOptions, Texts
-from starter.shell.output import tell, warn
-from starter.shell.text import local_time, table
-from starter.view.snapshots import snapshot_document
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,14 +10,14 @@ import typer
 from holdfast.errors import EXIT_COMPLETE, UsageError
 from holdfast.ids import short, to_hex
 from holdfast.repository.snapshots import chosen_snapshots, raise_unreadable
+from holdfast.starter.requests.repositories import open_for_reading, repository_session
+from holdfast.starter.shell.invocation import Invocation
+from holdfast.starter.shell.options import SnapshotFilterOptions, Texts, one_word
+from holdfast.starter.shell.output import say, say_json
+from holdfast.starter.shell.text import local_time, table
 from holdfast.stats.modes import Counted, CountMode, count
 from holdfast.stats.shares import Shares, reckon_shares
 from holdfast.units import format_bytes
-from starter.requests.repositories import open_for_reading, repository_session
-from starter.shell.invocation import Invocation
-from starter.shell.options import SnapshotFilterOptions, Texts, one_word
-from starter.shell.output import say, say_json
-from starter.shell.text import local_time, table
 
 _SHARES: Final = "shares"
 _MODES: Final = (*(mode.value for mode in CountMode), _SHARES)

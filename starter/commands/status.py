@@ -10,30 +10,30 @@ from typing import Annotated, Final
 import typer
 from temporalio.client import Client
 
-from activities.waits import FailingStep
-from contracts.control import ControlState
-from contracts.veiled import REPOSITORY
-from control import records, updates
-from control.guard import waiting_guards
-from control.journal import open_journal
-from control.listing import ListedRun, RunList, list_runs
-from control.names import location_of, subject_of
-from control.runs import server_errors
-from control.schedules.listing import paused_schedules
+from holdfast.activities.waits import FailingStep
+from holdfast.contracts.control import ControlState
+from holdfast.contracts.veiled import REPOSITORY
+from holdfast.control import records, updates
+from holdfast.control.guard import waiting_guards
+from holdfast.control.journal import open_journal
+from holdfast.control.listing import ListedRun, RunList, list_runs
+from holdfast.control.names import location_of, subject_of
+from holdfast.control.runs import server_errors
+from holdfast.control.schedules.listing import paused_schedules
 from holdfast.errors import JournalUnavailableError, ServerUnavailableError
+from holdfast.service.journal.records import RunRecord
+from holdfast.service.settings.model import Settings
+from holdfast.starter.host.service import find_client
+from holdfast.starter.shell.invocation import Invocation
+from holdfast.starter.shell.options import CommonOptions
+from holdfast.starter.shell.output import tell, warn
+from holdfast.starter.shell.text import local_time, printable, table
+from holdfast.starter.view import control_state
+from holdfast.starter.view.details import details, took
+from holdfast.starter.view.listing import told
+from holdfast.starter.view.meter import Meter
+from holdfast.starter.view.words import counts, duration
 from holdfast.units import format_bytes
-from service.journal.records import RunRecord
-from service.settings.model import Settings
-from starter.host.service import find_client
-from starter.shell.invocation import Invocation
-from starter.shell.options import CommonOptions
-from starter.shell.output import tell, warn
-from starter.shell.text import local_time, printable, table
-from starter.view import control_state
-from starter.view.details import details, took
-from starter.view.listing import told
-from starter.view.meter import Meter
-from starter.view.words import counts, duration
 
 _SHOWN_PATHS: Final = 20
 

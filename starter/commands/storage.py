@@ -5,12 +5,12 @@ from typing import Final
 import typer
 
 from holdfast.errors import EXIT_COMPLETE, EXIT_FAILED
+from holdfast.service.settings.credentials import open_place
+from holdfast.starter.shell.invocation import Invocation
+from holdfast.starter.shell.options import CommonOptions
+from holdfast.starter.shell.output import say, say_json
+from holdfast.starter.shell.registration import add_command
 from holdfast.storage.probe import Finding, probe
-from service.settings.credentials import open_place
-from starter.shell.invocation import Invocation
-from starter.shell.options import CommonOptions
-from starter.shell.output import say, say_json
-from starter.shell.registration import add_command
 
 app: Final = typer.Typer(help="Try the place where a repository lies.", no_args_is_help=False)
 

@@ -8,25 +8,25 @@ from typing import Annotated, Final
 
 import typer
 
-from contracts.identity import short_id
-from contracts.system import MemberHost, SystemBackupRequest, SystemRestoreRequest
-from control import requests
-from control.journal import open_journal
-from control.records import document as run_document
+from holdfast.contracts.identity import short_id
+from holdfast.contracts.system import MemberHost, SystemBackupRequest, SystemRestoreRequest
+from holdfast.control import requests
+from holdfast.control.journal import open_journal
+from holdfast.control.records import document as run_document
 from holdfast.errors import EXIT_COMPLETE, UsageError
 from holdfast.restore.request import SystemRestoreOrder
+from holdfast.service.journal.records import RunRecord
+from holdfast.service.settings.model import Settings
+from holdfast.service.settings.naming import is_name
+from holdfast.service.settings.systems import SystemProfile
+from holdfast.starter.runs.entry import ask
+from holdfast.starter.shell.invocation import Invocation
+from holdfast.starter.shell.moments import parse_moment
+from holdfast.starter.shell.options import CommonOptions, Detach, Texts, one_word
+from holdfast.starter.shell.output import say, say_json, tell
+from holdfast.starter.shell.registration import add_command
+from holdfast.starter.shell.text import local_time, table
 from holdfast.terms import RunKind, Strategy, VerifyLevel
-from service.journal.records import RunRecord
-from service.settings.model import Settings
-from service.settings.naming import is_name
-from service.settings.systems import SystemProfile
-from starter.runs.entry import ask
-from starter.shell.invocation import Invocation
-from starter.shell.moments import parse_moment
-from starter.shell.options import CommonOptions, Detach, Texts, one_word
-from starter.shell.output import say, say_json, tell
-from starter.shell.registration import add_command
-from starter.shell.text import local_time, table
 
 app: Final = typer.Typer(help="Systems: sources that belong together.", no_args_is_help=True)
 

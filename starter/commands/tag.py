@@ -9,10 +9,10 @@ from holdfast.errors import EXIT_COMPLETE
 from holdfast.ids import short, to_hex
 from holdfast.repository.snapshot_tags import TagChange, change_tags
 from holdfast.repository.snapshots import chosen_snapshots
-from starter.requests.repositories import open_repository
-from starter.shell.invocation import Invocation
-from starter.shell.options import ChoiceOptions, Texts, tags_in
-from starter.shell.output import say, say_json
+from holdfast.starter.requests.repositories import open_repository
+from holdfast.starter.shell.invocation import Invocation
+from holdfast.starter.shell.options import ChoiceOptions, Texts, tags_in
+from holdfast.starter.shell.output import say, say_json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

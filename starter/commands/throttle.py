@@ -6,12 +6,12 @@ from typing import Annotated, Final
 
 import typer
 
-from contracts.control import THROTTLE, Throttle, ThrottleRequest, ThrottleWindow, check_throttle
+from holdfast.contracts.control import THROTTLE, Throttle, ThrottleRequest, ThrottleWindow, check_throttle
 from holdfast.errors import UsageError
+from holdfast.starter.requests.updates import steer
+from holdfast.starter.shell.options import CommonOptions, NamedRun, Reason, Texts
+from holdfast.starter.shell.person import asked
 from holdfast.units import parse_size
-from starter.requests.updates import steer
-from starter.shell.options import CommonOptions, NamedRun, Reason, Texts
-from starter.shell.person import asked
 
 NO_LIMIT: Final = "none"
 _WINDOW: Final = re.compile(r"(?P<start>\d\d:\d\d)-(?P<end>\d\d:\d\d)=(?P<rate>.+)", re.ASCII)

@@ -8,13 +8,13 @@ import typer
 from holdfast.errors import EXIT_COMPLETE
 from holdfast.ids import short
 from holdfast.retention.bin import take_back
-from starter.commands.forget import list_bin
-from starter.requests.record import record_act
-from starter.requests.repositories import open_repository, repository_session
-from starter.shell.invocation import Invocation
-from starter.shell.options import CommonOptions, Reason, Texts
-from starter.shell.output import tell_done
-from starter.shell.person import triggered
+from holdfast.starter.commands.forget import list_bin
+from holdfast.starter.requests.record import record_act
+from holdfast.starter.requests.repositories import open_repository, repository_session
+from holdfast.starter.shell.invocation import Invocation
+from holdfast.starter.shell.options import CommonOptions, Reason, Texts
+from holdfast.starter.shell.output import tell_done
+from holdfast.starter.shell.person import triggered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

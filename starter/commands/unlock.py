@@ -10,10 +10,10 @@ from holdfast.errors import EXIT_COMPLETE
 from holdfast.ids import short, to_hex
 from holdfast.repository.unlock import JudgedLock
 from holdfast.repository.unlock import unlock as remove_locks
-from starter.requests.repositories import open_repository
-from starter.shell.invocation import Invocation
-from starter.shell.options import CommonOptions
-from starter.shell.output import say, say_json
+from holdfast.starter.requests.repositories import open_repository
+from holdfast.starter.shell.invocation import Invocation
+from holdfast.starter.shell.options import CommonOptions
+from holdfast.starter.shell.output import say, say_json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

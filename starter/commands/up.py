@@ -1,7 +1,7 @@
 """`holdfast up` runs server, workers and Web UI in the foreground."""
 
-from starter.commands.worker import run
-from starter.shell.options import CommonOptions
+from holdfast.starter.commands.worker import run
+from holdfast.starter.shell.options import CommonOptions
 
 
 def up(options: CommonOptions) -> int:

@@ -5,13 +5,13 @@ from typing import Annotated, Final
 
 import typer
 
+from holdfast.starter.host.early_start import EarlyStart, early_start
+from holdfast.starter.shell.invocation import Invocation
+from holdfast.starter.shell.options import Detach, SnapshotFilterOptions, Texts, one_word
+from holdfast.starter.shell.output import warn
 from holdfast.terms import VerifyLevel
 from holdfast.verify.documents import VerifyOrder
 from holdfast.verify.share import parse_share
-from starter.host.early_start import EarlyStart, early_start
-from starter.shell.invocation import Invocation
-from starter.shell.options import Detach, SnapshotFilterOptions, Texts, one_word
-from starter.shell.output import warn
 
 _LEVELS: Final = (VerifyLevel.STRUCTURE.value, VerifyLevel.FULL.value)
 
@@ -50,11 +50,11 @@ def verify(options: VerifyOptions) -> int:
 
 
 def _verify(invocation: Invocation, options: VerifyOptions, share: str, begun: EarlyStart | None) -> int:
-    from contracts.verify import VerifyRequest  # noqa: PLC0415 - the server starts while this loads
-    from control import requests  # noqa: PLC0415 - as above
-    from control.repositories import is_only_read  # noqa: PLC0415 - as above
-    from starter.requests.repositories import reading  # noqa: PLC0415 - as above
-    from starter.runs.entry import ask  # noqa: PLC0415 - as above
+    from holdfast.contracts.verify import VerifyRequest  # noqa: PLC0415 - the server starts while this loads
+    from holdfast.control import requests  # noqa: PLC0415 - as above
+    from holdfast.control.repositories import is_only_read  # noqa: PLC0415 - as above
+    from holdfast.starter.requests.repositories import reading  # noqa: PLC0415 - as above
+    from holdfast.starter.runs.entry import ask  # noqa: PLC0415 - as above
 
     repository = reading(invocation.repository(), no_lock=options.no_lock)
     name = requests.repository_name(invocation.settings, repository)

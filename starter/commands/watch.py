@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
-from control.requests import base_queue
+from holdfast.control.requests import base_queue
 from holdfast.errors import EXIT_COMPLETE, UsageError
-from service.settings.model import SourceProfile
-from starter.host.service import Need, open_service
-from starter.shell.invocation import Invocation
-from starter.shell.logging import configure_logging
-from starter.shell.options import CommonOptions, Texts
+from holdfast.service.settings.model import SourceProfile
+from holdfast.starter.host.service import Need, open_service
+from holdfast.starter.shell.invocation import Invocation
+from holdfast.starter.shell.logging import configure_logging
+from holdfast.starter.shell.options import CommonOptions, Texts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,8 +34,8 @@ def watch(options: WatchOptions) -> int:
 
 
 async def _watch(invocation: Invocation, options: WatchOptions) -> int:
-    from starter.daemon.foreground import told_to_stop  # noqa: PLC0415 (brings Temporal's client)
-    from starter.watching.watcher import watching  # noqa: PLC0415 - as above
+    from holdfast.starter.daemon.foreground import told_to_stop  # noqa: PLC0415 (brings Temporal's client)
+    from holdfast.starter.watching.watcher import watching  # noqa: PLC0415 - as above
 
     level = logging.WARNING if options.quiet else logging.INFO
     configure_logging(invocation.settings.log, label="holdfast", level=level, names=False)

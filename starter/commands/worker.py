@@ -2,9 +2,9 @@
 
 import os
 
-from control.requests import base_queue, repository_name
-from starter.shell.invocation import Invocation
-from starter.shell.options import CommonOptions
+from holdfast.control.requests import base_queue, repository_name
+from holdfast.starter.shell.invocation import Invocation
+from holdfast.starter.shell.options import CommonOptions
 
 
 def worker(options: CommonOptions) -> int:
@@ -21,7 +21,7 @@ def run(options: CommonOptions, *, up: bool) -> int:
     Raises:
         HoldfastError: as `run_service` and `Invocation`.
     """
-    from starter.daemon.foreground import Assignment, run_service  # noqa: PLC0415 (brings Temporal's client)
+    from holdfast.starter.daemon.foreground import Assignment, run_service  # noqa: PLC0415 (brings Temporal's client)
 
     invocation = Invocation.of(options)
     queues = [base_queue(invocation.settings, "")]

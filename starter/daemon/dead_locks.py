@@ -11,10 +11,10 @@ from holdfast.errors import HoldfastError
 from holdfast.repository.layout import LOCKS, list_ids
 from holdfast.repository.lock_files import remove_dead_locks
 from holdfast.repository.repository import Repository
+from holdfast.service.settings.credentials import open_place
+from holdfast.service.settings.model import Settings
+from holdfast.service.settings.passwords import PasswordBook
 from holdfast.storage.locations import is_read_only
-from service.settings.credentials import open_place
-from service.settings.model import Settings
-from service.settings.passwords import PasswordBook
 
 _LOG: Final = logging.getLogger("holdfast.service")
 

@@ -14,19 +14,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from control.requests import base_queue
+from holdfast.control.requests import base_queue
 from holdfast.errors import EXIT_COMPLETE, HoldfastError, ServerUnavailableError, UsageError
-from service.settings.load import load_settings
-from service.settings.model import Settings
-from service.settings.passwords import PasswordBook
-from starter.daemon.dead_locks import remove_own_dead_locks
-from starter.daemon.upkeep import upkeep
-from starter.host.connection import connect
-from starter.host.ownership import ServiceNote, claim_service, registered_service, running_services
-from starter.host.service import beside, open_door, prepare
-from starter.host.supervisor import Crew, at, running_workers
-from starter.host.temporal_server import EmbeddedServer
-from starter.shell.logging import configure_logging
+from holdfast.service.settings.load import load_settings
+from holdfast.service.settings.model import Settings
+from holdfast.service.settings.passwords import PasswordBook
+from holdfast.starter.daemon.dead_locks import remove_own_dead_locks
+from holdfast.starter.daemon.upkeep import upkeep
+from holdfast.starter.host.connection import connect
+from holdfast.starter.host.ownership import ServiceNote, claim_service, registered_service, running_services
+from holdfast.starter.host.service import beside, open_door, prepare
+from holdfast.starter.host.supervisor import Crew, at, running_workers
+from holdfast.starter.host.temporal_server import EmbeddedServer
+from holdfast.starter.shell.logging import configure_logging
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 _LOOK_EVERY_S: Final = 2.0
@@ -109,7 +109,7 @@ async def _serve(assignment: Assignment) -> None:
 
 async def _remind(server: EmbeddedServer, assignment: Assignment) -> None:
     """Bring back what the server has forgotten, at the start or because its database was lost since."""
-    from starter.daemon.reconciliation import bring_back  # noqa: PLC0415 - seldom needed
+    from holdfast.starter.daemon.reconciliation import bring_back  # noqa: PLC0415 - seldom needed
 
     while True:
         if server.has_forgotten:
@@ -127,7 +127,7 @@ async def _watch(assignment: Assignment, address: str, stack: contextlib.AsyncEx
     watched = [source for source in settings.sources.values() if source.watch is not None]
     if not watched:
         return
-    from starter.watching.watcher import watching  # noqa: PLC0415 - few hosts watch sources
+    from holdfast.starter.watching.watcher import watching  # noqa: PLC0415 - few hosts watch sources
 
     client = await connect(settings.server, address)
     await stack.enter_async_context(watching(settings, client, watched, assignment.environ))
@@ -167,7 +167,7 @@ async def _server(
     client = await server.join()
     await prepare(client, server.address)
     if server.has_forgotten:
-        from starter.host.ended_runs import end_what_is_over  # noqa: PLC0415 - seldom needed
+        from holdfast.starter.host.ended_runs import end_what_is_over  # noqa: PLC0415 - seldom needed
 
         await end_what_is_over(client, settings)
     await stack.enter_async_context(beside(server.keep()))

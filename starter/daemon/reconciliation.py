@@ -17,18 +17,18 @@ from typing import Final
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from contracts.identity import workflow_of
-from control import runs
-from control.continuation import continued
-from control.journal import open_journal
-from control.requests import base_queue
-from control.schedules import server
-from control.schedules.listing import planned
-from control.schedules.plan import Step
-from control.schedules.upkeep import ensure_upkeep
+from holdfast.contracts.identity import workflow_of
+from holdfast.control import runs
+from holdfast.control.continuation import continued
+from holdfast.control.journal import open_journal
+from holdfast.control.requests import base_queue
+from holdfast.control.schedules import server
+from holdfast.control.schedules.listing import planned
+from holdfast.control.schedules.plan import Step
+from holdfast.control.schedules.upkeep import ensure_upkeep
 from holdfast.errors import HoldfastError
+from holdfast.service.settings.model import Settings
 from holdfast.terms import RunStatus
-from service.settings.model import Settings
 
 _LOOKED_AT: Final = 1_000
 _LOG: Final = logging.getLogger("holdfast.server")

@@ -6,10 +6,10 @@ from typing import Final
 
 from temporalio.service import RPCError
 
-from control.schedules.upkeep import ensure_upkeep
+from holdfast.control.schedules.upkeep import ensure_upkeep
 from holdfast.errors import ServerUnavailableError, SettingsError
-from service.settings.model import Settings
-from starter.host.connection import connect
+from holdfast.service.settings.model import Settings
+from holdfast.starter.host.connection import connect
 
 _RETRY_S: Final = 10.0
 _LOG: Final = logging.getLogger(__name__)

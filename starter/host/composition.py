@@ -13,29 +13,29 @@ from typing import Final
 from temporalio.client import Client
 from temporalio.worker import FixedSizeSlotSupplier, Worker, WorkerTuner
 
-from activities.backup import BackupActivities
-from activities.cleanup import CleanupActivities
-from activities.door import Door
-from activities.drill import DrillActivities
-from activities.forget import ForgetActivities
-from activities.guard import GuardActivities
-from activities.hooks import HookActivities
-from activities.log_context import LogContext
-from activities.notify import NotifyActivities
-from activities.prune import PruneActivities
-from activities.repair import RepairActivities
-from activities.restore import RestoreActivities
-from activities.services import Services
-from activities.system import SystemActivities
-from activities.trust import AdmissionActivities, TrustedCalls
-from activities.turns import AT_ONCE, TurnContext, Turns
-from activities.verify import VerifyActivities
-from contracts.identity import copy_queue
 from holdfast import __version__
-from service.settings.admission import Admissions
-from service.settings.model import Settings, WorkerSettings
-from workflows.catalogue import INPUT_ERRORS, WORKFLOWS, workflow_runner
-from workflows.trust import Trust
+from holdfast.activities.backup import BackupActivities
+from holdfast.activities.cleanup import CleanupActivities
+from holdfast.activities.door import Door
+from holdfast.activities.drill import DrillActivities
+from holdfast.activities.forget import ForgetActivities
+from holdfast.activities.guard import GuardActivities
+from holdfast.activities.hooks import HookActivities
+from holdfast.activities.log_context import LogContext
+from holdfast.activities.notify import NotifyActivities
+from holdfast.activities.prune import PruneActivities
+from holdfast.activities.repair import RepairActivities
+from holdfast.activities.restore import RestoreActivities
+from holdfast.activities.services import Services
+from holdfast.activities.system import SystemActivities
+from holdfast.activities.trust import AdmissionActivities, TrustedCalls
+from holdfast.activities.turns import AT_ONCE, TurnContext, Turns
+from holdfast.activities.verify import VerifyActivities
+from holdfast.contracts.identity import copy_queue
+from holdfast.service.settings.admission import Admissions
+from holdfast.service.settings.model import Settings, WorkerSettings
+from holdfast.workflows.catalogue import INPUT_ERRORS, WORKFLOWS, workflow_runner
+from holdfast.workflows.trust import Trust
 
 LIGHT_SLOTS: Final = 4
 _BUILD: Final = f"holdfast {__version__}"
@@ -108,7 +108,7 @@ def build_workers(
 
 
 def _declares(settings: Settings, workflow_id: str, starts: str) -> bool:
-    from control.schedules.admission import declares  # noqa: PLC0415 - it brings what builds requests: seldom needed
+    from holdfast.control.schedules.admission import declares  # noqa: PLC0415 - it brings what builds requests: seldom needed
 
     return declares(settings, workflow_id, starts)
 

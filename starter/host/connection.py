@@ -15,8 +15,8 @@ from temporalio.runtime import Runtime, TelemetryConfig
 from temporalio.service import RPCError, RPCStatusCode
 
 from holdfast.errors import ServerUnavailableError
-from service.settings.model import ServerSettings
-from transport.client import Credentials, open_client, read_credentials
+from holdfast.service.settings.model import ServerSettings
+from holdfast.transport.client import Credentials, open_client, read_credentials
 
 _ATTEMPT_S: Final = 5.0
 _POLL_AGE_S: Final = 70.0

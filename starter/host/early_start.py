@@ -9,11 +9,11 @@ import gc
 from collections.abc import Callable, Iterator, Mapping
 
 from holdfast.errors import HoldfastError
-from service.settings.model import Settings
-from starter.host.forks import is_alone
-from starter.host.launch import Forks
-from starter.host.ownership import running_services
-from starter.host.temporal_server import EmbeddedServer
+from holdfast.service.settings.model import Settings
+from holdfast.starter.host.forks import is_alone
+from holdfast.starter.host.launch import Forks
+from holdfast.starter.host.ownership import running_services
+from holdfast.starter.host.temporal_server import EmbeddedServer
 
 
 class EarlyStart:

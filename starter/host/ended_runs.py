@@ -11,12 +11,12 @@ from typing import Final
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from contracts.identity import run_id
-from control import runs
-from control.journal import open_journal
+from holdfast.contracts.identity import run_id
+from holdfast.control import runs
+from holdfast.control.journal import open_journal
 from holdfast.errors import JournalUnavailableError
+from holdfast.service.settings.model import Settings
 from holdfast.terms import RunStatus
-from service.settings.model import Settings
 
 _REASON: Final = "the journal has it as ended: the server's database is older"
 _LOG: Final = logging.getLogger("holdfast.server")

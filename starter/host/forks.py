@@ -18,7 +18,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final
 
 from holdfast.errors import EXIT_FAILED
-from starter.host.processes import end_process, end_with
+from holdfast.starter.host.processes import end_process, end_with
 
 STDERR: Final = 2
 _THREADS: Final = "/proc/self/task"

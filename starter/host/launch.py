@@ -20,10 +20,10 @@ from typing import Final
 from holdfast.backup.store.claims import ClaimTable
 from holdfast.repository.index.shared import SharedIndex
 from holdfast.repository.shared_keys import SharedKeys
-from service.settings.model import Settings
-from starter.host.children import ADOPTION, Child, spawn
-from starter.host.forks import fork_apart
-from starter.host.processes import child_environment, ending, open_log
+from holdfast.service.settings.model import Settings
+from holdfast.starter.host.children import ADOPTION, Child, spawn
+from holdfast.starter.host.forks import fork_apart
+from holdfast.starter.host.processes import child_environment, ending, open_log
 
 _WORKER: Final = Path(__file__).parents[2] / "worker.py"
 _STDERR: Final = 2
@@ -192,7 +192,7 @@ class Launch:
 
 def _work(config: int) -> int:
     """Be a worker, in a process that a command has forked."""
-    from starter.host.worker_process import work  # noqa: PLC0415 - loaded by then
+    from holdfast.starter.host.worker_process import work  # noqa: PLC0415 - loaded by then
 
     os.setsid()
     for parameter, value in _MALLOC_PARAMETERS.items():
@@ -218,7 +218,7 @@ def _log(state_dir: Path, number: int, stack: contextlib.ExitStack) -> int:
 
 
 def _command(configs: Sequence[int], logs: Sequence[int], pids: int) -> list[str]:
-    command = [sys.executable, str(_WORKER), "--pids-fd", str(pids)]
+    command = [sys.executable, "-P", str(_WORKER), "--pids-fd", str(pids)]
     for config in configs:
         command += ["--config-fd", str(config)]
     for log in logs:

@@ -19,7 +19,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from starter.host.processes import make_private, unwritable
+from holdfast.starter.host.processes import make_private, unwritable
 
 _SERVER_LOCK: Final = "server.lock"
 _SERVER_NOTE: Final = "server.json"

@@ -23,10 +23,10 @@ from pathlib import Path
 from typing import IO, Final, NoReturn
 
 from holdfast.errors import EXIT_FAILED, StorageDeniedError, StorageFullError
+from holdfast.service.settings.load import CONFIG_VARIABLE
+from holdfast.service.settings.state_folder import STATE_VARIABLE
+from holdfast.starter.host.children import Child, spawn
 from holdfast.storage import os_errors
-from service.settings.load import CONFIG_VARIABLE
-from service.settings.state_folder import STATE_VARIABLE
-from starter.host.children import Child, spawn
 
 _PR_SET_PDEATHSIG: Final = 1
 # The parent may have ended before the call: then another process is the parent by now.

@@ -13,17 +13,17 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from control.requests import base_queue
+from holdfast.control.requests import base_queue
 from holdfast.errors import PasswordMissingError, ServerUnavailableError, UsageError
 from holdfast.repository.repository import Repository
-from service.settings.model import ServerSettings, Settings
-from starter.host.early_start import EarlyStart
-from starter.host.launch import Memory
-from starter.host.ownership import running_services
-from starter.host.supervisor import Crew, Place, running_workers
-from starter.host.temporal_server import EmbeddedServer
-from starter.host.unlocker import Openings, Unlocked, derive_keys, read_passwords
-from starter.shell.output import warn
+from holdfast.service.settings.model import ServerSettings, Settings
+from holdfast.starter.host.early_start import EarlyStart
+from holdfast.starter.host.launch import Memory
+from holdfast.starter.host.ownership import running_services
+from holdfast.starter.host.supervisor import Crew, Place, running_workers
+from holdfast.starter.host.temporal_server import EmbeddedServer
+from holdfast.starter.host.unlocker import Openings, Unlocked, derive_keys, read_passwords
+from holdfast.starter.shell.output import warn
 
 if TYPE_CHECKING:
     from temporalio.client import Client
@@ -150,7 +150,7 @@ class _Hiring:
 
 
 async def _configured(settings: Settings, need: Need, address: str, hiring: _Hiring) -> Service:
-    from starter.host.connection import connect, is_served_elsewhere  # noqa: PLC0415 (see the module's docstring)
+    from holdfast.starter.host.connection import connect, is_served_elsewhere  # noqa: PLC0415 (see the module's docstring)
 
     client = await connect(settings.server, address)
     hire = bool(need.queue) and not _is_served(settings, need.queue)
@@ -179,7 +179,7 @@ async def _embedded(
     client = await server.join()
     owned = server.owned
     if owned and server.has_forgotten:
-        from starter.host.ended_runs import end_what_is_over  # noqa: PLC0415 (see the module's docstring)
+        from holdfast.starter.host.ended_runs import end_what_is_over  # noqa: PLC0415 (see the module's docstring)
 
         await end_what_is_over(client, settings)
     if hire or owned:
@@ -193,7 +193,7 @@ async def find_client(settings: Settings, environ: Mapping[str, str]) -> "Client
     Raises:
         ServerUnavailableError: a server is configured and does not answer.
     """
-    from starter.host.connection import connect  # noqa: PLC0415 (see the module's docstring)
+    from holdfast.starter.host.connection import connect  # noqa: PLC0415 (see the module's docstring)
 
     if settings.server.address is not None:
         return await connect(settings.server, settings.server.address)
@@ -220,8 +220,8 @@ async def prepare(client: "Client", address: str) -> None:
     """
     from temporalio.service import RPCError  # noqa: PLC0415 (see the module's docstring)
 
-    from workflows.attributes import ALL_KEYS  # noqa: PLC0415 - as above
-    from workflows.registration import ensure_search_attributes  # noqa: PLC0415 - as above
+    from holdfast.workflows.attributes import ALL_KEYS  # noqa: PLC0415 - as above
+    from holdfast.workflows.registration import ensure_search_attributes  # noqa: PLC0415 - as above
 
     try:
         await ensure_search_attributes(client)

@@ -12,13 +12,13 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from contracts.worker import ENCRYPTION_KEYS, SIGNING_KEYS, WorkerConfig
+from holdfast.contracts.worker import ENCRYPTION_KEYS, SIGNING_KEYS, WorkerConfig
 from holdfast.errors import HoldfastError
-from service.settings.credentials import variables_for
-from service.settings.model import Settings
-from starter.host.children import Child
-from starter.host.launch import Forks, Launch, Memory, Recruit
-from starter.host.processes import Backoff, end_child, ending
+from holdfast.service.settings.credentials import variables_for
+from holdfast.service.settings.model import Settings
+from holdfast.starter.host.children import Child
+from holdfast.starter.host.launch import Forks, Launch, Memory, Recruit
+from holdfast.starter.host.processes import Backoff, end_child, ending
 
 _AFTER_GRACE_S: Final = 15.0
 """More than a worker allows itself after the grace of its activities (worker.py)."""

@@ -28,12 +28,32 @@ import msgspec
 
 from holdfast.cores import usable_cores
 from holdfast.errors import HoldfastError, ServerUnavailableError, SettingsError
-from service.settings.model import Settings
-from starter.host.children import Child
-from starter.host.ownership import Claim, ServerNote, claim_server, read_server_note, write_server_note
-from starter.host.processes import Backoff, child_environment, ending, kill_child, open_log, spawn_tethered
-from starter.host.server_database import complains, examine, is_damaged, lost_its_tail, put_back, set_aside
-from transport.own_key import ensure_key
+from holdfast.service.settings.model import Settings
+from holdfast.starter.host.children import Child
+from holdfast.starter.host.ownership import (
+    Claim,
+    ServerNote,
+    claim_server,
+    read_server_note,
+    write_server_note,
+)
+from holdfast.starter.host.processes import (
+    Backoff,
+    child_environment,
+    ending,
+    kill_child,
+    open_log,
+    spawn_tethered,
+)
+from holdfast.starter.host.server_database import (
+    complains,
+    examine,
+    is_damaged,
+    lost_its_tail,
+    put_back,
+    set_aside,
+)
+from holdfast.transport.own_key import ensure_key
 
 if TYPE_CHECKING:
     from temporalio.client import Client
@@ -335,7 +355,7 @@ class EmbeddedServer:
 
     async def _client(self) -> "Client | None":
         """A client, if the server answers."""
-        from starter.host.connection import try_connect  # noqa: PLC0415 - it loads while the server starts
+        from holdfast.starter.host.connection import try_connect  # noqa: PLC0415 - it loads while the server starts
 
         return await try_connect(self._settings.server, self.address)
 

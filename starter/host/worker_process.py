@@ -23,26 +23,26 @@ from temporalio.runtime import Runtime, TelemetryConfig
 from temporalio.service import RPCError
 from temporalio.worker import Worker
 
-from activities.notify import NotifyActivities
-from activities.outside import OutsideWatch
-from activities.recorder import Recorder
-from activities.services import Services
-from contracts.worker import ENCRYPTION_KEYS, SIGNING_KEYS, WorkerConfig, WorkerConfigError
-from control.journal import open_journal
+from holdfast.activities.notify import NotifyActivities
+from holdfast.activities.outside import OutsideWatch
+from holdfast.activities.recorder import Recorder
+from holdfast.activities.services import Services
 from holdfast.backup.store.claims import ClaimTable
+from holdfast.contracts.worker import ENCRYPTION_KEYS, SIGNING_KEYS, WorkerConfig, WorkerConfigError
+from holdfast.control.journal import open_journal
 from holdfast.errors import EXIT_COMPLETE, EXIT_FAILED, HoldfastError
 from holdfast.repository.index.shared import SharedIndex
 from holdfast.repository.shared_keys import SharedKeys
-from service.settings.load import SIGNING_KEY, load_settings
-from service.settings.model import Settings, WorkerSettings
-from service.settings.passwords import PasswordBook
-from starter.host.composition import build_workers, threads
-from starter.host.forks import fork_workers
-from starter.host.processes import end_with
-from starter.shell.hangup import outlive_tests
-from starter.shell.logging import configure_logging
-from transport.client import Credentials, GivenKeys, open_client, read_credentials
-from workflows.registration import ensure_search_attributes
+from holdfast.service.settings.load import SIGNING_KEY, load_settings
+from holdfast.service.settings.model import Settings, WorkerSettings
+from holdfast.service.settings.passwords import PasswordBook
+from holdfast.starter.host.composition import build_workers, threads
+from holdfast.starter.host.forks import fork_workers
+from holdfast.starter.host.processes import end_with
+from holdfast.starter.shell.hangup import outlive_tests
+from holdfast.starter.shell.logging import configure_logging
+from holdfast.transport.client import Credentials, GivenKeys, open_client, read_credentials
+from holdfast.workflows.registration import ensure_search_attributes
 
 _GC_THRESHOLD: Final = 50_000
 _REST_EVERY_S: Final = 5.0

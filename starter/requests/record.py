@@ -3,14 +3,14 @@
 import secrets
 import time
 
-from contracts.identity import run_id, workflow_id
-from control.journal import open_journal
+from holdfast.contracts.identity import run_id, workflow_id
+from holdfast.control.journal import open_journal
 from holdfast.errors import JournalUnavailableError
 from holdfast.ids import SnapshotId, to_hex
+from holdfast.service.settings.model import RepositoryProfile
+from holdfast.starter.shell.invocation import Invocation
+from holdfast.starter.shell.output import warn
 from holdfast.terms import RunKind, RunStatus
-from service.settings.model import RepositoryProfile
-from starter.shell.invocation import Invocation
-from starter.shell.output import warn
 
 
 def record_act(
@@ -24,7 +24,7 @@ def record_act(
     source: str = "",
 ) -> None:
     """Record an act under the kind of a forgetting; its strategy says which. A journal that fails is told."""
-    from service.journal.records import RunRecord  # noqa: PLC0415 - with SQLAlchemy, only for what is recorded
+    from holdfast.service.journal.records import RunRecord  # noqa: PLC0415 - with SQLAlchemy, only for what is recorded
 
     settings, now_ns = invocation.settings, time.time_ns()
     subject = source or ("" if snapshot is None else to_hex(snapshot))

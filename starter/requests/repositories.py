@@ -4,18 +4,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from control.repositories import check_repository
+from holdfast.control.repositories import check_repository
 from holdfast.repository.caching import join_cache
 from holdfast.repository.companion import join_companion
 from holdfast.repository.repository import Repository
 from holdfast.repository.session import RepositorySession
+from holdfast.service.settings.credentials import open_place, source_of
+from holdfast.service.settings.model import RepositoryProfile
+from holdfast.starter.shell.invocation import Invocation
+from holdfast.starter.shell.output import warn
 from holdfast.storage.contract import Storage
 from holdfast.storage.layers.read_only import ReadOnly
 from holdfast.storage.locations import is_read_only, open_storage
-from service.settings.credentials import open_place, source_of
-from service.settings.model import RepositoryProfile
-from starter.shell.invocation import Invocation
-from starter.shell.output import warn
 
 
 def reading(repository: RepositoryProfile, *, no_lock: bool) -> RepositoryProfile:

@@ -6,9 +6,9 @@ from holdfast.retention.decision import Decision
 from holdfast.retention.documents import ForgetOrder
 from holdfast.retention.forget import decide_order
 from holdfast.retention.holds import Proofs
-from service.settings.model import RepositoryProfile
-from service.settings.retention import rules_of
-from starter.shell.invocation import Invocation
+from holdfast.service.settings.model import RepositoryProfile
+from holdfast.service.settings.retention import rules_of
+from holdfast.starter.shell.invocation import Invocation
 
 
 def repository_and_source(invocation: Invocation, source: str) -> tuple[RepositoryProfile, str]:
@@ -35,8 +35,8 @@ def proofs_of(invocation: Invocation, repository: RepositoryProfile) -> Proofs:
     Raises:
         JournalUnavailableError: it cannot be read.
     """
-    from control.journal import open_journal  # noqa: PLC0415 - SQLAlchemy, for those alone who ask
-    from service.journal.proofs import proofs  # noqa: PLC0415 - as above
+    from holdfast.control.journal import open_journal  # noqa: PLC0415 - SQLAlchemy, for those alone who ask
+    from holdfast.service.journal.proofs import proofs  # noqa: PLC0415 - as above
 
     return proofs(open_journal(invocation.settings, invocation.environ), repository.name)
 

@@ -8,18 +8,18 @@ from typing import Annotated, Final
 import typer
 
 from holdfast.errors import SourceMissingError, UsageError
+from holdfast.service.settings.exclude_files import named_variables, resolve
+from holdfast.service.settings.model import SourceProfile
+from holdfast.service.settings.paths import without_variables
+from holdfast.service.settings.requests import SourceOrder
+from holdfast.service.settings.suggestions import one_of
 from holdfast.source.filters import check_marker
 from holdfast.source.patterns import Pattern
 from holdfast.source.spec import FilterRules, SourceSpec
+from holdfast.starter.shell.invocation import Invocation
+from holdfast.starter.shell.options import CommonOptions, Texts
 from holdfast.terms import Strategy, VerifyLevel
 from holdfast.units import SIZE_EXAMPLES, parse_size
-from service.settings.exclude_files import named_variables, resolve
-from service.settings.model import SourceProfile
-from service.settings.paths import without_variables
-from service.settings.requests import SourceOrder
-from service.settings.suggestions import one_of
-from starter.shell.invocation import Invocation
-from starter.shell.options import CommonOptions, Texts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

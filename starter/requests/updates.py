@@ -2,16 +2,16 @@
 
 import asyncio
 
-from control.listing import list_runs
-from control.runs import server_errors
-from control.updates import Answer, ask
+from holdfast.control.listing import list_runs
+from holdfast.control.runs import server_errors
+from holdfast.control.updates import Answer, ask
 from holdfast.errors import EXIT_COMPLETE
-from starter.host.service import find_client
-from starter.shell.invocation import Invocation
-from starter.shell.options import CommonOptions
-from starter.shell.output import say, say_json
-from starter.view.control_state import document, lines
-from starter.view.listing import told
+from holdfast.starter.host.service import find_client
+from holdfast.starter.shell.invocation import Invocation
+from holdfast.starter.shell.options import CommonOptions
+from holdfast.starter.shell.output import say, say_json
+from holdfast.starter.view.control_state import document, lines
+from holdfast.starter.view.listing import told
 
 
 def steer(options: CommonOptions, name: str, what: str, message: object, done: str) -> int:

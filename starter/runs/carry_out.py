@@ -4,27 +4,27 @@ import asyncio
 import sys
 from collections.abc import Iterator
 
-from contracts.backup import BackupRequest
-from contracts.verbs import Request, Result, asked_by
-from control import runs, start
-from control.known_paths import NO_PATHS, KnownPaths
+from holdfast.contracts.backup import BackupRequest
+from holdfast.contracts.verbs import Request, Result, asked_by
+from holdfast.control import runs, start
+from holdfast.control.known_paths import NO_PATHS, KnownPaths
 from holdfast.errors import (
     EXIT_COMPLETE,
     EndedOutsideError,
     UntrustedError,
     UsageError,
 )
-from service.journal.glance import is_recorded
-from starter.host.early_start import EarlyStart
-from starter.host.service import Need, Service, open_service
-from starter.runs.follower import Follower
-from starter.runs.order import Order
-from starter.runs.witness import UnprovenError, check_result
-from starter.shell.invocation import Invocation
-from starter.shell.output import say, say_json, warn
-from starter.shell.text import local_time
-from starter.view.display import Display, display_for
-from starter.view.reports import Report
+from holdfast.service.journal.glance import is_recorded
+from holdfast.starter.host.early_start import EarlyStart
+from holdfast.starter.host.service import Need, Service, open_service
+from holdfast.starter.runs.follower import Follower
+from holdfast.starter.runs.order import Order
+from holdfast.starter.runs.witness import UnprovenError, check_result
+from holdfast.starter.shell.invocation import Invocation
+from holdfast.starter.shell.output import say, say_json, warn
+from holdfast.starter.shell.text import local_time
+from holdfast.starter.view.display import Display, display_for
+from holdfast.starter.view.reports import Report
 
 
 async def carry_out(invocation: Invocation, order: Order, need: Need, begun: EarlyStart | None = None) -> int:
@@ -45,7 +45,7 @@ async def carry_out(invocation: Invocation, order: Order, need: Need, begun: Ear
             if result is not None:
                 await check_result(invocation.settings, invocation.environ, order, result, service.opener)
         except (EndedOutsideError, UnprovenError, UntrustedError) as error:
-            from starter.runs.outside_ends import tell_outside_end  # noqa: PLC0415 - notices, for a rare case
+            from holdfast.starter.runs.outside_ends import tell_outside_end  # noqa: PLC0415 - notices, for a rare case
 
             await asyncio.to_thread(tell_outside_end, invocation, order.workflow_id, error.message)
             raise

@@ -3,13 +3,13 @@
 import asyncio
 from dataclasses import replace
 
-from contracts.verbs import Request
-from control.requests import run_policy, workflow_id_of
-from service.settings.model import RepositoryProfile
-from starter.host.early_start import EarlyStart
-from starter.runs.order import Order, need_of
-from starter.shell.invocation import Invocation
-from starter.shell.person import triggered
+from holdfast.contracts.verbs import Request
+from holdfast.control.requests import run_policy, workflow_id_of
+from holdfast.service.settings.model import RepositoryProfile
+from holdfast.starter.host.early_start import EarlyStart
+from holdfast.starter.runs.order import Order, need_of
+from holdfast.starter.shell.invocation import Invocation
+from holdfast.starter.shell.person import triggered
 
 
 def ask(
@@ -49,12 +49,12 @@ def run(invocation: Invocation, order: Order, begun: EarlyStart | None = None) -
     need = need_of(invocation, order)
     if begun is not None:
         begun.fork_workers(_load)
-    from starter.runs.carry_out import carry_out  # noqa: PLC0415 - Temporal's client, while the server starts
+    from holdfast.starter.runs.carry_out import carry_out  # noqa: PLC0415 - Temporal's client, while the server starts
 
     return asyncio.run(carry_out(invocation, order, need, begun))
 
 
 def _load() -> None:
     """Load what workers need, which includes Temporal's client, and what this process needs of it."""
-    import starter.host.worker_process  # noqa: PLC0415 - this is the moment
-    import starter.runs.carry_out  # noqa: F401, PLC0415 - as above
+    import holdfast.starter.host.worker_process  # noqa: PLC0415 - this is the moment
+    import holdfast.starter.runs.carry_out  # noqa: F401, PLC0415 - as above

@@ -14,15 +14,15 @@ from typing import Final, Self
 
 from temporalio.service import RPCError
 
-from activities.waits import FailingStep
-from contracts.verbs import Result
-from control import runs
-from control.known_paths import KnownPaths
-from control.progress import RunView, look
+from holdfast.activities.waits import FailingStep
+from holdfast.contracts.verbs import Result
+from holdfast.control import runs
+from holdfast.control.known_paths import KnownPaths
+from holdfast.control.progress import RunView, look
 from holdfast.errors import EXIT_INTERRUPTED, HoldfastError, RepositoryLockedError, StorageFullError
-from service.settings.model import Settings
-from starter.host.service import Service
-from starter.view.display import Display
+from holdfast.service.settings.model import Settings
+from holdfast.starter.host.service import Service
+from holdfast.starter.view.display import Display
 
 _PATIENCE: Final = {RepositoryLockedError.__name__: 3, StorageFullError.__name__: 4}
 """After how many failed attempts in a row a step's error ends the command: a prune's short part is over before that."""

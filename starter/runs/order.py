@@ -5,14 +5,14 @@ Cheap to import: a command makes its order while the server starts, and before i
 
 from dataclasses import dataclass
 
-from contracts.verbs import Request
-from control.repositories import is_only_read
-from control.requests import queue_of_run
-from service.settings.credentials import open_place
-from service.settings.model import RepositoryProfile
-from starter.host.service import Need
-from starter.host.unlocker import Opening
-from starter.shell.invocation import Invocation
+from holdfast.contracts.verbs import Request
+from holdfast.control.repositories import is_only_read
+from holdfast.control.requests import queue_of_run
+from holdfast.service.settings.credentials import open_place
+from holdfast.service.settings.model import RepositoryProfile
+from holdfast.starter.host.service import Need
+from holdfast.starter.host.unlocker import Opening
+from holdfast.starter.shell.invocation import Invocation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,14 +5,14 @@ Its own workers, which would look after such runs (activities/outside.py), end w
 
 import time
 
-from contracts.identity import workflow_of
-from control.journal import open_journal
+from holdfast.contracts.identity import workflow_of
+from holdfast.control.journal import open_journal
 from holdfast.errors import JournalUnavailableError
-from service.journal.outside import open_records, record_end
-from service.notices.delivery import tell
-from service.notices.notice import notice_of_run
-from starter.shell.invocation import Invocation
-from starter.shell.output import warn
+from holdfast.service.journal.outside import open_records, record_end
+from holdfast.service.notices.delivery import tell
+from holdfast.service.notices.notice import notice_of_run
+from holdfast.starter.shell.invocation import Invocation
+from holdfast.starter.shell.output import warn
 
 
 def tell_outside_end(invocation: Invocation, workflow_id: str, how: str) -> None:

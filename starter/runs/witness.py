@@ -13,10 +13,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from contracts.backup import BackupResult
-from contracts.identity import is_own
-from contracts.restore import RestoreRequest, RestoreResult
-from contracts.verbs import Result, asked_by
+from holdfast.contracts.backup import BackupResult
+from holdfast.contracts.identity import is_own
+from holdfast.contracts.restore import RestoreRequest, RestoreResult
+from holdfast.contracts.verbs import Result, asked_by
 from holdfast.errors import (
     CorruptFileError,
     HoldfastError,
@@ -27,16 +27,16 @@ from holdfast.errors import (
 from holdfast.ids import SnapshotId, from_hex, is_hex_id, sha256, short
 from holdfast.repository.layout import SNAPSHOTS, file_name
 from holdfast.repository.repository import Repository
+from holdfast.service.settings.credentials import open_place
+from holdfast.service.settings.model import Settings
+from holdfast.service.settings.request_uses import RequestUse, uses_like
+from holdfast.service.settings.requests import is_once
+from holdfast.starter.runs.order import Order
 from holdfast.storage.contract import Storage
 from holdfast.terms import RunStatus
-from service.settings.credentials import open_place
-from service.settings.model import Settings
-from service.settings.request_uses import RequestUse, uses_like
-from service.settings.requests import is_once
-from starter.runs.order import Order
 
 if TYPE_CHECKING:
-    from contracts.system import SystemResult
+    from holdfast.contracts.system import SystemResult
 
 _LIMIT_BYTES = 64 << 20
 _DONE = frozenset((RunStatus.COMPLETE, RunStatus.PARTIAL))

@@ -17,13 +17,13 @@ from typing import Final
 
 from holdfast.errors import PasswordMissingError, SettingsError, UsageError
 from holdfast.format.names import quote_path
-from service.settings.load import load_settings
-from service.settings.model import PasswordSource, RepositoryProfile, Settings
-from service.settings.passwords import resolve_password
-from service.settings.paths import PathRules
-from service.settings.text import decode_text_file, trim
-from starter.shell.logging import configure_logging
-from starter.shell.options import CommonOptions
+from holdfast.service.settings.load import load_settings
+from holdfast.service.settings.model import PasswordSource, RepositoryProfile, Settings
+from holdfast.service.settings.passwords import resolve_password
+from holdfast.service.settings.paths import PathRules
+from holdfast.service.settings.text import decode_text_file, trim
+from holdfast.starter.shell.logging import configure_logging
+from holdfast.starter.shell.options import CommonOptions
 
 _MAX_LOCATION_BYTES: Final = 64 * 1024
 
@@ -50,7 +50,7 @@ class Invocation:
         settings = load_settings(options.config, os.environ)
         configure_logging(settings.log, label="holdfast", level=logging.WARNING)
         if settings.asked_state_dir not in {None, settings.state_dir}:
-            logging.getLogger("service.settings").warning(
+            logging.getLogger("holdfast.service.settings").warning(
                 "the state directory %s belongs to another user; root's own is %s",
                 settings.asked_state_dir,
                 settings.state_dir,

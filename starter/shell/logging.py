@@ -13,11 +13,11 @@ import time
 from io import TextIOWrapper
 from typing import Final
 
-from contracts import identity
-from contracts.log_context import RUN, SOURCE
+from holdfast.contracts import identity
+from holdfast.contracts.log_context import RUN, SOURCE
 from holdfast.errors import StorageDeniedError
-from service.settings.model import LogSettings
-from starter.shell.text import harmless
+from holdfast.service.settings.model import LogSettings
+from holdfast.starter.shell.text import harmless
 
 _MODE: Final = 0o600
 _HANDLER: Final = "holdfast"

@@ -10,10 +10,10 @@ from typing import Annotated, Final
 
 import typer
 
-from contracts.forms import FORMS
+from holdfast.contracts.forms import FORMS
 from holdfast.errors import UsageError
 from holdfast.format.tags import OWN
-from service.settings.suggestions import one_of
+from holdfast.service.settings.suggestions import one_of
 
 LABEL_HINT: Final = "Snapshots are found and shown by it: keep it a short line."
 Texts = tuple[str, ...]

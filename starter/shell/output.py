@@ -11,8 +11,8 @@ from typing import Final
 import typer
 
 from holdfast.errors import EXIT_COMPLETE, HoldfastError
-from starter.shell.options import CommonOptions
-from starter.shell.text import harmless
+from holdfast.starter.shell.options import CommonOptions
+from holdfast.starter.shell.text import harmless
 
 _MAX_LINES: Final = 2
 _BATCH: Final = 1000

@@ -2,8 +2,8 @@
 
 import getpass
 
-from contracts.common import Trigger
-from contracts.control import Asked
+from holdfast.contracts.common import Trigger
+from holdfast.contracts.control import Asked
 
 
 def asked(reason: str = "") -> Asked:

@@ -11,7 +11,7 @@ from typing import Annotated, TypeVar, get_args, get_origin, get_type_hints
 
 import typer
 
-from starter.shell.options import CommonOptions, Texts
+from holdfast.starter.shell.options import CommonOptions, Texts
 
 OptionsT = TypeVar("OptionsT", bound=CommonOptions)
 

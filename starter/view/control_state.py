@@ -1,7 +1,7 @@
 """Tells what was asked of a run so far, to people and to programs."""
 
-from contracts.control import ControlState
-from workflows.details import control_notes
+from holdfast.contracts.control import ControlState
+from holdfast.workflows.details import control_notes
 
 
 def lines(state: ControlState) -> list[str]:

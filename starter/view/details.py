@@ -4,13 +4,13 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-from control.listing import ListedRun
-from control.names import location_of, subject_of
-from control.records import failure_words
+from holdfast.control.listing import ListedRun
+from holdfast.control.names import location_of, subject_of
+from holdfast.control.records import failure_words
+from holdfast.service.journal.records import RunRecord, VerdictRecord
+from holdfast.service.settings.model import Settings
+from holdfast.starter.shell.text import local_time
 from holdfast.units import format_bytes, format_duration
-from service.journal.records import RunRecord, VerdictRecord
-from service.settings.model import Settings
-from starter.shell.text import local_time
 
 _BYTE_COUNTERS: Final = ("bytes_", "data_added", "stored_bytes", "selected_bytes", "stored_data_added")
 

@@ -3,12 +3,12 @@
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from control.progress import RunView
+from holdfast.control.progress import RunView
+from holdfast.starter.shell.output import say, say_json, warn
+from holdfast.starter.view import json_lines
+from holdfast.starter.view.meter import Meter
+from holdfast.starter.view.words import one_line
 from holdfast.terms import RunKind
-from starter.shell.output import say, say_json, warn
-from starter.view import json_lines
-from starter.view.meter import Meter
-from starter.view.words import one_line
 
 _LINE_EVERY_S: Final = 5.0
 
@@ -38,7 +38,7 @@ def display_for(kind: RunKind, *, as_json: bool, quiet: bool, terminal: bool) ->
     if quiet:
         return QuietDisplay()
     if terminal:
-        from starter.view.live import LiveDisplay  # noqa: PLC0415 - rich costs 50 ms, which only this one needs
+        from holdfast.starter.view.live import LiveDisplay  # noqa: PLC0415 - rich costs 50 ms, which only this one needs
 
         return LiveDisplay(kind)
     return LineDisplay()

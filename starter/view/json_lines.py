@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from control.progress import RunView
+from holdfast.control.progress import RunView
 from holdfast.file_list import FileAction, FileRecord
+from holdfast.starter.shell.text import json_text
+from holdfast.starter.view.meter import Reading
+from holdfast.starter.view.results.words import Message
 from holdfast.terms import RunKind
-from starter.shell.text import json_text
-from starter.view.meter import Reading
-from starter.view.results.words import Message
 
 _ACTIONS: Final[Mapping[FileAction, str]] = {
     FileAction.NEW: "new",

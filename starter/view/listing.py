@@ -1,7 +1,7 @@
 """Warns of what a list of runs lacks, and hands the list on."""
 
-from control.listing import RunList
-from starter.shell.output import warn
+from holdfast.control.listing import RunList
+from holdfast.starter.shell.output import warn
 
 
 def told(listed: RunList) -> RunList:

@@ -6,11 +6,11 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from control.progress import RunView
+from holdfast.control.progress import RunView
+from holdfast.starter.shell.text import harmless
+from holdfast.starter.view.meter import Meter, Reading
+from holdfast.starter.view.words import counts, duration
 from holdfast.terms import RunKind
-from starter.shell.text import harmless
-from starter.view.meter import Meter, Reading
-from starter.view.words import counts, duration
 
 
 class LiveDisplay:

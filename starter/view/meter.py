@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from contracts.common import Progress
+from holdfast.contracts.common import Progress
 
 _WINDOW_S: Final = 15.0
 _SHORTEST_S: Final = 1.0

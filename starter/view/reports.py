@@ -7,23 +7,23 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Final
 
-from contracts.verbs import Result
-from control.journal import open_journal
-from control.records import TOLD_ACTIONS
+from holdfast.contracts.verbs import Result
+from holdfast.control.journal import open_journal
+from holdfast.control.records import TOLD_ACTIONS
 from holdfast.errors import EXIT_COMPLETE, EXIT_FAILED, EXIT_PARTIAL, JournalUnavailableError
 from holdfast.file_list import FileAction, FileRecord
 from holdfast.safe_fs.attributes import kind_of_loss
+from holdfast.service.settings.model import Settings
+from holdfast.starter.shell.output import say, say_json, warn, warn_json
+from holdfast.starter.shell.text import ahead_of_time, printable
+from holdfast.starter.view import json_lines
+from holdfast.starter.view.results.catalogue import words_of
+from holdfast.starter.view.results.words import Words
 from holdfast.terms import RunStatus
 from holdfast.units import format_bytes
-from service.settings.model import Settings
-from starter.shell.output import say, say_json, warn, warn_json
-from starter.shell.text import ahead_of_time, printable
-from starter.view import json_lines
-from starter.view.results.catalogue import words_of
-from starter.view.results.words import Words
 
 if TYPE_CHECKING:
-    from service.journal.journal import Journal
+    from holdfast.service.journal.journal import Journal
 
 _SHOWN_ERRORS: Final = 20
 _ACTION_WIDTH: Final = 10

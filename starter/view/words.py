@@ -1,8 +1,8 @@
 """The words for how far a run has come: counts, and how long it takes."""
 
-from control.progress import RunView
+from holdfast.control.progress import RunView
+from holdfast.starter.view.meter import Reading
 from holdfast.units import NS_PER_S, format_bytes, format_duration
-from starter.view.meter import Reading
 
 
 def one_line(view: RunView, reading: Reading) -> str:

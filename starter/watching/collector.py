@@ -10,10 +10,10 @@ from temporalio.client import Client, WithStartWorkflowOperation
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.service import RPCError, RPCStatusCode
 
-from contracts import identity
-from contracts.backup import BackupRequest
-from contracts.common import Trigger, TriggerKind
-from contracts.watch import (
+from holdfast.contracts import identity
+from holdfast.contracts.backup import BackupRequest
+from holdfast.contracts.common import Trigger, TriggerKind
+from holdfast.contracts.watch import (
     CHANGES_UPDATE,
     SOURCE_WATCH_WORKFLOW,
     Changes,
@@ -21,10 +21,10 @@ from contracts.watch import (
     WatchOrder,
     WatchStatus,
 )
-from control import requests
-from control.runs import to_update
-from service.settings.model import Settings, SourceProfile
-from service.settings.watch import WatchSettings
+from holdfast.control import requests
+from holdfast.control.runs import to_update
+from holdfast.service.settings.model import Settings, SourceProfile
+from holdfast.service.settings.watch import WatchSettings
 
 WATCH: Final = "watch"
 _REPEATED: Final = frozenset(

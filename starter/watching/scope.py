@@ -14,10 +14,10 @@ from typing import Final
 
 from holdfast.errors import HoldfastError
 from holdfast.ids import is_hex_id
+from holdfast.service.settings.exclude_files import resolve
+from holdfast.service.settings.model import Settings, SourceProfile
 from holdfast.source.filters import Filter
 from holdfast.storage.locations import open_storage
-from service.settings.exclude_files import resolve
-from service.settings.model import Settings, SourceProfile
 
 _SQLITE: Final = "sqlite:///"
 _BESIDE_SQLITE: Final = (b"", b"-wal", b"-shm", b"-journal")

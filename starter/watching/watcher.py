@@ -19,13 +19,13 @@ from temporalio.client import Client, RPCTimeoutOrCancelledError, WorkflowUpdate
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
-from contracts.control import REFUSED
-from contracts.watch import Changes, WatchStatus
+from holdfast.contracts.control import REFUSED
+from holdfast.contracts.watch import Changes, WatchStatus
 from holdfast.errors import HoldfastError
-from service.settings.model import Settings, SourceProfile
-from starter.watching.collector import report
-from starter.watching.kernel import TreeWatch, WatchLimitError
-from starter.watching.scope import Scope, exclude_files_state
+from holdfast.service.settings.model import Settings, SourceProfile
+from holdfast.starter.watching.collector import report
+from holdfast.starter.watching.kernel import TreeWatch, WatchLimitError
+from holdfast.starter.watching.scope import Scope, exclude_files_state
 
 _BATCH_S: Final = 1.0
 _LOOK_AGAIN_S: Final = 5.0

@@ -12,18 +12,18 @@ from typing import Final
 
 from temporalio.runtime import Runtime, TelemetryConfig
 
-from contracts.backup import BackupRequest
-from contracts.common import Trigger
-from contracts.control import PAUSE, RESUME, THROTTLE, Asked, Throttle, ThrottleRequest
-from contracts.identity import workflow_id
-from control import records, requests, runs, updates
-from control.journal import open_journal
-from control.listing import RunList, list_runs
-from control.start import begin
+from holdfast.contracts.backup import BackupRequest
+from holdfast.contracts.common import Trigger
+from holdfast.contracts.control import PAUSE, RESUME, THROTTLE, Asked, Throttle, ThrottleRequest
+from holdfast.contracts.identity import workflow_id
+from holdfast.control import records, requests, runs, updates
+from holdfast.control.journal import open_journal
+from holdfast.control.listing import RunList, list_runs
+from holdfast.control.start import begin
+from holdfast.service.settings.load import load_settings
+from holdfast.service.settings.model import Settings
 from holdfast.terms import RunKind
-from service.settings.load import load_settings
-from service.settings.model import Settings
-from transport.client import open_client, read_credentials
+from holdfast.transport.client import open_client, read_credentials
 
 SOURCE: Final = "docs"
 SLOW: Final = Throttle(bytes_per_second=4 << 20)
@@ -61,7 +61,9 @@ async def main(settings: Settings) -> dict[str, object]:
         "paused": paused,
         "ended": (await listed()).find(SOURCE).status,
         "record": records.document(settings, record),
-        "of_the_starter": sorted(name for name in sys.modules if name.split(".")[0] in {"starter", "typer"}),
+        "of_the_starter": sorted(
+            name for name in sys.modules if name.startswith(("holdfast.starter", "typer"))
+        ),
     }
 
 

@@ -18,7 +18,7 @@ from holdfast.crypto.kdf import ScryptParameters
 from holdfast.errors import SnapshotNotFoundError
 from holdfast.repository.repository import Repository
 from holdfast.storage.local import LocalStorage
-from transport.keyring import new_key_line
+from holdfast.transport.keyring import new_key_line
 
 PROJECT: Final = Path(__file__).parents[2]
 PASSWORD: Final = b"canary-password"
@@ -62,7 +62,14 @@ class Site:
 
     def run(self, *arguments: str) -> int:
         done = subprocess.run(
-            [sys.executable, "-m", "starter", "--config", str(self.folder / "holdfast.toml"), *arguments],
+            [
+                sys.executable,
+                "-m",
+                "holdfast.starter",
+                "--config",
+                str(self.folder / "holdfast.toml"),
+                *arguments,
+            ],
             cwd=self.folder,
             env={
                 "PATH": os.environ.get("PATH", os.defpath),

@@ -20,24 +20,24 @@ from temporalio.api.common.v1 import Payload, Payloads
 from temporalio.client import Client
 from temporalio.runtime import Runtime
 
-from contracts import names
-from contracts.warrant import Warrant
+from holdfast.contracts import names
+from holdfast.contracts.warrant import Warrant
 from holdfast.errors import UsageError
-from service.settings.load import load_settings
-from starter.commands.codec_server import CodecServerOptions, codec_server
+from holdfast.service.settings.load import load_settings
+from holdfast.starter.commands.codec_server import CodecServerOptions, codec_server
+from holdfast.transport.client import open_client, read_credentials
+from holdfast.transport.codec import Protection, TrustCodec
+from holdfast.transport.codec_server import Access, CodecServer
+from holdfast.transport.converter import WARRANT
+from holdfast.transport.keyring import Keyring, new_key_line
+from holdfast.transport.places import workflow_place
+from holdfast.transport.sealing import Sealer
+from holdfast.transport.signing import Signer
+from holdfast.workflows.registration import ensure_search_attributes
 from tests.support.answering import answering
 from tests.support.temporal_server import temporal_binary
 from tests.unit.transport.signed import Keys, workers
 from tests.unit.workflows.scripted import ScriptedBackup
-from transport.client import open_client, read_credentials
-from transport.codec import Protection, TrustCodec
-from transport.codec_server import Access, CodecServer
-from transport.converter import WARRANT
-from transport.keyring import Keyring, new_key_line
-from transport.places import workflow_place
-from transport.sealing import Sealer
-from transport.signing import Signer
-from workflows.registration import ensure_search_attributes
 
 PROJECT: Final = Path(__file__).parents[2]
 PAGE: Final = "http://localhost:8233"
@@ -336,7 +336,17 @@ def site(folder: Path) -> Path:
 def serving(settings: Path, *options: str) -> Iterator[str]:
     """`holdfast codec-server` while the context lasts; its URL."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "starter", "codec-server", "--port", "0", "--config", str(settings), *options],
+        [
+            sys.executable,
+            "-m",
+            "holdfast.starter",
+            "codec-server",
+            "--port",
+            "0",
+            "--config",
+            str(settings),
+            *options,
+        ],
         cwd=settings.parent,
         env={"PATH": os.defpath, "HOME": str(settings.parent), "PYTHONPATH": str(PROJECT)},
         stderr=subprocess.PIPE,

@@ -13,18 +13,18 @@ from temporalio.api.common.v1 import Payload
 from temporalio.api.failure.v1 import Failure
 from temporalio.exceptions import ApplicationError, FailureError
 
-from contracts.worker import ENCRYPTION_KEYS
+from holdfast.contracts.worker import ENCRYPTION_KEYS
 from holdfast.errors import SettingsError, UsageError
-from service.settings.load import load_settings
-from service.settings.model import PasswordSource
-from starter.host.supervisor import Crew, at
-from starter.main import main
-from transport.client import protecting, trust_codec
-from transport.codec import TrustCodec
-from transport.keyring import Keyring, new_key_line
-from transport.places import Place, workflow_place
-from transport.refusals import RefusedError
-from transport.sealing import Sealer
+from holdfast.service.settings.load import load_settings
+from holdfast.service.settings.model import PasswordSource
+from holdfast.starter.host.supervisor import Crew, at
+from holdfast.starter.main import main
+from holdfast.transport.client import protecting, trust_codec
+from holdfast.transport.codec import TrustCodec
+from holdfast.transport.keyring import Keyring, new_key_line
+from holdfast.transport.places import Place, workflow_place
+from holdfast.transport.refusals import RefusedError
+from holdfast.transport.sealing import Sealer
 
 # Fixed, because tests are named by them, and each process of a parallel run must give the same names.
 OLD = "old:" + base64.b64encode(bytes(range(32))).decode()

@@ -15,9 +15,9 @@ from typing import Final
 import pytest
 
 from holdfast.errors import ServerUnavailableError, SettingsError
-from service.settings.load import load_settings
-from service.settings.model import ServerSettings
-from starter.host.connection import connect
+from holdfast.service.settings.load import load_settings
+from holdfast.service.settings.model import ServerSettings
+from holdfast.starter.host.connection import connect
 from tests.support.certificates import Authority
 
 API_KEY: Final = "sesame-ant"

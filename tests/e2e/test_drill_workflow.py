@@ -10,15 +10,15 @@ from typing import cast
 import pytest
 from temporalio.client import Client, WorkflowHandle
 
-from contracts.backup import BackupRequest, BackupResult
-from contracts.common import BACKUP_WORKFLOW
-from contracts.drill import DrillRequest, DrillResult
-from contracts.identity import task_queue
-from contracts.verbs import DRILL_WORKFLOW
-from contracts.worker import WorkerConfig
+from holdfast.contracts.backup import BackupRequest, BackupResult
+from holdfast.contracts.common import BACKUP_WORKFLOW
+from holdfast.contracts.drill import DrillRequest, DrillResult
+from holdfast.contracts.identity import task_queue
+from holdfast.contracts.verbs import DRILL_WORKFLOW
+from holdfast.contracts.worker import WorkerConfig
 from holdfast.file_list import FileAction
+from holdfast.service.journal.journal import Journal
 from holdfast.terms import RunKind, RunStatus, Strategy
-from service.journal.journal import Journal
 from tests.support.comparison import CANARY, MIB
 from tests.support.runs import BackupHandle, everything_stored_about
 from tests.support.service import FAST, PASSWORD, Installation, running_worker

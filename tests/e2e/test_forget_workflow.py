@@ -5,16 +5,16 @@ import uuid
 import pytest
 from temporalio.client import Client, WorkflowFailureError
 
-from contracts.forget import ForgetRequest, ForgetResult
-from contracts.verbs import FORGET_WORKFLOW
+from holdfast.contracts.forget import ForgetRequest, ForgetResult
+from holdfast.contracts.verbs import FORGET_WORKFLOW
 from holdfast.errors import UsageError
 from holdfast.file_list import FileAction
 from holdfast.repository.snapshots import list_snapshots
 from holdfast.retention.bin import binned_snapshots
 from holdfast.retention.documents import ForgetOrder
 from holdfast.retention.policy import Policy
+from holdfast.service.settings.requests import write_request
 from holdfast.terms import RunKind, RunStatus
-from service.settings.requests import write_request
 from tests.e2e.test_drill_workflow import Site
 from tests.support.engine import open_session
 from tests.support.service import FAST, PASSWORD, Installation, running_worker

@@ -8,16 +8,16 @@ from typing import Final
 
 from temporalio.client import Client
 
-from activities.hand_over import handed_over
-from contracts.control import THROTTLE, Throttle, ThrottleRequest
+from holdfast.activities.hand_over import handed_over
+from holdfast.contracts.control import THROTTLE, Throttle, ThrottleRequest
 from holdfast.repository.exclusive import ExclusiveLock
 from holdfast.repository.repository import Repository
 from holdfast.storage.local import LocalStorage
 from holdfast.terms import RunStatus
+from holdfast.workflows.registration import ensure_search_attributes
 from tests.support.comparison import MIB, restic, same
 from tests.support.runs import progress_of, run_restore, start_backup, stored_bytes
 from tests.support.service import PASSWORD, Installation, running_worker
-from workflows.registration import ensure_search_attributes
 
 LARGE_BYTES: Final = 96 * MIB
 PATIENCE_S: Final = 60.0

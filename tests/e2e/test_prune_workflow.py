@@ -13,19 +13,19 @@ from typing import Final
 import pytest
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 
-from activities.waits import waiting_reason
-from contracts import names
-from contracts.backup import BackupRequest, BackupResult
-from contracts.common import BACKUP_WORKFLOW, PROGRESS_QUERY, Progress
-from contracts.control import THROTTLE, Throttle, ThrottleRequest
-from contracts.prune import PruneRequest, PruneResult
-from contracts.verbs import PRUNE_WORKFLOW
+from holdfast.activities.waits import waiting_reason
+from holdfast.contracts import names
+from holdfast.contracts.backup import BackupRequest, BackupResult
+from holdfast.contracts.common import BACKUP_WORKFLOW, PROGRESS_QUERY, Progress
+from holdfast.contracts.control import THROTTLE, Throttle, ThrottleRequest
+from holdfast.contracts.prune import PruneRequest, PruneResult
+from holdfast.contracts.verbs import PRUNE_WORKFLOW
 from holdfast.terms import RunStatus, VerifyLevel
+from holdfast.workflows.registration import ensure_search_attributes
 from tests.support.comparison import MIB, restic, same
 from tests.support.hosts import PASSWORD, Host, Hosts
 from tests.support.runs import stored_bytes
 from tests.support.service import FAST
-from workflows.registration import ensure_search_attributes
 
 LARGE_BYTES: Final = 64 * MIB
 OLD_BYTES: Final = 24 * MIB

@@ -10,14 +10,14 @@ from typing import cast
 
 from temporalio.client import Client, WorkflowHandle
 
-from contracts.control import STAND_ASIDE
-from contracts.repair import RepairRequest, RepairResult
-from contracts.verbs import REPAIR_WORKFLOW
+from holdfast.contracts.control import STAND_ASIDE
+from holdfast.contracts.repair import RepairRequest, RepairResult
+from holdfast.contracts.verbs import REPAIR_WORKFLOW
 from holdfast.file_list import FileAction
 from holdfast.repair.documents import RepairOrder
+from holdfast.service.journal.journal import Journal
+from holdfast.service.settings.requests import write_request
 from holdfast.terms import RepairKind, RunKind, RunStatus
-from service.journal.journal import Journal
-from service.settings.requests import write_request
 from tests.e2e.test_verify_workflow import flip, largest_pack
 from tests.locks.test_judgement import Locks
 from tests.support.comparison import CANARY, MIB, restic

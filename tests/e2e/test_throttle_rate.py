@@ -8,9 +8,9 @@ from typing import Final
 import pytest
 from temporalio.client import Client
 
-from contracts.backup import BackupRequest, BackupResult
-from contracts.common import BACKUP_WORKFLOW
-from contracts.control import THROTTLE, Throttle, ThrottleRequest
+from holdfast.contracts.backup import BackupRequest, BackupResult
+from holdfast.contracts.common import BACKUP_WORKFLOW
+from holdfast.contracts.control import THROTTLE, Throttle, ThrottleRequest
 from holdfast.terms import VerifyLevel
 from tests.support.comparison import MIB
 from tests.support.hosts import Hosts

@@ -11,14 +11,14 @@ from typing import cast
 
 from temporalio.client import Client, WorkflowHandle
 
-from contracts import names
-from contracts.common import RunPolicy
-from contracts.control import THROTTLE, Throttle, ThrottleRequest
-from contracts.verbs import VERIFY_WORKFLOW
-from contracts.verify import VerifyRequest, VerifyResult
+from holdfast.contracts import names
+from holdfast.contracts.common import RunPolicy
+from holdfast.contracts.control import THROTTLE, Throttle, ThrottleRequest
+from holdfast.contracts.verbs import VERIFY_WORKFLOW
+from holdfast.contracts.verify import VerifyRequest, VerifyResult
 from holdfast.file_list import FileAction
+from holdfast.service.journal.journal import Journal
 from holdfast.terms import RunKind, RunStatus, Strategy, VerifyLevel
-from service.journal.journal import Journal
 from tests.support.comparison import CANARY, MIB, restic
 from tests.support.runs import BackupHandle, everything_stored_about, start_backup
 from tests.support.service import FAST, PASSWORD, Installation, running_worker

@@ -10,9 +10,9 @@ import psutil
 import pytest
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
 
-from contracts.control import THROTTLE, Throttle, ThrottleRequest
+from holdfast.contracts.control import THROTTLE, Throttle, ThrottleRequest
+from holdfast.service.journal.journal import Journal
 from holdfast.terms import RunStatus
-from service.journal.journal import Journal
 from tests.support.comparison import MIB, plant, restic, same
 from tests.support.runs import BackupHandle, run_restore, start_backup, stored_bytes
 from tests.support.service import PASSWORD, PROJECT, Installation, running_worker, start_worker
@@ -23,7 +23,7 @@ TWO_CHECKPOINTS_BYTES = 600 * MIB
 LARGE_BYTES = 240 * MIB
 _ORPHAN = """
 import os, sys, time
-from contracts.worker import WorkerConfig
+from holdfast.contracts.worker import WorkerConfig
 from dataclasses import replace
 from pathlib import Path
 from tests.support.service import start_worker

@@ -8,8 +8,8 @@ from temporalio.client import Client, WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
 from holdfast.file_list import FileAction
+from holdfast.service.journal.journal import Journal
 from holdfast.terms import RunStatus, Strategy
-from service.journal.journal import Journal
 from tests.support.comparison import CANARY, MIB, plant, restic, same
 from tests.support.runs import everything_stored_about, run_restore, start_backup
 from tests.support.service import PASSWORD, Installation, running_worker

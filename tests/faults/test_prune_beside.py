@@ -22,20 +22,20 @@ from typing import Any, Final
 import pytest
 from temporalio.client import Client, WorkflowHandle
 
-from contracts.backup import BackupRequest, BackupResult
-from contracts.common import BACKUP_WORKFLOW, RESTORE_WORKFLOW
-from contracts.control import STAND_ASIDE
-from contracts.drill import DrillRequest, DrillResult
-from contracts.prune import PruneRequest, PruneResult, Switched
-from contracts.restore import RestoreRequest, RestoreResult
-from contracts.verbs import DRILL_WORKFLOW, PRUNE_WORKFLOW, VERIFY_WORKFLOW
-from contracts.verify import VerifyRequest, VerifyResult
+from holdfast.contracts.backup import BackupRequest, BackupResult
+from holdfast.contracts.common import BACKUP_WORKFLOW, RESTORE_WORKFLOW
+from holdfast.contracts.control import STAND_ASIDE
+from holdfast.contracts.drill import DrillRequest, DrillResult
+from holdfast.contracts.prune import PruneRequest, PruneResult, Switched
+from holdfast.contracts.restore import RestoreRequest, RestoreResult
+from holdfast.contracts.verbs import DRILL_WORKFLOW, PRUNE_WORKFLOW, VERIFY_WORKFLOW
+from holdfast.contracts.verify import VerifyRequest, VerifyResult
 from holdfast.restore.request import RestoreOptions
+from holdfast.service.settings.requests import write_request
 from holdfast.terms import RunStatus, VerifyLevel
-from service.settings.requests import write_request
+from holdfast.workflows.registration import ensure_search_attributes
 from tests.support.hosts import PASSWORD, Host, Hosts
 from tests.support.service import FAST
-from workflows.registration import ensure_search_attributes
 
 pytestmark = pytest.mark.faults
 

@@ -15,7 +15,7 @@ import pytest
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.service import RPCError
 
-from contracts.common import BACKUP_WORKFLOW
+from holdfast.contracts.common import BACKUP_WORKFLOW
 from holdfast.repository.repository import Repository
 from holdfast.storage.local import LocalStorage
 from holdfast.terms import RunStatus

@@ -123,7 +123,7 @@ def holdfast(trial: Trial, who: str, dice: random.Random) -> None:
             who,
             sys.executable,
             "-m",
-            "starter",
+            "holdfast.starter",
             "backup",
             "--json",
             "--verify",
@@ -205,7 +205,7 @@ def command_of(pid: int) -> bytes:
 
 def test_what_is_acknowledged_stays_whole(tmp_path: Path) -> None:
     trial = Trial(tmp_path)
-    begun = trial.run("one", sys.executable, "-m", "starter", "init")
+    begun = trial.run("one", sys.executable, "-m", "holdfast.starter", "init")
     assert begun.returncode == 0, begun.stderr
     seeds = random.Random(_SEED)
     dice = [random.Random(seeds.random()) for _ in range(4)]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from service.journal.journal import Journal
+from holdfast.service.journal.journal import Journal
 from tests.support.postgres import PASSWORD, Cluster, running_postgres
 
 _NUMBERS = itertools.count()

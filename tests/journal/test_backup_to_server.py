@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 from holdfast.file_list import FileAction
+from holdfast.service.journal.journal import Journal
 from holdfast.terms import RunKind, RunStatus
-from service.journal.journal import Journal
 from tests.support.engine import make_repository
 from tests.support.postgres import PASSWORD, Cluster
 from tests.support.receiver import receiving
@@ -28,7 +28,7 @@ def test_workers_write_the_journal_that_the_settings_name(tmp_path: Path, postgr
     environ |= {"KEEPER": PASSWORD, "HOLDFAST_CONFIG": str(settings)}
 
     def holdfast(*arguments: str) -> str:
-        command = [sys.executable, "-m", "starter", *arguments]
+        command = [sys.executable, "-m", "holdfast.starter", *arguments]
         return subprocess.run(
             command, check=True, stdout=subprocess.PIPE, text=True, cwd=PROJECT, env=environ
         ).stdout

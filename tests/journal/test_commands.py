@@ -10,11 +10,11 @@ import pytest
 
 from holdfast.errors import UsageError
 from holdfast.file_list import FileAction, FileRecord
+from holdfast.service.journal.journal import Journal
+from holdfast.service.journal.records import RunRecord
+from holdfast.starter.main import main
+from holdfast.starter.shell.moments import parse_moment
 from holdfast.terms import RunKind, RunStatus
-from service.journal.journal import Journal
-from service.journal.records import RunRecord
-from starter.main import main
-from starter.shell.moments import parse_moment
 from tests.support.postgres import PASSWORD, Cluster
 
 HOUR_NS: Final = 3_600_000_000_000

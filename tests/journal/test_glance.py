@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.service.journal.glance import is_recorded, nothing_open
+from holdfast.service.journal.journal import Journal
+from holdfast.service.journal.records import RunRecord
 from holdfast.terms import RunKind, RunStatus
-from service.journal.glance import is_recorded, nothing_open
-from service.journal.journal import Journal
-from service.journal.records import RunRecord
 
 RUN = RunRecord(
     run_id="backup:host:main:docs/1",

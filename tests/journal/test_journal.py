@@ -13,9 +13,9 @@ import pytest
 
 from holdfast.errors import JournalUnavailableError
 from holdfast.file_list import FileAction, FileRecord
+from holdfast.service.journal.journal import Journal
+from holdfast.service.journal.records import OutputRecord, RunRecord, VerdictRecord
 from holdfast.terms import RunKind, RunStatus
-from service.journal.journal import Journal
-from service.journal.records import OutputRecord, RunRecord, VerdictRecord
 from tests.support.postgres import Cluster
 
 RUN = RunRecord(

@@ -13,13 +13,13 @@ import pytest
 from temporalio.testing import ActivityEnvironment
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
 
-from activities.calls import engine_call
-from activities.log_context import LogContext
-from contracts.common import RunRef
-from contracts.log_context import RUN, SOURCE, working_for
+from holdfast.activities.calls import engine_call
+from holdfast.activities.log_context import LogContext
+from holdfast.contracts.common import RunRef
+from holdfast.contracts.log_context import RUN, SOURCE, working_for
 from holdfast.errors import StorageDeniedError
-from service.settings.model import LogSettings
-from starter.shell.logging import configure_logging
+from holdfast.service.settings.model import LogSettings
+from holdfast.starter.shell.logging import configure_logging
 
 LOG = logging.getLogger("holdfast.test")
 
@@ -117,6 +117,6 @@ def test_a_command_logs_as_the_settings_say(tmp_path: Path) -> None:
     """It has nothing to say here; what counts is that the file is there, and private."""
     settings = tmp_path / "holdfast.toml"
     settings.write_text(f'state_dir = "{tmp_path}/state"\n[log]\nfile = "{tmp_path}/log/holdfast.log"\n')
-    command = [sys.executable, "-m", "starter", "runs", "--config", str(settings)]
+    command = [sys.executable, "-m", "holdfast.starter", "runs", "--config", str(settings)]
     subprocess.run(command, check=True, capture_output=True, cwd=Path(__file__).parents[2])
     assert (tmp_path / "log" / "holdfast.log").stat().st_mode & 0o777 == 0o600

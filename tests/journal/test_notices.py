@@ -10,21 +10,21 @@ from typing import Final
 import pytest
 from temporalio.testing import ActivityEnvironment
 
-from activities.notify import NotifyActivities
-from activities.recorder import Recorder
-from activities.services import Services
-from contracts.common import Ending, RunRef
-from contracts.notify import Notified, NotifyInput
+from holdfast.activities.notify import NotifyActivities
+from holdfast.activities.recorder import Recorder
+from holdfast.activities.services import Services
+from holdfast.contracts.common import Ending, RunRef
+from holdfast.contracts.notify import Notified, NotifyInput
+from holdfast.service.journal.journal import Journal
+from holdfast.service.journal.records import RunRecord, VerdictRecord
+from holdfast.service.notices.delivery import Delivery, addresses, deliver
+from holdfast.service.notices.notice import Notice, NoticeEvent, notice_of_overdue, notice_of_run
+from holdfast.service.notices.overdue import REMIND_AFTER_S, Watched, look, newest_good_backup
+from holdfast.service.notices.ping import ping, ping_address
+from holdfast.service.settings.load import load_settings
+from holdfast.service.settings.model import NoticeSettings
+from holdfast.service.settings.passwords import PasswordBook
 from holdfast.terms import RunKind, RunStatus
-from service.journal.journal import Journal
-from service.journal.records import RunRecord, VerdictRecord
-from service.notices.delivery import Delivery, addresses, deliver
-from service.notices.notice import Notice, NoticeEvent, notice_of_overdue, notice_of_run
-from service.notices.overdue import REMIND_AFTER_S, Watched, look, newest_good_backup
-from service.notices.ping import ping, ping_address
-from service.settings.load import load_settings
-from service.settings.model import NoticeSettings
-from service.settings.passwords import PasswordBook
 from tests.support.receiver import Receiver, receiving
 
 HOUR_NS: Final = 3_600_000_000_000
@@ -82,12 +82,12 @@ def test_an_address_that_fails_is_tried_again_alone(
     receiver: Receiver, caplog: pytest.LogCaptureFixture
 ) -> None:
     receiver.refusals = 2
-    with receiving() as other, caplog.at_level(logging.WARNING, logger="service"):
+    with receiving() as other, caplog.at_level(logging.WARNING, logger="holdfast.service"):
         urls = [receiver.notice_url, other.notice_url, "nonsense://secret", "json://user:secret@127.0.0.1:1/"]
         assert deliver(urls, NOTICE, pauses_s=NO_PAUSES) == Delivery(sent=2, failed=2)
         assert len(other.notices) == 1
     assert [(notice["title"], notice["type"]) for notice in receiver.notices] == [("a title", "failure")]
-    told = [record.getMessage() for record in caplog.records if record.name.startswith("service")]
+    told = [record.getMessage() for record in caplog.records if record.name.startswith("holdfast.service")]
     assert len(told) == 2
     assert not any("secret" in line for line in told)
 

@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 from temporalio.client import Client
 
-from activities.notify import NotifyActivities
-from activities.outside import OutsideWatch
-from activities.recorder import Recorder
-from activities.services import Services
+from holdfast.activities.notify import NotifyActivities
+from holdfast.activities.outside import OutsideWatch
+from holdfast.activities.recorder import Recorder
+from holdfast.activities.services import Services
+from holdfast.service.journal.journal import Journal
+from holdfast.service.journal.records import RunRecord
+from holdfast.service.settings.load import load_settings
+from holdfast.service.settings.passwords import PasswordBook
 from holdfast.terms import RunKind, RunStatus
-from service.journal.journal import Journal
-from service.journal.records import RunRecord
-from service.settings.load import load_settings
-from service.settings.passwords import PasswordBook
 from tests.support.receiver import Receiver, receiving
 
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")

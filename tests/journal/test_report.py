@@ -10,13 +10,13 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from holdfast.file_list import FileAction, FileRecord
+from holdfast.service.journal.journal import Journal
+from holdfast.service.journal.records import RunRecord, VerdictRecord
+from holdfast.service.settings.model import Settings
+from holdfast.starter.view.report.chart import round_bytes, round_percent, round_seconds
+from holdfast.starter.view.report.content import MAX_PROBLEMS, ReportContent, gather
+from holdfast.starter.view.report.page import render_page
 from holdfast.terms import RunKind, RunStatus
-from service.journal.journal import Journal
-from service.journal.records import RunRecord, VerdictRecord
-from service.settings.model import Settings
-from starter.view.report.chart import round_bytes, round_percent, round_seconds
-from starter.view.report.content import MAX_PROBLEMS, ReportContent, gather
-from starter.view.report.page import render_page
 
 HOUR_NS: Final = 3_600_000_000_000
 EVIL: Final = "<script>alert('x')</script>"

@@ -21,20 +21,20 @@ from temporalio.client import (
 from temporalio.service import RPCError
 from temporalio.worker import Worker
 
-from activities.notify import NotifyActivities
-from activities.recorder import Recorder
-from activities.services import Services
-from contracts.common import BACKUP_WORKFLOW
-from contracts.notify import WATCHDOG_WORKFLOW, WatchdogRequest, WatchInput, WatchState
-from control.schedules.upkeep import ensure_upkeep, watchdog_id
+from holdfast.activities.notify import NotifyActivities
+from holdfast.activities.recorder import Recorder
+from holdfast.activities.services import Services
+from holdfast.contracts.common import BACKUP_WORKFLOW
+from holdfast.contracts.notify import WATCHDOG_WORKFLOW, WatchdogRequest, WatchInput, WatchState
+from holdfast.control.schedules.upkeep import ensure_upkeep, watchdog_id
+from holdfast.service.journal.journal import Journal
+from holdfast.service.journal.records import RunRecord
+from holdfast.service.settings.load import load_settings
+from holdfast.service.settings.model import NoticeSettings
+from holdfast.service.settings.passwords import PasswordBook
 from holdfast.terms import RunKind, RunStatus
-from service.journal.journal import Journal
-from service.journal.records import RunRecord
-from service.settings.load import load_settings
-from service.settings.model import NoticeSettings
-from service.settings.passwords import PasswordBook
+from holdfast.workflows.catalogue import WORKFLOWS, workflow_runner
 from tests.support.receiver import Receiver, receiving
-from workflows.catalogue import WORKFLOWS, workflow_runner
 
 # apprise loads all its plugins, and one of them a module that Python 3.13 has no more
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")

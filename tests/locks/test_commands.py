@@ -40,7 +40,7 @@ class Host:
         }
 
     def command(self, *words: str) -> list[str]:
-        return [sys.executable, "-m", "starter", *words]
+        return [sys.executable, "-m", "holdfast.starter", *words]
 
     def holdfast(self, *words: str, code: int = 0) -> "subprocess.CompletedProcess[str]":
         ended = subprocess.run(

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from holdfast.errors import SettingsError, StorageDeniedError, StorageUnavailableError
-from service.settings.credentials import parse, source_of, variables_for
-from service.settings.load import load_settings
-from service.settings.model import PasswordSource, RepositoryProfile
+from holdfast.service.settings.credentials import parse, source_of, variables_for
+from holdfast.service.settings.load import load_settings
+from holdfast.service.settings.model import PasswordSource, RepositoryProfile
 from tests.objects.opening import opened
 from tests.support.seaweed import KEY, SECRET, Seaweed
 

@@ -15,9 +15,9 @@ from holdfast.repository.layout import CONFIG, DATA, INDEX, KEYS, LOCKS, SNAPSHO
 from holdfast.repository.locking import LockLease
 from holdfast.repository.repository import Repository
 from holdfast.repository.session import RepositorySession
+from holdfast.starter.main import main
 from holdfast.storage.contract import Storage
 from holdfast.storage.local import LocalStorage
-from starter.main import main
 from tests.support.doubles import DyingStorage, Killed
 from tests.support.engine import PASSWORD, SMALL_PACK_BYTES
 from tests.support.memory_storage import MemoryStorage

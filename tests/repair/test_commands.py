@@ -28,7 +28,7 @@ def test_a_repair_is_told_of_and_ends_by_what_is_left(tmp_path: Path) -> None:
     }
 
     def holdfast(*words: str, code: int = 0) -> str:
-        command = [sys.executable, "-m", "starter", *words]
+        command = [sys.executable, "-m", "holdfast.starter", *words]
         ended = subprocess.run(
             command, check=False, capture_output=True, text=True, env=environment, cwd=PROJECT, timeout=180
         )

@@ -17,15 +17,15 @@ from typing import Any, Final
 
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
 
-from contracts.backup import BackupResult
-from contracts.prune import PruneRequest
-from contracts.repair import RepairRequest
-from contracts.verbs import PRUNE_WORKFLOW, REPAIR_WORKFLOW, VERIFY_WORKFLOW
-from contracts.verify import VerifyRequest
+from holdfast.contracts.backup import BackupResult
+from holdfast.contracts.prune import PruneRequest
+from holdfast.contracts.repair import RepairRequest
+from holdfast.contracts.verbs import PRUNE_WORKFLOW, REPAIR_WORKFLOW, VERIFY_WORKFLOW
+from holdfast.contracts.verify import VerifyRequest
 from holdfast.repair.documents import RepairOrder
+from holdfast.service.settings.requests import write_request
 from holdfast.terms import RepairKind
 from holdfast.verify.documents import VerifyOrder
-from service.settings.requests import write_request
 from tests.support.comparison import MIB, plant
 from tests.support.runs import run_restore, start_backup, stored_bytes
 from tests.support.service import FAST, Installation, running_worker

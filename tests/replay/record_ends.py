@@ -14,10 +14,10 @@ from typing import Final
 
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
 
-from contracts import names
-from contracts.backup import BackupRequest
-from contracts.common import BACKUP_WORKFLOW, RESTORE_WORKFLOW, RunPolicy
-from contracts.control import (
+from holdfast.contracts import names
+from holdfast.contracts.backup import BackupRequest
+from holdfast.contracts.common import BACKUP_WORKFLOW, RESTORE_WORKFLOW, RunPolicy
+from holdfast.contracts.control import (
     CANCEL,
     PAUSE,
     RESUME,
@@ -28,12 +28,12 @@ from contracts.control import (
     Throttle,
     ThrottleRequest,
 )
-from contracts.drill import DrillRequest
-from contracts.forget import ForgetRequest
-from contracts.identity import task_queue
-from contracts.verbs import DRILL_WORKFLOW, FORGET_WORKFLOW, VERIFY_WORKFLOW
-from contracts.verify import VerifyRequest
-from contracts.worker import WorkerConfig
+from holdfast.contracts.drill import DrillRequest
+from holdfast.contracts.forget import ForgetRequest
+from holdfast.contracts.identity import task_queue
+from holdfast.contracts.verbs import DRILL_WORKFLOW, FORGET_WORKFLOW, VERIFY_WORKFLOW
+from holdfast.contracts.verify import VerifyRequest
+from holdfast.contracts.worker import WorkerConfig
 from holdfast.terms import Strategy
 from tests.replay.record import HISTORIES, save
 from tests.support.comparison import MIB, plant

@@ -15,8 +15,8 @@ from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
 
-from contracts import names
-from workflows.catalogue import WORKFLOWS, workflow_runner
+from holdfast.contracts import names
+from holdfast.workflows.catalogue import WORKFLOWS, workflow_runner
 
 HISTORIES: Final = sorted((Path(__file__).parent / "histories").glob("*.json"))
 # an absolute path, a name of the source, a process id with its host

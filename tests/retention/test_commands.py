@@ -15,8 +15,8 @@ from holdfast.ids import short, to_hex
 from holdfast.repository.snapshots import StoredSnapshot, list_snapshots
 from holdfast.retention.bin import bin_roots, forget_snapshot, take_back
 from holdfast.retention.holds import AlarmNote, raise_alarm
-from service.journal.journal import Journal
-from starter.main import main
+from holdfast.service.journal.journal import Journal
+from holdfast.starter.main import main
 from tests.support.engine import PASSWORD, EngineRun, new_session, open_session
 
 PROJECT = Path(__file__).parent.parent.parent
@@ -169,7 +169,7 @@ def test_the_simulator_tells_bytes_and_the_months_to_come(folder: Path, answer: 
 
 def test_forgetting_and_pruning_in_one_command_and_the_bin_keeps_its_data(folder: Path) -> None:
     environ = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(folder), "PYTHONPATH": str(PROJECT)}
-    command = [sys.executable, "-m", "starter", "forget", "--prune", "--json", "--config"]
+    command = [sys.executable, "-m", "holdfast.starter", "forget", "--prune", "--json", "--config"]
     done = subprocess.run(
         [*command, str(folder / "holdfast.toml")], check=False, capture_output=True, text=True, env=environ
     )

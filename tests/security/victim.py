@@ -119,7 +119,7 @@ class Victim:
     def holdfast(self, *arguments: str, code: int | None = 0) -> "subprocess.CompletedProcess[str]":
         """A command of the victim's own."""
         done = subprocess.run(
-            self.user.command(self.user.python(PROJECT), "-m", "starter", *arguments),
+            self.user.command(self.user.python(PROJECT), "-m", "holdfast.starter", *arguments),
             env=self.environment,
             cwd=self.folder,
             capture_output=True,
@@ -136,7 +136,7 @@ class Victim:
         log = self.folder / "up.log"
         with log.open("ab") as stream:
             process = subprocess.Popen(
-                self.user.command(self.user.python(PROJECT), "-m", "starter", "up"),
+                self.user.command(self.user.python(PROJECT), "-m", "holdfast.starter", "up"),
                 env=self.environment,
                 cwd=self.folder,
                 stdout=stream,

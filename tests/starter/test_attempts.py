@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.service.journal.journal import Journal
+from holdfast.service.journal.records import RunRecord
 from holdfast.terms import RunKind, RunStatus
-from service.journal.journal import Journal
-from service.journal.records import RunRecord
 from tests.support.campaign import MIB, Site, kill_family, snapshots
 from tests.support.faults import stock_restic
 

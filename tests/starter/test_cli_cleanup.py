@@ -14,18 +14,18 @@ from temporalio.client import Client, ScheduleActionStartWorkflow
 from temporalio.service import RPCError
 from temporalio.worker import Worker
 
-from activities.cleanup import CleanupActivities
-from activities.recorder import Recorder
-from activities.services import Services
-from contracts.cleanup import CLEANUP_WORKFLOW, CleanupRequest, CleanupResult
-from contracts.common import BACKUP_WORKFLOW
-from control.schedules.upkeep import cleanup_id, ensure_upkeep
+from holdfast.activities.cleanup import CleanupActivities
+from holdfast.activities.recorder import Recorder
+from holdfast.activities.services import Services
+from holdfast.contracts.cleanup import CLEANUP_WORKFLOW, CleanupRequest, CleanupResult
+from holdfast.contracts.common import BACKUP_WORKFLOW
+from holdfast.control.schedules.upkeep import cleanup_id, ensure_upkeep
 from holdfast.repository.layout import RUNS
-from service.journal.journal import Journal
-from service.settings.load import load_settings
-from service.settings.passwords import PasswordBook
+from holdfast.service.journal.journal import Journal
+from holdfast.service.settings.load import load_settings
+from holdfast.service.settings.passwords import PasswordBook
+from holdfast.workflows.catalogue import WORKFLOWS, workflow_runner
 from tests.support.engine import PASSWORD, EngineRun, new_session, open_session
-from workflows.catalogue import WORKFLOWS, workflow_runner
 
 PROJECT = Path(__file__).parent.parent.parent
 OLD_S = 40 * 86_400.0
@@ -71,7 +71,7 @@ class Site:
             "PYTHONPATH": str(PROJECT),
             "HOLDFAST_CONFIG": str(self.settings_file),
         }
-        command = [sys.executable, "-m", "starter", *arguments]
+        command = [sys.executable, "-m", "holdfast.starter", *arguments]
         done = subprocess.run(command, check=False, capture_output=True, text=True, env=environ)
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout

@@ -8,13 +8,13 @@ import pytest
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError
 
-from contracts import names
-from contracts.backup import BackupRequest, BackupResult
-from contracts.common import BACKUP_WORKFLOW
-from contracts.control import CANCEL, PAUSE, Asked
+from holdfast.contracts import names
+from holdfast.contracts.backup import BackupRequest, BackupResult
+from holdfast.contracts.common import BACKUP_WORKFLOW
+from holdfast.contracts.control import CANCEL, PAUSE, Asked
 from holdfast.errors import UsageError
+from holdfast.starter.commands.throttle import ThrottleOptions, wanted_throttle
 from holdfast.terms import RunStatus
-from starter.commands.throttle import ThrottleOptions, wanted_throttle
 from tests.support.hosts import Hosts
 from tests.support.service import FAST, running_worker
 

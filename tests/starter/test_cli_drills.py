@@ -39,7 +39,7 @@ class Place:
             "PYTHONPATH": str(PROJECT),
             "HOLDFAST_CONFIG": str(self.folder / "holdfast.toml"),
         }
-        command = [sys.executable, "-m", "starter", *arguments]
+        command = [sys.executable, "-m", "holdfast.starter", *arguments]
         done = subprocess.run(command, check=False, capture_output=True, text=True, env=environ)
         assert done.returncode == code, done.stdout + done.stderr
         return done

@@ -9,21 +9,21 @@ from typing import Any
 
 import pytest
 
-from contracts import identity
-from control import requests
+from holdfast.contracts import identity
+from holdfast.control import requests
 from holdfast.crypto.kdf import ScryptParameters
 from holdfast.errors import PasswordMissingError, SettingsError, SourceMissingError, UsageError
 from holdfast.repository.repository import Repository
 from holdfast.restore.request import RestoreOptions
+from holdfast.starter.commands.backup import BackupOptions
+from holdfast.starter.commands.restore import RestoreCommandOptions, wanted
+from holdfast.starter.commands.snapshots import SnapshotsOptions
+from holdfast.starter.main import COMMANDS, main
+from holdfast.starter.requests.sources import ChosenSource, SourceOptions, chosen_sources
+from holdfast.starter.shell.invocation import Invocation
+from holdfast.starter.shell.options import CommonOptions
 from holdfast.storage.local import LocalStorage
 from holdfast.terms import RunKind
-from starter.commands.backup import BackupOptions
-from starter.commands.restore import RestoreCommandOptions, wanted
-from starter.commands.snapshots import SnapshotsOptions
-from starter.main import COMMANDS, main
-from starter.requests.sources import ChosenSource, SourceOptions, chosen_sources
-from starter.shell.invocation import Invocation
-from starter.shell.options import CommonOptions
 
 PROJECT = Path(__file__).parent.parent.parent
 
@@ -58,7 +58,7 @@ def settings_file(tmp_path: Path) -> Path:
 
 def loaded_modules(arguments: list[str], cwd: Path) -> set[str]:
     """What a command has imported when it is done."""
-    modules = modules_after(f"from starter.main import main; main({arguments!r})", cwd)
+    modules = modules_after(f"from holdfast.starter.main import main; main({arguments!r})", cwd)
     return {module.partition(".")[0] for module in modules}
 
 
@@ -93,7 +93,7 @@ def test_listing_snapshots_loads_neither_client_nor_journal(
 
 def test_workers_do_without_what_they_do_not_need(tmp_path: Path) -> None:
     """They share what the command has loaded, so each of these would make every run wait."""
-    loaded = modules_after("import starter.host.worker_process", tmp_path)
+    loaded = modules_after("import holdfast.starter.host.worker_process", tmp_path)
     assert {"sqlalchemy.dialects.sqlite.base", "temporalio.worker"} <= loaded
     assert not loaded & {"sqlalchemy.orm", "typer", "rich"}
 

@@ -5,17 +5,17 @@ from dataclasses import replace
 
 import pytest
 
-from contracts.common import Phase, Progress
-from contracts.identity import workflow_of
-from control.continuation import CONTINUED_WITHIN_NS, interrupted, to_continue
-from control.listing import ListedRun, RunList
-from control.progress import RunView
+from holdfast.contracts.common import Phase, Progress
+from holdfast.contracts.identity import workflow_of
+from holdfast.control.continuation import CONTINUED_WITHIN_NS, interrupted, to_continue
+from holdfast.control.listing import ListedRun, RunList
+from holdfast.control.progress import RunView
+from holdfast.service.journal.records import RunRecord, VerdictRecord
+from holdfast.starter.commands.ls import Wanted, permissions
+from holdfast.starter.shell.text import json_text, printable, table
+from holdfast.starter.view.meter import Meter
+from holdfast.starter.view.words import counts
 from holdfast.terms import RunKind, RunStatus
-from service.journal.records import RunRecord, VerdictRecord
-from starter.commands.ls import Wanted, permissions
-from starter.shell.text import json_text, printable, table
-from starter.view.meter import Meter
-from starter.view.words import counts
 
 NOW_NS = 10**18
 

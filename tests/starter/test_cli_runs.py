@@ -75,7 +75,7 @@ class Host:
 
     def start(self, *arguments: str) -> "subprocess.Popen[str]":
         return subprocess.Popen(
-            [sys.executable, "-m", "starter", *arguments],
+            [sys.executable, "-m", "holdfast.starter", *arguments],
             cwd=self.folder,
             env=self.environment,
             stdin=subprocess.DEVNULL,

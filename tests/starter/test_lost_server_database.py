@@ -14,14 +14,14 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError
 
 from holdfast.errors import ServerUnavailableError, StorageDeniedError
+from holdfast.service.journal.journal import Journal
+from holdfast.service.journal.records import RunRecord
+from holdfast.starter.host.ended_runs import end_what_is_over
+from holdfast.starter.host.ownership import read_server_note, write_server_note
+from holdfast.starter.host.server_database import KEPT_ASIDE, examine, set_aside
+from holdfast.starter.host.service import beside
+from holdfast.starter.host.temporal_server import EmbeddedServer
 from holdfast.terms import RunKind, RunStatus
-from service.journal.journal import Journal
-from service.journal.records import RunRecord
-from starter.host.ended_runs import end_what_is_over
-from starter.host.ownership import read_server_note, write_server_note
-from starter.host.server_database import KEPT_ASIDE, examine, set_aside
-from starter.host.service import beside
-from starter.host.temporal_server import EmbeddedServer
 from tests.support.commands import Home, until
 
 WORKFLOW = "a/workflow"
@@ -140,8 +140,8 @@ async def test_a_large_one_is_set_aside_when_the_server_complains(
     home: Home, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server goes on with it, and lets requests wait."""
-    monkeypatch.setattr("starter.host.server_database._CHECKED_BYTES", 0)
-    monkeypatch.setattr("starter.host.temporal_server._LISTEN_EVERY_S", 0.1)
+    monkeypatch.setattr("holdfast.starter.host.server_database._CHECKED_BYTES", 0)
+    monkeypatch.setattr("holdfast.starter.host.temporal_server._LISTEN_EVERY_S", 0.1)
     a_page(path)
     async with serving(home) as (server, _), beside(server.keep()):
         await until(lambda: server.has_forgotten)
@@ -210,7 +210,7 @@ async def test_one_that_is_gone(home: Home, path: Path, caplog: pytest.LogCaptur
 async def test_one_that_another_program_has_locked_is_left_alone(
     home: Home, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("starter.host.server_database._LOCK_PATIENCE_S", 0.2)
+    monkeypatch.setattr("holdfast.starter.host.server_database._LOCK_PATIENCE_S", 0.2)
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         with pytest.raises(ServerUnavailableError, match="locked by another program"):
@@ -231,8 +231,10 @@ async def test_a_server_that_never_answers_is_given_up(
     fake.mkdir()
     (fake / "temporal").write_text("#!/bin/sh\nexec sleep 60\n")
     (fake / "temporal").chmod(0o755)
-    monkeypatch.setattr("starter.host.temporal_server.temporal_binary", lambda _: str(fake / "temporal"))
-    monkeypatch.setattr("starter.host.temporal_server._START_LIMIT_S", 0.3)
+    monkeypatch.setattr(
+        "holdfast.starter.host.temporal_server.temporal_binary", lambda _: str(fake / "temporal")
+    )
+    monkeypatch.setattr("holdfast.starter.host.temporal_server._START_LIMIT_S", 0.3)
     with pytest.raises(ServerUnavailableError, match="does not come to answer"):
         async with serving(home):
             pass

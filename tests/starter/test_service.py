@@ -10,12 +10,12 @@ import psutil
 import pytest
 from temporalio.client import Client
 
-from control.requests import base_queue
+from holdfast.control.requests import base_queue
 from holdfast.cores import usable_cores
 from holdfast.errors import PasswordMissingError, ServerUnavailableError, SettingsError
-from starter.host.ownership import read_server_note, running_services
-from starter.host.service import Need, Service, open_service
-from starter.host.temporal_server import EmbeddedServer, temporal_binary
+from holdfast.starter.host.ownership import read_server_note, running_services
+from holdfast.starter.host.service import Need, Service, open_service
+from holdfast.starter.host.temporal_server import EmbeddedServer, temporal_binary
 from tests.support.commands import CANARY, TOKEN, Home, children, is_alive, until
 from tests.support.temporal_server import free_port
 

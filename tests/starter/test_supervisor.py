@@ -10,14 +10,14 @@ from pathlib import Path
 import psutil
 import pytest
 
-from contracts.worker import WorkerConfig
-from starter.host.early_start import early_start
-from starter.host.ownership import ServiceNote, registered_service
-from starter.host.processes import Backoff
-from starter.host.supervisor import Crew, at, running_workers
+from holdfast.contracts.worker import WorkerConfig
+from holdfast.starter.host.early_start import early_start
+from holdfast.starter.host.ownership import ServiceNote, registered_service
+from holdfast.starter.host.processes import Backoff
+from holdfast.starter.host.supervisor import Crew, at, running_workers
+from holdfast.transport.own_key import ensure_key
 from tests.support.commands import CANARY, Home, children, is_alive, until
 from tests.support.service import start_worker
-from transport.own_key import ensure_key
 
 NOBODY = "127.0.0.1:9"
 

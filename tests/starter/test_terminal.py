@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from holdfast.errors import SettingsError
-from service.settings.load import load_settings
-from service.settings.paths import PathRules
-from starter.shell.output import json_line
-from starter.shell.text import harmless, table
+from holdfast.service.settings.load import load_settings
+from holdfast.service.settings.paths import PathRules
+from holdfast.starter.shell.output import json_line
+from holdfast.starter.shell.text import harmless, table
 from tests.triggers.site import PASSWORD, Site
 
 EVIL = "\x1b]0;evil\x07\x9b31m\u202e"

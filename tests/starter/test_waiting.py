@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 
-from starter.runs.follower import is_full
+from holdfast.starter.runs.follower import is_full
 from tests.support.campaign import MIB, Site, kill_family
 from tests.support.disks import tmpfs
 

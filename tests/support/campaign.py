@@ -121,7 +121,7 @@ class Site:
             log.write(f"--- {time.time():.3f} {' '.join(words)}\n".encode())
             log.flush()
             return subprocess.Popen(
-                [sys.executable, "-m", "starter.main", *words]
+                [sys.executable, "-m", "holdfast.starter.main", *words]
                 if not shutil.which("holdfast", path=self.environment["PATH"])
                 else ["holdfast", *words],
                 env=self.environment,

@@ -14,10 +14,10 @@ import psutil
 
 from holdfast.crypto.kdf import ScryptParameters
 from holdfast.repository.repository import Repository
+from holdfast.service.settings.load import load_settings
+from holdfast.service.settings.model import Settings
+from holdfast.starter.host.forks import is_worker
 from holdfast.storage.local import LocalStorage
-from service.settings.load import load_settings
-from service.settings.model import Settings
-from starter.host.forks import is_worker
 
 PROJECT: Final = Path(__file__).parent.parent.parent
 CANARY: Final = "canary-password-stable"
@@ -27,13 +27,13 @@ _LOOK_AGAIN_S: Final = 0.05
 _ONE_SHOT: Final = f"""
 import asyncio, os, sys
 from pathlib import Path
-from service.settings.load import load_settings
-from control.requests import base_queue
-from starter.host.early_start import early_start
+from holdfast.service.settings.load import load_settings
+from holdfast.control.requests import base_queue
+from holdfast.starter.host.early_start import early_start
 from holdfast.storage.locations import open_storage
-from starter.host.service import Need, open_service
-from starter.host.unlocker import Opening
-from starter.runs.entry import _load
+from holdfast.starter.host.service import Need, open_service
+from holdfast.starter.host.unlocker import Opening
+from holdfast.starter.runs.entry import _load
 
 async def keep_open(settings, need, begun):
     async with open_service(settings, need, os.environ, begun):
@@ -58,8 +58,8 @@ _UP: Final = """
 import sys
 from pathlib import Path
 from holdfast.errors import HoldfastError
-from starter.commands.up import up
-from starter.shell.options import CommonOptions
+from holdfast.starter.commands.up import up
+from holdfast.starter.shell.options import CommonOptions
 
 try:
     sys.exit(up(CommonOptions(config=Path(sys.argv[1]))))

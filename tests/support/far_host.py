@@ -41,7 +41,7 @@ class FarHost:
 
     def start(self, *arguments: str | Path, **more: str) -> "subprocess.Popen[str]":
         return subprocess.Popen(
-            [sys.executable, "-m", "starter", *map(str, arguments)],
+            [sys.executable, "-m", "holdfast.starter", *map(str, arguments)],
             env={**self.environ, **more},
             cwd=self.folder,
             stdout=subprocess.PIPE,

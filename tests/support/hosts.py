@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import psutil
 
-from contracts.worker import WorkerConfig
+from holdfast.contracts.worker import WorkerConfig
 from holdfast.crypto.kdf import ScryptParameters
 from holdfast.repository.repository import Repository
 from holdfast.storage.local import LocalStorage
@@ -72,7 +72,7 @@ class Host:
     def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """Run a command."""
         return subprocess.run(
-            [sys.executable, "-m", "starter", *arguments, "--config", str(self.config)],
+            [sys.executable, "-m", "holdfast.starter", *arguments, "--config", str(self.config)],
             cwd=PROJECT,
             env=self.environment,
             capture_output=True,

@@ -8,9 +8,9 @@ from typing import Final
 
 from temporalio.client import Client, WorkflowHandle
 
-from contracts.backup import BackupRequest, BackupResult
-from contracts.common import BACKUP_WORKFLOW, PROGRESS_QUERY, RESTORE_WORKFLOW, Progress
-from contracts.restore import RestoreRequest, RestoreResult
+from holdfast.contracts.backup import BackupRequest, BackupResult
+from holdfast.contracts.common import BACKUP_WORKFLOW, PROGRESS_QUERY, RESTORE_WORKFLOW, Progress
+from holdfast.contracts.restore import RestoreRequest, RestoreResult
 from tests.support.service import Installation
 
 BackupHandle = WorkflowHandle[object, BackupResult]

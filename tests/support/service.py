@@ -11,18 +11,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from contracts.backup import BackupRequest
-from contracts.common import RunPolicy
-from contracts.identity import task_queue
-from contracts.restore import RestoreRequest
-from contracts.worker import WorkerConfig
+from holdfast.contracts.backup import BackupRequest
+from holdfast.contracts.common import RunPolicy
+from holdfast.contracts.identity import task_queue
+from holdfast.contracts.restore import RestoreRequest
+from holdfast.contracts.worker import WorkerConfig
 from holdfast.crypto.kdf import ScryptParameters
 from holdfast.repository.repository import Repository
 from holdfast.restore.request import RestoreOptions
+from holdfast.service.settings.requests import RepositoryOrder, SourceOrder, write_request
 from holdfast.source.spec import SourceSpec
 from holdfast.storage.local import LocalStorage
 from holdfast.terms import Strategy, VerifyLevel
-from service.settings.requests import RepositoryOrder, SourceOrder, write_request
 
 PROJECT: Final = Path(__file__).parent.parent.parent
 PASSWORD: Final = b"canary-password-horse"

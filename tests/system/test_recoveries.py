@@ -9,18 +9,18 @@ from typing import Final
 import pytest
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
 
-from contracts.control import CANCEL, Asked
-from contracts.system import (
+from holdfast.contracts.control import CANCEL, Asked
+from holdfast.contracts.system import (
     MemberHost,
     SystemBackupRequest,
     SystemRequest,
     SystemRestoreRequest,
     SystemResult,
 )
-from contracts.verbs import SYSTEM_BACKUP_WORKFLOW, SYSTEM_RESTORE_WORKFLOW
+from holdfast.contracts.verbs import SYSTEM_BACKUP_WORKFLOW, SYSTEM_RESTORE_WORKFLOW
 from holdfast.restore.request import SystemRestoreOrder
+from holdfast.service.settings.requests import write_request
 from holdfast.terms import RunStatus
-from service.settings.requests import write_request
 from tests.support.comparison import restic
 from tests.support.hosts import PASSWORD, Hosts
 from tests.support.service import FAST, running_worker

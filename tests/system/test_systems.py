@@ -4,7 +4,7 @@ import shutil
 
 from temporalio.client import Client
 
-from contracts.system import SystemResult
+from holdfast.contracts.system import SystemResult
 from tests.support.hosts import Hosts
 from tests.support.runs import everything_stored_about
 

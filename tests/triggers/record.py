@@ -10,15 +10,15 @@ from typing import Final
 
 from temporalio.client import Client
 
-from contracts import identity
-from contracts.guard import APPROVE_UPDATE, GUARD_QUERY, Approval, GuardRequest, GuardStatus
-from contracts.verbs import GUARD_WORKFLOW
-from contracts.watch import Changes
-from control import requests
-from control.runs import is_open
-from control.schedules.declaration import Declaration, declarations
+from holdfast.contracts import identity
+from holdfast.contracts.guard import APPROVE_UPDATE, GUARD_QUERY, Approval, GuardRequest, GuardStatus
+from holdfast.contracts.verbs import GUARD_WORKFLOW
+from holdfast.contracts.watch import Changes
+from holdfast.control import requests
+from holdfast.control.runs import is_open
+from holdfast.control.schedules.declaration import Declaration, declarations
+from holdfast.starter.watching.collector import report, watch_id
 from holdfast.terms import RunKind
-from starter.watching.collector import report, watch_id
 from tests.support.temporal_server import running_server
 from tests.triggers.site import Site
 

@@ -14,9 +14,9 @@ from typing import Any, Final
 
 from holdfast.crypto.kdf import ScryptParameters
 from holdfast.repository.repository import Repository
+from holdfast.service.settings.load import load_settings
+from holdfast.service.settings.model import Settings
 from holdfast.storage.local import LocalStorage
-from service.settings.load import load_settings
-from service.settings.model import Settings
 
 PROJECT: Final = Path(__file__).parent.parent.parent
 PASSWORD: Final = b"canary-password-staple"
@@ -76,7 +76,7 @@ class Site:
 
     def command(self, *arguments: str) -> list[str]:
         """A command line."""
-        return [sys.executable, "-m", "starter", *arguments, "--config", str(self.config)]
+        return [sys.executable, "-m", "holdfast.starter", *arguments, "--config", str(self.config)]
 
     @property
     def project(self) -> Path:
@@ -92,7 +92,7 @@ class Site:
         """Workers for this host's queue (`python worker.py`), or everything (`holdfast up`) without a server."""
         command = [sys.executable, "worker.py", "--settings", str(self.config)]
         if not self.address:
-            command = [sys.executable, "-m", "starter", "up", "--config", str(self.config)]
+            command = [sys.executable, "-m", "holdfast.starter", "up", "--config", str(self.config)]
         with (self.folder / "service.log").open("ab") as log:
             process = subprocess.Popen(command, cwd=PROJECT, env=self.environment, stderr=log, stdout=log)
         try:

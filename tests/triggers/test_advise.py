@@ -3,13 +3,13 @@
 import itertools
 from pathlib import Path
 
-from control.schedules.advice import DAY_S, Facts, Wishes, advise
-from control.schedules.measurements import from_runs, from_scans
+from holdfast.control.schedules.advice import DAY_S, Facts, Wishes, advise
+from holdfast.control.schedules.measurements import from_runs, from_scans
+from holdfast.service.journal.journal import Journal
+from holdfast.service.journal.records import RunRecord
+from holdfast.service.settings.load import load_settings
 from holdfast.source.spec import SourceSpec
 from holdfast.terms import RunKind, RunStatus
-from service.journal.journal import Journal
-from service.journal.records import RunRecord
-from service.settings.load import load_settings
 from tests.triggers.site import Site
 
 GIB = 1 << 30

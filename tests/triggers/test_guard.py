@@ -11,7 +11,7 @@ from random import Random
 
 from temporalio.client import Client
 
-from contracts import identity
+from holdfast.contracts import identity
 from holdfast.guard.compare import compare, newest_snapshot
 from holdfast.guard.findings import Alarm, Comparison, FindingKind, Thresholds, judge
 from holdfast.guard.noise import became_noise, is_noise
@@ -19,9 +19,9 @@ from holdfast.ids import BlobId, from_hex
 from holdfast.repository.repository import Repository
 from holdfast.repository.snapshots import list_snapshots
 from holdfast.retention.holds import Proofs, open_alarms, protections
+from holdfast.service.journal.journal import Journal
 from holdfast.storage.local import LocalStorage
 from holdfast.terms import RunKind
-from service.journal.journal import Journal
 from tests.support.comparison import plant, same
 from tests.support.engine import EngineRun, new_session
 from tests.support.runs import everything_stored_about

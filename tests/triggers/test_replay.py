@@ -7,8 +7,8 @@ import pytest
 from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 
+from holdfast.workflows.catalogue import WORKFLOWS, workflow_runner
 from tests.triggers.record import HISTORIES
-from workflows.catalogue import WORKFLOWS, workflow_runner
 
 PATHS: Final = sorted(HISTORIES.glob("*.json"))
 

@@ -9,14 +9,14 @@ import pytest
 from temporalio.client import Client, ScheduleActionExecutionStartWorkflow, WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
-from contracts import identity
-from contracts.backup import BackupResult
-from contracts.common import BACKUP_WORKFLOW
-from control.schedules.declaration import declarations
-from control.schedules.plan import Standing, Step, plain, plan
+from holdfast.contracts import identity
+from holdfast.contracts.backup import BackupResult
+from holdfast.contracts.common import BACKUP_WORKFLOW
+from holdfast.control.schedules.declaration import declarations
+from holdfast.control.schedules.plan import Standing, Step, plain, plan
 from holdfast.errors import SettingsError, UsageError
+from holdfast.service.journal.journal import Journal
 from holdfast.terms import RunKind
-from service.journal.journal import Journal
 from tests.support.comparison import plant
 from tests.triggers.site import Site
 

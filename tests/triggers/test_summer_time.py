@@ -6,9 +6,9 @@ import pytest
 from temporalio.api.workflowservice.v1 import ListScheduleMatchingTimesRequest
 from temporalio.client import Client
 
-from control.schedules import server
-from control.schedules.declaration import declarations
-from control.schedules.summer_time import Night, nights
+from holdfast.control.schedules import server
+from holdfast.control.schedules.declaration import declarations
+from holdfast.control.schedules.summer_time import Night, nights
 from tests.triggers.site import Site
 
 

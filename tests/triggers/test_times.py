@@ -14,12 +14,12 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError
 
-from control.schedules import declaration, server
-from control.schedules.declaration import declarations
-from control.schedules.plan import plan
+from holdfast.control.schedules import declaration, server
+from holdfast.control.schedules.declaration import declarations
+from holdfast.control.schedules.plan import plan
 from holdfast.errors import SettingsError, UsageError
-from service.settings.document import Place
-from service.settings.schedule_times import CalendarRule, Span, calendar_rule, check_cron
+from holdfast.service.settings.document import Place
+from holdfast.service.settings.schedule_times import CalendarRule, Span, calendar_rule, check_cron
 from tests.triggers.site import Site
 
 HERE = Place(file="holdfast.toml")
@@ -147,7 +147,7 @@ def test_what_the_server_would_take_otherwise_than_it_was_meant_is_refused(
 def test_without_a_database_of_time_zones_only_what_needs_it_is_refused(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.settings.schedules.available_timezones", set)
+    monkeypatch.setattr("holdfast.service.settings.schedules.available_timezones", set)
     monkeypatch.setattr(declaration, "available_timezones", set)
     site.declare('schedules = [{name = "a", every = "1d"}]\n')
     assert len(declarations(site.settings)) == 1

@@ -14,11 +14,11 @@ from typing import Final
 import pytest
 from temporalio.client import Client, ScheduleBackfill, ScheduleOverlapPolicy
 
-from contracts import identity
-from control.runs import is_open
+from holdfast.contracts import identity
+from holdfast.control.runs import is_open
+from holdfast.service.journal.journal import Journal
+from holdfast.service.journal.records import RunRecord
 from holdfast.terms import RunKind
-from service.journal.journal import Journal
-from service.journal.records import RunRecord
 from tests.support.comparison import same
 from tests.triggers.site import Site
 from tests.triggers.two_weeks import MIB, Tree

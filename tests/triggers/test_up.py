@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from service.journal.journal import Journal
+from holdfast.service.journal.journal import Journal
 from tests.triggers.site import Site
 
 TRIGGERS = """

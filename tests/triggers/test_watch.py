@@ -7,10 +7,17 @@ import pytest
 from temporalio.client import Client, WithStartWorkflowOperation, WorkflowUpdateFailedError
 from temporalio.common import WorkflowIDConflictPolicy
 
-from contracts.watch import CHANGES_UPDATE, Changes, PendingChanges, WatchConditions, WatchStatus, due_ns
-from control.runs import is_open
-from service.journal.journal import Journal
-from starter.watching.collector import report, watch_id, watch_order
+from holdfast.contracts.watch import (
+    CHANGES_UPDATE,
+    Changes,
+    PendingChanges,
+    WatchConditions,
+    WatchStatus,
+    due_ns,
+)
+from holdfast.control.runs import is_open
+from holdfast.service.journal.journal import Journal
+from holdfast.starter.watching.collector import report, watch_id, watch_order
 from tests.triggers.site import Site
 
 S = 10**9

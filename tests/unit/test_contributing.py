@@ -4,11 +4,11 @@ import re
 from pathlib import Path
 from typing import Final
 
-from contracts.verbs import VERBS
+from holdfast.contracts.verbs import VERBS
+from holdfast.starter.main import COMMANDS
+from holdfast.starter.view.results.catalogue import view_of
 from holdfast.terms import RunKind
-from starter.main import COMMANDS
-from starter.view.results.catalogue import view_of
-from workflows.catalogue import WORKFLOWS
+from holdfast.workflows.catalogue import WORKFLOWS
 
 PROJECT: Final = Path(__file__).parent.parent.parent
 GUIDE: Final = (PROJECT / "docs" / "contributing.md").read_text()

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from contracts.identity import copy_queue, task_queue
-from contracts.worker import WorkerConfig, WorkerConfigError
+from holdfast.contracts.identity import copy_queue, task_queue
+from holdfast.contracts.worker import WorkerConfig, WorkerConfigError
 
 CONFIG = WorkerConfig(
     address="127.0.0.1:7233",

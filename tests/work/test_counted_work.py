@@ -14,8 +14,8 @@ import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client
 
-from contracts.names import STORE_SHARD
 from holdfast.backup.report import written_packs
+from holdfast.contracts.names import STORE_SHARD
 from holdfast.ids import PackId, SnapshotId, to_hex
 from holdfast.repository.layout import pack_name
 from holdfast.repository.session import RepositorySession

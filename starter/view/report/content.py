@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from control import records
-from control.names import location_of, subject_of
+from holdfast.control import records
+from holdfast.control.names import location_of, subject_of
 from holdfast.file_list import FileAction, FileRecord
+from holdfast.service.journal.journal import Journal
+from holdfast.service.journal.records import RunRecord
+from holdfast.service.settings.model import Settings
 from holdfast.terms import RunStatus
-from service.journal.journal import Journal
-from service.journal.records import RunRecord
-from service.settings.model import Settings
 
 MAX_RUNS: Final = 60
 MAX_PROBLEMS: Final = 200

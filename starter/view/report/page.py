@@ -4,17 +4,17 @@ from collections.abc import Sequence
 from html import escape
 from typing import Final
 
-from control import records
 from holdfast import __version__
+from holdfast.control import records
+from holdfast.service.journal.records import RunRecord
+from holdfast.starter.shell.text import local_time, printable
+from holdfast.starter.view.details import verdict_words
+from holdfast.starter.view.report import chart
+from holdfast.starter.view.report.chart import Bar, bar_chart
+from holdfast.starter.view.report.content import ReportContent
+from holdfast.starter.view.report.style import CSS
 from holdfast.terms import RunKind, RunStatus
 from holdfast.units import NS_PER_S, format_bytes, format_duration
-from service.journal.records import RunRecord
-from starter.shell.text import local_time, printable
-from starter.view.details import verdict_words
-from starter.view.report import chart
-from starter.view.report.chart import Bar, bar_chart
-from starter.view.report.content import ReportContent
-from starter.view.report.style import CSS
 
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
 _LISTED_RUNS: Final = 15

@@ -1,10 +1,10 @@
 """Tells how a backup ended: restic's summary, and what we have beyond it."""
 
-from contracts.backup import BackupResult
+from holdfast.contracts.backup import BackupResult
 from holdfast.format.times import format_time
+from holdfast.starter.view.results.words import Message, Words, seconds, took, verdict, verified
 from holdfast.terms import RunStatus
 from holdfast.units import format_bytes
-from starter.view.results.words import Message, Words, seconds, took, verdict, verified
 
 
 def words(result: BackupResult) -> Words:

@@ -7,8 +7,8 @@ from importlib import import_module
 from types import ModuleType
 from typing import cast
 
-from contracts.verbs import Result
-from starter.view.results.words import Words
+from holdfast.contracts.verbs import Result
+from holdfast.starter.view.results.words import Words
 
 
 def view_of(messages: str) -> ModuleType:

@@ -1,8 +1,8 @@
 """Tells how a drill ended: what was tried, what it proves, and how that stands against its goals."""
 
-from contracts.drill import DrillResult
+from holdfast.contracts.drill import DrillResult
+from holdfast.starter.view.results.words import Message, Words
 from holdfast.units import NS_PER_S, format_bytes, format_duration
-from starter.view.results.words import Message, Words
 
 
 def words(result: DrillResult) -> Words:

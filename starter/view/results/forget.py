@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from contracts.forget import ForgetResult
-from starter.view.results.words import Message, Words, seconds
+from holdfast.contracts.forget import ForgetResult
+from holdfast.starter.view.results.words import Message, Words, seconds
 
 _DAY_S: Final = 86_400
 

@@ -2,9 +2,9 @@
 
 from dataclasses import asdict
 
-from contracts.prune import PrunePlanned, PruneResult
+from holdfast.contracts.prune import PrunePlanned, PruneResult
+from holdfast.starter.view.results.words import Message, Words, seconds, took
 from holdfast.units import format_bytes
-from starter.view.results.words import Message, Words, seconds, took
 
 
 def words(result: PruneResult) -> Words:

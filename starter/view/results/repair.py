@@ -2,9 +2,9 @@
 
 from typing import Final
 
-from contracts.repair import RepairFinished, RepairResult
+from holdfast.contracts.repair import RepairFinished, RepairResult
+from holdfast.starter.view.results.words import Message, Words, seconds, took
 from holdfast.terms import RepairKind
-from starter.view.results.words import Message, Words, seconds, took
 
 _SHOWN: Final = 20
 

@@ -1,8 +1,8 @@
 """Tells how a restore ended: restic's summary, and what was not restored whole."""
 
-from contracts.restore import RestoreResult
+from holdfast.contracts.restore import RestoreResult
+from holdfast.starter.view.results.words import Message, Words, seconds, took, verdict, verified
 from holdfast.units import format_bytes
-from starter.view.results.words import Message, Words, seconds, took, verdict, verified
 
 
 def words(result: RestoreResult) -> Words:

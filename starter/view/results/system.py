@@ -1,11 +1,11 @@
 """Tells how a backup or a recovery of a system ended: what it came to, member by member."""
 
-from contracts.system import MemberOutcome, SystemResult
+from holdfast.contracts.system import MemberOutcome, SystemResult
 from holdfast.format.times import format_time
+from holdfast.starter.shell.text import local_time, table
+from holdfast.starter.view.results.words import Message, Words, seconds
 from holdfast.terms import RunStatus
 from holdfast.units import format_bytes
-from starter.shell.text import local_time, table
-from starter.view.results.words import Message, Words, seconds
 
 
 def words(result: SystemResult) -> Words:

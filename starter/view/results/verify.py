@@ -1,8 +1,8 @@
 """Tells how a verification ended: what was read, the damage, and its remedy."""
 
-from contracts.verify import VerifyResult
+from holdfast.contracts.verify import VerifyResult
+from holdfast.starter.view.results.words import Message, Words, seconds, took, verdict
 from holdfast.units import format_bytes
-from starter.view.results.words import Message, Words, seconds, took, verdict
 
 
 def words(result: VerifyResult) -> Words:

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from contracts.hooks import HookDone
-from contracts.verbs import Result
+from holdfast.contracts.hooks import HookDone
+from holdfast.contracts.verbs import Result
 from holdfast.units import NS_PER_S, format_duration
 
 Message = dict[str, object]

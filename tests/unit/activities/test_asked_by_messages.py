@@ -10,26 +10,26 @@ import pytest
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
-from activities.backup import BackupActivities
-from activities.guard import GuardActivities
-from activities.hooks import HookActivities
-from activities.recorder import Recorder
-from activities.restore import RestoreActivities
-from activities.services import Services
-from activities.system import SystemActivities
-from contracts.backup import BackupRequest, TriggerInput
-from contracts.common import CloseInput, RunRef
-from contracts.guard import CompareInput, GuardRequest
-from contracts.hooks import HookInput, HookMoment, HookRef
-from contracts.restore import RestoreRequest, RestoreTriggerInput
-from contracts.system import Member, PrepareInput
+from holdfast.activities.backup import BackupActivities
+from holdfast.activities.guard import GuardActivities
+from holdfast.activities.hooks import HookActivities
+from holdfast.activities.recorder import Recorder
+from holdfast.activities.restore import RestoreActivities
+from holdfast.activities.services import Services
+from holdfast.activities.system import SystemActivities
+from holdfast.contracts.backup import BackupRequest, TriggerInput
+from holdfast.contracts.common import CloseInput, RunRef
+from holdfast.contracts.guard import CompareInput, GuardRequest
+from holdfast.contracts.hooks import HookInput, HookMoment, HookRef
+from holdfast.contracts.restore import RestoreRequest, RestoreTriggerInput
+from holdfast.contracts.system import Member, PrepareInput
 from holdfast.restore.request import RestoreOptions, SystemRestoreOrder
+from holdfast.service.journal.journal import Journal
+from holdfast.service.settings.guard import GuardOrder
+from holdfast.service.settings.load import load_settings
+from holdfast.service.settings.passwords import PasswordBook
+from holdfast.service.settings.requests import read_request, write_request
 from holdfast.terms import RunStatus
-from service.journal.journal import Journal
-from service.settings.guard import GuardOrder
-from service.settings.load import load_settings
-from service.settings.passwords import PasswordBook
-from service.settings.requests import read_request, write_request
 from tests.support.engine import PASSWORD, EngineRun, new_session
 
 ID: Final = "0123456789abcdef" * 4

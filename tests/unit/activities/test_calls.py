@@ -13,8 +13,8 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
-from activities.calls import EngineCall, engine_call
-from contracts.common import ShardHeartbeat
+from holdfast.activities.calls import EngineCall, engine_call
+from holdfast.contracts.common import ShardHeartbeat
 from holdfast.errors import StorageFullError, WrongPasswordError
 from holdfast.runs.progress import StoppedError
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from temporalio.exceptions import ApplicationError
 
-from activities.errors import INTERNAL_ERROR, application_error, delay_before, is_expected
+from holdfast.activities.errors import INTERNAL_ERROR, application_error, delay_before, is_expected
 from holdfast.errors import (
     HoldfastError,
     RunStateError,

@@ -9,17 +9,17 @@ import pytest
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
-from activities.backup import BackupActivities
-from activities.recorder import Recorder
-from activities.services import Services
-from contracts.backup import BackupOpened, BackupProgress, BackupRequest, Committed, LogInput
-from contracts.common import Ending, RunRef
-from contracts.runs import PlanInput
+from holdfast.activities.backup import BackupActivities
+from holdfast.activities.recorder import Recorder
+from holdfast.activities.services import Services
+from holdfast.contracts.backup import BackupOpened, BackupProgress, BackupRequest, Committed, LogInput
+from holdfast.contracts.common import Ending, RunRef
+from holdfast.contracts.runs import PlanInput
 from holdfast.runs.workspace import Workspace
+from holdfast.service.journal.journal import Journal
+from holdfast.service.settings.load import load_settings
+from holdfast.service.settings.passwords import PasswordBook
 from holdfast.terms import RunStatus, Strategy
-from service.journal.journal import Journal
-from service.settings.load import load_settings
-from service.settings.passwords import PasswordBook
 from tests.support.engine import PASSWORD, EngineRun, new_session, open_session
 
 RUN = RunRef(run_id="run", repository="vault", source="home")

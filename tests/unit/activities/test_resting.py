@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from activities.recorder import Recorder
-from activities.services import KEPT_AWAKE, Services
 from holdfast import heap
+from holdfast.activities.recorder import Recorder
+from holdfast.activities.services import KEPT_AWAKE, Services
 from holdfast.repository.index.map import IndexMap
 from holdfast.repository.layout import LOCKS, list_ids
-from service.journal.journal import Journal
-from service.settings.load import load_settings
-from service.settings.passwords import PasswordBook
+from holdfast.service.journal.journal import Journal
+from holdfast.service.settings.load import load_settings
+from holdfast.service.settings.passwords import PasswordBook
 from tests.support.engine import PASSWORD, new_session
 
 NAMES = [f"vault{number}" for number in range(KEPT_AWAKE + 2)]

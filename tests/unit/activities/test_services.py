@@ -7,18 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from activities.recorder import Recorder
-from activities.services import Services
+from holdfast.activities.recorder import Recorder
+from holdfast.activities.services import Services
 from holdfast.errors import LockLostError, WrongPasswordError
 from holdfast.format.index import BlobEntry, BlobType, IndexPack
 from holdfast.ids import BlobId, PackId, sha256
 from holdfast.repository.layout import pack_name
 from holdfast.repository.repository import Repository
 from holdfast.repository.shared_keys import SharedKeys
-from service.journal.journal import Journal
-from service.settings.load import load_settings
-from service.settings.model import RepositoryProfile
-from service.settings.passwords import PasswordBook
+from holdfast.service.journal.journal import Journal
+from holdfast.service.settings.load import load_settings
+from holdfast.service.settings.model import RepositoryProfile
+from holdfast.service.settings.passwords import PasswordBook
 from tests.support.counting import CountingStorage
 from tests.support.engine import PASSWORD, new_session
 from tests.support.memory_storage import MemoryStorage
@@ -77,7 +77,7 @@ def counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[CountingSto
         made.append(CountingStorage(Path(profile.location)))
         return made[-1]
 
-    monkeypatch.setattr("activities.services.open_place", open_counted)
+    monkeypatch.setattr("holdfast.activities.services.open_place", open_counted)
     with new_session(tmp_path / "repository"):
         pass
     return made

@@ -9,7 +9,7 @@ import pytest
 from temporalio.common import WorkerDeploymentVersion
 from temporalio.worker import SlotReleaseContext
 
-from activities.turns import AT_ONCE, Turn, Turns
+from holdfast.activities.turns import AT_ONCE, Turn, Turns
 
 
 @dataclass

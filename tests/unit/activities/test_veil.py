@@ -2,8 +2,8 @@
 
 import pytest
 
-from activities.veil import Veil
-from contracts.veiled import REPOSITORY
+from holdfast.activities.veil import Veil
+from holdfast.contracts.veiled import REPOSITORY
 
 
 @pytest.mark.parametrize(

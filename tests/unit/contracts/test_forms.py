@@ -8,19 +8,19 @@ from typing import Any
 
 import pytest
 
-import contracts
-from activities.door import refusal
-from contracts.backup import BackupOpened, BackupRequest, CommitInput, TriggerInput
-from contracts.checks import check
-from contracts.common import CloseInput, RunInput, RunRef
-from contracts.forms import FORMS, misformed
-from contracts.hooks import HookInput, HookMoment, HookRef
-from contracts.identity import is_own
-from contracts.notify import WatchInput, WatchState
-from contracts.restore import RestoreRequest
-from contracts.runs import ShardInput, VerifyInput
-from contracts.system import FindInput, Member, PrepareInput
-from contracts.verify import VerifyOpened
+from holdfast import contracts
+from holdfast.activities.door import refusal
+from holdfast.contracts.backup import BackupOpened, BackupRequest, CommitInput, TriggerInput
+from holdfast.contracts.checks import check
+from holdfast.contracts.common import CloseInput, RunInput, RunRef
+from holdfast.contracts.forms import FORMS, misformed
+from holdfast.contracts.hooks import HookInput, HookMoment, HookRef
+from holdfast.contracts.identity import is_own
+from holdfast.contracts.notify import WatchInput, WatchState
+from holdfast.contracts.restore import RestoreRequest
+from holdfast.contracts.runs import ShardInput, VerifyInput
+from holdfast.contracts.system import FindInput, Member, PrepareInput
+from holdfast.contracts.verify import VerifyOpened
 from holdfast.terms import RunStatus, Strategy, VerifyLevel
 
 ID = "0123456789abcdef" * 4
@@ -33,9 +33,12 @@ def messages() -> dict[str, type[Any]]:
     """All dataclasses of contracts but the worker's own configuration, which comes through a pipe."""
     found: dict[str, type[Any]] = {}
     for module in pkgutil.iter_modules(contracts.__path__):
-        loaded = importlib.import_module(f"contracts.{module.name}")
+        loaded = importlib.import_module(f"holdfast.contracts.{module.name}")
         for name, value in vars(loaded).items():
-            if dataclasses.is_dataclass(value) and loaded.__name__ == value.__module__ != "contracts.worker":
+            if (
+                dataclasses.is_dataclass(value)
+                and loaded.__name__ == value.__module__ != "holdfast.contracts.worker"
+            ):
                 found[name] = typing.cast("type[Any]", value)
     return found
 

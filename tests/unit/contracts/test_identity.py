@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.identity import (
+from holdfast.contracts.identity import (
     Identity,
     is_own,
     parse_workflow_id,

@@ -8,8 +8,8 @@ from typing import Final
 import msgspec
 import pytest
 
-from service.settings.cleanup import CleanupTable
-from service.settings.document import (
+from holdfast.service.settings.cleanup import CleanupTable
+from holdfast.service.settings.document import (
     JournalTable,
     LogTable,
     NoticesTable,
@@ -19,14 +19,14 @@ from service.settings.document import (
     TopTable,
     WorkerTable,
 )
-from service.settings.drills import DrillTable
-from service.settings.encryption import KeysTable
-from service.settings.hooks import HookTable
-from service.settings.load import load_settings
-from service.settings.model import Settings, WorkerSettings
-from service.settings.prune import PruneTable
-from service.settings.retention import RepositoryRetentionTable, SourceRetentionTable
-from service.settings.systems import SystemTable
+from holdfast.service.settings.drills import DrillTable
+from holdfast.service.settings.encryption import KeysTable
+from holdfast.service.settings.hooks import HookTable
+from holdfast.service.settings.load import load_settings
+from holdfast.service.settings.model import Settings, WorkerSettings
+from holdfast.service.settings.prune import PruneTable
+from holdfast.service.settings.retention import RepositoryRetentionTable, SourceRetentionTable
+from holdfast.service.settings.systems import SystemTable
 
 EXAMPLE: Final = Path(__file__).parents[3] / "holdfast.example.toml"
 _COMMENTED_KEY: Final = re.compile(r"^# (?=[a-z_]+ = |\[[a-z.]+\]$)", re.MULTILINE)

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from holdfast.errors import SettingsError
-from service.settings.load import load_settings
-from service.settings.model import (
+from holdfast.service.settings.load import load_settings
+from holdfast.service.settings.model import (
     JournalSettings,
     LogSettings,
     NoticeSettings,

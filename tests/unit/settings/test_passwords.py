@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from holdfast.errors import PasswordMissingError, SettingsError
-from service.settings.load import load_settings
-from service.settings.model import PasswordSource
-from service.settings.passwords import resolve_password
+from holdfast.service.settings.load import load_settings
+from holdfast.service.settings.model import PasswordSource
+from holdfast.service.settings.passwords import resolve_password
 
 LIMIT_S = 60.0
 

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from holdfast.errors import SettingsError, UsageError
+from holdfast.service.settings.exclude_files import named_variables, read_patterns, resolve
+from holdfast.service.settings.load import load_settings
+from holdfast.service.settings.model import SourceProfile
+from holdfast.service.settings.paths import PathRules, plain
 from holdfast.source.spec import SourceSpec
-from service.settings.exclude_files import named_variables, read_patterns, resolve
-from service.settings.load import load_settings
-from service.settings.model import SourceProfile
-from service.settings.paths import PathRules, plain
 
 RULES = PathRules(base=Path("/base"), home=Path("/home/a[b]"), in_file=True)
 

@@ -8,8 +8,8 @@ import pytest
 
 from holdfast.errors import CorruptFileError, HoldfastError, SettingsError, StorageDeniedError, UsageError
 from holdfast.restore.request import RestoreOptions, SystemRestoreOrder
-from service.settings.request_uses import RequestUse, check_use, end_use, take_request, use_of
-from service.settings.requests import (
+from holdfast.service.settings.request_uses import RequestUse, check_use, end_use, take_request, use_of
+from holdfast.service.settings.requests import (
     RepositoryOrder,
     SourceOrder,
     is_once,

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.errors import SettingsError
-from service.settings.load import load_settings
+from holdfast.service.settings.load import load_settings
 
 
 def test_the_web_ui_can_be_left_out(tmp_path: Path) -> None:

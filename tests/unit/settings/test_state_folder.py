@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from service.settings.load import load_settings
-from service.settings.state_folder import STATE_VARIABLE, own_state_dir
+from holdfast.service.settings.load import load_settings
+from holdfast.service.settings.state_folder import STATE_VARIABLE, own_state_dir
 
 ANNA = 54_321
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="files of two users can only be made by root")

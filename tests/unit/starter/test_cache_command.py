@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.service.settings.load import load_settings
+from holdfast.starter.main import main
 from holdfast.storage.cache import Cache
-from service.settings.load import load_settings
-from starter.main import main
 
 OLD, NEW = 64 * "a", 64 * "b"
 

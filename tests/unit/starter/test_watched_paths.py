@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from service.settings.load import load_settings
-from starter.watching.scope import Scope
+from holdfast.service.settings.load import load_settings
+from holdfast.starter.watching.scope import Scope
 
 
 @pytest.mark.parametrize(

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from starter.watching.kernel import TreeWatch
-from starter.watching.scope import Scope
+from holdfast.starter.watching.kernel import TreeWatch
+from holdfast.starter.watching.scope import Scope
 from tests.triggers.site import Site
 
 TAG = b"Signature: 8a477f597d28d172789f06886806bc55"
 LIMITED = """
 import sys
-from starter.watching.kernel import TreeWatch, WatchLimitError
+from holdfast.starter.watching.kernel import TreeWatch, WatchLimitError
 watch = TreeWatch(lambda *_: True)
 try:
     watch.add_root(sys.argv[1].encode())

@@ -3,8 +3,8 @@
 import pytest
 from temporalio.client import Client
 
+from holdfast.workflows.registration import ensure_search_attributes
 from tests.unit.transport.signed import Keys
-from workflows.registration import ensure_search_attributes
 
 
 @pytest.fixture(params=["signing", "sealing"])

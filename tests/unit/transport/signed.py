@@ -13,20 +13,20 @@ from temporalio.api.common.v1 import Payload
 from temporalio.client import Client, WorkflowHandle
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner, Worker
 
-from activities.trust import AdmissionActivities, TrustedCalls
-from contracts.backup import BackupRequest, BackupResult
-from contracts.common import BACKUP_WORKFLOW
-from contracts.identity import copy_queue
-from service.settings.admission import Admissions
+from holdfast.activities.trust import AdmissionActivities, TrustedCalls
+from holdfast.contracts.backup import BackupRequest, BackupResult
+from holdfast.contracts.common import BACKUP_WORKFLOW
+from holdfast.contracts.identity import copy_queue
+from holdfast.service.settings.admission import Admissions
+from holdfast.transport.client import protecting
+from holdfast.transport.codec import Protection, TrustCodec
+from holdfast.transport.keyring import Keyring, new_key_line
+from holdfast.transport.sealing import Sealer
+from holdfast.transport.signing import Signer
+from holdfast.transport.stamping import Stamping
+from holdfast.workflows.catalogue import INPUT_ERRORS, WORKFLOWS, workflow_runner
+from holdfast.workflows.trust import Trust
 from tests.unit.workflows.running import FAST, Script
-from transport.client import protecting
-from transport.codec import Protection, TrustCodec
-from transport.keyring import Keyring, new_key_line
-from transport.sealing import Sealer
-from transport.signing import Signer
-from transport.stamping import Stamping
-from workflows.catalogue import INPUT_ERRORS, WORKFLOWS, workflow_runner
-from workflows.trust import Trust
 
 REQUEST = BackupRequest(repository="vault", source="home", policy=FAST)
 Handle = WorkflowHandle[object, BackupResult]

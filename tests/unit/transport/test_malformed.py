@@ -15,12 +15,12 @@ from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureEr
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
-from contracts.backup import BackupResult
-from contracts.cleanup import CLEANUP_WORKFLOW
-from contracts.common import BACKUP_WORKFLOW, RESTORE_WORKFLOW
-from contracts.notify import WATCHDOG_WORKFLOW
-from contracts.scheduled import SCHEDULED_RUN_WORKFLOW
-from contracts.verbs import (
+from holdfast.contracts.backup import BackupResult
+from holdfast.contracts.cleanup import CLEANUP_WORKFLOW
+from holdfast.contracts.common import BACKUP_WORKFLOW, RESTORE_WORKFLOW
+from holdfast.contracts.notify import WATCHDOG_WORKFLOW
+from holdfast.contracts.scheduled import SCHEDULED_RUN_WORKFLOW
+from holdfast.contracts.verbs import (
     DRILL_WORKFLOW,
     FORGET_WORKFLOW,
     GUARD_WORKFLOW,
@@ -30,14 +30,14 @@ from contracts.verbs import (
     SYSTEM_RESTORE_WORKFLOW,
     VERIFY_WORKFLOW,
 )
-from contracts.warrant import MALFORMED
-from contracts.watch import SOURCE_WATCH_WORKFLOW
+from holdfast.contracts.warrant import MALFORMED
+from holdfast.contracts.watch import SOURCE_WATCH_WORKFLOW
 from holdfast.terms import RunStatus
+from holdfast.transport.client import protecting
+from holdfast.workflows.catalogue import WORKFLOWS
+from holdfast.workflows.registration import ensure_search_attributes
 from tests.unit.transport.signed import REQUEST, workers
 from tests.unit.workflows.scripted import ScriptedBackup
-from transport.client import protecting
-from workflows.catalogue import WORKFLOWS
-from workflows.registration import ensure_search_attributes
 
 HUGE: Final = "x" * 1_500_000
 BACKUP: Final = {"repository": "vault", "source": "home"}

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from holdfast.errors import HoldfastError, SettingsError, StorageDeniedError
-from service.settings.admission import Admissions, AlreadyAdmittedError
-from service.settings.load import SIGNING_KEY, load_settings
-from service.settings.model import Settings
-from starter.host.service import open_door
-from transport.client import read_credentials, service_client, trust_codec
-from transport.keyring import new_key_line
-from transport.own_key import ensure_key, read_key
-from transport.signing import Signer
+from holdfast.service.settings.admission import Admissions, AlreadyAdmittedError
+from holdfast.service.settings.load import SIGNING_KEY, load_settings
+from holdfast.service.settings.model import Settings
+from holdfast.starter.host.service import open_door
+from holdfast.transport.client import read_credentials, service_client, trust_codec
+from holdfast.transport.keyring import new_key_line
+from holdfast.transport.own_key import ensure_key, read_key
+from holdfast.transport.signing import Signer
 
 SOON = 4_000_000_000
 

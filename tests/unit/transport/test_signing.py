@@ -12,15 +12,15 @@ from temporalio.api.failure.v1 import Failure
 from temporalio.converter import ActivitySerializationContext, DataConverter, WorkflowSerializationContext
 from temporalio.exceptions import ActivityError, ApplicationError
 
-from contracts.control import Asked, Throttle, ThrottleRequest, ThrottleWindow
-from contracts.warrant import MALFORMED, UNTRUSTED, Stamped, Warrant
-from transport.client import protecting
-from transport.codec import TrustCodec
-from transport.keyring import Keyring
-from transport.places import Place, nowhere, place_of, workflow_place
-from transport.refusals import RefusedError
-from transport.sealing import Sealer
-from transport.signing import SIGNATURE, Signer
+from holdfast.contracts.control import Asked, Throttle, ThrottleRequest, ThrottleWindow
+from holdfast.contracts.warrant import MALFORMED, UNTRUSTED, Stamped, Warrant
+from holdfast.transport.client import protecting
+from holdfast.transport.codec import TrustCodec
+from holdfast.transport.keyring import Keyring
+from holdfast.transport.places import Place, nowhere, place_of, workflow_place
+from holdfast.transport.refusals import RefusedError
+from holdfast.transport.sealing import Sealer
+from holdfast.transport.signing import SIGNATURE, Signer
 
 OLD = "old:" + base64.b64encode(bytes(range(32))).decode()
 NEW = "new:" + base64.b64encode(bytes(range(1, 33))).decode()

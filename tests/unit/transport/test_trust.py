@@ -35,22 +35,22 @@ from temporalio.common import RawValue, RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from contracts import names
-from contracts.backup import BackupResult
-from contracts.common import BACKUP_WORKFLOW, PROGRESS_QUERY, RunRef
-from contracts.control import CANCEL, CONTROL_QUERY, PAUSE, RESUME, Asked, ControlState
-from contracts.identity import copy_queue
-from contracts.runs import ShardInput
-from contracts.scheduled import SCHEDULED_RUN_WORKFLOW, ScheduledRun
-from contracts.warrant import UNTRUSTED
-from control import runs
-from control.progress import RunView, look
+from holdfast.contracts import names
+from holdfast.contracts.backup import BackupResult
+from holdfast.contracts.common import BACKUP_WORKFLOW, PROGRESS_QUERY, RunRef
+from holdfast.contracts.control import CANCEL, CONTROL_QUERY, PAUSE, RESUME, Asked, ControlState
+from holdfast.contracts.identity import copy_queue
+from holdfast.contracts.runs import ShardInput
+from holdfast.contracts.scheduled import SCHEDULED_RUN_WORKFLOW, ScheduledRun
+from holdfast.contracts.warrant import UNTRUSTED
+from holdfast.control import runs
+from holdfast.control.progress import RunView, look
 from holdfast.errors import UntrustedError
 from holdfast.terms import RunStatus
+from holdfast.transport import stamping
 from tests.unit.transport import signed
 from tests.unit.transport.signed import REQUEST, input_of, replay, start, workers
 from tests.unit.workflows.scripted import ScriptedBackup, heartbeat_until_cancelled
-from transport import stamping
 
 
 class Gate:

@@ -3,7 +3,7 @@
 import pytest
 from temporalio.client import Client
 
-from workflows.registration import ensure_search_attributes
+from holdfast.workflows.registration import ensure_search_attributes
 
 
 @pytest.fixture

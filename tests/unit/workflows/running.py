@@ -10,9 +10,9 @@ from typing import Protocol
 from temporalio.client import Client, WorkflowHandle
 from temporalio.worker import Replayer, Worker
 
-from contracts.common import RunPolicy
-from contracts.identity import copy_queue
-from workflows.catalogue import WORKFLOWS, workflow_runner
+from holdfast.contracts.common import RunPolicy
+from holdfast.contracts.identity import copy_queue
+from holdfast.workflows.catalogue import WORKFLOWS, workflow_runner
 
 FAST = RunPolicy(window=3, heartbeat_timeout_s=5, light_timeout_s=60, shard_timeout_s=60)
 

@@ -12,12 +12,19 @@ from dataclasses import dataclass, field
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from contracts import names
-from contracts.backup import BackupOpened, CommitInput, Committed, LogInput, PageSelected, TriggerInput
-from contracts.common import CloseInput, Verdict
-from contracts.control import Throttle
-from contracts.notify import NOTIFY, Notified, NotifyInput
-from contracts.runs import PlanInput, SelectInput, ShardInput, VerifyInput
+from holdfast.contracts import names
+from holdfast.contracts.backup import (
+    BackupOpened,
+    CommitInput,
+    Committed,
+    LogInput,
+    PageSelected,
+    TriggerInput,
+)
+from holdfast.contracts.common import CloseInput, Verdict
+from holdfast.contracts.control import Throttle
+from holdfast.contracts.notify import NOTIFY, Notified, NotifyInput
+from holdfast.contracts.runs import PlanInput, SelectInput, ShardInput, VerifyInput
 from holdfast.terms import RunStatus, SelectionTotals, SnapshotTotals, StoredTotals, Strategy
 
 SNAPSHOT_ID = "5" * 64

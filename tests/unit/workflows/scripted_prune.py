@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 from temporalio import activity
 
-from contracts import names
-from contracts.common import RunInput
-from contracts.prune import (
+from holdfast.contracts import names
+from holdfast.contracts.common import RunInput
+from holdfast.contracts.prune import (
     LocksSeen,
     LockWait,
     MarkedSeen,
@@ -19,7 +19,7 @@ from contracts.prune import (
     Switched,
     SwitchTried,
 )
-from contracts.runs import ShardInput
+from holdfast.contracts.runs import ShardInput
 
 SWITCHED = Switched(shards=2, packs=5, size_bytes=500, runs=1, stood_ms=1200, locked_ms=100)
 PLAN = PrunePlanned(

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from contracts import names
-from contracts.common import CloseInput, Verdict
-from contracts.notify import NOTIFY, Notified, NotifyInput
-from contracts.restore import (
+from holdfast.contracts import names
+from holdfast.contracts.common import CloseInput, Verdict
+from holdfast.contracts.notify import NOTIFY, Notified, NotifyInput
+from holdfast.contracts.restore import (
     Finished,
     RestoreLogInput,
     RestoreOpened,
@@ -19,7 +19,7 @@ from contracts.restore import (
     RestoreTriggerInput,
     SpaceInput,
 )
-from contracts.runs import PlanInput, SelectInput, ShardInput, VerifyInput
+from holdfast.contracts.runs import PlanInput, SelectInput, ShardInput, VerifyInput
 from holdfast.terms import RestoreTotals, RunStatus
 from tests.unit.workflows.scripted import Hook, nothing
 

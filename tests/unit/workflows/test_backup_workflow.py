@@ -10,9 +10,9 @@ from temporalio.api.sdk.v1 import WorkflowMetadata
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 
-from contracts import names
-from contracts.backup import BackupRequest, BackupResult, Committed
-from contracts.common import (
+from holdfast.contracts import names
+from holdfast.contracts.backup import BackupRequest, BackupResult, Committed
+from holdfast.contracts.common import (
     BACKUP_WORKFLOW,
     ERRORS_QUERY,
     PLAN_QUERY,
@@ -23,6 +23,7 @@ from contracts.common import (
     Progress,
 )
 from holdfast.terms import RunStatus, SnapshotTotals, Strategy, VerifyLevel
+from holdfast.workflows.attributes import SNAPSHOT, SOURCE, STATUS, STRATEGY
 from tests.unit.workflows.running import FAST, replay, workers
 from tests.unit.workflows.scripted import (
     PARENT_ID,
@@ -31,7 +32,6 @@ from tests.unit.workflows.scripted import (
     ScriptedBackup,
     heartbeat_until_cancelled,
 )
-from workflows.attributes import SNAPSHOT, SOURCE, STATUS, STRATEGY
 
 REQUEST = BackupRequest(repository="vault", source="home", policy=FAST)
 Handle = WorkflowHandle[object, BackupResult]

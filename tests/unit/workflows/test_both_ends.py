@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workflows.both_ends import Ranges, take, with_page
+from holdfast.workflows.both_ends import Ranges, take, with_page
 
 
 def test_a_whole_plan_is_taken_from_both_ends() -> None:

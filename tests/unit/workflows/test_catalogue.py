@@ -4,7 +4,7 @@ import pytest
 from temporalio import workflow
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
-from workflows.catalogue import WORKFLOWS, workflow_runner
+from holdfast.workflows.catalogue import WORKFLOWS, workflow_runner
 
 
 @pytest.mark.parametrize("kind", WORKFLOWS)

@@ -8,10 +8,10 @@ from temporalio import activity
 from temporalio.client import Client, WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
-from contracts import names
-from contracts.backup import BackupResult
-from contracts.common import PROGRESS_QUERY, Progress
-from contracts.control import (
+from holdfast.contracts import names
+from holdfast.contracts.backup import BackupResult
+from holdfast.contracts.common import PROGRESS_QUERY, Progress
+from holdfast.contracts.control import (
     CANCEL,
     CONTROL_QUERY,
     PAUSE,
@@ -26,10 +26,10 @@ from contracts.control import (
     ThrottleWindow,
 )
 from holdfast.terms import RunStatus
+from holdfast.workflows.attributes import STATUS
 from tests.unit.workflows.running import replay, workers
 from tests.unit.workflows.scripted import ScriptedBackup, heartbeat_until_cancelled
 from tests.unit.workflows.test_backup_workflow import Handle, start
-from workflows.attributes import STATUS
 
 ANNA = Asked(by="anna", reason="the office needs the line")
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from contracts.common import Phase, Progress
+from holdfast.contracts.common import Phase, Progress
 from holdfast.terms import RunStatus
 from holdfast.units import format_bytes, format_duration
-from workflows.details import render
+from holdfast.workflows.details import render
 
 SECOND_NS = 10**9
 

@@ -9,12 +9,12 @@ import pytest
 from temporalio import activity
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 
-from contracts import names
-from contracts.backup import BackupOpened, BackupRequest, BackupResult
-from contracts.common import BACKUP_WORKFLOW, RunInput
-from contracts.control import CANCEL, Asked
-from contracts.drill import DrillLogInput, DrillOpened, DrillRequest, DrillResult, DrillTriggerInput
-from contracts.guard import (
+from holdfast.contracts import names
+from holdfast.contracts.backup import BackupOpened, BackupRequest, BackupResult
+from holdfast.contracts.common import BACKUP_WORKFLOW, RunInput
+from holdfast.contracts.control import CANCEL, Asked
+from holdfast.contracts.drill import DrillLogInput, DrillOpened, DrillRequest, DrillResult, DrillTriggerInput
+from holdfast.contracts.guard import (
     COMPARE_ACTIVITY,
     LOG_GUARD_ACTIVITY,
     CompareInput,
@@ -23,10 +23,10 @@ from contracts.guard import (
     GuardRequest,
     GuardResult,
 )
-from contracts.hooks import HookDone, HookInput, HookMoment, HookRef
-from contracts.notify import NOTIFY
-from contracts.restore import RestoreOpened
-from contracts.system import (
+from holdfast.contracts.hooks import HookDone, HookInput, HookMoment, HookRef
+from holdfast.contracts.notify import NOTIFY
+from holdfast.contracts.restore import RestoreOpened
+from holdfast.contracts.system import (
     FindInput,
     Found,
     FoundSnapshot,
@@ -43,8 +43,13 @@ from contracts.system import (
     SystemRestoreRequest,
     SystemResult,
 )
-from contracts.verbs import DRILL_WORKFLOW, GUARD_WORKFLOW, SYSTEM_BACKUP_WORKFLOW, SYSTEM_RESTORE_WORKFLOW
-from contracts.watch import (
+from holdfast.contracts.verbs import (
+    DRILL_WORKFLOW,
+    GUARD_WORKFLOW,
+    SYSTEM_BACKUP_WORKFLOW,
+    SYSTEM_RESTORE_WORKFLOW,
+)
+from holdfast.contracts.watch import (
     CHANGES_UPDATE,
     SOURCE_WATCH_WORKFLOW,
     Changes,

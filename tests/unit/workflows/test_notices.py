@@ -19,16 +19,23 @@ from temporalio.client import (
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import Worker
 
-from contracts import names
-from contracts.backup import BackupRequest, BackupResult
-from contracts.common import BACKUP_WORKFLOW, RESTORE_WORKFLOW
-from contracts.notify import NOTIFY, WATCH, WATCHDOG_WORKFLOW, WatchdogRequest, WatchInput, WatchState
-from contracts.restore import RestoreOpened, RestoreRequest
+from holdfast.contracts import names
+from holdfast.contracts.backup import BackupRequest, BackupResult
+from holdfast.contracts.common import BACKUP_WORKFLOW, RESTORE_WORKFLOW
+from holdfast.contracts.notify import (
+    NOTIFY,
+    WATCH,
+    WATCHDOG_WORKFLOW,
+    WatchdogRequest,
+    WatchInput,
+    WatchState,
+)
+from holdfast.contracts.restore import RestoreOpened, RestoreRequest
 from holdfast.terms import RunStatus
+from holdfast.workflows.catalogue import WORKFLOWS, workflow_runner
 from tests.unit.workflows.running import FAST, replay, workers
 from tests.unit.workflows.scripted import SNAPSHOT_ID, ScriptedBackup
 from tests.unit.workflows.scripted_restore import ScriptedRestore
-from workflows.catalogue import WORKFLOWS, workflow_runner
 
 BACKUP = BackupRequest(repository="vault", source="home", policy=FAST)
 

@@ -8,10 +8,17 @@ import pytest
 from temporalio.client import Client, WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
-from contracts.common import PROGRESS_QUERY, Progress
-from contracts.guard import APPROVE_UPDATE, Approval
-from contracts.prune import APPROVAL_QUERY, PruneOpened, PruneRequest, PruneResult, PruneStatus, SwitchTried
-from contracts.verbs import PRUNE_WORKFLOW
+from holdfast.contracts.common import PROGRESS_QUERY, Progress
+from holdfast.contracts.guard import APPROVE_UPDATE, Approval
+from holdfast.contracts.prune import (
+    APPROVAL_QUERY,
+    PruneOpened,
+    PruneRequest,
+    PruneResult,
+    PruneStatus,
+    SwitchTried,
+)
+from holdfast.contracts.verbs import PRUNE_WORKFLOW
 from holdfast.terms import RunStatus
 from tests.unit.workflows.running import FAST, replay, workers
 from tests.unit.workflows.scripted_prune import PLAN, SWITCHED, ScriptedPrune

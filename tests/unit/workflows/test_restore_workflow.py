@@ -9,14 +9,14 @@ import pytest
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 
-from contracts import names
-from contracts.common import PROGRESS_QUERY, RESTORE_WORKFLOW, Phase, Progress
-from contracts.restore import Finished, RestoreOpened, RestoreRequest, RestoreResult
+from holdfast.contracts import names
+from holdfast.contracts.common import PROGRESS_QUERY, RESTORE_WORKFLOW, Phase, Progress
+from holdfast.contracts.restore import Finished, RestoreOpened, RestoreRequest, RestoreResult
 from holdfast.terms import RestoreTotals, RunStatus, VerifyLevel
+from holdfast.workflows.attributes import SNAPSHOT, STATUS
 from tests.unit.workflows.running import FAST, replay, workers
 from tests.unit.workflows.scripted import heartbeat_until_cancelled
 from tests.unit.workflows.scripted_restore import SNAPSHOT_ID, ScriptedRestore
-from workflows.attributes import SNAPSHOT, STATUS
 
 REQUEST = RestoreRequest(repository="vault", selection="@feed", verify=VerifyLevel.WRITTEN, policy=FAST)
 Handle = WorkflowHandle[object, RestoreResult]

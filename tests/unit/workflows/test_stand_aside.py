@@ -10,11 +10,11 @@ import pytest
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 
-from activities.hand_over import handed_over
-from contracts import names
-from contracts.backup import BackupProgress
-from contracts.common import PROGRESS_QUERY, Progress
-from contracts.control import (
+from holdfast.activities.hand_over import handed_over
+from holdfast.contracts import names
+from holdfast.contracts.backup import BackupProgress
+from holdfast.contracts.common import PROGRESS_QUERY, Progress
+from holdfast.contracts.control import (
     LONGEST_STAND_S,
     PAUSE,
     RESUME,

@@ -1,7 +1,7 @@
 """Which snapshots a recovery of a system takes: those of one run where one is whole, else each member's newest."""
 
-from contracts.system import Found, FoundSnapshot
-from workflows.system_restore import choose_snapshots
+from holdfast.contracts.system import Found, FoundSnapshot
+from holdfast.workflows.system_restore import choose_snapshots
 
 
 def snapshot(name: str, time_ns: int, run: str = "", *, partial: bool = False) -> FoundSnapshot:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Coroutine
 
-from workflows.window import run_window
+from holdfast.workflows.window import run_window
 
 
 async def _wait_for_ever() -> None:
