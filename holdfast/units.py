@@ -1,4 +1,4 @@
-"""Sizes and durations as people write and read them: "16MiB", "512k", "20s", "1h30m"; "1.5 KiB", "1:02:03"."""
+"""Sizes, durations and counts as people write and read them: "16MiB", "1h30m"; "1.5 KiB", "1:02:03", "1 file"."""
 
 import re
 from typing import Final
@@ -13,6 +13,9 @@ _SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _BYTES_PER_STEP: Final = 1024
 _SHOWN_UNITS: Final = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
+_AGE_UNITS: Final = (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1))
+
+NS_PER_MS: Final = 10**6
 NS_PER_S: Final = 10**9
 SIZE_EXAMPLES: Final = '"16MiB", "512k" or "1.5G"'
 DURATION_EXAMPLES: Final = '"20s", "500ms" or "1h30m"'
@@ -62,8 +65,31 @@ def format_bytes(count: int) -> str:
     return f"{value:,.1f} {_SHOWN_UNITS[-1]}"
 
 
-def format_duration(elapsed_ns: int) -> str:
+def format_clock(elapsed_ns: int) -> str:
     """3723 s -> "1:02:03"."""
     minutes, seconds = divmod(max(0, elapsed_ns) // NS_PER_S, 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{seconds:02d}"
+
+
+def format_duration(elapsed_ns: int) -> str:
+    """As a clock has it; below a second, milliseconds: "340 ms"."""
+    if elapsed_ns >= NS_PER_S:
+        return format_clock(elapsed_ns)
+    return f"{max(0, elapsed_ns) // NS_PER_MS} ms"
+
+
+def format_age(elapsed_ns: int) -> str:
+    """The two largest units of a span of time: "3d 4h", "1h 12m", "40s"; units as `parse_duration` has them."""
+    rest = max(0, elapsed_ns) // NS_PER_S
+    parts: list[str] = []
+    for unit, seconds in _AGE_UNITS:
+        count, rest = divmod(rest, seconds)
+        if count or parts:
+            parts.append(f"{count}{unit}")
+    return " ".join(part for part in parts[:2] if not part.startswith("0")) or "0s"
+
+
+def counted(count: int, one: str, several: str = "") -> str:
+    """`1 snapshot`, `2,000 snapshots`. several: where it is not the one with an s."""
+    return f"{count:,} {one if count == 1 else several or f'{one}s'}"

@@ -11,7 +11,8 @@ from holdfast.errors import EXIT_COMPLETE, UsageError
 from holdfast.starter.shell.invocation import Invocation
 from holdfast.starter.shell.options import CommonOptions
 from holdfast.starter.shell.output import say, say_json
-from holdfast.starter.shell.text import local_time, table
+from holdfast.starter.shell.table import table
+from holdfast.starter.shell.text import local_time
 from holdfast.storage.cache import CachedRepository
 from holdfast.units import NS_PER_S, format_bytes
 

@@ -13,7 +13,8 @@ from holdfast.service.journal.records import RunRecord
 from holdfast.starter.shell.invocation import Invocation
 from holdfast.starter.shell.options import CommonOptions
 from holdfast.starter.shell.output import say, say_json, warn
-from holdfast.starter.shell.text import local_time, table
+from holdfast.starter.shell.table import table
+from holdfast.starter.shell.text import local_time
 from holdfast.terms import RunKind, RunStatus
 from holdfast.units import NS_PER_S, format_bytes, format_duration
 

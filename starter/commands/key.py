@@ -18,7 +18,8 @@ from holdfast.starter.shell.invocation import Invocation, ask_password
 from holdfast.starter.shell.options import CommonOptions
 from holdfast.starter.shell.output import tell, tell_done
 from holdfast.starter.shell.registration import add_command
-from holdfast.starter.shell.text import local_time, table
+from holdfast.starter.shell.table import table
+from holdfast.starter.shell.text import local_time
 
 app: Final = typer.Typer(help="List, add and remove passwords.", no_args_is_help=False)
 

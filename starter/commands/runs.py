@@ -18,7 +18,8 @@ from holdfast.starter.shell.invocation import Invocation
 from holdfast.starter.shell.moments import parse_moment
 from holdfast.starter.shell.options import CommonOptions, Texts, one_word
 from holdfast.starter.shell.output import tell
-from holdfast.starter.shell.text import local_time, table
+from holdfast.starter.shell.table import table
+from holdfast.starter.shell.text import local_time
 from holdfast.terms import RunKind, RunStatus
 from holdfast.units import format_bytes, format_duration
 

@@ -23,7 +23,8 @@ from holdfast.starter.shell.invocation import Invocation
 from holdfast.starter.shell.options import CommonOptions
 from holdfast.starter.shell.output import say, say_json, tell, tell_done
 from holdfast.starter.shell.registration import add_command
-from holdfast.starter.shell.text import local_time, table
+from holdfast.starter.shell.table import table
+from holdfast.starter.shell.text import local_time
 from holdfast.units import NS_PER_S
 
 app: Final = typer.Typer(help="Apply, list and steer schedules.", no_args_is_help=False)

@@ -14,7 +14,8 @@ from holdfast.starter.requests.repositories import open_repository
 from holdfast.starter.shell.invocation import Invocation
 from holdfast.starter.shell.options import SnapshotFilterOptions, Texts
 from holdfast.starter.shell.output import tell, warn
-from holdfast.starter.shell.text import local_time, table
+from holdfast.starter.shell.table import table
+from holdfast.starter.shell.text import local_time
 from holdfast.starter.view.snapshots import snapshot_document
 from holdfast.terms import LATEST
 

@@ -14,7 +14,8 @@ from holdfast.starter.requests.repositories import open_for_reading, repository_
 from holdfast.starter.shell.invocation import Invocation
 from holdfast.starter.shell.options import SnapshotFilterOptions, Texts, one_word
 from holdfast.starter.shell.output import say, say_json
-from holdfast.starter.shell.text import local_time, table
+from holdfast.starter.shell.table import table
+from holdfast.starter.shell.text import local_time
 from holdfast.stats.modes import Counted, CountMode, count
 from holdfast.stats.shares import Shares, reckon_shares
 from holdfast.units import format_bytes

@@ -27,7 +27,8 @@ from holdfast.starter.host.service import find_client
 from holdfast.starter.shell.invocation import Invocation
 from holdfast.starter.shell.options import CommonOptions
 from holdfast.starter.shell.output import tell, warn
-from holdfast.starter.shell.text import local_time, printable, table
+from holdfast.starter.shell.table import table
+from holdfast.starter.shell.text import local_time, printable
 from holdfast.starter.view import control_state
 from holdfast.starter.view.details import details, took
 from holdfast.starter.view.listing import told

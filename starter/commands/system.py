@@ -25,7 +25,8 @@ from holdfast.starter.shell.moments import parse_moment
 from holdfast.starter.shell.options import CommonOptions, Detach, Texts, one_word
 from holdfast.starter.shell.output import say, say_json, tell
 from holdfast.starter.shell.registration import add_command
-from holdfast.starter.shell.text import local_time, table
+from holdfast.starter.shell.table import table
+from holdfast.starter.shell.text import local_time
 from holdfast.terms import RunKind, Strategy, VerifyLevel
 
 app: Final = typer.Typer(help="Systems: sources that belong together.", no_args_is_help=True)

@@ -11,8 +11,10 @@ from typing import Final
 import typer
 
 from holdfast.errors import EXIT_COMPLETE, HoldfastError
+from holdfast.starter.shell.cells import flowed
 from holdfast.starter.shell.options import CommonOptions
-from holdfast.starter.shell.text import harmless
+from holdfast.starter.shell.screen import Screen, answer_screen
+from holdfast.starter.shell.text import Drawn, harmless
 
 _MAX_LINES: Final = 2
 _BATCH: Final = 1000
@@ -47,9 +49,16 @@ def tell(options: CommonOptions, document: object, lines: Iterable[str]) -> int:
     if options.json:
         say_json(document)
     else:
-        for line in lines:
-            say(line)
+        say_flowed(lines)
     return EXIT_COMPLETE
+
+
+def say_flowed(lines: Iterable[str]) -> None:
+    """Lines of the answer; on a terminal, those that are too long for it go on in the next line."""
+    screen = answer_screen()
+    for line in lines:
+        for part in flowed(line, screen=screen):
+            say(part)
 
 
 def tell_done(options: CommonOptions, document: object, words: str) -> int:
@@ -68,14 +77,16 @@ def tell_error(error: HoldfastError, *, as_json: bool) -> None:
     if as_json:
         warn_json({"message_type": "exit_error", "code": error.exit_code, "message": "\n".join(lines)})
         return
-    warn("\n".join([f"Error: {lines[0] if lines else type(error).__name__}", *lines[1:]]))
+    told = harmless(lines[0]) if lines else type(error).__name__
+    screen = Screen.of(sys.stderr)
+    warn(Drawn("\n".join([f"{screen.painted('Error')}: {told}", *map(harmless, lines[1:])])))
 
 
 def say_all(lines: Iterable[str]) -> None:
     """Many lines, a thousand at a time."""
     waiting = iter(lines)
     while batch := list(itertools.islice(waiting, _BATCH)):
-        text = harmless("\n".join(batch))
+        text = "\n".join(map(harmless, batch))
         _write(text.encode(sys.stdout.encoding or "utf-8", "backslashreplace"))
 
 

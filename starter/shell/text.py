@@ -1,7 +1,6 @@
-"""Bytes, times and tables become text for people, and bytes what JSON has of them."""
+"""Bytes and times become text for people, and bytes what JSON has of them."""
 
 import time
-from collections.abc import Sequence
 from typing import Final
 
 from holdfast.units import NS_PER_S
@@ -17,10 +16,16 @@ def ahead_of_time(snapshot: str, taken: str) -> str:
     return f"snapshot {snapshot[:8]} is dated in the future{passed_over}"
 
 
+class Drawn(str):
+    """A line that was made harmless when it was drawn: colours in it are ours. What is made of it is plain text."""
+
+    __slots__ = ()
+
+
 def harmless(text: str) -> str:
     """Text of whatever origin for a terminal: line ends stay, and what would move the cursor, change colours or the
     reading direction is escaped, as are bytes that are no UTF-8."""
-    if text.isprintable():
+    if isinstance(text, Drawn) or text.isprintable():
         return text
     return "".join(letter if letter.isprintable() or letter == "\n" else _escaped(letter) for letter in text)
 
@@ -52,28 +57,11 @@ def local_time(ns: int) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(ns // NS_PER_S))
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]], footer: str = "") -> list[str]:
-    """A table as restic draws it: columns, two spaces between them, rules above and below the rows.
-
-    A cell may have several lines. What a terminal would obey is escaped.
-    """
-    rows = [[harmless(cell) for cell in row] for row in rows]
-    cells = [[cell.split("\n") for cell in row] for row in rows]
-    widths = [
-        max([len(name), *(len(line) for row in cells for line in row[column])])
-        for column, name in enumerate(header)
-    ]
-    lines = [_row(header, widths)]
-    rule = "-" * max(len(lines[0]), sum(widths) + 2 * (len(widths) - 1))
-    lines.append(rule)
-    for row in cells:
-        height = max(len(cell) for cell in row)
-        lines += [
-            _row([cell[number] if number < len(cell) else "" for cell in row], widths)
-            for number in range(height)
-        ]
-    return [*lines, rule, *([footer] if footer else [])]
+def zone() -> str:
+    """The name of the local time zone: `UTC`; `CET/CEST` where it has two."""
+    return "/".join(dict.fromkeys(time.tzname)) if time.daylight else time.tzname[0]
 
 
-def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
-    return "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+def named_time(ns: int) -> str:
+    """`2026-01-31 12:34:56 CET`, for a sentence; tables name the zone once."""
+    return f"{local_time(ns)} {time.localtime(ns // NS_PER_S).tm_zone}"

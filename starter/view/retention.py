@@ -9,7 +9,8 @@ from holdfast.retention.calendar import Calendar
 from holdfast.retention.decision import Decision, Verdict
 from holdfast.retention.groups import Group
 from holdfast.retention.holds import AlarmNote, Hold
-from holdfast.starter.shell.text import local_time, table
+from holdfast.starter.shell.table import table
+from holdfast.starter.shell.text import local_time
 from holdfast.starter.view.snapshots import snapshot_document
 from holdfast.units import NS_PER_S, format_bytes, format_duration
 

@@ -12,7 +12,8 @@ from holdfast.control.listing import ListedRun, RunList
 from holdfast.control.progress import RunView
 from holdfast.service.journal.records import RunRecord, VerdictRecord
 from holdfast.starter.commands.ls import Wanted, permissions
-from holdfast.starter.shell.text import json_text, printable, table
+from holdfast.starter.shell.table import table
+from holdfast.starter.shell.text import json_text, printable
 from holdfast.starter.view.meter import Meter
 from holdfast.starter.view.words import counts
 from holdfast.terms import RunKind, RunStatus
@@ -176,13 +177,13 @@ def test_names_of_any_bytes_stay_on_their_line() -> None:
 
 
 def test_tables_are_drawn_as_restic_draws_them() -> None:
-    assert table(("ID", "Tags"), [("1", "a\nbcdef")], "1 snapshots") == [
+    assert table(("ID", "Tags"), [("1", "a\nbcdef")], "1 snapshot") == [
         "ID  Tags",
         "---------",
         "1   a",
         "    bcdef",
         "---------",
-        "1 snapshots",
+        "1 snapshot",
     ]
 
 

@@ -11,7 +11,8 @@ from holdfast.errors import SettingsError
 from holdfast.service.settings.load import load_settings
 from holdfast.service.settings.paths import PathRules
 from holdfast.starter.shell.output import json_line
-from holdfast.starter.shell.text import harmless, table
+from holdfast.starter.shell.table import table
+from holdfast.starter.shell.text import harmless
 from tests.triggers.site import PASSWORD, Site
 
 EVIL = "\x1b]0;evil\x07\x9b31m\u202e"

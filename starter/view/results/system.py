@@ -2,7 +2,8 @@
 
 from holdfast.contracts.system import MemberOutcome, SystemResult
 from holdfast.format.times import format_time
-from holdfast.starter.shell.text import local_time, table
+from holdfast.starter.shell.table import table
+from holdfast.starter.shell.text import local_time
 from holdfast.starter.view.results.words import Message, Words, seconds
 from holdfast.terms import RunStatus
 from holdfast.units import format_bytes
