@@ -16,52 +16,69 @@ import typer
 from holdfast import __version__
 from holdfast.errors import EXIT_COMPLETE, EXIT_FAILED, EXIT_INTERRUPTED, HoldfastError
 from holdfast.starter.shell.hangup import outliving_tests
+from holdfast.starter.shell.help import PageOfCommands
 from holdfast.starter.shell.output import say, speak_any_language, tell_error
 from holdfast.starter.shell.registration import add_command, add_common_options
 
+SECTIONS: Final[Mapping[str, Mapping[str, str]]] = {
+    "Back up and restore": {
+        "init": "Create a repository.",
+        "backup": "Back up PATHS, or a source of the settings by its name.",
+        "restore": "Restore a snapshot, or parts of it, to a target.",
+        "snapshots": "List the snapshots of a repository.",
+        "ls": "List the files of a snapshot.",
+        "system": "Back up and recover sources that belong together.",
+    },
+    "Runs": {
+        "status": "Show runs: what is under way, how the last ones ended.",
+        "runs": "List the runs of the journal, by source, kind, status and time.",
+        "run": "Show one run: its record, its files, its report as a page.",
+        "cancel": "Ask a run to stop; it can be resumed.",
+        "pause": "Let a run rest, for days if need be.",
+        "resume": "Go on with a paused or interrupted run.",
+        "throttle": "Limit how fast a run reads, also by the time of day.",
+        "priority": "Let a run go before others, or after them.",
+        "approve": "Decide about a restore that a guard has asked for, or the plan of a prune.",
+    },
+    "Check and repair": {
+        "verify": "Check snapshots: structure, or everything they refer to.",
+        "drill": "Try a restore, compare and check it, and hold it against its goals.",
+        "drills": "Show what drills have proven, and what was never proven restorable.",
+        "guard": "Compare a source with its newest snapshot; report, ask, or restore.",
+        "repair": "Repair the index, damaged packs, or snapshots that lack something.",
+        "unlock": "Remove the locks of the dead, or all.",
+        "migrate": "Bring a repository to a newer version of the format.",
+        "storage": "Try the place where a repository lies.",
+    },
+    "Keep and forget": {
+        "forget": "Forget snapshots, by their ids or by a policy.",
+        "unforget": "Take back what was forgotten, or list what can be.",
+        "hold": "Hold a snapshot: nothing of Holdfast removes it.",
+        "holds": "List holds, and alarms that hold snapshots.",
+        "release": "Let go of a hold, or decide about an alarm.",
+        "retention": "Show what policies keep, now and in the next year.",
+        "prune": "Remove what no snapshot needs, beside running backups.",
+        "tag": "Change the tags of snapshots.",
+        "stats": "Count what snapshots hold, what each source takes, how the repository grows.",
+        "cleanup": "Remove what abandoned runs, crashes and killed drills have left.",
+    },
+    "Schedules and services": {
+        "schedule": "Apply, list and steer the schedules of the settings.",
+        "watch": "Watch sources for changes, and ask for backups.",
+        "advise": "Propose strategy, schedule and retention for a source.",
+        "up": "Run the service: server, workers and Web UI, in the foreground.",
+        "worker": "Run the workers of this host for a server elsewhere.",
+        "codec-server": "Let the Web UI show payloads that are encrypted.",
+    },
+    "Keys and caches": {
+        "key": "List, add and remove passwords.",
+        "encryption": "Make keys for payload encryption, and show which there are.",
+        "cache": "Show what this host keeps of repositories at a distance, and clean it.",
+    },
+}
+"""All commands, with what `holdfast --help` says of them, under its headings."""
 COMMANDS: Final[Mapping[str, str]] = {
-    "init": "Create a repository.",
-    "backup": "Back up PATHS, or a source of the settings by its name.",
-    "restore": "Restore a snapshot, or parts of it, to a target.",
-    "snapshots": "List the snapshots of a repository.",
-    "ls": "List the files of a snapshot.",
-    "verify": "Check snapshots: structure, or everything they refer to.",
-    "forget": "Forget snapshots, by their ids or by a policy.",
-    "unforget": "Take back what was forgotten, or list what can be.",
-    "hold": "Hold a snapshot: nothing of Holdfast removes it.",
-    "holds": "List holds, and alarms that hold snapshots.",
-    "release": "Let go of a hold, or decide about an alarm.",
-    "retention": "Show what policies keep, now and in the next year.",
-    "repair": "Repair the index, damaged packs, or snapshots that lack something.",
-    "drill": "Try a restore, compare and check it, and hold it against its goals.",
-    "drills": "Show what drills have proven, and what was never proven restorable.",
-    "status": "Show runs: what is under way, how the last ones ended.",
-    "runs": "List the runs of the journal, by source, kind, status and time.",
-    "run": "Show one run: its record, its files, its report as a page.",
-    "system": "Back up and recover sources that belong together.",
-    "cancel": "Ask a run to stop; it can be resumed.",
-    "pause": "Let a run rest, for days if need be.",
-    "throttle": "Limit how fast a run reads, also by the time of day.",
-    "priority": "Let a run go before others, or after them.",
-    "resume": "Go on with a paused or interrupted run.",
-    "cleanup": "Remove what abandoned runs, crashes and killed drills have left.",
-    "prune": "Remove what no snapshot needs, beside running backups.",
-    "tag": "Change the tags of snapshots.",
-    "stats": "Count what snapshots hold, what each source takes, how the repository grows.",
-    "unlock": "Remove the locks of the dead, or all.",
-    "migrate": "Bring a repository to a newer version of the format.",
-    "key": "List, add and remove passwords.",
-    "storage": "Try the place where a repository lies.",
-    "cache": "Show what this host keeps of repositories at a distance, and clean it.",
-    "schedule": "Apply, list and steer the schedules of the settings.",
-    "watch": "Watch sources for changes, and ask for backups.",
-    "guard": "Compare a source with its newest snapshot; report, ask, or restore.",
-    "approve": "Decide about a restore that a guard has asked for, or the plan of a prune.",
-    "advise": "Propose strategy, schedule and retention for a source.",
-    "up": "Run the service: server, workers and Web UI, in the foreground.",
-    "worker": "Run the workers of this host for a server elsewhere.",
-    "codec-server": "Let the Web UI show payloads that are encrypted.",
-    "encryption": "Make keys for payload encryption, and show which there are.",
+    name: summary for commands in SECTIONS.values() for name, summary in commands.items()
 }
 _GC_THRESHOLD: Final = 50_000
 _DEBUG_VARIABLE: Final = "HOLDFAST_DEBUG"
@@ -109,32 +126,38 @@ def _run(argv: Sequence[str]) -> int:
 
 
 def build(arguments: Sequence[str]) -> typer.Typer:
-    """The application, with those commands loaded whose names stand among the arguments."""
+    """The application, with those commands loaded whose names stand among the arguments.
+
+    With `list(COMMANDS)`, it is whole: `typer.main.get_command` makes a tree of it, in which each option and each
+    command has its help, and its heading as `rich_help_panel` (help.py).
+    """
     app = typer.Typer(
         add_completion=False,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
+        cls=PageOfCommands,
         help="Durable backup and restore: Temporal workflows over restic repositories.",
         context_settings={"help_option_names": ["--help", "-h"]},
     )
     add_common_options(app, _show_version)
-    for name, summary in COMMANDS.items():
-        if name in arguments:
-            _load(app, name)
-        else:
-            app.command(name, help=summary)(_not_loaded)
+    for section, commands in SECTIONS.items():
+        for name, summary in commands.items():
+            if name in arguments:
+                _load(app, name, section)
+            else:
+                app.command(name, help=summary, rich_help_panel=section)(_not_loaded)
     return app
 
 
-def _load(app: typer.Typer, name: str) -> None:
+def _load(app: typer.Typer, name: str, section: str) -> None:
     """A command's module has a function of the command's name; one with commands of its own has an `app`."""
     identifier = name.replace("-", "_")
     module = importlib.import_module(f"holdfast.starter.commands.{identifier}")
     commands: object = getattr(module, "app", None)
     if isinstance(commands, typer.Typer):
-        app.add_typer(commands, name=name)
+        app.add_typer(commands, name=name, cls=PageOfCommands, rich_help_panel=section)
     else:
-        add_command(app, name, getattr(module, identifier))
+        add_command(app, name, getattr(module, identifier), section)
 
 
 def _not_loaded() -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Annotated, TypeVar
+from typing import Annotated, ClassVar, TypeVar
 
 import typer
 
@@ -17,7 +17,7 @@ from holdfast.service.settings.model import (
 from holdfast.starter.host.early_start import EarlyStart, early_start
 from holdfast.starter.requests.sources import ChosenSource, SourceOptions, chosen_sources
 from holdfast.starter.shell.invocation import Invocation
-from holdfast.starter.shell.options import LABEL_HINT, Detach, Texts, one_word, tags_in
+from holdfast.starter.shell.options import LABEL_HINT, Detach, Groups, Texts, one_word, tags_in
 from holdfast.starter.shell.output import tell_done, tell_error
 from holdfast.terms import Strategy, VerifyLevel
 
@@ -27,6 +27,12 @@ WordT = TypeVar("WordT", bound=StrEnum)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackupOptions(SourceOptions):
     """Options of `backup`."""
+
+    GROUPS: ClassVar[Groups] = {
+        **SourceOptions.GROUPS,
+        "The snapshot": ("host", "tag", "strategy", "parent", "force"),
+        "The run": ("verify", "compression", "pack_size", "fresh", "detach"),
+    }
 
     tag: Annotated[Texts, typer.Option(metavar="TAG[,TAG…]", help="Tags for the snapshot; repeatable.")] = ()
     host: Annotated[

@@ -30,7 +30,9 @@ class CodecServerOptions(CommonOptions):
         Texts,
         typer.Option(metavar="URL", help="The Web UI's origin, like http://localhost:8233; repeatable."),
     ] = ()
-    port: Annotated[int, typer.Option(min=0, max=65_535, help="The port to listen on.")] = 8081
+    port: Annotated[int, typer.Option(min=0, max=65_535, metavar="PORT", help="The port to listen on.")] = (
+        8081
+    )
     bind: Annotated[str, typer.Option(metavar="IP", help="The address to listen on.")] = "127.0.0.1"
     without_token: Annotated[
         bool,

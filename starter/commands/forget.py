@@ -2,7 +2,7 @@
 
 import time
 from dataclasses import dataclass, fields
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import typer
 
@@ -18,7 +18,7 @@ from holdfast.starter.requests.record import record_act
 from holdfast.starter.requests.repositories import open_for_reading, open_repository, repository_session
 from holdfast.starter.requests.retention import decided, proofs_of, repository_and_source
 from holdfast.starter.shell.invocation import Invocation
-from holdfast.starter.shell.options import CommonOptions, Detach, Texts
+from holdfast.starter.shell.options import WHICH_SNAPSHOTS, CommonOptions, Detach, Groups, Texts
 from holdfast.starter.shell.output import tell, tell_done
 from holdfast.starter.shell.person import triggered
 from holdfast.starter.view.retention import bin_document, bin_lines, decision_documents, decision_lines
@@ -43,6 +43,19 @@ SpanText = Annotated[
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForgetOptions(CommonOptions):
     """Options of `forget`; -H is restic's, of --keep-hourly."""
+
+    GROUPS: ClassVar[Groups] = {
+        "What is kept": (
+            *(f"keep_{word}" for word in COUNTS),
+            *(f"keep_{word}" for word in SPANS),
+            "keep_tag",
+            "keep_within_size",
+            "group_by",
+        ),
+        WHICH_SNAPSHOTS: ("source", "host", "path", "tag", "unsafe_allow_remove_all"),
+        "The bin": ("list_bin", "empty_bin"),
+        "The run": ("dry_run", "prune", "detach"),
+    }
 
     snapshots: Annotated[
         Texts,

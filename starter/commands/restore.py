@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import msgspec
 import typer
@@ -18,13 +18,31 @@ from holdfast.service.settings.text import decode_text_file, trim
 from holdfast.starter.host.early_start import EarlyStart, early_start
 from holdfast.starter.requests.sources import typed_patterns
 from holdfast.starter.shell.invocation import Invocation
-from holdfast.starter.shell.options import Detach, ReadingOptions, Texts, one_word
+from holdfast.starter.shell.options import WHICH_SNAPSHOTS, Detach, Groups, ReadingOptions, Texts, one_word
 from holdfast.terms import Overwrite, VerifyLevel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestoreCommandOptions(ReadingOptions):
     """Options of `restore`."""
+
+    GROUPS: ClassVar[Groups] = {
+        "Where to": ("target", "in_place", "to_command"),
+        "What is restored": (
+            "include",
+            "iinclude",
+            "include_file",
+            "iinclude_file",
+            "exclude",
+            "iexclude",
+            "exclude_file",
+            "iexclude_file",
+            "files_from",
+            "files_from_raw",
+        ),
+        "The run": ("dry_run", "overwrite", "delete", "verify", "sparse", "detach"),
+        WHICH_SNAPSHOTS: ("source", "host", "path", "tag", "ignore_damaged"),
+    }
 
     snapshot: Annotated[str, typer.Argument(metavar="SNAPSHOT[:SUBFOLDER]", help='An id, or "latest".')]
     only: Annotated[

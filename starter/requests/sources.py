@@ -3,7 +3,7 @@
 import os
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, ClassVar, Final
 
 import typer
 
@@ -17,7 +17,7 @@ from holdfast.source.filters import check_marker
 from holdfast.source.patterns import Pattern
 from holdfast.source.spec import FilterRules, SourceSpec
 from holdfast.starter.shell.invocation import Invocation
-from holdfast.starter.shell.options import CommonOptions, Texts
+from holdfast.starter.shell.options import CommonOptions, Groups, Texts
 from holdfast.terms import Strategy, VerifyLevel
 from holdfast.units import SIZE_EXAMPLES, parse_size
 
@@ -25,6 +25,21 @@ from holdfast.units import SIZE_EXAMPLES, parse_size
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceOptions(CommonOptions):
     """The part of `backup`'s options that says what is read."""
+
+    GROUPS: ClassVar[Groups] = {
+        "What is backed up": ("source", "all"),
+        "What is left out": (
+            "exclude",
+            "iexclude",
+            "exclude_file",
+            "iexclude_file",
+            "exclude_if_present",
+            "exclude_caches",
+            "exclude_larger_than",
+            "one_file_system",
+        ),
+        "How it is read": ("with_atime", "allow_empty", "ignore_inode", "ignore_ctime"),
+    }
 
     paths: Annotated[
         Texts,

@@ -3,10 +3,10 @@
 Names are restic's wherever restic has the option. `registration.py` turns the dataclasses into Typer's parameters.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, ClassVar, Final
 
 import typer
 
@@ -15,6 +15,11 @@ from holdfast.errors import UsageError
 from holdfast.format.tags import OWN
 from holdfast.service.settings.suggestions import one_of
 
+Groups = Mapping[str, tuple[str, ...]]
+"""Headings of a help page, and the options under each in their order (registration.py)."""
+REPOSITORY: Final = "Repository"
+GENERAL: Final = "General"
+WHICH_SNAPSHOTS: Final = "Which snapshots"
 LABEL_HINT: Final = "Snapshots are found and shown by it: keep it a short line."
 Texts = tuple[str, ...]
 """An option that may be repeated."""
@@ -37,6 +42,11 @@ Reason = Annotated[str, typer.Option(metavar="TEXT", help="Why; shown and record
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommonOptions:
     """Every command takes these, before its name or after it."""
+
+    GROUPS: ClassVar[Groups] = {
+        REPOSITORY: ("repo", "repository_file", "password_file", "password_command", "cache_dir", "no_cache"),
+        GENERAL: ("config", "json", "quiet", "verbose"),
+    }
 
     repo: Annotated[
         str | None,
@@ -85,6 +95,8 @@ class CommonOptions:
 class ReadingOptions(CommonOptions):
     """Commands take these that only read a repository."""
 
+    GROUPS: ClassVar[Groups] = {WHICH_SNAPSHOTS: ("ignore_damaged",), REPOSITORY: ("no_lock",)}
+
     no_lock: NoLock = False
     ignore_damaged: IgnoreDamaged = False
 
@@ -92,6 +104,8 @@ class ReadingOptions(CommonOptions):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChoiceOptions(CommonOptions):
     """Which snapshots are meant."""
+
+    GROUPS: ClassVar[Groups] = {WHICH_SNAPSHOTS: ("host", "path", "tag")}
 
     host: Annotated[
         Texts,
@@ -109,6 +123,11 @@ class ChoiceOptions(CommonOptions):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SnapshotFilterOptions(ChoiceOptions):
     """The same, for commands that only read a repository."""
+
+    GROUPS: ClassVar[Groups] = {
+        WHICH_SNAPSHOTS: ("host", "path", "tag", "ignore_damaged"),
+        REPOSITORY: ("no_lock",),
+    }
 
     no_lock: NoLock = False
     ignore_damaged: IgnoreDamaged = False

@@ -2,24 +2,33 @@
 
 A command with twenty options is a function with one argument here, and options that are shared are inherited. Common
 options may also stand before the command's name, as with restic: `holdfast -r home snapshots`.
+
+A dataclass says in `GROUPS` under which heading its options stand, and in which order. What it leaves out comes first,
+in the order of its fields; what all commands have comes last. Typer's parameters bear the headings as
+`rich_help_panel`.
 """
 
+import copy
 import dataclasses
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, TypeVar, get_args, get_origin, get_type_hints
 
 import typer
+from typer.models import OptionInfo
 
-from holdfast.starter.shell.options import CommonOptions, Texts
+from holdfast.starter.shell.help import Page
+from holdfast.starter.shell.options import GENERAL, CommonOptions, Texts
 
 OptionsT = TypeVar("OptionsT", bound=CommonOptions)
 
 
-def add_command(app: typer.Typer, name: str, function: Callable[[OptionsT], int]) -> None:
+def add_command(
+    app: typer.Typer, name: str, function: Callable[[OptionsT], int], section: str | None = None
+) -> None:
     """Register `function` under `name`; its docstring is the help text, its result the exit code.
 
-    Its one argument is annotated with its dataclass of options.
+    Its one argument is annotated with its dataclass of options. section: the heading of the program's help page.
     """
     options: type[OptionsT] = get_type_hints(function)["options"]
 
@@ -28,7 +37,7 @@ def add_command(app: typer.Typer, name: str, function: Callable[[OptionsT], int]
 
     command.__doc__ = function.__doc__
     _describe(command, options, {"ctx": typer.Context})
-    app.command(name)(command)
+    app.command(name, cls=Page, rich_help_panel=section)(command)
 
 
 def add_common_options(app: typer.Typer, version: Callable[[bool], None]) -> None:
@@ -39,7 +48,10 @@ def add_common_options(app: typer.Typer, version: Callable[[bool], None]) -> Non
         ctx.obj = _merged(CommonOptions, given, None)
 
     version_option = Annotated[
-        bool, typer.Option("--version", help="Show the version.", callback=version, is_eager=True)
+        bool,
+        typer.Option(
+            "--version", help="Show the version.", callback=version, is_eager=True, rich_help_panel=GENERAL
+        ),
     ]
     _describe(root, CommonOptions, {"ctx": typer.Context, "version": version_option})
     app.callback()(root)
@@ -74,9 +86,9 @@ def _describe(
         )
         for name, annotation in first.items()
     ]
-    common = {field.name for field in dataclasses.fields(CommonOptions)}
-    own_first = sorted(dataclasses.fields(options), key=lambda field: field.name in common)
-    for field in own_first:
+    headings = dict(headings_of(options))
+    order = list(headings)
+    for field in sorted(dataclasses.fields(options), key=lambda field: _place(order, field.name)):
         default = field.default if field.default is not dataclasses.MISSING else inspect.Parameter.empty
         if default == ():
             default = None
@@ -84,7 +96,7 @@ def _describe(
             inspect.Parameter(
                 field.name,
                 inspect.Parameter.KEYWORD_ONLY,
-                annotation=_typer_type(field.type),
+                annotation=_typer_type(field.type, headings.get(field.name)),
                 default=default,
             )
         )
@@ -92,12 +104,34 @@ def _describe(
     function.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
 
 
-def _typer_type(annotation: object) -> object:
-    """Typer knows lists, not tuples of any length."""
+def headings_of(options: type[CommonOptions]) -> Iterator[tuple[str, str]]:
+    """The options that stand under a heading, in their order, each with its heading: a command's own before those that
+    it shares."""
+    for kind in options.__mro__:
+        groups: Mapping[str, tuple[str, ...]] = vars(kind).get("GROUPS", {})
+        for heading, names in groups.items():
+            yield from ((name, heading) for name in names)
+
+
+def _place(order: list[str], name: str) -> int:
+    """Where an option stands; 0 is before all headings."""
+    return order.index(name) + 1 if name in order else 0
+
+
+def _typer_type(annotation: object, heading: str | None) -> object:
+    """Typer knows lists, not tuples of any length. heading: what the option stands under."""
     if get_origin(annotation) is not Annotated:
         return annotation
     kind, *notes = get_args(annotation)
-    if kind != Texts:
-        return annotation
-    described: object = Annotated[(list[str], *notes)]
+    described: object = Annotated[
+        (list[str] if kind == Texts else kind, *(_under(note, heading) for note in notes))
+    ]
     return described
+
+
+def _under(note: object, heading: str | None) -> object:
+    if heading is None or not isinstance(note, OptionInfo):
+        return note
+    note = copy.copy(note)  # several commands share it
+    note.rich_help_panel = heading
+    return note
