@@ -36,6 +36,7 @@ from holdfast.service.notices.notice import (
 )
 from holdfast.service.notices.overdue import Watched, look, newest_good_backup
 from holdfast.service.notices.ping import ping
+from holdfast.service.waits import Wait
 from holdfast.terms import RunKind, RunStatus
 from holdfast.units import NS_PER_S
 
@@ -65,7 +66,8 @@ class NotifyActivities(Activities):
 
     def tell_run(self, run: RunRecord) -> Notified:
         """The same of a run whose record stands. Blocks."""
-        delivery = tell(self._services.settings.notices, notice_of_run(run, _subject(run)))
+        notice = notice_of_run(run, _subject(run), self._services.journal.outputs(run.run_id))
+        delivery = tell(self._services.settings.notices, notice)
         return Notified(sent=delivery.sent, failed=delivery.failed, pinged=self._ping(run))
 
     def _ping(self, run: RunRecord) -> bool:
@@ -79,7 +81,7 @@ class NotifyActivities(Activities):
         return ping(profile.ping_url, ok=ok)
 
     def _watch(
-        self, message: WatchInput, missed: Mapping[str, int], waiting: Mapping[str, str] | None
+        self, message: WatchInput, missed: Mapping[str, int], waiting: Mapping[str, Wait] | None
     ) -> WatchState:
         settings, journal = self._services.settings, self._services.journal.journal
         watched = [
@@ -120,7 +122,7 @@ class NotifyActivities(Activities):
         )
 
     def _tell_waiting(
-        self, message: WatchInput, waiting: Mapping[str, str] | None
+        self, message: WatchInput, waiting: Mapping[str, Wait] | None
     ) -> tuple[dict[str, int], tuple[str, ...]]:
         """Tell once of each run that has waited for long enough; since when each has waited, and those told of."""
         state = message.state
@@ -130,17 +132,17 @@ class NotifyActivities(Activities):
         told = [run for run in state.waiting_told if run in since]
         settings = self._services.settings.notices
         after_ns = round(settings.waiting_after_s * NS_PER_S)
-        for run, reason in waiting.items():
+        for run, wait in waiting.items():
             if run not in told and message.now_ns - since[run] >= after_ns:
-                tell(settings, notice_of_waiting(run, reason, since_ns=since[run]))
+                tell(settings, notice_of_waiting(run, wait, since_ns=since[run]))
                 told.append(run)
         return since, tuple(told)
 
-    async def _waiting(self) -> Mapping[str, str] | None:
+    async def _waiting(self) -> Mapping[str, Wait] | None:
         """Why each run of this queue waits that does; None where the server does not say."""
         client, queue = activity.client(), activity.info().task_queue
         try:
-            return {run.workflow_id: run.reason async for run in waiting_runs(client, queue)}
+            return {run.workflow_id: run.wait async for run in waiting_runs(client, queue)}
         except RPCError as error:
             _LOG.warning("the server does not tell which runs wait: %s", error.status.name)
             return None

@@ -54,6 +54,14 @@ class Recorder:
         """Write what a hook of the run printed."""
         self._attempt("the output of a hook", lambda: self._journal.add_output(run_id, output))
 
+    def outputs(self, run_id: str) -> list[OutputRecord]:
+        """How the run's hooks ended; none when that cannot be read."""
+        try:
+            return self._journal.outputs(run_id)
+        except JournalUnavailableError as error:
+            _LOG.warning("how the hooks of a run ended could not be read: %s", error.message)
+            return []
+
     def set_verdict(self, run_id: str, verdict: VerdictRecord) -> None:
         """Add the verdict to the run's record."""
         self._attempt("the verdict", lambda: self._journal.set_verdict(run_id, verdict))

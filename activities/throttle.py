@@ -6,8 +6,11 @@ from holdfast.pace import Pace, RateRules, RateWindow
 
 def pace_of(throttle: Throttle) -> Pace | None:
     """The pace of one activity; None where nothing is limited. Only one activity of a throttled run moves bytes."""
-    if not throttle.limits:
-        return None
+    return Pace(rules_of(throttle)) if throttle.limits else None
+
+
+def rules_of(throttle: Throttle) -> RateRules:
+    """The limit at each time of day."""
     windows = tuple(
         RateWindow(
             start_minute=minute_of_day(window.start),
@@ -16,4 +19,4 @@ def pace_of(throttle: Throttle) -> Pace | None:
         )
         for window in throttle.windows
     )
-    return Pace(RateRules(bytes_per_second=throttle.bytes_per_second, windows=windows))
+    return RateRules(bytes_per_second=throttle.bytes_per_second, windows=windows)

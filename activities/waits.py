@@ -1,16 +1,23 @@
-"""Finds the runs that wait: a step that fails again and again, a pause, a guard that asks; and says what for.
+"""Finds what a run waits for: a step that fails again and again, a pause, an approval, a worker that is not there.
 
 Nothing of it is an end, so nothing else tells of it: a backup onto a full disk tries again for as long as it takes.
 """
 
-from collections.abc import AsyncIterator, Sequence
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
+from temporalio.api.enums.v1 import PendingActivityState
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.workflow.v1 import PendingActivityInfo
-from temporalio.client import Client, WorkflowQueryFailedError, WorkflowQueryRejectedError
+from temporalio.client import (
+    Client,
+    WorkflowExecutionDescription,
+    WorkflowQueryFailedError,
+    WorkflowQueryRejectedError,
+)
 from temporalio.common import SearchAttributeKey
 from temporalio.converter import ActivitySerializationContext, DataConverter
 from temporalio.exceptions import ApplicationError
@@ -18,13 +25,26 @@ from temporalio.service import RPCError
 
 from holdfast.contracts.common import PROGRESS_QUERY, Progress
 from holdfast.contracts.guard import GUARD_QUERY, GuardStatus
-from holdfast.contracts.verbs import GUARD_WORKFLOW, PRUNE_WORKFLOW, VERBS
+from holdfast.contracts.verbs import GUARD_WORKFLOW, VERBS
+from holdfast.contracts.waiting import WaitsFor
+from holdfast.errors import RepositoryLockedError, StorageFullError, StorageUnavailableError
+from holdfast.service.waits import Wait, wait_for
+from holdfast.units import NS_PER_S, format_bytes, format_duration
 
 _TIMEOUT: Final = timedelta(seconds=3)
 _WORKFLOWS: Final = tuple(verb.workflow for verb in VERBS)
+_REPORTING: Final = frozenset(verb.workflow for verb in VERBS if verb.reports)
 _STATUS: Final = SearchAttributeKey.for_keyword("HoldfastStatus")
 _PAUSED: Final = "paused"
 _MOST_RUNS: Final = 1_000
+_MOST_CHILDREN: Final = 50
+_TAKEN_UP_WITHIN_S: Final = 10.0
+"""A worker that is free takes a step up at once; one that is busy may need its time."""
+_BY_ERROR: Final[Mapping[str, WaitsFor]] = {
+    StorageFullError.__name__: WaitsFor.FULL_DISK,
+    StorageUnavailableError.__name__: WaitsFor.STORAGE_AWAY,
+    RepositoryLockedError.__name__: WaitsFor.LOCK,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,10 +58,10 @@ class FailingStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaitingRun:
-    """An open run that does not go on by itself. reason: in words."""
+    """An open run that does not go on by itself."""
 
     workflow_id: str
-    reason: str
+    wait: Wait
 
 
 def converter_of(client: Client, workflow_id: str, activity: PendingActivityInfo) -> DataConverter:
@@ -78,7 +98,7 @@ async def failing_step(
 async def waiting_runs(
     client: Client, queue: str = "", kinds: Sequence[str] = _WORKFLOWS
 ) -> AsyncIterator[WaitingRun]:
-    """The runs that wait; only those of a task queue, if one is given. kinds: types of workflows.
+    """The runs that stand still; only those of a task queue, if one is given. kinds: types of workflows.
 
     Raises:
         RPCError: the server does not answer.
@@ -87,33 +107,101 @@ async def waiting_runs(
     if queue:
         query += f" AND TaskQueue = '{queue}'"
     async for execution in client.list_workflows(query, limit=_MOST_RUNS):
-        reason = await waiting_reason(client, execution.id, execution.workflow_type)
-        if reason:
-            yield WaitingRun(workflow_id=execution.id, reason=reason)
+        wait = await wait_of(client, execution.id, execution.workflow_type)
+        if wait is not None and wait.stands:
+            yield WaitingRun(workflow_id=execution.id, wait=wait)
 
 
-async def waiting_reason(client: Client, workflow_id: str, workflow_type: str) -> str:
-    """Why an open run does not go on by itself; empty when it does.
+async def wait_of(client: Client, workflow_id: str, workflow_type: str) -> Wait | None:
+    """What an open run waits for; None when it goes on.
 
     Raises:
         RPCError: the server does not answer.
     """
-    handle = client.get_workflow_handle(workflow_id)
-    description = await handle.describe(rpc_timeout=_TIMEOUT)
+    description = await client.get_workflow_handle(workflow_id).describe(rpc_timeout=_TIMEOUT)
+    pending = description.raw_description.pending_activities
+    step = await failing_step(client, workflow_id, pending)
+    progress = (
+        await progress_of(client, workflow_id) if workflow_type in _REPORTING and step is None else None
+    )
+    answered = progress is not None or workflow_type not in _REPORTING
+    found = wait_in(description, step, progress, answered=answered)
+    if found is None and workflow_type == GUARD_WORKFLOW:
+        found = await _approval(client, workflow_id)
+    if found is None or not found.stands:
+        found = await wait_of_child(client, description) or found
+    return found
+
+
+def wait_in(
+    description: WorkflowExecutionDescription,
+    step: FailingStep | None,
+    progress: Progress | None,
+    *,
+    answered: bool,
+) -> Wait | None:
+    """What a run waits for, by what is known of it. answered: whether a worker has answered for it just now."""
     if description.typed_search_attributes.get(_STATUS) == _PAUSED:
-        return "it is paused"
-    step = await failing_step(client, workflow_id, list(description.raw_description.pending_activities))
+        paused = progress is not None and progress.waits_kind is WaitsFor.PAUSED
+        return wait_for(WaitsFor.PAUSED, progress.waits_for if progress is not None and paused else "")
     if step is not None:
-        return f"{step.message.partition(chr(10))[0]} (tried {step.attempt:,} times)"
-    if workflow_type not in {GUARD_WORKFLOW, PRUNE_WORKFLOW}:
-        return ""
+        message, _, hint = step.message.partition("\n")
+        what = _BY_ERROR.get(step.kind, WaitsFor.ERROR)
+        return Wait(what=what, detail=message, next_step=hint.strip(), attempts=step.attempt)
+    if progress is not None and (progress.waits_for or progress.waits_kind is not None):
+        return wait_for(progress.waits_kind or WaitsFor.LOCK, progress.waits_for)
+    untaken = _untaken(description, answered=answered)
+    if untaken:
+        return wait_for(WaitsFor.NO_WORKER, untaken)
+    if progress is not None and progress.throttle.limits:
+        return wait_for(WaitsFor.THROTTLE, progress.throttle.words(format_bytes))
+    return None
+
+
+async def wait_of_child(client: Client, description: WorkflowExecutionDescription) -> Wait | None:
+    """What the run waits for that this one has begun; None where none stands still.
+
+    Raises:
+        RPCError: the server does not answer.
+    """
+    for child in list(description.raw_description.pending_children)[:_MOST_CHILDREN]:
+        wait = await wait_of(client, child.workflow_id, child.workflow_type_name)
+        if wait is not None and wait.stands:
+            return wait
+    return None
+
+
+async def progress_of(client: Client, workflow_id: str) -> Progress | None:
+    """What a run answers about its progress; None where nobody does, or nobody who is believed."""
+    handle = client.get_workflow_handle(workflow_id)
     try:
-        if workflow_type == PRUNE_WORKFLOW:
-            progress: Progress = await handle.query(
-                PROGRESS_QUERY, result_type=Progress, rpc_timeout=_TIMEOUT
-            )
-            return f"it waits for {progress.waits_for}" if progress.waits_for else ""
+        answer: Progress = await handle.query(PROGRESS_QUERY, result_type=Progress, rpc_timeout=_TIMEOUT)
+    except (RPCError, WorkflowQueryFailedError, WorkflowQueryRejectedError, ApplicationError):
+        return None
+    return answer
+
+
+async def _approval(client: Client, workflow_id: str) -> Wait | None:
+    """What a guard asks."""
+    handle = client.get_workflow_handle(workflow_id)
+    try:
         status: GuardStatus = await handle.query(GUARD_QUERY, result_type=GuardStatus, rpc_timeout=_TIMEOUT)
     except (RPCError, WorkflowQueryFailedError, WorkflowQueryRejectedError, ApplicationError):
+        return None
+    return wait_for(WaitsFor.APPROVAL, ", ".join(status.waiting)) if status.waiting else None
+
+
+def _untaken(description: WorkflowExecutionDescription, *, answered: bool) -> str:
+    """Since when nobody has taken a run's work up, in words; empty where somebody has, or it is too early to tell."""
+    raw = description.raw_description
+    if not answered and raw.HasField("pending_workflow_task"):
+        return f"none serves the queue {description.task_queue}"
+    pending = raw.pending_activities
+    scheduled = PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED
+    if not pending or any(step.state != scheduled for step in pending):
         return ""
-    return f"it asks for an approval: {', '.join(status.waiting)}" if status.waiting else ""
+    since_ns = min(step.scheduled_time.ToNanoseconds() for step in pending)
+    waited_ns = time.time_ns() - since_ns
+    if waited_ns < _TAKEN_UP_WITHIN_S * NS_PER_S:
+        return ""
+    return f"its next step has not been taken up for {format_duration(waited_ns)}"

@@ -1,9 +1,11 @@
 """Messages of all runs share these: who asked, how runs are named, how they end, how hard they try."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+from holdfast.contracts.control import Throttle
+from holdfast.contracts.waiting import WaitsFor
 from holdfast.contracts.warrant import Warranted
 from holdfast.terms import RunStatus, VerifyLevel
 
@@ -129,9 +131,10 @@ class CloseInput:
 class Progress(Warranted):
     """The answer to the progress query, which the command line draws. Totals grow while selection goes on.
 
-    bytes_per_second: the average since the run began, pauses included, as of the workflow's last step;
-    seconds_left at that rate, None while the totals are not known or nothing moves. waits_for: in words, what it waits
-    for by itself; empty when it goes on.
+    bytes_per_second: the average since the run began, without its pauses, as of the workflow's last step;
+    seconds_left at that rate, None while the totals are not known, nothing moves or the run is paused. waits_for: in
+    words, what it waits for by itself, or who paused it and why; empty when it goes on. waits_kind: the same in one
+    word; None also of a worker that is older than this field. throttle: what it keeps to.
     """
 
     run_id: str
@@ -151,6 +154,8 @@ class Progress(Warranted):
     bytes_per_second: int = 0
     seconds_left: int | None = None
     waits_for: str = ""
+    waits_kind: WaitsFor | None = None
+    throttle: Throttle = field(default_factory=Throttle)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

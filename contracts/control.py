@@ -7,6 +7,7 @@ A prune asks it to stand aside (docs/adr/0053): a signal alone, because what ans
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -66,6 +67,15 @@ class Throttle:
         """Whether there is ever a limit."""
         return bool(self.bytes_per_second or any(window.bytes_per_second for window in self.windows))
 
+    def words(self, size: Callable[[int], str]) -> str:
+        """`5.0 MiB/s; 22:00 to 06:00: no limit`. size: a count of bytes in words."""
+
+        def rate(bytes_per_second: int) -> str:
+            return f"{size(bytes_per_second)}/s" if bytes_per_second else "no limit"
+
+        windows = (f"{w.start} to {w.end}: {rate(w.bytes_per_second)}" for w in self.windows)
+        return "; ".join([rate(self.bytes_per_second), *windows])
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThrottleRequest(Warranted):
@@ -100,11 +110,13 @@ class StandAside(Warranted):
 class ControlState(Warranted):
     """The requests that a run has taken so far. It goes along when the run continues as new.
 
-    pause: who paused it and why, None while it is not paused. paused_ns: since when. stand: what it stands aside for.
+    pause: who paused it and why, None while it is not paused. paused_ns: since when. paused_for_ns: its earlier pauses
+    together. stand: what it stands aside for.
     """
 
     pause: Asked | None = None
     paused_ns: int = 0
+    paused_for_ns: int = 0
     throttle: Throttle = field(default_factory=Throttle)
     priority: int = NORMAL_PRIORITY
     cancel: Asked | None = None

@@ -62,11 +62,16 @@ class HookDone:
         if self.ok:
             return f"the hook {self.name!r} {self.moment.value} the backup ended well"
         if self.failure:
-            ending = f"could not be run ({self.failure})"
-        elif self.timed_out:
-            ending = "ran out of time and was killed"
-        elif self.exit_code < 0:
-            ending = f"was ended by signal {-self.exit_code}"
-        else:
-            ending = f"failed with exit code {self.exit_code}"
-        return f"the hook {self.name!r} {self.moment.value} the backup {ending}"
+            return f"the hook {self.name!r} {self.moment.value} the backup could not be run ({self.failure})"
+        return hook_words(self.name, self.moment, exit_code=self.exit_code, timed_out=self.timed_out)
+
+
+def hook_words(name: str, moment: HookMoment, *, exit_code: int, timed_out: bool) -> str:
+    """Say how a hook failed, for people."""
+    if timed_out:
+        ending = "ran out of time and was killed"
+    elif exit_code < 0:
+        ending = f"was ended by signal {-exit_code}"
+    else:
+        ending = f"failed with exit code {exit_code}"
+    return f"the hook {name!r} {moment.value} the backup {ending}"

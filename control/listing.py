@@ -11,10 +11,12 @@ from holdfast.contracts import identity
 from holdfast.contracts.identity import workflow_of
 from holdfast.control import runs
 from holdfast.control.journal import open_journal
+from holdfast.control.known_paths import NO_PATHS, KnownPaths
 from holdfast.control.progress import RunView, look
 from holdfast.errors import JournalUnavailableError, UsageError
 from holdfast.service.journal.records import RunRecord
 from holdfast.service.settings.model import Settings
+from holdfast.service.waits import Wait
 from holdfast.terms import RunKind, RunStatus
 from holdfast.workflows.attributes import PAUSED
 
@@ -50,6 +52,11 @@ class ListedRun:
     def short_id(self) -> str:
         """What a person types."""
         return identity.short_id(self.run_id)
+
+    @property
+    def wait(self) -> Wait | None:
+        """What it waits for; None of one that goes on, or is over."""
+        return None if self.view is None else self.view.wait
 
     @property
     def status(self) -> str:
@@ -109,7 +116,7 @@ async def list_runs(
     """
     recorded = await asyncio.to_thread(journal_runs, settings, environ, limit)
     opened = [] if client is None else await runs.open_runs(client)
-    views = await asyncio.gather(*(_view(client, run) for run in opened if client is not None))
+    views = await asyncio.gather(*(_view(client, settings, run) for run in opened if client is not None))
     running = dict(zip((run.workflow_id for run in opened), views, strict=True))
     found: list[ListedRun] = []
     for run in recorded.runs:
@@ -132,8 +139,12 @@ def journal_runs(settings: Settings, environ: Mapping[str, str], limit: int = SE
         return RunList(runs=[], unread=error.message)
 
 
-async def _view(client: Client, run: runs.OpenRun) -> RunView:
-    return await look(client, runs.handle_of(client, run.kind, run.workflow_id), RunView())
+async def _view(client: Client, settings: Settings, run: runs.OpenRun) -> RunView:
+    about = identity.parse_workflow_id(run.workflow_id)
+    known = NO_PATHS
+    if about.host == settings.host:
+        known = KnownPaths.of_run(settings, run.kind, about.repository, about.subject)
+    return await look(client, runs.handle_of(client, run.kind, run.workflow_id), RunView(), known)
 
 
 def _run_id(run: runs.OpenRun, view: RunView) -> str:

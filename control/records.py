@@ -1,19 +1,19 @@
 """Looks up a run of the journal by a person's word for it, as a document, and as the request that it was."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from holdfast.contracts.identity import short_id
-from holdfast.contracts.veiled import REPOSITORY, STATE_DIR
 from holdfast.contracts.verbs import Resumable, is_resumable, verb_of
 from holdfast.control.known_paths import KnownPaths
 from holdfast.control.listing import FEWEST_DIGITS, ListedRun, RunList
-from holdfast.control.names import location_of, subject_of, veiled_roots
+from holdfast.control.names import location_of, subject_of
 from holdfast.file_list import WRONG_ACTIONS, FileAction
-from holdfast.service.journal.records import RunRecord
+from holdfast.service.journal.reasons import Reason, reason_of
+from holdfast.service.journal.records import OutputRecord, RunRecord
 from holdfast.service.settings.model import Settings
-from holdfast.terms import RunKind
 
 if TYPE_CHECKING:
     from holdfast.service.journal.journal import (
@@ -41,6 +41,7 @@ def find_record(journal: "Journal", name: str) -> RunRecord:
 
 def document(settings: Settings, run: RunRecord) -> dict[str, object]:
     """A run for programs: everything that the journal has of it."""
+    reason = why(settings, run)
     return {
         "run_id": run.run_id,
         "short_id": short_id(run.run_id),
@@ -59,22 +60,24 @@ def document(settings: Settings, run: RunRecord) -> dict[str, object]:
         "ended_ns": run.ended_ns,
         "duration_ns": run.duration_ns,
         "failure": run.failure_kind,
-        "failure_message": failure_words(settings, run),
+        "failure_message": "" if reason is None else reason.text,
+        "next_step": "" if reason is None else reason.next_step,
         "resumes": run.resumes,
         "counters": dict(run.counters),
         "verdict": None if run.verdict is None else msgspec.to_builtins(run.verdict),
     }
 
 
-def failure_words(settings: Settings, run: RunRecord) -> str:
-    """Why the run failed, on one line, with the paths that the settings of its own host know."""
-    known = {REPOSITORY: location_of(settings, run.repository), STATE_DIR: str(settings.state_dir)}
-    if run.kind is RunKind.BACKUP:
-        known |= veiled_roots(settings, run.source)
-    message = (
-        KnownPaths(known).shown_in(run.failure_message) if run.host == settings.host else run.failure_message
-    )
-    return " ".join(message.split())
+def why(settings: Settings, run: RunRecord, hooks: Sequence[OutputRecord] = ()) -> Reason | None:
+    """Why the run did not end well, with the paths that the settings of its own host know; None where it did.
+
+    hooks: how its hooks ended, where that was looked up.
+    """
+    reason = reason_of(run, hooks)
+    if reason is None or run.host != settings.host:
+        return reason
+    known = KnownPaths.of_run(settings, run.kind, run.repository, run.source)
+    return Reason(text=known.shown_in(reason.text), next_step=known.shown_in(reason.next_step))
 
 
 def request_of(run: RunRecord) -> Resumable | None:

@@ -264,7 +264,10 @@ class SteeredWorkflow:
         )
 
     def _resume(self, _asked: Asked) -> ControlState:
-        return self._take(replace(self._control.state, pause=None, paused_ns=0), interrupts=False)
+        state = self._control.state
+        stood_ns = workflow.time_ns() - state.paused_ns if state.paused_ns else 0
+        resumed = replace(state, pause=None, paused_ns=0, paused_for_ns=state.paused_for_ns + stood_ns)
+        return self._take(resumed, interrupts=False)
 
     def _throttle(self, request: ThrottleRequest) -> ControlState:
         return self._take(replace(self._control.state, throttle=request.throttle), interrupts=True)

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from holdfast.contracts.common import Progress, Verdict
 from holdfast.contracts.control import NORMAL_PRIORITY, Asked, ControlState
+from holdfast.contracts.waiting import WaitsFor
 from holdfast.terms import RunStatus
 from holdfast.units import NS_PER_S, format_bytes, format_duration
 
@@ -37,6 +38,15 @@ def pace_of(elapsed_ns: int, *, done: int, total: int | None) -> tuple[int, int 
     return rate, max(0, total - done) // rate
 
 
+def waits_of(state: ControlState) -> tuple[str, WaitsFor | None]:
+    """What a run waits for by what was asked of it, in words and in one; ("", None) where it may go on."""
+    if state.pause is not None:
+        return _by(state.pause).strip() or "by a person", WaitsFor.PAUSED
+    if state.stand is not None:
+        return state.stand.what_for, WaitsFor.STANDS_ASIDE
+    return "", None
+
+
 def control_notes(state: ControlState) -> list[str]:
     """Say in words what was asked of the run."""
     notes: list[str] = []
@@ -45,15 +55,7 @@ def control_notes(state: ControlState) -> list[str]:
     if state.stand is not None:
         notes.append(f"**Stands aside** for {state.stand.what_for}: it goes on by itself")
     if state.throttle.limits:
-        rate = state.throttle.bytes_per_second
-        limit = f"{format_bytes(rate)}/s" if rate else "none"
-        windows = [
-            f"{w.start} to {w.end}: {format_bytes(w.bytes_per_second)}/s"
-            if w.bytes_per_second
-            else f"{w.start} to {w.end}: no limit"
-            for w in state.throttle.windows
-        ]
-        notes.append("Throttle: " + "; ".join([limit, *windows]))
+        notes.append(f"**Throttle**: {state.throttle.words(format_bytes)}")
     if state.priority != NORMAL_PRIORITY:
         notes.append(f"Priority: {state.priority}")
     if state.cancel is not None:

@@ -39,6 +39,7 @@ from holdfast.contracts.prune import (
 )
 from holdfast.contracts.runs import PagePlanned, SelectInput, ShardInput
 from holdfast.contracts.verbs import PRUNE_WORKFLOW
+from holdfast.contracts.waiting import WaitsFor
 from holdfast.terms import RunKind, RunStatus
 from holdfast.units import NS_PER_S, format_bytes
 from holdfast.workflows.details import control_notes
@@ -66,6 +67,7 @@ class PruneWorkflow(ShardedRun[PruneResult, PruneRequest, PruneProgress]):
     @workflow.init
     def __init__(self, request: PruneRequest) -> None:
         self._waits_for = ""
+        self._waits_kind: WaitsFor | None = None
         self._expires_ns = 0
         self._refused = ""
         progress = request.progress or PruneProgress(
@@ -99,7 +101,9 @@ class PruneWorkflow(ShardedRun[PruneResult, PruneRequest, PruneProgress]):
             errors=totals.damaged_blobs,
         )
         standing = self._standing_at(counts)
-        return standing if standing.waits_for else replace(standing, waits_for=self._waits_for)
+        if standing.waits_kind is not None:
+            return standing
+        return replace(standing, waits_for=self._waits_for, waits_kind=self._waits_kind)
 
     def _standing_at(self, counts: Progress) -> Progress:
         return self._standing(
@@ -169,7 +173,7 @@ class PruneWorkflow(ShardedRun[PruneResult, PruneRequest, PruneProgress]):
             return True
         if self._progress.approved is None:
             self._expires_ns = workflow.time_ns() + round(opened.approval_s * NS_PER_S)
-            self._wait_for(f"an approval: {plan.ask}")
+            self._wait_for(WaitsFor.APPROVAL, plan.ask)
             try:
                 await workflow.wait_condition(
                     lambda: self._progress.approved is not None, timeout=timedelta(seconds=opened.approval_s)
@@ -177,7 +181,7 @@ class PruneWorkflow(ShardedRun[PruneResult, PruneRequest, PruneProgress]):
             except TimeoutError:
                 self._refused = "nobody approved it in time"
             self._expires_ns = 0
-            self._wait_for("")
+            self._wait_for(None)
             await workflow.wait_condition(workflow.all_handlers_finished)
         approved = self._progress.approved
         if approved is not None and not approved.grant:
@@ -191,7 +195,7 @@ class PruneWorkflow(ShardedRun[PruneResult, PruneRequest, PruneProgress]):
         until_ns = self._progress.waiting_ns + round(opened.wait_s * NS_PER_S)
         switched = None if self._progress.marked else await self._switch_alone(until_ns)
         self._progress = replace(self._progress, switched=switched or await self._switch_by_marks())
-        self._wait_for("")
+        self._wait_for(None)
 
     async def _switch_alone(self, until_ns: int) -> Switched | None:
         """Wait for a moment without locks of other programs, then have runs of ours stand; None where none came.
@@ -227,9 +231,9 @@ class PruneWorkflow(ShardedRun[PruneResult, PruneRequest, PruneProgress]):
             if seen.switched is not None:
                 return seen.switched
             if seen.standing:
-                self._wait_for(f"those who may rely on marked packs: {seen.standing[0]}")
+                self._wait_for(WaitsFor.LOCK, f"those who may rely on marked packs: {seen.standing[0]}")
             else:
-                self._wait_for("23 hours to pass since packs were marked")
+                self._wait_for(WaitsFor.TIME, "23 hours have to pass since packs were marked")
             if self._is_long():
                 self._continue_as_new()
             await workflow.sleep(timedelta(seconds=_WATCH_S))
@@ -248,10 +252,13 @@ class PruneWorkflow(ShardedRun[PruneResult, PruneRequest, PruneProgress]):
 
     def _wait_for_locks(self, holders: tuple[str, ...]) -> None:
         more = f" and {len(holders) - 1:,} more" if len(holders) > 1 else ""
-        self._wait_for(f"the lock of {holders[0]}{more}" if holders else "")
+        if holders:
+            self._wait_for(WaitsFor.LOCK, f"{holders[0]}{more}")
+        else:
+            self._wait_for(None)
 
-    def _wait_for(self, what: str) -> None:
-        self._waits_for = what
+    def _wait_for(self, kind: WaitsFor | None, what: str = "") -> None:
+        self._waits_kind, self._waits_for = kind, what
         self._show()
 
     async def _plan_page(self, message: SelectInput) -> PagePlanned:
@@ -331,8 +338,8 @@ class PruneWorkflow(ShardedRun[PruneResult, PruneRequest, PruneProgress]):
     def _notes(self) -> list[str]:
         notes = control_notes(self._control.state)
         notes += [f"Stage: {self._progress.stage.value}; its files here are packs"]
-        if self._waits_for:
-            notes.append(f"**Waits** for {self._waits_for}")
+        if self._waits_kind is not None:
+            notes.append(f"**Waits** ({self._waits_kind.words}): {self._waits_for}")
         plan, switched = self._progress.plan, self._progress.switched
         if plan is not None:
             notes.append(

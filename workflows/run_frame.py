@@ -24,7 +24,7 @@ from holdfast.contracts.notify import NotifyInput
 from holdfast.terms import RunKind, RunStatus
 from holdfast.workflows.attributes import show_run
 from holdfast.workflows.control import RunControl, SteeredWorkflow
-from holdfast.workflows.details import pace_of, render
+from holdfast.workflows.details import pace_of, render, waits_of
 from holdfast.workflows.failures import MAX_MESSAGE, Failure, failure_of
 from holdfast.workflows.notices import tell_end
 from holdfast.workflows.policies import ActivityCalls
@@ -170,17 +170,27 @@ class SteeredRun(FramedRun[ResultT], SteeredWorkflow):
 
     def _standing(self, counts: Progress, *, moved: int, to_move: int | None) -> Progress:
         """The counts with how the run stands and how fast it goes, by its bytes; to_move: None while not known."""
-        rate, left = pace_of(self._elapsed_ns, done=moved, total=to_move)
-        stand = self._control.state.stand
+        state = self._control.state
+        rate, left = pace_of(self._elapsed_ns - self._paused_for_ns, done=moved, total=to_move)
+        what_for, kind = waits_of(state)
         return replace(
             counts,
             status=self._status,
-            paused=self._control.state.pause is not None,
-            waits_for="" if stand is None else stand.what_for,
+            paused=state.pause is not None,
+            waits_for=what_for,
+            waits_kind=kind,
+            throttle=state.throttle,
             started_ns=self._started_ns,
             bytes_per_second=rate,
-            seconds_left=left,
+            seconds_left=None if state.pause is not None else left,
         )
+
+    @property
+    def _paused_for_ns(self) -> int:
+        """For how long the run was paused, or is, all in all."""
+        state = self._control.state
+        now_ns = workflow.time_ns() - state.paused_ns if state.paused_ns else 0
+        return state.paused_for_ns + now_ns
 
     async def _framed(self, steps: Coroutine[object, object, ResultT]) -> ResultT:
         self._steerable()

@@ -7,13 +7,14 @@ from typing import Final
 from temporalio.client import Client, ScheduleActionExecutionStartWorkflow, ScheduleDescription
 from temporalio.service import RPCError
 
-from holdfast.activities.waits import waiting_reason
+from holdfast.activities.waits import wait_of_child
 from holdfast.control.schedules import server
 from holdfast.control.schedules.declaration import PREFIX, declarations
 from holdfast.control.schedules.plan import PlannedStep, plan
 from holdfast.errors import UsageError
 from holdfast.service.settings.model import Settings
 from holdfast.service.settings.suggestions import one_of
+from holdfast.service.waits import Wait
 
 _PAUSED: Final = "is paused"
 
@@ -22,8 +23,8 @@ _PAUSED: Final = "is paused"
 class ListedSchedule:
     """A schedule as it stands. name: what a person calls it, SOURCE.NAME. kind, strategy: what it starts.
 
-    waits_for: why the run that it has under way does not go on. runs: how often it ran; missed, skipped: and did not,
-    because nobody was there, or because the run before was under way.
+    wait: what the run waits for that it has under way; None when it goes on. runs: how often it ran; missed, skipped:
+    and did not, because nobody was there, or because the run before was under way.
     """
 
     id: str
@@ -32,7 +33,7 @@ class ListedSchedule:
     strategy: str
     paused: bool
     note: str
-    waits_for: str
+    wait: Wait | None
     next_times: tuple[datetime, ...]
     runs: int
     missed: int
@@ -111,7 +112,7 @@ async def _listed(client: Client, host: str, name: str, description: ScheduleDes
         strategy=str(entry.get("strategy", "")),
         paused=state.paused,
         note=state.note or "",
-        waits_for=await _waits_for(client, description),
+        wait=await _wait(client, description),
         next_times=tuple(info.next_action_times),
         runs=info.num_actions,
         missed=info.num_actions_missed_catchup_window,
@@ -119,21 +120,19 @@ async def _listed(client: Client, host: str, name: str, description: ScheduleDes
     )
 
 
-async def _waits_for(client: Client, description: ScheduleDescription) -> str:
-    """Why the run that a schedule has under way does not go on; empty when it does, or there is none."""
+async def _wait(client: Client, description: ScheduleDescription) -> Wait | None:
+    """What the run that a schedule has under way waits for; None when it goes on, or there is none."""
     for action in description.info.running_actions:
         if not isinstance(action, ScheduleActionExecutionStartWorkflow):
             continue
         try:
             handle = client.get_workflow_handle(action.workflow_id)
-            scheduled = await handle.describe(rpc_timeout=server.RPC_TIMEOUT)
-            for child in scheduled.raw_description.pending_children:
-                reason = await waiting_reason(client, child.workflow_id, child.workflow_type_name)
-                if reason:
-                    return reason
+            wait = await wait_of_child(client, await handle.describe(rpc_timeout=server.RPC_TIMEOUT))
         except RPCError:
             continue
-    return ""
+        if wait is not None:
+            return wait
+    return None
 
 
 def _prefix(host: str) -> str:

@@ -1,16 +1,22 @@
 """What a notice says. It goes through services of others, so it names runs, sources and counts, and never a path."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from holdfast.contracts.identity import parse_workflow_id, short_id
-from holdfast.service.journal.records import RunRecord
-from holdfast.terms import RunKind, RunStatus
+from holdfast.contracts.identity import is_token, parse_workflow_id, short_id
+from holdfast.contracts.veiled import in_words
+from holdfast.contracts.waiting import WaitsFor
+from holdfast.service.journal.reasons import Reason, hook_reasons, is_sound, reason_of
+from holdfast.service.journal.records import OutputRecord, RunRecord
+from holdfast.service.waits import Wait
+from holdfast.terms import RunStatus
 from holdfast.units import NS_PER_S
 
 _SHORT_LENGTH: Final = 8
+_FOR_A_PERSON: Final = frozenset((WaitsFor.PAUSED, WaitsFor.APPROVAL))
 
 
 class NoticeEvent(StrEnum):
@@ -37,23 +43,28 @@ def event_of(run: RunRecord) -> NoticeEvent | None:
 
     A verification that found damage makes a failure of any run: what it stored cannot be relied on.
     """
-    if run.status is RunStatus.FAILED or (run.verdict is not None and not run.verdict.ok):
+    if run.status is RunStatus.FAILED or not is_sound(run):
         return NoticeEvent.FAILED
     return NoticeEvent.PARTIAL if run.status is RunStatus.PARTIAL else None
 
 
-def notice_of_run(run: RunRecord, subject: str) -> Notice | None:
-    """The notice of a run, if there is anything to tell. subject: its source or selection, as people know it."""
+def notice_of_run(run: RunRecord, subject: str, hooks: Sequence[OutputRecord] = ()) -> Notice | None:
+    """The notice of a run, if there is anything to tell. subject: its source or selection, as people know it.
+
+    hooks: how its hooks ended.
+    """
     event = event_of(run)
     if event is None:
         return None
-    what = f"{run.kind.value} of {subject}"
-    verdict = run.verdict
-    damaged = verdict is not None and not verdict.ok
-    lines = [_how_it_ended(run)]
-    if verdict is not None and damaged:
-        lines.append(f"Its verification ({verdict.level}) found {verdict.problem_count:,} problems.")
-    lines += [
+    reason = reason_of(run, hooks) or Reason(text="nobody has said why")
+    damaged = not is_sound(run)
+    ending = "found damage" if damaged and run.status is not RunStatus.FAILED else run.status.value
+    kind = f" ({run.failure_kind})" if run.failure_kind else ""
+    others = [words for words in hook_reasons(hooks) if words not in reason.text]
+    lines = [
+        f"Why: {in_words(reason.text)}{kind}",
+        *(f"Also: {words}" for words in others),
+        f"Next: {in_words(reason.next_step)}" if reason.next_step else "",
         "",
         f"Repository: {run.repository}",
         f"Host: {run.host}",
@@ -64,8 +75,8 @@ def notice_of_run(run: RunRecord, subject: str) -> Notice | None:
         "",
         f"`holdfast run show {short_id(run.run_id)}` says more.",
     ]
-    ending = "found damage" if damaged and run.status is not RunStatus.FAILED else run.status.value
-    return Notice(event=event, title=f"Holdfast: {what}: {ending}", body=_joined(lines))
+    title = f"Holdfast: {run.kind.value} of {subject}: {ending}"
+    return Notice(event=event, title=title, body=_joined(lines))
 
 
 def notice_of_overdue(source: str, *, newest_ns: int | None, max_age_s: float, now_ns: int) -> Notice:
@@ -92,31 +103,24 @@ def notice_of_missed(schedule: str, count: int) -> Notice:
     )
 
 
-def notice_of_waiting(workflow_id: str, reason: str, *, since_ns: int) -> Notice:
-    """The notice of a run that does not go on by itself. reason: from its own error, without a path."""
+def notice_of_waiting(workflow_id: str, wait: Wait, *, since_ns: int) -> Notice:
+    """The notice of a run that stands still."""
     about = parse_workflow_id(workflow_id)
-    return Notice(
-        event=NoticeEvent.WAITING,
-        title=f"Holdfast: {about.kind} of {about.subject} waits",
-        body=f"It has waited since {_utc(since_ns)} at least: {reason}.\n"
-        "It goes on by itself when that is over; `holdfast status` shows it.",
+    subject = about.subject if not is_token(about.subject) else "what was given by hand"
+    goes_on = (
+        "It does not go on by itself."
+        if wait.what in _FOR_A_PERSON
+        else "It goes on by itself when that is over."
     )
-
-
-def _how_it_ended(run: RunRecord) -> str:
-    if run.status is RunStatus.FAILED:
-        cause = f" ({run.failure_kind})" if run.failure_kind else ""
-        again = " What it stored is kept, and the next run goes on from there." if _goes_on(run) else ""
-        return f"The run failed{cause}.{again}"
-    if run.status is RunStatus.PARTIAL and run.kind in {RunKind.BACKUP, RunKind.RESTORE}:
-        errors = run.totals.errors
-        made = "could not be restored" if run.kind is RunKind.RESTORE else "could not be read"
-        return f"The run is complete but for {errors:,} paths that {made}."
-    return f"The run is {run.status.value}."
-
-
-def _goes_on(run: RunRecord) -> bool:
-    return run.kind is RunKind.BACKUP and run.counters.get("shards", 0) > 0
+    lines = [
+        f"Why: {in_words(wait.words)}",
+        f"Next: {in_words(wait.next_step)}" if wait.next_step else "",
+        f"It has waited since {_utc(since_ns)} at least. {goes_on}",
+        "",
+        "`holdfast status` shows it.",
+    ]
+    title = f"Holdfast: {about.kind} of {subject} waits: {wait.what.words}"
+    return Notice(event=NoticeEvent.WAITING, title=title, body=_joined(lines))
 
 
 def _joined(lines: list[str]) -> str:

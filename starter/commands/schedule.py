@@ -11,6 +11,7 @@ from typing import Annotated, Final
 import typer
 from temporalio.client import Client
 
+from holdfast.contracts.veiled import in_words
 from holdfast.control.runs import server_errors
 from holdfast.control.schedules import actions
 from holdfast.control.schedules.declaration import declarations
@@ -197,8 +198,9 @@ async def _list(invocation: Invocation, options: CommonOptions) -> int:
 
 def _document(schedule: ListedSchedule) -> dict[str, object]:
     document = asdict(schedule)
-    del document["name"], document["next_times"]
-    return document | {"next": _next_of(schedule)}
+    del document["name"], document["next_times"], document["wait"]
+    waits = {} if schedule.wait is None else {"waits_for": schedule.wait.told(in_words).document}
+    return document | {"next": _next_of(schedule)} | waits
 
 
 def _next_of(schedule: ListedSchedule) -> str:
@@ -207,7 +209,7 @@ def _next_of(schedule: ListedSchedule) -> str:
 
 def _state(schedule: ListedSchedule) -> str:
     parts = [f"paused: {schedule.note}".rstrip(": ")] if schedule.paused else []
-    parts += [f"WAITS: {schedule.waits_for}"] if schedule.waits_for else []
+    parts += [] if schedule.wait is None else [f"WAITS: {schedule.wait.told(in_words).words}"]
     return "; ".join(parts)
 
 

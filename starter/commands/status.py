@@ -10,9 +10,7 @@ from typing import Annotated, Final
 import typer
 from temporalio.client import Client
 
-from holdfast.activities.waits import FailingStep
 from holdfast.contracts.control import ControlState
-from holdfast.contracts.veiled import REPOSITORY
 from holdfast.control import records, updates
 from holdfast.control.guard import waiting_guards
 from holdfast.control.journal import open_journal
@@ -77,7 +75,7 @@ async def _listed(invocation: Invocation, limit: int) -> tuple[RunList, list[str
         if client is None:
             return listed, []
         guards = await waiting_guards(client)
-        asking = [f"{guard.workflow_id} WAITS: {guard.reason} (`holdfast approve`)" for guard in guards]
+        asking = [f"{guard.workflow_id} WAITS: {guard.wait.words} (`holdfast approve`)" for guard in guards]
         asking += [f"schedule {line}" for line in await paused_schedules(client, invocation.settings.host)]
     return listed, asking
 
@@ -108,7 +106,7 @@ def _table(settings: Settings, listed: Sequence[ListedRun]) -> list[str]:
             location_of(settings, run.repository),
             local_time(run.record.started_ns) if run.record is not None else "",
             took(run),
-            _outcome(settings, run),
+            _outcome(run),
         )
         for run in listed
     ]
@@ -120,13 +118,12 @@ def _subject(settings: Settings, run: ListedRun) -> str:
     return subject_of(settings, run.kind, run.subject, run.repository)
 
 
-def _outcome(settings: Settings, run: ListedRun) -> str:
+def _outcome(run: ListedRun) -> str:
     """Phase and progress of one that goes on, snapshot or error of one that ended."""
     if run.view is not None:
         reading = Meter().read(run.view.progress)
         done = f"{run.view.phase.value}: {', '.join([f'{reading.fraction:.1%}', *counts(run.view, reading)])}"
-        waits_for = _waits_for(settings, run)
-        return f"WAITS: {waits_for}; {done}" if waits_for else done
+        return f"WAITS: {run.wait.words}; {done}" if run.view.stands and run.wait is not None else done
     record = run.record
     if record is None:
         return ""
@@ -136,22 +133,6 @@ def _outcome(settings: Settings, run: ListedRun) -> str:
         verdict = record.verdict
         parts.append("verified" if verdict.ok else f"{verdict.problem_count} PROBLEMS")
     return ", ".join(parts)
-
-
-def _waits_for(settings: Settings, run: ListedRun) -> str:
-    """Why a run does not go on, or what it stands aside for; empty when it goes on."""
-    view = run.view
-    if view is None:
-        return ""
-    if view.trouble is not None:
-        return _trouble(settings, run, view.trouble)
-    return "" if view.progress is None or not view.progress.waits_for else f"for {view.progress.waits_for}"
-
-
-def _trouble(settings: Settings, run: ListedRun, trouble: FailingStep) -> str:
-    """Why a step is tried again, on one line."""
-    reason = trouble.message.partition("\n")[0].replace(REPOSITORY, location_of(settings, run.repository))
-    return f"{reason} (tried {trouble.attempt:,} times)"
 
 
 def _document(settings: Settings, run: ListedRun) -> dict[str, object]:
@@ -178,15 +159,15 @@ def _document(settings: Settings, run: ListedRun) -> dict[str, object]:
             "bytes_per_second": progress.bytes_per_second,
             "seconds_left": progress.seconds_left,
         }
-    waits_for = _waits_for(settings, run)
-    if waits_for:
-        document["waits_for"] = waits_for
+    if run.wait is not None:
+        document["waits_for"] = run.wait.document
     return document
 
 
 def _details(settings: Settings, run: ListedRun, control: ControlState | None) -> list[str]:
     now = [
-        ("Result", _outcome(settings, run)),
+        ("Result", _outcome(run)),
+        ("Next", "" if run.wait is None else run.wait.next_step),
         ("Pace", _pace(run)),
         *(("Asked", line) for line in ([] if control is None else control_state.lines(control))),
     ]

@@ -6,7 +6,7 @@ from typing import Final
 
 from holdfast.control.listing import ListedRun
 from holdfast.control.names import location_of, subject_of
-from holdfast.control.records import failure_words
+from holdfast.control.records import why
 from holdfast.service.journal.records import RunRecord, VerdictRecord
 from holdfast.service.settings.model import Settings
 from holdfast.starter.shell.text import local_time
@@ -58,8 +58,10 @@ def verdict_words(verdict: VerdictRecord) -> str:
 
 
 def _recorded(settings: Settings, run: RunRecord) -> list[tuple[str, str]]:
+    reason = why(settings, run)
     return [
-        ("Because", failure_words(settings, run)),
+        ("Because", "" if reason is None else reason.text),
+        ("Next", "" if reason is None else reason.next_step),
         ("Resumes", run.resumes),
         ("Host", run.host),
         ("Asked by", " ".join(filter(None, (run.trigger_kind, run.trigger_by, run.trigger_evidence)))),

@@ -64,7 +64,8 @@ def draw(kind: RunKind, view: RunView, reading: Reading) -> RenderableType:
         Text(duration(reading.elapsed_s)),
     )
     lines: list[RenderableType] = [head, Text("  " + "  ·  ".join(counts(view, reading)))]
-    if view.trouble is not None:
-        message = view.trouble.message.partition("\n")[0]
-        lines.append(Text(f"  attempt {view.trouble.attempt}: {message}", style="yellow"))
+    if view.wait is not None and view.wait.stands:
+        lines.append(Text(f"  waits: {harmless(view.wait.words)}", style="yellow"))
+        if view.wait.next_step:
+            lines.append(Text(f"  {harmless(view.wait.next_step)}"))
     return Group(*lines)

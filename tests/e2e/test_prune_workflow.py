@@ -13,7 +13,7 @@ from typing import Final
 import pytest
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 
-from holdfast.activities.waits import waiting_reason
+from holdfast.activities.waits import wait_of
 from holdfast.contracts import names
 from holdfast.contracts.backup import BackupRequest, BackupResult
 from holdfast.contracts.common import BACKUP_WORKFLOW, PROGRESS_QUERY, Progress
@@ -143,11 +143,12 @@ async def test_a_foreign_lock_is_waited_for_and_named(client: Client, hosts: Hos
             prune = await start_prune(client, host)
             waited_for = await waits_for(prune)
             shown = await asyncio.to_thread(host.answer, "status", prune.id)
-            told = await waiting_reason(client, prune.id, PRUNE_WORKFLOW)
+            told = await wait_of(client, prune.id, PRUNE_WORKFLOW)
         pruned = await prune.result()
     assert f"process {stock.pid}" in waited_for
-    assert shown["waits_for"] == f"for {waited_for}"
-    assert told == f"it waits for {waited_for}", "the watchdog tells of it"
+    assert told is not None
+    assert told.words == f"lock: {waited_for}", "the watchdog tells of it"
+    assert shown["waits_for"] == told.document
     assert pruned.status is RunStatus.COMPLETE
     assert pruned.totals.deleted_packs > 0
     assert_sound(repository)
@@ -162,7 +163,7 @@ async def test_a_large_prune_asks_first(client: Client, hosts: Hosts, repository
         await asyncio.to_thread(thinned, host, repository)
         before = stored(repository)
         refused = await start_prune(client, host)
-        assert "an approval: 3" in await waits_for(refused)
+        assert (await waits_for(refused)).startswith("3")
         await asyncio.to_thread(host.holdfast, "approve", "home", *answer, "--refuse")
         against = await refused.result()
         assert stored(repository) == before

@@ -42,7 +42,9 @@ RUN = RunRecord(
     started_ns=NOW_NS,
     ended_ns=NOW_NS + HOUR_NS,
     counters={"errors": 3, "shards": 2},
+    reason="no earlier snapshot",
     failure_kind="StorageFullError",
+    failure_message="no space left on <repository>\nMake room.",
 )
 NOTICE = Notice(event=NoticeEvent.FAILED, title="a title", body="a body")
 DAMAGED = VerdictRecord(level="full", ok=False, problem_count=2, problems=("a path",))
@@ -58,19 +60,24 @@ def test_what_a_notice_says() -> None:
     failed = notice_of_run(RUN, "documents")
     assert failed is not None
     assert failed.title == "Holdfast: backup of documents: failed"
-    assert failed.body.startswith("The run failed (StorageFullError). What it stored is kept")
+    assert failed.body.splitlines()[:2] == [
+        "Why: no space left on the repository (StorageFullError)",
+        "Next: Make room. `holdfast resume aaaa0001`, or the next backup, goes on from what is stored.",
+    ]
     assert "`holdfast run show aaaa0001`" in failed.body
-    partial = notice_of_run(replace(RUN, status=RunStatus.PARTIAL, failure_kind=""), "documents")
+    well = replace(RUN, failure_kind="", failure_message="")
+    partial = notice_of_run(replace(well, status=RunStatus.PARTIAL), "documents")
     assert partial is not None
     assert partial.event is NoticeEvent.PARTIAL
-    assert "but for 3 paths that could not be read" in partial.body
-    damaged = notice_of_run(replace(RUN, status=RunStatus.COMPLETE, verdict=DAMAGED), "documents")
+    assert partial.body.startswith("Why: 3 paths could not be read\n")
+    assert "Next: `holdfast run files aaaa0001 --action unreadable` lists them." in partial.body
+    damaged = notice_of_run(replace(well, status=RunStatus.COMPLETE, verdict=DAMAGED), "documents")
     assert damaged is not None
     assert damaged.event is NoticeEvent.FAILED
     assert damaged.title.endswith("found damage")
     assert "a path" not in damaged.body
-    for well in (RunStatus.COMPLETE, RunStatus.CANCELLED):
-        assert notice_of_run(replace(RUN, status=well), "documents") is None
+    for status in (RunStatus.COMPLETE, RunStatus.CANCELLED):
+        assert notice_of_run(replace(well, status=status), "documents") is None
     overdue = notice_of_overdue(
         "documents", newest_ns=NOW_NS, max_age_s=93_600, now_ns=NOW_NS + 100 * HOUR_NS
     )

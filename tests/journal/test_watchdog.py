@@ -26,18 +26,24 @@ from holdfast.activities.recorder import Recorder
 from holdfast.activities.services import Services
 from holdfast.contracts.common import BACKUP_WORKFLOW
 from holdfast.contracts.notify import WATCHDOG_WORKFLOW, WatchdogRequest, WatchInput, WatchState
+from holdfast.contracts.veiled import REPOSITORY
+from holdfast.contracts.waiting import WaitsFor
 from holdfast.control.schedules.upkeep import ensure_upkeep, watchdog_id
 from holdfast.service.journal.journal import Journal
 from holdfast.service.journal.records import RunRecord
 from holdfast.service.settings.load import load_settings
 from holdfast.service.settings.model import NoticeSettings
 from holdfast.service.settings.passwords import PasswordBook
+from holdfast.service.waits import Wait
 from holdfast.terms import RunKind, RunStatus
 from holdfast.workflows.catalogue import WORKFLOWS, workflow_runner
 from tests.support.receiver import Receiver, receiving
 
 # apprise loads all its plugins, and one of them a module that Python 3.13 has no more
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
+FULL = Wait(
+    what=WaitsFor.FULL_DISK, detail=f"no space left on {REPOSITORY}", next_step="Make room.", attempts=4
+)
 NEVER = ScheduleSpec(intervals=[ScheduleIntervalSpec(every=timedelta(days=365))])
 
 
@@ -152,13 +158,12 @@ def test_a_run_that_waits_for_long_is_told_once(services: Services, receiver: Re
     state = WatchState(told={"documents": 2 * 10**18}, waiting={"gone": 1}, waiting_told=("gone",))
     with ThreadPoolExecutor(1) as executor:
         activities = NotifyActivities(services, executor)
-        for number, waiting in enumerate(
-            ({name: "full"}, {name: "full"}, None, {name: "full"}, {name: "full"})
-        ):
+        for number, waiting in enumerate(({name: FULL}, {name: FULL}, None, {name: FULL}, {name: FULL})):
             message = WatchInput(state=state, now_ns=2 * 10**18 + number * half_an_hour_ns // 2)
             state = activities._watch(message, {}, waiting)
             assert (state.waiting, state.waiting_told == (name,)) == ({name: 2 * 10**18}, number > 2)
         activities._watch(WatchInput(state=state, now_ns=2 * 10**18 + 5 * half_an_hour_ns), {}, {})
     (notice,) = [notice for notice in receiver.notices if "overdue" not in str(notice["title"])]
-    assert notice["title"] == "Holdfast: backup of documents waits"
-    assert "full" in str(notice["message"])
+    assert notice["title"] == "Holdfast: backup of documents waits: full disk"
+    assert "Why: full disk: no space left on the repository (tried 4 times)" in str(notice["message"])
+    assert "Next: Make room." in str(notice["message"])

@@ -34,7 +34,7 @@ def until_it_waits(site: Site, *words: str) -> str:
     while time.monotonic() < give_up:
         found = told(site, *words)
         assert isinstance(found, list)
-        reasons = [str(row["waits_for"]) for row in found if row.get("waits_for")]
+        reasons = [str(row["waits_for"]["detail"]) for row in found if row.get("waits_for")]
         if reasons:
             return reasons[0]
         time.sleep(0.5)
@@ -59,7 +59,7 @@ def test_a_scheduled_backup_onto_a_full_disk(tmp_path: Path) -> None:
             plain = subprocess.run(
                 ["holdfast", "status"], check=True, capture_output=True, env=site.environment
             )
-            assert b"WAITS: " in plain.stdout
+            assert b"WAITS: full disk: " in plain.stdout
         finally:
             kill_family(service)
 

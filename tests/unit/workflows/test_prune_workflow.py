@@ -123,7 +123,7 @@ async def test_a_plan_that_asks_waits_for_a_name_and_a_reason(client: Client) ->
         await handle.execute_update(APPROVE_UPDATE, Approval(by="anna", reason="I know"))
         result = await ended(client, handle)
     assert status.waiting == ASKS.ask
-    assert progress.waits_for == f"an approval: {ASKS.ask}"
+    assert progress.waits_for == ASKS.ask
     assert (result.status, result.refused) == (RunStatus.COMPLETE, "")
     assert script.logs[-1].decided == "approved by anna: I know"
 
