@@ -12,6 +12,7 @@ from typing import Final
 from temporalio.api.enums.v1 import PendingActivityState
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.workflow.v1 import PendingActivityInfo
+from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionResponse
 from temporalio.client import (
     Client,
     WorkflowExecutionDescription,
@@ -119,38 +120,44 @@ async def wait_of(client: Client, workflow_id: str, workflow_type: str) -> Wait 
         RPCError: the server does not answer.
     """
     description = await client.get_workflow_handle(workflow_id).describe(rpc_timeout=_TIMEOUT)
-    pending = description.raw_description.pending_activities
-    step = await failing_step(client, workflow_id, pending)
+    raw = description.raw_description
+    step = await failing_step(client, workflow_id, raw.pending_activities)
     progress = (
         await progress_of(client, workflow_id) if workflow_type in _REPORTING and step is None else None
     )
     answered = progress is not None or workflow_type not in _REPORTING
-    found = wait_in(description, step, progress, answered=answered)
+    found = wait_in(raw, step, progress, paused=is_paused(description), answered=answered)
     if found is None and workflow_type == GUARD_WORKFLOW:
         found = await _approval(client, workflow_id)
     if found is None or not found.stands:
-        found = await wait_of_child(client, description) or found
+        found = await wait_of_child(client, raw) or found
     return found
 
 
+def is_paused(description: WorkflowExecutionDescription) -> bool:
+    """Whether a run is paused: as the server shows it, which it can without a worker."""
+    return description.typed_search_attributes.get(_STATUS) == _PAUSED
+
+
 def wait_in(
-    description: WorkflowExecutionDescription,
+    raw: DescribeWorkflowExecutionResponse,
     step: FailingStep | None,
     progress: Progress | None,
     *,
+    paused: bool,
     answered: bool,
 ) -> Wait | None:
     """What a run waits for, by what is known of it. answered: whether a worker has answered for it just now."""
-    if description.typed_search_attributes.get(_STATUS) == _PAUSED:
-        paused = progress is not None and progress.waits_kind is WaitsFor.PAUSED
-        return wait_for(WaitsFor.PAUSED, progress.waits_for if progress is not None and paused else "")
+    if paused:
+        by = "" if progress is None or progress.waits_kind is not WaitsFor.PAUSED else progress.waits_for
+        return wait_for(WaitsFor.PAUSED, by)
     if step is not None:
         message, _, hint = step.message.partition("\n")
         what = _BY_ERROR.get(step.kind, WaitsFor.ERROR)
         return Wait(what=what, detail=message, next_step=hint.strip(), attempts=step.attempt)
     if progress is not None and (progress.waits_for or progress.waits_kind is not None):
         return wait_for(progress.waits_kind or WaitsFor.LOCK, progress.waits_for)
-    untaken = _untaken(description, answered=answered)
+    untaken = _untaken(raw, answered=answered)
     if untaken:
         return wait_for(WaitsFor.NO_WORKER, untaken)
     if progress is not None and progress.throttle.limits:
@@ -158,13 +165,13 @@ def wait_in(
     return None
 
 
-async def wait_of_child(client: Client, description: WorkflowExecutionDescription) -> Wait | None:
+async def wait_of_child(client: Client, raw: DescribeWorkflowExecutionResponse) -> Wait | None:
     """What the run waits for that this one has begun; None where none stands still.
 
     Raises:
         RPCError: the server does not answer.
     """
-    for child in list(description.raw_description.pending_children)[:_MOST_CHILDREN]:
+    for child in list(raw.pending_children)[:_MOST_CHILDREN]:
         wait = await wait_of(client, child.workflow_id, child.workflow_type_name)
         if wait is not None and wait.stands:
             return wait
@@ -191,11 +198,10 @@ async def _approval(client: Client, workflow_id: str) -> Wait | None:
     return wait_for(WaitsFor.APPROVAL, ", ".join(status.waiting)) if status.waiting else None
 
 
-def _untaken(description: WorkflowExecutionDescription, *, answered: bool) -> str:
+def _untaken(raw: DescribeWorkflowExecutionResponse, *, answered: bool) -> str:
     """Since when nobody has taken a run's work up, in words; empty where somebody has, or it is too early to tell."""
-    raw = description.raw_description
     if not answered and raw.HasField("pending_workflow_task"):
-        return f"none serves the queue {description.task_queue}"
+        return f"none serves the queue {raw.execution_config.task_queue.name}"
     pending = raw.pending_activities
     scheduled = PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED
     if not pending or any(step.state != scheduled for step in pending):

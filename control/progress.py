@@ -10,13 +10,15 @@ from datetime import timedelta
 from typing import Final
 
 from temporalio.api.workflow.v1 import PendingActivityInfo
-from temporalio.client import Client, WorkflowExecutionDescription
+from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionResponse
+from temporalio.client import Client
 from temporalio.service import RPCError
 
 from holdfast.activities.waits import (
     FailingStep,
     converter_of,
     failing_step,
+    is_paused,
     progress_of,
     wait_in,
     wait_of_child,
@@ -27,7 +29,6 @@ from holdfast.contracts.waiting import WaitsFor
 from holdfast.control.known_paths import NO_PATHS, KnownPaths
 from holdfast.control.runs import Handle
 from holdfast.service.waits import Wait, wait_for
-from holdfast.workflows.attributes import PAUSED, STATUS
 
 _TIMEOUT: Final = timedelta(seconds=3)
 _COPYING: Final = frozenset((names.STORE_SHARD, names.RESTORE_SHARD, names.VERIFY_SHARD, names.REPACK_PRUNE))
@@ -64,22 +65,24 @@ async def look(client: Client, handle: Handle, before: RunView, known: KnownPath
         description = await handle.describe(rpc_timeout=_TIMEOUT)
     except RPCError:
         return replace(before, away=True, wait=wait_for(WaitsFor.SERVER_AWAY))
-    pending = list(description.raw_description.pending_activities)
+    raw = description.raw_description
+    pending = raw.pending_activities
     answer = await progress_of(client, handle.id)
     progress = before.progress
     if answer is not None:
         progress = await _with_heartbeats(client, handle.id, answer, pending)
-        progress = await _with_restore(client, progress, description)
+        progress = await _with_restore(client, progress, raw)
     trouble = await failing_step(client, handle.id, pending)
-    wait = wait_in(description, trouble, answer, answered=answer is not None)
-    if (wait is None or not wait.stands) and description.raw_description.pending_children:
+    paused = is_paused(description)
+    wait = wait_in(raw, trouble, answer, paused=paused, answered=answer is not None)
+    if wait is None or not wait.stands:
         with contextlib.suppress(RPCError):  # it has ended meanwhile, or the next look tells
-            wait = await wait_of_child(client, description) or wait
+            wait = await wait_of_child(client, raw) or wait
     return RunView(
         progress=progress,
         trouble=None if trouble is None else replace(trouble, message=known.shown_in(trouble.message)),
         wait=None if wait is None else wait.told(known.shown_in),
-        paused=description.typed_search_attributes.get(STATUS) == PAUSED,
+        paused=paused,
     )
 
 
@@ -107,10 +110,10 @@ async def _with_heartbeats(
 
 
 async def _with_restore(
-    client: Client, progress: Progress, description: WorkflowExecutionDescription
+    client: Client, progress: Progress, raw: DescribeWorkflowExecutionResponse
 ) -> Progress:
     """A drill's progress with that of the restore that it has under way: until that has ended, it knows of none."""
-    for child in description.raw_description.pending_children:
+    for child in raw.pending_children:
         if child.workflow_type_name != RESTORE_WORKFLOW:
             continue
         restored = await progress_of(client, child.workflow_id)

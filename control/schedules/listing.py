@@ -127,7 +127,8 @@ async def _wait(client: Client, description: ScheduleDescription) -> Wait | None
             continue
         try:
             handle = client.get_workflow_handle(action.workflow_id)
-            wait = await wait_of_child(client, await handle.describe(rpc_timeout=server.RPC_TIMEOUT))
+            scheduled = await handle.describe(rpc_timeout=server.RPC_TIMEOUT)
+            wait = await wait_of_child(client, scheduled.raw_description)
         except RPCError:
             continue
         if wait is not None:

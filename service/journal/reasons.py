@@ -15,7 +15,7 @@ from holdfast.contracts.verbs import verb_of
 from holdfast.service.journal.proofs import PROVEN
 from holdfast.service.journal.records import OutputRecord, RunRecord
 from holdfast.terms import RunKind, RunStatus
-from holdfast.units import NS_PER_S, format_duration
+from holdfast.units import NS_PER_S, counted, format_age
 
 _NS_PER_MS: Final = 10**6
 _SYSTEMS: Final = frozenset((RunKind.SYSTEM_BACKUP, RunKind.SYSTEM_RESTORE))
@@ -73,23 +73,23 @@ def _unsound(run: RunRecord) -> Iterator[str]:
         yield from verdict.problems
         return
     if run.kind is not RunKind.DRILL:
-        yield f"its verification ({verdict.level}) found {_several(verdict.problem_count, 'problem')}"
+        yield f"its verification ({verdict.level}) found {counted(verdict.problem_count, 'problem')}"
         return
     if counters.get(PROVEN, 0) != 1:
         yield "nothing is proven: the trial restore or its check failed"
     if counters.get("errors"):
-        yield f"{_several(counters['errors'], 'path')} could not be restored"
+        yield f"{counted(counters['errors'], 'path')} could not be restored"
     if counters.get("check_exit_code"):
         yield f"the check ended with exit code {counters['check_exit_code']}"
     if counters.get("damaged_packs"):
-        yield f"{_several(counters['damaged_packs'], 'pack')} damaged"
+        yield f"{counted(counters['damaged_packs'], 'pack')} damaged"
     if counters.get("rto_met") == 0 and counters.get("estimated_recovery_ms"):
-        took = format_duration(counters["estimated_recovery_ms"] * _NS_PER_MS)
-        goal = format_duration(counters.get("rto_goal_s", 0) * NS_PER_S)
+        took = format_age(counters["estimated_recovery_ms"] * _NS_PER_MS)
+        goal = format_age(counters.get("rto_goal_s", 0) * NS_PER_S)
         yield f"everything would be back in {took}, and the goal is {goal}"
     if counters.get("rpo_met") == 0:
-        age = format_duration(counters.get("data_age_s", 0) * NS_PER_S)
-        goal = format_duration(counters.get("rpo_goal_s", 0) * NS_PER_S)
+        age = format_age(counters.get("data_age_s", 0) * NS_PER_S)
+        goal = format_age(counters.get("rpo_goal_s", 0) * NS_PER_S)
         yield f"the newest data was {age} old, and the goal is {goal}"
 
 
@@ -99,7 +99,7 @@ def _partly(run: RunRecord) -> Iterator[str]:
         found = [f"{run.counters[name]:,} {name}" for name in _FINDINGS if run.counters.get(name)]
         yield from filter(None, (run.reason, ", ".join(found)))
     elif run.kind in _UNREAD and errors:
-        yield f"{_several(errors, 'path')} {_UNREAD[run.kind][0]}"
+        yield f"{counted(errors, 'path')} {_UNREAD[run.kind][0]}"
     elif run.kind is RunKind.PRUNE and run.reason:
         yield run.reason
 
@@ -126,10 +126,6 @@ def _goes_on(run: RunRecord) -> str:
     if run.kind is RunKind.BACKUP:
         return f"{resume}, or the next backup, goes on from what is stored." if run.reason else ""
     return f"{resume} goes on." if run.kind is not RunKind.DRY_RUN and verb_of(run.kind).resumable else ""
-
-
-def _several(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _sentences(*parts: str) -> str:
