@@ -9,7 +9,6 @@ import msgspec
 from holdfast.activities import drill_records
 from holdfast.activities.calls import EngineCall
 from holdfast.activities.steps import Activities, step
-from holdfast.backup.opening import snapshot_paths
 from holdfast.commands import CommandRun
 from holdfast.contracts import names
 from holdfast.contracts.common import RunInput, RunRef
@@ -26,12 +25,14 @@ from holdfast.drill.sample import Sample, draw
 from holdfast.drill.scratch import make_scratch, remove_scratch, scratch_of
 from holdfast.errors import SettingsError, UsageError
 from holdfast.ids import BlobId, from_hex, sha256, short, to_hex
+from holdfast.repository.choice import Choice
 from holdfast.repository.documents import encode, load
 from holdfast.repository.session import RepositorySession
 from holdfast.repository.snapshots import StoredSnapshot, find_snapshot
 from holdfast.restore.request import RestoreOptions
 from holdfast.runs.opening import OPENING, close_run, open_run
 from holdfast.runs.workspace import Workspace
+from holdfast.service.settings.choice import of_source
 from holdfast.service.settings.drills import DrillProfile
 from holdfast.service.settings.requests import write_request
 from holdfast.terms import LATEST
@@ -177,12 +178,8 @@ class DrillActivities(Activities):
 
     def _snapshot(self, session: RepositorySession, profile: DrillProfile, wanted: str) -> StoredSnapshot:
         source = self._services.source(profile.source)
-        return find_snapshot(
-            session.repository,
-            wanted or LATEST,
-            hosts=(source.host or self._services.host,),
-            paths=snapshot_paths(source.spec),
-        )
+        choice = Choice(source=of_source(self._services.settings, source))
+        return find_snapshot(session.repository, wanted or LATEST, choice)
 
     def _keep_output(self, message: DrillCheckInput, checked: CommandRun) -> None:
         self._workspace(message.run).put(_CHECK, encode(_CheckDocument(output=checked.output)))

@@ -36,11 +36,11 @@ from holdfast.contracts.veiled import TARGET
 from holdfast.errors import SettingsError, UsageError
 from holdfast.format.tags import is_partial
 from holdfast.ids import short, to_hex
+from holdfast.repository.choice import Choice
 from holdfast.repository.snapshots import (
     StoredSnapshot,
     is_ahead,
     list_snapshots,
-    matches,
     raise_unreadable,
 )
 from holdfast.restore.request import RestoreOptions
@@ -214,7 +214,7 @@ def _is_of(stored: StoredSnapshot, message: FindInput, profile: SourceProfile | 
     if profile is None:
         return False
     hosts = (profile.host or message.member.host,)
-    return matches(stored.snapshot, hosts=hosts, paths=snapshot_paths(profile.spec))
+    return Choice(hosts=hosts, paths=tuple(snapshot_paths(profile.spec))).takes(stored.snapshot)
 
 
 def _found(stored: StoredSnapshot, system: str) -> FoundSnapshot:

@@ -2,7 +2,9 @@
 
 import os
 
+from holdfast.repository.choice import ALL, Choice
 from holdfast.restore.request import RestoreOptions
+from holdfast.service.settings.choice import of_source
 from holdfast.service.settings.model import Settings
 from holdfast.service.settings.schedules import ScheduleSettings
 
@@ -18,8 +20,7 @@ def scheduled_options(settings: Settings, schedule: ScheduleSettings) -> Restore
     source = settings.sources.get(schedule.source)
     options = RestoreOptions(
         snapshot=schedule.snapshot,
-        hosts=() if source is None else (source.host or settings.host,),
-        paths=() if source is None else source.spec.roots,
+        which=ALL if source is None else Choice(source=of_source(settings, source)),
         target=os.fsencode(schedule.target),
         includes=tuple(os.fsencode(pattern) for pattern in schedule.include),
         overwrite=schedule.overwrite,

@@ -15,6 +15,7 @@ import msgspec
 
 from holdfast.format.index import BlobEntry, BlobType, PackColumns
 from holdfast.ids import ID_BYTES, PackId
+from holdfast.repository.choice import ALL, Choice
 from holdfast.runs import plan
 from holdfast.runs.run import Run
 from holdfast.terms import RepairKind
@@ -37,9 +38,7 @@ class RepairOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     read_all_packs: bool = False
     packs: tuple[str, ...] = ()
     snapshots: tuple[str, ...] = ()
-    hosts: tuple[str, ...] = ()
-    paths: tuple[str, ...] = ()
-    tags: tuple[str, ...] = ()
+    which: Choice = ALL
     forget: bool = False
     dry_run: bool = False
 

@@ -39,7 +39,7 @@ def _decide(run: RepairRun, order: RepairOrder) -> Opening:
     names = [name for name in order.snapshots if not is_hex_id(name) or from_hex(name) not in unreadable]
     if unreadable and not names:
         return Opening(order=order, unreadable=unreadable)
-    chosen = chosen_snapshots(repository, names, hosts=order.hosts, paths=order.paths, tags=order.tags)
+    chosen = chosen_snapshots(repository, names, order.which)
     return Opening(order=order, snapshots=tuple(stored.id for stored in chosen), unreadable=unreadable)
 
 

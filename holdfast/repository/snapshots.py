@@ -18,6 +18,7 @@ from holdfast.errors import (
 from holdfast.format.sealed import decode_file
 from holdfast.format.snapshot import Snapshot, changed_snapshot, decode_snapshot
 from holdfast.ids import SnapshotId, is_hex_id, short, to_hex
+from holdfast.repository.choice import ALL, Choice
 from holdfast.repository.layout import SNAPSHOTS, file_name, list_ids
 from holdfast.repository.repository import Repository
 from holdfast.terms import LATEST
@@ -107,16 +108,14 @@ def load_json(repository: Repository, snapshot_id: SnapshotId) -> bytes:
 def find_snapshot(
     repository: Repository,
     selector: str,
+    choice: Choice = ALL,
     *,
-    hosts: Sequence[str] = (),
-    paths: Sequence[str] = (),
-    tags: Sequence[str] = (),
     ignore_damaged: bool = False,
 ) -> StoredSnapshot:
     """The snapshot that a person means: `latest`, an id, or the beginning of one.
 
-    hosts, paths, tags: apply to `latest` only, as in restic: one of the hosts, all of the paths, all tags of at least
-    one comma-separated list in `tags`. ignore_damaged: let `latest` be the newest of those that can be read.
+    choice: applies to `latest` only, as in restic. ignore_damaged: let `latest` be the newest of those that can be
+    read.
 
     Raises:
         SnapshotNotFoundError: none matches, or several begin so.
@@ -124,11 +123,7 @@ def find_snapshot(
             nobody knows its time, so it may be the newest.
     """
     if selector == LATEST:
-        return newest(
-            repository,
-            lambda snapshot: matches(snapshot, hosts=hosts, paths=paths, tags=tags),
-            ignore_damaged=ignore_damaged,
-        )
+        return newest(repository, choice.takes, ignore_damaged=ignore_damaged, asked=str(choice))
     snapshot_id = (
         SnapshotId(bytes.fromhex(selector)) if is_hex_id(selector) else _by_prefix(repository, selector)
     )
@@ -141,13 +136,11 @@ def find_snapshot(
 def chosen_snapshots(
     repository: Repository,
     names: Sequence[str] = (),
+    choice: Choice = ALL,
     *,
-    hosts: Sequence[str] = (),
-    paths: Sequence[str] = (),
-    tags: Sequence[str] = (),
     on_unreadable: Callable[[SnapshotId, HoldfastError], None] | None = raise_unreadable,
 ) -> list[StoredSnapshot]:
-    """Those that are named, as `find_snapshot` takes names, each once; without a name all that pass the filters, oldest
+    """Those that are named, as `find_snapshot` takes names, each once; without a name all that the choice takes, oldest
     first, of which there may be none. on_unreadable: as `list_snapshots` takes it.
 
     Raises:
@@ -155,26 +148,13 @@ def chosen_snapshots(
         CorruptFileError: one cannot be read that is named, or that may be meant.
     """
     if names:
-        found = (find_snapshot(repository, name, hosts=hosts, paths=paths, tags=tags) for name in names)
+        found = (find_snapshot(repository, name, choice) for name in names)
         return list({stored.id: stored for stored in found}.values())
     return [
         stored
         for stored in list_snapshots(repository, on_unreadable=on_unreadable)
-        if matches(stored.snapshot, hosts=hosts, paths=paths, tags=tags)
+        if choice.takes(stored.snapshot)
     ]
-
-
-def matches(
-    snapshot: Snapshot, *, hosts: Sequence[str] = (), paths: Sequence[str] = (), tags: Sequence[str] = ()
-) -> bool:
-    """Whether a snapshot passes the filters of `find_snapshot`. An empty list in `tags` means: without any tag."""
-    own_tags = set(snapshot.tags or ())
-    own_paths = set(snapshot.paths or ())
-    return (
-        (not hosts or snapshot.hostname in hosts)
-        and own_paths.issuperset(paths)
-        and (not tags or any(_has_tags(own_tags, wanted) for wanted in tags))
-    )
 
 
 def is_ahead(stored: StoredSnapshot, now_ns: int) -> bool:
@@ -238,15 +218,14 @@ def save_sealed(repository: Repository, sealed: bytes) -> SnapshotId:
     return SnapshotId(repository.save_sealed_file(SNAPSHOTS, sealed))
 
 
-def _has_tags(own: set[str], wanted: str) -> bool:
-    names = [name for name in wanted.split(",") if name]
-    return own.issuperset(names) if names else not own
-
-
 def newest(
-    repository: Repository, is_meant: Callable[[Snapshot], bool], *, ignore_damaged: bool = False
+    repository: Repository,
+    is_meant: Callable[[Snapshot], bool],
+    *,
+    ignore_damaged: bool = False,
+    asked: str = "",
 ) -> StoredSnapshot:
-    """The newest of the snapshots that are meant.
+    """The newest of the snapshots that are meant. asked: the words for which those are.
 
     Raises:
         SnapshotNotFoundError: there is none.
@@ -264,7 +243,13 @@ def newest(
     note = f"; {len(unreadable)} cannot be read" if unreadable else ""
     if not everything:
         raise _not_found(f"{repository.storage.location}: there is no snapshot yet{note}")
-    raise _not_found(f"none of the {len(everything)} snapshots has that host, these paths and tags{note}")
+    raise _not_found(none_of(len(everything), asked) + note)
+
+
+def none_of(count: int, asked: str) -> str:
+    """The words where there are snapshots, and none that is meant."""
+    which = "the snapshot is not" if count == 1 else f"none of the {count} snapshots is"
+    return f"{which} of {asked or 'those that are meant'}"
 
 
 def _may_be_newest(repository: Repository, unreadable: Sequence[SnapshotId]) -> CorruptFileError:

@@ -1,6 +1,5 @@
 """Opens a restore run: finds the snapshot, checks the target, and decides both once."""
 
-import os
 from dataclasses import dataclass
 
 from holdfast.errors import SnapshotNotFoundError
@@ -50,9 +49,7 @@ def _decide(run: RestoreRun) -> Opening:
     stored = find_snapshot(
         run.held.repository,
         options.snapshot_name,
-        hosts=options.hosts,
-        paths=[os.fsdecode(path) for path in options.paths],
-        tags=options.tags,
+        options.which,
         ignore_damaged=options.ignore_damaged,
     )
     run.held.reach(BlobId(from_hex(stored.snapshot.tree)))

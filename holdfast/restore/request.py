@@ -3,6 +3,7 @@
 import msgspec
 
 from holdfast.errors import TargetError, UsageError
+from holdfast.repository.choice import ALL, Choice
 from holdfast.terms import LATEST, Overwrite
 
 
@@ -10,7 +11,7 @@ class RestoreOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """One restore, as asked for. The values hold bytes, so the encoding of choice is MessagePack (or JSON with base64).
 
     snapshot: "latest" or the beginning of an id, with ":subfolder" appended to restore only what is below it.
-    hosts, paths, tags: which snapshots "latest" may mean; each of `tags` is a comma-separated list that must be whole.
+    which: the snapshots that "latest" may mean.
     target: absolute path; None means the original place.
     includes, excludes (and the case-insensitive iincludes, iexcludes): restic's patterns, on paths that begin with
     "/" at the snapshot's root (or the subfolder).
@@ -26,9 +27,7 @@ class RestoreOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """
 
     snapshot: str = LATEST
-    hosts: tuple[str, ...] = ()
-    paths: tuple[bytes, ...] = ()
-    tags: tuple[str, ...] = ()
+    which: Choice = ALL
     target: bytes | None = None
     includes: tuple[bytes, ...] = ()
     excludes: tuple[bytes, ...] = ()

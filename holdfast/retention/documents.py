@@ -4,6 +4,7 @@ from typing import Final
 
 import msgspec
 
+from holdfast.repository.choice import Choice
 from holdfast.retention.bin import DEFAULT_BIN_S
 from holdfast.retention.groups import BY_SOURCE
 from holdfast.retention.policy import EMPTY, Policy
@@ -26,6 +27,11 @@ class ForgetOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     policy: Policy = EMPTY
     source: str = ""
     remove_all: bool = False
+
+    @property
+    def which(self) -> Choice:
+        """The snapshots that are looked at, of whatever source: those of one are told by its name alone."""
+        return Choice(hosts=self.hosts, paths=self.paths, tags=self.tags)
 
     @property
     def is_filtered(self) -> bool:

@@ -26,7 +26,6 @@ from holdfast.repository.snapshots import (
     find_snapshot,
     list_snapshots,
     load_snapshot,
-    matches,
     raise_unreadable,
 )
 from holdfast.retention.bin import DEFAULT_BIN_S, bin_roots, empty_bin, forget_snapshot, take_back
@@ -107,11 +106,7 @@ def decide_order(
             hint="Say which snapshots are meant: --host, --path or --tag.",
         )
     everything = list_snapshots(repository, on_unreadable=raise_unreadable)
-    looked_at = [
-        stored
-        for stored in everything
-        if matches(stored.snapshot, hosts=order.hosts, paths=order.paths, tags=order.tags)
-    ]
+    looked_at = [stored for stored in everything if order.which.takes(stored.snapshot)]
     groups = grouped(looked_at, parse_group_by(order.group_by))
     if order.source:
         groups = {group: those for group, those in groups.items() if group.source == order.source}

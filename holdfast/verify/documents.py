@@ -12,6 +12,7 @@ from typing import Final, TypeAlias
 
 import msgspec
 
+from holdfast.repository.choice import ALL, Choice
 from holdfast.runs import plan
 from holdfast.runs.run import Run
 from holdfast.verify.report import VerifyReport
@@ -28,9 +29,7 @@ class VerifyOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """
 
     snapshots: tuple[str, ...] = ()
-    hosts: tuple[str, ...] = ()
-    paths: tuple[str, ...] = ()
-    tags: tuple[str, ...] = ()
+    which: Choice = ALL
     ignore_damaged: bool = False
 
 

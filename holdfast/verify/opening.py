@@ -8,7 +8,7 @@ from holdfast.repository.snapshots import (
     StoredSnapshot,
     find_snapshot,
     list_snapshots,
-    matches,
+    none_of,
     raise_unreadable,
 )
 from holdfast.runs.opening import open_run
@@ -26,19 +26,18 @@ def choose_snapshots(session: RepositorySession, order: VerifyOrder) -> list[Sto
         SnapshotNotFoundError: one that is named does not exist.
         CorruptFileError: one cannot be read, and may be meant; unless it is to be ignored.
     """
-    filters = {"hosts": order.hosts, "paths": order.paths, "tags": order.tags}
     ignored = order.ignore_damaged
     if order.snapshots:
         return [
-            find_snapshot(session.repository, name.partition(":")[0], **filters, ignore_damaged=ignored)
+            find_snapshot(session.repository, name.partition(":")[0], order.which, ignore_damaged=ignored)
             for name in order.snapshots
         ]
     on_unreadable = None if ignored else raise_unreadable
     everything = list_snapshots(session.repository, on_unreadable=on_unreadable)
-    chosen = [stored for stored in everything if matches(stored.snapshot, **filters)]
+    chosen = [stored for stored in everything if order.which.takes(stored.snapshot)]
     if not chosen:
         raise SnapshotNotFoundError(
-            f"none of the {len(everything)} snapshots has that host, these paths and tags: nothing is verified",
+            f"{none_of(len(everything), str(order.which))}: nothing is verified",
             hint="`holdfast snapshots` lists what there is.",
         )
     return chosen

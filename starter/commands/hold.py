@@ -9,19 +9,22 @@ import typer
 from holdfast.ids import SnapshotId
 from holdfast.repository.snapshots import find_snapshot
 from holdfast.retention import holds
+from holdfast.starter.requests.choice import choice_of, place_of
 from holdfast.starter.requests.record import record_act
 from holdfast.starter.requests.repositories import open_repository, repository_session
 from holdfast.starter.shell.invocation import Invocation
-from holdfast.starter.shell.options import CommonOptions
+from holdfast.starter.shell.options import ChoiceOptions
 from holdfast.starter.shell.output import tell_done
 from holdfast.starter.shell.person import triggered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HoldOptions(CommonOptions):
+class HoldOptions(ChoiceOptions):
     """Options of `hold`."""
 
-    snapshot: Annotated[str, typer.Argument(metavar="SNAPSHOT", help="Its id, or the beginning of it.")]
+    snapshot: Annotated[
+        str, typer.Argument(metavar="SNAPSHOT", help='Its id, the beginning of it, or "latest".')
+    ]
     reason: Annotated[str, typer.Option(metavar="TEXT", help="Why. Kept with the hold, and in the journal.")]
     by: Annotated[
         str, typer.Option(metavar="NAME", help="Who holds it; else your user name.", show_default=False)
@@ -41,10 +44,11 @@ def hold(options: HoldOptions) -> int:
     invocation, by = Invocation.of(options), options.by or triggered().by
     until_ns = holds.parse_until(options.until) if options.until else 0
     holds.check_said(by, options.reason)
-    repository = invocation.repository()
-    with repository_session(open_repository(invocation)) as session:
+    choice, place = choice_of(invocation, options), place_of(invocation, options)
+    repository = invocation.repository(place)
+    with repository_session(open_repository(invocation, place)) as session:
         session.lease.acquire()
-        stored = find_snapshot(session.repository, options.snapshot)
+        stored = find_snapshot(session.repository, options.snapshot, choice)
         made = holds.hold(
             session.repository, stored, by=by, reason=options.reason, now_ns=time.time_ns(), until_ns=until_ns
         )

@@ -11,6 +11,7 @@ from holdfast.format.node import Node
 from holdfast.ids import BlobId, from_hex, short, to_hex
 from holdfast.repository.packs.loader import find_node
 from holdfast.repository.snapshots import find_snapshot
+from holdfast.starter.requests.choice import choice_of, place_of
 from holdfast.starter.requests.repositories import open_for_reading, repository_session
 from holdfast.starter.shell.invocation import Invocation
 from holdfast.starter.shell.options import SnapshotFilterOptions, Texts
@@ -57,16 +58,10 @@ def ls(options: LsOptions) -> int:
     """List the files of a snapshot."""
     invocation = Invocation.of(options)
     name, _, inside = options.snapshot.partition(":")
-    repository = open_for_reading(invocation, no_lock=options.no_lock)
+    choice, place = choice_of(invocation, options), place_of(invocation, options)
+    repository = open_for_reading(invocation, no_lock=options.no_lock, fallback=place)
     with repository_session(repository) as session, session.hold() as held:
-        stored = find_snapshot(
-            session.repository,
-            name,
-            hosts=options.host,
-            paths=invocation.listed(options.path),
-            tags=options.tag,
-            ignore_damaged=options.ignore_damaged,
-        )
+        stored = find_snapshot(session.repository, name, choice, ignore_damaged=options.ignore_damaged)
         for ahead in stored.ahead:
             warn(ahead_of_time(to_hex(ahead), to_hex(stored.id)))
         root = BlobId(from_hex(stored.snapshot.tree))

@@ -8,6 +8,7 @@ import typer
 from holdfast.repair.documents import RepairOrder
 from holdfast.repair.packs import check_names
 from holdfast.starter.host.early_start import EarlyStart, early_start
+from holdfast.starter.requests.choice import choice_of, place_of
 from holdfast.starter.shell.invocation import Invocation
 from holdfast.starter.shell.options import ChoiceOptions, CommonOptions, Detach, Texts
 from holdfast.starter.shell.registration import add_command
@@ -81,13 +82,11 @@ def snapshots(options: SnapshotsOptions) -> int:
     order = RepairOrder(
         kind=RepairKind.SNAPSHOTS,
         snapshots=options.snapshots,
-        hosts=options.host,
-        paths=invocation.listed(options.path),
-        tags=options.tag,
+        which=choice_of(invocation, options),
         forget=options.forget,
         dry_run=options.dry_run,
     )
-    return _repair(invocation, order, detach=options.detach)
+    return _repair(invocation, order, detach=options.detach, place=place_of(invocation, options))
 
 
 add_command(app, "index", index)
@@ -95,12 +94,14 @@ add_command(app, "packs", packs)
 add_command(app, "snapshots", snapshots)
 
 
-def _repair(invocation: Invocation, wanted: RepairOrder, *, detach: bool) -> int:
+def _repair(invocation: Invocation, wanted: RepairOrder, *, detach: bool, place: str = "") -> int:
     with early_start(invocation.settings, invocation.environ) as begun:
-        return _run(invocation, wanted, begun, detach=detach)
+        return _run(invocation, wanted, begun, detach=detach, place=place)
 
 
-def _run(invocation: Invocation, wanted: RepairOrder, begun: EarlyStart | None, *, detach: bool) -> int:
+def _run(
+    invocation: Invocation, wanted: RepairOrder, begun: EarlyStart | None, *, detach: bool, place: str
+) -> int:
     from holdfast.contracts.repair import RepairRequest  # noqa: PLC0415 - the server starts while this loads
     from holdfast.control import requests  # noqa: PLC0415 - as above
     from holdfast.control.repositories import check_repository, check_writable  # noqa: PLC0415 - as above
@@ -108,7 +109,7 @@ def _run(invocation: Invocation, wanted: RepairOrder, begun: EarlyStart | None, 
     from holdfast.starter.runs.order import Order  # noqa: PLC0415 - as above
     from holdfast.starter.shell.person import triggered  # noqa: PLC0415 - as above
 
-    repository = invocation.repository()
+    repository = invocation.repository(place)
     check_repository(repository)
     check_writable(repository)
     asked = RepairRequest(

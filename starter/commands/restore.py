@@ -6,24 +6,23 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, ClassVar
 
-import msgspec
 import typer
 
 from holdfast.errors import UsageError
 from holdfast.restore.request import RestoreOptions
 from holdfast.service.settings.exclude_files import lines_of, read_patterns
-from holdfast.service.settings.model import SourceProfile
 from holdfast.service.settings.paths import begins_at_place, plain
 from holdfast.service.settings.text import decode_text_file, trim
 from holdfast.starter.host.early_start import EarlyStart, early_start
+from holdfast.starter.requests.choice import choice_of, place_of
 from holdfast.starter.requests.sources import typed_patterns
 from holdfast.starter.shell.invocation import Invocation
-from holdfast.starter.shell.options import WHICH_SNAPSHOTS, Detach, Groups, ReadingOptions, Texts, one_word
+from holdfast.starter.shell.options import Detach, Groups, SnapshotFilterOptions, Texts, one_word
 from holdfast.terms import Overwrite, VerifyLevel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RestoreCommandOptions(ReadingOptions):
+class RestoreCommandOptions(SnapshotFilterOptions):
     """Options of `restore`."""
 
     GROUPS: ClassVar[Groups] = {
@@ -41,7 +40,6 @@ class RestoreCommandOptions(ReadingOptions):
             "files_from_raw",
         ),
         "The run": ("dry_run", "overwrite", "delete", "verify", "sparse", "detach"),
-        WHICH_SNAPSHOTS: ("source", "host", "path", "tag", "ignore_damaged"),
     }
 
     snapshot: Annotated[str, typer.Argument(metavar="SNAPSHOT[:SUBFOLDER]", help='An id, or "latest".')]
@@ -96,19 +94,6 @@ class RestoreCommandOptions(ReadingOptions):
     ] = False
     verify: Annotated[bool, typer.Option("--verify/--no-verify", help="Read back what was restored.")] = False
     sparse: Annotated[bool, typer.Option("--sparse/--no-sparse", help="Leave runs of zeros as holes.")] = True
-    host: Annotated[
-        Texts,
-        typer.Option("--host", "-H", metavar="HOST", help='"latest" of this host; repeatable.'),
-    ] = ()
-    path: Annotated[Texts, typer.Option(metavar="PATH", help='"latest" with this path; repeatable.')] = ()
-    tag: Annotated[
-        Texts,
-        typer.Option(metavar="TAG[,TAG…]", help='"latest" with all of these tags; repeatable.'),
-    ] = ()
-    source: Annotated[
-        str,
-        typer.Option(metavar="NAME", help='"latest" of this source of the settings.', show_default=False),
-    ] = ""
     to_command: Annotated[
         bool,
         typer.Option("--to-command", help="Give a command's output back to the source's restore_command."),
@@ -129,12 +114,9 @@ def _restore(invocation: Invocation, options: RestoreCommandOptions, begun: Earl
     from holdfast.starter.requests.repositories import reading  # noqa: PLC0415 - as above
     from holdfast.starter.runs.entry import ask  # noqa: PLC0415 - as above
 
-    source = invocation.settings.source(options.source) if options.source else None
     request = wanted(invocation, options)
-    if source is not None:
-        request = _of_source(request, source, invocation.settings.host)
     request.check()
-    repository = invocation.repository("" if source is None else source.repository)
+    repository = invocation.repository(place_of(invocation, options))
     repository = reading(repository, no_lock=options.no_lock)
     name = requests.repository_name(invocation.settings, repository)
     selection = requests.store_once(invocation.settings, request)
@@ -160,9 +142,7 @@ def wanted(invocation: Invocation, options: RestoreCommandOptions) -> RestoreOpt
     patterns = partial(_patterns, invocation, is_subfolder=":" in options.snapshot)
     return RestoreOptions(
         snapshot=options.snapshot,
-        hosts=options.host,
-        paths=tuple(_absolute(expanded(path)) for path in options.path),
-        tags=options.tag,
+        which=choice_of(invocation, options),
         target=_target(options),
         includes=patterns(options.include, options.include_file),
         iincludes=patterns(options.iinclude, options.iinclude_file),
@@ -224,15 +204,6 @@ def _check_to_command(options: RestoreCommandOptions) -> None:
         raise UsageError(
             "--to-command goes with no target and no selection", hint="Leave out --target and the paths."
         )
-
-
-def _of_source(request: RestoreOptions, source: SourceProfile, host: str) -> RestoreOptions:
-    """With "latest" as the source's own backups are found; what was given on the command line counts before."""
-    return msgspec.structs.replace(
-        request,
-        hosts=request.hosts or (source.host or host,),
-        paths=request.paths or source.spec.roots,
-    )
 
 
 def _exact_paths(options: RestoreCommandOptions) -> tuple[bytes, ...]:

@@ -9,7 +9,8 @@ import typer
 
 from holdfast.errors import HoldfastError
 from holdfast.ids import SnapshotId, short, to_hex
-from holdfast.repository.snapshots import StoredSnapshot, is_ahead, list_snapshots, matches
+from holdfast.repository.snapshots import StoredSnapshot, is_ahead, list_snapshots
+from holdfast.starter.requests.choice import choice_of, place_of
 from holdfast.starter.requests.repositories import open_repository
 from holdfast.starter.shell.invocation import Invocation
 from holdfast.starter.shell.options import SnapshotFilterOptions, Texts
@@ -36,7 +37,8 @@ class SnapshotsOptions(SnapshotFilterOptions):
 def snapshots(options: SnapshotsOptions) -> int:
     """List the snapshots of a repository."""
     invocation = Invocation.of(options)
-    repository, paths = open_repository(invocation), invocation.listed(options.path)
+    choice = choice_of(invocation, options)
+    repository = open_repository(invocation, place_of(invocation, options))
 
     def unreadable(snapshot_id: SnapshotId, error: HoldfastError) -> None:
         warn(f"snapshot {short(snapshot_id)} cannot be read: {error.message}")
@@ -44,8 +46,7 @@ def snapshots(options: SnapshotsOptions) -> int:
     found = [
         stored
         for stored in list_snapshots(repository, on_unreadable=unreadable)
-        if matches(stored.snapshot, hosts=options.host, paths=paths, tags=options.tag)
-        and _is_named(stored, options.ids)
+        if choice.takes(stored.snapshot) and _is_named(stored, options.ids)
     ]
     now_ns = time.time_ns()
     for stored in found:

@@ -10,6 +10,7 @@ import typer
 from holdfast.errors import EXIT_COMPLETE, UsageError
 from holdfast.ids import short, to_hex
 from holdfast.repository.snapshots import chosen_snapshots, raise_unreadable
+from holdfast.starter.requests.choice import choice_of, place_of
 from holdfast.starter.requests.repositories import open_for_reading, repository_session
 from holdfast.starter.shell.invocation import Invocation
 from holdfast.starter.shell.options import SnapshotFilterOptions, Texts, one_word
@@ -47,23 +48,17 @@ class StatsOptions(SnapshotFilterOptions):
 def stats(options: StatsOptions) -> int:
     """Count what snapshots hold, in one of restic's ways; or what each source takes, and how the repository grows."""
     one_word("--mode", options.mode, _MODES)
-    if options.mode == _SHARES and (options.snapshots or options.host or options.path or options.tag):
-        raise UsageError(
-            "--mode shares speaks of the whole repository", hint="Name no snapshots, hosts, paths or tags."
-        )
     invocation = Invocation.of(options)
-    paths = invocation.listed(options.path)
-    repository = open_for_reading(invocation, no_lock=options.no_lock)
+    choice = choice_of(invocation, options)
+    if options.mode == _SHARES and (options.snapshots or choice):
+        raise UsageError(
+            "--mode shares speaks of the whole repository",
+            hint="Name no snapshots, sources, hosts, paths or tags.",
+        )
+    repository = open_for_reading(invocation, no_lock=options.no_lock, fallback=place_of(invocation, options))
     on_unreadable = None if options.ignore_damaged else raise_unreadable
     with repository_session(repository) as session, session.hold() as held:
-        chosen = chosen_snapshots(
-            repository,
-            options.snapshots,
-            hosts=options.host,
-            paths=paths,
-            tags=options.tag,
-            on_unreadable=on_unreadable,
-        )
+        chosen = chosen_snapshots(repository, options.snapshots, choice, on_unreadable=on_unreadable)
         held.refresh()  # what was found since may need what was written since
         if options.mode == _SHARES:
             _tell_shares(options, reckon_shares(held, chosen))

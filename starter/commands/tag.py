@@ -9,6 +9,7 @@ from holdfast.errors import EXIT_COMPLETE
 from holdfast.ids import short, to_hex
 from holdfast.repository.snapshot_tags import TagChange, change_tags
 from holdfast.repository.snapshots import chosen_snapshots
+from holdfast.starter.requests.choice import choice_of, place_of
 from holdfast.starter.requests.repositories import open_repository
 from holdfast.starter.shell.invocation import Invocation
 from holdfast.starter.shell.options import ChoiceOptions, Texts, tags_in
@@ -42,15 +43,13 @@ def tag(options: TagOptions) -> int:
     )
     change.check()
     invocation = Invocation.of(options)
-    paths = invocation.listed(options.path)
-    repository = open_repository(invocation)
+    choice = choice_of(invocation, options)
+    repository = open_repository(invocation, place_of(invocation, options))
     changed = 0
     changes = change_tags(
         repository,
         change,
-        lambda: chosen_snapshots(
-            repository, options.snapshots, hosts=options.host, paths=paths, tags=options.tag
-        ),
+        lambda: chosen_snapshots(repository, options.snapshots, choice),
     )
     for old, new in changes:
         changed += 1

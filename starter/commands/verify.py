@@ -53,19 +53,19 @@ def _verify(invocation: Invocation, options: VerifyOptions, share: str, begun: E
     from holdfast.contracts.verify import VerifyRequest  # noqa: PLC0415 - the server starts while this loads
     from holdfast.control import requests  # noqa: PLC0415 - as above
     from holdfast.control.repositories import is_only_read  # noqa: PLC0415 - as above
+    from holdfast.starter.requests.choice import choice_of, place_of  # noqa: PLC0415 - as above
     from holdfast.starter.requests.repositories import reading  # noqa: PLC0415 - as above
     from holdfast.starter.runs.entry import ask  # noqa: PLC0415 - as above
 
-    repository = reading(invocation.repository(), no_lock=options.no_lock)
+    repository = invocation.repository(place_of(invocation, options))
+    repository = reading(repository, no_lock=options.no_lock)
     name = requests.repository_name(invocation.settings, repository)
     wanted = VerifyOrder(
         snapshots=options.snapshots,
-        hosts=options.host,
-        paths=invocation.listed(options.path),
-        tags=options.tag,
+        which=choice_of(invocation, options),
         ignore_damaged=options.ignore_damaged,
     )
-    chosen = wanted.snapshots or wanted.hosts or wanted.paths or wanted.tags
+    chosen = wanted.snapshots or wanted.which
     selection = "" if not chosen else requests.store(invocation.settings, wanted)
     asked = VerifyRequest(
         repository=name,

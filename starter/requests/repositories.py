@@ -33,13 +33,13 @@ def reading(repository: RepositoryProfile, *, no_lock: bool) -> RepositoryProfil
     return repository
 
 
-def open_repository(invocation: Invocation) -> Repository:
-    """The repository that is meant, opened with its password.
+def open_repository(invocation: Invocation, fallback: str = "") -> Repository:
+    """The repository that is meant, opened with its password. fallback: as of `open_for_reading`.
 
     Raises:
         RepositoryNotFoundError, WrongPasswordError, PasswordMissingError, UnsupportedRepositoryError, UsageError.
     """
-    profile = invocation.repository()
+    profile = invocation.repository(fallback)
     check_repository(profile)  # before anybody is asked for a password
     return _opened(invocation, profile, open_place(profile, invocation.environ))
 

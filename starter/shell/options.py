@@ -105,7 +105,14 @@ class ReadingOptions(CommonOptions):
 class ChoiceOptions(CommonOptions):
     """Which snapshots are meant."""
 
-    GROUPS: ClassVar[Groups] = {WHICH_SNAPSHOTS: ("host", "path", "tag")}
+    GROUPS: ClassVar[Groups] = {WHICH_SNAPSHOTS: ("source", "host", "path", "tag")}
+
+    source: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="Only snapshots of this source of the settings.", show_default=False
+        ),
+    ] = ""
 
     host: Annotated[
         Texts,
@@ -125,7 +132,7 @@ class SnapshotFilterOptions(ChoiceOptions):
     """The same, for commands that only read a repository."""
 
     GROUPS: ClassVar[Groups] = {
-        WHICH_SNAPSHOTS: ("host", "path", "tag", "ignore_damaged"),
+        WHICH_SNAPSHOTS: ("source", "host", "path", "tag", "ignore_damaged"),
         REPOSITORY: ("no_lock",),
     }
 

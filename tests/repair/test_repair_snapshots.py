@@ -16,6 +16,7 @@ from holdfast.ids import BlobId, PackId, from_hex, sha256
 from holdfast.repair.documents import RepairOrder, RepairRun, Report
 from holdfast.repair.opening import open_repair
 from holdfast.repair.steps import finish_repair, look_at_shard, plan_repair
+from holdfast.repository.choice import Choice
 from holdfast.repository.session import RepositorySession
 from holdfast.repository.snapshots import StoredSnapshot, list_snapshots
 from holdfast.retention.holds import hold
@@ -158,7 +159,7 @@ def test_a_dry_run_says_the_same_and_changes_nothing(broken: Path) -> None:
 
 
 def test_only_those_that_are_meant_are_repaired(broken: Path, source: Path) -> None:
-    report = run(broken, RepairOrder(kind=RepairKind.SNAPSHOTS, paths=(str(source),)))
+    report = run(broken, RepairOrder(kind=RepairKind.SNAPSHOTS, which=Choice(paths=(str(source),))))
     assert len(report.snapshots_repaired) == 2
     named = listed(broken)[0].id.hex()[:12]
     assert (

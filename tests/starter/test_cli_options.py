@@ -320,7 +320,7 @@ def test_patterns_of_a_restore_are_those_of_a_backup(tmp_path: Path, monkeypatch
     assert given(include=("~/x", "*.c")).includes == (b"/home/me/x", b"*.c")
     assert given(iexclude=("./x", "$$x")).iexcludes == (f"{tmp_path}/x".encode(), b"$x")
     assert given(exclude_file=("lists/list",)).excludes == (f"{folder}/here".encode(), b"*.txt")
-    assert given(path=("~/docs",)).paths == (b"/home/me/docs",)
+    assert given(path=("~/docs",)).which.paths == ("/home/me/docs",)
     for refused in ({"exclude": ("$HOME/x",)}, {"include": ("[",)}):
         with pytest.raises(UsageError):
             given(**refused)

@@ -77,7 +77,7 @@ def test_options_stand_under_headings_and_common_ones_last_in_one_order(tree: Ma
 
 
 def test_each_name_under_a_heading_is_an_option(tree: Mapping[str, Any]) -> None:
-    kinds = [CommonOptions, *kinds_below(CommonOptions)]
+    kinds: list[type[CommonOptions]] = [CommonOptions, *kinds_below(CommonOptions)]
     assert len(kinds) > 30
     for kind in kinds:
         names = {field.name for field in dataclasses.fields(kind)}
