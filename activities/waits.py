@@ -25,6 +25,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
 from holdfast.contracts.common import PROGRESS_QUERY, Progress
+from holdfast.contracts.control import PAUSED
 from holdfast.contracts.guard import GUARD_QUERY, GuardStatus
 from holdfast.contracts.verbs import GUARD_WORKFLOW, VERBS
 from holdfast.contracts.waiting import WaitsFor
@@ -36,7 +37,6 @@ _TIMEOUT: Final = timedelta(seconds=3)
 _WORKFLOWS: Final = tuple(verb.workflow for verb in VERBS)
 _REPORTING: Final = frozenset(verb.workflow for verb in VERBS if verb.reports)
 _STATUS: Final = SearchAttributeKey.for_keyword("HoldfastStatus")
-_PAUSED: Final = "paused"
 _MOST_RUNS: Final = 1_000
 _MOST_CHILDREN: Final = 50
 _TAKEN_UP_WITHIN_S: Final = 10.0
@@ -136,7 +136,7 @@ async def wait_of(client: Client, workflow_id: str, workflow_type: str) -> Wait 
 
 def is_paused(description: WorkflowExecutionDescription) -> bool:
     """Whether a run is paused: as the server shows it, which it can without a worker."""
-    return description.typed_search_attributes.get(_STATUS) == _PAUSED
+    return description.typed_search_attributes.get(_STATUS) == PAUSED
 
 
 def wait_in(

@@ -22,6 +22,8 @@ STAND_ASIDE: Final = "stand_aside"
 CONTROL_QUERY: Final = "control"
 REPOSITORY_ATTRIBUTE: Final = "HoldfastRepository"
 """The search attribute that has the alias of a run's repository; runs that can stand aside have it."""
+PAUSED: Final = "paused"
+"""How the server shows a run that is paused."""
 REFUSED: Final = "Refused"
 """The type of the error with which a run refuses what makes no sense."""
 

@@ -1,24 +1,29 @@
-"""Lists runs as `status`, `cancel` and `resume` name them: the journal's records and what is open on the server."""
+"""Lists runs as `status`, `cancel` and `resume` name them: the journal's records and what is open on the server.
+
+Cheap to import: Temporal's client, which takes a third of a second to load, comes where there is one already.
+"""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
-
-from temporalio.client import Client
+from typing import TYPE_CHECKING, Final
 
 from holdfast.contracts import identity
+from holdfast.contracts.control import PAUSED
 from holdfast.contracts.identity import workflow_of
-from holdfast.control import runs
 from holdfast.control.journal import open_journal
 from holdfast.control.known_paths import NO_PATHS, KnownPaths
-from holdfast.control.progress import RunView, look
 from holdfast.errors import JournalUnavailableError, UsageError
 from holdfast.service.journal.records import RunRecord
 from holdfast.service.settings.model import Settings
 from holdfast.service.waits import Wait
 from holdfast.terms import RunKind, RunStatus
-from holdfast.workflows.attributes import PAUSED
+
+if TYPE_CHECKING:
+    from temporalio.client import Client
+
+    from holdfast.control.progress import RunView
+    from holdfast.control.runs import OpenRun
 
 SEARCHED: Final = 1000
 """How many of the newest runs a word for a run is looked for in."""
@@ -36,10 +41,10 @@ class ListedRun:
     run_id: str
     kind: RunKind
     record: RunRecord | None = None
-    view: RunView | None = None
+    view: "RunView | None" = None
 
     @classmethod
-    def of(cls, record: RunRecord, view: RunView | None = None) -> "ListedRun":
+    def of(cls, record: RunRecord, view: "RunView | None" = None) -> "ListedRun":
         """One that the journal has."""
         return cls(run_id=record.run_id, kind=record.kind, record=record, view=view)
 
@@ -103,51 +108,72 @@ class RunList:
             raise UsageError(f"several runs end with {name!r}", hint="Give more digits of the id.")
         if by_id:
             return by_id[0]
-        raise UsageError(f"no run and no source is called {name!r}", hint="`holdfast status` lists the runs.")
+        raise UsageError(f"no run and no source is called {name!r}", hint="`holdfast runs` lists the runs.")
 
 
 async def list_runs(
-    settings: Settings, environ: Mapping[str, str], client: Client | None, limit: int = SEARCHED
+    settings: Settings,
+    environ: Mapping[str, str],
+    client: "Client | None",
+    limit: int = SEARCHED,
+    *,
+    statuses: Collection[RunStatus] = (),
 ) -> RunList:
-    """The newest runs. client: None where no server runs.
+    """The newest runs. client: None where no server runs. statuses: only those whose records say one of these.
 
     Raises:
         RPCError: the server does not answer as it should.
     """
-    recorded = await asyncio.to_thread(journal_runs, settings, environ, limit)
-    opened = [] if client is None else await runs.open_runs(client)
-    views = await asyncio.gather(*(_view(client, settings, run) for run in opened if client is not None))
-    running = dict(zip((run.workflow_id for run in opened), views, strict=True))
+    recorded = await asyncio.to_thread(journal_runs, settings, environ, limit, statuses)
+    running = {} if client is None else await _open(client, settings)
     found: list[ListedRun] = []
     for run in recorded.runs:
         is_open = run.record is not None and run.record.status is RunStatus.RUNNING
-        view = running.pop(run.workflow_id, None) if is_open else None
+        _, view = running.pop(run.workflow_id, (None, None)) if is_open else (None, None)
         found.append(run if view is None or run.record is None else ListedRun.of(run.record, view))
     unknown = [
-        ListedRun(run_id=_run_id(run, running[run.workflow_id]), kind=run.kind, view=running[run.workflow_id])
-        for run in opened
-        if run.workflow_id in running
+        ListedRun(run_id=_run_id(run, view), kind=run.kind, view=view) for run, view in running.values()
     ]
     return RunList(runs=[*unknown, *found], unread=recorded.unread)
 
 
-def journal_runs(settings: Settings, environ: Mapping[str, str], limit: int = SEARCHED) -> RunList:
+def journal_runs(
+    settings: Settings,
+    environ: Mapping[str, str],
+    limit: int = SEARCHED,
+    statuses: Collection[RunStatus] = (),
+) -> RunList:
     """The journal's newest runs, for which no server is asked; none where it cannot be read."""
     try:
-        return RunList(runs=[ListedRun.of(record) for record in open_journal(settings, environ).runs(limit)])
+        records = open_journal(settings, environ).runs(limit, statuses=statuses)
+        return RunList(runs=[ListedRun.of(record) for record in records])
     except JournalUnavailableError as error:
         return RunList(runs=[], unread=error.message)
 
 
-async def _view(client: Client, settings: Settings, run: runs.OpenRun) -> RunView:
+async def _open(client: "Client", settings: Settings) -> "dict[str, tuple[OpenRun, RunView]]":
+    """The runs that are open on the server and how they stand, newest first, by the ids of their workflows."""
+    from holdfast.control import runs  # noqa: PLC0415 (see the module's docstring)
+    from holdfast.control.progress import RunView, look  # noqa: PLC0415 - as above
+
+    opened = await runs.open_runs(client)
+    looks = (
+        look(client, runs.handle_of(client, run.kind, run.workflow_id), RunView(), _paths_of(settings, run))
+        for run in opened
+    )
+    views = await asyncio.gather(*looks)
+    return {run.workflow_id: (run, view) for run, view in zip(opened, views, strict=True)}
+
+
+def _paths_of(settings: Settings, run: "OpenRun") -> KnownPaths:
+    """What a run of this host may show."""
     about = identity.parse_workflow_id(run.workflow_id)
-    known = NO_PATHS
-    if about.host == settings.host:
-        known = KnownPaths.of_run(settings, run.kind, about.repository, about.subject)
-    return await look(client, runs.handle_of(client, run.kind, run.workflow_id), RunView(), known)
+    if about.host != settings.host:
+        return NO_PATHS
+    return KnownPaths.of_run(settings, run.kind, about.repository, about.subject)
 
 
-def _run_id(run: runs.OpenRun, view: RunView) -> str:
+def _run_id(run: "OpenRun", view: "RunView") -> str:
     """A worker knows the run's id; without one, that of its newest execution has to do."""
     if view.progress is not None:
         return view.progress.run_id

@@ -30,7 +30,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, str]]] = {
         "system": "Back up and recover sources that belong together.",
     },
     "Runs": {
-        "status": "Show runs: what is under way, how the last ones ended.",
+        "status": "Show how well each source is backed up, and what is under way.",
         "runs": "List the runs of the journal, by source, kind, status and time.",
         "run": "Show one run: its record, its files, its report as a page.",
         "cancel": "Ask a run to stop; it can be resumed.",

@@ -11,7 +11,7 @@ from typing import Final
 from temporalio import workflow
 from temporalio.common import SearchAttributeKey, SearchAttributeUpdate
 
-from holdfast.contracts.control import REPOSITORY_ATTRIBUTE
+from holdfast.contracts.control import PAUSED, REPOSITORY_ATTRIBUTE
 from holdfast.terms import RunStatus
 
 SOURCE: Final = SearchAttributeKey.for_keyword("HoldfastSource")
@@ -21,9 +21,6 @@ SNAPSHOT: Final = SearchAttributeKey.for_keyword("HoldfastSnapshot")
 REPOSITORY: Final = SearchAttributeKey.for_keyword(REPOSITORY_ATTRIBUTE)
 
 ALL_KEYS: Final[Sequence[SearchAttributeKey[str]]] = (SOURCE, STRATEGY, STATUS, SNAPSHOT, REPOSITORY)
-
-
-PAUSED: Final = "paused"
 
 
 def show_run(

@@ -55,7 +55,6 @@ from holdfast.retention.places import Places
 from holdfast.units import NS_PER_S
 
 BIN: Final = "holdfast/bin"
-DEFAULT_BIN_S: Final = 7 * 86_400.0
 
 
 class _Document(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,9 +5,9 @@ from typing import Final
 import msgspec
 
 from holdfast.repository.choice import Choice
-from holdfast.retention.bin import DEFAULT_BIN_S
 from holdfast.retention.groups import BY_SOURCE
 from holdfast.retention.policy import EMPTY, Policy
+from holdfast.retention.rules import DEFAULT_BIN_S
 
 REPORT: Final = "report"
 

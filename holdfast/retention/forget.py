@@ -12,8 +12,7 @@
 A crash between two of these leaves some forgotten, and in the bin; the next attempt goes on.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from holdfast.errors import SnapshotNotFoundError, StorageDeniedError, StoredFileMissingError, UsageError
@@ -28,42 +27,19 @@ from holdfast.repository.snapshots import (
     load_snapshot,
     raise_unreadable,
 )
-from holdfast.retention.bin import DEFAULT_BIN_S, bin_roots, empty_bin, forget_snapshot, take_back
+from holdfast.retention.bin import bin_roots, empty_bin, forget_snapshot, take_back
 from holdfast.retention.decision import Decision, GroupVerdict, Verdict, decide
 from holdfast.retention.documents import REPORT, ForgetOrder, ForgetReport, Going, Opening
 from holdfast.retention.groups import BY_SOURCE, Group, grouped, parse_group_by
 from holdfast.retention.holds import Proofs, hold_on, protections
-from holdfast.retention.policy import EMPTY, Policy
+from holdfast.retention.policy import EMPTY
 from holdfast.retention.protection import Protections
+from holdfast.retention.rules import Rules
 from holdfast.retention.sizes import Usage
 from holdfast.runs.opening import load_opening, open_run
 from holdfast.runs.run import Run
 
 NAMED: Final = "named"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
-    """What the settings say of a repository. sources: the policies of this host's sources by (host, name); others: that
-    of all other groups. size_bytes: the budget of all of it. bin_s: how long what is forgotten can be taken back."""
-
-    sources: Mapping[tuple[str, str], Policy]
-    others: Policy = EMPTY
-    size_bytes: int | None = None
-    bin_s: float = DEFAULT_BIN_S
-
-    def of(self, group: Group) -> Policy:
-        """The policy of a group."""
-        return self.sources.get((group.host, group.source), self.others)
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether there is no policy for anything."""
-        return (
-            self.others.is_empty
-            and self.size_bytes is None
-            and all(p.is_empty for p in self.sources.values())
-        )
 
 
 class ForgetRun(Run):

@@ -9,11 +9,13 @@ that any rule keeps stays, and has all the reasons. restic before 0.17 does not 
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from holdfast.format.snapshot import Snapshot
-from holdfast.repository.snapshots import StoredSnapshot
 from holdfast.retention.spans import NO_SPAN, Moment, Span
+
+if TYPE_CHECKING:
+    from holdfast.format.snapshot import Snapshot
+    from holdfast.repository.snapshots import StoredSnapshot
 
 UNLIMITED: Final = -1
 """A count that is never used up."""
@@ -88,7 +90,7 @@ EMPTY: Final = Policy()
 class Kept:
     """A snapshot under a policy. reasons: the rules that keep it, in restic's words; none where it goes."""
 
-    stored: StoredSnapshot
+    stored: "StoredSnapshot"
     reasons: tuple[str, ...]
 
 
@@ -101,7 +103,7 @@ _PERIODS: Final[tuple[tuple[str, Callable[[Moment], Hashable]], ...]] = (
 )
 
 
-def apply_policy(policy: Policy, group: Sequence[StoredSnapshot], now_ns: int) -> list[Kept]:
+def apply_policy(policy: Policy, group: "Sequence[StoredSnapshot]", now_ns: int) -> list[Kept]:
     """What the rules say of a group's snapshots, newest first. Without any rule, all stay.
 
     now_ns: since 1970; what is not before it is not the newest that spans look back from.
@@ -135,7 +137,7 @@ def apply_policy(policy: Policy, group: Sequence[StoredSnapshot], now_ns: int) -
     ]
 
 
-def has_tags(snapshot: Snapshot, tags: Sequence[str]) -> bool:
+def has_tags(snapshot: "Snapshot", tags: Sequence[str]) -> bool:
     """Whether a snapshot has all of these tags; an empty one is had by a snapshot without any (restic's `HasTags`)."""
     own = snapshot.tags or ()
     for tag in tags:

@@ -9,13 +9,20 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import URL, Connection, Row, Table, and_, delete, insert, or_, select, update
+from sqlalchemy import URL, Connection, Row, Table, and_, delete, func, insert, or_, select, update
 
 from holdfast.contracts.verify import DAMAGE_FOUND
 from holdfast.errors import AlreadyEndedError, JournalUnavailableError, RunClosedError
 from holdfast.file_list import Chunk, FileAction, FileRecord, clean_text, decode_lines, encode_chunks
 from holdfast.service.journal.database import BUSY_TIMEOUT_S, Database, Password
-from holdfast.service.journal.records import INTERRUPTED, OutputRecord, RunRecord, VerdictRecord
+from holdfast.service.journal.records import (
+    INTERRUPTED,
+    Added,
+    OutputRecord,
+    RunRecord,
+    VerdictRecord,
+    added_bytes,
+)
 from holdfast.service.journal.tables import FILE_CHUNKS, OUTPUTS, RUNS
 from holdfast.terms import RunKind, RunStatus
 
@@ -165,6 +172,35 @@ class Journal:
             query = query.where(RUNS.c.started_ns < before_ns)
         with self._database.reading() as connection:
             return [_record(row) for row in connection.execute(query)]
+
+    def newest_of_each(self, kind: RunKind) -> list[RunRecord]:
+        """The newest run of a kind by each status of each source in each repository of each host, in any order."""
+        of = (RUNS.c.repository, RUNS.c.source, RUNS.c.host, RUNS.c.status)
+        newest = (
+            select(*of, func.max(RUNS.c.started_ns).label("started_ns"))
+            .where(RUNS.c.kind == kind.value)
+            .group_by(*of)
+            .subquery()
+        )
+        same = and_(
+            RUNS.c.kind == kind.value,
+            *(column == newest.c[column.name] for column in (*of, RUNS.c.started_ns)),
+        )
+        with self._database.reading() as connection:
+            return [_record(row) for row in connection.execute(select(RUNS).join(newest, same))]
+
+    def added(self, since_ns: int) -> list[Added]:
+        """What the backups since then have added, in the order in which they began."""
+        query = (
+            select(RUNS.c.repository, RUNS.c.source, RUNS.c.host, RUNS.c.started_ns, RUNS.c.counters)
+            .where(RUNS.c.kind == RunKind.BACKUP.value, RUNS.c.started_ns >= since_ns)
+            .order_by(RUNS.c.started_ns)
+        )
+        with self._database.reading() as connection:
+            return [
+                Added(repository, source, host, started_ns, added_bytes(_COUNTERS.decode(counters)))
+                for repository, source, host, started_ns, counters in connection.execute(query)
+            ]
 
     def repositories(self) -> list[str]:
         """The repositories that any run named."""

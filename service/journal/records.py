@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 import msgspec
 
@@ -13,6 +13,16 @@ _SELECTED: Final = "selected_"
 _STORED: Final = "stored_"
 INTERRUPTED: Final = "Interrupted"
 """As failure_kind: the attempt came to no end of its own, and another one went on with it."""
+
+
+class Added(NamedTuple):
+    """What one backup has added to its repository, in bytes as stored."""
+
+    repository: str
+    source: str
+    host: str
+    started_ns: int
+    added_bytes: int
 
 
 class OutputRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,6 +116,12 @@ class RunRecord:
     def duration_ns(self) -> int:
         """How long the run took; 0 while it runs."""
         return max(0, self.ended_ns - self.started_ns) if self.ended_ns else 0
+
+
+def added_bytes(counters: Mapping[str, int]) -> int:
+    """What a backup's counts say that it has added, as stored; also of one without a snapshot."""
+    name = "data_added_packed"
+    return counters.get(name, counters.get(_STORED + name, 0))
 
 
 def counters_of(totals: Totals, prefix: str = "") -> dict[str, int]:

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from holdfast.retention.bin import DEFAULT_BIN_S
-from holdfast.retention.forget import Rules
 from holdfast.retention.policy import COUNTS, EMPTY, SPANS, UNLIMITED, Policy
+from holdfast.retention.rules import DEFAULT_BIN_S, Rules
 from holdfast.retention.spans import NO_SPAN, SPAN_EXAMPLES, Span, parse_span
 from holdfast.service.settings import values
 from holdfast.service.settings.document import Duration, Place, Size, convert_table

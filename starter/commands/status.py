@@ -1,39 +1,42 @@
-"""`holdfast status` shows runs that are under way, and how the last ones ended."""
+"""`holdfast status` shows how well each source is backed up, worst first, and what is under way.
+
+It is for monitors too: the exit code is 0 when all is good, 3 when something is partial or waits, 2 when a source is
+overdue, failed or was never backed up. 1 says that the command itself has failed.
+"""
 
 import asyncio
+import contextlib
 import itertools
-import os
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Annotated, Final
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
-from temporalio.client import Client
 
-from holdfast.contracts.control import ControlState
-from holdfast.control import records, updates
-from holdfast.control.guard import waiting_guards
+from holdfast.control import records
 from holdfast.control.journal import open_journal
-from holdfast.control.listing import ListedRun, RunList, list_runs
-from holdfast.control.names import location_of, subject_of
-from holdfast.control.runs import server_errors
-from holdfast.control.schedules.listing import paused_schedules
-from holdfast.errors import JournalUnavailableError, ServerUnavailableError
+from holdfast.control.listing import ListedRun, list_runs
+from holdfast.control.standing.state import Standing, State
+from holdfast.control.standing.survey import Survey, survey
+from holdfast.errors import EXIT_COMPLETE, EXIT_PARTIAL, JournalUnavailableError, ServerUnavailableError
 from holdfast.service.journal.records import RunRecord
-from holdfast.service.settings.model import Settings
 from holdfast.starter.host.service import find_client
 from holdfast.starter.shell.invocation import Invocation
 from holdfast.starter.shell.options import CommonOptions
-from holdfast.starter.shell.output import tell, warn
-from holdfast.starter.shell.table import table
-from holdfast.starter.shell.text import local_time, printable
-from holdfast.starter.view import control_state
-from holdfast.starter.view.details import details, took
+from holdfast.starter.shell.output import say_flowed, say_json, warn
+from holdfast.starter.shell.table import fields
+from holdfast.starter.shell.text import printable
+from holdfast.starter.view import control_state, standing, timeline, under_way
+from holdfast.starter.view.details import details
 from holdfast.starter.view.listing import told
-from holdfast.starter.view.meter import Meter
-from holdfast.starter.view.words import counts, duration
-from holdfast.units import format_bytes
 
+if TYPE_CHECKING:
+    from temporalio.client import Client
+
+    from holdfast.contracts.control import ControlState
+
+EXIT_RED: Final = 2
+"""A source is overdue, failed, or was never backed up."""
 _SHOWN_PATHS: Final = 20
 
 
@@ -41,54 +44,101 @@ _SHOWN_PATHS: Final = 20
 class StatusOptions(CommonOptions):
     """Options of `status`."""
 
-    run: Annotated[
-        str, typer.Argument(metavar="[RUN]", help="One run, by its id or its source.", show_default=False)
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="[SOURCE|RUN]", help="Only a source, with its time line; or a run.", show_default=False
+        ),
     ] = ""
-    limit: Annotated[int, typer.Option(metavar="N", help="How many runs.", min=1)] = 20
+    everything: Annotated[
+        bool, typer.Option("--all", help="Also what is not declared and was not backed up for a month.")
+    ] = False
+    limit: Annotated[int, typer.Option(metavar="N", help="How many runs of a source's time line.", min=1)] = (
+        20
+    )
 
 
 def status(options: StatusOptions) -> int:
-    """Show runs: what is under way, how the last ones ended."""
-    invocation = Invocation.of(options)
+    """Show how well each source is backed up, worst first, and what is under way."""
+    return asyncio.run(_status(Invocation.of(options), options))
+
+
+def exit_code(state: State) -> int:
+    """What a monitor is told of the worst state."""
+    if state.is_red:
+        return EXIT_RED
+    return EXIT_COMPLETE if state is State.GOOD else EXIT_PARTIAL
+
+
+async def _status(invocation: Invocation, options: StatusOptions) -> int:
+    settings, now_ns = invocation.settings, time.time_ns()
+    client = await _client(invocation)
+    with _server_errors(client):
+        found = await survey(
+            settings, invocation.environ, client, now_ns, everything=options.everything or bool(options.name)
+        )
+        if options.name:
+            meant = [one for one in found.standings if _is_meant(invocation, one, options.name)]
+            if not meant:
+                return await _run(invocation, options, client)
+            return await _source(invocation, options, client, replace(found, standings=meant), now_ns)
+    if options.json:
+        say_json(_document(invocation, found, now_ns))
+    else:
+        running = under_way.lines(settings, found.under_way)
+        say_flowed([*standing.lines(settings, found, now_ns), "", *running])
+    return exit_code(found.worst)
+
+
+async def _source(
+    invocation: Invocation, options: StatusOptions, client: "Client | None", found: Survey, now_ns: int
+) -> int:
+    """A source in full: how it stands in each repository, its last runs, and what is under way."""
     settings = invocation.settings
-    if options.run:
-        run, control = asyncio.run(_one(invocation, options.run))
-        if options.json:
-            more = {} if control is None else {"control": control_state.document(control)}
-            return tell(options, _document(settings, run) | more, ())
-        return tell(options, {}, _details(settings, run, control))
-    listed, asking = asyncio.run(_listed(invocation, options.limit))
-    documents = [_document(settings, run) for run in listed.runs]
-    return tell(options, documents, [*_table(settings, listed.runs), *_asking(asking)])
+    journal = open_journal(settings, invocation.environ)
+    parts: list[str] = []
+    documents: list[dict[str, object]] = []
+    for one in found.standings:
+        subject = one.facts.subject
+        runs = journal.runs(options.limit, source=subject.source, repositories=[subject.repository])
+        running = [
+            run
+            for run in found.under_way
+            if (run.repository, run.subject) == (subject.repository, subject.source)
+        ]
+        states = [None if client is None else await _control(client, run) for run in running]
+        documents.append(
+            standing.document(settings, one, now_ns)
+            | {
+                "runs": [records.document(settings, run) for run in runs],
+                "under_way": [_run_document(invocation, *one) for one in zip(running, states, strict=True)],
+            }
+        )
+        parts += [*fields(standing.in_full(settings, one, now_ns), states=("State",)), ""]
+        troubles = standing.troubles(settings, one)
+        parts += [*troubles, *([""] if troubles else []), *timeline.lines(settings, runs)]
+        for run, control in zip(running, states, strict=True):
+            parts += ["", *_in_full(invocation, run, control)]
+    if options.json:
+        say_json({"message_type": "status", "state": found.worst.value, "sources": documents})
+    else:
+        say_flowed(parts)
+    return exit_code(found.worst)
 
 
-def _asking(asking: Sequence[str]) -> list[str]:
-    """Beside the runs: guards that ask, and schedules that are paused, of which nothing else is heard."""
-    return ["", *asking] if asking else []
+async def _run(invocation: Invocation, options: StatusOptions, client: "Client | None") -> int:
+    """One run, by its id or the end of that, or by what it is about."""
+    settings = invocation.settings
+    run = told(await list_runs(settings, invocation.environ, client)).find(options.name)
+    control = None if client is None else await _control(client, run)
+    if options.json:
+        say_json(_run_document(invocation, run, control))
+    else:
+        say_flowed(_in_full(invocation, run, control))
+    return EXIT_COMPLETE
 
 
-async def _listed(invocation: Invocation, limit: int) -> tuple[RunList, list[str]]:
-    """The runs, and what else waits for a person."""
-    client = await _client(invocation)
-    with server_errors():
-        listed = told(await list_runs(invocation.settings, invocation.environ, client, limit))
-        if client is None:
-            return listed, []
-        guards = await waiting_guards(client)
-        asking = [f"{guard.workflow_id} WAITS: {guard.wait.words} (`holdfast approve`)" for guard in guards]
-        asking += [f"schedule {line}" for line in await paused_schedules(client, invocation.settings.host)]
-    return listed, asking
-
-
-async def _one(invocation: Invocation, name: str) -> tuple[ListedRun, ControlState | None]:
-    """The run that is meant, and what was asked of it if it is under way."""
-    client = await _client(invocation)
-    with server_errors():
-        run = told(await list_runs(invocation.settings, invocation.environ, client)).find(name)
-        return run, None if client is None else await updates.state_of(client, run)
-
-
-async def _client(invocation: Invocation) -> Client | None:
+async def _client(invocation: Invocation) -> "Client | None":
     try:
         return await find_client(invocation.settings, invocation.environ)
     except ServerUnavailableError as error:
@@ -96,98 +146,62 @@ async def _client(invocation: Invocation) -> Client | None:
         return None
 
 
-def _table(settings: Settings, listed: Sequence[ListedRun]) -> list[str]:
-    rows = [
-        (
-            run.short_id,
-            run.kind.value,
-            run.status,
-            _subject(settings, run),
-            location_of(settings, run.repository),
-            local_time(run.record.started_ns) if run.record is not None else "",
-            took(run),
-            _outcome(run),
-        )
-        for run in listed
-    ]
-    header = ("Run", "Kind", "Status", "What", "Repository", "Started", "Took", "Result")
-    return table(header, rows, f"{len(rows)} runs")
+async def _control(client: "Client", run: ListedRun) -> "ControlState | None":
+    """What was asked of a run, if it is under way."""
+    from holdfast.control.updates import state_of  # noqa: PLC0415 - brings Temporal's client, which is there by now
+
+    return await state_of(client, run)
 
 
-def _subject(settings: Settings, run: ListedRun) -> str:
-    return subject_of(settings, run.kind, run.subject, run.repository)
+def _server_errors(client: "Client | None") -> contextlib.AbstractContextManager[None]:
+    """Around calls to the server, if there is one: what it answers in place of an answer, as one of our errors."""
+    if client is None:
+        return contextlib.nullcontext()
+    from holdfast.control.runs import server_errors  # noqa: PLC0415 - as above
+
+    return server_errors()
 
 
-def _outcome(run: ListedRun) -> str:
-    """Phase and progress of one that goes on, snapshot or error of one that ended."""
-    if run.view is not None:
-        reading = Meter().read(run.view.progress)
-        done = f"{run.view.phase.value}: {', '.join([f'{reading.fraction:.1%}', *counts(run.view, reading)])}"
-        return f"WAITS: {run.wait.words}; {done}" if run.view.stands and run.wait is not None else done
-    record = run.record
-    if record is None:
-        return ""
-    parts = [f"snapshot {record.snapshot_id[:8]}"] if record.snapshot_id else []
-    parts += [record.failure_kind] if record.failure_kind else []
-    if record.verdict is not None:
-        verdict = record.verdict
-        parts.append("verified" if verdict.ok else f"{verdict.problem_count} PROBLEMS")
-    return ", ".join(parts)
+def _is_meant(invocation: Invocation, one: Standing, name: str) -> bool:
+    return name in {one.facts.subject.source, standing.name_of(invocation.settings, one)}
 
 
-def _document(settings: Settings, run: ListedRun) -> dict[str, object]:
-    document: dict[str, object] = {} if run.record is None else records.document(settings, run.record)
-    document |= {
-        "run_id": run.run_id,
-        "short_id": run.short_id,
-        "workflow_id": run.workflow_id,
-        "kind": run.kind.value,
-        "status": run.status,
-        "repository": location_of(settings, run.repository),
-        "subject": _subject(settings, run),
+def _document(invocation: Invocation, found: Survey, now_ns: int) -> dict[str, object]:
+    settings = invocation.settings
+    return {
+        "message_type": "status",
+        "state": found.worst.value,
+        "sources": [standing.document(settings, one, now_ns) for one in found.standings],
+        "runs": [under_way.document(settings, run) for run in found.under_way],
     }
-    if run.view is not None and run.view.progress is not None:
-        progress = run.view.progress
-        document |= {
-            "phase": progress.phase.value,
-            "total_files": progress.files_total,
-            "files_done": progress.files_done,
-            "total_bytes": progress.bytes_total,
-            "bytes_done": progress.bytes_done,
-            "error_count": progress.errors,
-            "paused": progress.paused,
-            "bytes_per_second": progress.bytes_per_second,
-            "seconds_left": progress.seconds_left,
-        }
-    if run.wait is not None:
-        document["waits_for"] = run.wait.document
-    return document
 
 
-def _details(settings: Settings, run: ListedRun, control: ControlState | None) -> list[str]:
+def _run_document(
+    invocation: Invocation, run: ListedRun, control: "ControlState | None"
+) -> dict[str, object]:
+    known = under_way.document(invocation.settings, run)
+    return known | ({} if control is None else {"control": control_state.document(control)})
+
+
+def _in_full(invocation: Invocation, run: ListedRun, control: "ControlState | None") -> list[str]:
+    settings = invocation.settings
+    asked = [] if control is None else control_state.lines(control)
     now = [
-        ("Result", _outcome(run)),
+        ("Result", under_way.stands_at(run)),
         ("Next", "" if run.wait is None else run.wait.next_step),
-        ("Pace", _pace(run)),
-        *(("Asked", line) for line in ([] if control is None else control_state.lines(control))),
+        ("Pace", under_way.pace(run)),
+        *(("Asked", line) for line in asked),
     ]
     lines = details(settings, run, status=run.status, now=now)
-    return lines if run.record is None else [*lines, *_problems(settings, run.record)]
+    return lines if run.record is None else [*lines, *_problems(invocation, run.record)]
 
 
-def _pace(run: ListedRun) -> str:
-    """The average rate of one that goes on, and the time that the rest takes at it."""
-    progress = None if run.view is None else run.view.progress
-    if progress is None or not progress.bytes_per_second:
-        return ""
-    left = "" if progress.seconds_left is None else f", {duration(progress.seconds_left)} left"
-    return f"{format_bytes(progress.bytes_per_second)}/s{left}"
-
-
-def _problems(settings: Settings, record: RunRecord) -> list[str]:
+def _problems(invocation: Invocation, record: RunRecord) -> list[str]:
     found = [] if record.verdict is None else [f"verification: {what}" for what in record.verdict.problems]
     try:
-        files = open_journal(settings, os.environ).files(record.run_id, records.TOLD_ACTIONS)
+        files = open_journal(invocation.settings, invocation.environ).files(
+            record.run_id, records.TOLD_ACTIONS
+        )
         wrong = itertools.islice(files, _SHOWN_PATHS)
         found += [f"{file.action.value}: {printable(file.path)}: {file.message}" for file in wrong]
     except JournalUnavailableError as error:

@@ -193,9 +193,9 @@ async def find_client(settings: Settings, environ: Mapping[str, str]) -> "Client
     Raises:
         ServerUnavailableError: a server is configured and does not answer.
     """
-    from holdfast.starter.host.connection import connect  # noqa: PLC0415 (see the module's docstring)
-
     if settings.server.address is not None:
+        from holdfast.starter.host.connection import connect  # noqa: PLC0415 (see the module's docstring)
+
         return await connect(settings.server, settings.server.address)
     return await EmbeddedServer(settings, environ).find()
 

@@ -63,9 +63,9 @@ holdfast system backup shop
 holdfast system restore shop --as-of 3h --target /srv/recovered
 """,
     "status": """
-# How things stand
+# How well each source is backed up, worst first
 holdfast status
-# One run, or the newest of a source
+# One source, with the time line of its runs
 holdfast status documents
 """,
     "runs": """

@@ -1,17 +1,21 @@
 """The words for how far a run has come: counts, and how long it takes."""
 
-from holdfast.control.progress import RunView
+from typing import TYPE_CHECKING
+
 from holdfast.starter.view.meter import Reading
 from holdfast.units import NS_PER_S, format_bytes, format_duration
 
+if TYPE_CHECKING:
+    from holdfast.control.progress import RunView  # it brings Temporal's client
 
-def one_line(view: RunView, reading: Reading) -> str:
+
+def one_line(view: "RunView", reading: Reading) -> str:
     """`[0:00:05] execute: 34.1%, 120/400 files, …`."""
     head = f"[{duration(reading.elapsed_s)}] {view.phase.value}"
     return f"{head}: {', '.join([f'{reading.fraction:.1%}', *counts(view, reading)])}"
 
 
-def counts(view: RunView, reading: Reading) -> list[str]:
+def counts(view: "RunView", reading: Reading) -> list[str]:
     """Files, bytes, rate, time left and errors, as far as they are known."""
     progress = view.progress
     if progress is None:

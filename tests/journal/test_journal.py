@@ -115,6 +115,31 @@ def test_runs_are_found_by_what_is_asked(journal: Journal) -> None:
     assert journal.ending_with("_%") == []
 
 
+def test_the_newest_of_each_source_by_status_and_what_was_added(journal: Journal) -> None:
+    runs = [
+        replace(ENDED, run_id=f"{number}", status=status, source=source, started_ns=number, counters=counters)
+        for number, (source, status, counters) in enumerate(
+            [
+                ("documents", RunStatus.COMPLETE, {"data_added_packed": 3, "stored_data_added_packed": 2}),
+                ("documents", RunStatus.COMPLETE, {"data_added_packed": 5}),
+                ("documents", RunStatus.FAILED, {"stored_data_added_packed": 7}),
+                ("music", RunStatus.FAILED, {}),
+            ],
+            start=1,
+        )
+    ]
+    for run in [*runs, replace(ENDED, run_id="verification", kind=RunKind.VERIFY, started_ns=9)]:
+        journal.record(run)
+    newest = journal.newest_of_each(RunKind.BACKUP)
+    assert sorted(run.run_id for run in newest) == ["2", "3", "4"]
+    assert {run.run_id: run for run in newest}["2"].status is RunStatus.COMPLETE
+    assert [(one.source, one.started_ns, one.added_bytes) for one in journal.added(2)] == [
+        ("documents", 2, 5),
+        ("documents", 3, 7),
+        ("music", 4, 0),
+    ]
+
+
 def test_writers_at_once_leave_each_run_once(new_journal: Callable[[], Journal]) -> None:
     """A new database, whose tables all of them make, and one run that all of them record."""
 

@@ -30,9 +30,10 @@ from holdfast.repository.session import RepositorySession
 from holdfast.repository.snapshots import find_snapshot
 from holdfast.retention.bin import bin_roots, binned_snapshots, drop, empty_bin, take_back
 from holdfast.retention.documents import ForgetOrder
-from holdfast.retention.forget import ForgetRun, Rules, carry_out, open_forgetting
+from holdfast.retention.forget import ForgetRun, carry_out, open_forgetting
 from holdfast.retention.holds import Proofs, hold, release
 from holdfast.retention.policy import Policy
+from holdfast.retention.rules import Rules
 from holdfast.runs.opening import close_run
 from holdfast.storage.contract import Storage
 from holdfast.storage.local import LocalStorage

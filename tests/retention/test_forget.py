@@ -22,9 +22,10 @@ from holdfast.repository.snapshots import StoredSnapshot, list_snapshots
 from holdfast.retention import forget as forgetting
 from holdfast.retention.bin import bin_roots, binned_snapshots, take_back
 from holdfast.retention.documents import ForgetOrder, ForgetReport, Opening
-from holdfast.retention.forget import ForgetRun, Rules, carry_out, decide_order, open_forgetting, roots
+from holdfast.retention.forget import ForgetRun, carry_out, decide_order, open_forgetting, roots
 from holdfast.retention.holds import AlarmNote, Proofs, hold, raise_alarm
 from holdfast.retention.policy import Policy
+from holdfast.retention.rules import Rules
 from holdfast.retention.sizes import Usage
 from holdfast.runs.opening import close_run
 from holdfast.storage.contract import Storage

@@ -43,7 +43,7 @@ async def test_a_run_is_steered_by_commands(server_address: str, tmp_path: Path)
         assert throttled["bytes_per_second"] == 3 << 20
         assert throttled["windows"] == [{"start": "22:00", "end": "06:00", "bytes_per_second": 0}]
         await asyncio.to_thread(host.holdfast, "priority", "docs", "1")
-        shown = await asyncio.to_thread(host.holdfast, "status", "docs")
+        shown = await asyncio.to_thread(host.holdfast, "status", "docs", code=2)
         for line in (
             "Paused by anna (lunch)",
             "Throttle: 3.0 MiB/s; 22:00 to 06:00: no limit",

@@ -241,13 +241,13 @@ def test_unreadable_files_make_a_partial_snapshot_that_names_them(served: Host) 
 def test_a_run_that_is_detached_shows_in_status_until_it_ends(served: Host) -> None:
     started = served.messages("backup", "home", "--detach", "--force")[-1]
     while True:
-        newest = json.loads(served.run("status", "--json").stdout)[0]
-        assert newest["workflow_id"] == started["workflow_id"]
+        told = json.loads(served.run("status", "home", "--json").stdout)["sources"][0]
+        newest = told["runs"][0]
         if newest["status"] != "running":
             break
-    assert newest["status"] == "complete"
-    assert newest["subject"] == "home"
-    assert f"Status {' ' * 16}".split()[0] in served.run("status", newest["short_id"]).stdout
+        assert all(run["workflow_id"] == started["workflow_id"] for run in told["under_way"])
+    assert (newest["status"], newest["subject"], told["state"]) == ("complete", "home", "good")
+    assert "Status" in served.run("status", newest["short_id"]).stdout
 
 
 def test_a_location_that_the_service_was_not_given_is_refused_with_a_way_out(served: Host) -> None:
@@ -305,7 +305,7 @@ def test_a_command_alone_brings_its_own_service_and_goes_on_after_a_kill(tmp_pat
     _wait_for_packs(alone, killed, 16 << 20)
     killed.kill()
     killed.communicate()
-    assert json.loads(alone.run("status", "--json").stdout)[0]["status"] == "interrupted"
+    assert json.loads(alone.run("status", "--json").stdout)["runs"][0]["status"] == "interrupted"
 
     stopped = alone.start("backup", "home")
     assert stopped.stdout is not None
@@ -324,7 +324,7 @@ def test_a_command_alone_brings_its_own_service_and_goes_on_after_a_kill(tmp_pat
 
 def _wait_until_open(host: Host, running: "subprocess.Popen[str]") -> None:
     """Until the run can be asked for something."""
-    while not json.loads(host.run("status", "--json").stdout or "[]"):
+    while not json.loads(host.run("status", "--json").stdout)["runs"]:
         assert running.poll() is None, running.communicate()
 
 

@@ -21,12 +21,13 @@ SCHEDULE = '[[sources.home.schedules]]\nname = "nightly"\nkind = "backup"\nevery
 def told(site: Site, *words: str) -> object:
     ended = subprocess.run(
         ["holdfast", *words, "--json"],
-        check=True,
+        check=False,
         capture_output=True,
         env=site.environment,
         timeout=PATIENCE_S,
     )
-    return json.loads(ended.stdout)
+    found = json.loads(ended.stdout)
+    return found["sources"] if isinstance(found, dict) else found
 
 
 def until_it_waits(site: Site, *words: str) -> str:
@@ -57,7 +58,7 @@ def test_a_scheduled_backup_onto_a_full_disk(tmp_path: Path) -> None:
             assert "no space left" in until_it_waits(site, "status")
             assert "no space left" in until_it_waits(site, "schedule", "list")
             plain = subprocess.run(
-                ["holdfast", "status"], check=True, capture_output=True, env=site.environment
+                ["holdfast", "status"], check=False, capture_output=True, env=site.environment
             )
             assert b"WAITS: full disk: " in plain.stdout
         finally:

@@ -1,0 +1,51 @@
+"""Shows the runs of a source one after the other, newest first: what each did, how it ended, and why."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from holdfast.contracts.identity import short_id
+from holdfast.control.records import why
+from holdfast.service.journal.records import RunRecord
+from holdfast.service.settings.model import Settings
+from holdfast.starter.shell.table import Column, Kind, table
+from holdfast.starter.shell.text import local_time
+from holdfast.terms import RunKind
+from holdfast.units import counted, format_bytes, format_duration
+
+_COLUMNS: Final = (
+    Column("Started", kind=Kind.TIME),
+    Column("Run"),
+    Column("Did", rank=1),
+    Column("Status", kind=Kind.STATE),
+    Column("Took", rank=2),
+    Column("Added", rank=3, kind=Kind.NUMBER),
+    Column("Said", kind=Kind.STATE),
+)
+
+
+def lines(settings: Settings, runs: Sequence[RunRecord]) -> list[str]:
+    """The table; a line where there is nothing to show."""
+    rows = [
+        (
+            local_time(run.started_ns),
+            short_id(run.run_id),
+            f"{run.kind} {run.strategy}".rstrip(),
+            run.status.value,
+            format_duration(run.duration_ns) if run.ended_ns else "",
+            format_bytes(run.totals.data_added_packed) if run.kind is RunKind.BACKUP and run.ended_ns else "",
+            said(settings, run),
+        )
+        for run in runs
+    ]
+    return table(_COLUMNS, rows, f"the last {counted(len(rows), 'run')}" if rows else "no run is on record")
+
+
+def said(settings: Settings, run: RunRecord) -> str:
+    """What came of a run: why it failed, what it lacks, its snapshot, its verdict."""
+    reason = why(settings, run)
+    parts = [] if reason is None else [reason.text]
+    parts += [f"snapshot {run.snapshot_id[:8]}"] if run.snapshot_id else []
+    if run.verdict is not None and run.verdict.ok:
+        parts.append("verified")
+    parts += [run.reason] if run.kind is not RunKind.BACKUP and run.reason else []
+    return ", ".join(parts)
