@@ -15,7 +15,7 @@ from holdfast.contracts.drill import (
 from holdfast.service.journal.proofs import PROVEN
 from holdfast.service.journal.records import RunRecord, VerdictRecord
 from holdfast.terms import RunKind
-from holdfast.units import NS_PER_S
+from holdfast.units import NS_PER_S, counted
 
 LEVEL: Final = "drill"
 _NS_PER_MS: Final = 10**6
@@ -113,11 +113,12 @@ def _problems(message: DrillLogInput, check_output: str) -> Iterator[str]:
     if message.restore_failure:
         yield f"the restore failed: {message.restore_failure}"
     if restored is not None and restored.totals.errors:
-        yield f"{restored.totals.errors:,} paths could not be restored"
+        yield f"{counted(restored.totals.errors, 'path')} could not be restored"
     if restored is not None and restored.verdict is not None and not restored.verdict.ok:
-        yield f"{restored.verdict.problems:,} differences between what was restored and the snapshot"
+        yield f"{counted(restored.verdict.problems, 'difference')} between what was restored and the snapshot"
     if verified is not None and verified.damaged_packs:
-        yield f"{verified.damaged_packs:,} packs are damaged and marked: the next full backup mends what it can"
+        what = counted(verified.damaged_packs, "pack is", "packs are")
+        yield f"{what} damaged and marked: the next full backup mends what it can"
     if checked is not None and not checked.ok:
         how = "did not end in time" if checked.timed_out else f"ended with exit code {checked.exit_code}"
         yield f"the check {how}: {check_output.strip()}"

@@ -100,7 +100,10 @@ class RestoreLogInput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestoreResult(Warranted):
-    """Output of the restore workflow. run_id: of this attempt. began: of the run that it went on with, else empty."""
+    """Output of the restore workflow. run_id: of this attempt. began: of the run that it went on with, else empty.
+
+    dry_run: nothing was written.
+    """
 
     run_id: str
     status: RunStatus
@@ -111,3 +114,4 @@ class RestoreResult(Warranted):
     totals: RestoreTotals = field(default_factory=RestoreTotals)
     verdict: Verdict | None = None
     ahead: tuple[str, ...] = ()
+    dry_run: bool = False

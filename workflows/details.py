@@ -6,7 +6,7 @@ from holdfast.contracts.common import Progress, Verdict
 from holdfast.contracts.control import NORMAL_PRIORITY, Asked, ControlState
 from holdfast.contracts.waiting import WaitsFor
 from holdfast.terms import RunStatus
-from holdfast.units import NS_PER_S, format_bytes, format_duration
+from holdfast.units import NS_PER_S, counted, format_bytes, format_duration
 
 
 def render(progress: Progress, *, elapsed_ns: int, notes: Iterable[str] = ()) -> str:
@@ -20,7 +20,7 @@ def render(progress: Progress, *, elapsed_ns: int, notes: Iterable[str] = ()) ->
         _row("Bytes", format_bytes(progress.bytes_done), format_bytes(progress.bytes_total), progress),
         _row("Shards", f"{progress.shards_done:,}", f"{progress.shards_total:,}", progress),
         "",
-        f"{format_rate(progress.bytes_done, elapsed_ns)} · {progress.errors:,} errors",
+        f"{format_rate(progress.bytes_done, elapsed_ns)} · {counted(progress.errors, 'error')}",
     ]
     if progress.snapshot_id:
         lines.append(f"\nSnapshot `{progress.snapshot_id[:8]}`")

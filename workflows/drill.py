@@ -37,7 +37,7 @@ from holdfast.contracts.restore import RestoreRequest, RestoreResult
 from holdfast.contracts.verbs import DRILL_WORKFLOW, VERIFY_WORKFLOW
 from holdfast.contracts.verify import VerifyFinished, VerifyRequest, VerifyResult
 from holdfast.terms import RunKind, RunStatus, VerifyLevel
-from holdfast.units import NS_PER_S, format_duration
+from holdfast.units import NS_PER_S, counted, format_age
 from holdfast.workflows.attributes import show_run
 from holdfast.workflows.children import Child, result_of
 from holdfast.workflows.failures import Failure, failure_of
@@ -262,13 +262,13 @@ class DrillWorkflow(FramedRun[DrillResult]):
             )
         if restored is not None:
             lines.append(
-                f"{restored.totals.files_written:,} files restored, {restored.totals.errors:,} errors"
+                f"{counted(restored.totals.files_written, 'file')} restored, {counted(restored.totals.errors, 'error')}"
             )
         if found is not None:
             lines.append("Proven restorable" if found.proven else "NOT PROVEN RESTORABLE")
             if found.estimated_recovery_ns:
-                lines.append(f"Recovery {format_duration(found.estimated_recovery_ns)}{_met(found.rto_met)}")
-            lines.append(f"Data {format_duration(found.data_age_ns)} old{_met(found.rpo_met)}")
+                lines.append(f"Recovery {format_age(found.estimated_recovery_ns)}{_met(found.rto_met)}")
+            lines.append(f"Data {format_age(found.data_age_ns)} old{_met(found.rpo_met)}")
         return lines
 
 

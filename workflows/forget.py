@@ -14,6 +14,7 @@ from holdfast.contracts.forget import (
 )
 from holdfast.contracts.verbs import FORGET_WORKFLOW
 from holdfast.terms import RunKind, RunStatus
+from holdfast.units import counted
 from holdfast.workflows.attributes import show_run
 from holdfast.workflows.policies import ActivityCalls
 from holdfast.workflows.run_frame import FramedRun
@@ -106,7 +107,8 @@ class ForgetWorkflow(FramedRun[ForgetResult]):
     def _show(self) -> None:
         lines = [f"**{self._phase.value.capitalize()}**: {self._status.value}"]
         if self._opened is not None:
-            lines.append(f"{self._opened.going:,} snapshots go, {self._opened.stays:,} stay")
+            going = counted(self._opened.going, "snapshot goes", "snapshots go")
+            lines.append(f"{going}, {counted(self._opened.stays, 'stays', 'stay')}")
         if self._done is not None:
             lines.append(f"{self._done.forgotten:,} are in the bin, {self._done.spared:,} were spared")
         workflow.set_current_details("\n\n".join(lines))

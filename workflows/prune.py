@@ -41,7 +41,7 @@ from holdfast.contracts.runs import PagePlanned, SelectInput, ShardInput
 from holdfast.contracts.verbs import PRUNE_WORKFLOW
 from holdfast.contracts.waiting import WaitsFor
 from holdfast.terms import RunKind, RunStatus
-from holdfast.units import NS_PER_S, format_bytes
+from holdfast.units import NS_PER_S, counted, format_bytes
 from holdfast.workflows.details import control_notes
 from holdfast.workflows.run_id import attempt_id, run_id_of
 from holdfast.workflows.sharded_run import ShardedRun
@@ -343,11 +343,12 @@ class PruneWorkflow(ShardedRun[PruneResult, PruneRequest, PruneProgress]):
         plan, switched = self._progress.plan, self._progress.switched
         if plan is not None:
             notes.append(
-                f"Plan: {plan.drop_packs:,} packs go, {plan.repack_packs:,} are repacked "
+                f"Plan: {counted(plan.drop_packs, 'pack goes', 'packs go')}, "
+                f"{counted(plan.repack_packs, 'is', 'are')} repacked "
                 f"({format_bytes(plan.bytes_to_move)} are copied); {format_bytes(plan.bytes_freed)} are freed"
             )
         if switched is not None:
             notes.append(
-                f"The short part took {switched.stood_ms / 1000:.1f} s, {switched.runs:,} runs stood aside"
+                f"The short part took {switched.stood_ms / 1000:.1f} s, {counted(switched.runs, 'run')} stood aside"
             )
         return notes

@@ -109,7 +109,7 @@ class RestoreWorkflow(ShardedRun[RestoreResult, RestoreRequest, RestoreProgress]
         close = CloseInput(run=self._run_ref(), status=status)
         await self._calls.quick(names.CLOSE_RESTORE, close, type(None), "remove the workspace")
         await self._end_well(ending)
-        return self._result(ending)
+        return replace(self._result(ending), dry_run=opened.dry_run)
 
     async def _to_command(self, opened: RestoreOpened) -> RunStatus:
         """It is not stopped and begun again by a pause or throttle: the command gets its input once."""

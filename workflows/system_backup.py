@@ -28,7 +28,7 @@ from holdfast.contracts.system import (
 )
 from holdfast.contracts.verbs import SYSTEM_BACKUP_WORKFLOW
 from holdfast.terms import RunKind, RunStatus, Strategy
-from holdfast.units import NS_PER_S
+from holdfast.units import NS_PER_S, counted
 from holdfast.workflows.children import Child, start_run
 from holdfast.workflows.hooks import HookCalls, failed_before
 from holdfast.workflows.system import SystemWorkflow, outcome_of
@@ -150,9 +150,9 @@ def _outcome(member: Member, resolved: Resolved, workflow_id: str, result: Backu
     if result.status is RunStatus.CANCELLED:
         reasons.append("not backed up: its backup was cancelled")
     if verdict is not None and not sound:
-        reasons.append(f"the verification found {verdict.problems:,} problems")
+        reasons.append(f"the verification found {counted(verdict.problems, 'problem')}")
     if result.totals.errors:
-        reasons.append(f"{result.totals.errors:,} paths could not be read")
+        reasons.append(f"{counted(result.totals.errors, 'path')} could not be read")
     reasons += [hook.words for hook in result.hooks if not hook.ok]
     return replace(
         outcome_of(member, resolved.host, workflow_id, result, reasons),

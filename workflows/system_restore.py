@@ -28,6 +28,7 @@ from holdfast.contracts.system import (
 )
 from holdfast.contracts.verbs import SYSTEM_RESTORE_WORKFLOW
 from holdfast.terms import RunKind, RunStatus
+from holdfast.units import counted
 from holdfast.workflows.children import start_run
 from holdfast.workflows.system import SystemWorkflow, outcome_of
 
@@ -144,12 +145,12 @@ def _outcome(
     if snapshot.partial:
         reasons.append("its snapshot lacks paths that could not be read")
     if verdict is not None and not sound:
-        reasons.append(f"reading back found {verdict.problems:,} problems")
+        reasons.append(f"reading back found {counted(verdict.problems, 'problem')}")
     for ahead in found.ahead:
         passed_over = "" if snapshot.snapshot_id.startswith(ahead) else ", and was passed over"
         reasons.append(f"snapshot {ahead} is dated in the future{passed_over}")
     if result.totals.errors:
-        reasons.append(f"{result.totals.errors:,} paths could not be restored")
+        reasons.append(f"{counted(result.totals.errors, 'path')} could not be restored")
     lacks_paths = result.status is RunStatus.COMPLETE and snapshot.partial
     return replace(
         outcome_of(member, found.host, workflow_id, result, reasons),

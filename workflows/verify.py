@@ -29,6 +29,7 @@ from holdfast.contracts.verify import (
     VerifyTriggerInput,
 )
 from holdfast.terms import RunKind, RunStatus
+from holdfast.units import counted
 from holdfast.workflows.details import control_notes
 from holdfast.workflows.run_id import attempt_id, run_id_of
 from holdfast.workflows.sharded_run import ShardedRun
@@ -164,13 +165,19 @@ class VerifyWorkflow(ShardedRun[VerifyResult, VerifyRequest, VerifyProgress]):
         notes += [f"Reads {self._request.share} of the repository's packs; its files here are packs."]
         trees, finished = self._progress.trees, self._finished
         if trees is not None:
-            notes.append(f"Trees walked: {trees.files:,} files, {trees.problems:,} problems")
+            notes.append(
+                f"Trees walked: {counted(trees.files, 'file')}, {counted(trees.problems, 'problem')}"
+            )
         if finished is not None:
             notes.append(
-                "Sound" if finished.verdict.ok else f"DAMAGED: {finished.verdict.problems:,} problems"
+                "Sound"
+                if finished.verdict.ok
+                else f"DAMAGED: {counted(finished.verdict.problems, 'problem')}"
             )
             if finished.mended_packs:
-                notes.append(f"{finished.mended_packs:,} damaged packs were mended and removed")
+                notes.append(
+                    f"{counted(finished.mended_packs, 'damaged pack was', 'damaged packs were')} mended and removed"
+                )
         return notes
 
 
@@ -183,6 +190,6 @@ def _ending_of(finished: VerifyFinished) -> Ending:
         status=RunStatus.FAILED,
         ended_ns=now_ns,
         failure_kind=DAMAGE_FOUND,
-        failure_message=f"the repository is damaged: {verdict.problems:,} problems, "
-        f"{finished.damaged_packs:,} packs, {finished.lost_paths:,} paths lost",
+        failure_message=f"the repository is damaged: {counted(verdict.problems, 'problem')}, "
+        f"{counted(finished.damaged_packs, 'pack')}, {counted(finished.lost_paths, 'path')} lost",
     )

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from holdfast.units import format_bytes
+from holdfast.units import counted, format_bytes
 
 DAY_S: Final = 86_400.0
 _WEEK_DAYS: Final = 7
@@ -82,7 +82,7 @@ def advise(facts: Facts, wishes: Wishes) -> Advice:
     rate = facts.read_bytes_per_s or _ASSUMED_BYTES_PER_S
     full_s = facts.bytes_total / rate
     measured = (
-        f"{facts.origin}: {format_bytes(facts.bytes_total)} in {facts.files:,} files, "
+        f"{facts.origin}: {format_bytes(facts.bytes_total)} in {counted(facts.files, 'file')}, "
         f"{share:.1%} of the bytes lie in files that change in a day"
     )
     reasons = [measured]

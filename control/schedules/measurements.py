@@ -11,7 +11,7 @@ from holdfast.source.events import Files
 from holdfast.source.spec import SourceSpec
 from holdfast.source.walk import Walker
 from holdfast.terms import RunStatus
-from holdfast.units import NS_PER_S
+from holdfast.units import NS_PER_S, counted
 
 _FINISHED: Final = frozenset((RunStatus.COMPLETE, RunStatus.PARTIAL))
 _SHORTEST_NS: Final = 3_600 * NS_PER_S
@@ -38,7 +38,7 @@ def from_runs(runs: Sequence[RunRecord]) -> Facts | None:
         changed_bytes_per_day=changed / days,
         added_bytes_per_day=added / days,
         read_bytes_per_s=read / (largest.duration_ns / NS_PER_S) if read and largest.duration_ns else None,
-        origin=f"{len(finished)} runs in {days:.1f} days",
+        origin=f"{counted(len(finished), 'run')} in {days:.1f} days",
     )
 
 

@@ -14,7 +14,7 @@ from holdfast.format.tags import has_strategy
 from holdfast.format.times import parse_time
 from holdfast.ids import SnapshotId, to_hex
 from holdfast.terms import Strategy
-from holdfast.units import NS_PER_S
+from holdfast.units import NS_PER_S, counted
 
 MAX_FULL_AGE_NS: Final = 90 * 86_400 * NS_PER_S
 MAX_CHANGED_SHARE: Final = 0.5
@@ -86,7 +86,9 @@ def choose_named(strategy: Strategy, prefix: str, candidates: Iterable[Candidate
     """
     found = [c for c in candidates if to_hex(c.id).startswith(prefix.lower())]
     if len(found) != 1:
-        how_many = "no snapshot begins" if not found else f"{len(found)} snapshots begin"
+        how_many = (
+            "no snapshot begins" if not found else counted(len(found), "snapshot begins", "snapshots begin")
+        )
         raise SnapshotNotFoundError(
             f"{how_many} with {prefix!r}",
             hint="`holdfast snapshots` lists the ids that can be a parent",

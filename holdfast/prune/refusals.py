@@ -18,7 +18,7 @@ from holdfast.repository.layout import SNAPSHOTS, file_name
 from holdfast.repository.repository import Repository
 from holdfast.repository.session import HeldRepository
 from holdfast.storage.parallel import ask_all
-from holdfast.units import NS_PER_S
+from holdfast.units import NS_PER_S, counted
 
 MOST_SKEW_S: Final = 300.0
 VERIFIED_WITHIN_DAYS: Final = 45
@@ -65,7 +65,8 @@ def refuse_unseen(repository: Repository, hosts: Collection[str]) -> None:
     """
     if repository.is_private and len(hosts) > 1:
         raise UsageError(
-            f"{repository.storage.location}: {len(hosts)} hosts use it ({', '.join(sorted(hosts)[:_SHOWN])}), "
+            f"{repository.storage.location}: {counted(len(hosts), 'host uses', 'hosts use')} it "
+            f"({', '.join(sorted(hosts)[:_SHOWN])}), "
             "and none sees what the others hold, have in the bin, or are about to store",
             hint="Nothing was removed. Name a `companion` that all of them reach, in the settings of each.",
         )
@@ -91,8 +92,9 @@ def refuse_missing(missing: Collection[tuple[bytes, BlobType]]) -> None:
     """
     if missing:
         shown = ", ".join(f"{kind.name.lower()} {short(blob)}" for blob, kind in sorted(missing)[:_SHOWN])
+        what = counted(len(missing), "blob that snapshots need is", "blobs that snapshots need are")
         raise BlobMissingError(
-            f"{len(missing)} blobs that snapshots need are in no index: {shown}",
+            f"{what} in no index: {shown}",
             hint="Nothing was removed. `holdfast verify` says what is lost; `holdfast repair index` finds what is not.",
         )
 
@@ -106,7 +108,7 @@ def refuse_unknown(names: Collection[str], location: str) -> None:
     if names:
         shown = ", ".join(sorted(names)[:_SHOWN])
         raise UsageError(
-            f"{location}: {len(names)} files there are no packs: {shown}",
+            f"{location}: {counted(len(names), 'file there is no pack', 'files there are no packs')}: {shown}",
             hint="Nothing was removed. Move them to another place, or remove them if they are nobody's.",
         )
 
@@ -121,8 +123,9 @@ def refuse_bad_packs(bad: Iterable[tuple[PackId, int | None, int]], location: st
     if found:
         pack, size, wanted = found[0]
         what = "is not there" if size is None else f"has {size} bytes instead of {wanted}"
+        packs = counted(len(found), "pack that snapshots need is", "packs that snapshots need are")
         raise CorruptFileError(
-            f"{location}: {len(found)} packs that snapshots need are not whole; {short(pack)} {what}",
+            f"{location}: {packs} not whole; {short(pack)} {what}",
             hint="Nothing was removed. `holdfast verify` says what is lost with them, and marks them.",
         )
 

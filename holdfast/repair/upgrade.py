@@ -22,6 +22,7 @@ from holdfast.repository.exclusive import WAIT_FOR_OTHERS_S, ExclusiveLock
 from holdfast.repository.layout import CONFIG
 from holdfast.repository.repository import Repository, stored_config
 from holdfast.repository.session import RepositorySession
+from holdfast.units import counted
 from holdfast.verify.trees import walk_structure
 
 UPGRADE: Final = "upgrade_repo_v2"
@@ -56,7 +57,8 @@ def upgrade(session: RepositorySession, on_step: Callable[[], None] = lambda: No
         held.confirm()
     if not report.ok:
         raise CorruptFileError(
-            f"{storage.location}: {report.problem_count} problems were found, so nothing was changed",
+            f"{storage.location}: {counted(report.problem_count, 'problem was', 'problems were')} found: "
+            "nothing was changed",
             hint="`holdfast verify` names them; `holdfast repair` mends the repository.",
         )
     with ExclusiveLock(repository, wait_s=WAIT_FOR_OTHERS_S) as lock:

@@ -11,6 +11,7 @@ from holdfast.ids import KeyId, short, to_hex
 from holdfast.repository.key_files import created_ns, read_key, write_key
 from holdfast.repository.layout import KEYS, file_name, list_ids
 from holdfast.repository.repository import Repository
+from holdfast.units import counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +69,7 @@ def remove_key(repository: Repository, prefix: str) -> KeyId:
     ids = [KeyId(raw) for raw, _ in list_ids(repository.storage, KEYS)]
     matches = [key_id for key_id in ids if prefix and to_hex(key_id).startswith(prefix)]
     if len(matches) != 1:
-        what = "no key begins" if not matches else f"{len(matches)} keys begin"
+        what = "no key begins" if not matches else counted(len(matches), "key begins", "keys begin")
         raise UsageError(f"{what} with {prefix[:64]!r}", hint="`holdfast key list` shows the ids.")
     if matches[0] == repository.key_id:
         raise UsageError(

@@ -22,7 +22,7 @@ from holdfast.repository.choice import ALL, Choice
 from holdfast.repository.layout import SNAPSHOTS, file_name, list_ids
 from holdfast.repository.repository import Repository
 from holdfast.terms import LATEST
-from holdfast.units import NS_PER_S
+from holdfast.units import NS_PER_S, counted
 
 MAX_SKEW_NS: Final = 10 * 60 * NS_PER_S
 SNAPSHOT_LIMIT_BYTES: Final = 64 * 1024 * 1024
@@ -276,7 +276,8 @@ def _by_prefix(repository: Repository, prefix: str) -> SnapshotId:
         raise _not_found(f"no snapshot's id begins with {prefix[:64]!r}")
     shown = ", ".join(to_hex(candidate)[: len(prefix) + 4] for candidate in candidates[:_SHOWN_IDS])
     raise SnapshotNotFoundError(
-        f"{len(candidates)} snapshots begin with {prefix[:64]!r}: {shown}", hint="Give more digits of the id."
+        f"{counted(len(candidates), 'snapshot begins', 'snapshots begin')} with {prefix[:64]!r}: {shown}",
+        hint="Give more digits of the id.",
     )
 
 

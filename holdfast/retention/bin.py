@@ -52,7 +52,7 @@ from holdfast.repository.session import HeldRepository
 from holdfast.repository.snapshots import SNAPSHOT_LIMIT_BYTES, StoredSnapshot, save_sealed
 from holdfast.retention.holds import Proofs, protections
 from holdfast.retention.places import Places
-from holdfast.units import NS_PER_S
+from holdfast.units import NS_PER_S, counted
 
 BIN: Final = "holdfast/bin"
 
@@ -238,7 +238,7 @@ def _binned(repository: Repository, document: _Document) -> Binned:
 def _chosen(binned: Sequence[Binned], prefix: str) -> Binned:
     found = [one for one in binned if prefix and to_hex(one.stored.id).startswith(prefix)]
     if len(found) != 1:
-        what = "no snapshot" if not found else f"{len(found)} snapshots"
+        what = "no snapshot" if not found else counted(len(found), "snapshot")
         raise SnapshotNotFoundError(
             f"{what} in the bin begins with {prefix[:64]!r}" if not found else f"{what} in the bin begin so",
             hint="`holdfast unforget` without an id lists what is in the bin.",

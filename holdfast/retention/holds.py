@@ -26,7 +26,7 @@ from holdfast.repository.sealed_folder import SealedFolder
 from holdfast.repository.snapshots import StoredSnapshot
 from holdfast.retention.places import Places
 from holdfast.retention.protection import Alarm, Protections
-from holdfast.units import NS_PER_S
+from holdfast.units import NS_PER_S, counted
 
 HOLDS: Final = "holdfast/holds"
 ALARMS: Final = "holdfast/alarms"
@@ -104,7 +104,7 @@ def release(repository: Repository, prefix: str) -> Hold:
         what = (
             "no hold is on a snapshot that begins"
             if not found
-            else f"{len(found)} holds are on snapshots that begin"
+            else counted(len(found), "hold is on a snapshot", "holds are on snapshots") + " that begin"
         )
         raise UsageError(f"{what} with {prefix[:64]!r}", hint="`holdfast holds` lists them.")
     _places(repository, HOLDS).remove(to_hex(found[0].snapshot))

@@ -10,13 +10,19 @@ import typer
 from holdfast.errors import EXIT_COMPLETE, UsageError
 from holdfast.starter.shell.invocation import Invocation
 from holdfast.starter.shell.options import CommonOptions
-from holdfast.starter.shell.output import say, say_json
-from holdfast.starter.shell.table import table
+from holdfast.starter.shell.output import say, say_flowed, say_json
+from holdfast.starter.shell.table import Column, Kind, table
 from holdfast.starter.shell.text import local_time
 from holdfast.storage.cache import CachedRepository
-from holdfast.units import NS_PER_S, format_bytes
+from holdfast.units import NS_PER_S, counted, format_bytes
 
 _DAY_S: Final = 86_400.0
+_COLUMNS: Final = (
+    Column("Repository"),
+    Column("Last used", 2, Kind.TIME),
+    Column("Files", 3, Kind.NUMBER),
+    Column("Size", 1, Kind.NUMBER),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,11 +89,11 @@ def _tell(
         for cached in found
     ]
     total = f"{format_bytes(sum(cached.size_bytes for cached in found))} of {format_bytes(max_bytes)} in {directory}"
-    for line in table(["Repository", "Last Used", "Files", "Size"], rows, total):
-        say(line)
+    say_flowed(table(_COLUMNS, rows, total))
     if removed:
         freed = sum(cached.size_bytes for cached in removed)
-        say(f"removed what was kept of {len(removed):,} repositories ({format_bytes(freed)})")
+        what = counted(len(removed), "repository", "repositories")
+        say(f"removed what was kept of {what} ({format_bytes(freed)})")
 
 
 def _document(cached: CachedRepository) -> dict[str, object]:

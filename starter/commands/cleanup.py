@@ -20,7 +20,7 @@ from holdfast.starter.shell.invocation import Invocation
 from holdfast.starter.shell.options import CommonOptions
 from holdfast.starter.shell.output import say, say_json, warn
 from holdfast.starter.shell.text import local_time
-from holdfast.units import format_bytes
+from holdfast.units import counted, format_bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +111,7 @@ def _tell(invocation: Invocation, result: CleanupResult, names: Mapping[str, str
         for cleaned in result.repositories:
             _tell_repository(cleaned, names[cleaned.repository], dry_run=result.dry_run)
         if result.scratch:
-            say(f"{_did(dry_run=result.dry_run)} {result.scratch:,} folders of killed drills")
+            say(f"{_did(dry_run=result.dry_run)} {counted(result.scratch, 'folder')} of killed drills")
     if any(cleaned.failure for cleaned in result.repositories):
         return EXIT_FAILED
     return EXIT_LOCKED if any(cleaned.in_use for cleaned in result.repositories) else EXIT_COMPLETE
@@ -124,8 +124,8 @@ def _tell_repository(cleaned: RepositoryCleaned, name: str, *, dry_run: bool) ->
     for run in cleaned.runs:
         say(f"  {local_time(run.written_ns)}  {format_bytes(run.size_bytes)}  {run.run_id or '(no run)'}")
     say(
-        f"{name}: {_did(dry_run=dry_run)} {cleaned.run_count:,} abandoned runs ({format_bytes(cleaned.run_bytes)}) "
-        f"and {cleaned.leftovers:,} temporary files of crashes"
+        f"{name}: {_did(dry_run=dry_run)} {counted(cleaned.run_count, 'abandoned run')} "
+        f"({format_bytes(cleaned.run_bytes)}) and {counted(cleaned.leftovers, 'temporary file')} of crashes"
     )
     if cleaned.in_use:
         warn(f"{name}: it is in use, so abandoned runs stay for now; repeat this later")

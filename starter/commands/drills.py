@@ -12,15 +12,25 @@ from holdfast.errors import EXIT_COMPLETE
 from holdfast.service.journal.records import RunRecord
 from holdfast.starter.shell.invocation import Invocation
 from holdfast.starter.shell.options import CommonOptions
-from holdfast.starter.shell.output import say, say_json, warn
-from holdfast.starter.shell.table import table
-from holdfast.starter.shell.text import local_time
+from holdfast.starter.shell.output import say_flowed, say_json, warn
+from holdfast.starter.shell.table import Column, Kind, table
+from holdfast.starter.shell.text import local_time, named_time
 from holdfast.terms import RunKind, RunStatus
-from holdfast.units import NS_PER_S, format_bytes, format_duration
+from holdfast.units import NS_PER_MS, NS_PER_S, counted, format_age, format_bytes
 
-_NS_PER_MS: Final = 10**6
 _SEARCHED: Final = 10_000
 """So many drills are looked through for the last proof of each source."""
+_COLUMNS: Final = (
+    Column("Drill", 3, Kind.PATH),
+    Column("Source", 0, Kind.PATH),
+    Column("When", 1, Kind.TIME),
+    Column("Sample", 6),
+    Column("Snapshot", 5),
+    Column("Restored", 7, Kind.NUMBER),
+    Column("Recovery", 4),
+    Column("Data age", 4),
+    Column("Result", 0, Kind.STATE),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,12 +58,11 @@ def drills(options: DrillsOptions) -> int:
             }
         )
         return EXIT_COMPLETE
-    for line in _table(found[: options.limit]):
-        say(line)
-    for name, run in sorted(last_proofs(found).items()):
-        say(
-            f"{name}: last proven restorable {local_time(run.started_ns)}, from snapshot {run.snapshot_id[:8]}"
-        )
+    say_flowed(_table(found[: options.limit]))
+    say_flowed(
+        f"{name}: last proven restorable {named_time(run.started_ns)}, from snapshot {run.snapshot_id[:8]}"
+        for name, run in sorted(last_proofs(found).items())
+    )
     for name in lacking:
         warn(f"{name}: NEVER proven restorable; `holdfast drill {name}` tries it")
     return EXIT_COMPLETE
@@ -74,8 +83,7 @@ def _table(found: Sequence[RunRecord]) -> list[str]:
         )
         for run in found
     ]
-    header = ("Drill", "Source", "When", "Sample", "Snapshot", "Restored", "Recovery", "Data age", "Result")
-    return table(header, rows, f"{len(rows)} drills")
+    return table(_COLUMNS, rows, counted(len(rows), "drill"))
 
 
 def outcome(run: RunRecord) -> str:
@@ -94,19 +102,19 @@ def _recovery(run: RunRecord) -> str:
     """The estimate for everything, against its goal."""
     if not run.counters.get("estimated_recovery_ms"):
         return ""
-    took = format_duration(run.counters["estimated_recovery_ms"] * _NS_PER_MS)
+    took = format_age(run.counters["estimated_recovery_ms"] * NS_PER_MS)
     return took + _of_goal(run.counters.get("rto_goal_s", 0))
 
 
 def _age(run: RunRecord) -> str:
     if "data_age_s" not in run.counters:
         return ""
-    age = format_duration(run.counters["data_age_s"] * NS_PER_S)
+    age = format_age(run.counters["data_age_s"] * NS_PER_S)
     return age + _of_goal(run.counters.get("rpo_goal_s", 0))
 
 
 def _of_goal(goal_s: int) -> str:
-    return f" of {format_duration(goal_s * NS_PER_S)}" if goal_s else ""
+    return f" of {format_age(goal_s * NS_PER_S)}" if goal_s else ""
 
 
 def _document(run: RunRecord) -> dict[str, object]:

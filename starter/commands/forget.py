@@ -22,7 +22,7 @@ from holdfast.starter.shell.options import WHICH_SNAPSHOTS, CommonOptions, Detac
 from holdfast.starter.shell.output import tell, tell_done
 from holdfast.starter.shell.person import triggered
 from holdfast.starter.view.retention import bin_document, bin_lines, decision_documents, decision_lines
-from holdfast.units import SIZE_EXAMPLES, parse_size
+from holdfast.units import SIZE_EXAMPLES, counted, parse_size
 
 
 def _keep(word: str, letter: str, what: str) -> Any:
@@ -159,7 +159,7 @@ def _empty_bin(invocation: Invocation, options: ForgetOptions, order: ForgetOrde
         record_act(
             invocation, profile, "empty-bin", by=triggered().by, reason=one.reason, snapshot=one.stored.id
         )
-    words = f"{len(gone)} snapshots have left the bin; `holdfast prune` frees their space"
+    words = f"{counted(len(gone), 'snapshot has', 'snapshots have')} left the bin; `holdfast prune` frees the space"
     return tell_done(options, [bin_document(one) for one in gone], words)
 
 

@@ -25,6 +25,7 @@ from holdfast.starter.shell.output import say, say_json, warn
 from holdfast.starter.shell.person import triggered
 from holdfast.starter.shell.text import ahead_of_time, local_time, printable
 from holdfast.terms import RunStatus
+from holdfast.units import counted
 
 _SHOWN_PATHS: Final = 20
 
@@ -146,7 +147,9 @@ def _tell_result(invocation: Invocation, result: GuardResult) -> None:
     _tell_found(invocation, result.run_id, result.found)
     for decision in result.decisions:
         by = f" by {decision.by} ({decision.reason})" if decision.by else ""
-        say(f"{decision.part.value}: {decision.outcome}{by}, {decision.files_written:,} files written")
+        say(
+            f"{decision.part.value}: {decision.outcome}{by}, {counted(decision.files_written, 'file')} written"
+        )
 
 
 def _tell_found(invocation: Invocation, run_id: str, found: GuardFound) -> None:
@@ -158,7 +161,7 @@ def _tell_found(invocation: Invocation, run_id: str, found: GuardFound) -> None:
     for snapshot in found.ahead:
         warn(ahead_of_time(snapshot, found.snapshot_id))
     say(
-        f"compared {found.files:,} files with snapshot {found.snapshot_id[:8]}: {found.missing:,} missing, "
+        f"compared {counted(found.files, 'file')} with snapshot {found.snapshot_id[:8]}: {found.missing:,} missing, "
         f"{found.damaged:,} damaged, {found.noise:,} turned into noise, {found.changed:,} written since"
     )
     for record in _paths(invocation, run_id):

@@ -18,10 +18,17 @@ from holdfast.starter.shell.invocation import Invocation, ask_password
 from holdfast.starter.shell.options import CommonOptions
 from holdfast.starter.shell.output import tell, tell_done
 from holdfast.starter.shell.registration import add_command
-from holdfast.starter.shell.table import table
+from holdfast.starter.shell.table import Column, Kind, table
 from holdfast.starter.shell.text import local_time
 
 app: Final = typer.Typer(help="List, add and remove passwords.", no_args_is_help=False)
+
+_COLUMNS: Final = (
+    Column(" ID"),
+    Column("User", 2, Kind.PATH),
+    Column("Host", 3, Kind.PATH),
+    Column("Created", 1, Kind.TIME),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +77,7 @@ def list_keys(options: CommonOptions) -> int:
         )
         for key in found
     ]
-    return tell(options, documents, table((" ID", "User", "Host", "Created"), rows))
+    return tell(options, documents, table(_COLUMNS, rows))
 
 
 def add(options: AddOptions) -> int:

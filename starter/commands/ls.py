@@ -13,10 +13,12 @@ from holdfast.repository.packs.loader import find_node
 from holdfast.repository.snapshots import find_snapshot
 from holdfast.starter.requests.choice import choice_of, place_of
 from holdfast.starter.requests.repositories import open_for_reading, repository_session
+from holdfast.starter.shell.cells import one_line
 from holdfast.starter.shell.invocation import Invocation
 from holdfast.starter.shell.options import SnapshotFilterOptions, Texts
-from holdfast.starter.shell.output import json_line, say, say_all, warn
-from holdfast.starter.shell.text import ahead_of_time, json_text, local_time, printable
+from holdfast.starter.shell.output import json_line, say, say_all, say_flowed, warn
+from holdfast.starter.shell.screen import Screen, answer_screen
+from holdfast.starter.shell.text import ahead_of_time, json_text, local_time, named_time, printable
 from holdfast.starter.view.snapshots import snapshot_document
 from holdfast.terms import LATEST
 
@@ -25,6 +27,7 @@ LoadTree = Callable[[BlobId], list[Node]]
 _MODE_LETTERS: Final = "dalTLDpSugct?"
 _MODE_TOP_BIT: Final = 31
 _PERMISSION_LETTERS: Final = "rwxrwxrwx"
+_MINUTES: Final = len("2026-01-31 12:34")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,8 +81,10 @@ def ls(options: LsOptions) -> int:
             return EXIT_COMPLETE
         if not options.quiet:
             paths = ", ".join(stored.snapshot.paths or ())
-            say(f"snapshot {short(stored.id)} of [{paths}] at {local_time(stored.time_ns)}:")
-        say_all((_long(entry) if options.long else printable(entry.path)) for entry in entries)
+            say_flowed([f"snapshot {short(stored.id)} of [{paths}] at {named_time(stored.time_ns)}:"])
+        screen = answer_screen()
+        line = _long if options.long else _short
+        say_all(line(entry, screen) for entry in entries)
     return EXIT_COMPLETE
 
 
@@ -204,10 +209,17 @@ def _json(entry: Entry) -> dict[str, object]:
     }
 
 
-def _long(entry: Entry) -> str:
+def _short(entry: Entry, screen: Screen) -> str:
+    return one_line(printable(entry.path), screen=screen)
+
+
+def _long(entry: Entry, screen: Screen) -> str:
+    """As restic has it; on a narrow terminal owners, mode and time go, so that a quarter is left for the path."""
     node = entry.node
+    mode, size, time = permissions(node.mode), f"{node.size:>6}", local_time(node.mtime_ns)
+    head = f"{mode} {node.uid:>5} {node.gid:>5} {size} {time}"
+    if screen.width is not None:
+        shorter = (head, f"{mode} {size} {time[:_MINUTES]}", f"{size} {time[:_MINUTES]}", size)
+        head = next((one for one in shorter if len(one) < screen.width * 3 // 4), size)
     target = f" -> {printable(node.target)}" if node.is_symlink else ""
-    return (
-        f"{permissions(node.mode)} {node.uid:>5} {node.gid:>5} {node.size:>6} "
-        f"{local_time(node.mtime_ns)} {printable(entry.path)}{target}"
-    )
+    return f"{head} {one_line(printable(entry.path) + target, used=len(head) + 1, screen=screen)}"

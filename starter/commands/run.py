@@ -16,10 +16,12 @@ from holdfast.errors import EXIT_COMPLETE, UsageError
 from holdfast.file_list import FileAction, FileRecord
 from holdfast.service.journal.journal import Journal
 from holdfast.service.journal.records import OutputRecord, RunRecord
+from holdfast.starter.shell.cells import flowed, one_line
 from holdfast.starter.shell.invocation import Invocation
 from holdfast.starter.shell.options import CommonOptions, Texts, one_word
-from holdfast.starter.shell.output import say, say_all, say_json, tell_done
+from holdfast.starter.shell.output import say, say_all, say_flowed, say_json, tell_done
 from holdfast.starter.shell.registration import add_command
+from holdfast.starter.shell.screen import Screen, answer_screen
 from holdfast.starter.shell.text import printable
 from holdfast.starter.view.details import details
 from holdfast.starter.view.report.content import gather
@@ -32,6 +34,7 @@ _ACTIONS: Final = tuple(action.value for action in FileAction)
 _SHOWN_PATHS: Final = 20
 _ACTION_WIDTH: Final = 10
 _SIZE_WIDTH: Final = 10
+_ROOM_FOR_SIZES: Final = 60
 _MODE: Final = 0o600
 
 
@@ -78,13 +81,11 @@ def show(options: ShowOptions) -> int:
             records.document(settings, run) | {"hooks": msgspec.to_builtins(journal.outputs(run.run_id))}
         )
         return EXIT_COMPLETE
-    for line in details(settings, ListedRun.of(run), status=run.status.value):
-        say(line)
-    for line in _problems(journal, run):
-        say(line)
+    say_flowed(details(settings, ListedRun.of(run), status=run.status.value))
+    say_flowed(_problems(journal, run))
     for output in journal.outputs(run.run_id):
-        say(_hook_line(output))
-        say_all(f"  {printable(line.encode())}" for line in output.output.splitlines())
+        say_flowed([_hook_line(output)])
+        say_flowed(f"  {printable(line.encode())}" for line in output.output.splitlines())
     return EXIT_COMPLETE
 
 
@@ -98,7 +99,8 @@ def files(options: FilesOptions) -> int:
         for file in found:
             say_json(_document(file))
     else:
-        say_all(_line(file) for file in found)
+        screen = answer_screen()
+        say_all(line for file in found for line in _lines(file, screen))
     return EXIT_COMPLETE
 
 
@@ -121,10 +123,15 @@ def report(options: ReportOptions) -> int:
     return tell_done(options, document, f"wrote {path}, about run {short_id(run.run_id)}")
 
 
-def _line(file: FileRecord) -> str:
-    size = format_bytes(file.size_bytes)
-    message = f": {file.message}" if file.message else ""
-    return f"{file.action.value:<{_ACTION_WIDTH}} {size:>{_SIZE_WIDTH}}  {printable(file.path)}{message}"
+def _lines(file: FileRecord, screen: Screen) -> list[str]:
+    """One line; on a terminal the message stands below, and a narrow one has no room for the size."""
+    head = f"{file.action.value:<{_ACTION_WIDTH}} "
+    if screen.width is None or screen.width >= _ROOM_FOR_SIZES:
+        head += f"{format_bytes(file.size_bytes):>{_SIZE_WIDTH}}  "
+    path = one_line(printable(file.path), used=len(head), screen=screen)
+    if screen.width is None:
+        return [f"{head}{path}: {file.message}" if file.message else f"{head}{path}"]
+    return [head + path, *(flowed(f"  {file.message}", screen=screen) if file.message else [])]
 
 
 def _document(file: FileRecord) -> dict[str, object]:

@@ -18,13 +18,25 @@ from holdfast.starter.shell.invocation import Invocation
 from holdfast.starter.shell.moments import parse_moment
 from holdfast.starter.shell.options import CommonOptions, Texts, one_word
 from holdfast.starter.shell.output import tell
-from holdfast.starter.shell.table import table
+from holdfast.starter.shell.table import Column, Kind, table
 from holdfast.starter.shell.text import local_time
 from holdfast.terms import RunKind, RunStatus
-from holdfast.units import format_bytes, format_duration
+from holdfast.units import counted, format_bytes, format_duration
 
 _KINDS = tuple(kind.value for kind in RunKind)
 _STATUSES = tuple(status.value for status in RunStatus)
+_COLUMNS = (
+    Column("Run"),
+    Column("Kind", 4),
+    Column("Status", 0, Kind.STATE),
+    Column("What", 1, Kind.PATH),
+    Column("Repository", 6, Kind.PATH),
+    Column("Started", 2, Kind.TIME),
+    Column("Took", 5, Kind.NUMBER),
+    Column("Size", 8, Kind.NUMBER),
+    Column("Added", 7, Kind.NUMBER),
+    Column("Result", 3, Kind.STATE),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,8 +130,7 @@ def _table(settings: Settings, found: Sequence[RunRecord]) -> list[str]:
         )
         for run in found
     ]
-    header = ("Run", "Kind", "Status", "What", "Repository", "Started", "Took", "Size", "Added", "Result")
-    return table(header, rows, f"{len(rows)} runs")
+    return table(_COLUMNS, rows, counted(len(rows), "run"))
 
 
 def _result(run: RunRecord) -> str:
@@ -128,7 +139,9 @@ def _result(run: RunRecord) -> str:
     parts += [run.failure_kind] if run.failure_kind else []
     parts += [f"resumes {run.resumes[-8:]}"] if run.resumes else []
     errors = run.totals.errors
-    parts += [f"{errors:,} errors"] if errors else []
+    parts += [counted(errors, "error")] if errors else []
     if run.verdict is not None:
-        parts.append("verified" if run.verdict.ok else f"{run.verdict.problem_count:,} PROBLEMS")
+        parts.append(
+            "verified" if run.verdict.ok else counted(run.verdict.problem_count, "PROBLEM", "PROBLEMS")
+        )
     return ", ".join(parts)

@@ -24,13 +24,23 @@ from holdfast.starter.shell.invocation import Invocation
 from holdfast.starter.shell.options import CommonOptions
 from holdfast.starter.shell.output import say, say_json, tell, tell_done
 from holdfast.starter.shell.registration import add_command
-from holdfast.starter.shell.table import table
+from holdfast.starter.shell.table import Column, Kind, table
 from holdfast.starter.shell.text import local_time
-from holdfast.units import NS_PER_S
+from holdfast.units import NS_PER_S, counted
 
 app: Final = typer.Typer(help="Apply, list and steer schedules.", no_args_is_help=False)
 _MARKS: Final = {Step.CREATE: "+", Step.CHANGE: "~", Step.DELETE: "-"}
 _SHOWN_TIMES: Final = 10
+_COLUMNS: Final = (
+    Column("Schedule", 0, Kind.PATH),
+    Column("Does", 3),
+    Column("Next", 1, Kind.TIME),
+    Column("Runs", 4, Kind.NUMBER),
+    Column("Skipped", 5, Kind.NUMBER),
+    Column("Missed", 5, Kind.NUMBER),
+    Column("State", 2, Kind.STATE),
+)
+_NEXT_COLUMNS: Final = (Column("Next", 0, Kind.TIME), Column("Schedule", 0, Kind.PATH))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +151,7 @@ async def _apply(invocation: Invocation, options: ApplyOptions) -> int:
             _ask(steps)
         await carry_out_all(client, steps)
     if not options.quiet and not options.json:
-        say(f"{len(steps)} applied")
+        say(f"{counted(len(steps), 'change')} applied")
     return EXIT_COMPLETE
 
 
@@ -173,7 +183,7 @@ def _ask(steps: Sequence[PlannedStep]) -> None:
     """
     if not sys.stdin.isatty():
         raise UsageError("nobody is there to say yes", hint="Give --yes to apply the plan without asking.")
-    if not typer.confirm(f"apply {len(steps)} changes?"):
+    if not typer.confirm(f"apply {counted(len(steps), 'change')}?"):
         raise UsageError("nothing was changed", hint="Repeat the command to see the plan again.")
 
 
@@ -184,16 +194,16 @@ async def _list(invocation: Invocation, options: CommonOptions) -> int:
         (
             schedule.name,
             f"{schedule.kind} {schedule.strategy}".rstrip(),
-            _next_of(schedule),
-            str(schedule.runs),
-            str(schedule.skipped),
-            str(schedule.missed),
+            _local(schedule.next_times[0]) if schedule.next_times else "",
+            f"{schedule.runs:,}",
+            f"{schedule.skipped:,}",
+            f"{schedule.missed:,}",
             _state(schedule),
         )
         for schedule in found
     ]
-    header = ("Schedule", "Does", "Next", "Runs", "Skipped", "Missed", "State")
-    return tell(options, [_document(schedule) for schedule in found], table(header, rows))
+    lines = table(_COLUMNS, rows, counted(len(rows), "schedule"))
+    return tell(options, [_document(schedule) for schedule in found], lines)
 
 
 def _document(schedule: ListedSchedule) -> dict[str, object]:
@@ -222,10 +232,8 @@ async def _next(invocation: Invocation, options: NextOptions) -> int:
         if options.schedule in {"", schedule.id, schedule.name} and not schedule.paused
         for moment in schedule.next_times
     )
-    lines = [
-        f"{local_time(int(moment.timestamp()) * NS_PER_S)}  {name}"
-        for moment, _, name in times[:_SHOWN_TIMES]
-    ]
+    rows = [(_local(moment), name) for moment, _, name in times[:_SHOWN_TIMES]]
+    lines = table(_NEXT_COLUMNS, rows, "" if rows else "no schedule has a next time")
     return tell(options, [{"id": name, "time": _iso(moment)} for moment, name, _ in times], lines)
 
 
@@ -252,6 +260,10 @@ def _moment(option: str, text: str) -> datetime:
         return datetime.fromisoformat(text).astimezone(UTC)
     except ValueError:
         raise UsageError(f"{option}: {text!r} is no time", hint="Write one like 2026-01-31T12:00.") from None
+
+
+def _local(moment: datetime) -> str:
+    return local_time(int(moment.timestamp()) * NS_PER_S)
 
 
 def _iso(moment: datetime) -> str:

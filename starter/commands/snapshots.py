@@ -15,10 +15,19 @@ from holdfast.starter.requests.repositories import open_repository
 from holdfast.starter.shell.invocation import Invocation
 from holdfast.starter.shell.options import SnapshotFilterOptions, Texts
 from holdfast.starter.shell.output import tell, warn
-from holdfast.starter.shell.table import table
+from holdfast.starter.shell.table import Column, Kind, table
 from holdfast.starter.shell.text import local_time
 from holdfast.starter.view.snapshots import snapshot_document
 from holdfast.terms import LATEST
+from holdfast.units import counted
+
+_COLUMNS = (
+    Column("ID"),
+    Column("Time", 0, Kind.TIME),
+    Column("Host", 2, Kind.PATH),
+    Column("Tags", 3),
+    Column("Paths", 1, Kind.PATH),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +93,7 @@ def _table(found: Sequence[StoredSnapshot]) -> list[str]:
         )
         for stored in found
     ]
-    return table(("ID", "Time", "Host", "Tags", "Paths"), rows, f"{len(rows)} snapshots")
+    return table(_COLUMNS, rows, counted(len(rows), "snapshot"))
 
 
 def _own_tags(tags: Iterable[str]) -> list[str]:

@@ -1,6 +1,5 @@
 """`holdfast stats` counts what is in a repository."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Final
 
@@ -14,14 +13,28 @@ from holdfast.starter.requests.choice import choice_of, place_of
 from holdfast.starter.requests.repositories import open_for_reading, repository_session
 from holdfast.starter.shell.invocation import Invocation
 from holdfast.starter.shell.options import SnapshotFilterOptions, Texts, one_word
-from holdfast.starter.shell.output import say, say_json
-from holdfast.starter.shell.table import table
+from holdfast.starter.shell.output import say, say_flowed, say_json
+from holdfast.starter.shell.table import Column, Kind, table
 from holdfast.starter.shell.text import local_time
 from holdfast.stats.modes import Counted, CountMode, count
 from holdfast.stats.shares import Shares, reckon_shares
 from holdfast.units import format_bytes
 
 _SHARES: Final = "shares"
+_SNAPSHOTS: Final = (
+    Column("Snapshot"),
+    Column("Time", 2, Kind.TIME),
+    Column("Host", 3, Kind.PATH),
+    Column("Only there", 0, Kind.NUMBER),
+    Column("Added", 1, Kind.NUMBER),
+)
+_SOURCES: Final = (
+    Column("Host", 2, Kind.PATH),
+    Column("Source", 0, Kind.PATH),
+    Column("Snapshots", 1, Kind.NUMBER),
+    Column("Only there", 0, Kind.NUMBER),
+)
+_WEEKS: Final = (Column("Week of"), Column("Snapshots", 1, Kind.NUMBER), Column("Added", 0, Kind.NUMBER))
 _MODES: Final = (*(mode.value for mode in CountMode), _SHARES)
 
 
@@ -115,21 +128,14 @@ def _tell_shares(options: StatsOptions, shares: Shares) -> None:
         (
             one.source.host,
             one.source.source or "\n".join(one.source.paths),
-            str(one.snapshots),
+            f"{one.snapshots:,}",
             format_bytes(one.unique_bytes),
         )
         for one in shares.sources
     ]
-    weeks = [(str(one.monday), str(one.snapshots), format_bytes(one.added_bytes)) for one in shares.weeks]
-    _tell_table(("Snapshot", "Time", "Host", "Only there", "Added"), snapshots)
-    _tell_table(("Host", "Source", "Snapshots", "Only there"), sources)
-    _tell_table(("Week of", "Snapshots", "Added"), weeks)
-
-
-def _tell_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    for line in table(header, rows):
-        say(line)
-    say("")
+    weeks = [(str(one.monday), f"{one.snapshots:,}", format_bytes(one.added_bytes)) for one in shares.weeks]
+    for columns, rows in ((_SNAPSHOTS, snapshots), (_SOURCES, sources), (_WEEKS, weeks)):
+        say_flowed([*table(columns, rows), ""])
 
 
 def _document(shares: Shares) -> dict[str, object]:

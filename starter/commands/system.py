@@ -13,7 +13,7 @@ from holdfast.contracts.system import MemberHost, SystemBackupRequest, SystemRes
 from holdfast.control import requests
 from holdfast.control.journal import open_journal
 from holdfast.control.records import document as run_document
-from holdfast.errors import EXIT_COMPLETE, UsageError
+from holdfast.errors import UsageError
 from holdfast.restore.request import SystemRestoreOrder
 from holdfast.service.journal.records import RunRecord
 from holdfast.service.settings.model import Settings
@@ -23,15 +23,22 @@ from holdfast.starter.runs.entry import ask
 from holdfast.starter.shell.invocation import Invocation
 from holdfast.starter.shell.moments import parse_moment
 from holdfast.starter.shell.options import CommonOptions, Detach, Texts, one_word
-from holdfast.starter.shell.output import say, say_json, tell
+from holdfast.starter.shell.output import tell
 from holdfast.starter.shell.registration import add_command
-from holdfast.starter.shell.table import table
-from holdfast.starter.shell.text import local_time
+from holdfast.starter.shell.table import Column, Kind, fields, table
+from holdfast.starter.shell.text import local_time, named_time
 from holdfast.terms import RunKind, Strategy, VerifyLevel
+from holdfast.units import counted
 
 app: Final = typer.Typer(help="Systems: sources that belong together.", no_args_is_help=True)
 
 _SHOWN_RUNS: Final = 10
+_COLUMNS: Final = (
+    Column("System", 0, Kind.PATH),
+    Column("Members", 2),
+    Column("Last backup", 1, Kind.TIME),
+    Column("Status", 0, Kind.STATE),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,17 +103,13 @@ def list_(options: CommonOptions) -> int:
                 last[0].status.value if last else "",
             )
         )
-    header = ("System", "Members", "Last backup", "Status")
-    return tell(options, documents, table(header, rows, f"{len(rows)} systems"))
+    return tell(options, documents, table(_COLUMNS, rows, counted(len(rows), "system")))
 
 
 def show(options: SystemOptions) -> int:
     """Show a system: its members, in the order of a recovery, its hooks, and how its last runs ended."""
     settings = Invocation.of(options).settings
     profile = settings.system(options.name)
-    if options.json:
-        say_json(_document(settings, profile))
-        return EXIT_COMPLETE
     pairs = [
         ("System", profile.name),
         ("Members", ", ".join(member.label for member in profile.members)),
@@ -115,20 +118,16 @@ def show(options: SystemOptions) -> int:
         ("Hooks after", ", ".join(profile.after)),
         ("Repository elsewhere", profile.repository),
     ]
-    width = max(len(name) for name, _ in pairs)
-    for name, value in pairs:
-        if value:
-            say(f"{name:<{width}}  {value}")
+    lines = fields(pairs)
     for record in _newest(settings, profile.name, _SHOWN_RUNS):
-        say("")
-        good, all_members = record.counters.get("members_ok", 0), record.counters.get("members", 0)
-        say(
-            f"{local_time(record.started_ns)}  {record.kind.value}  {record.status.value}, "
-            f"{good} of {all_members} members (run {short_id(record.run_id)})"
-        )
-        for problem in () if record.verdict is None else record.verdict.problems:
-            say(f"  {problem}")
-    return EXIT_COMPLETE
+        good, members = record.counters.get("members_ok", 0), record.counters.get("members", 0)
+        how = f"{record.status.value}, {good} of {counted(members, 'member')} (run {short_id(record.run_id)})"
+        lines += [
+            "",
+            f"{named_time(record.started_ns)}  {record.kind.value}  {how}",
+        ]
+        lines += [f"  {problem}" for problem in (() if record.verdict is None else record.verdict.problems)]
+    return tell(options, _document(settings, profile), lines)
 
 
 def backup(options: BackupOptions) -> int:

@@ -14,6 +14,7 @@ from holdfast.starter.requests.repositories import open_repository
 from holdfast.starter.shell.invocation import Invocation
 from holdfast.starter.shell.options import ChoiceOptions, Texts, tags_in
 from holdfast.starter.shell.output import say, say_json
+from holdfast.units import counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,5 +66,5 @@ def tag(options: TagOptions) -> int:
     if options.json:
         say_json({"message_type": "summary", "changed_snapshots": changed})
     elif not options.quiet:
-        say(f"modified {changed} snapshots" if changed else "no snapshots were modified")
+        say(f"modified {counted(changed, 'snapshot')}" if changed else "no snapshots were modified")
     return EXIT_COMPLETE

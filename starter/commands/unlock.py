@@ -14,6 +14,7 @@ from holdfast.starter.requests.repositories import open_repository
 from holdfast.starter.shell.invocation import Invocation
 from holdfast.starter.shell.options import CommonOptions
 from holdfast.starter.shell.output import say, say_json
+from holdfast.units import counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +43,7 @@ def _tell(judged: Sequence[JudgedLock]) -> None:
             say(f"the lock {_holder(lock)} stays: {lock.why}")
     removed = sum(lock.removed for lock in judged)
     if removed:
-        say(f"successfully removed {removed} locks")
+        say(f"successfully removed {counted(removed, 'lock')}")
     if removed < len(judged):
         say("`holdfast unlock --remove-all` removes all locks: only when nobody uses the repository.")
 

@@ -10,25 +10,35 @@ from holdfast.starter.shell.text import Drawn, harmless
 LEAST: Final = 8
 """In less room nothing can be read."""
 _HANGING: Final = "  "
+_ADDRESS: Final = "://"
 
 
 def flowed(text: str, *, screen: Screen | None = None) -> list[str]:
-    """A line of sentences as lines that fit; those behind the first are indented by two more than it is.
+    """Sentences as lines that fit; what goes on in a further line is indented by two more than its first.
 
     screen: else that of standard output.
     """
     screen = screen or answer_screen()
-    spelled = screen.spelled(harmless(text))
-    if screen.width is None or isinstance(text, Drawn) or cell_len(spelled) <= screen.width:
-        return [Drawn(spelled)]
-    told = spelled.lstrip(" ")
-    begun = spelled[: -len(told)]
-    first, *rest = wrapped(told, max(screen.width - len(begun) - len(_HANGING), LEAST))
-    return [Drawn(begun + first), *(Drawn(begun + _HANGING + line) for line in rest)]
+    if isinstance(text, Drawn):
+        return [text]
+    return [
+        Drawn(part)
+        for line in screen.spelled(harmless(text)).split("\n")
+        for part in _hanging(line, screen.width)
+    ]
+
+
+def _hanging(line: str, width: int | None) -> list[str]:
+    if width is None or cell_len(line) <= width:
+        return [line]
+    told = line.lstrip(" ")
+    begun = line[: len(line) - len(told)]
+    first, *rest = wrapped(told, max(width - len(begun) - len(_HANGING), LEAST))
+    return [begun + first, *(begun + _HANGING + part for part in rest)]
 
 
 def wrapped(text: str, width: int | None) -> list[str]:
-    """Its lines, of whole words; a word that is wider is broken."""
+    """Its lines, of whole words; a word that is wider is broken, unless it is an address, which people click on."""
     if width is None:
         return text.split("\n")
     lines: list[str] = []
@@ -39,10 +49,17 @@ def wrapped(text: str, width: int | None) -> list[str]:
             if cell_len(joined) <= width:
                 line = joined
                 continue
-            *whole, line = ([line] if line else []) + chop_cells(word, width)
+            parts = [word] if _ADDRESS in word else chop_cells(word, width)
+            *whole, line = [line, *parts] if line else parts
             lines += whole
         lines.append(line)
     return lines
+
+
+def one_line(text: str, *, used: int = 0, screen: Screen) -> str:
+    """The text in what is left of a line, of which so many columns are used; without its middle, if need be."""
+    spelled = screen.spelled(harmless(text))
+    return spelled if screen.width is None else shortened(spelled, max(screen.width - used, LEAST), screen)
 
 
 def shortened(text: str, width: int, screen: Screen) -> str:

@@ -35,8 +35,8 @@ def say(text: str) -> None:
 
 
 def warn(text: str) -> None:
-    """A line beside the answer."""
-    typer.echo(harmless(text), err=True)
+    """A line beside the answer; on a terminal, it goes on in the next one where it is too long."""
+    typer.echo("\n".join(flowed(text, screen=Screen.of(sys.stderr))), err=True)
 
 
 def say_json(document: object) -> None:
@@ -77,9 +77,10 @@ def tell_error(error: HoldfastError, *, as_json: bool) -> None:
     if as_json:
         warn_json({"message_type": "exit_error", "code": error.exit_code, "message": "\n".join(lines)})
         return
-    told = harmless(lines[0]) if lines else type(error).__name__
     screen = Screen.of(sys.stderr)
-    warn(Drawn("\n".join([f"{screen.painted('Error')}: {told}", *map(harmless, lines[1:])])))
+    said = "\n".join([f"Error: {lines[0] if lines else type(error).__name__}", *lines[1:]])
+    first, *rest = flowed(said, screen=screen)
+    warn(Drawn("\n".join([first.replace("Error", screen.painted("Error"), 1), *rest])))
 
 
 def say_all(lines: Iterable[str]) -> None:

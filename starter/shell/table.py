@@ -25,8 +25,9 @@ from holdfast.starter.shell.screen import Screen, answer_screen
 from holdfast.starter.shell.text import Drawn, harmless, zone
 
 _GAP: Final = "  "
-_COMFORTABLE: Final = 4
-"""A column that gives way is comfortable to read with this part of the width."""
+_SHARE: Final = 5
+_COMFORTABLE: Final = 12
+"""A column that gives way is comfortable to read with one of so many shares of the width, and no less than so wide."""
 _SECONDS: Final = re.compile(r"(?<=\d\d:\d\d):\d\d")
 
 
@@ -100,7 +101,7 @@ def table(
     known = [Column(column) if isinstance(column, str) else column for column in columns]
     names = _names(known)
     cells = [[screen.spelled(harmless(cell)) for cell in row] for row in rows]
-    comfort = max((screen.width or 0) // _COMFORTABLE, LEAST)
+    comfort = max((screen.width or 0) // _SHARE, _COMFORTABLE)
     measured = [
         _measured(column, names[at], [row[at] for row in cells], comfort) for at, column in enumerate(known)
     ]

@@ -9,9 +9,11 @@ from holdfast.control.names import location_of, subject_of
 from holdfast.control.records import why
 from holdfast.service.journal.records import RunRecord, VerdictRecord
 from holdfast.service.settings.model import Settings
+from holdfast.starter.shell.table import fields
 from holdfast.starter.shell.text import local_time
-from holdfast.units import format_bytes, format_duration
+from holdfast.units import counted, format_bytes, format_duration
 
+_STATES: Final = ("Status", "Verification", "Result")
 _BYTE_COUNTERS: Final = ("bytes_", "data_added", "stored_bytes", "selected_bytes", "stored_data_added")
 
 
@@ -33,8 +35,7 @@ def details(
     ]
     if record is not None:
         pairs += [(name, _count(name, count)) for name, count in record.counters.items() if count]
-    width = max(len(name) for name, value in pairs if value)
-    return [f"{name:<{width}}  {value}" for name, value in pairs if value]
+    return fields(pairs, states=_STATES)
 
 
 def took(run: ListedRun) -> str:
@@ -49,10 +50,10 @@ def took(run: ListedRun) -> str:
 
 def verdict_words(verdict: VerdictRecord) -> str:
     """`good (written): 12 packs, 1.2 MiB read`."""
-    found = "good" if verdict.ok else f"{verdict.problem_count:,} PROBLEMS"
-    read = [f"{verdict.blobs:,} blobs"] if verdict.blobs else []
-    read += [f"{verdict.packs:,} packs"] if verdict.packs else []
-    read += [f"{verdict.files:,} files"] if verdict.files else []
+    found = "good" if verdict.ok else counted(verdict.problem_count, "PROBLEM", "PROBLEMS")
+    read = [counted(verdict.blobs, "blob")] if verdict.blobs else []
+    read += [counted(verdict.packs, "pack")] if verdict.packs else []
+    read += [counted(verdict.files, "file")] if verdict.files else []
     read += [f"{format_bytes(verdict.bytes_read)} read"] if verdict.bytes_read else []
     return f"{found} ({verdict.level}){': ' if read else ''}{', '.join(read)}"
 

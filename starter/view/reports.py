@@ -4,7 +4,7 @@ import functools
 import itertools
 import os
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
 from holdfast.contracts.verbs import Result
@@ -14,19 +14,32 @@ from holdfast.errors import EXIT_COMPLETE, EXIT_FAILED, EXIT_PARTIAL, JournalUna
 from holdfast.file_list import FileAction, FileRecord
 from holdfast.safe_fs.attributes import kind_of_loss
 from holdfast.service.settings.model import Settings
+from holdfast.starter.shell.cells import one_line
 from holdfast.starter.shell.output import say, say_json, warn, warn_json
+from holdfast.starter.shell.screen import answer_screen
 from holdfast.starter.shell.text import ahead_of_time, printable
 from holdfast.starter.view import json_lines
 from holdfast.starter.view.results.catalogue import words_of
 from holdfast.starter.view.results.words import Words
 from holdfast.terms import RunStatus
-from holdfast.units import format_bytes
+from holdfast.units import counted, format_bytes
 
 if TYPE_CHECKING:
     from holdfast.service.journal.journal import Journal
 
 _SHOWN_ERRORS: Final = 20
 _ACTION_WIDTH: Final = 10
+_WOULD: Final = "would "
+_CONDITIONAL: Final[Mapping[FileAction, str]] = {
+    FileAction.NEW: "add",
+    FileAction.CHANGED: "add again",
+    FileAction.RESTORED: "restore",
+    FileAction.UPDATED: "update",
+    FileAction.UNCHANGED: "keep",
+    FileAction.SKIPPED: "skip",
+    FileAction.DELETED: "delete",
+    FileAction.FAILED: "fail",
+}
 
 
 class Report:
@@ -40,9 +53,9 @@ class Report:
 
     def tell(self, result: Result) -> int:
         """Say it all; the exit code."""
-        if self._list_files:
-            self._tell_files(result.run_id)
         words = words_of(result)
+        if self._list_files:
+            self._tell_files(result.run_id, dry_run=words.dry_run)
         if words.sound is False:
             self._tell_problems(result.run_id)
         if result.status is RunStatus.PARTIAL or words.paths:
@@ -79,16 +92,20 @@ class Report:
             else:
                 warn(f"{hook.words}; `holdfast run show` has what it printed")
 
-    def _tell_files(self, run_id: str) -> None:
+    def _tell_files(self, run_id: str, *, dry_run: bool) -> None:
         files = self._files(run_id)
         if self._json:
             for message in json_lines.actions(files):
                 say_json(message)
             return
+        screen = answer_screen()
+        width = _ACTION_WIDTH + (len(_WOULD) if dry_run else 0)
         for file in files:
-            say(
-                f"{file.action.value:<{_ACTION_WIDTH}} {printable(file.path)} ({format_bytes(file.size_bytes)})"
-            )
+            done = file.action.value
+            action = _WOULD + _CONDITIONAL[file.action] if dry_run and file.action in _CONDITIONAL else done
+            size = f" ({format_bytes(file.size_bytes)})"
+            path = one_line(printable(file.path), used=width + 1 + len(size), screen=screen)
+            say(f"{action:<{width}} {path}{size}")
 
     def _tell_problems(self, run_id: str) -> None:
         """What a verification or a drill has found, as its verdict lists it."""
@@ -133,7 +150,11 @@ class Report:
                 yield file
         for kind, count in counts.items():
             example = f"{printable(first[kind].path)}: {first[kind].message}"
-            more = f" (and {count - 1:,} more paths; `holdfast run files` lists them)" if count > 1 else ""
+            more = (
+                f" (and {counted(count - 1, 'more path', 'more paths')}; `holdfast run files` lists them)"
+                if count > 1
+                else ""
+            )
             warn(f"{first[kind].action.value}: {example}{more}")
 
     def _files(self, run_id: str, actions: Collection[FileAction] = ()) -> Iterator[FileRecord]:
@@ -149,7 +170,7 @@ def _exit_code(result: Result, words: Words) -> int:
     verdict = result.verdict
     if verdict is not None and not verdict.ok:
         warn(
-            f"Error: the verification ({verdict.level.value}) found {verdict.problems:,} problems\n"
+            f"Error: the verification ({verdict.level.value}) found {counted(verdict.problems, 'problem')}\n"
             "`holdfast status` names the run; the journal lists them."
         )
         return EXIT_FAILED

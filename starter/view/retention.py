@@ -1,6 +1,7 @@
 """Shows decisions, the bin, holds and calendars: tables for people, and documents as restic's JSON has them."""
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from holdfast.format.times import format_time
 from holdfast.ids import SnapshotId, short, to_hex
@@ -9,12 +10,43 @@ from holdfast.retention.calendar import Calendar
 from holdfast.retention.decision import Decision, Verdict
 from holdfast.retention.groups import Group
 from holdfast.retention.holds import AlarmNote, Hold
-from holdfast.starter.shell.table import table
+from holdfast.starter.shell.table import Column, Kind, table
 from holdfast.starter.shell.text import local_time
 from holdfast.starter.view.snapshots import snapshot_document
-from holdfast.units import NS_PER_S, format_bytes, format_duration
+from holdfast.units import NS_PER_S, counted, format_age, format_bytes
 
 Document = dict[str, object]
+
+_DECISION: Final = (Column("ID"), Column("Time", 1, Kind.TIME), Column("Would", 0, Kind.STATE))
+_ALONE: Final = Column("Alone", 3, Kind.NUMBER)
+_REASONS: Final = Column("Reasons", 2)
+_CALENDAR: Final = (
+    Column("Month"),
+    Column("Made", 2, Kind.NUMBER),
+    Column("There", 0, Kind.NUMBER),
+    Column("Of today's go", 1),
+)
+_BIN: Final = (
+    Column("ID"),
+    Column("Time", 3, Kind.TIME),
+    Column("Host", 4, Kind.PATH),
+    Column("Forgotten", 2, Kind.TIME),
+    Column("Stays until", 0, Kind.TIME),
+    Column("Why", 1),
+)
+_HOLDS: Final = (
+    Column("Snapshot"),
+    Column("By", 1, Kind.PATH),
+    Column("Since", 3, Kind.TIME),
+    Column("Until", 2, Kind.TIME),
+    Column("Reason"),
+)
+_ALARMS: Final = (
+    Column("Source", 0, Kind.PATH),
+    Column("Host", 2, Kind.PATH),
+    Column("All before", 1, Kind.TIME),
+    Column("Alarm"),
+)
 
 
 def decision_lines(decision: Decision, sizes: Mapping[SnapshotId, int] | None = None) -> list[str]:
@@ -22,10 +54,10 @@ def decision_lines(decision: Decision, sizes: Mapping[SnapshotId, int] | None = 
     lines: list[str] = []
     for one in decision.groups:
         going = sum(not verdict.stays for verdict in one.verdicts)
-        header = ("ID", "Time", "", *(("Alone",) if sizes is not None else ()), "Reasons")
+        columns = (*_DECISION, *((_ALONE,) if sizes is not None else ()), _REASONS)
         rows = [_row(verdict, sizes) for verdict in one.verdicts]
-        footer = f"{len(one.verdicts) - going} stay, {going} go"
-        lines += [f"{one.group}:", *table(header, rows, footer), ""]
+        footer = f"{len(one.verdicts) - going:,} would stay, {going:,} would go"
+        lines += [f"{one.group}:", *table(columns, rows, footer), ""]
     return lines or ["there are no snapshots"]
 
 
@@ -51,18 +83,18 @@ def decision_documents(decision: Decision, sizes: Mapping[SnapshotId, int] | Non
 
 def freed_line(count: int, freed: int) -> str:
     """What goes, and what that frees once the bin has let go of it and a prune has run."""
-    return f"{count} snapshots go; together they free {format_bytes(freed)} once they have left the bin"
+    what = counted(count, "snapshot would go: it frees", "snapshots would go: together they free")
+    return f"{what} {format_bytes(freed)} once out of the bin"
 
 
 def calendar_lines(group: Group, found: Calendar) -> list[str]:
     """The months to come."""
     rows = [
-        (month.name, str(month.made), str(month.there), "\n".join(map(short, month.going)))
+        (month.name, f"{month.made:,}", f"{month.there:,}", "\n".join(map(short, month.going)))
         for month in found.months
     ]
-    every = format_duration(found.every_ns)
-    header = ("Month", "Made", "There", "Of today's go")
-    return ["", f"{group}, with a snapshot every {every}:", *table(header, rows)]
+    every = format_age(found.every_ns)
+    return ["", f"{group}, with a snapshot every {every}:", *table(_CALENDAR, rows)]
 
 
 def calendar_document(found: Calendar) -> Document:
@@ -95,8 +127,7 @@ def bin_lines(binned: Sequence[Binned]) -> list[str]:
         )
         for one in binned
     ]
-    header = ("ID", "Time", "Host", "Forgotten", "Stays until", "Why")
-    return table(header, rows, f"{len(rows)} snapshots in the bin")
+    return table(_BIN, rows, f"{counted(len(rows), 'snapshot')} in the bin")
 
 
 def bin_document(one: Binned) -> Document:
@@ -121,10 +152,10 @@ def hold_lines(holds: Sequence[Hold], alarms: Sequence[AlarmNote], now_ns: int) 
         )
         for one in holds
     ]
-    lines = table(("Snapshot", "By", "Since", "Until", "Reason"), rows, f"{len(rows)} holds")
+    lines = table(_HOLDS, rows, counted(len(rows), "hold"))
     if alarms:
         found = [(note.source, note.host, local_time(note.since_ns), note.alarm) for note in alarms]
-        lines += ["", *table(("Source", "Host", "All before", "Alarm"), found, f"{len(found)} alarms")]
+        lines += ["", *table(_ALARMS, found, counted(len(found), "alarm"))]
     return lines
 
 
@@ -157,7 +188,7 @@ def hold_documents(holds: Sequence[Hold], alarms: Sequence[AlarmNote]) -> Docume
 def _row(verdict: Verdict, sizes: Mapping[SnapshotId, int] | None) -> tuple[str, ...]:
     stored = verdict.stored
     alone = () if sizes is None else (format_bytes(sizes.get(stored.id, 0)),)
-    word = "stays" if verdict.stays else "GOES"
+    word = "stay" if verdict.stays else "GO"
     return short(stored.id), local_time(stored.time_ns), word, *alone, "\n".join(verdict.reasons)
 
 

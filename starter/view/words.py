@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from holdfast.starter.view.meter import Reading
-from holdfast.units import NS_PER_S, format_bytes, format_duration
+from holdfast.units import NS_PER_S, counted, format_bytes, format_clock
 
 if TYPE_CHECKING:
     from holdfast.control.progress import RunView  # it brings Temporal's client
@@ -30,7 +30,7 @@ def counts(view: "RunView", reading: Reading) -> list[str]:
     if reading.seconds_left is not None and progress.bytes_done < progress.bytes_total:
         parts.append(f"{duration(reading.seconds_left)} left")
     if progress.errors:
-        parts.append(f"{progress.errors:,} errors")
+        parts.append(counted(progress.errors, "error"))
     if progress.waits_for:
         parts.append(f"waits for {progress.waits_for}")
     if view.away:
@@ -40,4 +40,4 @@ def counts(view: "RunView", reading: Reading) -> list[str]:
 
 def duration(seconds: float) -> str:
     """3723 s -> "1:02:03"."""
-    return format_duration(round(seconds * NS_PER_S))
+    return format_clock(round(seconds * NS_PER_S))

@@ -57,7 +57,7 @@ def test_the_command_tells_who_stays_and_removes_all_when_it_is_asked(
     said = commands("unlock")
     assert "somebody on elsewhere, process 4711) stays: it was written 0 minutes ago" in said
     assert f"the lock {unreadable.name[:8]} stays: it cannot be read" in said
-    assert "removed 1 locks" in said
+    assert "removed 1 lock\n" in said
     assert not old.exists()
     (told,) = commands.json("unlock")
     assert {lock["id"]: lock["removed"] for lock in told["locks"]} == {

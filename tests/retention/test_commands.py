@@ -78,7 +78,7 @@ def test_a_dry_run_says_what_stays_what_goes_and_why(folder: Path, answer: Answe
     assert group["reasons"][0]["matches"] == ["last snapshot", "newest complete one"]
     assert group["remove"][0]["reason"] == "no rule keeps it"
     text, _ = answer("forget", "--dry-run", "--keep-last", "4", "--group-by", "host")
-    assert "4 stay, 1 go" in text
+    assert "4 would stay, 1 would go" in text
     assert len(snapshots(folder)) == 5
 
 
@@ -127,10 +127,10 @@ def test_an_alarm_is_listed_and_settled(folder: Path, answer: Answer) -> None:
         note = AlarmNote(host="h", source="docs", paths=(), since_ns=now_ns, alarm="noise", run="r")
         raise_alarm(session.repository, note)
     assert "noise" in answer("holds")[0]
-    assert "5 stay, 0 go" in answer("forget", "--dry-run")[0]
+    assert "5 would stay, 0 would go" in answer("forget", "--dry-run")[0]
     assert "there is no alarm of other" in answer("release", "--alarm", "other", "--reason", "x", code=1)[1]
     assert "settled: the alarm of docs" in answer("release", "--alarm", "docs", "--reason", "a test")[0]
-    assert "2 stay, 3 go" in answer("forget", "--dry-run")[0]
+    assert "2 would stay, 3 would go" in answer("forget", "--dry-run")[0]
 
 
 def test_the_bin_is_listed_and_gives_back(folder: Path, answer: Answer) -> None:
@@ -150,8 +150,8 @@ def test_the_bin_is_listed_and_gives_back(folder: Path, answer: Answer) -> None:
     assert all(gone["bytes_alone"] > 0 for gone in said["groups"][0]["remove"])  # though the bin has it, too
     for more in (("--host", "other"), ("--source", "docs"), ("--keep-last", "1"), ("--prune",)):
         assert "no filter, no rule" in answer("forget", "--empty-bin", *more, code=1)[1]
-    assert "1 snapshots in the bin" in answer("unforget")[0]
-    assert "1 snapshots have left the bin" in answer("forget", "--empty-bin")[0]
+    assert "1 snapshot in the bin" in answer("unforget")[0]
+    assert "1 snapshot has left the bin" in answer("forget", "--empty-bin")[0]
     assert "0 snapshots in the bin" in answer("unforget")[0]
 
 
@@ -163,8 +163,8 @@ def test_the_simulator_tells_bytes_and_the_months_to_come(folder: Path, answer: 
     assert group["calendar"]["every_seconds"] == 3600
     assert len(group["calendar"]["goes"]) == 5
     text, _ = answer("retention", "simulate")
-    assert "3 snapshots go; together they free" in text
-    assert "with a snapshot every 1:00:00" in text
+    assert "3 snapshots would go: together they free" in text
+    assert "with a snapshot every 1h:" in text
 
 
 def test_forgetting_and_pruning_in_one_command_and_the_bin_keeps_its_data(folder: Path) -> None:

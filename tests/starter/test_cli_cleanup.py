@@ -84,10 +84,10 @@ class Site:
 def test_a_dry_run_shows_what_goes_and_the_command_removes_it(tmp_path: Path) -> None:
     site = Site(tmp_path, "backup:h:main:letters/0123")
     shown = site.run("cleanup", "--dry-run")
-    assert "main: would remove 1 abandoned runs" in shown
+    assert "main: would remove 1 abandoned run " in shown
     assert "backup:h:main:letters/0123" in shown
     assert "1 temporary files of crashes" in shown
-    assert "would remove 1 folders of killed drills" in shown
+    assert "would remove 1 folder of killed drills" in shown
     assert site.left() == (True, True, True)
 
     told = json.loads(site.run("cleanup", "--repo", "main", "--json"))

@@ -47,7 +47,7 @@ def test_all_of_them_whatever_becomes_of_one(host: Host) -> None:
         f"source {name}:" for name in ("home", "documents", "gone", "linked", "unmounted")
     ]
     assert [line for line in said if line.startswith("Warning")] == [
-        "Warning: 1 paths could not be read, or not all of them; the snapshot is partial"
+        "Warning: 1 path could not be read, or not as a whole; the snapshot is partial"
     ]
     listed = json.loads(host.run("snapshots", "--json").stdout)
     assert len(listed) == 4

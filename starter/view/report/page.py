@@ -14,7 +14,7 @@ from holdfast.starter.view.report.chart import Bar, bar_chart
 from holdfast.starter.view.report.content import ReportContent
 from holdfast.starter.view.report.style import CSS
 from holdfast.terms import RunKind, RunStatus
-from holdfast.units import NS_PER_S, format_bytes, format_duration
+from holdfast.units import NS_PER_S, counted, format_bytes, format_duration
 
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
 _LISTED_RUNS: Final = 15
@@ -71,7 +71,7 @@ def _tiles(content: ReportContent) -> str:
     run, counters = content.run, content.run.counters
     tiles = [
         _tile("Took", _took(run)),
-        _tile("Size", format_bytes(run.totals.bytes_total), f"{run.totals.files:,} files"),
+        _tile("Size", format_bytes(run.totals.bytes_total), counted(run.totals.files, "file")),
     ]
     if run.kind is RunKind.BACKUP:
         stored, selected = run.totals.data_added_packed, run.selected
@@ -88,7 +88,7 @@ def _tiles(content: ReportContent) -> str:
             _tile(
                 "Written",
                 format_bytes(counters.get("bytes_written", 0)),
-                f"{counters.get('files_written', 0):,} files",
+                counted(counters.get("files_written", 0), "file"),
             )
         )
     errors = max(run.totals.errors, content.files.wrong_count)
@@ -103,7 +103,9 @@ def _verdict_tile(run: RunRecord) -> str:
         return _tile("Verification", "none", tone="warn" if run.snapshot_id else "")
     if verdict.ok:
         return _tile("Verification", "good", f"level: {verdict.level}", tone="good")
-    return _tile("Verification", f"{verdict.problem_count:,} problems", f"level: {verdict.level}", tone="bad")
+    return _tile(
+        "Verification", counted(verdict.problem_count, "problem"), f"level: {verdict.level}", tone="bad"
+    )
 
 
 def _tile(name: str, value: str, more: str = "", *, tone: str = "") -> str:
@@ -128,7 +130,11 @@ def _verification(run: RunRecord) -> str:
         return ""
     rows = [f'<tr><td class="path">{escape(problem)}</td></tr>' for problem in run.verdict.problems[:200]]
     return _listing(
-        f"The verification found {run.verdict.problem_count:,} problems", "", rows, "alarm", len(rows)
+        f"The verification found {counted(run.verdict.problem_count, 'problem')}",
+        "",
+        rows,
+        "alarm",
+        len(rows),
     )
 
 
@@ -140,7 +146,9 @@ def _wrong(content: ReportContent) -> str:
         for file in files.wrong
     ]
     head = "<tr><th>What</th><th>Path</th><th>Why</th></tr>"
-    return _listing(f"{files.wrong_count:,} paths went wrong", head, rows, "notice", files.wrong_count)
+    return _listing(
+        f"{counted(files.wrong_count, 'path')} went wrong", head, rows, "notice", files.wrong_count
+    )
 
 
 def _changes(content: ReportContent) -> str:

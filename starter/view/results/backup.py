@@ -4,7 +4,7 @@ from holdfast.contracts.backup import BackupResult
 from holdfast.format.times import format_time
 from holdfast.starter.view.results.words import Message, Words, seconds, took, verdict, verified
 from holdfast.terms import RunStatus
-from holdfast.units import format_bytes
+from holdfast.units import counted, format_bytes
 
 
 def words(result: BackupResult) -> Words:
@@ -21,23 +21,25 @@ def words(result: BackupResult) -> Words:
 def _lines(result: BackupResult) -> list[str]:
     """restic's summary, and what a person wants to know of an interrupted run."""
     selected, stored = result.selected, result.stored
+    files = counted(result.totals.files, "file")
     said = [
         "",
         _three("Files", selected.files_new, selected.files_changed, selected.files_unmodified),
         _three("Dirs", selected.dirs_new, selected.dirs_changed, selected.dirs_unmodified),
         _added(result),
         "",
-        f"processed {result.totals.files:,} files, {format_bytes(result.totals.bytes_total)} in {took(result)}",
+        f"processed {files}, {format_bytes(result.totals.bytes_total)} in {took(result)}",
     ]
     if stored.checkpoints_resumed:
         said.append(
-            f"went on from {stored.checkpoints_resumed} checkpoints, "
+            f"went on from {counted(stored.checkpoints_resumed, 'checkpoint')}, "
             f"{format_bytes(stored.bytes_reread)} were read again"
         )
     said.append(f"snapshot {result.snapshot_id[:8]} saved{verified(result)}")
     if result.status is RunStatus.PARTIAL:
         said.append(
-            f"Warning: {result.totals.errors:,} paths could not be read, or not all of them; the snapshot is partial"
+            f"Warning: {counted(result.totals.errors, 'path')} could not be read, or not as a whole; "
+            "the snapshot is partial"
         )
     return said
 

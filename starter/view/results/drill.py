@@ -2,7 +2,7 @@
 
 from holdfast.contracts.drill import DrillResult
 from holdfast.starter.view.results.words import Message, Words
-from holdfast.units import NS_PER_S, format_bytes, format_duration
+from holdfast.units import NS_PER_S, counted, format_age, format_bytes
 
 
 def words(result: DrillResult) -> Words:
@@ -26,7 +26,8 @@ def _lines(result: DrillResult) -> list[str]:
     if restored is not None:
         totals = restored.totals
         said.append(
-            f"restored {totals.files_written:,} of {totals.files:,} files, {format_bytes(totals.bytes_written)}"
+            f"restored {totals.files_written:,} of {counted(totals.files, 'file')}, "
+            f"{format_bytes(totals.bytes_written)}"
         )
     if result.restore_failure:
         said.append(f"the restore failed: {result.restore_failure.partition(chr(10))[0]}")
@@ -36,15 +37,15 @@ def _lines(result: DrillResult) -> list[str]:
         said.append("the check was content" if checked.ok else f"the check {how}")
     if result.verified is not None and result.verified.damaged_packs:
         said.append(
-            f"{result.verified.damaged_packs:,} packs are damaged; they are marked, "
-            "and a backup with --strategy full mends what it can"
+            f"{counted(result.verified.damaged_packs, 'pack is', 'packs are')} damaged and marked: "
+            "a backup with --strategy full mends what it can"
         )
     if found.estimated_recovery_ns:
-        back = format_duration(found.estimated_recovery_ns)
+        back = format_age(found.estimated_recovery_ns)
         said.append(f"everything would be back in {back}{_goal(found.rto_met)}")
     elif found.proven:
         said.append("the sample is too small to tell how long everything would take")
-    said.append(f"the newest data was {format_duration(found.data_age_ns)} old{_goal(found.rpo_met)}")
+    said.append(f"the newest data was {format_age(found.data_age_ns)} old{_goal(found.rpo_met)}")
     said.append("PROVEN restorable" if found.proven else "NOT PROVEN restorable")
     return said
 

@@ -4,6 +4,7 @@ from typing import Final
 
 from holdfast.contracts.forget import ForgetResult
 from holdfast.starter.view.results.words import Message, Words, seconds
+from holdfast.units import counted
 
 _DAY_S: Final = 86_400
 
@@ -15,16 +16,20 @@ def words(result: ForgetResult) -> Words:
 
 def _lines(result: ForgetResult) -> list[str]:
     opened, done = result.opened, result.done
-    said = [f"forgot {done.forgotten:,} snapshots; of those that were looked at {opened.stays:,} stay"]
+    stay = counted(opened.stays, "stays", "stay")
+    said = [f"forgot {counted(done.forgotten, 'snapshot')}; of those that were looked at {stay}"]
     if done.forgotten:
         days = done.bin_s / _DAY_S
         said.append(
-            f"`holdfast unforget` takes them back for {days:g} days; a prune after that frees their space"
+            f"`holdfast unforget` takes back what was forgotten for {days:g} {'day' if days == 1 else 'days'}; "
+            "a prune after that frees the space"
         )
     if done.spared:
-        said.append(f"{done.spared:,} snapshots were spared, because something holds them by now")
+        said.append(
+            f"{counted(done.spared, 'snapshot was', 'snapshots were')} spared, because something holds it by now"
+        )
     if done.emptied:
-        said.append(f"{done.emptied:,} snapshots have left the bin")
+        said.append(f"{counted(done.emptied, 'snapshot has', 'snapshots have')} left the bin")
     return said
 
 

@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 from holdfast.contracts.prune import PrunePlanned, PruneResult
 from holdfast.starter.view.results.words import Message, Words, seconds, took
-from holdfast.units import format_bytes
+from holdfast.units import counted, format_bytes
 
 
 def words(result: PruneResult) -> Words:
@@ -12,45 +12,50 @@ def words(result: PruneResult) -> Words:
     return Words(lines=_lines(result), summary=_summary(result), during="prune")
 
 
-def plan_lines(plan: PrunePlanned) -> list[str]:
-    """The plan, for people who are to read it before it is carried out."""
+def plan_lines(plan: PrunePlanned, lead: str = "would") -> list[str]:
+    """The plan, for people who are to read it before it is carried out. lead: before what is done by it."""
     if plan.is_empty:
         unused = f"{format_bytes(plan.bytes_unused)} of it unused"
-        return [f"nothing to do: {plan.packs:,} packs, {format_bytes(plan.bytes_total)}, {unused}"]
+        return [f"nothing to do: {counted(plan.packs, 'pack')}, {format_bytes(plan.bytes_total)}, {unused}"]
     copied = f"{format_bytes(plan.bytes_to_move)} of {format_bytes(plan.repack_bytes)}"
     freed = f"{format_bytes(plan.bytes_freed)} of {format_bytes(plan.bytes_total)}"
+    left = f"{format_bytes(plan.bytes_unused)} unused, with some {counted(plan.requests, 'request')}"
+    unneeded = f"{format_bytes(plan.drop_bytes)} that nothing needs"
     return [
-        f"{plan.drop_packs:,} of {plan.packs:,} packs are not needed: {format_bytes(plan.drop_bytes)}",
-        *_unnamed(plan),
-        f"{plan.repack_packs:,} are repacked: {copied} are copied",
-        f"{freed} are freed, {format_bytes(plan.bytes_unused)} stay unused; some {plan.requests:,} requests",
+        f"{lead} remove {plan.drop_packs:,} of {counted(plan.packs, 'pack')}: {unneeded}",
+        *_unnamed(plan, lead),
+        f"{lead} repack {counted(plan.repack_packs, 'pack')}, copying {copied}",
+        f"{lead} free {freed}, and leave {left}",
     ]
 
 
 def _lines(result: PruneResult) -> list[str]:
     plan, switched, totals = result.plan, result.switched, result.totals
-    said = [] if plan is None else ["", *plan_lines(plan)]
+    said = [] if plan is None else ["", *plan_lines(plan, "planned to" if switched else "would")]
     if result.refused:
         said.append(f"nothing was done: {result.refused}")
     if switched is not None:
         gone = totals.deleted_packs + switched.unnamed_packs
         said += [
-            f"{gone:,} packs are gone, {_freed(result)} are free, in {took(result)}",
+            f"{counted(gone, 'pack is', 'packs are')} gone, {_freed(result)} are free, in {took(result)}",
             f"runs stood aside for {switched.stood_ms / 1000:.1f} s ({switched.runs:,} of them)",
         ]
-        if totals.spared_packs or switched.taken_back:
-            said.append(f"{totals.spared_packs + switched.taken_back:,} packs stay: they are needed again")
+        stay = totals.spared_packs + switched.taken_back
+        if stay:
+            said.append(counted(stay, "pack stays: it is needed again", "packs stay: they are needed again"))
     if totals.damaged_blobs:
         said.append(
-            f"{totals.damaged_blobs:,} blobs could not be read: their packs stay (`holdfast verify` says more)"
+            f"{counted(totals.damaged_blobs, 'blob')} could not be read: the packs stay (`holdfast verify` says more)"
         )
     return said
 
 
-def _unnamed(plan: PrunePlanned) -> list[str]:
+def _unnamed(plan: PrunePlanned, lead: str) -> list[str]:
     if not plan.unnamed_packs:
         return []
-    return [f"{plan.unnamed_packs:,} packs are in no index: {format_bytes(plan.unnamed_bytes)}"]
+    return [
+        f"{lead} remove {counted(plan.unnamed_packs, 'pack')} of no index: {format_bytes(plan.unnamed_bytes)}"
+    ]
 
 
 def _freed(result: PruneResult) -> str:

@@ -5,6 +5,7 @@ from typing import Final
 from holdfast.contracts.repair import RepairFinished, RepairResult
 from holdfast.starter.view.results.words import Message, Words, seconds, took
 from holdfast.terms import RepairKind
+from holdfast.units import counted
 
 _SHOWN: Final = 20
 
@@ -29,14 +30,14 @@ def _lines(result: RepairResult) -> list[str]:
 
 
 def _of_index(found: RepairFinished, *, would: bool) -> list[str]:
-    said = [f"read the headers of {found.packs_read:,} packs"]
-    said.append(f"{found.packs_added:,} packs {_are(would)} written into the index by their headers")
+    said = [f"read the headers of {counted(found.packs_read, 'pack')}"]
+    said.append(f"{_are(found.packs_added, 'pack', would=would)} written into the index by the header")
     if found.packs_missing:
-        said.append(f"{found.packs_missing:,} packs that are not there {_are(would)} taken out of it")
-    said.append(f"{found.index_files_removed:,} index files {_are(would)} replaced")
+        said.append(f"{_are(found.packs_missing, 'missing pack', would=would)} taken out of it")
+    said.append(f"{_are(found.index_files_removed, 'index file', would=would)} replaced")
     if found.packs_damaged:
         said.append(
-            f"the headers of {found.packs_damaged:,} packs CANNOT BE READ; the index has what it had of them"
+            f"the headers of {counted(found.packs_damaged, 'pack')} CANNOT BE READ; the index has what it had of them"
         )
         said.append("`holdfast repair packs` saves what is sound in those that the index names.")
     if found.packs_missing:
@@ -45,12 +46,14 @@ def _of_index(found: RepairFinished, *, would: bool) -> list[str]:
 
 
 def _of_packs(found: RepairFinished, *, would: bool) -> list[str]:
-    said = [f"read {found.packs_read:,} packs"]
+    said = [f"read {counted(found.packs_read, 'pack')}"]
     if not found.packs_removed:
         return [*said, "none of them is damaged"]
-    said.append(f"{found.packs_removed:,} damaged packs {_are(would)} removed, what is sound in them saved")
+    said.append(f"{_are(found.packs_removed, 'damaged pack', would=would)} removed, and what is sound saved")
     if found.blobs_lost:
-        said.append(f"{found.blobs_lost:,} blobs are LOST: no pack has a copy that can be read")
+        said.append(
+            f"{counted(found.blobs_lost, 'blob is', 'blobs are')} LOST: no pack has a copy that can be read"
+        )
         said.append(
             "A backup with --strategy full stores again what the source still has; then `holdfast repair snapshots`."
         )
@@ -62,24 +65,23 @@ def _of_snapshots(found: RepairFinished, *, would: bool) -> list[str]:
         return [f"no snapshots {'would be' if would else 'were'} modified"]
     said = []
     if found.snapshots_repaired:
-        said.append(
-            f"{found.snapshots_repaired:,} snapshots {_are(would)} stored again, without {found.paths:,} paths"
-        )
+        again = _are(found.snapshots_repaired, "snapshot", would=would)
+        said.append(f"{again} stored again, without {counted(found.paths, 'path')}")
         pairs = list(zip(found.first_repaired, found.first_new, strict=False))[:_SHOWN]
         said += [f"snapshot {old[:8]} is {new[:8]} now" for old, new in pairs]
     if found.snapshots_removed:
         said.append(
-            f"{found.snapshots_removed:,} snapshots of which nothing can be had {_are(would)} removed"
+            f"{_are(found.snapshots_removed, 'snapshot', would=would)} removed: nothing can be had of it"
         )
     if found.snapshots_left:
-        said.append(
-            f"{found.snapshots_left:,} snapshots of which nothing can be had are left: --forget removes them"
-        )
+        left = counted(found.snapshots_left, "snapshot is left", "snapshots are left")
+        said.append(f"{left} of which nothing can be had: --forget removes that")
     return said
 
 
-def _are(would: bool) -> str:  # noqa: FBT001 - one word for another
-    return "would be" if would else "were"
+def _are(count: int, what: str, *, would: bool) -> str:
+    """`1 pack was`, or `2 packs would be`."""
+    return f"{counted(count, what)} {'would be' if would else 'was' if count == 1 else 'were'}"
 
 
 def _summary(result: RepairResult) -> Message:

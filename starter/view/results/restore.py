@@ -2,7 +2,7 @@
 
 from holdfast.contracts.restore import RestoreResult
 from holdfast.starter.view.results.words import Message, Words, seconds, took, verdict, verified
-from holdfast.units import format_bytes
+from holdfast.units import counted, format_bytes
 
 
 def words(result: RestoreResult) -> Words:
@@ -13,24 +13,31 @@ def words(result: RestoreResult) -> Words:
         during="restore",
         ahead=result.ahead,
         taken=result.snapshot_id,
+        dry_run=result.dry_run,
     )
 
 
 def _lines(result: RestoreResult) -> list[str]:
     """restic's summary."""
-    totals = result.totals
+    totals, dry = result.totals, result.dry_run
+    wrote, within = format_bytes(totals.bytes_written), "" if dry else f" in {took(result)}"
     said = [
         "",
-        f"restored {totals.files_written:,} of {totals.files:,} files",
-        f"wrote {format_bytes(totals.bytes_written)} of {format_bytes(totals.bytes_total)} in {took(result)}",
-        f"snapshot {result.snapshot_id[:8]} restored{verified(result)}",
+        f"{'would restore' if dry else 'restored'} {totals.files_written:,} of {counted(totals.files, 'file')}",
+        f"{'would write' if dry else 'wrote'} {wrote} of {format_bytes(totals.bytes_total)}{within}",
     ]
     if totals.files_skipped or totals.files_deleted:
-        said.append(f"skipped {totals.files_skipped:,}, deleted {totals.files_deleted:,}")
+        skip, delete = ("would skip", "would delete") if dry else ("skipped", "deleted")
+        said.append(f"{skip} {totals.files_skipped:,}, {delete} {totals.files_deleted:,}")
+    if dry:
+        said.append(f"nothing was written: a dry run of snapshot {result.snapshot_id[:8]}")
+    else:
+        said.append(f"snapshot {result.snapshot_id[:8]} restored{verified(result)}")
     if totals.errors:
-        said.append(f"Warning: {totals.errors:,} paths could not be restored")
+        said.append(f"Warning: {counted(totals.errors, 'path')} could not be restored")
     if totals.incomplete:
-        said.append(f"Warning: {totals.incomplete:,} paths were not restored with all that belongs to them")
+        what = counted(totals.incomplete, "path was", "paths were")
+        said.append(f"Warning: {what} not restored with all that belongs there")
     return said
 
 

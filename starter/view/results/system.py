@@ -1,12 +1,25 @@
 """Tells how a backup or a recovery of a system ended: what it came to, member by member."""
 
+from typing import Final
+
 from holdfast.contracts.system import MemberOutcome, SystemResult
 from holdfast.format.times import format_time
-from holdfast.starter.shell.table import table
+from holdfast.starter.shell.table import Column, Kind, table
 from holdfast.starter.shell.text import local_time
 from holdfast.starter.view.results.words import Message, Words, seconds
 from holdfast.terms import RunStatus
-from holdfast.units import format_bytes
+from holdfast.units import counted, format_bytes
+
+_COLUMNS: Final = (
+    Column("Member", 0, Kind.PATH),
+    Column("Host", 3, Kind.PATH),
+    Column("Result", 0, Kind.STATE),
+    Column("Snapshot", 2),
+    Column("Of", 4, Kind.TIME),
+    Column("Files", 5, Kind.NUMBER),
+    Column("Size", 6, Kind.NUMBER),
+    Column("Reason", 1),
+)
 
 
 def words(result: SystemResult) -> Words:
@@ -29,8 +42,7 @@ def _lines(result: SystemResult) -> list[str]:
         )
         for member in result.members
     ]
-    header = ("Member", "Host", "Result", "Snapshot", "Of", "Files", "Size", "")
-    said = ["", *table(header, rows, _sentence(result))]
+    said = ["", *table(_COLUMNS, rows, _sentence(result))]
     if result.is_restore and not result.system_run and any(member.ok for member in result.members):
         said.append("These snapshots are not of one run of the system: no such run is whole.")
     return said
@@ -88,4 +100,4 @@ def _word(member: MemberOutcome, *, is_restore: bool) -> str:
 def _sentence(result: SystemResult) -> str:
     good = sum(member.ok for member in result.members)
     what = "restored" if result.is_restore else "recoverable as of this run"
-    return f"{good} of {len(result.members)} members {what}: {result.status.value}"
+    return f"{good} of {counted(len(result.members), 'member')} {what}: {result.status.value}"

@@ -2,7 +2,7 @@
 
 from holdfast.contracts.verify import VerifyResult
 from holdfast.starter.view.results.words import Message, Words, seconds, took, verdict
-from holdfast.units import format_bytes
+from holdfast.units import counted, format_bytes
 
 
 def words(result: VerifyResult) -> Words:
@@ -23,18 +23,19 @@ def _lines(result: VerifyResult) -> list[str]:
     if found is None:
         return ["the verification was cancelled"]
     of_all = found.verdict
-    read = f"{of_all.packs:,} of {result.packs_of_repository:,} packs, {format_bytes(of_all.bytes_read)}"
-    said = ["", f"checked {of_all.files:,} files, {of_all.blobs:,} blobs", f"read {read} in {took(result)}"]
+    read = f"{of_all.packs:,} of {counted(result.packs_of_repository, 'pack')}, {format_bytes(of_all.bytes_read)}"
+    checked = f"checked {counted(of_all.files, 'file')}, {counted(of_all.blobs, 'blob')}"
+    said = ["", checked, f"read {read} in {took(result)}"]
     if found.mended_packs:
-        said.append(f"{found.mended_packs:,} damaged packs are no longer needed, and were removed")
+        mended = counted(found.mended_packs, "damaged pack was", "damaged packs were")
+        said.append(f"{mended} removed: no longer needed")
     if of_all.ok:
         return [*said, "no problems were found"]
-    said.append(f"{of_all.problems:,} PROBLEMS were found")
+    said.append(f"{counted(of_all.problems, 'PROBLEM was', 'PROBLEMS were')} found")
     if found.damaged_packs:
-        said.append(
-            f"{found.damaged_blobs:,} blobs in {found.damaged_packs:,} packs are damaged: "
-            f"{found.lost_paths:,} paths in {found.affected_snapshots:,} snapshots need them"
-        )
+        damaged = counted(found.damaged_blobs, "blob is", "blobs are")
+        needed = f"{counted(found.lost_paths, 'path')} in {counted(found.affected_snapshots, 'snapshot')}"
+        said.append(f"{damaged} damaged, in {counted(found.damaged_packs, 'pack')}: needed by {needed}")
         said.append(
             "They are marked: a backup with --strategy full stores again what the sources still have."
         )

@@ -25,6 +25,7 @@ class Words:
     during: str
     sound: bool | None = None
     paths: bool = False
+    dry_run: bool = False
     hooks: Sequence[HookDone] = ()
     ahead: Sequence[str] = ()
     taken: str = ""
