@@ -25,7 +25,7 @@ BRING = missing=$$($(BIN)/python tests/support/programs.py $(1)) && \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install dev check format test faults heavy mutants bench far requests profile demo python programs restic pins clean
+.PHONY: help install dev check manual format test faults heavy mutants bench far requests profile demo python programs restic pins clean
 
 help:  ## list the tasks
 	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do \
@@ -59,6 +59,9 @@ check: $(DEV)  ## lint, format, types and layers, without changing anything
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+manual: $(DEV)  ## write the man page and what completion knows of commands, from the commands' own options
+	$(BIN)/python -m holdfast.starter.manual
 
 format: $(DEV)  ## format the code and mend what ruff can mend
 	$(BIN)/ruff format .

@@ -70,6 +70,9 @@ SECTIONS: Final[Mapping[str, Mapping[str, str]]] = {
         "worker": "Run the workers of this host for a server elsewhere.",
         "codec-server": "Let the Web UI show payloads that are encrypted.",
     },
+    "Settings and shell": {
+        "completion": "Print what makes bash, zsh or fish complete command lines.",
+    },
     "Keys and caches": {
         "key": "List, add and remove passwords.",
         "encryption": "Make keys for payload encryption, and show which there are.",

@@ -8,8 +8,9 @@ from typing import Final
 import msgspec
 
 from holdfast.service.settings import values
-from holdfast.service.settings.document import Place, Size, convert_table
+from holdfast.service.settings.document import Size, convert_table
 from holdfast.service.settings.paths import PathRules
+from holdfast.service.settings.place import Place
 from holdfast.storage.cache import Cache
 
 CACHE_VARIABLE: Final = "HOLDFAST_CACHE_DIR"

@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from holdfast.service.settings.document import Place
+from holdfast.service.settings.place import Place
 
 Command = str | list[str]
 

@@ -2,9 +2,10 @@
 
 import msgspec
 
-from holdfast.service.settings.document import Place, convert_table
+from holdfast.service.settings.document import convert_table
 from holdfast.service.settings.model import PasswordSource
 from holdfast.service.settings.paths import PathRules
+from holdfast.service.settings.place import Place
 from holdfast.service.settings.profiles import secret_source
 
 

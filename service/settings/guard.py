@@ -6,7 +6,8 @@ from typing import Final
 import msgspec
 
 from holdfast.service.settings import values
-from holdfast.service.settings.document import Duration, Place, convert_table
+from holdfast.service.settings.document import Duration, convert_table
+from holdfast.service.settings.place import Place
 
 MISSING_POLICIES: Final = ("report", "ask", "restore")
 DAMAGE_POLICIES: Final = ("report", "ask")

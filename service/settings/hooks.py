@@ -8,8 +8,9 @@ import msgspec
 
 from holdfast.service.settings import values
 from holdfast.service.settings.commands import Command, command_words
-from holdfast.service.settings.document import Duration, Place, convert_table
+from holdfast.service.settings.document import Duration, convert_table
 from holdfast.service.settings.naming import check_known, named_tables
+from holdfast.service.settings.place import Place
 
 FAILURES: Final = ("fail", "warn")
 

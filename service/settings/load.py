@@ -1,8 +1,6 @@
 """Reads holdfast.toml and turns it into checked values: every mistake is told by its key, with what to do about it.
 
-The file is the one that is named, or `HOLDFAST_CONFIG`, or the first of the user's (`$XDG_CONFIG_HOME/holdfast/`) and
-the host's (`/etc/holdfast/`). The working directory is not searched, because the file names commands to run. Without
-any file everything has its default, and repositories and sources are given on the command line.
+Without any file (file.py) everything has its default, and repositories and sources are given on the command line.
 """
 
 import re
@@ -18,15 +16,10 @@ from holdfast.errors import SettingsError
 from holdfast.service.settings import logbook, profiles, values
 from holdfast.service.settings.cache import cache
 from holdfast.service.settings.cleanup import cleanup
-from holdfast.service.settings.document import (
-    Place,
-    ServerTable,
-    TopTable,
-    WorkerTable,
-    convert_table,
-)
+from holdfast.service.settings.document import ServerTable, TopTable, WorkerTable, convert_table
 from holdfast.service.settings.drills import drills
 from holdfast.service.settings.encryption import keys
+from holdfast.service.settings.file import FILE_NAME, find_settings
 from holdfast.service.settings.hooks import hooks
 from holdfast.service.settings.model import (
     PasswordSource,
@@ -36,17 +29,15 @@ from holdfast.service.settings.model import (
     WorkerSettings,
 )
 from holdfast.service.settings.paths import PathRules
+from holdfast.service.settings.place import Place
 from holdfast.service.settings.prune import prune_settings
 from holdfast.service.settings.schedules import top_schedules
 from holdfast.service.settings.state_folder import asked_state_dir, own_state_dir
 from holdfast.service.settings.suggestions import one_of
 from holdfast.service.settings.systems import systems
 
-CONFIG_VARIABLE: Final = "HOLDFAST_CONFIG"
-FILE_NAME: Final = "holdfast.toml"
 SIGNING_KEY: Final = "signing.key"
 """In the state directory: what signs all that passes the embedded server."""
-_SYSTEM_FILE: Final = Path("/etc/holdfast") / FILE_NAME
 _MAX_FILE_BYTES: Final = 16 << 20
 _TABLES: Final = (
     "repositories",
@@ -86,25 +77,6 @@ def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
     document = _parse(file)
     rules = PathRules.of(file.parent, environ, in_file=True)
     return _settings(document, Place(file=str(file)), file, rules, environ)
-
-
-def find_settings(path: Path | None, environ: Mapping[str, str]) -> Path | None:
-    """The settings file that counts, absolute, or None. One that is named counts even if it is not there."""
-    rules = PathRules.of(Path.cwd(), environ)
-    named = str(path) if path is not None else environ.get(CONFIG_VARIABLE, "")
-    if named:
-        try:
-            return rules.path(named)
-        except ValueError as error:
-            raise SettingsError(
-                f"the name of the settings file cannot be used: {error}", hint="Give its path."
-            ) from None
-    folder = environ.get("XDG_CONFIG_HOME", "")
-    own = Path(folder) if folder.startswith("/") else None if rules.home is None else rules.home / ".config"
-    for candidate in (None if own is None else own / "holdfast" / FILE_NAME, _SYSTEM_FILE):
-        if candidate is not None and candidate.exists():
-            return candidate
-    return None
 
 
 def _parse(file: Path) -> dict[str, object]:

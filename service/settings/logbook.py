@@ -4,7 +4,7 @@ from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
 from holdfast.service.settings import values
-from holdfast.service.settings.document import JournalTable, LogTable, NoticesTable, Place, convert_table
+from holdfast.service.settings.document import JournalTable, LogTable, NoticesTable, convert_table
 from holdfast.service.settings.model import (
     LOG_FORMATS,
     LOG_LEVELS,
@@ -14,6 +14,7 @@ from holdfast.service.settings.model import (
     NoticeSettings,
 )
 from holdfast.service.settings.paths import PathRules
+from holdfast.service.settings.place import Place
 from holdfast.service.settings.profiles import password
 
 _SERVERS: Final = ("postgresql", "postgresql+psycopg")

@@ -7,7 +7,8 @@ import re
 from collections.abc import Callable, Collection
 from typing import Final, TypeVar
 
-from holdfast.service.settings.document import Place, expect_table
+from holdfast.service.settings.document import expect_table
+from holdfast.service.settings.place import Place
 from holdfast.service.settings.suggestions import one_of
 
 ProfileT = TypeVar("ProfileT")

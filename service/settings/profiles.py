@@ -10,13 +10,7 @@ from holdfast.format.pack import Compression
 from holdfast.format.tags import OWN
 from holdfast.service.settings import values
 from holdfast.service.settings.commands import command_words
-from holdfast.service.settings.document import (
-    JournalTable,
-    Place,
-    RepositoryTable,
-    SourceTable,
-    convert_table,
-)
+from holdfast.service.settings.document import JournalTable, RepositoryTable, SourceTable, convert_table
 from holdfast.service.settings.guard import guard_settings
 from holdfast.service.settings.hooks import HookProfile, hook_names
 from holdfast.service.settings.model import (
@@ -29,6 +23,7 @@ from holdfast.service.settings.model import (
 from holdfast.service.settings.naming import check_known, named_tables
 from holdfast.service.settings.passwords import secret_words
 from holdfast.service.settings.paths import PathRules, without_variables
+from holdfast.service.settings.place import Place
 from holdfast.service.settings.retention import repository_retention, source_retention
 from holdfast.service.settings.schedules import source_schedules
 from holdfast.service.settings.watch import WatchSettings, watch_settings

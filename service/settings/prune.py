@@ -7,7 +7,8 @@ import msgspec
 
 from holdfast.errors import UsageError
 from holdfast.service.settings import values
-from holdfast.service.settings.document import Duration, Place, Size, convert_table
+from holdfast.service.settings.document import Duration, Size, convert_table
+from holdfast.service.settings.place import Place
 
 DAY_S: Final = 86_400.0
 _SHORTEST_WAIT_S: Final = 3600.0

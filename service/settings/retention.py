@@ -14,7 +14,8 @@ from holdfast.retention.policy import COUNTS, EMPTY, SPANS, UNLIMITED, Policy
 from holdfast.retention.rules import DEFAULT_BIN_S, Rules
 from holdfast.retention.spans import NO_SPAN, SPAN_EXAMPLES, Span, parse_span
 from holdfast.service.settings import values
-from holdfast.service.settings.document import Duration, Place, Size, convert_table
+from holdfast.service.settings.document import Duration, Size, convert_table
+from holdfast.service.settings.place import Place
 
 if TYPE_CHECKING:
     from holdfast.service.settings.model import Settings

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
-from holdfast.service.settings.document import Place
+from holdfast.service.settings.place import Place
 from holdfast.service.settings.suggestions import one_of
 
 _DAYS: Final = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")

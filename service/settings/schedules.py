@@ -13,9 +13,10 @@ from zoneinfo import available_timezones
 import msgspec
 
 from holdfast.service.settings import values
-from holdfast.service.settings.document import Duration, Place, convert_table
+from holdfast.service.settings.document import Duration, convert_table
 from holdfast.service.settings.naming import check_known
 from holdfast.service.settings.paths import PathRules
+from holdfast.service.settings.place import Place
 from holdfast.service.settings.schedule_times import CalendarRule, calendar_rule, check_cron
 from holdfast.terms import LATEST, Overwrite, Strategy, VerifyLevel
 

@@ -16,9 +16,8 @@ from pathlib import Path
 from typing import Final
 
 from holdfast.errors import SettingsError
-from holdfast.service.settings import values
-from holdfast.service.settings.document import Place
 from holdfast.service.settings.paths import NO_HOME, PathRules
+from holdfast.service.settings.place import Place
 
 STATE_VARIABLE: Final = "HOLDFAST_STATE_DIR"
 _BELOW_HOME: Final = Path(".local", "state", "holdfast")
@@ -35,9 +34,9 @@ def asked_state_dir(written: str, place: Place, rules: PathRules, environ: Mappi
     named = environ.get(STATE_VARIABLE, "")
     if named:
         here = PathRules.of(Path.cwd(), environ)
-        return values.path(Place(file="environment"), STATE_VARIABLE, named, here)
+        return _path(Place(file="environment"), STATE_VARIABLE, named, here)
     if written:
-        return values.path(place, "state_dir", written, rules)
+        return _path(place, "state_dir", written, rules)
     folder = environ.get("XDG_STATE_HOME", "")
     if folder.startswith("/"):
         return Path(folder) / "holdfast"
@@ -65,6 +64,14 @@ def own_state_dir(asked: Path) -> Path:
         ) from None
     digest = hashlib.sha256(os.fsencode(asked)).hexdigest()[:_DIGITS]
     return home / _BELOW_HOME.with_name(f"{_BELOW_HOME.name}-{digest}")
+
+
+def _path(place: Place, key: str, written: str, rules: PathRules) -> Path:
+    """As `values.path`, which brings more than a shell that completes a word can wait for."""
+    try:
+        return rules.path(written)
+    except ValueError as error:
+        place.refuse(key, str(error), 'Write an absolute path, or one that begins with "~/".')
 
 
 def _is_of_others(asked: Path) -> bool:

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import msgspec
 
 from holdfast.service.settings import values
-from holdfast.service.settings.document import Duration, Place, convert_table
+from holdfast.service.settings.document import Duration, convert_table
 from holdfast.service.settings.hooks import HookProfile, hook_names
 from holdfast.service.settings.naming import check_known, is_name, named_tables
+from holdfast.service.settings.place import Place
 from holdfast.service.settings.suggestions import one_of
 
 

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from holdfast.service.settings.document import Duration, Place, Size
+from holdfast.service.settings.document import Duration, Size
 from holdfast.service.settings.paths import PathRules
+from holdfast.service.settings.place import Place
 from holdfast.service.settings.suggestions import one_of
 from holdfast.units import DURATION_EXAMPLES, SIZE_EXAMPLES, parse_duration, parse_size
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import msgspec
 
 from holdfast.service.settings import values
-from holdfast.service.settings.document import Duration, Place, Size, convert_table
+from holdfast.service.settings.document import Duration, Size, convert_table
+from holdfast.service.settings.place import Place
 from holdfast.terms import Strategy
 
 

@@ -28,7 +28,7 @@ class ApproveOptions(CommonOptions):
     source: Annotated[
         str,
         typer.Argument(
-            metavar="NAME",
+            metavar="SOURCE|REPO",
             help="The source whose guard waits; with --prune, the repository whose prune does.",
         ),
     ]

@@ -19,7 +19,10 @@ class DrillOptions(CommonOptions):
     """Options of `drill`."""
 
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="A drill of the settings, or a source.", show_default=False)
+        str,
+        typer.Argument(
+            metavar="DRILL|SOURCE", help="A drill of the settings, or a source.", show_default=False
+        ),
     ]
     sample: Annotated[
         str,

@@ -35,7 +35,7 @@ _SOURCES: Final = (
     Column("Only there", 0, Kind.NUMBER),
 )
 _WEEKS: Final = (Column("Week of"), Column("Snapshots", 1, Kind.NUMBER), Column("Added", 0, Kind.NUMBER))
-_MODES: Final = (*(mode.value for mode in CountMode), _SHARES)
+MODES: Final = (*(mode.value for mode in CountMode), _SHARES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +60,7 @@ class StatsOptions(SnapshotFilterOptions):
 
 def stats(options: StatsOptions) -> int:
     """Count what snapshots hold, in one of restic's ways; or what each source takes, and how the repository grows."""
-    one_word("--mode", options.mode, _MODES)
+    one_word("--mode", options.mode, MODES)
     invocation = Invocation.of(options)
     choice = choice_of(invocation, options)
     if options.mode == _SHARES and (options.snapshots or choice):

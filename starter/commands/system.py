@@ -45,7 +45,7 @@ _COLUMNS: Final = (
 class SystemOptions(CommonOptions):
     """Options that name a system."""
 
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A system of the settings.")]
+    name: Annotated[str, typer.Argument(metavar="SYSTEM", help="A system of the settings.")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

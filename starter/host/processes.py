@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import IO, Final, NoReturn
 
 from holdfast.errors import EXIT_FAILED, StorageDeniedError, StorageFullError
-from holdfast.service.settings.load import CONFIG_VARIABLE
+from holdfast.service.settings.file import CONFIG_VARIABLE
 from holdfast.service.settings.state_folder import STATE_VARIABLE
 from holdfast.starter.host.children import Child, spawn
 from holdfast.storage import os_errors

@@ -317,4 +317,8 @@ holdfast encryption list
 holdfast cache
 holdfast cache --cleanup --max-age 7
 """,
+    "completion": """
+# Completion for this user's bash, from the next shell on
+holdfast completion bash > ~/.local/share/bash-completion/completions/holdfast
+""",
 }

@@ -18,7 +18,7 @@ from holdfast.control.schedules import declaration, server
 from holdfast.control.schedules.declaration import declarations
 from holdfast.control.schedules.plan import plan
 from holdfast.errors import SettingsError, UsageError
-from holdfast.service.settings.document import Place
+from holdfast.service.settings.place import Place
 from holdfast.service.settings.schedule_times import CalendarRule, Span, calendar_rule, check_cron
 from tests.triggers.site import Site
 

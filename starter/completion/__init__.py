@@ -1,0 +1,1 @@
+"""What a shell is told when a person asks it to complete a word."""
