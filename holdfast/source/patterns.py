@@ -47,7 +47,7 @@ class Pattern:
         parts = tuple(part for part in path.split("/") if part)
         pattern = cls(text, parts, absolute, negated)
         for part in parts:
-            _component(part, text)
+            component(part, text)
         return pattern
 
     @property
@@ -78,7 +78,7 @@ class Pattern:
         return start + "".join(map(self._piece, self.parts)) + "(?=/|\\Z)"
 
     def _piece(self, part: str) -> str:
-        return f"(?:/{_ANY_ENTRY})*" if part == _DOUBLE else "/" + _component(part, self.text)
+        return f"(?:/{_ANY_ENTRY})*" if part == _DOUBLE else "/" + component(part, self.text)
 
     def may_match_below(self, names: Sequence[str]) -> bool:
         """Whether something below the directory with these path components could match."""
@@ -86,7 +86,7 @@ class Pattern:
             return True
         prefix = self.parts[: self.parts.index(_DOUBLE)] if _DOUBLE in self.parts else self.parts
         return all(
-            re.fullmatch(_component(part, self.text), name) for part, name in zip(prefix, names, strict=False)
+            re.fullmatch(component(part, self.text), name) for part, name in zip(prefix, names, strict=False)
         )
 
 
@@ -189,8 +189,12 @@ def _runs(expressions: Iterable[tuple[bool, str]]) -> list[tuple[bool, re.Patter
     return [(negated, re.compile("|".join(found), re.DOTALL)) for negated, found in runs]
 
 
-def _component(part: str, pattern: str) -> str:
-    """The expression for one component, which is never empty."""
+def component(part: str, pattern: str) -> str:
+    """The expression for one component of a pattern, which is never empty.
+
+    Raises:
+        UsageError: it is malformed; the message names the whole pattern.
+    """
     pieces: list[str] = []
     position = 0
     while position < len(part):

@@ -16,8 +16,7 @@ class SourceRoots:
     """Opens directories at or below roots, and those above them."""
 
     def __init__(self, roots: Sequence[bytes]) -> None:
-        # Of nested roots the innermost decides: what is above it may have been reached through a link on purpose.
-        self._roots = sorted(set(roots), key=len, reverse=True)
+        self._roots = frozenset(roots)
 
     def open_directory(self, path: bytes) -> int:
         """A descriptor of the directory; the caller closes it.
@@ -25,13 +24,21 @@ class SourceRoots:
         Raises:
             OSError: it cannot be opened, or a link has taken the place of a directory on the way.
         """
-        for root in self._roots:
-            if path == root:
-                return os.open(root, BELOW_FLAGS)
-            prefix = root if root.endswith(b"/") else root + b"/"
-            if path.startswith(prefix):
-                return self._open_below(root, path[len(prefix) :])
-        return os.open(path, _WAY_FLAGS)
+        root = self._root_of(path)
+        if root is None:
+            return os.open(path, _WAY_FLAGS)
+        if path == root:
+            return os.open(root, BELOW_FLAGS)
+        return self._open_below(root, path[len(root) :].lstrip(b"/"))
+
+    def _root_of(self, path: bytes) -> bytes | None:
+        """The innermost root that a path is, or lies below: what is above it may have been reached through a link on
+        purpose. Lists may name a hundred thousand roots, so it is looked for from the path upwards."""
+        while path not in self._roots:
+            if path == b"/":
+                return None
+            path = path.rpartition(b"/")[0] or b"/"
+        return path
 
     @staticmethod
     def _open_below(root: bytes, rest: bytes) -> int:

@@ -205,7 +205,7 @@ class Walker:
         if modes.S_ISDIR(stat.st_mode):
             yield from self._enter(level, name, path, stat, way)
             return
-        troubles: tuple[Trouble, ...] = () if way is None else self._roots_behind(path)
+        troubles: tuple[Trouble, ...] = () if way is None else tuple(self._roots_behind(way, path))
         if modes.S_ISSOCK(stat.st_mode):
             if is_root:
                 yield Unreadable(path, _SOCKET)
@@ -220,10 +220,10 @@ class Walker:
         else:
             yield from self._left_out(level)
 
-    def _roots_behind(self, path: bytes) -> tuple[Unreadable, ...]:
+    @staticmethod
+    def _roots_behind(way: Way, path: bytes) -> Iterator[Unreadable]:
         """The roots that cannot be walked, because something on their way is stored and is no directory."""
-        below = join(path, b"")
-        return tuple(Unreadable(root, _LINKED_WAY) for root in self._spec.roots if root.startswith(below))
+        return (Unreadable(root, _LINKED_WAY) for root in way.roots(path) if root != path)
 
     def _enter_ancestor(self, way: Way, name: bytes, path: bytes) -> Iterator[WalkEvent]:
         """A directory that only leads to a root: links on the way are followed, as the system does."""

@@ -12,9 +12,9 @@ from holdfast.errors import UsageError
 from holdfast.restore.request import RestoreOptions
 from holdfast.service.settings.exclude_files import lines_of, read_patterns
 from holdfast.service.settings.paths import begins_at_place, plain
-from holdfast.service.settings.text import decode_text_file, trim
 from holdfast.starter.host.early_start import EarlyStart, early_start
 from holdfast.starter.requests.choice import choice_of, place_of
+from holdfast.starter.requests.path_lists import PathLists
 from holdfast.starter.requests.sources import typed_patterns
 from holdfast.starter.shell.invocation import Invocation
 from holdfast.starter.shell.options import Detach, Groups, SnapshotFilterOptions, Texts, one_word
@@ -209,13 +209,11 @@ def _check_to_command(options: RestoreCommandOptions) -> None:
 def _exact_paths(options: RestoreCommandOptions) -> tuple[bytes, ...]:
     """Positional paths and lists; an empty list selects nothing, which nobody can mean."""
     listed: list[bytes] = list(_raw(options.only))
+    lists = PathLists()
     for file in options.files_from:
-        lines = decode_text_file(_read(file, "--files-from")).split("\n")
-        listed += [
-            os.fsencode(trimmed) for line in lines if (trimmed := trim(line)) and not trimmed.startswith("#")
-        ]
+        listed += map(os.fsencode, lists.patterns("--files-from", file))
     for file in options.files_from_raw:
-        listed += [name for name in _read(file, "--files-from-raw").split(b"\0") if name]
+        listed += lists.names("--files-from-raw", file)
     if (options.files_from or options.files_from_raw) and not listed:
         raise UsageError("the list of files is empty", hint="Nothing was restored.")
     return tuple(dict.fromkeys(path if path.startswith(b"/") else b"/" + path for path in listed))
@@ -239,15 +237,6 @@ def _refuse_place(pattern: str) -> None:
             f"the pattern {pattern!r} names a place, and the restore begins at a subfolder of the snapshot",
             hint="Begin it with / at that subfolder, or leave out what comes before the name.",
         )
-
-
-def _read(file: str, what: str) -> bytes:
-    try:
-        return Path(file).read_bytes()
-    except OSError as error:
-        raise UsageError(
-            f"{what}: {file} cannot be read: {error.strerror}", hint="Check its path."
-        ) from error
 
 
 def _raw(texts: tuple[str, ...]) -> tuple[bytes, ...]:

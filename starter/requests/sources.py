@@ -1,6 +1,7 @@
 """Reads what a backup is of: the paths and options of the command line, or a source of the settings."""
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, ClassVar, Final
@@ -10,7 +11,7 @@ import typer
 from holdfast.errors import SourceMissingError, UsageError
 from holdfast.service.settings.exclude_files import named_variables, resolve
 from holdfast.service.settings.model import SourceProfile
-from holdfast.service.settings.paths import without_variables
+from holdfast.service.settings.paths import plain, without_variables
 from holdfast.service.settings.requests import SourceOrder
 from holdfast.service.settings.suggestions import one_of
 from holdfast.source.filters import check_marker
@@ -18,6 +19,7 @@ from holdfast.source.patterns import Pattern
 from holdfast.source.spec import FilterRules, SourceSpec
 from holdfast.starter.shell.invocation import Invocation
 from holdfast.starter.shell.options import CommonOptions, Groups, Texts
+from holdfast.starter.shell.output import warn
 from holdfast.terms import Strategy, VerifyLevel
 from holdfast.units import SIZE_EXAMPLES, parse_size
 
@@ -27,7 +29,7 @@ class SourceOptions(CommonOptions):
     """The part of `backup`'s options that says what is read."""
 
     GROUPS: ClassVar[Groups] = {
-        "What is backed up": ("source", "all"),
+        "What is backed up": ("source", "all", "files_from", "files_from_verbatim", "files_from_raw"),
         "What is left out": (
             "exclude",
             "iexclude",
@@ -49,6 +51,16 @@ class SourceOptions(CommonOptions):
     all: Annotated[bool, typer.Option("--all", help="Each source of the settings, one after the other.")] = (
         False
     )
+    files_from: Annotated[
+        Texts,
+        typer.Option(metavar="FILE", help="What the patterns in FILE (- for stdin) stand for; repeatable."),
+    ] = ()
+    files_from_verbatim: Annotated[
+        Texts, typer.Option(metavar="FILE", help="The paths in FILE, one a line, as they are.")
+    ] = ()
+    files_from_raw: Annotated[
+        Texts, typer.Option(metavar="FILE", help="The same, each path ended by a NUL byte.")
+    ] = ()
     exclude: Annotated[
         Texts, typer.Option("--exclude", "-e", metavar="PATTERN", help="Leave out; repeatable.")
     ] = ()
@@ -124,8 +136,6 @@ def chosen_sources(invocation: Invocation, options: SourceOptions) -> list[Chose
             )
             for profile in profiles
         ]
-    if not options.paths:
-        raise UsageError("nothing is named to back up", hint="Name paths, or a source of the settings.")
     return [ChosenSource(order=_order(invocation, options))]
 
 
@@ -210,6 +220,34 @@ def typed_patterns(invocation: Invocation, given: tuple[str, ...]) -> tuple[str,
 
 
 def _roots(invocation: Invocation, options: SourceOptions) -> tuple[bytes, ...]:
+    roots = (*_listed_roots(invocation, options), *_named_roots(invocation, options))
+    if not roots:
+        raise UsageError("nothing is named to back up", hint="Name paths, or a source of the settings.")
+    return tuple(dict.fromkeys(roots))
+
+
+def _listed_roots(invocation: Invocation, options: SourceOptions) -> Iterator[bytes]:
+    """The paths of lists. One that is gone since the list was made is the run's to tell: it is partial then."""
+    if not (options.files_from or options.files_from_verbatim or options.files_from_raw):
+        return
+    from holdfast.starter.requests.path_lists import PathLists, expanded  # noqa: PLC0415 - few have lists
+
+    lists, base = PathLists(), os.fsencode(invocation.rules.base)
+    for file in options.files_from:
+        for pattern in lists.patterns("--files-from", file):
+            found = expanded(pattern)
+            if not found:
+                warn(f"pattern {pattern!r} does not match any files, skipping")
+            yield from (plain(os.path.join(base, os.fsencode(path))) for path in found)
+    for file in options.files_from_verbatim:
+        for path in lists.lines("--files-from-verbatim", file):
+            yield plain(os.path.join(base, path))
+    for file in options.files_from_raw:
+        for path in lists.names("--files-from-raw", file):
+            yield plain(os.path.join(base, path))
+
+
+def _named_roots(invocation: Invocation, options: SourceOptions) -> tuple[bytes, ...]:
     paths = options.paths
     roots: list[bytes] = []
     for path in paths:
@@ -225,7 +263,7 @@ def _roots(invocation: Invocation, options: SourceOptions) -> tuple[bytes, ...]:
                 hint="Is its file system mounted? With --allow-empty it is backed up as it is.",
             )
         roots.append(root)
-    return tuple(dict.fromkeys(roots))
+    return tuple(roots)
 
 
 def _root(invocation: Invocation, path: str) -> bytes:
