@@ -318,7 +318,7 @@ holdfast cache
 holdfast cache --cleanup --max-age 7
 """,
     "completion": """
-# Completion for this user's bash, from the next shell on
-holdfast completion bash > ~/.local/share/bash-completion/completions/holdfast
+# Its first lines say where to put it
+holdfast completion bash
 """,
 }
