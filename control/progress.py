@@ -27,6 +27,7 @@ from holdfast.contracts import names
 from holdfast.contracts.common import RESTORE_WORKFLOW, Phase, Progress, ShardHeartbeat
 from holdfast.contracts.waiting import WaitsFor
 from holdfast.control.known_paths import NO_PATHS, KnownPaths
+from holdfast.control.pace import as_throttled
 from holdfast.control.runs import Handle
 from holdfast.service.waits import Wait, wait_for
 
@@ -71,7 +72,7 @@ async def look(client: Client, handle: Handle, before: RunView, known: KnownPath
     progress = before.progress
     if answer is not None:
         progress = await _with_heartbeats(client, handle.id, answer, pending)
-        progress = await _with_restore(client, progress, raw)
+        progress = as_throttled(await _with_restore(client, progress, raw))
     trouble = await failing_step(client, handle.id, pending)
     paused = is_paused(description)
     wait = wait_in(raw, trouble, answer, paused=paused, answered=answer is not None)

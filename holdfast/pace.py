@@ -12,6 +12,7 @@ from typing import Final
 
 _FORGIVEN_S: Final = 1.0
 _MINUTES_PER_DAY: Final = 24 * 60
+_DAYS_AHEAD: Final = 30
 _WAIT_STEP_S: Final = 0.25
 PIECE_S: Final = 1.0
 """Work that can choose takes pieces of about this much time, so that a limit is felt as a steady pace."""
@@ -41,6 +42,27 @@ class RateRules:
     def rate_at(self, minute: int) -> int:
         """The limit at a minute of the local day."""
         return next((w.bytes_per_second for w in self.windows if w.holds(minute)), self.bytes_per_second)
+
+    def seconds_for(self, count: float, bytes_per_s: float, minute: int) -> float:
+        """How long so many bytes take from a minute of the local day on, at a rate that is lower where a limit is.
+
+        bytes_per_s: more than 0. Beyond `_DAYS_AHEAD` days, the limit of that moment is taken to stay.
+        """
+        edges = sorted({edge for w in self.windows for edge in (w.start_minute, w.end_minute)})
+        seconds = 0.0
+        for _ in range(_DAYS_AHEAD * len(edges)):
+            pace = self._within(bytes_per_s, minute)
+            stretch = min((edge - minute - 1) % _MINUTES_PER_DAY + 1 for edge in edges)
+            if count <= pace * stretch * 60:
+                break
+            count -= pace * stretch * 60
+            seconds += stretch * 60
+            minute = (minute + stretch) % _MINUTES_PER_DAY
+        return seconds + count / self._within(bytes_per_s, minute)
+
+    def _within(self, bytes_per_s: float, minute: int) -> float:
+        limit = self.rate_at(minute)
+        return min(bytes_per_s, limit) if limit else bytes_per_s
 
 
 def local_minute() -> int:

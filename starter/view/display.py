@@ -77,7 +77,7 @@ class JsonDisplay:
 
     def show(self, view: RunView) -> None:
         if not self.quiet:
-            say_json(json_lines.status(self.kind, view, self.meter.read(view.progress)))
+            say_json(json_lines.status(self.kind, view, self.meter.read(view.progress, stands=view.stands)))
 
     def close(self) -> None: ...
 
@@ -97,7 +97,7 @@ class LineDisplay:
         say(f"Web UI: {url}")
 
     def show(self, view: RunView) -> None:
-        reading = self.meter.read(view.progress)
+        reading = self.meter.read(view.progress, stands=view.stands)
         if reading.elapsed_s >= self._next_s:
             self._next_s = reading.elapsed_s + _LINE_EVERY_S
             say(one_line(view, reading))

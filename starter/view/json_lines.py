@@ -40,6 +40,8 @@ def status(kind: RunKind, view: RunView, reading: Reading) -> Message:
             "error_count": progress.errors,
         }
     message["phase"] = view.phase.value
+    if view.wait is not None:
+        message["waits_for"] = view.wait.document
     return message
 
 

@@ -44,7 +44,7 @@ class LiveDisplay:
 
     def show(self, view: RunView) -> None:
         """Draw the run as it is now."""
-        self._view, self._reading = view, self._meter.read(view.progress)
+        self._view, self._reading = view, self._meter.read(view.progress, stands=view.stands)
 
     def close(self) -> None:
         """Take the region away; what follows is printed in its place."""

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from holdfast.contracts.common import Progress
+from holdfast.contracts.control import Throttle
+from holdfast.control.pace import seconds_left
 
 _WINDOW_S: Final = 15.0
 _SHORTEST_S: Final = 1.0
@@ -14,7 +16,10 @@ _SHORTEST_S: Final = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """elapsed_s: since the command began to look. seconds_left: None while the total or the rate is not known."""
+    """elapsed_s: since the command began to look. bytes_per_s: None while it is not known, or the run stands still.
+
+    seconds_left: None while the total or the rate is not known.
+    """
 
     elapsed_s: float
     fraction: float
@@ -29,12 +34,19 @@ class Meter:
         self._clock = clock
         self._began = clock()
         self._seen: deque[tuple[float, int]] = deque()
+        self._throttle = Throttle()
 
-    def read(self, progress: Progress | None) -> Reading:
-        """The run at this moment."""
+    def read(self, progress: Progress | None, *, stands: bool = False) -> Reading:
+        """The run at this moment. stands: it stands still, so that the time until it goes on is no part of its rate.
+
+        A new throttle begins a new measurement.
+        """
         now = self._clock()
         if progress is None:
             return Reading(elapsed_s=now - self._began, fraction=0.0, bytes_per_s=None, seconds_left=None)
+        if stands or progress.paused or progress.throttle != self._throttle:
+            self._throttle = progress.throttle
+            self._seen.clear()
         self._seen.append((now, progress.bytes_done))
         while now - self._seen[0][0] > _WINDOW_S and len(self._seen) > 1:
             self._seen.popleft()
@@ -42,7 +54,7 @@ class Meter:
         missing = max(0, progress.bytes_total - progress.bytes_done)
         left = None
         if progress.selection_complete and rate:
-            left = missing / rate
+            left = seconds_left(progress, missing, rate)
         return Reading(
             elapsed_s=now - self._began, fraction=_fraction(progress), bytes_per_s=rate, seconds_left=left
         )

@@ -10,16 +10,17 @@ if TYPE_CHECKING:
 
 
 def one_line(view: "RunView", reading: Reading) -> str:
-    """`[0:00:05] execute: 34.1%, 120/400 files, …`."""
+    """`[0:00:05] execute: 34.1%, 120/400 files, …`, and what it waits for."""
     head = f"[{duration(reading.elapsed_s)}] {view.phase.value}"
-    return f"{head}: {', '.join([f'{reading.fraction:.1%}', *counts(view, reading)])}"
+    waits = [f"waits: {view.wait.words}"] if view.wait is not None and view.wait.stands else []
+    return f"{head}: {', '.join([f'{reading.fraction:.1%}', *counts(view, reading), *waits])}"
 
 
 def counts(view: "RunView", reading: Reading) -> list[str]:
-    """Files, bytes, rate, time left and errors, as far as they are known."""
+    """Files, bytes, rate, time left and errors, as far as they are known, and the limit that it keeps to."""
     progress = view.progress
     if progress is None:
-        return ["waiting for a worker"]
+        return ["no answer yet"]
     more = "" if progress.selection_complete else "+"
     parts = [
         f"{progress.files_done:,}/{progress.files_total:,}{more} files",
@@ -31,10 +32,8 @@ def counts(view: "RunView", reading: Reading) -> list[str]:
         parts.append(f"{duration(reading.seconds_left)} left")
     if progress.errors:
         parts.append(counted(progress.errors, "error"))
-    if progress.waits_for:
-        parts.append(f"waits for {progress.waits_for}")
-    if view.away:
-        parts.append("the server does not answer")
+    if view.wait is not None and not view.wait.stands:
+        parts.append(view.wait.words)
     return parts
 
 

@@ -6,16 +6,19 @@ from dataclasses import replace
 import pytest
 
 from holdfast.contracts.common import Phase, Progress
+from holdfast.contracts.control import Throttle
 from holdfast.contracts.identity import workflow_of
+from holdfast.contracts.waiting import WaitsFor
 from holdfast.control.continuation import CONTINUED_WITHIN_NS, interrupted, to_continue
 from holdfast.control.listing import ListedRun, RunList
 from holdfast.control.progress import RunView
 from holdfast.service.journal.records import RunRecord, VerdictRecord
+from holdfast.service.waits import Wait
 from holdfast.starter.commands.ls import Wanted, permissions
 from holdfast.starter.shell.table import table
 from holdfast.starter.shell.text import json_text, printable
-from holdfast.starter.view.meter import Meter
-from holdfast.starter.view.words import counts
+from holdfast.starter.view.meter import Meter, Reading
+from holdfast.starter.view.words import counts, one_line
 from holdfast.terms import RunKind, RunStatus
 
 NOW_NS = 10**18
@@ -159,6 +162,45 @@ def test_the_meter_knows_the_rate_of_the_last_seconds_and_what_is_left() -> None
     reading = meter.read(progress(600))
     assert reading.bytes_per_s == 50.0
     assert "8 left" in " ".join(counts(RunView(progress=progress(600)), reading))
+
+
+def test_a_pause_or_another_throttle_is_no_part_of_the_rate() -> None:
+    now = 0.0
+    meter = Meter(clock=lambda: now)
+
+    def read(at: float, done: int, throttle: int = 0, *, paused: bool = False) -> Reading:
+        nonlocal now
+        now = at
+        progress = Progress(
+            run_id="run",
+            phase=Phase.EXECUTE,
+            selection_complete=True,
+            bytes_total=10_000,
+            bytes_done=done,
+            paused=paused,
+            throttle=Throttle(bytes_per_second=throttle),
+        )
+        return meter.read(progress)
+
+    read(0, 0)
+    assert read(10, 1000).bytes_per_s == 100.0
+    paused = read(12, 1100, paused=True)
+    assert (paused.bytes_per_s, paused.seconds_left) == (None, None)
+    assert read(22, 2000).bytes_per_s == 90.0, "since the last look at the pause"
+    assert read(23, 2100, throttle=50).bytes_per_s is None
+    slow = read(25, 2300, throttle=50)
+    assert (slow.bytes_per_s, slow.seconds_left) == (100.0, (10_000 - 2300) / 50)
+
+
+def test_the_line_of_a_run_that_waits_says_why() -> None:
+    running = Progress(run_id="run", phase=Phase.EXECUTE, errors=1, waits_for="x")
+    full = RunView(progress=running, wait=Wait(what=WaitsFor.FULL_DISK, detail="no room", attempts=3))
+    reading = Meter(clock=lambda: 0.0).read(running, stands=full.stands)
+    assert one_line(full, reading) == (
+        "[0:00:00] execute: 0.0%, 0/0+ files, 0 B/0 B+, 1 error, waits: full disk: no room (tried 3 times)"
+    )
+    slow = RunView(progress=running, wait=Wait(what=WaitsFor.THROTTLE, detail="1.0 MiB/s"))
+    assert one_line(slow, reading).endswith("1 error, throttle: 1.0 MiB/s")
 
 
 def test_a_growing_total_is_marked_and_never_done() -> None:

@@ -35,6 +35,31 @@ def test_the_average_keeps_to_the_rate_whatever_the_pieces(piece: int) -> None:
     assert total / (clock.now - began) == pytest.approx(MIB, rel=0.05)
 
 
+@pytest.mark.parametrize(
+    ("rules", "seconds"),
+    [
+        (RateRules(), 100.0),
+        (RateRules(bytes_per_second=4 * MIB), 250.0),
+        (RateRules(bytes_per_second=40 * MIB), 100.0),
+        # two minutes at 1 MiB/s until the window begins, the other 880 MiB at the measured rate
+        (
+            RateRules(
+                bytes_per_second=MIB,
+                windows=(RateWindow(start_minute=602, end_minute=0, bytes_per_second=0),),
+            ),
+            120.0 + 88.0,
+        ),
+        # over the end of a window and over midnight: 14 hours at 512 B/s, the rest as fast as it goes
+        (
+            RateRules(windows=(RateWindow(start_minute=600, end_minute=0, bytes_per_second=512),)),
+            14 * 3600 + 100.0 - 14 * 3600 * 512 / (10 * MIB),
+        ),
+    ],
+)
+def test_the_time_that_is_left_knows_the_limits_to_come(rules: RateRules, seconds: float) -> None:
+    assert rules.seconds_for(1000 * MIB, 10 * MIB, 600) == pytest.approx(seconds)
+
+
 def test_unused_time_makes_no_burst() -> None:
     clock = Clock()
     pace = clock.pace(RateRules(bytes_per_second=MIB))
