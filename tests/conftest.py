@@ -1,5 +1,6 @@
-"""For all tests: a Temporal server, what a missing program means, and a word at the end about what was skipped."""
+"""For all tests: a Temporal server, reports that hold, what a missing program means, and what was skipped for it."""
 
+import gc
 import os
 import re
 from collections import Counter
@@ -31,6 +32,20 @@ def pytest_runtest_setup() -> Generator[None]:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call() -> Generator[None]:
     yield from _skipping()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Collect no garbage while a failure is put into words.
+
+    pytest parses the source for that. Garbage that asyncio complains of, with a traceback, is parsed for as well, and
+    Python 3.11 takes the one within the other for a fault of its own: its SystemError would end the whole run.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

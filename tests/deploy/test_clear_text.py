@@ -6,7 +6,6 @@ page boundary can split it. The same runs without encryption show that the searc
 
 import os
 import sqlite3
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from holdfast.errors import SnapshotNotFoundError
 from holdfast.repository.repository import Repository
 from holdfast.storage.local import LocalStorage
 from holdfast.transport.keyring import new_key_line
+from tests.support import fork_server
 
 PROJECT: Final = Path(__file__).parents[2]
 PASSWORD: Final = b"canary-password"
@@ -61,7 +61,7 @@ class Site:
         )
 
     def run(self, *arguments: str) -> int:
-        done = subprocess.run(
+        done = fork_server.run(
             [
                 sys.executable,
                 "-m",
@@ -76,7 +76,6 @@ class Site:
                 "HOME": str(self.folder),
                 "PYTHONPATH": str(PROJECT),
             },
-            check=False,
             capture_output=True,
             text=True,
         )

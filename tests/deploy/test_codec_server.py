@@ -34,6 +34,7 @@ from holdfast.transport.places import workflow_place
 from holdfast.transport.sealing import Sealer
 from holdfast.transport.signing import Signer
 from holdfast.workflows.registration import ensure_search_attributes
+from tests.support import fork_server
 from tests.support.answering import answering
 from tests.support.temporal_server import temporal_binary
 from tests.unit.transport.signed import Keys, workers
@@ -335,7 +336,7 @@ def site(folder: Path) -> Path:
 @contextlib.contextmanager
 def serving(settings: Path, *options: str) -> Iterator[str]:
     """`holdfast codec-server` while the context lasts; its URL."""
-    process = subprocess.Popen(
+    process = fork_server.Popen[str](
         [
             sys.executable,
             "-m",

@@ -14,6 +14,7 @@ import pytest
 
 from holdfast.ids import to_hex
 from holdfast.repository.layout import LOCKS
+from tests.support import fork_server
 from tests.support.counting import PROJECT
 from tests.support.engine import EngineRun, make_repository, open_session
 
@@ -36,16 +37,14 @@ class Host:
             "HOLDFAST_STATE_DIR": str(folder / "state"),
             "RESTIC_REPOSITORY": str(self.repository),
             "RESTIC_PASSWORD": _PASSWORD,
-            "PYTHONUNBUFFERED": "1",
         }
 
     def command(self, *words: str) -> list[str]:
         return [sys.executable, "-m", "holdfast.starter", *words]
 
     def holdfast(self, *words: str, code: int = 0) -> "subprocess.CompletedProcess[str]":
-        ended = subprocess.run(
+        ended = fork_server.run(
             self.command(*words),
-            check=False,
             capture_output=True,
             text=True,
             env=self.environment,
@@ -86,7 +85,7 @@ def listing(host: Host, **more: object) -> Iterator["subprocess.Popen[bytes]"]:
     with subprocess.Popen(
         host.command("ls", "latest"),
         stdout=subprocess.PIPE,
-        env=host.environment,
+        env=host.environment | {"PYTHONUNBUFFERED": "1"},
         cwd=PROJECT,
         **more,  # type: ignore[call-overload]
     ) as process:
@@ -178,7 +177,7 @@ def test_a_killed_worker_s_lock_goes_with_its_run(host: Host) -> None:
     from tests.faults.test_two_namespaces import command_of, descendants  # noqa: PLC0415
 
     (host.source / "large").write_bytes(os.urandom(120_000_000))
-    process = subprocess.Popen(
+    process = fork_server.Popen[bytes](
         host.command("backup", "-q", "--verify", "none", str(host.source)), env=host.environment, cwd=PROJECT
     )
     holders: set[str] = set()

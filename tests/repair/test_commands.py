@@ -2,10 +2,10 @@
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
+from tests.support import fork_server
 from tests.support.comparison import plant, restic
 from tests.support.counting import PROJECT
 from tests.support.engine import PASSWORD, EngineRun, new_session
@@ -29,8 +29,8 @@ def test_a_repair_is_told_of_and_ends_by_what_is_left(tmp_path: Path) -> None:
 
     def holdfast(*words: str, code: int = 0) -> str:
         command = [sys.executable, "-m", "holdfast.starter", *words]
-        ended = subprocess.run(
-            command, check=False, capture_output=True, text=True, env=environment, cwd=PROJECT, timeout=180
+        ended = fork_server.run(
+            command, capture_output=True, text=True, env=environment, cwd=PROJECT, timeout=180
         )
         assert ended.returncode == code, ended.stdout + ended.stderr
         return ended.stdout + ended.stderr

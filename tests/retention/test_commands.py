@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from holdfast.retention.bin import bin_roots, forget_snapshot, take_back
 from holdfast.retention.holds import AlarmNote, raise_alarm
 from holdfast.service.journal.journal import Journal
 from holdfast.starter.main import main
+from tests.support import fork_server
 from tests.support.engine import PASSWORD, EngineRun, new_session, open_session
 
 PROJECT = Path(__file__).parent.parent.parent
@@ -170,8 +170,8 @@ def test_the_simulator_tells_bytes_and_the_months_to_come(folder: Path, answer: 
 def test_forgetting_and_pruning_in_one_command_and_the_bin_keeps_its_data(folder: Path) -> None:
     environ = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(folder), "PYTHONPATH": str(PROJECT)}
     command = [sys.executable, "-m", "holdfast.starter", "forget", "--prune", "--json", "--config"]
-    done = subprocess.run(
-        [*command, str(folder / "holdfast.toml")], check=False, capture_output=True, text=True, env=environ
+    done = fork_server.run(
+        [*command, str(folder / "holdfast.toml")], capture_output=True, text=True, env=environ
     )
     assert done.returncode == 0, done.stdout + done.stderr
     said = [json.loads(line) for line in done.stdout.splitlines()]

@@ -1,7 +1,6 @@
 """Each attempt keeps its record, and what a lost server knew of a run the journal knows as well. Real commands."""
 
 import random
-import subprocess
 import time
 from pathlib import Path
 
@@ -28,14 +27,7 @@ def site(tmp_path: Path) -> Site:
 
 def succeeds(site: Site, *words: str) -> str:
     """What it says, on both outputs."""
-    ended = subprocess.run(
-        ["holdfast", *words],
-        check=False,
-        capture_output=True,
-        text=True,
-        env=site.environment,
-        timeout=120,
-    )
+    ended = site.run(*words)
     assert ended.returncode == 0, ended.stderr
     return ended.stdout + ended.stderr
 

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +24,7 @@ from holdfast.service.journal.journal import Journal
 from holdfast.service.settings.load import load_settings
 from holdfast.service.settings.passwords import PasswordBook
 from holdfast.workflows.catalogue import WORKFLOWS, workflow_runner
+from tests.support import fork_server
 from tests.support.engine import PASSWORD, EngineRun, new_session, open_session
 
 PROJECT = Path(__file__).parent.parent.parent
@@ -72,7 +72,7 @@ class Site:
             "HOLDFAST_CONFIG": str(self.settings_file),
         }
         command = [sys.executable, "-m", "holdfast.starter", *arguments]
-        done = subprocess.run(command, check=False, capture_output=True, text=True, env=environ)
+        done = fork_server.run(command, capture_output=True, text=True, env=environ)
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout
 

@@ -9,6 +9,7 @@ from random import Random
 
 import pytest
 
+from tests.support import fork_server
 from tests.support.engine import make_repository
 
 PROJECT = Path(__file__).parent.parent.parent
@@ -40,7 +41,7 @@ class Place:
             "HOLDFAST_CONFIG": str(self.folder / "holdfast.toml"),
         }
         command = [sys.executable, "-m", "holdfast.starter", *arguments]
-        done = subprocess.run(command, check=False, capture_output=True, text=True, env=environ)
+        done = fork_server.run(command, capture_output=True, text=True, env=environ)
         assert done.returncode == code, done.stdout + done.stderr
         return done
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import fork_server
 from tests.support.comparison import restic
 from tests.support.engine import make_repository
 
@@ -74,7 +75,7 @@ class Host:
         (self.source / "larger").chmod(0o4750)
 
     def start(self, *arguments: str) -> "subprocess.Popen[str]":
-        return subprocess.Popen(
+        return fork_server.Popen(
             [sys.executable, "-m", "holdfast.starter", *arguments],
             cwd=self.folder,
             env=self.environment,

@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 import time
 from pathlib import Path
 from random import Random
@@ -18,15 +17,14 @@ PATIENCE_S = 120.0
 SCHEDULE = '[[sources.home.schedules]]\nname = "nightly"\nkind = "backup"\nevery = "1d"\n'
 
 
+def succeeds(site: Site, *words: str) -> str:
+    ended = site.run(*words)
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
+
+
 def told(site: Site, *words: str) -> object:
-    ended = subprocess.run(
-        ["holdfast", *words, "--json"],
-        check=False,
-        capture_output=True,
-        env=site.environment,
-        timeout=PATIENCE_S,
-    )
-    found = json.loads(ended.stdout)
+    found = json.loads(site.run(*words, "--json").stdout)
     return found["sources"] if isinstance(found, dict) else found
 
 
@@ -51,16 +49,11 @@ def test_a_scheduled_backup_onto_a_full_disk(tmp_path: Path) -> None:
             settings.write(SCHEDULE)
         service = site.command("up")
         try:
-            applied = ["holdfast", "schedule", "apply", "--yes"]
-            subprocess.run(applied, check=True, env=site.environment, capture_output=True, timeout=PATIENCE_S)
-            trigger = ["holdfast", "schedule", "trigger", "home.nightly"]
-            subprocess.run(trigger, check=True, env=site.environment, capture_output=True, timeout=PATIENCE_S)
+            succeeds(site, "schedule", "apply", "--yes")
+            succeeds(site, "schedule", "trigger", "home.nightly")
             assert "no space left" in until_it_waits(site, "status")
             assert "no space left" in until_it_waits(site, "schedule", "list")
-            plain = subprocess.run(
-                ["holdfast", "status"], check=False, capture_output=True, env=site.environment
-            )
-            assert b"WAITS: full disk: " in plain.stdout
+            assert "WAITS: full disk: " in site.run("status").stdout
         finally:
             kill_family(service)
 

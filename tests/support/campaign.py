@@ -30,6 +30,7 @@ import psutil
 from holdfast.crypto.kdf import ScryptParameters
 from holdfast.repository.repository import Repository
 from holdfast.storage.local import LocalStorage
+from tests.support import fork_server
 from tests.support.disks import tmpfs
 from tests.support.faults import leftovers, stock_restic
 from tests.support.trees import itemized
@@ -120,16 +121,24 @@ class Site:
         with (self.folder / "commands.log").open("ab") as log:
             log.write(f"--- {time.time():.3f} {' '.join(words)}\n".encode())
             log.flush()
-            return subprocess.Popen(
-                [sys.executable, "-m", "holdfast.starter.main", *words]
-                if not shutil.which("holdfast", path=self.environment["PATH"])
-                else ["holdfast", *words],
+            return fork_server.Popen(
+                [sys.executable, "-m", "holdfast.starter", *words],
                 env=self.environment,
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
             )
+
+    def run(self, *words: str) -> "subprocess.CompletedProcess[str]":
+        """A command, to its end."""
+        return fork_server.run(
+            [sys.executable, "-m", "holdfast.starter", *words],
+            capture_output=True,
+            text=True,
+            env=self.environment,
+            timeout=_LIMIT_S,
+        )
 
     def ended(self, process: "subprocess.Popen[bytes]") -> int:
         """Its exit code. One that does not end at all is what no disturbance may lead to."""

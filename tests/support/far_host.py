@@ -10,6 +10,8 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
+from tests.support import fork_server
+
 PROJECT: Final = Path(__file__).parents[2]
 PASSWORD: Final = "correct horse"
 PATIENCE_S: Final = 150.0
@@ -40,7 +42,7 @@ class FarHost:
         (self.source / "large").write_bytes(random.randbytes(24 << 20))
 
     def start(self, *arguments: str | Path, **more: str) -> "subprocess.Popen[str]":
-        return subprocess.Popen(
+        return fork_server.Popen(
             [sys.executable, "-m", "holdfast.starter", *map(str, arguments)],
             env={**self.environ, **more},
             cwd=self.folder,

@@ -18,6 +18,7 @@ from holdfast.contracts.worker import WorkerConfig
 from holdfast.crypto.kdf import ScryptParameters
 from holdfast.repository.repository import Repository
 from holdfast.storage.local import LocalStorage
+from tests.support import fork_server
 
 PROJECT: Final = Path(__file__).parent.parent.parent
 PASSWORD: Final = b"canary-password-hosts"
@@ -71,13 +72,12 @@ class Host:
 
     def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """Run a command."""
-        return subprocess.run(
+        return fork_server.run(
             [sys.executable, "-m", "holdfast.starter", *arguments, "--config", str(self.config)],
             cwd=PROJECT,
             env=self.environment,
             capture_output=True,
             text=True,
-            check=False,
         )
 
     def answer(self, *arguments: str, code: int = 0) -> Any:
@@ -89,7 +89,7 @@ class Host:
     def serving(self) -> Iterator["subprocess.Popen[bytes]"]:
         """Workers of this host."""
         with (self.folder / "service.log").open("ab") as log:
-            process = subprocess.Popen(
+            process = fork_server.Popen[bytes](
                 [sys.executable, "worker.py", "--settings", str(self.config)],
                 cwd=PROJECT,
                 env=self.environment,

@@ -23,6 +23,7 @@ from holdfast.service.settings.requests import RepositoryOrder, SourceOrder, wri
 from holdfast.source.spec import SourceSpec
 from holdfast.storage.local import LocalStorage
 from holdfast.terms import Strategy, VerifyLevel
+from tests.support import fork_server
 
 PROJECT: Final = Path(__file__).parent.parent.parent
 PASSWORD: Final = b"canary-password-horse"
@@ -132,7 +133,7 @@ def start_worker(config: WorkerConfig, *, log: Path, **environment: str) -> "sub
     """Start `worker.py` with its configuration on a pipe, as a supervisor does. environment: beside the usual."""
     reading, writing = os.pipe()
     with log.open("ab") as stderr:
-        process = subprocess.Popen(
+        process = fork_server.Popen[bytes](
             [sys.executable, "worker.py", "--config-fd", str(reading)],
             cwd=PROJECT,
             pass_fds=(reading,),

@@ -17,6 +17,7 @@ from holdfast.repository.repository import Repository
 from holdfast.service.settings.load import load_settings
 from holdfast.service.settings.model import Settings
 from holdfast.storage.local import LocalStorage
+from tests.support import fork_server
 
 PROJECT: Final = Path(__file__).parent.parent.parent
 PASSWORD: Final = b"canary-password-staple"
@@ -70,7 +71,7 @@ class Site:
     def holdfast(self, *arguments: str, code: int = 0) -> str:
         """Run a command; what it printed. It must end with `code`."""
         command = self.command(*arguments)
-        done = subprocess.run(command, cwd=PROJECT, env=self.environment, capture_output=True, text=True)  # noqa: PLW1510
+        done = fork_server.run(command, cwd=PROJECT, env=self.environment, capture_output=True, text=True)
         assert done.returncode == code, f"{done.returncode}\n{done.stdout}\n{done.stderr}"
         return done.stdout + done.stderr
 
@@ -94,7 +95,9 @@ class Site:
         if not self.address:
             command = [sys.executable, "-m", "holdfast.starter", "up", "--config", str(self.config)]
         with (self.folder / "service.log").open("ab") as log:
-            process = subprocess.Popen(command, cwd=PROJECT, env=self.environment, stderr=log, stdout=log)
+            process = fork_server.Popen[bytes](
+                command, cwd=PROJECT, env=self.environment, stderr=log, stdout=log
+            )
         try:
             yield
         finally:
