@@ -141,3 +141,8 @@ class BackupResult(Warranted):
     totals: SnapshotTotals = field(default_factory=SnapshotTotals)
     verdict: Verdict | None = None
     hooks: tuple[HookDone, ...] = ()
+
+    @property
+    def is_dry(self) -> bool:
+        """Whether it says what a backup would do: one that ended well has a snapshot."""
+        return self.status in (RunStatus.COMPLETE, RunStatus.PARTIAL) and not self.snapshot_id

@@ -31,7 +31,7 @@ class BackupOptions(SourceOptions):
     GROUPS: ClassVar[Groups] = {
         **SourceOptions.GROUPS,
         "The snapshot": ("host", "tag", "strategy", "parent", "force"),
-        "The run": ("verify", "compression", "pack_size", "fresh", "detach"),
+        "The run": ("dry_run", "verify", "compression", "pack_size", "fresh", "detach"),
     }
 
     tag: Annotated[Texts, typer.Option(metavar="TAG[,TAG…]", help="Tags for the snapshot; repeatable.")] = ()
@@ -56,6 +56,10 @@ class BackupOptions(SourceOptions):
     pack_size: Annotated[
         int, typer.Option(metavar="MIB", help="Size of packs in MiB.", show_default=False)
     ] = 0
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", "-n", help="Say what would be stored; write nothing. -v lists the files."),
+    ] = False
     fresh: Annotated[bool, typer.Option("--fresh", help="Do not go on with an interrupted run.")] = False
     detach: Detach = False
 
@@ -65,6 +69,8 @@ def backup(options: BackupOptions) -> int:
     invocation = Invocation.of(options)
     first, *others = chosen_sources(invocation, options)
     if not others:
+        if options.dry_run:
+            return _dry_run(invocation, options, first)
         with early_start(invocation.settings, invocation.environ) as begun:
             return _backup(invocation, options, first, begun)
     codes: list[int] = []
@@ -79,6 +85,8 @@ def _one_of_several(invocation: Invocation, options: BackupOptions, source: Chos
     name = f"source {source.name}"
     tell_done(options, {"message_type": "note", "message": name}, f"{name}:")
     try:
+        if options.dry_run:
+            return _dry_run(invocation, options, source)
         with early_start(invocation.settings, invocation.environ) as begun:
             return _backup(invocation, options, source, begun)
     except HoldfastError as error:
@@ -119,6 +127,23 @@ def _backup(
         fresh=options.fresh,
         detach=options.detach,
         list_files=options.verbose > 0,
+    )
+
+
+def _dry_run(invocation: Invocation, options: BackupOptions, source: ChosenSource) -> int:
+    from holdfast.starter.requests.dry_backup import dry_backup  # noqa: PLC0415 - the engine, for this alone
+
+    if options.detach:
+        raise UsageError("a dry run is no run of the service", hint="Leave out --detach or --dry-run.")
+    order, settings = source.order, invocation.settings
+    return dry_backup(
+        invocation,
+        _repository(invocation, options, source.repository),
+        settings.source(source.name) if order is None else order.profile(""),
+        strategy=_choice("--strategy", _strategy(options), Strategy) or source.strategy,
+        host=_host(options.host),
+        tags=tags_in("--tag", options.tag),
+        parent=options.parent,
     )
 
 

@@ -39,7 +39,11 @@ def open_repository(invocation: Invocation, fallback: str = "") -> Repository:
     Raises:
         RepositoryNotFoundError, WrongPasswordError, PasswordMissingError, UnsupportedRepositoryError, UsageError.
     """
-    profile = invocation.repository(fallback)
+    return open_profile(invocation, invocation.repository(fallback))
+
+
+def open_profile(invocation: Invocation, profile: RepositoryProfile) -> Repository:
+    """The same of a repository that is known."""
     check_repository(profile)  # before anybody is asked for a password
     return _opened(invocation, profile, open_place(profile, invocation.environ))
 

@@ -24,6 +24,8 @@ holdfast init -r s3:https://s3.example.org/bucket -p ~/.backup-password
 holdfast backup documents
 # Folders, without what need not be kept
 holdfast backup -r /srv/backup ~/documents ~/mail --exclude '*.tmp'
+# What would be stored
+holdfast backup documents --dry-run --verbose
 """,
     "restore": """
 # The newest snapshot of a source into a folder

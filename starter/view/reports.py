@@ -4,7 +4,7 @@ import functools
 import itertools
 import os
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
 from holdfast.contracts.verbs import Result
@@ -43,9 +43,19 @@ _CONDITIONAL: Final[Mapping[FileAction, str]] = {
 
 
 class Report:
-    """How one command tells of its run. list_files: also what became of each path (a dry run, or -v)."""
+    """How one command tells of its run. list_files: also what became of each path (a dry run, or -v). files: what did
+    become of each, of a run that left no record; else the journal knows."""
 
-    def __init__(self, settings: Settings, *, as_json: bool, quiet: bool, list_files: bool = False) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        as_json: bool,
+        quiet: bool,
+        list_files: bool = False,
+        files: Callable[[], Iterable[FileRecord]] | None = None,
+    ) -> None:
+        self._unrecorded = files
         self._settings = settings
         self._json = as_json
         self._quiet = quiet
@@ -158,6 +168,9 @@ class Report:
             warn(f"{first[kind].action.value}: {example}{more}")
 
     def _files(self, run_id: str, actions: Collection[FileAction] = ()) -> Iterator[FileRecord]:
+        if self._unrecorded is not None:
+            yield from (file for file in self._unrecorded() if not actions or file.action in actions)
+            return
         try:
             yield from self._journal.files(run_id, actions)
         except JournalUnavailableError as error:

@@ -14,6 +14,7 @@ def words(result: BackupResult) -> Words:
         summary=_summary(result),
         during="archival",
         paths=bool(result.selected.warnings or result.stored.warnings),
+        dry_run=result.is_dry,
         hooks=result.hooks,
     )
 
@@ -35,11 +36,13 @@ def _lines(result: BackupResult) -> list[str]:
             f"went on from {counted(stored.checkpoints_resumed, 'checkpoint')}, "
             f"{format_bytes(stored.bytes_reread)} were read again"
         )
-    said.append(f"snapshot {result.snapshot_id[:8]} saved{verified(result)}")
+    if not result.is_dry:
+        said.append(f"snapshot {result.snapshot_id[:8]} saved{verified(result)}")
     if result.status is RunStatus.PARTIAL:
+        is_partial = "would be partial" if result.is_dry else "is partial"
         said.append(
             f"Warning: {counted(result.totals.errors, 'path')} could not be read, or not as a whole; "
-            "the snapshot is partial"
+            f"the snapshot {is_partial}"
         )
     return said
 
@@ -64,8 +67,11 @@ def _summary(result: BackupResult) -> Message:
         "total_duration": seconds(result),
         "backup_start": format_time(result.started_ns),
         "backup_end": format_time(result.ended_ns),
-        "snapshot_id": result.snapshot_id,
-        "run_id": result.run_id,
+        **(
+            {"dry_run": True}
+            if result.is_dry
+            else {"snapshot_id": result.snapshot_id, "run_id": result.run_id}
+        ),
         "status": result.status.value,
         "strategy": result.strategy.value,
         "bytes_read": stored.bytes_read,
@@ -79,7 +85,8 @@ def _summary(result: BackupResult) -> Message:
 
 def _added(result: BackupResult) -> str:
     stored = format_bytes(result.totals.data_added_packed)
-    return f"Added to the repository: {format_bytes(result.totals.data_added)} ({stored} stored)"
+    done = "Would be added" if result.is_dry else "Added"
+    return f"{done} to the repository: {format_bytes(result.totals.data_added)} ({stored} stored)"
 
 
 def _three(name: str, new: int, changed: int, unmodified: int) -> str:
