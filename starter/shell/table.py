@@ -26,8 +26,10 @@ from holdfast.starter.shell.text import Drawn, harmless, zone
 
 _GAP: Final = "  "
 _SHARE: Final = 5
+_SHARE_OF_WORDS: Final = 3
 _COMFORTABLE: Final = 12
-"""A column that gives way is comfortable to read with one of so many shares of the width, and no less than so wide."""
+"""A column that gives way is comfortable to read with one of so many shares of the width, and no less than so wide. A
+word is broken where it would take more than a share of its own."""
 _SECONDS: Final = re.compile(r"(?<=\d\d:\d\d):\d\d")
 
 
@@ -101,9 +103,9 @@ def table(
     known = [Column(column) if isinstance(column, str) else column for column in columns]
     names = _names(known)
     cells = [[screen.spelled(harmless(cell)) for cell in row] for row in rows]
-    comfort = max((screen.width or 0) // _SHARE, _COMFORTABLE)
     measured = [
-        _measured(column, names[at], [row[at] for row in cells], comfort) for at, column in enumerate(known)
+        _measured(column, names[at], [row[at] for row in cells], screen.width or 0)
+        for at, column in enumerate(known)
     ]
     widths = _widths(measured, screen.width)
     head = [
@@ -171,10 +173,11 @@ def _head_kind(kind: Kind) -> Kind:
     return Kind.NUMBER if kind is Kind.NUMBER else Kind.TEXT
 
 
-def _measured(column: Column, name: str, cells: Sequence[str], comfort: int) -> _Measured:
+def _measured(column: Column, name: str, cells: Sequence[str], room: int) -> _Measured:
     lines = [line for cell in cells for line in cell.split("\n")]
     content = max(map(cell_len, lines), default=0)
     named = max(map(cell_len, name.split(" ")))
+    comfort = max(room // _SHARE, _COMFORTABLE)
     match column.kind:
         case Kind.NUMBER:
             least = comfortable = content
@@ -184,7 +187,7 @@ def _measured(column: Column, name: str, cells: Sequence[str], comfort: int) -> 
             least, comfortable = min(content, LEAST), min(content, comfort)
         case _:
             word = max((cell_len(word) for line in lines for word in line.split(" ")), default=0)
-            least = min(word, comfort)
+            least = min(word, max(room // _SHARE_OF_WORDS, _COMFORTABLE))
             comfortable = max(least, min(content, comfort))
     return _Measured(
         column=column,

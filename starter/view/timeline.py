@@ -14,11 +14,11 @@ from holdfast.units import counted, format_bytes, format_duration
 
 _COLUMNS: Final = (
     Column("Started", kind=Kind.TIME),
-    Column("Run"),
-    Column("Did", rank=1),
+    Column("Run", rank=1),
+    Column("Did", rank=2),
     Column("Status", kind=Kind.STATE),
-    Column("Took", rank=2),
-    Column("Added", rank=3, kind=Kind.NUMBER),
+    Column("Took", rank=3),
+    Column("Added", rank=4, kind=Kind.NUMBER),
     Column("Said", kind=Kind.STATE),
 )
 

@@ -37,6 +37,8 @@ LISTINGS: Final[tuple[tuple[str, ...], ...]] = (
     ("-r", "home", "snapshots"),
     ("-r", "home", "ls"),
     ("-r", "home", "ls", "--long"),
+    ("status",),
+    ("status", "documents"),
     ("runs",),
     ("run", "show", "00000001"),
     ("run", "show", "00000003"),
@@ -56,7 +58,6 @@ LISTINGS: Final[tuple[tuple[str, ...], ...]] = (
 )
 """What lists without a server."""
 SERVED: Final[tuple[tuple[str, ...], ...]] = (
-    ("status",),
     ("schedule", "list"),
     ("schedule", "next"),
     ("schedule", "apply", "--dry-run"),
