@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
+from google.protobuf.timestamp_pb2 import Timestamp
 from temporalio.api.enums.v1 import PendingActivityState
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.workflow.v1 import PendingActivityInfo
@@ -201,13 +202,19 @@ async def _approval(client: Client, workflow_id: str) -> Wait | None:
 def _untaken(raw: DescribeWorkflowExecutionResponse, *, answered: bool) -> str:
     """Since when nobody has taken a run's work up, in words; empty where somebody has, or it is too early to tell."""
     if not answered and raw.HasField("pending_workflow_task"):
-        return f"none serves the queue {raw.execution_config.task_queue.name}"
+        waited_ns = _since(raw.pending_workflow_task.original_scheduled_time)
+        late = waited_ns >= _TAKEN_UP_WITHIN_S * NS_PER_S
+        return f"none serves the queue {raw.execution_config.task_queue.name}" if late else ""
     pending = raw.pending_activities
     scheduled = PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED
     if not pending or any(step.state != scheduled for step in pending):
         return ""
-    since_ns = min(step.scheduled_time.ToNanoseconds() for step in pending)
-    waited_ns = time.time_ns() - since_ns
+    waited_ns = max(_since(step.scheduled_time) for step in pending)
     if waited_ns < _TAKEN_UP_WITHIN_S * NS_PER_S:
         return ""
     return f"its next step has not been taken up for {format_duration(waited_ns)}"
+
+
+def _since(moment: Timestamp) -> int:
+    """Nanoseconds since then, by this host's clock."""
+    return time.time_ns() - moment.ToNanoseconds()

@@ -26,3 +26,15 @@ def unproven(settings: Settings, drills: Sequence[RunRecord]) -> list[str]:
     """The sources of the settings that no drill has proven restorable."""
     proven = last_proofs(drills)
     return [name for name in settings.sources if name not in proven]
+
+
+def outcome(run: RunRecord) -> str:
+    """How a drill ended, in a few words."""
+    if run.status is RunStatus.RUNNING:
+        return "running"
+    if run.status is not RunStatus.COMPLETE:
+        return f"{run.status.value} ({run.failure_kind})" if run.failure_kind else run.status.value
+    if not is_proof(run):
+        return "NOT PROVEN"
+    missed = [goal.upper() for goal in ("rto", "rpo") if run.counters.get(f"{goal}_met") == 0]
+    return f"proven, {' and '.join(missed)} MISSED" if missed else "proven"

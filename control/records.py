@@ -14,6 +14,7 @@ from holdfast.file_list import WRONG_ACTIONS, FileAction
 from holdfast.service.journal.reasons import Reason, reason_of
 from holdfast.service.journal.records import OutputRecord, RunRecord
 from holdfast.service.settings.model import Settings
+from holdfast.terms import RunKind, RunStatus
 
 if TYPE_CHECKING:
     from holdfast.service.journal.journal import (
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 TOLD_ACTIONS: Final = WRONG_ACTIONS | {FileAction.WARNING}
 """Which paths of a run are told of by themselves."""
+_ENDED: Final = tuple(status for status in RunStatus if status is not RunStatus.RUNNING)
 
 
 def find_record(journal: "Journal", name: str) -> RunRecord:
@@ -37,6 +39,16 @@ def find_record(journal: "Journal", name: str) -> RunRecord:
         candidates = [found for run_id in ending[:2] if (found := journal.run(run_id)) is not None]
     RunList(runs=[ListedRun.of(record) for record in candidates]).find(name)
     return candidates[0]
+
+
+def find_backup(journal: "Journal", source: str) -> RunRecord | None:
+    """The newest backup of a source that has ended, whatever else ran since; else its newest; None without any.
+
+    Raises:
+        JournalUnavailableError: the journal cannot be read.
+    """
+    ended = journal.runs(1, source=source, kind=RunKind.BACKUP, statuses=_ENDED)
+    return next(iter(ended or journal.runs(1, source=source, kind=RunKind.BACKUP)), None)
 
 
 def document(settings: Settings, run: RunRecord) -> dict[str, object]:

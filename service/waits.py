@@ -40,6 +40,11 @@ class Wait:
         said = " ".join(filter(None, (self.detail, tried)))
         return f"{self.what.words}: {said}" if said else self.what.words
 
+    @property
+    def in_full(self) -> str:
+        """The words and the next step, as sentences."""
+        return f"{self.words}. {self.next_step}" if self.next_step else self.words
+
     def told(self, reader: Callable[[str], str]) -> "Wait":
         """The same for a reader: with the paths that he may see, or with words in their place."""
         return replace(self, detail=reader(self.detail), next_step=reader(self.next_step))

@@ -18,7 +18,8 @@ from holdfast.terms import RunKind, RunStatus
 from holdfast.units import NS_PER_S, counted, format_age
 
 _NS_PER_MS: Final = 10**6
-_SYSTEMS: Final = frozenset((RunKind.SYSTEM_BACKUP, RunKind.SYSTEM_RESTORE))
+SYSTEMS: Final = frozenset((RunKind.SYSTEM_BACKUP, RunKind.SYSTEM_RESTORE))
+"""Their verdict is of their members, in words that name no path."""
 _FINDINGS: Final = ("missing", "damaged", "noise", "unreadable")
 _UNREAD: Final = {
     RunKind.BACKUP: ("could not be read", "unreadable"),
@@ -32,6 +33,11 @@ class Reason:
 
     text: str
     next_step: str = ""
+
+    @property
+    def in_full(self) -> str:
+        """Both, as sentences."""
+        return _sentences(self.text, self.next_step) if self.next_step else self.text
 
 
 def reason_of(run: RunRecord, hooks: Sequence[OutputRecord] = ()) -> Reason | None:
@@ -69,7 +75,7 @@ def _unsound(run: RunRecord) -> Iterator[str]:
     verdict, counters = run.verdict, run.counters
     if verdict is None:
         return
-    if run.kind in _SYSTEMS:
+    if run.kind in SYSTEMS:
         yield from verdict.problems
         return
     if run.kind is not RunKind.DRILL:

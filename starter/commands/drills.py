@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 import typer
 
-from holdfast.control.drills import is_proof, last_proofs, unproven
+from holdfast.control.drills import is_proof, last_proofs, outcome, unproven
 from holdfast.control.journal import open_journal
 from holdfast.errors import EXIT_COMPLETE
 from holdfast.service.journal.records import RunRecord
@@ -15,7 +15,7 @@ from holdfast.starter.shell.options import CommonOptions
 from holdfast.starter.shell.output import say_flowed, say_json, warn
 from holdfast.starter.shell.table import Column, Kind, table
 from holdfast.starter.shell.text import local_time, named_time
-from holdfast.terms import RunKind, RunStatus
+from holdfast.terms import RunKind
 from holdfast.units import NS_PER_MS, NS_PER_S, counted, format_age, format_bytes
 
 _SEARCHED: Final = 10_000
@@ -84,18 +84,6 @@ def _table(found: Sequence[RunRecord]) -> list[str]:
         for run in found
     ]
     return table(_COLUMNS, rows, counted(len(rows), "drill"))
-
-
-def outcome(run: RunRecord) -> str:
-    """How a drill ended, in a few words."""
-    if run.status is RunStatus.RUNNING:
-        return "running"
-    if run.status is not RunStatus.COMPLETE:
-        return f"{run.status.value} ({run.failure_kind})" if run.failure_kind else run.status.value
-    if not is_proof(run):
-        return "NOT PROVEN"
-    missed = [goal.upper() for goal in ("rto", "rpo") if run.counters.get(f"{goal}_met") == 0]
-    return f"proven, {' and '.join(missed)} MISSED" if missed else "proven"
 
 
 def _recovery(run: RunRecord) -> str:

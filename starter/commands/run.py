@@ -61,7 +61,11 @@ class ReportOptions(CommonOptions):
 
     run: Annotated[
         str,
-        typer.Argument(metavar="[RUN]", help="Its id, the end of that, or its source.", show_default=False),
+        typer.Argument(
+            metavar="[RUN]",
+            help="Its id, the end of that, or a source: its newest backup.",
+            show_default=False,
+        ),
     ] = ""
     source: Annotated[
         str, typer.Option(metavar="NAME", help="The newest backup of this source.", show_default=False)
@@ -112,7 +116,14 @@ def report(options: ReportOptions) -> int:
         )
     settings = Invocation.of(options).settings
     journal = open_journal(settings, os.environ)
-    run = records.find_record(journal, options.run or options.source)
+    name = options.run or options.source
+    run = records.find_backup(journal, name)
+    if run is None and options.source:
+        raise UsageError(
+            f"the journal has no backup of {name!r}",
+            hint=f"`holdfast runs --source {name}` lists what it has of it.",
+        )
+    run = run or records.find_record(journal, name)
     page = render_page(gather(settings, journal, run))
     if options.output == "-":
         say(page)

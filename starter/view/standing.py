@@ -47,7 +47,7 @@ def troubles(settings: Settings, one: Standing) -> list[str]:
         newest, first = facts.failures[0], facts.failures[-1]
         times = counted(len(facts.failures), "time")
         reason = why(settings, newest)
-        words = newest.failure_kind if reason is None else f"{reason.text} {reason.next_step}".rstrip()
+        words = newest.failure_kind if reason is None else reason.in_full
         found.append(
             f"{name}: failed {times} since {local_time(first.started_ns)}: {words} "
             f"(`holdfast run show {short_id(newest.run_id)}`)"
@@ -59,7 +59,7 @@ def troubles(settings: Settings, one: Standing) -> list[str]:
             f"{name}: overdue since {local_time(one.since_ns)}; nothing failed since, and nothing ended well"
         )
     if facts.wait is not None:
-        found.append(f"{name}: WAITS: {facts.wait.words} {facts.wait.next_step}".rstrip())
+        found.append(f"{name}: WAITS: {facts.wait.in_full}")
     good = facts.good
     if good is not None and good.status is RunStatus.PARTIAL:
         lacking = counted(good.totals.errors, "path")

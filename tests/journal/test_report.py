@@ -9,9 +9,11 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from holdfast.contracts.veiled import STATE_DIR
+from holdfast.control.records import find_backup
 from holdfast.file_list import FileAction, FileRecord
 from holdfast.service.journal.journal import Journal
-from holdfast.service.journal.records import RunRecord, VerdictRecord
+from holdfast.service.journal.records import OutputRecord, RunRecord, VerdictRecord
 from holdfast.service.settings.model import Settings
 from holdfast.starter.view.report.chart import round_bytes, round_percent, round_seconds
 from holdfast.starter.view.report.content import MAX_PROBLEMS, ReportContent, gather
@@ -123,6 +125,78 @@ def test_a_run_without_others_has_no_charts_and_one_with_damage_says_so(tmp_path
     assert "damage found" in page
     assert "The verification found 2 problems" in page
     assert EVIL not in page
+
+
+def page_of(journal: Journal, tmp_path: Path, run: RunRecord) -> str:
+    journal.record(run)
+    return render_page(gather(Settings(path=None, state_dir=tmp_path, host="mars"), journal, run))
+
+
+def test_a_failure_has_its_reason_the_next_step_and_the_hooks(tmp_path: Path) -> None:
+    journal = Journal.at(tmp_path / "journal.db")
+    failed = replace(
+        RUN,
+        status=RunStatus.FAILED,
+        reason="no parent",
+        verdict=None,
+        failure_kind="StorageDeniedError",
+        failure_message=f"{STATE_DIR}: read-only\nRemount it.",
+    )
+    dump = OutputRecord(hook="dump", moment="before", exit_code=3, started_ns=0, ended_ns=10**9, output=EVIL)
+    journal.add_output(failed.run_id, dump)
+    page = page_of(journal, tmp_path, failed)
+    assert Page(page).open == []
+    assert f"<p>{tmp_path}: read-only <span" in page
+    assert "Remount it. `holdfast resume uments/0`, or the next backup" in page
+    assert ">exit code 3</td>" in page
+    assert ">1.0 s</td>" in page
+    assert EVIL not in page
+
+
+def test_a_drill_says_what_it_proves_and_how_that_stands_against_its_goals(tmp_path: Path) -> None:
+    counters = {
+        "proven": 1,
+        "estimated_recovery_ms": 600_000,
+        "rto_goal_s": 3600,
+        "rto_met": 1,
+        "data_age_s": 7200,
+        "rpo_goal_s": 3600,
+        "rpo_met": 0,
+    }
+    drill = replace(
+        RUN,
+        kind=RunKind.DRILL,
+        run_id="drill:mars:home:monthly/1",
+        reason="all, seed 7",
+        counters=counters,
+        verdict=VerdictRecord(level="drill", ok=False, problem_count=1, problems=("too old",)),
+    )
+    page = page_of(Journal.at(tmp_path / "journal.db"), tmp_path, drill)
+    assert 'badge bad">proven, RPO MISSED<' in page
+    assert '>10m</div><div class="more">goal: 1h, met<' in page
+    assert '>2h</div><div class="more">goal: 1h, MISSED<' in page
+    assert "What the drill found" in page
+    assert "verification" not in page.lower().replace("<dt>verification", "")
+
+
+def test_the_report_of_a_source_is_of_its_newest_backup_that_ended(tmp_path: Path) -> None:
+    journal = Journal.at(tmp_path / "journal.db")
+    assert find_backup(journal, "documents") is None
+    later = {
+        "backup:mars:home:documents/1": RunKind.BACKUP,
+        "guard:mars:home:documents/2": RunKind.GUARD,
+        "drill:mars:home:monthly/3": RunKind.DRILL,
+    }
+    running = replace(RUN, run_id="backup:mars:home:documents/4", status=RunStatus.RUNNING, ended_ns=0)
+    journal.record(replace(running, started_ns=RUN.started_ns + 9))
+    found = find_backup(journal, "documents")
+    assert found is not None
+    assert found.run_id.endswith("/4")
+    for number, (run_id, kind) in enumerate(later.items()):
+        journal.record(replace(RUN, run_id=run_id, kind=kind, started_ns=RUN.started_ns + number))
+    found = find_backup(journal, "documents")
+    assert found is not None
+    assert found.run_id.endswith("/1")
 
 
 @pytest.mark.parametrize("value", [0.003, 0.5, 1.0, 3.0, 59.9, 3599.0, 3601.0, 90_000.0, 1e9])

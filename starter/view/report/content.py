@@ -10,7 +10,8 @@ from holdfast.control import records
 from holdfast.control.names import location_of, subject_of
 from holdfast.file_list import FileAction, FileRecord
 from holdfast.service.journal.journal import Journal
-from holdfast.service.journal.records import RunRecord
+from holdfast.service.journal.reasons import Reason
+from holdfast.service.journal.records import OutputRecord, RunRecord
 from holdfast.service.settings.model import Settings
 from holdfast.terms import RunStatus
 
@@ -32,13 +33,18 @@ class FileSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportContent:
-    """One run, its files, and the runs of the same source up to it, oldest first. Names as people know them."""
+    """One run, its files and hooks, and the runs of the same source up to it, oldest first. Names as people know them.
+
+    reason: why it did not end well, and what can be done; None where it did.
+    """
 
     run: RunRecord
     subject: str
     repository: str
     files: FileSummary
     history: Sequence[RunRecord]
+    hooks: Sequence[OutputRecord] = ()
+    reason: Reason | None = None
 
 
 def gather(settings: Settings, journal: Journal, run: RunRecord) -> ReportContent:
@@ -57,12 +63,15 @@ def gather(settings: Settings, journal: Journal, run: RunRecord) -> ReportConten
         before_ns=run.started_ns + 1,
     )
     history = earlier[::-1] if any(other.run_id == run.run_id for other in earlier) else [*earlier[::-1], run]
+    hooks = journal.outputs(run.run_id)
     return ReportContent(
         run=run,
         subject=subject_of(settings, run.kind, run.source, run.repository),
         repository=location_of(settings, run.repository),
         files=_summary(journal.files(run.run_id)),
         history=history[-MAX_RUNS:],
+        hooks=hooks,
+        reason=records.why(settings, run, hooks),
     )
 
 

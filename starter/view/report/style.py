@@ -68,6 +68,7 @@ td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; wh
 td.tight { white-space: nowrap; }
 td.path, .mono { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; font-size: 13px; }
 td.path, .mono { overflow-wrap: anywhere; }
+pre { margin: 0; font: 12px/1.4 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; white-space: pre-wrap; }
 tr.this td { background: var(--accent-soft); }
 .good { color: var(--good); } .warn { color: var(--warn); } .bad { color: var(--bad); }
 dl { display: grid; grid-template-columns: minmax(110px, max-content) 1fr; gap: 5px 20px; margin: 0; font-size: 14px; }

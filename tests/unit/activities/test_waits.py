@@ -76,7 +76,9 @@ def test_a_run_whose_work_nobody_takes_up_waits_for_a_worker() -> None:
     assert untaken is not None
     assert untaken.what is WaitsFor.NO_WORKER
     raw = described()
-    raw.pending_workflow_task.SetInParent()
+    raw.pending_workflow_task.original_scheduled_time.FromNanoseconds(time.time_ns())
+    assert seen(raw, progress=None) is None, "it may be taken up at this moment"
+    raw.pending_workflow_task.original_scheduled_time.FromNanoseconds(time.time_ns() - 20 * 10**9)
     unanswered = seen(raw, progress=None)
     assert unanswered is not None
     assert unanswered.words == "no worker: none serves the queue holdfast.mars"
