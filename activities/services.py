@@ -281,7 +281,9 @@ class Services:
             known = self._opened.get(name)
             if known is not None and known.profile != profile:
                 known = None
-        storage = open_place(profile, self._environ) if known is None else known.storage
+        storage = (
+            open_place(profile, self._environ, self._settings.state_dir) if known is None else known.storage
+        )
         locked = not (profile.no_lock or is_read_only(storage))
         if known is not None and known.session.locked == locked and (known.is_certain or not looks):
             return known.use()

@@ -28,6 +28,9 @@ def repository_name(settings: Settings, repository: RepositoryProfile) -> str:
         return repository.name
     order = RepositoryOrder(
         location=repository.location,
+        companion=repository.companion,
+        credentials=repository.credentials,
+        limits=repository.limits,
         compression=repository.compression,
         pack_size_bytes=repository.pack_size_bytes,
         password=repository.password,

@@ -5,15 +5,24 @@ and the answer is how long to wait until it has come. So the average keeps to th
 time that was not used is forgotten after a second instead of making a burst later.
 """
 
+import contextlib
+import fcntl
+import functools
+import os
+import struct
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 _FORGIVEN_S: Final = 1.0
 _MINUTES_PER_DAY: Final = 24 * 60
 _DAYS_AHEAD: Final = 30
 _WAIT_STEP_S: Final = 0.25
+_BOOT_BYTES: Final = 36
+_LEDGER: Final = struct.Struct(f"<{_BOOT_BYTES}sd")
 PIECE_S: Final = 1.0
 """Work that can choose takes pieces of about this much time, so that a limit is felt as a steady pace."""
 
@@ -38,6 +47,11 @@ class RateRules:
 
     bytes_per_second: int = 0
     windows: tuple[RateWindow, ...] = ()
+
+    @property
+    def limits(self) -> bool:
+        """Whether there is ever a limit."""
+        return bool(self.bytes_per_second or any(window.bytes_per_second for window in self.windows))
 
     def rate_at(self, minute: int) -> int:
         """The limit at a minute of the local day."""
@@ -101,6 +115,62 @@ class Pace:
         """How much to take at a time: `most`, or about a second's worth where there is a limit."""
         rate = self._rules.rate_at(self._minute())
         return min(most, max(1, int(rate * PIECE_S))) if rate else most
+
+
+class SharedPace(Pace):
+    """Keeps all who name one file to one rate, of whatever process of this host. Thread-safe.
+
+    The file holds until when is paid, by the clock of this boot, and the boot: what another one has left is nothing. A
+    process that dies has paid for what it did not do, one piece at most. Where the file cannot be had, each process
+    keeps to the rate by itself.
+    """
+
+    def __init__(
+        self, rules: RateRules, ledger: Path, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        super().__init__(rules, clock=clock)
+        self._ledger = ledger
+        self._lock = threading.Lock()
+        self._descriptor = -1
+
+    def spend(self, count: int) -> float:
+        """See `Pace`."""
+        with self._lock, self._alone() as descriptor:
+            if descriptor < 0:
+                return super().spend(count)
+            boot, paid_until = _LEDGER.unpack(
+                os.pread(descriptor, _LEDGER.size, 0).ljust(_LEDGER.size, b"\0")
+            )
+            if boot == _this_boot():
+                self._paid_until = paid_until
+            wait_s = super().spend(count)
+            os.pwrite(descriptor, _LEDGER.pack(_this_boot(), self._paid_until), 0)
+            return wait_s
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[int]:
+        """The open file, which no other process looks at meanwhile; -1 where there is none."""
+        try:
+            if self._descriptor < 0:
+                self._ledger.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                self._descriptor = os.open(self._ledger, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fcntl.lockf(self._descriptor, fcntl.LOCK_EX)
+        except OSError:
+            yield -1
+            return
+        try:
+            yield self._descriptor
+        finally:
+            fcntl.lockf(self._descriptor, fcntl.LOCK_UN)
+
+
+@functools.cache
+def _this_boot() -> bytes:
+    """What tells this boot from others; empty bytes where the system does not say."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_bytes()[:_BOOT_BYTES].ljust(_BOOT_BYTES, b"\0")
+    except OSError:
+        return bytes(_BOOT_BYTES)
 
 
 def wait_out(seconds: float, on_wait: Callable[[], None]) -> None:

@@ -24,8 +24,10 @@ from holdfast.service.settings.passwords import COMMAND_TIMEOUT_S, printed_secre
 from holdfast.service.settings.text import decode_text_file
 from holdfast.storage.contract import Storage
 from holdfast.storage.credentials import Credentials, CredentialSource, fixed, is_name, picked
+from holdfast.storage.layers.throttled import throttled
 from holdfast.storage.locations import open_storage
 
+_LEDGERS: Final = "pace"
 _LOOK_AGAIN_S: Final = 60.0
 _AHEAD_S: Final = 300.0
 """So long before credentials expire, new ones are asked for."""
@@ -39,9 +41,11 @@ _OF_JSON: Final = {
 }
 
 
-def open_place(profile: RepositoryProfile, environ: Mapping[str, str]) -> Storage:
-    """The storage of a repository. environ: the variables of this process, or those that it was handed."""
-    return open_storage(profile.location, source_of(profile.credentials, environ))
+def open_place(profile: RepositoryProfile, environ: Mapping[str, str], state_dir: Path) -> Storage:
+    """The storage of a repository, at the rates of its profile, which the processes share that have this state
+    directory. environ: the variables of this process, or those that it was handed."""
+    storage = open_storage(profile.location, source_of(profile.credentials, environ))
+    return throttled(storage, profile.limits.upload, profile.limits.download, state_dir / _LEDGERS)
 
 
 def variables_for(profiles: Iterable[RepositoryProfile], environ: Mapping[str, str]) -> dict[str, str]:

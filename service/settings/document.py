@@ -61,6 +61,8 @@ class RepositoryTable(msgspec.Struct, kw_only=True, frozen=True):
     credentials_env: str | None = None
     compression: str = "auto"
     pack_size: Size = "16MiB"
+    limit_upload: str | list[str] = "none"
+    limit_download: str | list[str] = "none"
     retention: dict[str, object] | None = None
 
 

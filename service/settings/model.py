@@ -14,6 +14,7 @@ from holdfast.service.settings.cleanup import CleanupSettings
 from holdfast.service.settings.drills import DrillProfile
 from holdfast.service.settings.guard import GuardSettings
 from holdfast.service.settings.hooks import HookProfile
+from holdfast.service.settings.limits import Limits
 from holdfast.service.settings.prune import PruneSettings
 from holdfast.service.settings.retention import RetentionSettings
 from holdfast.service.settings.schedules import ScheduleSettings
@@ -62,8 +63,8 @@ class RepositoryProfile:
 
     credentials: of its storage; `env` is what the variables begin with. None for the variables of restic.
     companion: where documents of runs and marks of damage lie; empty for the repository's own storage.
-    retention: of what no source's own table is about. no_lock: it is only read, and neither locked nor written; only in
-    private request files.
+    limits: how fast it is written and read. retention: of what no source's own table is about. no_lock: it is only
+    read, and neither locked nor written; only in private request files.
     """
 
     name: str
@@ -73,6 +74,7 @@ class RepositoryProfile:
     credentials: PasswordSource | None = None
     compression: Compression = Compression.AUTO
     pack_size_bytes: int = DEFAULT_PACK_SIZE_BYTES
+    limits: Limits = field(default_factory=Limits)
     retention: RetentionSettings = field(default_factory=RetentionSettings)
     no_lock: bool = False
 

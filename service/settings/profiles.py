@@ -13,6 +13,7 @@ from holdfast.service.settings.commands import command_words
 from holdfast.service.settings.document import JournalTable, RepositoryTable, SourceTable, convert_table
 from holdfast.service.settings.guard import guard_settings
 from holdfast.service.settings.hooks import HookProfile, hook_names
+from holdfast.service.settings.limits import Limits, limit
 from holdfast.service.settings.model import (
     MAX_PACK_SIZE_BYTES,
     MIN_PACK_SIZE_BYTES,
@@ -88,6 +89,10 @@ def _repository(rules: PathRules, name: str, value: object, place: Place) -> Rep
         ),
         compression=values.choice(place, "compression", table.compression, Compression),
         pack_size_bytes=pack_size_bytes,
+        limits=Limits(
+            upload=limit(place, "limit_upload", table.limit_upload),
+            download=limit(place, "limit_download", table.limit_download),
+        ),
         retention=repository_retention(table.retention, place),
     )
 

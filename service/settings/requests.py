@@ -32,6 +32,7 @@ import msgspec
 from holdfast.contracts.identity import REQUEST_MARK, SUBJECT_DIGITS
 from holdfast.errors import CorruptFileError, SettingsError, StorageDeniedError
 from holdfast.format.pack import DEFAULT_PACK_SIZE_BYTES, Compression
+from holdfast.service.settings.limits import Limits
 from holdfast.service.settings.model import PasswordSource, RepositoryProfile, SourceProfile
 from holdfast.service.settings.private_files import read_own, replace_durably
 from holdfast.source.spec import SourceSpec
@@ -53,9 +54,12 @@ class RepositoryOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """
 
     location: str
+    companion: str = ""
     password: PasswordSource | None = None
+    credentials: PasswordSource | None = None
     compression: Compression = Compression.AUTO
     pack_size_bytes: int = DEFAULT_PACK_SIZE_BYTES
+    limits: Limits = msgspec.field(default_factory=Limits)
     no_lock: bool = False
 
     def profile(self, token: str) -> RepositoryProfile:
@@ -63,9 +67,12 @@ class RepositoryOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         return RepositoryProfile(
             name=token,
             location=self.location,
+            companion=self.companion,
             password=self.password,
+            credentials=self.credentials,
             compression=self.compression,
             pack_size_bytes=self.pack_size_bytes,
+            limits=self.limits,
             no_lock=self.no_lock,
         )
 

@@ -36,7 +36,7 @@ def init(options: InitOptions) -> int:
         )
     invocation = Invocation.of(options)
     profile = invocation.repository()
-    storage = open_place(profile, invocation.environ)
+    storage = open_place(profile, invocation.environ, invocation.settings.state_dir)
     password = invocation.password(profile, confirm=True)
     if storage.traits.latency_s:
         refuse_unfit(storage, has_companion=bool(profile.companion))

@@ -28,7 +28,7 @@ _WORDS: Final = {
 def check(options: CommonOptions) -> int:
     """Try what a repository relies on there; with a few small files that are removed again."""
     invocation = Invocation.of(options)
-    storage = open_place(invocation.repository(), invocation.environ)
+    storage = open_place(invocation.repository(), invocation.environ, invocation.settings.state_dir)
     try:
         probed = probe(storage)
     finally:

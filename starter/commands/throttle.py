@@ -8,12 +8,11 @@ import typer
 
 from holdfast.contracts.control import THROTTLE, Throttle, ThrottleRequest, ThrottleWindow, check_throttle
 from holdfast.errors import UsageError
+from holdfast.service.settings.limits import RATE_EXAMPLES, parse_rate
 from holdfast.starter.requests.updates import steer
 from holdfast.starter.shell.options import CommonOptions, NamedRun, Reason, Texts
 from holdfast.starter.shell.person import asked
-from holdfast.units import parse_size
 
-NO_LIMIT: Final = "none"
 _WINDOW: Final = re.compile(r"(?P<start>\d\d:\d\d)-(?P<end>\d\d:\d\d)=(?P<rate>.+)", re.ASCII)
 
 
@@ -70,11 +69,9 @@ def _window(text: str) -> ThrottleWindow:
 
 
 def _rate(text: str, option: str) -> int:
-    if text.strip() == NO_LIMIT:
-        return 0
     try:
-        return parse_size(text.strip().removesuffix("/s"))
+        return parse_rate(text)
     except ValueError:
         raise UsageError(
-            f"{option}: {text!r} is no rate", hint='Write one like "10MiB" or "512k", or "none".'
+            f"{option}: {text!r} is no rate", hint=f"Write one like {RATE_EXAMPLES}; at least 1 KiB/s."
         ) from None

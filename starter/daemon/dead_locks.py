@@ -23,7 +23,7 @@ def remove_own_dead_locks(settings: Settings, passwords: PasswordBook) -> None:
     """Look through the repositories of the settings. What cannot be opened now is left as it is, with a word."""
     for profile in settings.repositories.values():
         try:
-            storage = open_place(profile, passwords.environ)
+            storage = open_place(profile, passwords.environ, settings.state_dir)
             if is_read_only(storage) or next(list_ids(storage, LOCKS), None) is None:
                 continue
             removed = remove_dead_locks(Repository.open(storage, passwords.password_for(profile)))

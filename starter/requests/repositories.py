@@ -45,14 +45,16 @@ def open_repository(invocation: Invocation, fallback: str = "") -> Repository:
 def open_profile(invocation: Invocation, profile: RepositoryProfile) -> Repository:
     """The same of a repository that is known."""
     check_repository(profile)  # before anybody is asked for a password
-    return _opened(invocation, profile, open_place(profile, invocation.environ))
+    return _opened(
+        invocation, profile, open_place(profile, invocation.environ, invocation.settings.state_dir)
+    )
 
 
 def open_for_reading(invocation: Invocation, *, no_lock: bool, fallback: str = "") -> Repository:
     """The same for a command that only reads it. Without a lock where that is wanted or the medium is read-only: then
     the repository's storage refuses to be written. fallback: the profile of a source that was named."""
     profile = invocation.repository(fallback)
-    storage = open_place(reading(profile, no_lock=no_lock), invocation.environ)
+    storage = open_place(reading(profile, no_lock=no_lock), invocation.environ, invocation.settings.state_dir)
     if no_lock or is_read_only(storage):
         storage = ReadOnly(storage)
     return _opened(invocation, profile, storage)

@@ -51,7 +51,7 @@ def need_of(invocation: Invocation, order: Order) -> Need:
         openings={
             location: Opening(
                 password=lambda: passwords.get(location) or invocation.password(repository),
-                storage=lambda: open_place(repository, invocation.environ),
+                storage=lambda: open_place(repository, invocation.environ, invocation.settings.state_dir),
             )
         },
         aside=is_only_read(repository),

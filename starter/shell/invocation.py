@@ -17,6 +17,7 @@ from typing import Final
 
 from holdfast.errors import PasswordMissingError, SettingsError, UsageError
 from holdfast.format.names import quote_path
+from holdfast.pace import RateRules
 from holdfast.service.settings.load import load_settings
 from holdfast.service.settings.model import PasswordSource, RepositoryProfile, Settings
 from holdfast.service.settings.passwords import resolve_password
@@ -25,6 +26,7 @@ from holdfast.service.settings.text import decode_text_file, trim
 from holdfast.starter.shell.logging import configure_logging
 from holdfast.starter.shell.options import CommonOptions
 
+_KIB: Final = 1024
 _MAX_LOCATION_BYTES: Final = 64 * 1024
 
 
@@ -84,6 +86,9 @@ class Invocation:
             UsageError: none is named.
             SettingsError: its file cannot be read, or there is no such profile.
         """
+        return self._limited(self._meant(fallback))
+
+    def _meant(self, fallback: str) -> RepositoryProfile:
         named = self._named_repository()
         if named is not None:
             return self._profile_or_location(named)
@@ -150,6 +155,16 @@ class Invocation:
         if self.environ.get("RESTIC_REPOSITORY_FILE"):
             return _read_location(Path(self.environ["RESTIC_REPOSITORY_FILE"]))
         return None
+
+    def _limited(self, profile: RepositoryProfile) -> RepositoryProfile:
+        """The repository at the rates of the command line, in restic's KiB per second, in place of its own."""
+        up, down = self.options.limit_upload * _KIB, self.options.limit_download * _KIB
+        limits = profile.limits
+        if up:
+            limits = replace(limits, upload=RateRules(bytes_per_second=up))
+        if down:
+            limits = replace(limits, download=RateRules(bytes_per_second=down))
+        return replace(profile, limits=limits)
 
     def _profile_or_location(self, named: str) -> RepositoryProfile:
         profile = self.settings.repositories.get(named)

@@ -44,7 +44,16 @@ class CommonOptions:
     """Every command takes these, before its name or after it."""
 
     GROUPS: ClassVar[Groups] = {
-        REPOSITORY: ("repo", "repository_file", "password_file", "password_command", "cache_dir", "no_cache"),
+        REPOSITORY: (
+            "repo",
+            "repository_file",
+            "password_file",
+            "password_command",
+            "limit_upload",
+            "limit_download",
+            "cache_dir",
+            "no_cache",
+        ),
         GENERAL: ("config", "json", "quiet", "verbose"),
     }
 
@@ -74,6 +83,14 @@ class CommonOptions:
         str | None,
         typer.Option(metavar="COMMAND", help="A command that prints the password (RESTIC_PASSWORD_COMMAND)."),
     ] = None
+    limit_upload: Annotated[
+        int,
+        typer.Option(metavar="KIB", help="Write at most so many KiB per second.", show_default=False, min=0),
+    ] = 0
+    limit_download: Annotated[
+        int,
+        typer.Option(metavar="KIB", help="Read at most so many KiB per second.", show_default=False, min=0),
+    ] = 0
     config: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The settings file (HOLDFAST_CONFIG).")
     ] = None

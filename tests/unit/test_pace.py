@@ -1,8 +1,11 @@
 """The pace on a clock that the test turns."""
 
+from pathlib import Path
+
 import pytest
 
-from holdfast.pace import Pace, RateRules, RateWindow
+from holdfast import pace as pace_module
+from holdfast.pace import Pace, RateRules, RateWindow, SharedPace
 
 MIB = 1 << 20
 
@@ -86,3 +89,31 @@ def test_a_limit_that_ends_while_it_runs_is_gone_at_once() -> None:
     clock.minute_now = 60
     assert pace.spend(MIB) == 0.0
     assert pace.piece_bytes(32 * MIB) == 32 * MIB
+
+
+def test_all_who_share_a_ledger_keep_to_one_rate(tmp_path: Path) -> None:
+    clock = Clock()
+    rules = RateRules(bytes_per_second=MIB)
+    paces = [SharedPace(rules, tmp_path / "pace" / "ledger", clock=clock) for _ in range(3)]
+    began, total = clock.now, 0
+    while total < 60 * MIB:
+        for pace in paces:
+            clock.now += pace.spend(MIB)
+            total += MIB
+    assert total / (clock.now - began) == pytest.approx(MIB, rel=0.05)
+    assert (tmp_path / "pace").stat().st_mode & 0o777 == 0o700
+
+
+def test_what_another_boot_has_left_is_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rules, ledger = RateRules(bytes_per_second=MIB), tmp_path / "ledger"
+    SharedPace(rules, ledger).spend(1000 * MIB)
+    assert SharedPace(rules, ledger).spend(1) > 900
+    monkeypatch.setattr(pace_module, "_this_boot", lambda: b"another boot".ljust(36))
+    assert SharedPace(rules, ledger).spend(1) == 0
+
+
+def test_without_a_ledger_each_keeps_to_the_rate_by_itself(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    pace = SharedPace(RateRules(bytes_per_second=MIB), tmp_path / "file" / "ledger")
+    assert pace.spend(10 * MIB) == 0
+    assert pace.spend(1) > 8
