@@ -71,6 +71,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, str]]] = {
         "codec-server": "Let the Web UI show payloads that are encrypted.",
     },
     "Settings and shell": {
+        "env": "Print what the `temporal` command needs to reach this server.",
         "completion": "Print what makes bash, zsh or fish complete command lines.",
     },
     "Keys and caches": {

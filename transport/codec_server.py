@@ -191,6 +191,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         return encode
 
     def _refuse(self, refusal: _RefusedError) -> None:
+        _LOG.info(
+            "refused: %s", refusal
+        )  # `temporal` asks again for ten seconds, and then says nothing of it
         self._answer(refusal.status, f"{refusal}\n".encode(), "text/plain")
 
     def _answer(self, status: HTTPStatus, body: bytes, kind: str) -> None:

@@ -113,6 +113,7 @@ class ServerTable(msgspec.Struct, kw_only=True, frozen=True):
     api_key_file: str | None = None
     accept_unsigned: bool = False
     ui: bool = True
+    ui_port: int | None = None
     ui_url: str | None = None
 
 

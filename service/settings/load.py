@@ -174,6 +174,13 @@ def _server(value: object, place: Place, rules: PathRules) -> ServerSettings:
         place.refuse("ui_url", "a URL is expected", 'Write ui_url = "http://temporal.example:8080".')
     if not table.ui and (table.address is not None or table.ui_url is not None):
         place.refuse("ui", "it is about the embedded server alone", "Remove this key, or address and ui_url.")
+    if table.ui_port is not None:
+        if table.address is not None or not table.ui:
+            place.refuse(
+                "ui_port", "it is about the embedded server's Web UI", "Remove this key, or address and ui."
+            )
+        if not 0 < table.ui_port <= _LARGEST_PORT:
+            place.refuse("ui_port", "a port is expected", "Write one from 1024 to 32767, 8233 say.")
     tls = _tls(table, place, rules)
     if table.api_key_file is not None and tls is None:
         place.refuse(
@@ -186,6 +193,7 @@ def _server(value: object, place: Place, rules: PathRules) -> ServerSettings:
         api_key_file=_optional_path(place, "api_key_file", table.api_key_file, rules),
         accept_unsigned=table.accept_unsigned,
         ui=table.ui,
+        ui_port=table.ui_port,
         ui_url=None if table.ui_url is None else table.ui_url.rstrip("/"),
     )
 

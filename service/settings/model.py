@@ -132,8 +132,8 @@ class ServerSettings:
     address: "host:port", None for the embedded one. api_key_file: holds what the server knows us by. encryption: where
     the keys are read from that seal what is sent; None for clear text. signing: where those are read from that sign
     it; None for the key of the state directory, own_key, or for none where neither is there. accept_unsigned: believe
-    what is not signed, or not sealed. ui: whether the embedded server shows its Web UI, which has no login. ui_url: of
-    another server's, without a "/" at its end.
+    what is not signed, or not sealed. ui: whether the embedded server shows its Web UI, which has no login. ui_port:
+    where that is to listen; None for any. ui_url: of another server's, without a "/" at its end.
     """
 
     address: str | None = None
@@ -145,6 +145,7 @@ class ServerSettings:
     own_key: Path | None = None
     accept_unsigned: bool = False
     ui: bool = True
+    ui_port: int | None = None
     ui_url: str | None = None
 
     @property

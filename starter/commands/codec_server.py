@@ -1,5 +1,6 @@
 """`holdfast codec-server` signs for `temporal` and other languages, and lets the Web UI show what is encrypted."""
 
+import contextlib
 import ipaddress
 import logging
 import os
@@ -12,8 +13,9 @@ from typing import Annotated, Final
 
 import typer
 
-from holdfast.errors import EXIT_COMPLETE, PasswordMissingError, SettingsError, UsageError
+from holdfast.errors import EXIT_COMPLETE, HoldfastError, PasswordMissingError, SettingsError, UsageError
 from holdfast.service.settings.passwords import read_password_file
+from holdfast.starter.host.ownership import CodecNote, registered_codec
 from holdfast.starter.shell.invocation import Invocation
 from holdfast.starter.shell.logging import configure_logging
 from holdfast.starter.shell.options import CommonOptions, Texts
@@ -62,13 +64,25 @@ def codec_server(options: CodecServerOptions) -> int:
         )
     access = Access(origins=frozenset(map(_origin, options.origin)), token=_token(options))
     configure_logging(settings.log, label="holdfast", level=logging.INFO, names=False)
-    with CodecServer((options.bind, options.port), codec, access) as server:
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(CodecServer((options.bind, options.port), codec, access))
+        with contextlib.suppress(
+            HoldfastError
+        ):  # a container may have no state; then nobody finds it by its note
+            stack.enter_context(registered_codec(settings.state_dir, _note(options, server.server_port)))
         for number in (signal.SIGINT, signal.SIGTERM):
             # From another thread: shutdown waits for the loop that a signal's handler interrupts.
             signal.signal(number, lambda *_: threading.Thread(target=server.shutdown).start())
         _LOG.info("codec server: http://%s:%d", options.bind, server.server_port)
         server.serve_forever()
     return EXIT_COMPLETE
+
+
+def _note(options: CodecServerOptions, port: int) -> CodecNote:
+    """Where `holdfast env` finds it."""
+    host = "127.0.0.1" if ipaddress.ip_address(options.bind).is_unspecified else options.bind
+    token_file = None if options.token_file is None else os.path.abspath(options.token_file)
+    return CodecNote(pid=os.getpid(), url=f"http://{host}:{port}", token_file=token_file)
 
 
 def _origin(text: str) -> str:

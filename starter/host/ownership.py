@@ -5,7 +5,8 @@ A note counts while its lock is held, so nothing has to be cleaned up after SIGK
   descriptor: while any of the two lives, nobody starts a second server on the database. `server.json` keeps the
   ports, also between servers, so that clients and workers find the next one where the last one was.
 - `service.lock` is held by `holdfast up`, of which there can be one.
-- `services/….json` are each held by their writer, `holdfast up` or `holdfast worker`: the queues that it serves.
+- `services/….json` are each held by their writer, `holdfast up` or `holdfast worker`: the queues that it serves;
+  `codecs/….json` by a `holdfast codec-server`: where it listens.
 """
 
 import contextlib
@@ -25,6 +26,7 @@ _SERVER_LOCK: Final = "server.lock"
 _SERVER_NOTE: Final = "server.json"
 _SERVICE_LOCK: Final = "service.lock"
 _SERVICES_FOLDER: Final = "services"
+_CODECS_FOLDER: Final = "codecs"
 _MAX_NOTE_BYTES: Final = 1 << 20
 
 _Note = TypeVar("_Note", bound=msgspec.Struct)
@@ -49,6 +51,14 @@ class ServiceNote(msgspec.Struct, frozen=True, kw_only=True):
     pid: int
     up: bool
     queues: tuple[str, ...]
+
+
+class CodecNote(msgspec.Struct, frozen=True, kw_only=True):
+    """A running codec server notes where it listens. token_file: of the token that it asks for, if it does."""
+
+    pid: int
+    url: str
+    token_file: str | None
 
 
 class Claim:
@@ -113,7 +123,38 @@ def write_server_note(state_dir: Path, note: ServerNote) -> None:
 @contextlib.contextmanager
 def registered_service(state_dir: Path, note: ServiceNote) -> Iterator[None]:
     """Tell what this process serves, while the context lasts."""
-    path = make_private(make_private(state_dir) / _SERVICES_FOLDER) / f"{secrets.token_hex(8)}.json"
+    with _noted(state_dir, _SERVICES_FOLDER, note):
+        yield
+
+
+def running_services(state_dir: Path) -> list[ServiceNote]:
+    """The services that run on this host at the moment. Notes that were left behind are removed.
+
+    Raises:
+        StorageDeniedError: the state directory is none, or not ours.
+    """
+    return _running(state_dir, _SERVICES_FOLDER, ServiceNote)
+
+
+@contextlib.contextmanager
+def registered_codec(state_dir: Path, note: CodecNote) -> Iterator[None]:
+    """Tell where this process's codec server listens, while the context lasts.
+
+    Raises:
+        StorageDeniedError, StorageFullError: the state directory cannot be written.
+    """
+    with _noted(state_dir, _CODECS_FOLDER, note):
+        yield
+
+
+def running_codecs(state_dir: Path) -> list[CodecNote]:
+    """The codec servers of this state directory, as `running_services`."""
+    return _running(state_dir, _CODECS_FOLDER, CodecNote)
+
+
+@contextlib.contextmanager
+def _noted(state_dir: Path, folder: str, note: msgspec.Struct) -> Iterator[None]:
+    path = make_private(make_private(state_dir) / folder) / f"{secrets.token_hex(8)}.json"
     claim = _claim_own(path)
     try:
         os.ftruncate(claim.descriptor, 0)
@@ -124,14 +165,9 @@ def registered_service(state_dir: Path, note: ServiceNote) -> Iterator[None]:
         claim.release()
 
 
-def running_services(state_dir: Path) -> list[ServiceNote]:
-    """The services that run on this host at the moment. Notes that were left behind are removed.
-
-    Raises:
-        StorageDeniedError: the state directory is none, or not ours.
-    """
-    notes: list[ServiceNote] = []
-    folder = state_dir / _SERVICES_FOLDER
+def _running(state_dir: Path, name: str, kind: type[_Note]) -> list[_Note]:
+    notes: list[_Note] = []
+    folder = state_dir / name
     with contextlib.suppress(FileNotFoundError):
         try:
             found = sorted(folder.iterdir())
@@ -140,7 +176,7 @@ def running_services(state_dir: Path) -> list[ServiceNote]:
         for path in found:
             claim = Claim.take(path)
             if claim is None:
-                note = _read(path, ServiceNote)
+                note = _read(path, kind)
                 notes += [note] if note is not None else []
             else:
                 path.unlink(missing_ok=True)

@@ -302,7 +302,8 @@ class EmbeddedServer:
         if self._claim is None:
             raise RuntimeError("another process may run the server")
         number = self._next_start(where.starts)
-        self._note = ServerNote(port=where.port, ui_port=where.ui_port, pid=os.getpid(), starts=number)
+        ui_port = self._ui_port(where)
+        self._note = ServerNote(port=where.port, ui_port=ui_port, pid=os.getpid(), starts=number)
         write_server_note(self._settings.state_dir, self._note)
         with open_log(self._settings.state_dir, _LOG_NAME) as log:
             self._thorough, self._heard = False, os.fstat(log.fileno()).st_size
@@ -312,6 +313,17 @@ class EmbeddedServer:
                 log=log.fileno(),
                 descriptors=(self._claim.descriptor,),
             )
+
+    def _ui_port(self, where: ServerNote) -> int:
+        """The port of the settings, unless another program has it: no backup is to fail for that."""
+        wanted = self._settings.server.ui_port
+        if wanted is None or _is_free(wanted):
+            return wanted or where.ui_port
+        other = next(
+            port for port in (where.ui_port, *_free_ports()) if port != where.port and _is_free(port)
+        )
+        _LOG.warning("server.ui_port: %d is taken; this time the Web UI is on %d", wanted, other)
+        return other
 
     def _next_start(self, last: int) -> int:
         """The number of the start that comes; 1 on a new database, which is begun in place of one that is of no use."""

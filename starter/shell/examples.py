@@ -319,6 +319,10 @@ holdfast encryption list
 holdfast cache
 holdfast cache --cleanup --max-age 7
 """,
+    "env": """
+# What a shell takes by: eval "$(holdfast env)"
+holdfast env
+""",
     "completion": """
 # Its first lines say where to put it
 holdfast completion bash

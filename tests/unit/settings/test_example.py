@@ -32,6 +32,7 @@ EXAMPLE: Final = Path(__file__).parents[3] / "holdfast.example.toml"
 _COMMENTED_KEY: Final = re.compile(r"^# (?=[a-z_]+ = |\[[a-z.]+\]$)", re.MULTILINE)
 _ONE_OF_THREE: Final = (
     *("password_command", "password_env", "credentials_command", "credentials_env", "key_command", "key_env"),
+    "ui_port",
 )
 
 
