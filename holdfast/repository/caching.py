@@ -8,6 +8,7 @@ from typing import Final
 
 from holdfast.repository.layout import DATA, INDEX, SNAPSHOTS
 from holdfast.repository.repository import Repository
+from holdfast.repository.roll import Roll
 from holdfast.storage.cache import Cache
 from holdfast.storage.contract import Storage
 from holdfast.storage.layers.cached import Cached
@@ -21,6 +22,7 @@ def join_cache(repository: Repository, cache: Cache | None) -> None:
     if cache is None:
         return
     repository.cache_dir = cache.directory
+    repository.roll = Roll(cache, repository.id, repository.sealer)
     storage = repository.storage
     if storage.traits.latency_s:
         repository.storage = repository.companion = _cached(storage, cache, repository.id, packs=False)
@@ -29,7 +31,7 @@ def join_cache(repository: Repository, cache: Cache | None) -> None:
 
 def past_cache(repository: Repository) -> Repository:
     """The same repository as the store has it; itself where there is no cache."""
-    if repository.bare is repository.storage:
+    if repository.bare is repository.storage and repository.roll is None:
         return repository
     bare = Repository(repository.bare, repository.config, repository.key, repository.key_id)
     bare.companion, bare.workspaces = repository.companion, repository.workspaces

@@ -35,6 +35,7 @@ from holdfast.format.sealed import DEFAULT_LIMIT_BYTES, decode_file, encode_file
 from holdfast.ids import KeyId, sha256, short
 from holdfast.repository.key_files import DAMAGED_HINT, keys_to_try, write_key, wrong_password
 from holdfast.repository.layout import CONFIG, DATA, INDEX, KEYS, SNAPSHOTS, file_name, folders, list_ids
+from holdfast.repository.roll import Roll
 from holdfast.repository.second_look import looked_at_again
 from holdfast.storage.contract import Storage
 
@@ -52,7 +53,7 @@ class Repository:
     companion: where what is our own lies, and workspaces: where documents of runs do (companion.py). is_private: no
     other host sees the companion, though it sees the repository. tree_packs: the
     storage that trees are read and written through, and bare: the one past this host's cache, which lies in cache_dir
-    (caching.py). Set, if ever, where the repository is opened, before it is used.
+    (caching.py), as roll does. Set, if ever, where the repository is opened, before it is used.
     """
 
     def __init__(self, storage: Storage, config: RepositoryConfig, key: MasterKey, key_id: KeyId) -> None:
@@ -62,6 +63,7 @@ class Repository:
         self.tree_packs = storage
         self.bare = storage
         self.cache_dir: Path | None = None
+        self.roll: Roll | None = None
         self._workspaces: Storage | None = None
         self.config = config
         self.key = key

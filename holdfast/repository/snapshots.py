@@ -4,7 +4,7 @@ List them before the index is loaded: a snapshot seen then has all its blobs in 
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Final
@@ -53,25 +53,44 @@ def list_snapshots(
     Raises:
         StorageDeniedError, StorageUnavailableError: from the storage; this is no snapshot's fault.
     """
-    ids = [SnapshotId(raw) for raw, _ in list_ids(repository.storage, SNAPSHOTS)]
+    listed = {SnapshotId(raw): size for raw, size in list_ids(repository.storage, SNAPSHOTS)}
+    texts = {} if repository.roll is None else repository.roll.read(listed)
+    kept = len(texts)
     found: list[StoredSnapshot] = []
-
-    def read(snapshot_id: SnapshotId) -> StoredSnapshot | CorruptFileError | None:
+    for snapshot_id, read in _read(repository, listed, dict(texts)):
         try:
-            return load_snapshot(repository, snapshot_id)
+            if isinstance(read, CorruptFileError):
+                raise read
+            found.append(_stored(snapshot_id, read))
+            texts[snapshot_id] = read
+        except CorruptFileError as error:
+            if on_unreadable is not None:
+                on_unreadable(snapshot_id, _named(snapshot_id, error))
+    if repository.roll is not None:
+        repository.roll.renew(listed, kept, texts)
+    return sorted(found, key=lambda stored: (stored.time_ns, stored.id))
+
+
+def _read(
+    repository: Repository, listed: Iterable[SnapshotId], texts: Mapping[SnapshotId, bytes]
+) -> Iterator[tuple[SnapshotId, bytes | CorruptFileError]]:
+    """What each of the listed snapshots says: those in `texts` as they stand there, all others from the storage."""
+
+    def load(snapshot_id: SnapshotId) -> bytes | CorruptFileError | None:
+        try:
+            return load_json(repository, snapshot_id)
         except StoredFileMissingError:
             return None  # forgotten since it was listed
         except CorruptFileError as error:
             return error
 
+    yield from texts.items()
+    missing = [snapshot_id for snapshot_id in listed if snapshot_id not in texts]
     readers = repository.storage.traits.requests
     with ThreadPoolExecutor(readers, thread_name_prefix="snapshots") as pool:
-        for snapshot_id, result in zip(ids, pool.map(read, ids), strict=True):
-            if isinstance(result, StoredSnapshot):
-                found.append(result)
-            elif result is not None and on_unreadable is not None:
-                on_unreadable(snapshot_id, result)
-    return sorted(found, key=lambda stored: (stored.time_ns, stored.id))
+        for snapshot_id, read in zip(missing, pool.map(load, missing), strict=True):
+            if read is not None:
+                yield snapshot_id, read
 
 
 def raise_unreadable(snapshot_id: SnapshotId, error: HoldfastError) -> None:
@@ -94,10 +113,18 @@ def load_snapshot(repository: Repository, snapshot_id: SnapshotId) -> StoredSnap
         CorruptFileError: it cannot be read.
     """
     try:
-        snapshot = decode_snapshot(load_json(repository, snapshot_id))
+        return _stored(snapshot_id, load_json(repository, snapshot_id))
     except CorruptFileError as error:
-        raise CorruptFileError(f"snapshot {short(snapshot_id)}: {error.message}") from error
+        raise _named(snapshot_id, error) from error
+
+
+def _stored(snapshot_id: SnapshotId, json: bytes) -> StoredSnapshot:
+    snapshot = decode_snapshot(json)
     return StoredSnapshot(id=snapshot_id, snapshot=snapshot, time_ns=snapshot.time_ns)
+
+
+def _named(snapshot_id: SnapshotId, error: CorruptFileError) -> CorruptFileError:
+    return CorruptFileError(f"snapshot {short(snapshot_id)}: {error.message}")
 
 
 def load_json(repository: Repository, snapshot_id: SnapshotId) -> bytes:

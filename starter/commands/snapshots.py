@@ -63,7 +63,9 @@ def snapshots(options: SnapshotsOptions) -> int:
             warn(f"snapshot {short(stored.id)} is dated in the future: no latest one, and no parent")
     if options.latest > 0:
         found = _newest(found, options.latest, now_ns)
-    return tell(options, [snapshot_document(stored) for stored in found], _table(found))
+    if options.json:
+        return tell(options, [snapshot_document(stored) for stored in found], ())
+    return tell(options, None, _table(found))
 
 
 def _is_named(stored: StoredSnapshot, ids: Sequence[str]) -> bool:
