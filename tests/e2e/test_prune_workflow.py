@@ -2,8 +2,8 @@
 
 import asyncio
 import contextlib
-import json
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -20,9 +20,11 @@ from holdfast.contracts.common import BACKUP_WORKFLOW, PROGRESS_QUERY, Progress
 from holdfast.contracts.control import THROTTLE, Throttle, ThrottleRequest
 from holdfast.contracts.prune import PruneRequest, PruneResult
 from holdfast.contracts.verbs import PRUNE_WORKFLOW
+from holdfast.ids import to_hex
 from holdfast.terms import RunStatus, VerifyLevel
 from holdfast.workflows.registration import ensure_search_attributes
 from tests.support.comparison import MIB, restic, same
+from tests.support.engine import EngineRun, make_repository, open_session
 from tests.support.hosts import PASSWORD, Host, Hosts
 from tests.support.runs import stored_bytes
 from tests.support.service import FAST
@@ -30,19 +32,19 @@ from tests.support.service import FAST
 LARGE_BYTES: Final = 64 * MIB
 OLD_BYTES: Final = 24 * MIB
 FILES: Final = 12
+GONE_BYTES: Final = OLD_BYTES // 3
 PruneHandle = WorkflowHandle[object, PruneResult]
 
 
 @pytest.fixture
-async def hosts(tmp_path: Path, server_address: str, client: Client) -> Hosts:
+async def hosts(tmp_path: Path, server_address: str, client: Client, thinned: Path) -> Hosts:
     await ensure_search_attributes(client)
     hosts = Hosts(folder=tmp_path, address=server_address)
-    for name in ("docs", "mail"):
-        (hosts.one.folder / name).mkdir()
-    hosts.one.settings = "".join(
-        f'[sources.{name}]\nrepository = "home"\npaths = ["{hosts.one.folder}/{name}"]\n'
-        for name in ("docs", "mail")
-    )
+    shutil.rmtree(hosts.folder / "repository")
+    shutil.copytree(thinned, hosts.folder / "repository")
+    docs = hosts.one.folder / "docs"
+    docs.mkdir()
+    hosts.one.settings = f'[sources.docs]\nrepository = "home"\npaths = ["{docs}"]\n'
     hosts.one.write()
     return hosts
 
@@ -52,22 +54,26 @@ def repository(hosts: Hosts) -> Path:
     return hosts.folder / "repository"
 
 
-def fill(host: Host, source: str, *, files: int, each_bytes: int) -> None:
+def fill(folder: Path, *, files: int, each_bytes: int) -> None:
     for number in range(files):
-        (host.folder / source / f"file-{number}").write_bytes(os.urandom(each_bytes))
+        (folder / f"file-{number}").write_bytes(os.urandom(each_bytes))
 
 
-def thinned(host: Host, repository: Path) -> int:
-    """Make a repository of which a third is needed no longer, spread over its packs; these bytes."""
-    fill(host, "mail", files=FILES, each_bytes=OLD_BYTES // FILES)
-    host.holdfast("backup", "mail")
-    gone = range(0, FILES, 3)
-    for number in gone:
-        (host.folder / "mail" / f"file-{number}").write_bytes(b"small")
-    host.holdfast("backup", "mail")
-    oldest = json.loads(restic(repository, PASSWORD, "snapshots", "--json"))[0]["id"]
-    restic(repository, PASSWORD, "forget", oldest)
-    return len(gone) * OLD_BYTES // FILES
+@pytest.fixture(scope="module")
+def thinned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository of which a third, GONE_BYTES, is needed no longer, spread over its packs."""
+    folder = tmp_path_factory.mktemp("thinned")
+    repository, mail = folder / "repository", folder / "mail"
+    mail.mkdir()
+    fill(mail, files=FILES, each_bytes=OLD_BYTES // FILES)
+    make_repository(repository, PASSWORD)
+    with open_session(repository, PASSWORD) as session:
+        first = EngineRun.of(session, mail, run_id="1").run()
+        for number in range(0, FILES, 3):
+            (mail / f"file-{number}").write_bytes(b"small")
+        EngineRun.of(session, mail, run_id="2").run()
+    restic(repository, PASSWORD, "forget", to_hex(first.snapshot))
+    return repository
 
 
 def assert_sound(repository: Path) -> None:
@@ -91,16 +97,15 @@ async def start_prune(client: Client, host: Host) -> PruneHandle:
 async def test_a_command_prunes_what_is_not_needed(hosts: Hosts, repository: Path) -> None:
     host, asked = hosts.one, ("prune", "--max-unused", "0", "--repo", "home")
     with host.serving():
-        unused = await asyncio.to_thread(thinned, host, repository)
         before = stored(repository)
         planned = await asyncio.to_thread(host.answer, *asked, "--dry-run")
         assert stored(repository) == before
-        assert planned["plan"]["bytes_freed"] > 0.9 * unused
+        assert planned["plan"]["bytes_freed"] > 0.9 * GONE_BYTES
         done = await asyncio.to_thread(host.answer, *asked)
         again = await asyncio.to_thread(host.answer, *asked)
         recorded = await asyncio.to_thread(host.answer, "run", "show", done["run_id"])
     assert (done["status"], done["deleted_packs"] > 0) == ("complete", True)
-    assert before - stored(repository) > 0.9 * unused
+    assert before - stored(repository) > 0.9 * GONE_BYTES
     assert again["plan"]["drop_packs"] == again["plan"]["repack_packs"] == 0
     assert recorded["kind"] == "prune"
     assert_sound(repository)
@@ -111,17 +116,19 @@ async def test_a_backup_of_another_host_stands_aside_and_goes_on(
 ) -> None:
     host = hosts.one
     with host.serving(), hosts.two.serving():
-        await asyncio.to_thread(thinned, host, repository)
-        fill(host, "docs", files=2, each_bytes=LARGE_BYTES // 2)
+        fill(host.folder / "docs", files=2, each_bytes=LARGE_BYTES // 2)
         before = stored(repository)
         backup = await start_backup(client, host)
-        await backup.signal(THROTTLE, ThrottleRequest(throttle=Throttle(bytes_per_second=4 * MIB)))
+        await throttle(backup, Throttle(bytes_per_second=4 * MIB))
         await stored_bytes(repository, before + LARGE_BYTES // 4)
+        await throttle(
+            backup, Throttle(bytes_per_second=MIB // 2)
+        )  # it must not end before the prune, however slow
         prune = await start_prune(client, hosts.two)
         waited_for = await waits_for(backup)
         pruned = await prune.result()
         assert await is_open(backup)
-        await backup.signal(THROTTLE, ThrottleRequest(throttle=Throttle()))
+        await throttle(backup, Throttle())
         result = await backup.result()
         back = hosts.folder / "back"
         wanted = f"{result.snapshot_id}:{host.folder}/docs"
@@ -138,7 +145,6 @@ async def test_a_backup_of_another_host_stands_aside_and_goes_on(
 async def test_a_foreign_lock_is_waited_for_and_named(client: Client, hosts: Hosts, repository: Path) -> None:
     host = hosts.one
     with host.serving():
-        await asyncio.to_thread(thinned, host, repository)
         with restic_backup_that_waits(repository, hosts.folder) as stock:
             prune = await start_prune(client, host)
             waited_for = await waits_for(prune)
@@ -160,7 +166,6 @@ async def test_a_large_prune_asks_first(client: Client, hosts: Hosts, repository
     host.write()
     answer = ("--prune", "--by", "anna", "--reason", "I know")
     with host.serving():
-        await asyncio.to_thread(thinned, host, repository)
         before = stored(repository)
         refused = await start_prune(client, host)
         assert (await waits_for(refused)).startswith("3")
@@ -173,7 +178,7 @@ async def test_a_large_prune_asks_first(client: Client, hosts: Hosts, repository
         done = await approved.result()
         record = await asyncio.to_thread(host.answer, "run", "show", done.run_id)
     assert (against.status, against.refused) == (RunStatus.PARTIAL, "anna decided against it: I know")
-    assert "are repacked" in plan
+    assert "would repack" in plan
     assert done.status is RunStatus.COMPLETE
     assert record["reason"] == "approved by anna: I know"
     assert_sound(repository)
@@ -194,8 +199,6 @@ async def test_a_prune_whose_workers_are_killed_goes_on(
     client: Client, hosts: Hosts, repository: Path, step: str
 ) -> None:
     host = hosts.one
-    with host.serving():
-        unused = await asyncio.to_thread(thinned, host, repository)
     before = stored(repository)
     with host.serving() as workers:
         prune = await start_prune(client, host)
@@ -204,7 +207,7 @@ async def test_a_prune_whose_workers_are_killed_goes_on(
     with host.serving():
         result = await prune.result()
     assert result.status is RunStatus.COMPLETE
-    assert before - stored(repository) > 0.9 * unused
+    assert before - stored(repository) > 0.9 * GONE_BYTES
     assert_sound(repository)
     assert not list((repository / "holdfast" / "runs").rglob("?*"))
 
@@ -232,6 +235,10 @@ async def start_backup(client: Client, host: Host) -> WorkflowHandle[object, Bac
         task_queue=host.queue,
         result_type=BackupResult,
     )
+
+
+async def throttle(handle: WorkflowHandle[object, BackupResult], throttle: Throttle) -> None:
+    await handle.signal(THROTTLE, ThrottleRequest(throttle=throttle))
 
 
 async def progress_of(handle: WorkflowHandle[object, object]) -> Progress:
