@@ -137,6 +137,11 @@ class Service(_Holdfast):
         super().__init__(folder)
         self._up: subprocess.Popen[bytes] | None = None
 
+    @property
+    def pid(self) -> int:
+        """The process that everything else of the service descends from."""
+        return self._running().pid
+
     def command(self, verb: Verb, path: Path) -> list[str]:
         """Not by commands."""
         raise NotImplementedError

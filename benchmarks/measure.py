@@ -67,7 +67,7 @@ class MemoryWatch:
         while not self._stop.wait(_LOOK_S):
             everything = workers = 0
             for process in tree(pid):
-                size = _proportional_bytes(process.pid)
+                size = proportional_bytes(process.pid)
                 everything += size
                 workers += size * is_worker(process)
             self.peak_bytes = max(self.peak_bytes, everything)
@@ -139,7 +139,8 @@ def tail(log: Path) -> str:
     return log.read_text(errors="replace")[-2_000:].strip()
 
 
-def _proportional_bytes(pid: int) -> int:
+def proportional_bytes(pid: int) -> int:
+    """A process's memory, what it shares with others by shares; nothing when it is gone."""
     try:
         with open(f"/proc/{pid}/smaps_rollup", "rb") as rollup:
             for line in rollup:

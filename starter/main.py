@@ -68,6 +68,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, str]]] = {
         "advise": "Propose strategy, schedule and retention for a source.",
         "up": "Run the service: server, workers and Web UI, in the foreground.",
         "worker": "Run the workers of this host for a server elsewhere.",
+        "service": "Have systemd run the service, look at it, and remove it.",
         "codec-server": "Let the Web UI show payloads that are encrypted.",
     },
     "Settings and shell": {

@@ -20,11 +20,12 @@ from holdfast.service.settings.load import load_settings
 from holdfast.service.settings.model import Settings
 from holdfast.service.settings.passwords import PasswordBook
 from holdfast.starter.daemon.dead_locks import remove_own_dead_locks
+from holdfast.starter.daemon.manager import Manager
 from holdfast.starter.daemon.upkeep import upkeep
 from holdfast.starter.host.connection import connect
 from holdfast.starter.host.ownership import ServiceNote, claim_service, registered_service, running_services
 from holdfast.starter.host.service import beside, open_door, prepare
-from holdfast.starter.host.supervisor import Crew, at, running_workers
+from holdfast.starter.host.supervisor import Crew, at, longest_end_s, running_workers
 from holdfast.starter.host.temporal_server import EmbeddedServer
 from holdfast.starter.shell.logging import configure_logging
 
@@ -70,8 +71,9 @@ def run_service(assignment: Assignment) -> int:
 
 
 async def _serve(assignment: Assignment) -> None:
-    settings = assignment.settings
+    settings, manager = assignment.settings, Manager(assignment.environ)
     async with contextlib.AsyncExitStack() as stack:
+        await stack.enter_async_context(beside(manager.keep_informed()))
         if assignment.up:
             _claim_state_dir(settings, stack)
         warning = open_door(settings.server)
@@ -103,7 +105,11 @@ async def _serve(assignment: Assignment) -> None:
         _LOG.info("serving the task queues %s", ", ".join(assignment.queues))
         if ui_url is not None:
             _LOG.info("Web UI: %s", ui_url)
+        manager.tell_ready(
+            f"serving {', '.join(assignment.queues)}{'' if ui_url is None else f'; Web UI {ui_url}'}"
+        )
         await told_to_stop()
+        manager.tell_ending(within_s=longest_end_s(settings))
         _LOG.info("ending; again to end at once")
 
 

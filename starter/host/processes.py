@@ -29,10 +29,13 @@ from holdfast.starter.host.children import Child, spawn
 from holdfast.storage import os_errors
 
 _PR_SET_PDEATHSIG: Final = 1
-# The parent may have ended before the call: then another process is the parent by now.
+_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
+# The parent may have ended before the call: then another process is the parent by now. What an ordinary user may do
+# beyond that (a service that reads everything: starter/daemon/unit.py) is for workers, and not for foreign programs.
 _TETHER: Final = f"""
 import ctypes, os, sys
 ctypes.CDLL(None).prctl({_PR_SET_PDEATHSIG}, {signal.SIGKILL.value}, 0, 0, 0)
+ctypes.CDLL(None).prctl({_PR_CAP_AMBIENT}, {_PR_CAP_AMBIENT_CLEAR_ALL}, 0, 0, 0)
 if os.getppid() != int(sys.argv[1]):
     sys.exit(1)
 os.umask(0o77)

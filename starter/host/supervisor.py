@@ -72,6 +72,11 @@ class Crew:
         )
 
 
+def longest_end_s(settings: Settings) -> float:
+    """How long workers may take to end once they are told to; then they are made to."""
+    return settings.worker.graceful_shutdown_s + _AFTER_GRACE_S
+
+
 def at(address: str) -> "asyncio.Future[Place]":
     """A place that is known from the beginning."""
     place: asyncio.Future[Place] = asyncio.get_running_loop().create_future()
@@ -157,7 +162,7 @@ class _Watch:
     async def _see_end(self, number: int, child: Child) -> None:
         """Wait for a worker's end, or for the order to end it."""
         if await self._stopped_before(asyncio.create_task(child.wait())):
-            await end_child(child, patience_s=self._crew.settings.worker.graceful_shutdown_s + _AFTER_GRACE_S)
+            await end_child(child, patience_s=longest_end_s(self._crew.settings))
         else:
             _LOG.info("worker %d ended %s; it is started again", number, ending(await child.wait()))
 

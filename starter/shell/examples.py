@@ -278,6 +278,27 @@ holdfast up --repo /srv/backup --password-file ~/.backup-password
 # Workers for the server that the settings name
 holdfast worker --config /etc/holdfast.toml
 """,
+    "service": """
+# How the service of this host stands
+holdfast service status
+""",
+    "service install": """
+# The host's service, as root; first only look at the unit
+holdfast service install --dry-run
+holdfast service install
+# One that may restore to /home as well, and one of this user's own
+holdfast service install --restore-to /home
+holdfast service install --user
+""",
+    "service status": """
+# Of the host, and of this user
+holdfast service status
+holdfast service status --user
+""",
+    "service remove": """
+# Stop it, and remove its unit
+holdfast service remove
+""",
     "codec-server": """
 # For a Web UI on this host
 holdfast codec-server --origin http://localhost:8233

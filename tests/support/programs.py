@@ -27,6 +27,7 @@ PACKAGES: Final = {
     "setpriv": "util-linux",
     "ssh": "openssh-client",
     "sshd": "openssh-server",
+    "systemd-analyze": "systemd",
 }
 SKIP_NOTHING: Final = "HOLDFAST_TESTS_SKIP_NOTHING"
 
