@@ -5,15 +5,17 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from holdfast.contracts.identity import short_id
+from holdfast.contracts.identity import is_token, short_id
 from holdfast.contracts.verbs import Resumable, is_resumable, verb_of
 from holdfast.control.known_paths import KnownPaths
 from holdfast.control.listing import FEWEST_DIGITS, ListedRun, RunList
 from holdfast.control.names import location_of, subject_of
+from holdfast.errors import UsageError
 from holdfast.file_list import WRONG_ACTIONS, FileAction
 from holdfast.service.journal.reasons import Reason, reason_of
 from holdfast.service.journal.records import OutputRecord, RunRecord
 from holdfast.service.settings.model import Settings
+from holdfast.service.settings.suggestions import one_of
 from holdfast.terms import RunKind, RunStatus
 
 if TYPE_CHECKING:
@@ -49,6 +51,21 @@ def find_backup(journal: "Journal", source: str) -> RunRecord | None:
     """
     ended = journal.runs(1, source=source, kind=RunKind.BACKUP, statuses=_ENDED)
     return next(iter(ended or journal.runs(1, source=source, kind=RunKind.BACKUP)), None)
+
+
+def refuse_unknown_source(settings: Settings, journal: "Journal", name: str) -> None:
+    """See that a source, or what else runs are of, is known here: by the settings, or by a run of the journal.
+
+    Raises:
+        UsageError: it is not.
+        JournalUnavailableError: the journal cannot be read.
+    """
+    known = {*settings.sources, *settings.systems, *filter(None, journal.sources())}
+    if name not in known:
+        raise UsageError(
+            f"no source is called {name!r}",
+            hint=one_of(name, (one for one in known if not is_token(one)), "sources"),
+        )
 
 
 def document(settings: Settings, run: RunRecord) -> dict[str, object]:

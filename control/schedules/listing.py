@@ -1,5 +1,6 @@
 """Lists this host's schedules on the server: when each runs next, and why one does not run as it should."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -72,13 +73,17 @@ async def find_schedule(client: Client, settings: Settings, given: str) -> str:
     for name in (f"{prefix}{given}", given):
         if name.startswith(f"{PREFIX}.") and await server.describe(client, name) is not None:
             return name
-    known = [name.removeprefix(prefix) for name, _ in await _described(client, settings)]
+    raise no_schedule(given, [name.removeprefix(prefix) for name, _ in await _described(client, settings)])
+
+
+def no_schedule(given: str, known: Sequence[str]) -> UsageError:
+    """The error of one who means a schedule that the server has not. known: those that it has."""
     hint = (
         one_of(given, known, "schedules")
         if known
         else "`holdfast schedule apply` creates those of the settings."
     )
-    raise UsageError(f"the server has no schedule {given!r}", hint=hint)
+    return UsageError(f"the server has no schedule {given!r}", hint=hint)
 
 
 async def paused_schedules(client: Client, host: str) -> list[str]:

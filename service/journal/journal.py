@@ -202,6 +202,11 @@ class Journal:
                 for repository, source, host, started_ns, counters in connection.execute(query)
             ]
 
+    def sources(self) -> list[str]:
+        """What runs are of: names of sources and systems, and tokens. Raises as `runs`."""
+        with self._database.reading() as connection:
+            return sorted(connection.scalars(select(RUNS.c.source).distinct()))
+
     def repositories(self) -> list[str]:
         """The repositories that any run named."""
         with self._database.reading() as connection:

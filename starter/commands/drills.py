@@ -8,6 +8,7 @@ import typer
 
 from holdfast.control.drills import is_proof, last_proofs, outcome, unproven
 from holdfast.control.journal import open_journal
+from holdfast.control.records import refuse_unknown_source
 from holdfast.errors import EXIT_COMPLETE
 from holdfast.service.journal.records import RunRecord
 from holdfast.starter.shell.invocation import Invocation
@@ -45,9 +46,10 @@ def drills(options: DrillsOptions) -> int:
     """Show what drills have proven, and which sources have never been proven restorable."""
     invocation = Invocation.of(options)
     settings = invocation.settings
-    found = open_journal(settings, invocation.environ).runs(
-        _SEARCHED, source=options.source or None, kind=RunKind.DRILL
-    )
+    journal = open_journal(settings, invocation.environ)
+    if options.source:
+        refuse_unknown_source(settings, journal, options.source)
+    found = journal.runs(_SEARCHED, source=options.source or None, kind=RunKind.DRILL)
     lacking = [name for name in unproven(settings, found) if options.source in {"", name}]
     if options.json:
         say_json(

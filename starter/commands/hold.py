@@ -7,15 +7,16 @@ from typing import Annotated
 import typer
 
 from holdfast.ids import SnapshotId
-from holdfast.repository.snapshots import find_snapshot
+from holdfast.repository.snapshots import find_snapshot, list_snapshots
 from holdfast.retention import holds
-from holdfast.starter.requests.choice import choice_of, place_of
+from holdfast.starter.requests.choice import choice_of, place_of, refuse_unknown
 from holdfast.starter.requests.record import record_act
 from holdfast.starter.requests.repositories import open_repository, repository_session
 from holdfast.starter.shell.invocation import Invocation
 from holdfast.starter.shell.options import ChoiceOptions
 from holdfast.starter.shell.output import tell_done
 from holdfast.starter.shell.person import triggered
+from holdfast.terms import LATEST
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +49,8 @@ def hold(options: HoldOptions) -> int:
     repository = invocation.repository(place)
     with repository_session(open_repository(invocation, place)) as session:
         session.lease.acquire()
+        if choice and options.snapshot == LATEST:
+            refuse_unknown(choice, list_snapshots(session.repository))
         stored = find_snapshot(session.repository, options.snapshot, choice)
         made = holds.hold(
             session.repository, stored, by=by, reason=options.reason, now_ns=time.time_ns(), until_ns=until_ns

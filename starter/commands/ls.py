@@ -10,8 +10,9 @@ from holdfast.errors import EXIT_COMPLETE, SnapshotNotFoundError
 from holdfast.format.node import Node
 from holdfast.ids import BlobId, from_hex, short, to_hex
 from holdfast.repository.packs.loader import find_node
-from holdfast.repository.snapshots import find_snapshot
-from holdfast.starter.requests.choice import choice_of, place_of
+from holdfast.repository.snapshots import find_snapshot, list_snapshots
+from holdfast.service.settings.suggestions import one_of
+from holdfast.starter.requests.choice import choice_of, place_of, refuse_unknown
 from holdfast.starter.requests.repositories import open_for_reading, repository_session
 from holdfast.starter.shell.cells import one_line
 from holdfast.starter.shell.invocation import Invocation
@@ -64,6 +65,8 @@ def ls(options: LsOptions) -> int:
     choice, place = choice_of(invocation, options), place_of(invocation, options)
     repository = open_for_reading(invocation, no_lock=options.no_lock, fallback=place)
     with repository_session(repository) as session, session.hold() as held:
+        if choice and name == LATEST:
+            refuse_unknown(choice, list_snapshots(session.repository))
         stored = find_snapshot(session.repository, name, choice, ignore_damaged=options.ignore_damaged)
         for ahead in stored.ahead:
             warn(ahead_of_time(to_hex(ahead), to_hex(stored.id)))
@@ -156,9 +159,24 @@ def _node_at(load_tree: LoadTree, root: BlobId, path: bytes) -> Node:
     if node is None:
         raise SnapshotNotFoundError(
             f"the snapshot has no {printable(path)}",
-            hint="`holdfast ls` without a path lists what it has.",
+            hint=_nearest(load_tree, root, path),
         )
     return node
+
+
+def _nearest(load_tree: LoadTree, root: BlobId, path: bytes) -> str:
+    """What helps a person where a path leaves the snapshot: a name that is like the one that is not there."""
+    below, passed = root, b""
+    for name in filter(None, path.split(b"/")):
+        nodes = {node.name: node for node in load_tree(below)}
+        if name not in nodes:
+            return one_of(printable(name), map(printable, nodes), f"{printable(passed)}/")
+        passed += b"/" + name
+        subtree = nodes[name].subtree_id
+        if subtree is None:
+            break
+        below = subtree
+    return f"{printable(passed)} is no directory."
 
 
 def _tree_at(load_tree: LoadTree, root: BlobId, subfolder: str) -> BlobId:

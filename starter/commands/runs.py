@@ -83,6 +83,8 @@ def chosen(invocation: Invocation, journal: Journal, options: RunsOptions) -> li
     now_ns = time.time_ns()
     kind = None if options.kind is None else RunKind(one_word("--kind", options.kind, _KINDS))
     statuses = [RunStatus(one_word("--status", status, _STATUSES)) for status in options.status]
+    if options.source is not None:
+        records.refuse_unknown_source(invocation.settings, journal, options.source)
     repositories: Sequence[str] = ()
     if options.repo is not None:
         repositories = _repositories(invocation, journal, options.repo)

@@ -15,7 +15,13 @@ from holdfast.contracts.veiled import in_words
 from holdfast.control.runs import server_errors
 from holdfast.control.schedules import actions
 from holdfast.control.schedules.declaration import declarations
-from holdfast.control.schedules.listing import ListedSchedule, find_schedule, list_schedules, planned
+from holdfast.control.schedules.listing import (
+    ListedSchedule,
+    find_schedule,
+    list_schedules,
+    no_schedule,
+    planned,
+)
 from holdfast.control.schedules.plan import PlannedStep, Step
 from holdfast.control.schedules.server import carry_out_all
 from holdfast.errors import EXIT_COMPLETE, UsageError
@@ -226,15 +232,24 @@ def _state(schedule: ListedSchedule) -> str:
 async def _next(invocation: Invocation, options: NextOptions) -> int:
     async with _client(invocation) as client:
         found = await list_schedules(client, invocation.settings)
+    meant = [one for one in found if options.schedule in {"", one.id, one.name}]
+    if options.schedule and not meant:
+        raise no_schedule(options.schedule, [one.name for one in found])
     times = sorted(
         (moment, schedule.id, schedule.name)
-        for schedule in found
-        if options.schedule in {"", schedule.id, schedule.name} and not schedule.paused
+        for schedule in meant
+        if not schedule.paused
         for moment in schedule.next_times
     )
     rows = [(_local(moment), name) for moment, _, name in times[:_SHOWN_TIMES]]
-    lines = table(_NEXT_COLUMNS, rows, "" if rows else "no schedule has a next time")
+    lines = table(_NEXT_COLUMNS, rows, "" if rows else _never(meant))
     return tell(options, [{"id": name, "time": _iso(moment)} for moment, name, _ in times], lines)
+
+
+def _never(schedules: Sequence[ListedSchedule]) -> str:
+    """Why nothing is due."""
+    paused = [one.name for one in schedules if one.paused]
+    return f"nothing is due; paused: {', '.join(paused)}" if paused else "nothing is due"
 
 
 def _steer(options: NamedOptions, act: Callable[[Client, str], Awaitable[None]], done: str) -> int:

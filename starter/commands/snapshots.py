@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from holdfast.errors import HoldfastError
+from holdfast.errors import HoldfastError, SnapshotNotFoundError
 from holdfast.ids import SnapshotId, short, to_hex
 from holdfast.repository.snapshots import StoredSnapshot, is_ahead, list_snapshots
-from holdfast.starter.requests.choice import choice_of, place_of
+from holdfast.starter.requests.choice import choice_of, place_of, refuse_unknown
 from holdfast.starter.requests.repositories import open_repository
 from holdfast.starter.shell.invocation import Invocation
 from holdfast.starter.shell.options import SnapshotFilterOptions, Texts
@@ -52,10 +52,11 @@ def snapshots(options: SnapshotsOptions) -> int:
     def unreadable(snapshot_id: SnapshotId, error: HoldfastError) -> None:
         warn(f"snapshot {short(snapshot_id)} cannot be read: {error.message}")
 
+    everything = list_snapshots(repository, on_unreadable=unreadable)
+    refuse_unknown(choice, everything)
+    _refuse_unknown_ids(options.ids, everything)
     found = [
-        stored
-        for stored in list_snapshots(repository, on_unreadable=unreadable)
-        if choice.takes(stored.snapshot) and _is_named(stored, options.ids)
+        stored for stored in everything if choice.takes(stored.snapshot) and _is_named(stored, options.ids)
     ]
     now_ns = time.time_ns()
     for stored in found:
@@ -70,6 +71,20 @@ def snapshots(options: SnapshotsOptions) -> int:
 
 def _is_named(stored: StoredSnapshot, ids: Sequence[str]) -> bool:
     return not ids or any(name == LATEST or to_hex(stored.id).startswith(name) for name in ids)
+
+
+def _refuse_unknown_ids(ids: Sequence[str], everything: Sequence[StoredSnapshot]) -> None:
+    """See that each id is one that can be read, or the beginning of one.
+
+    Raises:
+        SnapshotNotFoundError: one is not.
+    """
+    for name in ids:
+        if not any(_is_named(stored, (name,)) for stored in everything):
+            raise SnapshotNotFoundError(
+                f"no snapshot's id begins with {name[:64]!r}",
+                hint="`holdfast snapshots` without it lists what there is.",
+            )
 
 
 def _newest(found: Iterable[StoredSnapshot], count: int, now_ns: int) -> list[StoredSnapshot]:

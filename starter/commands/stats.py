@@ -8,8 +8,8 @@ import typer
 
 from holdfast.errors import EXIT_COMPLETE, UsageError
 from holdfast.ids import short, to_hex
-from holdfast.repository.snapshots import chosen_snapshots, raise_unreadable
-from holdfast.starter.requests.choice import choice_of, place_of
+from holdfast.repository.snapshots import chosen_snapshots, list_snapshots, raise_unreadable
+from holdfast.starter.requests.choice import choice_of, place_of, refuse_unknown
 from holdfast.starter.requests.repositories import open_for_reading, repository_session
 from holdfast.starter.shell.invocation import Invocation
 from holdfast.starter.shell.options import SnapshotFilterOptions, Texts, one_word
@@ -71,6 +71,8 @@ def stats(options: StatsOptions) -> int:
     repository = open_for_reading(invocation, no_lock=options.no_lock, fallback=place_of(invocation, options))
     on_unreadable = None if options.ignore_damaged else raise_unreadable
     with repository_session(repository) as session, session.hold() as held:
+        if choice and not options.snapshots:
+            refuse_unknown(choice, list_snapshots(repository, on_unreadable=on_unreadable))
         chosen = chosen_snapshots(repository, options.snapshots, choice, on_unreadable=on_unreadable)
         held.refresh()  # what was found since may need what was written since
         if options.mode == _SHARES:

@@ -8,8 +8,8 @@ import typer
 from holdfast.errors import EXIT_COMPLETE
 from holdfast.ids import short, to_hex
 from holdfast.repository.snapshot_tags import TagChange, change_tags
-from holdfast.repository.snapshots import chosen_snapshots
-from holdfast.starter.requests.choice import choice_of, place_of
+from holdfast.repository.snapshots import chosen_snapshots, list_snapshots
+from holdfast.starter.requests.choice import choice_of, place_of, refuse_unknown
 from holdfast.starter.requests.repositories import open_repository
 from holdfast.starter.shell.invocation import Invocation
 from holdfast.starter.shell.options import ChoiceOptions, Texts, tags_in
@@ -46,6 +46,8 @@ def tag(options: TagOptions) -> int:
     invocation = Invocation.of(options)
     choice = choice_of(invocation, options)
     repository = open_repository(invocation, place_of(invocation, options))
+    if choice and not options.snapshots:
+        refuse_unknown(choice, list_snapshots(repository))
     changed = 0
     changes = change_tags(
         repository,

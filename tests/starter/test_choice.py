@@ -95,6 +95,6 @@ def test_commands_take_a_source_and_its_repository(
     assert f'"{tmp_path}/docs/file"' in told("ls", "latest", "--source", "docs")
     assert json.loads(told("stats", "--source", "docs"))["snapshots_count"] == 1
     assert main(["ls", "--source", "docs", "--host", "venus"]) == 1
-    assert "is of source docs, host venus" in capsys.readouterr().err
+    assert "no snapshot has 'venus'" in capsys.readouterr().err
     assert main(["snapshots", "--source", "dogs"]) == 1
     assert "did you mean" in capsys.readouterr().err.lower()

@@ -69,3 +69,28 @@ def test_a_pipe_gets_all_of_it(host: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert len(runs) == 12 + 4
     assert "StorageFullError" in texts["runs",]
     assert {len(line.split("(CET/CEST)")) for line in runs} == {1, 2}
+
+
+@pytest.mark.parametrize(
+    ("command", "hint"),
+    [
+        (("-r", "home", "snapshots", "--host", "venvs"), 'Did you mean "venus"?'),
+        (("-r", "home", "snapshots", "--path", "/ect"), 'Did you mean "/etc"?'),
+        (("-r", "home", "snapshots", "--tag", "nightly,nihgtly"), 'Did you mean "nightly"?'),
+        (("-r", "home", "snapshots", "xyz"), "`holdfast snapshots` without it"),
+        (("-r", "home", "ls", "--host", "venvs"), 'Did you mean "venus"?'),
+        (("-r", "home", "ls", "latest", "/tmq"), 'Did you mean "tmp"?'),
+        (("-r", "home", "ls", "latest", "/tmp/h0ldfast"), "Known here for /tmp/: "),  # noqa: S108 - inside a snapshot
+        (("-r", "home", "stats", "--host", "venvs"), 'Did you mean "venus"?'),
+        (("-r", "home", "tag", "--host", "venvs", "--add", "x"), 'Did you mean "venus"?'),
+        (("runs", "--source", "document"), 'Did you mean "documents"?'),
+        (("drills", "--source", "document"), 'Did you mean "documents"?'),
+    ],
+)
+def test_a_name_that_is_not_there_is_an_error_with_a_suggestion(
+    host: Path, capsys: pytest.CaptureFixture[str], command: tuple[str, ...], hint: str
+) -> None:
+    assert main(command) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("Error: ")
+    assert hint in error
