@@ -40,6 +40,7 @@ from holdfast.ids import PackId, SnapshotId, from_hex
 from holdfast.repository.snapshots import find_snapshot
 from holdfast.runs.opening import close_run
 from holdfast.runs.plan import MissingResultError
+from holdfast.service.settings.called import called
 from holdfast.source.spec import SourceSpec
 from holdfast.terms import RunStatus, StoredTotals, VerifyLevel
 from holdfast.verify.snapshot import verify_snapshot
@@ -63,10 +64,12 @@ class BackupActivities(Activities):
         tell = self._services.tells_of(message.request.source)
         source = self._services.source(message.request.source)
         settings = self._services.settings
+        openly = settings.server.ui_names and is_token(message.request.source)
         return replace(
             answers.opened(opened, host=order.host, tell=tell),
             # a command that prints a source has no middle: its lock is waited for
             alias="" if order.spec.command else self._services.alias(message.run.repository),
+            called=called(source.spec.roots, openly=True) if openly else "",
             before=hook_refs(settings, source.before),
             after=hook_refs(settings, source.after),
         )

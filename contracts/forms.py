@@ -110,6 +110,7 @@ FORMS: Final = {
     "restore_failure": _TEXT,
     "first_problem_kind": _TEXT,
     # Sources and schedules, by their names.
+    "called": _LINE,
     "ask": _TEXT,
     "decided": _TEXT,
     "refused": _TEXT,

@@ -14,10 +14,12 @@ from holdfast.terms import VerifyLevel
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOpened:
     """The run is open. tell: its end is to be told. alias: of its repository, where it holds locks; see
-    `Repository.alias`."""
+    `Repository.alias`. called: what was given by hand, in the words that this host allows; empty for what has a name.
+    """
 
     tell: bool = False
     alias: str = ""
+    called: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,10 +5,12 @@ from collections.abc import Collection, Mapping, Sequence
 
 from holdfast.contracts.identity import is_token
 from holdfast.contracts.veiled import ROOT
-from holdfast.contracts.verbs import verb_of
+from holdfast.contracts.verbs import Request, asked_by, verb_of
+from holdfast.contracts.verbs import subject_of as subject_of_request
 from holdfast.errors import HoldfastError, SettingsError, UsageError
 from holdfast.restore.request import RestoreOptions
 from holdfast.service.journal.records import RunRecord
+from holdfast.service.settings.called import called
 from holdfast.service.settings.exclude_files import resolve
 from holdfast.service.settings.model import RepositoryProfile, Settings, SourceProfile
 from holdfast.service.settings.requests import RepositoryOrder, SourceOrder, read_request
@@ -47,6 +49,20 @@ def subject_of(settings: Settings, kind: RunKind, subject: str, repository: str)
     if not subject or verb_of(kind).subject == "repository":  # whatever of it was selected
         return location_of(settings, repository)
     return _source(settings, subject)
+
+
+def called_on_server(settings: Settings, request: Request) -> str:
+    """What a run is about, for those who see the server: a name of the settings, or as this host allows it."""
+    subject, openly = subject_of_request(request), settings.server.ui_names
+    if not is_token(subject):
+        return subject or "all"
+    if asked_by(request).kind is RunKind.BACKUP:
+        return called(_known_source(settings, subject).spec.roots, openly=openly)
+    if asked_by(request).kind is not RunKind.RESTORE or not openly:
+        return "a selection"
+    options = read_request(settings.state_dir, subject, RestoreOptions)
+    target = "its place" if options.target is None else called([options.target], openly=True)
+    return f"snapshot {options.snapshot[:8]} to {target}"
 
 
 def source_changed(settings: Settings, environ: Mapping[str, str], record: RunRecord) -> bool:

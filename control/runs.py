@@ -122,8 +122,10 @@ async def open_runs(client: Client) -> list[OpenRun]:
     ]
 
 
-async def start(client: Client, request: Request, workflow_id: str, queue: str) -> Handle:
-    """Start a run, or take the one of this id that is open already."""
+async def start(
+    client: Client, request: Request, workflow_id: str, queue: str, *, called: str = ""
+) -> Handle:
+    """Start a run, or take the one of this id that is open already. called: what it is about, for the Web UI."""
     verb = asked_by(request)
     return await start_once(
         client,
@@ -132,7 +134,7 @@ async def start(client: Client, request: Request, workflow_id: str, queue: str) 
         cast("type[Result]", verb.result),  # a guard is started for its own result, in control/guard.py
         workflow_id=workflow_id,
         queue=queue,
-        summary=f"{verb.kind.value} of {identity.parse_workflow_id(workflow_id).subject}",
+        summary=f"{verb.kind.value} of {called or identity.parse_workflow_id(workflow_id).subject}",
     )
 
 

@@ -15,7 +15,7 @@ from holdfast.contracts.verbs import Request, Resumable, asked_by, is_resumable,
 from holdfast.control import runs
 from holdfast.control.continuation import to_continue
 from holdfast.control.journal import open_journal
-from holdfast.control.names import source_changed
+from holdfast.control.names import called_on_server, source_changed
 from holdfast.control.requests import queue_of_run
 from holdfast.errors import JournalUnavailableError
 from holdfast.service.journal.glance import nothing_open
@@ -66,19 +66,19 @@ async def begin(
         elif isinstance(request, RestoreRequest):  # it is the open run's that is carried out
             remove_request(settings.state_dir, request.selection)
         return Begun(handle=handle, joined=True)
-    queue = queue_of_run(settings, request)
+    queue, called = queue_of_run(settings, request), called_on_server(settings, request)
     if not is_resumable(request) or fresh:
-        return Begun(handle=await runs.start(client, request, workflow_id, queue))
+        return Begun(handle=await runs.start(client, request, workflow_id, queue, called=called))
     if request.resume_run:
         asked = await _as_asked_before(client, workflow_id, request)
-        return Begun(handle=await runs.start(client, asked, workflow_id, queue), resumed=True)
+        return Begun(handle=await runs.start(client, asked, workflow_id, queue, called=called), resumed=True)
     earlier, changed, unread = await asyncio.to_thread(_interrupted, settings, environ, request, workflow_id)
     if earlier is not None:
         if isinstance(request, RestoreRequest):  # with the order that it has used; this one is not needed
             remove_request(settings.state_dir, request.selection)
             request = replace(request, selection=earlier.source)
         request = replace(request, resume_run=earlier.workspace_id)
-    handle = await runs.start(client, request, workflow_id, queue)
+    handle = await runs.start(client, request, workflow_id, queue, called=called)
     return Begun(handle=handle, resumed=earlier is not None, earlier=earlier, changed=changed, unread=unread)
 
 

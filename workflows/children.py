@@ -19,9 +19,12 @@ Child = workflow.ChildWorkflowHandle[object, RawValue | None]
 
 
 async def start_run(
-    name: str, request: object, workflow_id: str, *, task_queue: str | None = None
+    name: str, request: object, workflow_id: str, *, summary: str, task_queue: str | None = None
 ) -> "Child | None":
-    """Start a run; None when one of this id is under way. task_queue: None for the starter's own."""
+    """Start a run; None when one of this id is under way. task_queue: None for the starter's own.
+
+    summary: tells it from the starter's other runs in the Web UI, where each would have the name of its type.
+    """
     try:
         return await workflow.start_child_workflow(
             name,
@@ -29,6 +32,7 @@ async def start_run(
             id=workflow_id,
             task_queue=task_queue,
             result_type=RawValue,
+            static_summary=summary,
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
             parent_close_policy=workflow.ParentClosePolicy.ABANDON,
             cancellation_type=workflow.ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,

@@ -1,31 +1,67 @@
 """The Markdown that the Web UI shows as a run's current details."""
 
 from collections.abc import Iterable
+from typing import Final
 
-from holdfast.contracts.common import Progress, Verdict
+from holdfast.contracts.common import Phase, Progress, Verdict
 from holdfast.contracts.control import NORMAL_PRIORITY, Asked, ControlState
 from holdfast.contracts.waiting import WaitsFor
 from holdfast.terms import RunStatus
 from holdfast.units import NS_PER_S, counted, format_bytes, format_duration
 
+_BAR_LENGTH: Final = 24
+
 
 def render(progress: Progress, *, elapsed_ns: int, notes: Iterable[str] = ()) -> str:
-    """Phase, table of counts, rate, and one line per note."""
+    """Phase, a bar, a table of counts, and a list: pace, errors, snapshot, the notes."""
+    done, total = progress.bytes_done, progress.bytes_total
+    share = min(1.0, done / total) if total and progress.selection_complete else None
     lines = [
         f"**{_headline(progress)}** after {format_duration(elapsed_ns)}",
         "",
-        "| | done | total |",
-        "|---|---:|---:|",
+        *([] if share is None or progress.phase is Phase.DONE else [f"{_bar(share)} {share:.0%}", ""]),
+        "| | Done | Of |",
+        "|:--|--:|--:|",
         _row("Files", f"{progress.files_done:,}", f"{progress.files_total:,}", progress),
         _row("Bytes", format_bytes(progress.bytes_done), format_bytes(progress.bytes_total), progress),
         _row("Shards", f"{progress.shards_done:,}", f"{progress.shards_total:,}", progress),
-        "",
-        f"{format_rate(progress.bytes_done, elapsed_ns)} · {counted(progress.errors, 'error')}",
     ]
-    if progress.snapshot_id:
-        lines.append(f"\nSnapshot `{progress.snapshot_id[:8]}`")
-    lines.extend(f"\n{note}" for note in notes if note)
-    return "\n".join(lines)
+    told = [
+        _pace(progress),
+        f"**{counted(progress.errors, 'error')}**" if progress.errors else "No errors",
+        f"Snapshot: `{progress.snapshot_id[:8]}`" if progress.snapshot_id else "",
+        *notes,
+    ]
+    return laid_out("\n".join(lines), told)
+
+
+def laid_out(head: str, notes: Iterable[str]) -> str:
+    """A heading, and below it a list of the notes that are not empty."""
+    return "\n".join([head, "", *(f"- {_one_line(note)}" for note in notes if note)]).rstrip()
+
+
+def cell(text: str) -> str:
+    """Text that comes from elsewhere, for a cell of a table: on one line, and without what would end the cell."""
+    return _one_line(text).replace("|", "\\|")
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _bar(share: float) -> str:
+    full = round(share * _BAR_LENGTH)
+    return f"`{'█' * full}{'░' * (_BAR_LENGTH - full)}`"
+
+
+def _pace(progress: Progress) -> str:
+    """The average without pauses, and the time that the rest takes at it; nothing before it is known."""
+    if not progress.bytes_per_second or progress.paused:
+        return ""
+    seconds = progress.seconds_left
+    is_open = progress.status is RunStatus.RUNNING and progress.phase is not Phase.DONE
+    left = f", {format_duration(seconds * NS_PER_S)} left" if seconds and is_open else ""
+    return f"Pace: {format_bytes(progress.bytes_per_second)}/s{left}"
 
 
 def pace_of(elapsed_ns: int, *, done: int, total: int | None) -> tuple[int, int | None]:
@@ -67,7 +103,7 @@ def verdict_notes(verdict: Verdict | None) -> list[str]:
     """Say what the last step found, if it was taken."""
     if verdict is None:
         return []
-    return [f"Verified ({verdict.level.value}): {'good' if verdict.ok else 'PROBLEMS'}"]
+    return [f"Verified ({verdict.level.value}): {'good' if verdict.ok else '**PROBLEMS**'}"]
 
 
 def _by(asked: Asked) -> str:
@@ -84,10 +120,3 @@ def _headline(progress: Progress) -> str:
 def _row(name: str, done: str, total: str, progress: Progress) -> str:
     growing = "" if progress.selection_complete else "+"
     return f"| {name} | {done} | {total}{growing} |"
-
-
-def format_rate(count: int, elapsed_ns: int) -> str:
-    """Bytes per second over the whole run; none before a second has passed."""
-    if elapsed_ns < NS_PER_S:
-        return "rate not known yet"
-    return f"{format_bytes(count * NS_PER_S // elapsed_ns)}/s"

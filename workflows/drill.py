@@ -40,12 +40,14 @@ from holdfast.terms import RunKind, RunStatus, VerifyLevel
 from holdfast.units import NS_PER_S, counted, format_age
 from holdfast.workflows.attributes import show_run
 from holdfast.workflows.children import Child, result_of
+from holdfast.workflows.details import laid_out
 from holdfast.workflows.failures import Failure, failure_of
 from holdfast.workflows.policies import ActivityCalls
 from holdfast.workflows.run_frame import FramedRun
 from holdfast.workflows.run_id import attempt_id
 
 ResultT = TypeVar("ResultT")
+_SUMMARIES: Final = {"restore": "the trial restore", "verify": "look for all the damage"}
 _DAMAGE: Final = frozenset(("CorruptFileError", "StoredFileMissingError", "BlobMissingError"))
 MIN_SCALED_BYTES: Final = 64 << 20
 
@@ -187,6 +189,7 @@ class DrillWorkflow(FramedRun[DrillResult]):
             request,
             id=part_id(workflow.info().workflow_id, what),
             result_type=RawValue,
+            static_summary=_SUMMARIES[what],
             parent_close_policy=workflow.ParentClosePolicy.REQUEST_CANCEL,
             cancellation_type=workflow.ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
         )
@@ -251,10 +254,11 @@ class DrillWorkflow(FramedRun[DrillResult]):
         return self._opened is None or self._opened.tell
 
     def _show(self) -> None:
-        workflow.set_current_details("\n\n".join(self._lines()))
+        head = f"**{self._phase.value.capitalize()}: {self._status.value}**"
+        workflow.set_current_details(laid_out(head, self._lines()))
 
     def _lines(self) -> list[str]:
-        lines = [f"**{self._phase.value.capitalize()}**: {self._status.value}"]
+        lines: list[str] = []
         opened, restored, found = self._opened, self._restored, self._findings
         if opened is not None:
             lines.append(
@@ -265,7 +269,7 @@ class DrillWorkflow(FramedRun[DrillResult]):
                 f"{counted(restored.totals.files_written, 'file')} restored, {counted(restored.totals.errors, 'error')}"
             )
         if found is not None:
-            lines.append("Proven restorable" if found.proven else "NOT PROVEN RESTORABLE")
+            lines.append("**Proven restorable**" if found.proven else "**NOT PROVEN RESTORABLE**")
             if found.estimated_recovery_ns:
                 lines.append(f"Recovery {format_age(found.estimated_recovery_ns)}{_met(found.rto_met)}")
             lines.append(f"Data {format_age(found.data_age_ns)} old{_met(found.rpo_met)}")

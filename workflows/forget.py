@@ -16,6 +16,7 @@ from holdfast.contracts.verbs import FORGET_WORKFLOW
 from holdfast.terms import RunKind, RunStatus
 from holdfast.units import counted
 from holdfast.workflows.attributes import show_run
+from holdfast.workflows.details import laid_out
 from holdfast.workflows.policies import ActivityCalls
 from holdfast.workflows.run_frame import FramedRun
 from holdfast.workflows.run_id import attempt_id
@@ -105,10 +106,10 @@ class ForgetWorkflow(FramedRun[ForgetResult]):
         return self._opened is None or self._opened.tell
 
     def _show(self) -> None:
-        lines = [f"**{self._phase.value.capitalize()}**: {self._status.value}"]
+        head, lines = f"**{self._phase.value.capitalize()}: {self._status.value}**", list[str]()
         if self._opened is not None:
             going = counted(self._opened.going, "snapshot goes", "snapshots go")
             lines.append(f"{going}, {counted(self._opened.stays, 'stays', 'stay')}")
         if self._done is not None:
             lines.append(f"{self._done.forgotten:,} are in the bin, {self._done.spared:,} were spared")
-        workflow.set_current_details("\n\n".join(lines))
+        workflow.set_current_details(laid_out(head, lines))

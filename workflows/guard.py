@@ -34,10 +34,12 @@ from holdfast.contracts.guard import (
 )
 from holdfast.contracts.restore import RestoreRequest, RestoreResult
 from holdfast.contracts.verbs import GUARD_WORKFLOW
+from holdfast.contracts.waiting import WaitsFor
 from holdfast.terms import RunKind, RunStatus, VerifyLevel
 from holdfast.units import NS_PER_S
 from holdfast.workflows.attributes import show_run
 from holdfast.workflows.children import result_of, start_run
+from holdfast.workflows.details import laid_out
 from holdfast.workflows.policies import ActivityCalls
 from holdfast.workflows.run_frame import FramedRun
 from holdfast.workflows.run_id import attempt_id
@@ -189,10 +191,11 @@ class GuardWorkflow(FramedRun[GuardResult]):
         )
         workflow_id = identity.workflow_id(RunKind.RESTORE, self._host, self._request.repository, selection)
         self._end_if_cancelled()
-        child = await start_run(RESTORE_WORKFLOW, request, workflow_id)
+        summary = f"restore of what is {part.value}"
+        child = await start_run(RESTORE_WORKFLOW, request, workflow_id, summary=summary)
         while child is None:
             await workflow.sleep(timedelta(seconds=_BUSY_S))
-            child = await start_run(RESTORE_WORKFLOW, request, workflow_id)
+            child = await start_run(RESTORE_WORKFLOW, request, workflow_id, summary=summary)
         try:
             result = await result_of(child, RestoreResult)
         except (ChildWorkflowError, ApplicationError) as error:
@@ -220,11 +223,10 @@ class GuardWorkflow(FramedRun[GuardResult]):
         found = self._found
         if found is None:
             return
-        lines = [f"{found.missing} missing, {found.damaged} damaged, {found.noise} turned into noise"]
-        if found.alarm:
-            lines.append(f"**Alarm: {found.alarm}**")
+        head = f"**{found.missing:,} missing, {found.damaged:,} damaged, {found.noise:,} turned into noise**"
+        lines = [f"**Alarm**: {found.alarm}"] if found.alarm else []
         waiting = [part.value for part in self._waiting if part not in self._approvals]
         if waiting:
-            lines.append(f"Waiting for approval: {', '.join(waiting)}")
+            lines.append(f"**Waits** ({WaitsFor.APPROVAL.words}): {', '.join(waiting)}")
         lines += [f"{decision.part.value}: {decision.outcome} {decision.by}" for decision in self._decisions]
-        workflow.set_current_details("\n\n".join(lines))
+        workflow.set_current_details(laid_out(head, lines))

@@ -15,7 +15,7 @@ from temporalio.common import SearchAttributeKey
 from temporalio.exceptions import ApplicationError, ChildWorkflowError, is_cancelled_exception
 
 from holdfast.contracts.common import Trigger, TriggerKind
-from holdfast.contracts.identity import part_id
+from holdfast.contracts.identity import parse_workflow_id, part_id
 from holdfast.contracts.scheduled import (
     SCHEDULED_RUN_WORKFLOW,
     Busy,
@@ -64,7 +64,9 @@ class ScheduledRunWorkflow:
     async def _run(self, order: ScheduledRun, workflow_id: str) -> bool:
         """Whether the run could be started; when it could, it has ended."""
         name, request, result = _child(order)
-        child = await start_run(name, request, workflow_id)
+        about = parse_workflow_id(workflow_id)
+        summary = f"{about.kind} of {about.subject}"
+        child = await start_run(name, request, workflow_id, summary=summary)
         if child is None:
             return False
         try:

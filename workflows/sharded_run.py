@@ -88,8 +88,8 @@ class ShardedRun(SteeredRun[ResultT], Generic[ResultT, RequestT, ProgressT]):
         self._enter(Phase.TRIGGER)
         opened = await self._calls.quick(name, message, kind, "open the run")
         self._progress = replace(self._progress, opened=opened)
-        if opened.alias:
-            show_run(alias=opened.alias)
+        if opened.alias or opened.called:
+            show_run(alias=opened.alias, source=opened.called)
         return opened
 
     async def _plan_and_move(self) -> None:

@@ -128,7 +128,12 @@ class SourceWatchWorkflow:
     async def _back_up(self) -> None:
         pending = self._state.pending
         request = replace(self._order.request, trigger=_trigger(pending))
-        child = await start_run(BACKUP_WORKFLOW, request, self._order.workflow_id)
+        child = await start_run(
+            BACKUP_WORKFLOW,
+            request,
+            self._order.workflow_id,
+            summary=f"backup of {request.source}: it has changed",
+        )
         if child is None:
             # What changed may have come too late for the backup that is under way: it gets one of its own.
             await workflow.sleep(timedelta(seconds=_LOOK_AGAIN_S))

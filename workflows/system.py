@@ -44,7 +44,7 @@ from holdfast.terms import RunKind, RunStatus
 from holdfast.units import format_duration
 from holdfast.workflows.attributes import show_run
 from holdfast.workflows.children import Child, child_failure, result_of
-from holdfast.workflows.details import control_notes
+from holdfast.workflows.details import cell, control_notes, laid_out
 from holdfast.workflows.failures import failure_of
 from holdfast.workflows.hooks import hook_notes
 from holdfast.workflows.run_frame import SteeredRun
@@ -261,16 +261,16 @@ class SystemWorkflow(SteeredRun[SystemResult]):
     def _show(self) -> None:
         elapsed = format_duration(self._elapsed_ns)
         lines = [
-            f"**{self._phase.value.capitalize()}**: {self._status.value} after {elapsed}",
+            f"**{self._phase.value.capitalize()}: {self._status.value}** after {elapsed}",
             "",
-            "| member | host | status | snapshot | |",
-            "|---|---|---|---|---|",
+            "| Member | Host | Status | Snapshot | |",
+            "|:--|:--|:--|:--|:--|",
         ]
         for member in self._verdicts(self._status, ""):
             cells = (member.label, member.host, member.status.value, member.snapshot_id[:8], member.reason)
-            lines += [f"| {' | '.join(cells)} |"]
+            lines += [f"| {' | '.join(map(cell, cells))} |"]
         notes = [*hook_notes(self._hooks), *control_notes(self._control.state)]
-        workflow.set_current_details("\n".join([*lines, *(f"\n{note}" for note in notes)]))
+        workflow.set_current_details(laid_out("\n".join(lines), notes))
 
 
 def outcome_of(

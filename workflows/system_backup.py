@@ -107,6 +107,7 @@ class SystemBackupWorkflow(SystemWorkflow):
                 BACKUP_WORKFLOW,
                 self._order(member, resolved),
                 workflow_id,
+                summary=f"backup of the member {member.label}",
                 task_queue=member.queue,
             )
             if handle is not None or workflow.time_ns() >= give_up_ns:

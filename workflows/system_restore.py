@@ -94,6 +94,7 @@ class SystemRestoreWorkflow(SystemWorkflow):
             RESTORE_WORKFLOW,
             self._order(found, prepared),
             workflow_id,
+            summary=f"restore of the member {member.label}",
             task_queue=member.queue,
         )
         if handle is None:

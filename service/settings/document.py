@@ -114,6 +114,7 @@ class ServerTable(msgspec.Struct, kw_only=True, frozen=True):
     accept_unsigned: bool = False
     ui: bool = True
     ui_port: int | None = None
+    ui_names: bool = False
     ui_url: str | None = None
 
 

@@ -194,6 +194,7 @@ def _server(value: object, place: Place, rules: PathRules) -> ServerSettings:
         accept_unsigned=table.accept_unsigned,
         ui=table.ui,
         ui_port=table.ui_port,
+        ui_names=table.ui_names,
         ui_url=None if table.ui_url is None else table.ui_url.rstrip("/"),
     )
 

@@ -21,6 +21,7 @@ from holdfast.contracts.identity import workflow_of
 from holdfast.control import runs
 from holdfast.control.continuation import continued
 from holdfast.control.journal import open_journal
+from holdfast.control.names import called_on_server
 from holdfast.control.requests import base_queue
 from holdfast.control.schedules import server
 from holdfast.control.schedules.listing import planned
@@ -62,7 +63,7 @@ async def _go_on(
         if workflow_id in taken or queue not in queues or request is None:
             continue
         taken.add(workflow_id)
-        await runs.start(client, request, workflow_id, queue)
+        await runs.start(client, request, workflow_id, queue, called=called_on_server(settings, request))
         done = "goes on" if request.resume_run else "begins again"
         _LOG.warning("the server had forgotten run %s; it %s", record.run_id[-8:], done)
 

@@ -1,11 +1,13 @@
 """The Markdown of a run's current details."""
 
+from dataclasses import replace
+
 import pytest
 
 from holdfast.contracts.common import Phase, Progress
 from holdfast.terms import RunStatus
 from holdfast.units import format_bytes, format_duration
-from holdfast.workflows.details import render
+from holdfast.workflows.details import cell, render
 
 SECOND_NS = 10**9
 
@@ -20,17 +22,23 @@ def test_bytes(count: int, text: str) -> None:
 
 def test_duration() -> None:
     assert format_duration(3723 * SECOND_NS + 5) == "1:02:03"
-    assert format_duration(-1) == "0:00:00"
+    assert format_duration(-1) == "0 ms"
 
 
 def test_totals_are_marked_as_growing_until_the_selection_is_complete() -> None:
-    progress = Progress(run_id="r", phase=Phase.SELECT, files_total=1200, bytes_total=2048, bytes_done=1024)
+    progress = Progress(
+        run_id="r",
+        phase=Phase.SELECT,
+        files_total=1200,
+        bytes_total=2048,
+        bytes_done=1024,
+        bytes_per_second=512,
+    )
     text = render(progress, elapsed_ns=2 * SECOND_NS, notes=("Strategy: full", ""))
     assert text.startswith("**Select** after 0:00:02\n")
     assert "| Files | 0 | 1,200+ |" in text
     assert "| Bytes | 1.0 KiB | 2.0 KiB+ |" in text
-    assert "512 B/s" in text
-    assert text.endswith("\nStrategy: full")
+    assert text.endswith("\n- Pace: 512 B/s\n- No errors\n- Strategy: full")
 
 
 def test_the_end_names_status_and_snapshot() -> None:
@@ -45,4 +53,25 @@ def test_the_end_names_status_and_snapshot() -> None:
     text = render(progress, elapsed_ns=0)
     assert text.startswith("**Done: partial**")
     assert "3 errors" in text
-    assert "Snapshot `abababab`" in text
+    assert "Snapshot: `abababab`" in text
+
+
+def test_a_run_under_way_has_a_bar_and_the_time_that_is_left() -> None:
+    progress = Progress(
+        run_id="r",
+        phase=Phase.EXECUTE,
+        selection_complete=True,
+        bytes_total=400,
+        bytes_done=100,
+        bytes_per_second=100,
+        seconds_left=3,
+    )
+    text = render(progress, elapsed_ns=SECOND_NS, notes=("on\ntwo lines",))
+    assert "\n`██████░░░░░░░░░░░░░░░░░░` 25%\n" in text
+    assert "- Pace: 100 B/s, 0:00:03 left\n" in text
+    assert text.endswith("- on two lines")
+    assert "Pace" not in render(replace(progress, paused=True), elapsed_ns=SECOND_NS)
+
+
+def test_what_comes_from_elsewhere_does_not_end_its_cell() -> None:
+    assert cell("a | b\n| c") == r"a \| b \| c"
