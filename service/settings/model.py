@@ -133,8 +133,8 @@ class ServerSettings:
     the keys are read from that seal what is sent; None for clear text. signing: where those are read from that sign
     it; None for the key of the state directory, own_key, or for none where neither is there. accept_unsigned: believe
     what is not signed, or not sealed. ui: whether the embedded server shows its Web UI, which has no login. ui_port:
-    where that is to listen; None for any. ui_names: whether the server is told the last parts of paths that were given by
-    hand. ui_url: of another server's Web UI, without a "/" at its end.
+    where that is to listen; None for any. ui_names: whether the server is told the last parts of paths that were given
+    by hand. ui_url: of another server's Web UI, without a "/" at its end.
     """
 
     address: str | None = None
