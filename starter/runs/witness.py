@@ -71,7 +71,7 @@ async def check_result(
         return
     if isinstance(result, BackupResult) and repository is not None:
         run_id = result.began or result.run_id
-        place = partial(open_place, repository, environ)
+        place = partial(open_place, repository, environ, settings.state_dir)
         opened = None if opener is None else partial(opener, repository.location)
         await asyncio.to_thread(_check_snapshot, place, result.snapshot_id, run_id, opened)
     elif isinstance(result, RestoreResult) and isinstance(request, RestoreRequest):
@@ -85,7 +85,7 @@ async def _check_members(settings: Settings, environ: Mapping[str, str], result:
     for member in result.members:
         source = settings.sources.get(member.label)
         if member.ok and source is not None:
-            place = partial(open_place, settings.repository(source.repository), environ)
+            place = partial(open_place, settings.repository(source.repository), environ, settings.state_dir)
             await asyncio.to_thread(_check_snapshot, place, member.snapshot_id, member.run_id, None)
 
 
