@@ -8,6 +8,7 @@ from typing import Annotated, Final
 import typer
 
 from holdfast.errors import EXIT_COMPLETE, UsageError
+from holdfast.format.times import format_time
 from holdfast.starter.shell.invocation import Invocation
 from holdfast.starter.shell.options import CommonOptions
 from holdfast.starter.shell.output import say, say_flowed, say_json
@@ -99,7 +100,7 @@ def _tell(
 def _document(cached: CachedRepository) -> dict[str, object]:
     return {
         "repository": cached.repository,
-        "last_used": local_time(int(cached.used_s) * NS_PER_S),
+        "last_used": format_time(int(cached.used_s) * NS_PER_S),
         "files": cached.files,
         "size": cached.size_bytes,
     }

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -14,13 +14,21 @@ from holdfast.control import requests, runs
 from holdfast.control.known_paths import KnownPaths
 from holdfast.control.repositories import check_repository
 from holdfast.errors import EXIT_COMPLETE, EXIT_FAILED, EXIT_LOCKED, UsageError
+from holdfast.format.times import format_time
 from holdfast.service.settings.model import RepositoryProfile
 from holdfast.starter.host.service import Need, open_service
 from holdfast.starter.shell.invocation import Invocation
 from holdfast.starter.shell.options import CommonOptions
-from holdfast.starter.shell.output import say, say_json, warn
+from holdfast.starter.shell.output import say, say_flowed, say_json, warn
+from holdfast.starter.shell.table import Column, Kind, table
 from holdfast.starter.shell.text import local_time
 from holdfast.units import counted, format_bytes
+
+_COLUMNS: Final = (
+    Column("Run", 0, Kind.PATH),
+    Column("Last used", 1, Kind.TIME),
+    Column("Size", 2, Kind.NUMBER),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,12 +129,15 @@ def _tell_repository(cleaned: RepositoryCleaned, name: str, *, dry_run: bool) ->
     if cleaned.failure:
         warn(f"{name}: {cleaned.failure}")
         return
-    for run in cleaned.runs:
-        say(f"  {local_time(run.written_ns)}  {format_bytes(run.size_bytes)}  {run.run_id or '(no run)'}")
-    say(
+    rows = [
+        (run.run_id or "(no run)", local_time(run.written_ns), format_bytes(run.size_bytes))
+        for run in cleaned.runs
+    ]
+    done = (
         f"{name}: {_did(dry_run=dry_run)} {counted(cleaned.run_count, 'abandoned run')} "
         f"({format_bytes(cleaned.run_bytes)}) and {counted(cleaned.leftovers, 'temporary file')} of crashes"
     )
+    say_flowed(table(_COLUMNS, rows, done))
     if cleaned.in_use:
         warn(f"{name}: it is in use, so abandoned runs stay for now; repeat this later")
 
@@ -139,7 +150,7 @@ def _document(cleaned: RepositoryCleaned, names: Mapping[str, str]) -> dict[str,
     return {
         "repository": names[cleaned.repository],
         "runs": [
-            {"run_id": run.run_id, "size": run.size_bytes, "last_used": local_time(run.written_ns)}
+            {"run_id": run.run_id, "size": run.size_bytes, "last_used": format_time(run.written_ns)}
             for run in cleaned.runs
         ],
         "run_count": cleaned.run_count,

@@ -16,14 +16,15 @@ from holdfast.control.known_paths import KnownPaths
 from holdfast.control.runs import server_errors
 from holdfast.errors import EXIT_COMPLETE, EXIT_PARTIAL, JournalUnavailableError
 from holdfast.file_list import FileRecord
+from holdfast.format.times import format_time
 from holdfast.service.settings.guard import DAMAGE_POLICIES, MISSING_POLICIES, GuardOrder
 from holdfast.service.settings.model import Settings, SourceProfile
 from holdfast.starter.host.service import Need, Service, open_service
 from holdfast.starter.shell.invocation import Invocation
 from holdfast.starter.shell.options import CommonOptions, one_word
-from holdfast.starter.shell.output import say, say_json, warn
+from holdfast.starter.shell.output import say_flowed, say_json, warn
 from holdfast.starter.shell.person import triggered
-from holdfast.starter.shell.text import ahead_of_time, local_time, printable
+from holdfast.starter.shell.text import ahead_of_time, named_time, printable
 from holdfast.terms import RunStatus
 from holdfast.units import counted
 
@@ -109,14 +110,14 @@ def _tell_waiting(
                 "message_type": "waiting",
                 "run_id": status.run_id,
                 "waiting": list(status.waiting),
-                "until": local_time(status.expires_ns),
+                "until": format_time(status.expires_ns),
                 **_counts(found),
             }
         )
         return
     _tell_found(invocation, status.run_id, found)
     warn(
-        f"waiting for approval until {local_time(status.expires_ns)}: {', '.join(status.waiting)}\n"
+        f"waiting for approval until {named_time(status.expires_ns)}: {', '.join(status.waiting)}\n"
         f"`holdfast approve {source} --by NAME --reason TEXT` restores."
     )
     if url is not None:
@@ -147,9 +148,8 @@ def _tell_result(invocation: Invocation, result: GuardResult) -> None:
     _tell_found(invocation, result.run_id, result.found)
     for decision in result.decisions:
         by = f" by {decision.by} ({decision.reason})" if decision.by else ""
-        say(
-            f"{decision.part.value}: {decision.outcome}{by}, {counted(decision.files_written, 'file')} written"
-        )
+        written = counted(decision.files_written, "file")
+        say_flowed([f"{decision.part.value}: {decision.outcome}{by}, {written} written"])
 
 
 def _tell_found(invocation: Invocation, run_id: str, found: GuardFound) -> None:
@@ -160,12 +160,13 @@ def _tell_found(invocation: Invocation, run_id: str, found: GuardFound) -> None:
         )
     for snapshot in found.ahead:
         warn(ahead_of_time(snapshot, found.snapshot_id))
-    say(
-        f"compared {counted(found.files, 'file')} with snapshot {found.snapshot_id[:8]}: {found.missing:,} missing, "
-        f"{found.damaged:,} damaged, {found.noise:,} turned into noise, {found.changed:,} written since"
+    what = (
+        f"{found.missing:,} missing, {found.damaged:,} damaged, {found.noise:,} turned into noise, "
+        f"{found.changed:,} written since"
     )
-    for record in _paths(invocation, run_id):
-        say(f"  {record.action.value}  {printable(record.path)}")
+    compared = f"compared {counted(found.files, 'file')} with snapshot {found.snapshot_id[:8]}"
+    say_flowed([f"{compared}: {what}"])
+    say_flowed(f"  {record.action.value}  {printable(record.path)}" for record in _paths(invocation, run_id))
 
 
 def _paths(invocation: Invocation, run_id: str) -> Iterator[FileRecord]:

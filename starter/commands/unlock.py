@@ -13,7 +13,7 @@ from holdfast.repository.unlock import unlock as remove_locks
 from holdfast.starter.requests.repositories import open_repository
 from holdfast.starter.shell.invocation import Invocation
 from holdfast.starter.shell.options import CommonOptions
-from holdfast.starter.shell.output import say, say_json
+from holdfast.starter.shell.output import say_flowed, say_json
 from holdfast.units import counted
 
 
@@ -38,14 +38,15 @@ def unlock(options: UnlockOptions) -> int:
 
 
 def _tell(judged: Sequence[JudgedLock]) -> None:
-    for lock in judged:
-        if not lock.removed:
-            say(f"the lock {_holder(lock)} stays: {lock.why}")
+    lines = [f"the lock {_holder(lock)} stays: {lock.why}" for lock in judged if not lock.removed]
     removed = sum(lock.removed for lock in judged)
     if removed:
-        say(f"successfully removed {counted(removed, 'lock')}")
+        lines.append(f"successfully removed {counted(removed, 'lock')}")
     if removed < len(judged):
-        say("`holdfast unlock --remove-all` removes all locks: only when nobody uses the repository.")
+        lines.append(
+            "`holdfast unlock --remove-all` removes all locks: only when nobody uses the repository."
+        )
+    say_flowed(lines)
 
 
 def _holder(judged: JudgedLock) -> str:

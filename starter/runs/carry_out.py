@@ -22,7 +22,7 @@ from holdfast.starter.runs.order import Order
 from holdfast.starter.runs.witness import UnprovenError, check_result
 from holdfast.starter.shell.invocation import Invocation
 from holdfast.starter.shell.output import say, say_json, warn
-from holdfast.starter.shell.text import local_time
+from holdfast.starter.shell.text import named_time
 from holdfast.starter.view.display import Display, display_for
 from holdfast.starter.view.reports import Report
 
@@ -99,7 +99,7 @@ def _notes(request: Request, begun: start.Begun) -> Iterator[str]:
     elif begun.earlier is not None:
         yield f"going on with the interrupted run of this {subject}"
         if isinstance(request, BackupRequest):
-            since = local_time(begun.earlier.started_ns)
+            since = named_time(begun.earlier.started_ns)
             yield f"files made since {since} may be left for the next backup (--fresh begins again)"
     elif begun.resumed:
         yield "going on with the interrupted run"

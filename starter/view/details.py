@@ -10,7 +10,7 @@ from holdfast.control.records import why
 from holdfast.service.journal.records import RunRecord, VerdictRecord
 from holdfast.service.settings.model import Settings
 from holdfast.starter.shell.table import fields
-from holdfast.starter.shell.text import local_time
+from holdfast.starter.shell.text import named_time
 from holdfast.units import counted, format_bytes, format_duration
 
 _STATES: Final = ("Status", "Verification", "Result")
@@ -70,8 +70,8 @@ def _recorded(settings: Settings, run: RunRecord) -> list[tuple[str, str]]:
         ("Parent", run.parent),
         ("Snapshot", run.snapshot_id),
         ("Verification", "" if run.verdict is None else verdict_words(run.verdict)),
-        ("Started", local_time(run.started_ns)),
-        ("Ended", local_time(run.ended_ns) if run.ended_ns else ""),
+        ("Started", named_time(run.started_ns)),
+        ("Ended", named_time(run.ended_ns) if run.ended_ns else ""),
     ]
 
 

@@ -15,7 +15,7 @@ from holdfast.file_list import FileAction, FileRecord
 from holdfast.safe_fs.attributes import kind_of_loss
 from holdfast.service.settings.model import Settings
 from holdfast.starter.shell.cells import one_line
-from holdfast.starter.shell.output import say, say_json, warn, warn_json
+from holdfast.starter.shell.output import say, say_flowed, say_json, warn, warn_json
 from holdfast.starter.shell.screen import answer_screen
 from holdfast.starter.shell.text import ahead_of_time, printable
 from holdfast.starter.view import json_lines
@@ -75,8 +75,7 @@ class Report:
         if self._json:
             say_json(words.summary)
         elif not self._quiet:
-            for line in words.lines:
-                say(line)
+            say_flowed(words.lines)
         return _exit_code(result, words)
 
     def _tell_ahead(self, words: Words) -> None:

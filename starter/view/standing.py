@@ -10,7 +10,7 @@ from holdfast.control.standing.state import Next, Standing, State
 from holdfast.control.standing.survey import Survey
 from holdfast.service.settings.model import Settings
 from holdfast.starter.shell.table import Column, Kind, table
-from holdfast.starter.shell.text import local_time
+from holdfast.starter.shell.text import named_time
 from holdfast.terms import RunKind, RunStatus
 from holdfast.units import NS_PER_S, counted, format_age, format_bytes
 
@@ -49,14 +49,14 @@ def troubles(settings: Settings, one: Standing) -> list[str]:
         reason = why(settings, newest)
         words = newest.failure_kind if reason is None else reason.in_full
         found.append(
-            f"{name}: failed {times} since {local_time(first.started_ns)}: {words} "
+            f"{name}: failed {times} since {named_time(first.started_ns)}: {words} "
             f"(`holdfast run show {short_id(newest.run_id)}`)"
         )
     elif one.state is State.NEVER:
         found.append(f"{name}: never backed up")
     elif one.state is State.OVERDUE and one.since_ns is not None:
         found.append(
-            f"{name}: overdue since {local_time(one.since_ns)}; nothing failed since, and nothing ended well"
+            f"{name}: overdue since {named_time(one.since_ns)}; nothing failed since, and nothing ended well"
         )
     if facts.wait is not None:
         found.append(f"{name}: WAITS: {facts.wait.in_full}")
@@ -78,7 +78,7 @@ def name_of(settings: Settings, one: Standing) -> str:
 def in_full(settings: Settings, one: Standing, now_ns: int) -> list[tuple[str, str]]:
     """Everything that is known of a source, as names and values; what is not known is empty."""
     facts, good = one.facts, one.facts.good
-    since = "" if one.since_ns is None else f" since {local_time(one.since_ns)}"
+    since = "" if one.since_ns is None else f" since {named_time(one.since_ns)}"
     return [
         ("Source", name_of(settings, one)),
         ("Repository", location_of(settings, facts.subject.repository)),
@@ -86,7 +86,7 @@ def in_full(settings: Settings, one: Standing, now_ns: int) -> list[tuple[str, s
         ("State", f"{one.state}{since}"),
         (
             "Last good",
-            "NEVER" if good is None else f"{local_time(good.started_ns)} ({_last_good(one, now_ns)})",
+            "NEVER" if good is None else f"{named_time(good.started_ns)} ({_last_good(one, now_ns)})",
         ),
         ("Snapshot", "" if good is None else good.snapshot_id[:8]),
         (

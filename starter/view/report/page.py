@@ -8,7 +8,7 @@ from holdfast.control import records
 from holdfast.control.drills import outcome
 from holdfast.service.journal.reasons import SYSTEMS, is_sound
 from holdfast.service.journal.records import OutputRecord, RunRecord
-from holdfast.starter.shell.text import harmless, local_time, printable
+from holdfast.starter.shell.text import harmless, named_time, printable
 from holdfast.starter.view.details import verdict_words
 from holdfast.starter.view.report.content import ReportContent
 from holdfast.starter.view.report.history import charts, runs_table
@@ -56,7 +56,7 @@ def _header(content: ReportContent, title: str) -> str:
     run = content.run
     tone, word = _badge(run)
     asked = " ".join(filter(None, (run.trigger_kind, run.trigger_by)))
-    lead = f"{local_time(run.started_ns)}, {took(run)}"
+    lead = f"{named_time(run.started_ns)}, {took(run)}"
     lead += f", asked by {asked}" if asked else ""
     return (
         f'<header><p class="eyebrow">{escape(content.repository)} · {escape(run.host)}</p>'
@@ -160,7 +160,7 @@ def _details(content: ReportContent) -> str:
         ("Evidence", run.trigger_evidence),
         ("Snapshot", run.snapshot_id),
         ("Parent", run.parent),
-        ("Ended", local_time(run.ended_ns) if run.ended_ns else ""),
+        ("Ended", named_time(run.ended_ns) if run.ended_ns else ""),
         ("Verification", "" if run.verdict is None else verdict_words(run.verdict)),
         ("Run", run.run_id),
     ]
