@@ -81,7 +81,11 @@ class UsageError(PermanentError):
 
 
 class SettingsError(UsageError):
-    """A setting is wrong; the message names its key."""
+    """A setting is wrong; the message names its key, as `key` does: `sources.home.paths[1]`, empty for none."""
+
+    def __init__(self, message: str, *, hint: str = "", key: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.key = key
 
 
 class SourceMissingError(UsageError):

@@ -72,6 +72,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, str]]] = {
         "codec-server": "Let the Web UI show payloads that are encrypted.",
     },
     "Settings and shell": {
+        "config": "Show an example of the settings, check them, show what counts.",
         "env": "Print what the `temporal` command needs to reach this server.",
         "completion": "Print what makes bash, zsh or fish complete command lines.",
     },

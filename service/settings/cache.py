@@ -36,7 +36,7 @@ class CacheTable(msgspec.Struct, kw_only=True, frozen=True):
     """[cache]"""
 
     dir: str | None = None
-    size: Size = _DEFAULT_BYTES
+    size: Size = "4GiB"
 
 
 def cache(value: object, place: Place, rules: PathRules, environ: Mapping[str, str]) -> CacheSettings:

@@ -174,9 +174,11 @@ def convert_table(
                 key, "this key is not known", special or one_of(key, known, place.table or "the top")
             )
     try:
-        return msgspec.convert(table, kind, strict=True)
+        converted = msgspec.convert(table, kind, strict=True)
     except msgspec.ValidationError as error:
         _retell(str(error), place)
+    place.note_table(msgspec.structs.asdict(converted), frozenset(table))
+    return converted
 
 
 def expect_table(value: object, place: Place) -> dict[str, object]:

@@ -29,7 +29,7 @@ from holdfast.service.settings.model import (
     WorkerSettings,
 )
 from holdfast.service.settings.paths import PathRules
-from holdfast.service.settings.place import Place
+from holdfast.service.settings.place import Place, Trace
 from holdfast.service.settings.prune import prune_settings
 from holdfast.service.settings.schedules import top_schedules
 from holdfast.service.settings.state_folder import asked_state_dir, own_state_dir
@@ -64,47 +64,62 @@ _SHORTEST_THROTTLE_S: Final = 0.1
 _MOST_PROCESSES: Final = 1_024
 
 
-def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
+def load_settings(path: Path | None, environ: Mapping[str, str], trace: Trace | None = None) -> Settings:
     """The settings of this process. path: the file that a person named, None to look in the usual places.
+
+    trace: is told what was read.
 
     Raises:
         SettingsError: the named file cannot be read, or a key in it is wrong.
     """
     file = find_settings(path, environ)
-    rules = PathRules.of(Path.cwd(), environ)
-    if file is None:
-        return _settings({}, Place(file=FILE_NAME), None, rules, environ)
-    document = _parse(file)
-    rules = PathRules.of(file.parent, environ, in_file=True)
-    return _settings(document, Place(file=str(file)), file, rules, environ)
+    return settings_of({} if file is None else parse(read_text(file), file), file, environ, trace)
 
 
-def _parse(file: Path) -> dict[str, object]:
+def read_text(file: Path) -> str:
+    """What stands in a settings file.
+
+    Raises:
+        SettingsError: it cannot be read, is too large, or is no text.
+    """
     try:
         with file.open("rb") as opened:
             content = opened.read(_MAX_FILE_BYTES + 1)
     except OSError as error:
         raise SettingsError(
             f"the settings file {file} cannot be read: {error.strerror}",
-            hint="Check its path and permissions; holdfast.example.toml shows what it holds.",
+            hint="Check its path and permissions; `holdfast config example` shows what it holds.",
         ) from error
     if len(content) > _MAX_FILE_BYTES:
         raise SettingsError(f"the settings file {file} is too large", hint="Check its path.")
     try:
-        return tomllib.loads(content.decode("utf-8-sig"))
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise SettingsError(f"{file}: byte {error.start} is not UTF-8", hint="Save it as UTF-8.") from None
+
+
+def parse(text: str, file: Path) -> dict[str, object]:
+    """What a settings file says, unchecked.
+
+    Raises:
+        SettingsError: it is no TOML.
+    """
+    try:
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{file}: {error}", hint="Correct the line; text stands in quotes.") from None
 
 
-def _settings(
-    document: Mapping[str, object],
-    place: Place,
-    file: Path | None,
-    rules: PathRules,
-    environ: Mapping[str, str],
+def settings_of(
+    document: Mapping[str, object], file: Path | None, environ: Mapping[str, str], trace: Trace | None = None
 ) -> Settings:
+    """The settings that a document says. file: it stands there; None for none. trace: is told what was read.
+
+    Raises:
+        SettingsError: a key in it is wrong.
+    """
+    place = Place(file=FILE_NAME if file is None else str(file), trace=trace)
+    rules = PathRules.of(Path.cwd() if file is None else file.parent, environ, in_file=file is not None)
     top = _top(document, place)
     repositories = profiles.repositories(document.get("repositories", {}), place.below("repositories"), rules)
     known_hooks = hooks(document.get("hooks", {}), place.below("hooks"))

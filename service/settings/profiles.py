@@ -104,6 +104,7 @@ def _location(place: Place, rules: PathRules, key: str, written: str) -> str:
         place.refuse(key, str(error), "Write a folder.")
     with place.retelling(key):
         check_location(location)
+    place.note_path(key, location)
     return location
 
 

@@ -131,7 +131,7 @@ def top_schedules(
         place.refuse("", "a list of tables is expected", "Write [[schedules]] above each of them.")
     found: list[ScheduleSettings] = []
     for number, value in enumerate(written):
-        here = Place(file=place.file, table=f"schedules[{number}]")
+        here = replace(place, table=f"schedules[{number}]")
         table = convert_table(value, ScheduleTable, here)
         for key, name, known, plural in (
             ("source", table.source, sources, "sources"),

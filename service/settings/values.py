@@ -53,9 +53,11 @@ def path(place: Place, key: str, value: str, rules: PathRules) -> Path:
         SettingsError: it is none, or names an unknown user's home.
     """
     try:
-        return rules.path(value)
+        absolute = rules.path(value)
     except ValueError as error:
         place.refuse(key, str(error), 'Write an absolute path, or one that begins with "~/".')
+    place.note_path(key, str(absolute))
+    return absolute
 
 
 def paths(place: Place, key: str, values: Sequence[str], rules: PathRules) -> tuple[Path, ...]:

@@ -1,7 +1,8 @@
 """Reads the grammar of the command line from the commands themselves, as Typer has built them.
 
 What may stand in an option's or an argument's place is told by its long name, or else by its metavar, which people see
-in the help. One that neither list knows is refused, so that nobody adds an option that no shell completes.
+in the help; small letters there are a word as it is typed. One that neither list knows is refused, so that nobody adds
+an option that no shell completes.
 """
 
 from collections.abc import Iterable
@@ -58,20 +59,20 @@ _BY_METAVAR: Final[dict[str, Iterable[str]]] = {
 }
 _FREE: Final = frozenset(
     (
+        *("COMMAND", "DATE", "DAYS", "HH:MM-HH:MM=RATE", "ID", "IP", "KIB", "LIMIT", "MEMBER=HOST", "MIB"),
         *(
-            "COMMAND",
-            "DATE",
-            "DAYS",
-            "HH:MM-HH:MM=RATE",
-            "ID",
-            "IP",
-            "LIMIT",
-            "MEMBER=HOST",
-            "MIB",
             "MIGRATION",
+            "MOMENT",
+            "N",
+            "NAME",
+            "NAME=FILE",
+            "NAME[:HEADER]",
+            "PACK",
+            "PATTERN",
+            "PORT",
+            "RATE",
         ),
-        *("MOMENT", "N", "NAME", "NAME[:HEADER]", "PACK", "PATTERN", "PORT", "RATE", "SHARE", "SIZE", "SPAN"),
-        *("TEXT", "TIME", "URL", "WHEN"),
+        *("SHARE", "SIZE", "SPAN", "TEXT", "TIME", "URL", "WHEN"),
     )
 )
 """What only the person knows."""
@@ -148,7 +149,7 @@ def _completed(command: str, name: str, metavar: str) -> list[str]:
         bare = bare[1:-1]
     found: list[str] = []
     for kind in [bare] if bare in _BY_METAVAR else bare.split("|"):
-        known = _BY_METAVAR.get(kind, _BY_METAVAR.get(kind.removesuffix("S")))
+        known = [kind] if kind.islower() else _BY_METAVAR.get(kind, _BY_METAVAR.get(kind.removesuffix("S")))
         if known is None and kind not in _FREE:
             raise UsageError(
                 f"holdfast {command}: nothing says what {name} {metavar} may be",

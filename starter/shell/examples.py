@@ -340,6 +340,24 @@ holdfast encryption list
 holdfast cache
 holdfast cache --cleanup --max-age 7
 """,
+    "config": """
+# A settings file to begin with, and what is wrong with one's own
+holdfast config example
+holdfast config check
+""",
+    "config example": """
+# Every key, with its default or an example
+holdfast config example
+""",
+    "config check": """
+# The file that counts, and one that is to count
+holdfast config check
+holdfast config check --config new.toml
+""",
+    "config show": """
+# Each value with the line, the variable or the default that it comes from
+holdfast config show
+""",
     "env": """
 # What a shell takes by: eval "$(holdfast env)"
 holdfast env
