@@ -1,8 +1,9 @@
 """For all tests: a Temporal server, reports that hold, what a missing program means, and what was skipped for it."""
 
-import gc
 import os
 import re
+import sys
+import traceback
 from collections import Counter
 from collections.abc import Generator, Iterator
 
@@ -10,6 +11,12 @@ import pytest
 
 from tests.support.programs import SKIP_NOTHING, lacking
 from tests.support.temporal_server import running_server
+
+if sys.version_info < (3, 12):
+    # Whoever prints a traceback parses its lines, to point at a part of them. asyncio prints those of garbage, when the
+    # collector finds it: also while pytest parses a source, for a report or an import. Python 3.11 takes the one within
+    # the other for a fault of its own, and its SystemError ended whole runs. So nothing is pointed at.
+    traceback._extract_caret_anchors_from_line_segment = lambda _segment: None  # type: ignore[attr-defined]
 
 _REASON = re.compile(r"(?P<program>\S+) is not installed \(Debian: (?P<cure>[^)]*)\)")
 
@@ -32,20 +39,6 @@ def pytest_runtest_setup() -> Generator[None]:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call() -> Generator[None]:
     yield from _skipping()
-
-
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Collect no garbage while a failure is put into words.
-
-    pytest parses the source for that. Garbage that asyncio complains of, with a traceback, is parsed for as well, and
-    Python 3.11 takes the one within the other for a fault of its own: its SystemError would end the whole run.
-    """
-    gc.disable()
-    try:
-        return (yield)
-    finally:
-        gc.enable()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -129,11 +129,17 @@ class Installation:
         )
 
 
-def start_worker(config: WorkerConfig, *, log: Path, **environment: str) -> "subprocess.Popen[bytes]":
-    """Start `worker.py` with its configuration on a pipe, as a supervisor does. environment: beside the usual."""
+def start_worker(
+    config: WorkerConfig, *, log: Path, loaded: bool = True, **environment: str
+) -> "subprocess.Popen[bytes]":
+    """Start `worker.py` with its configuration on a pipe, as a supervisor does.
+
+    loaded: not where the kernel is asked for its arguments (fork_server.py). environment: beside the usual.
+    """
+    popen = fork_server.Popen[bytes] if loaded else subprocess.Popen[bytes]
     reading, writing = os.pipe()
     with log.open("ab") as stderr:
-        process = fork_server.Popen[bytes](
+        process = popen(
             [sys.executable, "worker.py", "--config-fd", str(reading)],
             cwd=PROJECT,
             pass_fds=(reading,),
@@ -148,10 +154,10 @@ def start_worker(config: WorkerConfig, *, log: Path, **environment: str) -> "sub
 
 @contextlib.contextmanager
 def running_worker(
-    config: WorkerConfig, *, log: Path, **environment: str
+    config: WorkerConfig, *, log: Path, loaded: bool = True, **environment: str
 ) -> Iterator["subprocess.Popen[bytes]"]:
-    """A worker process that is ended, gently first, on leaving. environment: beside the usual."""
-    process = start_worker(config, log=log, **environment)
+    """A worker process that is ended, gently first, on leaving. The rest is as in `start_worker`."""
+    process = start_worker(config, log=log, loaded=loaded, **environment)
     try:
         yield process
     finally:

@@ -51,7 +51,7 @@ def test_what_makes_a_backup_due() -> None:
 
 
 async def test_a_thousand_file_events_make_one_run(site: Site, client: Client) -> None:
-    site.declare(WATCH.format(quiet="5s", interval="0s"))
+    site.declare('[sources.docs.watch]\nfiles = 1001\nquiet = "1s"\nmin_interval = "0s"\nmax_age = "1h"\n')
     watcher = await asyncio.create_subprocess_exec(
         *site.command("watch", "docs"), cwd=site.project, env=site.environment, stderr=asyncio.subprocess.PIPE
     )
@@ -64,7 +64,7 @@ async def test_a_thousand_file_events_make_one_run(site: Site, client: Client) -
         for number in range(1_000):
             (site.source / f"canary-{number}").write_bytes(bytes(number))
             if number % 100 == 99:
-                await asyncio.sleep(1)
+                await asyncio.sleep(0.3)  # so that they come in several reports
         journal = Journal.at(site.settings.journal_path)
         while not any(run.ended_ns for run in journal.runs(9)):
             await asyncio.sleep(0.2)
@@ -80,8 +80,8 @@ async def test_a_thousand_file_events_make_one_run(site: Site, client: Client) -
 
 
 async def test_reports_while_a_backup_runs_make_one_more(site: Site, client: Client) -> None:
-    """As another service would report: 40 at once, then while the backup is under way, then none."""
-    site.declare(WATCH.format(quiet="10s", interval="0s"))
+    """As another service would report: 40 at once, then as much in one while the backup is under way, then none."""
+    site.declare('[sources.docs.watch]\nfiles = 40\nquiet = "1s"\nmin_interval = "3s"\nmax_age = "1h"\n')
     (site.source / "file").write_bytes(b"content")
     settings, source = site.settings, site.settings.source("docs")
     with site.serving():
@@ -90,13 +90,13 @@ async def test_reports_while_a_backup_runs_make_one_more(site: Site, client: Cli
         journal = Journal.at(settings.journal_path)
         while not journal.runs(9):
             await asyncio.sleep(0.05)
-        await report(client, settings, source, Changes(by="database", evidence="table orders"))
+        await report(client, settings, source, Changes(by="database", files=40, evidence="table orders"))
         status = WatchStatus(**await handle.result())
     assert status.runs == 2
     assert status.reports == 41
     newest, first = journal.runs(9)
     assert first.trigger_evidence.startswith("40 changes in 40 reports")
-    assert newest.trigger_evidence == "1 changes in 1 reports, 0 bytes; table orders"
+    assert newest.trigger_evidence == "40 changes in 1 reports, 0 bytes; table orders"
 
 
 async def test_one_report_waits_for_no_other(site: Site, client: Client) -> None:
