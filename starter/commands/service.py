@@ -52,7 +52,7 @@ class InstallOptions(CommonOptions):
     """Options of `service install`."""
 
     program: Annotated[
-        str, typer.Argument(metavar="[up|worker]", help="With a server, or for one that runs elsewhere.")
+        str, typer.Argument(metavar="up|worker", help="With a server, or for one that runs elsewhere.")
     ] = "up"
     user: _OfUser = False
     as_root: Annotated[

@@ -56,6 +56,7 @@ _BY_METAVAR: Final[dict[str, Iterable[str]]] = {
     "SOURCE.NAME": ["<schedules>"],
     "SYSTEM": ["<systems>"],
     "TAG": ["<tags>"],
+    "up|worker": ("up", "worker"),
 }
 _FREE: Final = frozenset(
     (
