@@ -60,7 +60,7 @@ async def test_a_paused_file_goes_on_an_hour_after_everything_was_killed(
         host.kill(workers)
     server.kill()
     await server.start()
-    with running_worker(host.worker_config, log=host.folder / "later.log", **an_hour_later):
+    with running_worker(host.worker_config, log=host.folder / "later.log", environment=an_hour_later):
         answer = await asyncio.to_thread(host.answer, "status", "docs", code=2)
         shown = answer["sources"][0]["under_way"][0]
         assert (shown["status"], shown["control"]["pause_reason"]) == ("paused", "lunch")

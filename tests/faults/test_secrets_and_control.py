@@ -54,7 +54,7 @@ async def test_no_name_and_no_secret_leaves_the_worker(tmp_path: Path, server: S
     client = await server.client()
     installation = Installation(folder=tmp_path / "host", address=server.address)
     plant(installation.source)
-    with running_worker(installation.worker_config(), log=installation.log, loaded=False) as worker:
+    with running_worker(installation.worker_config(), log=installation.log, environment={}) as worker:
         backup = await start_backup(client, installation)
         said = said_by(worker.pid) + said_by(server.pid)
         await backup.result()

@@ -34,8 +34,8 @@ from holdfast.starter.host.children import ADOPTION
 from holdfast.starter.host.forks import is_alone
 
 PROJECT: Final = Path(__file__).parent.parent.parent
-_READ_AT_START: Final = ("PYTHON", "LC_", "LANG", "MALLOC_")
-"""Variables that Python and the C library read once, before any of our code."""
+_READ_AT_START: Final = ("PYTHON", "LC_", "LANG", "MALLOC_", "LD_")
+"""Variables that Python, the C library and its loader read once, before any of our code."""
 _MESSAGE_BYTES: Final = 64 << 10
 _DESCRIPTORS: Final = 64
 _OUT_OF_THE_WAY: Final = 512

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -130,20 +130,22 @@ class Installation:
 
 
 def start_worker(
-    config: WorkerConfig, *, log: Path, loaded: bool = True, **environment: str
+    config: WorkerConfig, *, log: Path, environment: Mapping[str, str] | None = None
 ) -> "subprocess.Popen[bytes]":
     """Start `worker.py` with its configuration on a pipe, as a supervisor does.
 
-    loaded: not where the kernel is asked for its arguments (fork_server.py). environment: beside the usual.
+    environment: beside the usual. With one, even an empty one, it is a program of its own, whose variables are read as
+    it starts, and whose arguments the kernel shows (fork_server.py).
     """
-    popen = fork_server.Popen[bytes] if loaded else subprocess.Popen[bytes]
+    popen = fork_server.Popen[bytes] if environment is None else subprocess.Popen[bytes]
     reading, writing = os.pipe()
     with log.open("ab") as stderr:
         process = popen(
             [sys.executable, "worker.py", "--config-fd", str(reading)],
             cwd=PROJECT,
             pass_fds=(reading,),
-            env={"PATH": os.environ.get("PATH", os.defpath), "HOME": str(log.parent)} | environment,
+            env={"PATH": os.environ.get("PATH", os.defpath), "HOME": str(log.parent)}
+            | dict(environment or {}),
             stderr=stderr,
         )
     os.close(reading)
@@ -154,10 +156,10 @@ def start_worker(
 
 @contextlib.contextmanager
 def running_worker(
-    config: WorkerConfig, *, log: Path, loaded: bool = True, **environment: str
+    config: WorkerConfig, *, log: Path, environment: Mapping[str, str] | None = None
 ) -> Iterator["subprocess.Popen[bytes]"]:
     """A worker process that is ended, gently first, on leaving. The rest is as in `start_worker`."""
-    process = start_worker(config, log=log, loaded=loaded, **environment)
+    process = start_worker(config, log=log, environment=environment)
     try:
         yield process
     finally:
