@@ -67,8 +67,8 @@ class BackupActivities(Activities):
         openly = settings.server.ui_names and is_token(message.request.source)
         return replace(
             answers.opened(opened, host=order.host, tell=tell),
-            # a command that prints a source has no middle: its lock is waited for
-            alias="" if order.spec.command else self._services.alias(message.run.repository),
+            # a stream has no middle: its lock is waited for
+            alias="" if order.spec.is_stream else self._services.alias(message.run.repository),
             called=called(source.spec.roots, openly=True) if openly else "",
             before=hook_refs(settings, source.before),
             after=hook_refs(settings, source.after),

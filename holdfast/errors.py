@@ -15,6 +15,7 @@
     │   ├── PasswordMissingError         no password was given to this process
     │   ├── StorageDeniedError           the storage refuses us: permissions, credentials, read-only
     │   ├── RestoreCommandError          the command that takes a restored file has failed
+    │   ├── StreamBrokenError            what was handed over to be backed up cannot be read, or not once more
     │   ├── HookFailedError              a hook that must succeed before a backup did not
     │   ├── UntrustedError               what came from the server does not bear this installation's signature
     │   ├── UnsafePathError              a name or link would lead out of the restore target
@@ -136,6 +137,10 @@ class StorageDeniedError(PermanentError):
 
 class RestoreCommandError(PermanentError):
     """The command that takes a restored file has failed: what it did by then only a person can tell."""
+
+
+class StreamBrokenError(PermanentError):
+    """What was handed over to be backed up, standard input say, is gone, broke off, or came from what has failed."""
 
 
 class HookFailedError(PermanentError):

@@ -29,7 +29,9 @@ class SourceSpec:
     they are (else the modification time). ignore_inode, ignore_ctime: recognise unchanged files without them.
     allow_empty: roots that hold nothing are no error (else they are taken for a file system that is not mounted).
     command: not empty where the source is a command's output; then the one root is the path, directly below "/", that
-    the output is stored under. command_environ: all that it gets of an environment.
+    the output is stored under. command_environ: all that it gets of an environment. door: not empty where the source is
+    a stream that a process of this host hands over at this socket (backup/store/handed_stream.py); the root is as of a
+    command's output.
     """
 
     roots: tuple[bytes, ...]
@@ -41,10 +43,16 @@ class SourceSpec:
     allow_empty: bool = False
     command: tuple[str, ...] = ()
     command_environ: tuple[tuple[str, str], ...] = ()
+    door: str = ""
 
     @property
-    def command_file(self) -> bytes:
-        """The name that a command's output is stored under."""
+    def is_stream(self) -> bool:
+        """Whether it is one file that is read once, from its beginning to its end, and has no middle to go on from."""
+        return bool(self.command or self.door)
+
+    @property
+    def stream_name(self) -> bytes:
+        """The name that a stream is stored under."""
         return self.roots[0].removeprefix(b"/")
 
     @property

@@ -1,5 +1,6 @@
 """`holdfast backup` backs up paths, or sources of the settings."""
 
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Annotated, ClassVar, TypeVar
@@ -68,6 +69,11 @@ def backup(options: BackupOptions) -> int:
     """Back up PATHS, or sources of the settings by their names."""
     invocation = Invocation.of(options)
     first, *others = chosen_sources(invocation, options)
+    if first.door is not None and options.detach:
+        raise UsageError(
+            "what is read from here needs this command to stay",
+            hint="Leave --detach out: the run would be alone.",
+        )
     if not others:
         if options.dry_run:
             return _dry_run(invocation, options, first)
@@ -127,6 +133,7 @@ def _backup(
         fresh=options.fresh,
         detach=options.detach,
         list_files=options.verbose > 0,
+        beside=source.door,
     )
 
 
@@ -136,15 +143,16 @@ def _dry_run(invocation: Invocation, options: BackupOptions, source: ChosenSourc
     if options.detach:
         raise UsageError("a dry run is no run of the service", hint="Leave out --detach or --dry-run.")
     order, settings = source.order, invocation.settings
-    return dry_backup(
-        invocation,
-        _repository(invocation, options, source.repository),
-        settings.source(source.name) if order is None else order.profile(""),
-        strategy=_choice("--strategy", _strategy(options), Strategy) or source.strategy,
-        host=_host(options.host),
-        tags=tags_in("--tag", options.tag),
-        parent=options.parent,
-    )
+    with source.door or nullcontext():
+        return dry_backup(
+            invocation,
+            _repository(invocation, options, source.repository),
+            settings.source(source.name) if order is None else order.profile(""),
+            strategy=_choice("--strategy", _strategy(options), Strategy) or source.strategy,
+            host=_host(options.host),
+            tags=tags_in("--tag", options.tag),
+            parent=options.parent,
+        )
 
 
 def _strategy(options: BackupOptions) -> str:

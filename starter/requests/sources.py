@@ -1,10 +1,11 @@
 """Reads what a backup is of: the paths and options of the command line, or a source of the settings."""
 
 import os
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, ClassVar, Final
+from typing import TYPE_CHECKING, Annotated, ClassVar, Final
 
 import typer
 
@@ -23,13 +24,28 @@ from holdfast.starter.shell.output import warn
 from holdfast.terms import Strategy, VerifyLevel
 from holdfast.units import SIZE_EXAMPLES, parse_size
 
+if TYPE_CHECKING:
+    from holdfast.starter.requests.stream import Door
+
+_STDIN_NAME: Final = "stdin"
+_LONGEST_NAME_BYTES: Final = 255
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceOptions(CommonOptions):
     """The part of `backup`'s options that says what is read."""
 
     GROUPS: ClassVar[Groups] = {
-        "What is backed up": ("source", "all", "files_from", "files_from_verbatim", "files_from_raw"),
+        "What is backed up": (
+            "source",
+            "all",
+            "files_from",
+            "files_from_verbatim",
+            "files_from_raw",
+            "stdin",
+            "stdin_from_command",
+            "stdin_filename",
+        ),
         "What is left out": (
             "exclude",
             "iexclude",
@@ -61,6 +77,16 @@ class SourceOptions(CommonOptions):
     files_from_raw: Annotated[
         Texts, typer.Option(metavar="FILE", help="The same, each path ended by a NUL byte.")
     ] = ()
+    stdin: Annotated[
+        bool, typer.Option("--stdin", help="What is written to standard input, as one file.")
+    ] = False
+    stdin_from_command: Annotated[
+        bool,
+        typer.Option(
+            "--stdin-from-command", help="What a command prints: give it in place of PATHS, after --."
+        ),
+    ] = False
+    stdin_filename: Annotated[str, typer.Option(metavar="NAME", help="The name of that file.")] = _STDIN_NAME
     exclude: Annotated[
         Texts, typer.Option("--exclude", "-e", metavar="PATTERN", help="Leave out; repeatable.")
     ] = ()
@@ -100,16 +126,32 @@ class SourceOptions(CommonOptions):
 _SPEC_OPTIONS: Final = tuple(
     field.name
     for field in fields(SourceOptions)
-    if field.name not in {"paths", "source", "all", *(common.name for common in fields(CommonOptions))}
+    if field.name
+    not in {
+        "paths",
+        "source",
+        "all",
+        "stdin",
+        "stdin_from_command",
+        "stdin_filename",
+        *(common.name for common in fields(CommonOptions)),
+    }
+)
+
+
+_NOT_OF_STREAMS: Final = tuple(
+    name for name in ("source", "all", *_SPEC_OPTIONS) if not name.startswith(("stdin", "allow_empty"))
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChosenSource:
-    """A source of the settings (order is None), or one that was typed. repository: the profile's."""
+    """A source of the settings (order is None), or one that was typed. repository: the profile's. door: where what was
+    typed is a stream, which is handed over while this context lasts."""
 
     name: str = ""
     order: SourceOrder | None = None
+    door: "Door | None" = None
     repository: str = ""
     strategy: Strategy = Strategy.AUTO
     verify: VerifyLevel = VerifyLevel.STRUCTURE
@@ -123,6 +165,8 @@ def chosen_sources(invocation: Invocation, options: SourceOptions) -> list[Chose
         UsageError: nothing, or something contradictory, is named.
         SettingsError: there is no source of that name.
     """
+    if options.stdin or options.stdin_from_command:
+        return [_stream(invocation, options)]
     profiles = _named_profiles(invocation, options)
     for profile in profiles:
         _refuse_spec_options(options, profile.name)
@@ -137,6 +181,38 @@ def chosen_sources(invocation: Invocation, options: SourceOptions) -> list[Chose
             for profile in profiles
         ]
     return [ChosenSource(order=_order(invocation, options))]
+
+
+def _stream(invocation: Invocation, options: SourceOptions) -> ChosenSource:
+    """Standard input, or the output of a command.
+
+    Raises:
+        UsageError: something else is named as well, or nothing can come.
+    """
+    option = "--stdin" if options.stdin else "--stdin-from-command"
+    given = [name for name in _NOT_OF_STREAMS if getattr(options, name)]
+    if given or (options.stdin and (options.paths or options.stdin_from_command)):
+        other = f"--{given[0].replace('_', '-')}" if given else "anything else to back up"
+        raise UsageError(f"{option} does not go with {other}", hint="Leave out the one or the other.")
+    if options.stdin_from_command and not options.paths:
+        raise UsageError(
+            "--stdin-from-command needs a command", hint="Write it behind the options, after --."
+        )
+    if options.stdin and sys.stdin.isatty():
+        raise UsageError(
+            "standard input is the terminal", hint="Write into it: `… | holdfast backup --stdin`."
+        )
+    name = os.fsencode(options.stdin_filename)
+    if name in {b"", b".", b".."} or b"/" in name or b"\0" in name or len(name) > _LONGEST_NAME_BYTES:
+        raise UsageError(
+            f"--stdin-filename: {options.stdin_filename!r} is no name of a file",
+            hint='Write it without "/": it stands at the top of the snapshot.',
+        )
+    from holdfast.starter.requests.stream import Door  # noqa: PLC0415 - the engine's reader, for this alone
+
+    door = Door(invocation.settings.state_dir, options.paths if options.stdin_from_command else ())
+    spec = SourceSpec(roots=(b"/" + name,), door=str(door.path), allow_empty=options.allow_empty)
+    return ChosenSource(order=SourceOrder(spec=spec), door=door)
 
 
 def _named_profiles(invocation: Invocation, options: SourceOptions) -> list[SourceProfile]:

@@ -41,7 +41,8 @@ async def carry_out(invocation: Invocation, order: Order, need: Need, begun: Ear
                 hint="Start `holdfast up` (or leave out --detach).",
             )
         try:
-            result = await _followed(invocation, order, service)
+            with order.beside:
+                result = await _followed(invocation, order, service)
             if result is not None:
                 await check_result(invocation.settings, invocation.environ, order, result, service.opener)
         except (EndedOutsideError, UnprovenError, UntrustedError) as error:

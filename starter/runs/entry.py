@@ -1,6 +1,7 @@
 """A command enters here to carry out one order: workers are forked first, and what needs threads comes then."""
 
 import asyncio
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
 from holdfast.contracts.verbs import Request
@@ -21,6 +22,7 @@ def ask(
     fresh: bool = False,
     detach: bool = False,
     list_files: bool = False,
+    beside: AbstractContextManager[object] | None = None,
 ) -> int:
     """Ask for a run in this person's name, as hard as the settings say; the exit code. The rest is as in `Order`.
 
@@ -36,6 +38,7 @@ def ask(
         fresh=fresh,
         detach=detach,
         list_files=list_files,
+        beside=beside or nullcontext(),
     )
     return run(invocation, order, begun)
 

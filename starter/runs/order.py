@@ -3,7 +3,8 @@
 Cheap to import: a command makes its order while the server starts, and before it loads what carries it out.
 """
 
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 
 from holdfast.contracts.verbs import Request
 from holdfast.control.repositories import is_only_read
@@ -21,7 +22,7 @@ class Order:
 
     repository: where the run goes to or comes from; None for a system, whose members have their own. fresh: do not go
     on with an interrupted run. detach: return once it is started. list_files: report each path. lift_pause: a run that
-    is under way and paused is to go on.
+    is under way and paused is to go on. beside: what this process does for the run while it lasts, with threads.
     """
 
     request: Request
@@ -31,6 +32,7 @@ class Order:
     detach: bool = False
     list_files: bool = False
     lift_pause: bool = False
+    beside: AbstractContextManager[object] = field(default_factory=nullcontext)
 
 
 def need_of(invocation: Invocation, order: Order) -> Need:

@@ -26,6 +26,9 @@ holdfast backup documents
 holdfast backup -r /srv/backup ~/documents ~/mail --exclude '*.tmp'
 # What would be stored
 holdfast backup documents --dry-run --verbose
+# What a command prints; where it fails, the backup does
+holdfast backup -r main --stdin-filename shop.sql --stdin-from-command -- \\
+    pg_dump shop
 """,
     "restore": """
 # The newest snapshot of a source into a folder

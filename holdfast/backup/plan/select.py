@@ -40,8 +40,8 @@ def select_page(run: BackupRun, spec: SourceSpec, page: int, progress: Progress)
         SourceMissingError: no root of the source exists, or none gave anything but directories.
         StorageUnavailableError, StorageFullError, LockLostError, CorruptFileError: from the repository.
     """
-    if spec.command:
-        return run.plan.select(page, partial(_plan_command, spec))
+    if spec.is_stream:
+        return run.plan.select(page, partial(_plan_stream, spec))
     return run.plan.select(page, partial(_plan_page, run, spec, page, progress))
 
 
@@ -90,11 +90,11 @@ def _plan_page(
         )
 
 
-def _plan_command(spec: SourceSpec, writer: BackupWriter, _before: Page | None) -> Page:
-    """The only page of a source that is a command's output: one file, whose size nobody knows yet."""
-    writer.add([Read(spec.command_file)])
+def _plan_stream(spec: SourceSpec, writer: BackupWriter, _before: Page | None) -> Page:
+    """The only page of a source that is a stream: one file, whose size nobody knows yet."""
+    writer.add([Read(spec.stream_name)])
     writer.flush()
-    file = FileToRead(directory=0, name=spec.command_file, size=0, inode=0)
+    file = FileToRead(directory=0, name=spec.stream_name, size=0, inode=0)
     writer.write_shard(ShardPlan(directories=(b"/",), files=(file,), bytes_to_read=0))
     return Page(
         token=writer.token,

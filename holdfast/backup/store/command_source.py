@@ -12,29 +12,19 @@ left alone, as one of a hook is: it may be a service. What it still writes ends 
 """
 
 import asyncio
-import contextlib
 import logging
 import os
-import select
-import stat
 import tempfile
 import time
 from asyncio.subprocess import DEVNULL, Process
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from concurrent.futures import Executor
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
 from typing import BinaryIO, Final
 
 from holdfast.backup.documents import Stored
-from holdfast.backup.store.sink import BlobSink
-from holdfast.chunker import MAX_CHUNK_BYTES
+from holdfast.backup.store.output import Output, OutputStore, stream_node
 from holdfast.commands import end_command, is_blind_pipeline, start_command, tail_of
 from holdfast.errors import SourceCommandError
-from holdfast.format.tree import Node
-from holdfast.ids import BlobId
-from holdfast.units import NS_PER_S
 
-BLOCK_BYTES: Final = 8 * 1024 * 1024
 GRACE_S: Final = 10.0
 """How long the output may stay silent after its command has ended well, before it is taken for whole."""
 LEFT_OPEN: Final = (
@@ -42,58 +32,12 @@ LEFT_OPEN: Final = (
     f"{GRACE_S:g} s, so what is stored may lack the end. Let the command wait for what it starts, or give that no "
     "output (>/dev/null)"
 )
-_MODE: Final = stat.S_IFREG | 0o600
 _KEPT_OUTPUT_BYTES: Final = 16 * 1024
-_LOOK_EVERY_MS: Final = 200
 _PIPEFAIL: Final = (
     'where a shell runs a pipeline, only its last part counts; ["bash", "-o", "pipefail", "-c", "…"] has all of them '
     "count."
 )
 _LOG: Final = logging.getLogger(__name__)
-
-
-class Output:
-    """The reading end of the command's output. Filled in a thread that waits for it; told of the end from outside."""
-
-    def __init__(self, reading: int) -> None:
-        os.set_blocking(reading, False)
-        self._reading = reading
-        self._poll = select.poll()
-        self._poll.register(reading, select.POLLIN)
-        self._last_ns = time.monotonic_ns()
-        self._grace_s: float | None = None
-        self._stopped = False
-        self.left_open = False
-
-    def ends_after(self, silence_s: float) -> None:
-        """The command has ended; so long without a byte, and the output has too, though it may still be open."""
-        self._last_ns = time.monotonic_ns()
-        self._grace_s = silence_s
-
-    def stop(self) -> None:
-        """Nobody wants the rest."""
-        self._stopped = True
-
-    def fill(self, buffer: memoryview) -> int:
-        """Read until the buffer is full or the output ends; the bytes."""
-        filled = 0
-        while filled < len(buffer) and not (self._stopped or self.left_open):
-            try:
-                got = os.readv(self._reading, [buffer[filled:]])
-            except BlockingIOError:
-                self._wait()
-                continue
-            if not got:
-                break
-            filled += got
-            if self._grace_s is not None:
-                self._last_ns = time.monotonic_ns()
-        return filled
-
-    def _wait(self) -> None:
-        if self._poll.poll(_LOOK_EVERY_MS) or self._grace_s is None:
-            return
-        self.left_open = time.monotonic_ns() - self._last_ns >= self._grace_s * NS_PER_S
 
 
 class CommandReader:
@@ -103,27 +47,17 @@ class CommandReader:
         self,
         command: Sequence[str],
         environ: Mapping[str, str],
-        sink: BlobSink,
-        reader: Executor,
-        compute: Callable[[Callable[[], int]], Awaitable[int]],
-        hold_back: Callable[[int], Awaitable[None]],
+        output: OutputStore,
         *,
         allow_empty: bool = False,
         grace_s: float = GRACE_S,
     ) -> None:
-        """environ: all that the command gets of one. reader: the thread that waits for output.
-
-        compute: runs a function in the shard's computing thread.
-        """
+        """environ: all that the command gets of one."""
         self._command = tuple(command)
         self._environ = dict(environ)
-        self._sink = sink
-        self._reader = reader
-        self._compute = compute
-        self._hold_back = hold_back
+        self._output = output
         self._allow_empty = allow_empty
         self._grace_s = grace_s
-        self._buffer = memoryview(bytearray(MAX_CHUNK_BYTES + BLOCK_BYTES))
 
     async def read(self, name: bytes, on_bytes: Callable[[int], None]) -> Stored:
         """Store the whole output under `name`. on_bytes: told the bytes so far.
@@ -142,7 +76,7 @@ class CommandReader:
             output = Output(reading)
             ending = asyncio.create_task(self._end(process, output))
             try:
-                content, size = await self._store(output, on_bytes)
+                content, size = await self._output.store(output, on_bytes)
                 code = await ending
                 said = tail_of(complaints, _KEPT_OUTPUT_BYTES).strip()
             finally:
@@ -153,7 +87,7 @@ class CommandReader:
                     os.close(reading)
         self._judge(code, size, said)
         warning = LEFT_OPEN if output.left_open else ""
-        return Stored(_node(name, content, size, begun_ns), size, warning, lost=output.left_open)
+        return Stored(stream_node(name, content, size, begun_ns), size, warning, lost=output.left_open)
 
     async def _end(self, process: Process, output: Output) -> int:
         """Wait for the command's end and let the output end with it; its exit code."""
@@ -194,45 +128,3 @@ class CommandReader:
                 f"the command of the source cannot be started: {error.strerror}",
                 hint="Give the program's full path in `command`; it is run without a shell.",
             ) from error
-
-    async def _store(self, output: Output, on_bytes: Callable[[int], None]) -> tuple[list[BlobId], int]:
-        loop = asyncio.get_running_loop()
-        content: list[BlobId] = []
-        total = kept = 0
-        while True:
-            filling = loop.run_in_executor(self._reader, output.fill, self._buffer[kept : kept + BLOCK_BYTES])
-            try:
-                got = await asyncio.shield(filling)
-            except asyncio.CancelledError:
-                # The thread has to be done with the buffer and the pipe before they go.
-                output.stop()
-                with contextlib.suppress(OSError):
-                    await filling
-                raise
-            data = self._buffer[: kept + got]
-            final = got < BLOCK_BYTES
-            if len(data):
-                save = partial(self._sink.save_chunks, data, content, final=final)
-                used = await self._compute(save)
-                kept = len(data) - used
-                self._buffer[:kept] = bytes(data[used:])
-            total += got
-            on_bytes(total)
-            await self._hold_back(got)
-            if final:
-                return content, total
-
-
-def _node(name: bytes, content: Sequence[BlobId], size: int, begun_ns: int) -> Node:
-    return Node.create(
-        name=name,
-        st_mode=_MODE,
-        uid=os.getuid(),
-        gid=os.getgid(),
-        mtime_ns=begun_ns,
-        atime_ns=begun_ns,
-        ctime_ns=begun_ns,
-        size=size,
-        links=1,
-        content=content,
-    )

@@ -32,7 +32,9 @@ from holdfast.backup.store.blocks import BlockStream
 from holdfast.backup.store.checkpoints import ShardCheckpoints
 from holdfast.backup.store.claims import ClaimTable
 from holdfast.backup.store.command_source import CommandReader
+from holdfast.backup.store.handed_stream import HandedReader
 from holdfast.backup.store.large_files import LargeFileReader
+from holdfast.backup.store.output import OutputStore
 from holdfast.backup.store.sink import BlobSink
 from holdfast.backup.store.small_files import OutgrownError, SmallFileReader
 from holdfast.backup.store.source_directories import SourceDirectories
@@ -147,8 +149,8 @@ class ShardAttempt:
 
     async def _read(self, state: ShardState, sink: BlobSink, directories: SourceDirectories) -> None:
         try:
-            if self._spec.command:
-                await self._read_command(state, sink)
+            if self._spec.is_stream:
+                await self._read_stream(state, sink)
             else:
                 await self._read_all(state, sink, directories)
         finally:
@@ -183,21 +185,18 @@ class ShardAttempt:
         small.release()
         stream.release()
 
-    async def _read_command(self, state: ShardState, sink: BlobSink) -> None:
-        """The one file of a source that is a command's output; a checkpoint has it whole or not at all."""
+    async def _read_stream(self, state: ShardState, sink: BlobSink) -> None:
+        """The one file of a source that is a stream; a checkpoint has it whole or not at all."""
         if state.outcomes:
             return
-        environ = dict(self._spec.command_environ)
-        command = CommandReader(
-            self._spec.command,
-            environ,
-            sink,
-            self._reader,
-            self._compute,
-            self._hold_back,
-            allow_empty=self._spec.allow_empty,
+        spec = self._spec
+        output = OutputStore(sink, self._reader, self._compute, self._hold_back)
+        source = (
+            HandedReader(spec.door, output, allow_empty=spec.allow_empty)
+            if spec.door
+            else CommandReader(spec.command, dict(spec.command_environ), output, allow_empty=spec.allow_empty)
         )
-        stored = await command.read(self._plan.files[0].name, lambda count: self._progress(0, count))
+        stored = await source.read(self._plan.files[0].name, lambda count: self._progress(0, count))
         state.end_files([stored], stored.size_bytes)
 
     def _read_batch(
