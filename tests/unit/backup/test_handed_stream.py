@@ -1,8 +1,10 @@
 """A stream is handed over once, and stored only when it is known to be whole; a command is begun for each attempt."""
 
 import os
+import socket
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +13,7 @@ from random import Random
 import pytest
 
 from holdfast.backup.documents import CommitResult
-from holdfast.backup.store.handed_stream import connected
+from holdfast.backup.store.handed_stream import OUTPUT, connected
 from holdfast.errors import SourceMissingError, StreamBrokenError
 from holdfast.repository.session import RepositorySession
 from holdfast.starter.main import main
@@ -117,14 +119,14 @@ def test_an_empty_stream_has_to_be_allowed(session: RepositorySession, tmp_path:
 
 
 def test_a_command_whose_reader_has_gone_is_ended(tmp_path: Path) -> None:
-    with Door(tmp_path, ("sh", "-c", f"echo $$ > {tmp_path}/pid; sleep 1000")) as door:
-        connected(str(door.path)).close()
-        deadline = threading.Event()
-        while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text().strip():
-            assert not deadline.wait(0.01)
-        pid = int((tmp_path / "pid").read_text())
+    with Door(tmp_path, ("sh", "-c", "echo $$; exec sleep 1000")) as door:
+        with connected(str(door.path)) as connection:
+            message, (output,), _, _ = socket.recv_fds(connection, 64, 1)
+            with open(output, "rb") as printed:
+                pid = int(printed.readline())
+        assert message == OUTPUT
         while os.path.exists(f"/proc/{pid}"):
-            assert not deadline.wait(0.01)
+            time.sleep(0.01)
 
 
 def test_options_of_streams(
