@@ -24,6 +24,7 @@ from holdfast.contracts.notify import (
     WatchInput,
     WatchState,
 )
+from holdfast.errors import JournalUnavailableError
 from holdfast.service.journal.records import RunRecord
 from holdfast.service.notices.delivery import tell
 from holdfast.service.notices.notice import (
@@ -36,6 +37,7 @@ from holdfast.service.notices.notice import (
 )
 from holdfast.service.notices.overdue import Watched, look, newest_good_backup
 from holdfast.service.notices.ping import ping
+from holdfast.service.notices.repeats import LOOKED_AT, is_news, streak
 from holdfast.service.waits import Wait
 from holdfast.terms import RunKind, RunStatus
 from holdfast.units import NS_PER_S
@@ -66,9 +68,30 @@ class NotifyActivities(Activities):
 
     def tell_run(self, run: RunRecord) -> Notified:
         """The same of a run whose record stands. Blocks."""
-        notice = notice_of_run(run, _subject(run), self._services.journal.outputs(run.run_id))
+        before = self._streak(run)
+        notice = None
+        if is_news(run, before):
+            hooks = self._services.journal.outputs(run.run_id)
+            notice = notice_of_run(run, _subject(run), hooks, before=before)
         delivery = tell(self._services.settings.notices, notice)
         return Notified(sent=delivery.sent, failed=delivery.failed, pinged=self._ping(run))
+
+    def _streak(self, run: RunRecord) -> list[RunRecord]:
+        """The runs of this subject that failed just before for the same reason; none where the journal cannot say."""
+        if run.status is not RunStatus.FAILED:
+            return []
+        try:
+            earlier = self._services.journal.journal.runs(
+                LOOKED_AT,
+                source=run.source,
+                repositories=[run.repository],
+                host=run.host,
+                kind=run.kind,
+                before_ns=run.started_ns,
+            )
+        except JournalUnavailableError:
+            return []
+        return streak(run, earlier)
 
     def _ping(self, run: RunRecord) -> bool:
         """Every end of a backup but a person's stop: silence is what makes the watcher raise the alarm."""

@@ -48,10 +48,16 @@ def event_of(run: RunRecord) -> NoticeEvent | None:
     return NoticeEvent.PARTIAL if run.status is RunStatus.PARTIAL else None
 
 
-def notice_of_run(run: RunRecord, subject: str, hooks: Sequence[OutputRecord] = ()) -> Notice | None:
+def notice_of_run(
+    run: RunRecord,
+    subject: str,
+    hooks: Sequence[OutputRecord] = (),
+    *,
+    before: Sequence[RunRecord] = (),
+) -> Notice | None:
     """The notice of a run, if there is anything to tell. subject: its source or selection, as people know it.
 
-    hooks: how its hooks ended.
+    hooks: how its hooks ended. before: runs that failed for the same reason just before, newest first.
     """
     event = event_of(run)
     if event is None:
@@ -65,6 +71,7 @@ def notice_of_run(run: RunRecord, subject: str, hooks: Sequence[OutputRecord] = 
         f"Why: {in_words(reason.text)}{kind}",
         *(f"Also: {words}" for words in others),
         f"Next: {in_words(reason.next_step)}" if reason.next_step else "",
+        f"It has failed so {len(before) + 1:,} times since {_utc(before[-1].started_ns)}." if before else "",
         "",
         f"Repository: {run.repository}",
         f"Host: {run.host}",

@@ -21,6 +21,7 @@ from holdfast.service.notices.delivery import Delivery, addresses, deliver
 from holdfast.service.notices.notice import Notice, NoticeEvent, notice_of_overdue, notice_of_run
 from holdfast.service.notices.overdue import REMIND_AFTER_S, Watched, look, newest_good_backup
 from holdfast.service.notices.ping import ping, ping_address
+from holdfast.service.notices.repeats import is_news, streak
 from holdfast.service.settings.load import load_settings
 from holdfast.service.settings.model import NoticeSettings
 from holdfast.service.settings.passwords import PasswordBook
@@ -83,6 +84,27 @@ def test_what_a_notice_says() -> None:
     )
     assert "4.2 days old" in overdue.body
     assert "never be older than 26 h" in overdue.body
+
+
+def test_the_same_failure_again_is_news_once_a_day() -> None:
+    day_ns, told = REMIND_AFTER_S * 10**9, 0
+    earlier: list[RunRecord] = []
+    for number in range(60):
+        run = replace(RUN, run_id=f"r/{number}", started_ns=NOW_NS + number * HOUR_NS)
+        before = streak(run, earlier)
+        assert len(before) == number
+        told += is_news(run, before)
+        earlier.insert(0, run)
+    assert told == 1 + 60 * HOUR_NS // day_ns
+    notice = notice_of_run(earlier[0], "documents", before=earlier[1:])
+    assert notice is not None
+    assert "It has failed so 60 times since 2027-01-15 08:00:00 UTC." in notice.body
+    later = replace(RUN, started_ns=NOW_NS + 61 * HOUR_NS)
+    stopped, well = (replace(RUN, status=one) for one in (RunStatus.CANCELLED, RunStatus.COMPLETE))
+    assert len(streak(later, [stopped, *earlier])) == 60
+    assert streak(later, [well, *earlier]) == []
+    assert streak(replace(later, failure_kind="WrongPasswordError"), earlier) == []
+    assert streak(replace(later, verdict=DAMAGED), earlier) == [], "damage is always news"
 
 
 def test_an_address_that_fails_is_tried_again_alone(
