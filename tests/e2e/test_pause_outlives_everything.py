@@ -5,7 +5,7 @@ import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from temporalio.client import Client
@@ -61,8 +61,10 @@ async def test_a_paused_file_goes_on_an_hour_after_everything_was_killed(
     server.kill()
     await server.start()
     with running_worker(host.worker_config, log=host.folder / "later.log", environment=an_hour_later):
-        answer = await asyncio.to_thread(host.answer, "status", "docs", code=2)
-        shown = answer["sources"][0]["under_way"][0]
+        shown: dict[str, Any] = {}
+        while "control" not in shown:  # it can be asked once its worker is up
+            answer = await asyncio.to_thread(host.answer, "status", "docs", code=2)
+            shown = answer["sources"][0]["under_way"][0]
         assert (shown["status"], shown["control"]["pause_reason"]) == ("paused", "lunch")
         assert shown["control"]["bytes_per_second"] == 12 * MIB
         await asyncio.to_thread(host.holdfast, "throttle", "docs", "none")
