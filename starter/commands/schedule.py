@@ -28,7 +28,7 @@ from holdfast.errors import EXIT_COMPLETE, UsageError
 from holdfast.starter.host.service import Need, open_service
 from holdfast.starter.shell.invocation import Invocation
 from holdfast.starter.shell.options import CommonOptions
-from holdfast.starter.shell.output import say, say_json, tell, tell_done
+from holdfast.starter.shell.output import say, say_flowed, say_json, tell, tell_done
 from holdfast.starter.shell.registration import add_command
 from holdfast.starter.shell.table import Column, Kind, table
 from holdfast.starter.shell.text import local_time
@@ -173,12 +173,13 @@ def _tell_plan(options: ApplyOptions, steps: Sequence[PlannedStep]) -> None:
             }
         )
         return
-    if not steps:
-        say("the server's schedules are those of the settings; nothing to do")
+    lines = [] if steps else ["the server's schedules are those of the settings; nothing to do"]
     for step in steps:
-        say(f"{_MARKS[step.step]} {step.step.value} {step.id}")
-        for difference in step.differences:
-            say(f"    {difference}")
+        lines.append(f"{_MARKS[step.step]} {step.step.value} {step.id}")
+        lines += [f"    {difference}" for difference in step.differences]
+    if steps and options.dry_run:
+        lines.append(f"{counted(len(steps), 'change')} would be made")
+    say_flowed(lines)
 
 
 def _ask(steps: Sequence[PlannedStep]) -> None:

@@ -40,7 +40,7 @@ class LiveDisplay:
 
     def link(self, url: str) -> None:
         """Print the link above the region, where it stays."""
-        self._console.print(Text("Web UI: ").append(url, style=f"link {url}"))
+        self._console.print(Text("Web UI: ").append(url, style=f"link {url}"), soft_wrap=True)
 
     def show(self, view: RunView) -> None:
         """Draw the run as it is now."""

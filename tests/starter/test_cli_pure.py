@@ -8,6 +8,8 @@ import pytest
 from holdfast.contracts.common import Phase, Progress
 from holdfast.contracts.control import Throttle
 from holdfast.contracts.identity import workflow_of
+from holdfast.contracts.repair import RepairFinished, RepairResult
+from holdfast.contracts.restore import RestoreResult
 from holdfast.contracts.waiting import WaitsFor
 from holdfast.control.continuation import CONTINUED_WITHIN_NS, interrupted, to_continue
 from holdfast.control.listing import ListedRun, RunList
@@ -18,8 +20,10 @@ from holdfast.starter.commands.ls import Wanted, permissions
 from holdfast.starter.shell.table import table
 from holdfast.starter.shell.text import json_text, printable
 from holdfast.starter.view.meter import Meter, Reading
+from holdfast.starter.view.results.repair import words as of_repair
+from holdfast.starter.view.results.restore import words as of_restore
 from holdfast.starter.view.words import counts, one_line
-from holdfast.terms import RunKind, RunStatus
+from holdfast.terms import RepairKind, RestoreTotals, RunKind, RunStatus
 
 NOW_NS = 10**18
 
@@ -250,3 +254,22 @@ def test_listing_a_directory_shows_its_entries_and_not_theirs() -> None:
     ]
     assert Wanted(("/a",), recursive=True).descends(b"/a/b/x")
     assert Wanted((), recursive=False).descends(b"/anything")
+
+
+def test_dry_runs_speak_in_the_conditional() -> None:
+    totals = RestoreTotals(files=1, bytes_total=2048, bytes_to_write=1024, files_deleted=2)
+    result = RestoreResult(run_id="r", status=RunStatus.COMPLETE, snapshot_id="ab" * 32, totals=totals)
+    would = "\n".join(of_restore(replace(result, dry_run=True)).lines)
+    assert "looked at 1 file, 2.0 KiB: would write 1.0 KiB" in would
+    assert "would delete 2" in would
+    assert "restored" not in would
+    assert "restored 0 of 1 file" in "\n".join(of_restore(result).lines)
+    repaired = RepairResult(
+        run_id="r",
+        status=RunStatus.COMPLETE,
+        what=RepairKind.PACKS,
+        dry_run=True,
+        finished=RepairFinished(packs_read=2, packs_removed=1),
+    )
+    assert "1 damaged pack would be removed" in "\n".join(of_repair(repaired).lines)
+    assert "1 damaged pack was removed" in "\n".join(of_repair(replace(repaired, dry_run=False)).lines)

@@ -24,7 +24,7 @@ from rich.cells import cell_len
 from tests.support.listings import LISTINGS, SERVED, environment, make
 
 WIDTHS: Final = (40, 80, 120)
-_ESCAPES: Final = re.compile("\x1b\\[[0-9;?]*[A-Za-z]")
+_ESCAPES: Final = re.compile("\x1b\\[[0-9;?]*[A-Za-z]|\x1b\\]8;[^\x1b]*\x1b\\\\")
 _SERVED_WITHIN_S: Final = 120.0
 
 

@@ -62,7 +62,6 @@ SERVED: Final[tuple[tuple[str, ...], ...]] = (
     ("schedule", "next"),
     ("schedule", "apply", "--dry-run"),
     ("cleanup", "--dry-run"),
-    ("-r", "home", "prune", "--dry-run"),
 )
 """What asks a server, or starts one."""
 _SETTINGS: Final = """

@@ -19,25 +19,34 @@ def words(result: RestoreResult) -> Words:
 
 def _lines(result: RestoreResult) -> list[str]:
     """restic's summary."""
-    totals, dry = result.totals, result.dry_run
-    wrote, within = format_bytes(totals.bytes_written), "" if dry else f" in {took(result)}"
-    said = [
-        "",
-        f"{'would restore' if dry else 'restored'} {totals.files_written:,} of {counted(totals.files, 'file')}",
-        f"{'would write' if dry else 'wrote'} {wrote} of {format_bytes(totals.bytes_total)}{within}",
-    ]
-    if totals.files_skipped or totals.files_deleted:
-        skip, delete = ("would skip", "would delete") if dry else ("skipped", "deleted")
-        said.append(f"{skip} {totals.files_skipped:,}, {delete} {totals.files_deleted:,}")
-    if dry:
-        said.append(f"nothing was written: a dry run of snapshot {result.snapshot_id[:8]}")
-    else:
-        said.append(f"snapshot {result.snapshot_id[:8]} restored{verified(result)}")
+    totals = result.totals
+    said = ["", *(_would_be(result) if result.dry_run else _was(result))]
     if totals.errors:
         said.append(f"Warning: {counted(totals.errors, 'path')} could not be restored")
     if totals.incomplete:
         what = counted(totals.incomplete, "path was", "paths were")
         said.append(f"Warning: {what} not restored with all that belongs there")
+    return said
+
+
+def _would_be(result: RestoreResult) -> list[str]:
+    totals = result.totals
+    looked = f"looked at {counted(totals.files, 'file')}, {format_bytes(totals.bytes_total)}"
+    said = [f"{looked}: would write {format_bytes(totals.bytes_to_write)}"]
+    if totals.files_skipped or totals.files_deleted:
+        said.append(f"would skip {totals.files_skipped:,}, would delete {totals.files_deleted:,}")
+    return [*said, f"nothing was written: a dry run of snapshot {result.snapshot_id[:8]}"]
+
+
+def _was(result: RestoreResult) -> list[str]:
+    totals = result.totals
+    said = [
+        f"restored {totals.files_written:,} of {counted(totals.files, 'file')}",
+        f"wrote {format_bytes(totals.bytes_written)} of {format_bytes(totals.bytes_total)} in {took(result)}",
+        f"snapshot {result.snapshot_id[:8]} restored{verified(result)}",
+    ]
+    if totals.files_skipped or totals.files_deleted:
+        said.append(f"skipped {totals.files_skipped:,}, deleted {totals.files_deleted:,}")
     return said
 
 
