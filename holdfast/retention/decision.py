@@ -9,7 +9,7 @@ What rules would leave of a group is never nothing: then the decision is refused
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypeVar
 
 from holdfast.errors import UsageError
 from holdfast.ids import SnapshotId
@@ -23,6 +23,7 @@ NO_POLICY: Final = "no policy"
 NO_RULE: Final = "no rule keeps it"
 DUE: Final = "due by its own word"
 
+T = TypeVar("T")
 Adding = Callable[[StoredSnapshot], int]
 """How many bytes a snapshot needs beyond those that it was asked about before."""
 
@@ -154,20 +155,38 @@ def _verdict(
     )
 
 
-def _trimmed(verdicts: Sequence[Verdict], size_bytes: int, add: Adding) -> list[Verdict]:
-    """The budget: from the newest on as much as fits beside what is protected; what is older goes."""
-    total = sum(add(verdict.stored) for verdict in verdicts if verdict.stays and verdict.protected)
-    found: list[Verdict] = []
-    for verdict in verdicts:
-        if verdict.stays and not verdict.protected:
+def beyond_budget(
+    newest_first: Sequence[T], size_bytes: int, is_protected: Callable[[T], bool], add: Callable[[T], int]
+) -> list[T]:
+    """Of those that stay, the ones that do not fit: from the newest on, beside what is protected.
+
+    add: how many bytes one needs beyond those that it was asked about before.
+    """
+    total = sum(add(one) for one in newest_first if is_protected(one))
+    beyond: list[T] = []
+    for one in newest_first:
+        if not is_protected(one):
             if total <= size_bytes:
-                total += add(verdict.stored)
+                total += add(one)
             if total > size_bytes:
-                reason = f"beyond {format_bytes(size_bytes)}"
-                found.append(replace(verdict, stays=False, reasons=(reason,)))
-                continue
-        found.append(verdict)
-    return found
+                beyond.append(one)
+    return beyond
+
+
+def _trimmed(verdicts: Sequence[Verdict], size_bytes: int, add: Adding) -> list[Verdict]:
+    """The verdicts after the budget."""
+    staying = [verdict for verdict in verdicts if verdict.stays]
+    beyond = {
+        verdict.stored.id
+        for verdict in beyond_budget(
+            staying, size_bytes, lambda verdict: verdict.protected, lambda verdict: add(verdict.stored)
+        )
+    }
+    reason = f"beyond {format_bytes(size_bytes)}"
+    return [
+        replace(verdict, stays=False, reasons=(reason,)) if verdict.stored.id in beyond else verdict
+        for verdict in verdicts
+    ]
 
 
 def _by_age(verdicts: Sequence[Verdict]) -> list[Verdict]:

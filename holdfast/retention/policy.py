@@ -7,8 +7,11 @@ that any rule keeps stays, and has all the reasons. restic before 0.17 does not 
 "unlimited".
 """
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from itertools import islice, pairwise
+from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
 from holdfast.retention.spans import NO_SPAN, Moment, Span
@@ -94,15 +97,6 @@ class Kept:
     reasons: tuple[str, ...]
 
 
-_PERIODS: Final[tuple[tuple[str, Callable[[Moment], Hashable]], ...]] = (
-    ("hourly", lambda moment: (moment.year, moment.month, moment.day, moment.hour)),
-    ("daily", lambda moment: (moment.year, moment.month, moment.day)),
-    ("weekly", lambda moment: moment.week),
-    ("monthly", lambda moment: (moment.year, moment.month)),
-    ("yearly", lambda moment: moment.year),
-)
-
-
 def apply_policy(policy: Policy, group: "Sequence[StoredSnapshot]", now_ns: int) -> list[Kept]:
     """What the rules say of a group's snapshots, newest first. Without any rule, all stay.
 
@@ -111,30 +105,47 @@ def apply_policy(policy: Policy, group: "Sequence[StoredSnapshot]", now_ns: int)
     newest_first = sorted(group, key=lambda stored: (-stored.time_ns, stored.id))
     if not policy.has_rules:
         return [Kept(stored=stored, reasons=("no rule",)) for stored in newest_first]
-    moments = [Moment.of(stored.snapshot.time) for stored in newest_first]
-    newest = next((moment for moment in moments if moment.ns < now_ns), None)
-
-    def since_ns(span: Span) -> float:
-        """How far back a span reaches; where all are in the future, over everything."""
-        return float("-inf") if newest is None else span.before(newest)
-
-    rules = _rules(policy, since_ns)
-    within_ns = since_ns(policy.within)
-    return [
-        Kept(
-            stored=stored,
-            reasons=(
-                *(f"has tags [{', '.join(tags)}]" for tags in policy.tags if has_tags(stored.snapshot, tags)),
-                *([f"within {policy.within}"] if policy.within and moment.ns > within_ns else []),
-                *(
-                    reason
-                    for rule in rules
-                    if (reason := rule.reason(moment, number, is_oldest=number == len(moments) - 1))
-                ),
-            ),
-        )
-        for number, (stored, moment) in enumerate(zip(newest_first, moments, strict=True))
+    reasons = [
+        [f"has tags [{', '.join(tags)}]" for tags in policy.tags if has_tags(stored.snapshot, tags)]
+        for stored in newest_first
     ]
+    moments = [Moment.of(stored.snapshot.time) for stored in newest_first]
+    for reason, places in kept_by_time(policy, moments, now_ns):
+        for place in places:
+            reasons[place].append(reason)
+    return [
+        Kept(stored=stored, reasons=tuple(why)) for stored, why in zip(newest_first, reasons, strict=True)
+    ]
+
+
+def kept_by_time(
+    policy: Policy, newest_first: Sequence[Moment], now_ns: int
+) -> Iterator[tuple[str, Sequence[int]]]:
+    """What each rule but those about tags keeps: its reason, and places in the sequence; in restic's order of reasons.
+
+    now_ns: see `apply_policy`.
+    """
+    newest = next((moment for moment in newest_first if moment.ns < now_ns), None)
+
+    def within(span: Span) -> int:
+        """How many a span reaches; where all are in the future, it reaches over everything."""
+        if newest is None:
+            return len(newest_first)
+        return bisect_left(newest_first, -span.before(newest), key=lambda moment: -moment.ns)
+
+    if policy.within:
+        yield f"within {policy.within}", range(within(policy.within))
+    if policy.last:
+        count = len(newest_first)
+        yield "last snapshot", range(count if policy.last == UNLIMITED else min(policy.last, count))
+    for word in COUNTS[1:]:
+        count = getattr(policy, word)
+        if count:
+            yield from _each(word, f"{word} snapshot", newest_first, len(newest_first), count)
+    for word in COUNTS[1:]:
+        span: Span = getattr(policy, f"within_{word}")
+        if span:
+            yield from _each(word, f"{word} within {span}", newest_first, within(span), UNLIMITED)
 
 
 def has_tags(snapshot: "Snapshot", tags: Sequence[str]) -> bool:
@@ -148,50 +159,17 @@ def has_tags(snapshot: "Snapshot", tags: Sequence[str]) -> bool:
     return True
 
 
-class _Rule:
-    """One rule on its way from the newest to the oldest.
-
-    left: its count; since_ns: no older than this. period: what names the hour, day, … that a moment lies in.
-    """
-
-    def __init__(
-        self,
-        word: str,
-        period: Callable[[Moment, int], Hashable],
-        *,
-        left: int = UNLIMITED,
-        since_ns: float = float("-inf"),
-    ) -> None:
-        self._word, self._period, self._left, self._since_ns = word, period, left, since_ns
-        self._seen: Hashable = None
-
-    def reason(self, moment: Moment, number: int, *, is_oldest: bool) -> str:
-        """Why it keeps this one; empty where it does not."""
-        if not self._left or moment.ns <= self._since_ns:
-            return ""
-        period = self._period(moment, number)
-        is_new = period != self._seen
-        if not is_new and not is_oldest:
-            return ""
-        self._seen = period
-        if self._left > 0:
-            self._left -= 1
-        return self._word if is_new else f"oldest {self._word}"
-
-
-def _rules(policy: Policy, since_ns: Callable[[Span], float]) -> list[_Rule]:
-    """Those that the policy has, in the order in which restic gives its reasons."""
-    found = [_Rule("last snapshot", lambda _, number: number, left=policy.last)] if policy.last else []
-    for word, period in _PERIODS:
-        count: int = getattr(policy, word)
-        if count:
-            found.append(_Rule(f"{word} snapshot", _alone(period), left=count))
-    for word, period in _PERIODS:
-        span: Span = getattr(policy, f"within_{word}")
-        if span:
-            found.append(_Rule(f"{word} within {span}", _alone(period), since_ns=since_ns(span)))
-    return found
-
-
-def _alone(period: Callable[[Moment], Hashable]) -> Callable[[Moment, int], Hashable]:
-    return lambda moment, _: period(moment)
+def _each(
+    word: str, reason: str, newest_first: Sequence[Moment], reach: int, count: int
+) -> Iterator[tuple[str, Sequence[int]]]:
+    """The first of each hour, day, …, among the first so many (reach), until the count is used up; and the oldest of
+    all, where it is not."""
+    periods = list(map(attrgetter(word), newest_first[:reach]))
+    if not periods:
+        return
+    changes = (place for place, (one, other) in enumerate(pairwise(periods), start=1) if one != other)
+    places = [0, *islice(changes, None if count == UNLIMITED else count - 1)]
+    yield reason, places
+    oldest = len(newest_first) - 1
+    if oldest == reach - 1 and places[-1] != oldest and (count == UNLIMITED or len(places) < count):
+        yield f"oldest {reason}", [oldest]

@@ -10,7 +10,7 @@
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -84,14 +84,15 @@ class Protections:
     def floor(self, newest_first: Sequence[StoredSnapshot]) -> dict[SnapshotId, list[str]]:
         """What no policy removes of a group, with the reasons."""
         found: dict[SnapshotId, list[str]] = {}
-        complete = [stored for stored in newest_first if not is_partial(stored.snapshot)]
+        complete = (stored for stored in newest_first if not is_partial(stored.snapshot))
         for reason, those in (
             (NEWEST_COMPLETE, complete),
-            (NEWEST_VERIFIED, [stored for stored in newest_first if self.verified & _names(stored)]),
-            (NEWEST_DRILLED, [stored for stored in newest_first if self.drilled & _names(stored)]),
+            (NEWEST_VERIFIED, _proven(newest_first, self.verified)),
+            (NEWEST_DRILLED, _proven(newest_first, self.drilled)),
         ):
-            if those:
-                found.setdefault(those[0].id, []).append(reason)
+            newest = next(those, None)
+            if newest is not None:
+                found.setdefault(newest.id, []).append(reason)
         return found
 
 
@@ -122,10 +123,18 @@ def needed_fulls(
     return {} if hangs is None else {newest_full.id: f"full one of differential {short(hangs.id)}"}
 
 
-def _names(stored: StoredSnapshot) -> frozenset[SnapshotId]:
+def _proven(
+    newest_first: Sequence[StoredSnapshot], proven: frozenset[SnapshotId]
+) -> Iterator[StoredSnapshot]:
+    return (
+        (stored for stored in newest_first if not proven.isdisjoint(_names(stored))) if proven else iter(())
+    )
+
+
+def _names(stored: StoredSnapshot) -> tuple[SnapshotId, ...]:
     """The ids that mean a snapshot: its own, and that of the one which it was made from by a change of tags."""
     original = stored.snapshot.original or ""
-    return frozenset((stored.id, *([SnapshotId(from_hex(original))] if is_hex_id(original) else [])))
+    return (stored.id, SnapshotId(from_hex(original))) if is_hex_id(original) else (stored.id,)
 
 
 def _not_before(stored: StoredSnapshot) -> int | None:

@@ -6,7 +6,8 @@ What only an unreadable tree would lead to is not counted.
 """
 
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from holdfast.errors import IntegrityError
@@ -17,6 +18,7 @@ from holdfast.repository.snapshots import StoredSnapshot
 
 _NOBODY: Final = 0
 _SHARED: Final = 0xFFFF_FFFF
+_LOOKED_BACK: Final = 30
 
 
 class Usage:
@@ -90,3 +92,37 @@ def alone_and_together(
     together = sum(usage.add(stored) for stored in going)
     snapshots = (*staying, *going)
     return {stored.id: usage.alone(number) for number, stored in enumerate(snapshots, start=1)}, together
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Growth:
+    """About how many bytes a group takes: a base, what each snapshot adds to it, and what one to come will add."""
+
+    base_bytes: int = 0
+    added_bytes: Mapping[SnapshotId, int] = field(default_factory=dict)
+    each_bytes: int = 0
+
+    def of(self, snapshot_id: SnapshotId) -> int:
+        """What a snapshot adds, one of today or to come."""
+        return self.added_bytes.get(snapshot_id, self.each_bytes)
+
+
+NO_GROWTH: Final = Growth()
+
+
+def growth_of(held: HeldRepository, snapshots: Sequence[StoredSnapshot]) -> Growth:
+    """How a group grows: each snapshot adds what it needs beyond the newer ones; one to come, the middle one of what
+    the newest of these add."""
+    newest_first = sorted(snapshots, key=lambda stored: (-stored.time_ns, stored.id))
+    usage = Usage(held)
+    added = {stored.id: usage.add(stored) for stored in newest_first}
+    if not newest_first:
+        return NO_GROWTH
+    lately = sorted([*added.values()][1 : _LOOKED_BACK + 1])
+    each_bytes = lately[len(lately) // 2] if lately else 0
+    newest = newest_first[0].id
+    return Growth(
+        base_bytes=added[newest] - each_bytes,
+        added_bytes={**added, newest: each_bytes},
+        each_bytes=each_bytes,
+    )

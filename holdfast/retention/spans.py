@@ -27,36 +27,40 @@ _CYCLE_DAYS: Final = 146_097
 class Moment:
     """A snapshot's time, and what a clock on the wall showed where it was made: rules count days of that place.
 
-    ns: since 1970. offset_s: how far that clock was ahead of UTC.
+    ns: since 1970. offset_s: how far that clock was ahead of UTC. hourly to yearly: numbers that two moments have in
+    common just where they lie in the same hour, day, week (as ISO 8601 counts them), month or year.
     """
 
     ns: int
     year: int
     month: int
     day: int
-    hour: int
     offset_s: int
+    hourly: int
+    daily: int
+    weekly: int
+    monthly: int
+    yearly: int
 
     @classmethod
     def of(cls, text: str) -> Self:
         """The moment of an RFC 3339 time, which says its offset. Raises ValueError."""
         ns = parse_time(text)
         on_the_wall_ns = parse_time(f"{text[:19]}Z")
+        year, month, day, hour = int(text[:4]), int(text[5:7]), int(text[8:10]), int(text[11:13])
+        daily = (year * 100 + month) * 100 + day
         return cls(
             ns=ns,
-            year=int(text[:4]),
-            month=int(text[5:7]),
-            day=int(text[8:10]),
-            hour=int(text[11:13]),
+            year=year,
+            month=month,
+            day=day,
             offset_s=on_the_wall_ns // NS_PER_S - ns // NS_PER_S,
+            hourly=daily * 100 + hour,
+            daily=daily,
+            weekly=_week_of(year, month, day),
+            monthly=year * 100 + month,
+            yearly=year,
         )
-
-    @property
-    def week(self) -> tuple[int, int]:
-        """Year and number of the week, as ISO 8601 counts them."""
-        cycle, year = divmod(self.year, _CYCLE_YEARS)
-        week = date(year + _CYCLE_YEARS, self.month, self.day).isocalendar()
-        return week.year + (cycle - 1) * _CYCLE_YEARS, week.week
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +106,12 @@ def parse_span(text: str) -> Span:
     if not span:
         raise ValueError("an empty span of time")
     return span
+
+
+def _week_of(year: int, month: int, day: int) -> int:
+    cycle, year = divmod(year, _CYCLE_YEARS)
+    week = date(year + _CYCLE_YEARS, month, day).isocalendar()
+    return (week.year + (cycle - 1) * _CYCLE_YEARS) * 100 + week.week
 
 
 def _day_number(year: int, month: int, day: int) -> int:

@@ -6,11 +6,12 @@ from typing import Annotated, Final
 
 import typer
 
-from holdfast.retention.calendar import calendar
+from holdfast.retention.calendar import calendars
 from holdfast.retention.documents import ForgetOrder
 from holdfast.retention.forget import roots
 from holdfast.retention.holds import protections
-from holdfast.retention.sizes import alone_and_together
+from holdfast.retention.sizes import alone_and_together, growth_of
+from holdfast.service.settings.retention import rules_of
 from holdfast.starter.requests.repositories import open_for_reading, repository_session
 from holdfast.starter.requests.retention import decided, proofs_of, repository_and_source
 from holdfast.starter.shell.invocation import Invocation
@@ -51,22 +52,25 @@ def simulate(options: SimulateOptions) -> int:
         staying = [stored for stored in in_use if stored.id not in going]
         sizes, freed = alone_and_together(held, staying, tuple(going.values()))
         known = protections(repository, in_use, proofs, now_ns)
-    calendars = {
-        one.group: calendar(
-            one.group, [verdict.stored for verdict in one.verdicts], one.policy, known, now_ns
-        )
-        for one in decision.groups
-        if one.policy.has_rules
-    }
+        budget = None if source else rules_of(invocation.settings, profile.name).size_bytes
+        policies = {one.group: one.policy for one in decision.groups}
+        present = {one.group: [verdict.stored for verdict in one.verdicts] for one in decision.groups}
+        growths = {
+            group: growth_of(held, snapshots)
+            for group, snapshots in present.items()
+            if budget is not None or policies[group].size_bytes is not None
+        }
+    found = calendars(present, policies.__getitem__, known, now_ns, growths=growths, size_bytes=budget)
+    shown = {group: its for group, its in found.items() if budget is not None or not policies[group].is_empty}
     groups = decision_documents(decision, sizes)
     for one, document in zip(decision.groups, groups, strict=True):
-        if one.group in calendars:
-            document["calendar"] = calendar_document(calendars[one.group])
+        if one.group in shown:
+            document["calendar"] = calendar_document(shown[one.group])
     lines = decision_lines(decision, sizes)
     if decision.going:
         lines.append(freed_line(len(decision.going), freed))
-    for group, found in calendars.items():
-        lines += calendar_lines(group, found)
+    for group, its in shown.items():
+        lines += calendar_lines(group, its)
     return tell(options, {"groups": groups, "bytes_freed": freed}, lines)
 
 
