@@ -45,6 +45,12 @@ class Share:
         """Whether no pack is read."""
         return self.percent == 0
 
+    def part_at(self, now_ns: int) -> int | None:
+        """Which part of `parts` it is, from 0; None where it is none of so many."""
+        if self.part is None:
+            return None
+        return self.part - 1 if self.part else (now_ns // _NS_PER_DAY) % self.parts
+
 
 def parse_share(text: str) -> Share:
     """The share that a person wrote.
@@ -76,8 +82,8 @@ def parse_share(text: str) -> Share:
 
 def choose(packs: Sequence[PackInfo], share: Share, *, seed: bytes, now_ns: int) -> list[PackInfo]:
     """The packs to read, in the order of their ids. seed: who has the same chooses the same."""
-    if share.part is not None:
-        part = share.part - 1 if share.part else (now_ns // _NS_PER_DAY) % share.parts
+    part = share.part_at(now_ns)
+    if part is not None:
         chosen = [pack for pack in packs if pack.id[0] % share.parts == part]
     elif share.size_bytes is not None:
         chosen = _up_to(_shuffled(packs, seed), share.size_bytes)
