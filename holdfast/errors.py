@@ -29,6 +29,7 @@
         ├── StorageFullError             no space, no inodes or over quota
         ├── RepositoryLockedError        another client holds a lock that excludes ours
         ├── LockLostError                our lock could not be refreshed in time
+        ├── AlarmOpenError               nothing is removed before a person has decided about an alarm
         ├── FencedError                  a newer attempt has taken over; this one must stop
         │   └── RunClosedError               the run is over, for good: a retry is in vain
         ├── SourceCommandError           the command whose output is backed up has failed
@@ -202,6 +203,10 @@ class RepositoryLockedError(TemporaryError):
 
 class LockLostError(TemporaryError):
     """Our lock could not be refreshed in time; nothing may be written under it any more."""
+
+
+class AlarmOpenError(TemporaryError):
+    """A guard's alarm is open: what can wait waits for a person's decision."""
 
 
 class FencedError(TemporaryError):

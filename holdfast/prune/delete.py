@@ -7,19 +7,21 @@
     3. the index is brought up to date, for some hundred packs at a time: what it names again is spared. Nobody can rely
        on the rest: it was in no index when this client was alone, and a checkpoint that names it is not believed
        (condemned.py);
-    4. the lock is looked at, and packs are removed; each removal comes after a look at the clock;
+    4. where an alarm is open, the rest waits for a person's decision. The lock is looked at, and packs are removed;
+       each removal comes after a look at the clock;
     5. each pack is asked for by its name: that it was removed is believed when it is not found;
     6. marks of damage on them go, and the result is created if absent.
 
 A crash leaves some of them; the next attempt removes the rest.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Final
 
 from holdfast.errors import RunStateError
 from holdfast.ids import PackId
 from holdfast.prune.documents import SWITCHED, Deleted, PackList, PruneRun, Switched
+from holdfast.prune.refusals import put_off
 from holdfast.prune.switch import batch_name
 from holdfast.repository.condemned import is_list_there
 from holdfast.repository.damage import DamageMarks
@@ -37,10 +39,13 @@ _AT_ONCE: Final = 250
 """Packs between two looks at the index and the lock file."""
 
 
-def delete_batch(run: PruneRun, number: int, progress: Progress) -> Deleted:
-    """Delete the packs of one batch; the result that stands. progress: packs.
+def delete_batch(
+    run: PruneRun, number: int, progress: Progress, *, alarm: Callable[[], str] = str
+) -> Deleted:
+    """Delete the packs of one batch; the result that stands. progress: packs. alarm: the one that is open now, if any.
 
     Raises:
+        AlarmOpenError: there is one; the next call goes on.
         RunStateError: the index was not switched, or the batch is gone.
         CorruptFileError: an index file cannot be read, and may name the packs.
         FencedError: a newer attempt has taken over, or the run was closed.
@@ -68,6 +73,7 @@ def delete_batch(run: PruneRun, number: int, progress: Progress) -> Deleted:
             going = [pack for pack in named[at : at + _AT_ONCE] if not held.index.has_pack(pack)]
             unnamed += going
             if is_condemned:
+                put_off(alarm())
                 held.confirm_lock()
                 held.repository.storage.delete_many(guarded(map(pack_name, going), held.check_lock))
             progress(len(unnamed), 0)

@@ -6,11 +6,14 @@
     2. when listings show that everywhere, the locks that stand are written down, and with them `marked` is decided. Who
        takes a lock from now on does not find marked packs in the index, nor in a checkpoint. Our own process gives its
        lock up, so that all of it reads the index again;
-    3. `watch_marked`, again and again: locks of the list that are gone are crossed out. The look is taken; what
-       snapshots since use goes back into the index;
+    3. `watch_marked`, again and again: locks of the list that two looks in a row do not show are crossed out. The look
+       is taken; what snapshots since use goes back into the index;
     4. when none of the locks is left, and 23 hours have passed, the look of that call is the last: `switched` is
        decided, and the packs are deleted as always. The locks are looked at before the snapshots are listed, so a
        snapshot of a client whose lock is gone is seen.
+
+What a lock's absence proves, `standing_processes` says: also in 2 both looks are needed, and a lock that has got old is
+removed, not ignored.
 
 A crash between any two steps leaves packs that are in an index, or that nothing needs, or that 3 puts back. A snapshot
 that stock restic writes between 1 and 3 may lack blobs in restic's eyes until then (docs/retention.md).
@@ -41,7 +44,7 @@ from holdfast.units import NS_PER_S
 
 MARKED: Final = "marked"
 KEPT_S: Final = 23 * 3600
-"""For clients without locks; what rustic waits by default."""
+"""23 hours, which rustic waits by default."""
 _LEFT: Final = "left"
 _ENTRY_PACKS: Final = 1000
 _TOKEN_BYTES: Final = 8
@@ -64,7 +67,8 @@ class _Left(msgspec.Struct, frozen=True, kw_only=True):
 class Watched(msgspec.Struct, frozen=True, kw_only=True):
     """How it stands. switched: the packs can be deleted. standing: locks that are still waited for.
 
-    taken_back: packs of the plan that are in the index again. ready_ns: when 23 hours will have passed, as `marked_ns`.
+    taken_back: packs of the plan that are in the index again. ready_ns: when enough time will have passed, as
+    `marked_ns`.
     """
 
     switched: Switched | None
@@ -122,15 +126,21 @@ def mark_packs(run: PruneRun, progress: Progress, *, roots: Callable[[], Sequenc
 
 
 def watch_marked(
-    run: PruneRun, progress: Progress, *, roots: Callable[[], Sequence[Root]] = tuple
+    run: PruneRun,
+    progress: Progress,
+    *,
+    roots: Callable[[], Sequence[Root]] = tuple,
+    kept_s: float = KEPT_S,
 ) -> Watched:
-    """Look whether marked packs can go, and take back what is used; `mark_packs` has been called. roots: see `switch`.
+    """Look whether marked packs can go, and take back what is used; they are marked if they are not yet.
+
+    roots: see `switch`. kept_s: for how long packs stay marked at least, for clients without locks.
 
     Raises: as `switch`.
     """
     workspace = run.workspace
     marked = mark_packs(run, progress, roots=roots)
-    ready_ns = marked.marked_ns + KEPT_S * NS_PER_S
+    ready_ns = marked.marked_ns + round(kept_s * NS_PER_S)
     switched = load(workspace, SWITCHED, Switched)
     if switched is not None:
         return Watched(switched=switched, standing=(), taken_back=switched.taken_back, ready_ns=ready_ns)

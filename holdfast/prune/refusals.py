@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable
 from typing import Final, NoReturn
 
 from holdfast.errors import (
+    AlarmOpenError,
     BlobMissingError,
     CorruptFileError,
     HoldfastError,
@@ -27,6 +28,13 @@ _SHOWN: Final = 5
 _NS_PER_DAY: Final = 86_400 * NS_PER_S
 
 
+_SETTLE: Final = "Look at it, then say that it is settled, or what has to go back."
+
+
+def _while_open(alarm: str) -> str:
+    return f"nothing is removed while an alarm is open: {alarm}"
+
+
 def refuse_alarm(alarm: str) -> None:
     """An alarm holds everything until a person decides. alarm: what it says; empty where none is open.
 
@@ -34,10 +42,17 @@ def refuse_alarm(alarm: str) -> None:
         UsageError: there is one.
     """
     if alarm:
-        raise UsageError(
-            f"nothing is removed while an alarm is open: {alarm}",
-            hint="Look at it, then say that it is settled, or what has to go back.",
-        )
+        raise UsageError(_while_open(alarm), hint=_SETTLE)
+
+
+def put_off(alarm: str) -> None:
+    """What is to go anyhow can wait for the decision: nobody needs it, unless a person finds out that somebody does.
+
+    Raises:
+        AlarmOpenError: there is one.
+    """
+    if alarm:
+        raise AlarmOpenError(_while_open(alarm), hint=_SETTLE)
 
 
 def refuse_skew(held: HeldRepository) -> None:

@@ -15,7 +15,8 @@ is wrong. The short part, under the exclusive lock, goes down only there. For ea
 
 A crash leaves, before 2, packs that no index names, which the next prune removes; before 3, trees that nothing needs;
 before 4, both snapshots. Doing it again finds what is there. A snapshot whose root is lost is removed with `forget`,
-and only with it; restic removes it in any case. One that is held (retention/holds.py) stays, whatever is asked.
+and only with it; restic removes it in any case. One that is held (retention/holds.py) stays, whatever is asked, and
+so does one that an alarm may be about.
 
 The new snapshot says what it is: the tag "repaired", in `original` the broken one's id; and where the tag of ours says
 that the backup was complete, it says partial. Nothing vouches for what it covers, because its tree is another.
@@ -196,10 +197,11 @@ class _End:
         self.report.snapshots_removed.append(snapshot)
 
     def _goes(self, snapshot: SnapshotId) -> bool:
-        """Whether a broken snapshot is to go, and may: of one that cannot be read only holds on its id are known."""
+        """Whether a broken snapshot is to go, and may. Of one that cannot be read only holds on its id are known, and
+        it may be of any source: while an alarm is open, it stays."""
         stored = self.known.get(snapshot)
         if stored is None:
-            return self.forget and snapshot not in self.protected.held
+            return self.forget and snapshot not in self.protected.held and not self.protected.alarms
         return self.forget and not self.protected.holding(stored, time.time_ns())
 
     def find_successor(self, snapshot: SnapshotId, standing: Sequence[StoredSnapshot]) -> None:

@@ -7,6 +7,9 @@ how long its listings show what has gone. The look before is for courtesy: an ex
 again would keep others out for moments, and so would a shared one that was refused. So only these look first; for all
 others it is a request less.
 
+A lock that is refreshed is another file: the new one is written, then the old one goes. So one look may miss it, where
+the old file has gone before it is read and the new one came after the listing. `current_locks` lists again then.
+
 What is removed unasked, and what never is (docs/adr/0035-locks-that-are-certainly-dead.md):
 
     - a lock that one of our own processes wrote in this very place (identity.py), and that process has ended: at once;
@@ -19,9 +22,9 @@ What is removed unasked, and what never is (docs/adr/0035-locks-that-are-certain
 import logging
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 from holdfast.errors import (
     CorruptFileError,
@@ -42,6 +45,9 @@ STALE_S: Final = 1800.0
 _SKEW_S: Final = 300.0
 """Clocks that differ by more are worth a word: restic judges locks by their text alone."""
 _FUTURE_S: Final = 60.0
+_LISTINGS: Final = 3
+StoredLock: TypeAlias = tuple[LockId, Lock | CorruptFileError, int]
+"""A lock's id and text, or why it cannot be read; and when it was written, by the storage's clock."""
 _LOG: Final = logging.getLogger(__name__)
 
 
@@ -55,13 +61,15 @@ def take_lock(repository: Repository, *, exclusive: bool, look_first: bool = Tru
     others: dict[LockId, Lock | CorruptFileError] = {}
     if look_first:
         _look(repository, None, others, exclusive=exclusive)
+    lock = _ours(exclusive=exclusive)
     try:
-        lock_id = write_lock(repository, exclusive=exclusive)
+        lock_id = _save(repository, lock)
     except StorageDeniedError as error:
         raise StorageDeniedError(
             f"nothing can be locked: {error.message}",
             hint=f"{error.hint} A command that only reads can do without a lock: --no-lock.".strip(),
         ) from error
+    others[lock_id] = lock
     try:
         # After that, no listing under this lock shows an index file that a prune before it has removed.
         time.sleep(repository.storage.settle_s)
@@ -74,9 +82,13 @@ def take_lock(repository: Repository, *, exclusive: bool, look_first: bool = Tru
 
 def write_lock(repository: Repository, *, exclusive: bool) -> LockId:
     """Store a lock of this process, as of now; its id."""
+    return _save(repository, _ours(exclusive=exclusive))
+
+
+def _ours(*, exclusive: bool) -> Lock:
     pid, place = os.getpid(), this_place()
     started = started_at(pid) if place else None
-    lock = Lock(
+    return Lock(
         time=format_time(time.time_ns()),
         exclusive=exclusive,
         hostname=this_host(),
@@ -86,6 +98,9 @@ def write_lock(repository: Repository, *, exclusive: bool) -> LockId:
         gid=os.getgid(),
         holdfast=None if started is None else Holder(place=place, started=started),
     )
+
+
+def _save(repository: Repository, lock: Lock) -> LockId:
     return LockId(repository.save_file(LOCKS, encode_lock(lock)))
 
 
@@ -108,7 +123,7 @@ def standing_locks(repository: Repository) -> list[StandingLock]:
     """
     found: list[StandingLock] = []
     now_ns = time.time_ns()
-    for lock_id, lock, written_ns in read_locks(repository, stored_locks(repository), {}):
+    for lock_id, lock, written_ns in current_locks(repository, {}):
         if isinstance(lock, CorruptFileError):
             found.append(StandingLock(holder=f"the lock {short(lock_id)}, which cannot be read"))
         elif not is_dead(lock) and not is_old(lock, now_ns=now_ns, written_ns=written_ns):
@@ -117,7 +132,12 @@ def standing_locks(repository: Repository) -> list[StandingLock]:
 
 
 def standing_processes(repository: Repository, now_ns: int) -> set[str]:
-    """The processes that have a lock now, but this one: a name for each, which refreshing its lock does not change.
+    """The processes that have a lock, but this one: a name for each, which refreshing its lock does not change. Who is
+    not among them has given its lock back, or can use it no more; for ever, if it took none since.
+
+    1. a first look. Shared locks that were not written for 30 minutes are removed: a client that was frozen for so long
+       goes on when it wakes up if its lock's file is there (restic from 0.15 on), and only then;
+    2. a second one, for those that woke up in between, or were refreshed while a listing was made.
 
     now_ns: the storage's time of now, because a clock of this host that is ahead would make locks old.
 
@@ -125,13 +145,13 @@ def standing_processes(repository: Repository, now_ns: int) -> set[str]:
         StorageUnavailableError, StorageDeniedError: from the storage.
     """
     found: set[str] = set()
-    for lock_id, lock, written_ns in read_locks(repository, stored_locks(repository), {}):
-        if isinstance(lock, CorruptFileError):
-            found.add(f"lock {short(lock_id)}")
-        elif not is_dead(lock) and not is_old(lock, now_ns=now_ns, written_ns=written_ns):
-            found.add(_process(lock) or f"{lock.username} {lock.hostname} {lock.pid}")
-    started = started_at(os.getpid())
-    return found - {f"{this_place()}/{os.getpid()}/{started}"}
+    for lock_id, lock, written_ns in current_locks(repository, {}):
+        if isinstance(lock, Lock) and is_old(lock, now_ns=now_ns, written_ns=written_ns):
+            _remove(repository, lock_id, lock, "it was not written for 30 minutes")
+        else:
+            found.add(_name(lock_id, lock))
+    found.update(_name(lock_id, lock) for lock_id, lock, _ in current_locks(repository, {}))
+    return found - {"", _own_name()}
 
 
 def _holder(lock: Lock) -> str:
@@ -143,6 +163,17 @@ def _process(lock: Lock) -> str:
     return "" if holder is None else f"{holder.place}/{lock.pid}/{holder.started}"
 
 
+def _own_name() -> str:
+    return f"{this_place()}/{os.getpid()}/{started_at(os.getpid())}"
+
+
+def _name(lock_id: LockId, lock: Lock | CorruptFileError) -> str:
+    """What the holder of a lock is called as long as it lives; empty where it has certainly ended."""
+    if isinstance(lock, CorruptFileError):
+        return f"lock {short(lock_id)}"
+    return "" if is_dead(lock) else _process(lock) or f"{lock.username} {lock.hostname} {lock.pid}"
+
+
 def remove_dead_locks(repository: Repository) -> int:
     """Remove the locks of our own processes of this place that have ended; how many there were.
 
@@ -150,7 +181,7 @@ def remove_dead_locks(repository: Repository) -> int:
         StorageDeniedError, StorageUnavailableError: from the storage.
     """
     removed = 0
-    for lock_id, lock, _ in read_locks(repository, stored_locks(repository), {}):
+    for lock_id, lock, _ in current_locks(repository, {}):
         if isinstance(lock, Lock) and is_dead(lock):
             _remove(repository, lock_id, lock, "its process has ended")
             removed += 1
@@ -182,15 +213,17 @@ def _look(
     """Look at all other locks. With our own written, those that nobody holds are removed on the way, or counted where
     nothing can be removed.
 
-    others: what an earlier look has read, for the next one: a lock's file never changes.
+    others: what an earlier look has read, and our own lock, for the next one: a lock's file never changes.
 
     Raises:
         RepositoryLockedError: one is exclusive or excluded by ours, or cannot be read, and so might be.
     """
-    stored = stored_locks(repository)
-    now_ns = time.time_ns() if own is None else storage_time(repository, stored.pop(own, None))
+    locks = current_locks(repository, others)
+    now_ns = time.time_ns() if own is None else storage_time(locks, own, repository.storage.location)
     kept: list[StorageDeniedError] = []
-    for lock_id, lock, written_ns in read_locks(repository, stored, others):
+    for lock_id, lock, written_ns in locks:
+        if lock_id == own:
+            continue
         if isinstance(lock, CorruptFileError):
             raise RepositoryLockedError(
                 f"{repository.storage.location}: the lock {short(lock_id)} cannot be read, and may be anybody's",
@@ -219,10 +252,11 @@ def stored_locks(repository: Repository) -> dict[LockId, int]:
     return {LockId(from_hex(name)): written_ns for name, written_ns in listed if is_hex_id(name)}
 
 
-def read_locks(
-    repository: Repository, stored: Mapping[LockId, int], known: dict[LockId, Lock | CorruptFileError]
-) -> Iterator[tuple[LockId, Lock | CorruptFileError, int]]:
-    """The stored locks that are still there; all that are not `known` are asked for at once."""
+def current_locks(repository: Repository, known: dict[LockId, Lock | CorruptFileError]) -> list[StoredLock]:
+    """The locks that are there, with the storage's time of each. Those that are `known` are not read; others become so.
+
+    One that goes between the listing and the reading was given back, or refreshed: only another listing tells.
+    """
 
     def load(lock_id: LockId) -> Lock | CorruptFileError | None:
         try:
@@ -232,19 +266,34 @@ def read_locks(
         except CorruptFileError as error:
             return error
 
-    unknown = [lock_id for lock_id in stored if lock_id not in known]
-    loaded = zip(unknown, ask_all(repository.storage, load, unknown), strict=True)
-    known.update((lock_id, lock) for lock_id, lock in loaded if lock is not None)
-    for lock_id, written_ns in stored.items():
-        if lock_id in known:
-            yield lock_id, known[lock_id], written_ns
+    found: list[StoredLock] = []
+    for _ in range(_LISTINGS):
+        stored = stored_locks(repository)
+        unknown = [lock_id for lock_id in stored if lock_id not in known]
+        loaded = list(ask_all(repository.storage, load, unknown))
+        known.update(
+            (lock_id, lock) for lock_id, lock in zip(unknown, loaded, strict=True) if lock is not None
+        )
+        found = [
+            (lock_id, known[lock_id], written_ns)
+            for lock_id, written_ns in stored.items()
+            if lock_id in known
+        ]
+        if None not in loaded:
+            break
+    return found
 
 
-def storage_time(repository: Repository, now_ns: int | None) -> int:
-    """The storage's time of now: that of the lock that we have just written. Tells when our clock is another."""
+def storage_time(locks: Sequence[StoredLock], own: LockId, location: str) -> int:
+    """The storage's time of now: that of the lock that we have just written. Tells when our clock is another.
+
+    Raises:
+        RepositoryLockedError: it is not among the locks.
+    """
+    now_ns = next((written_ns for lock_id, _, written_ns in locks if lock_id == own), None)
     if now_ns is None:
         raise RepositoryLockedError(
-            f"{repository.storage.location}: our lock was removed at once",
+            f"{location}: our lock was removed at once",
             hint="A client runs `restic unlock --remove-all` or prunes: wait until that has ended.",
         )
     skew_s = (time.time_ns() - now_ns) / 1e9
@@ -253,7 +302,7 @@ def storage_time(repository: Repository, now_ns: int | None) -> int:
             "this host's clock is %.0f minutes %s that of %s: restic on other hosts may take its locks for stale ones",
             abs(skew_s) / 60,
             "ahead of" if skew_s > 0 else "behind",
-            repository.storage.location,
+            location,
         )
     return now_ns
 

@@ -18,8 +18,8 @@ from holdfast.ids import LockId
 from holdfast.repository.layout import LOCKS, file_name
 from holdfast.repository.lock_files import (
     STALE_S,
+    current_locks,
     is_dead,
-    read_locks,
     remove_lock,
     storage_time,
     stored_locks,
@@ -53,11 +53,12 @@ def unlock(repository: Repository, *, everything: bool = False) -> list[JudgedLo
         return [JudgedLock(id=lock_id, lock=None, removed=True, why="all were to go") for lock_id in found]
     own = write_lock(repository, exclusive=False)
     try:
-        stored = stored_locks(repository)
-        now_ns = storage_time(repository, stored.pop(own, None))
+        locks = current_locks(repository, {})
+        now_ns = storage_time(locks, own, repository.storage.location)
         judged = [
             _judge(lock_id, lock, now_ns=now_ns, written_ns=written_ns)
-            for lock_id, lock, written_ns in read_locks(repository, stored, {})
+            for lock_id, lock, written_ns in locks
+            if lock_id != own
         ]
         repository.storage.delete_many(file_name(LOCKS, lock.id) for lock in judged if lock.removed)
         return judged

@@ -18,6 +18,7 @@ from tests.model.world import (
     lapsed,
     named,
     names,
+    owner_of,
 )
 
 
@@ -42,6 +43,10 @@ class PruneState(NamedTuple):
     old: frozenset[str] = NONE
     gone: frozenset[str] = NONE
     """Packs that the index names and that are not there, as the look has found."""
+    locks: frozenset[str] = NONE
+    """The files of locks that a listing has shown."""
+    standing: frozenset[str] = NONE
+    """Whose locks are there."""
     refused: bool = False
     pack: str = ""
 
@@ -132,7 +137,7 @@ class Prune(_Ours[PruneState]):
         yield from self._take(world, state, "mark")
 
     def _mark(self, world: World, state: PruneState) -> Iterator[tuple[World, PruneState]]:
-        used = frozenset().union(*(blobs for _, blobs in world.snapshots))
+        used = frozenset().union(*(blobs for _, blobs in world.snapshots | world.binned))
         yield (
             world,
             state._replace(
@@ -322,26 +327,68 @@ class Prune(_Ours[PruneState]):
     # ----------------------------------------------------------------------------------------- the marked way
 
     def _fence(self, world: World, state: PruneState) -> Iterator[tuple[World, PruneState]]:
-        fence = frozenset(owner for owner, _ in world.locks if owner != self.name)
-        if self._without == "fence":
-            fence = NONE
-        yield world.unlocked(self.name), state._replace(at="watch", fence=fence)
+        yield world, self._first_look(world, state, "fence-now")
+
+    def _fence_now(self, world: World, state: PruneState) -> Iterator[tuple[World, PruneState]]:
+        fence = NONE if self._without == "fence" else state.standing
+        yield (
+            world.unlocked(self.name),
+            self._again(state._replace(fence=fence))._replace(attempt=state.attempt),
+        )
+
+    def _first_look(self, world: World, state: PruneState, then: str) -> PruneState:
+        """The first look at the locks: they are listed, and then read."""
+        return state._replace(at="locks-read", locks=self._others(world), pack=then, standing=NONE)
+
+    def _locks_read(self, world: World, state: PruneState) -> Iterator[tuple[World, PruneState]]:
+        there = state.locks & self._others(world)
+        old = frozenset(lock for lock in there if lock in world.asleep)
+        seen = state._replace(standing=frozenset(map(owner_of, there - old)))
+        if old and self._without != "old locks go":
+            yield world, seen._replace(at="locks-old", locks=old)
+        else:
+            yield world, self._after_first_look(seen)
+
+    def _locks_old(self, world: World, state: PruneState) -> Iterator[tuple[World, PruneState]]:
+        yield world.without_locks(state.locks), self._after_first_look(state)
+
+    def _after_first_look(self, state: PruneState) -> PruneState:
+        then = state.pack if self._without == "second look at locks" else "locks-again"
+        return state._replace(at=then, locks=NONE)
+
+    def _locks_again(self, world: World, state: PruneState) -> Iterator[tuple[World, PruneState]]:
+        """The second one: a lock that was refreshed between the listing and the reading is seen now."""
+        yield world, state._replace(at="locks-again-read", locks=self._others(world))
+
+    def _locks_again_read(self, world: World, state: PruneState) -> Iterator[tuple[World, PruneState]]:
+        there = state.locks & self._others(world)
+        if self._without == "old locks go":
+            there = frozenset(lock for lock in there if lock not in world.asleep)
+        standing = state.standing | frozenset(map(owner_of, there))
+        yield world, state._replace(at=state.pack, pack="", locks=NONE, standing=standing)
+
+    def _others(self, world: World) -> frozenset[str]:
+        return frozenset(lock for lock, _ in world.locks if owner_of(lock) != self.name)
 
     def _watch(self, world: World, state: PruneState) -> Iterator[tuple[World, PruneState]]:
-        over = not any(world.holds(owner) for owner in state.fence or ())
         taken = world.locked(self.name)
         if taken is not None:
-            yield (
-                taken,
-                self._listing(world, state, "watch-index")._replace(
-                    fence=NONE if over else state.fence, going=state.plan or NONE
-                ),
-            )
+            looking = self._first_look(taken, state, "watch-list")
+            yield taken, looking._replace(going=state.plan or NONE)
+
+    def _watch_list(self, world: World, state: PruneState) -> Iterator[tuple[World, PruneState]]:
+        left = (state.fence or NONE) & state.standing
+        listed = self._listing(world, state, "watch-bin")
+        yield world, listed._replace(fence=left, standing=NONE)
+
+    def _watch_bin(self, world: World, state: PruneState) -> Iterator[tuple[World, PruneState]]:
+        binned = frozenset().union(*(blobs for _, blobs in world.binned))
+        yield world, state._replace(at="watch-index", seen=state.seen | binned)
 
     def _watch_index(self, world: World, state: PruneState) -> Iterator[tuple[World, PruneState]]:
         looked = self._taken_back(world, state, full=True)
         if self._hidden(world, looked):
-            yield world, looked._replace(at="name", pack="watch")
+            yield world, looked._replace(at="name", pack="watch-list", standing=state.fence or NONE)
         elif looked.refused:
             yield world.unlocked(self.name), state._replace(at="end")
         elif not state.fence:
@@ -480,7 +527,7 @@ class Backup(_Ours[BackupState]):
 
 
 class ResticBackup:
-    """`restic backup` of one blob. It keeps its lock up; what becomes of one that does not, nobody can say."""
+    """`restic backup` of one blob. It ends when its lock has gone; what one does that goes on, nobody can say."""
 
     def __init__(self, wants: str) -> None:
         self.name = f"restic-{wants}"
@@ -492,10 +539,14 @@ class ResticBackup:
 
     def steps(self, world: World, state: str) -> Iterator[tuple[World, str]]:
         pack = f"R={self._wants}"
+        if self.name in world.asleep or state == "end":
+            return
         if state == "begin":
             taken = world.locked(self.name)
             if taken is not None:
                 yield taken, "load"
+        elif not world.holds(self.name):
+            yield world, "end"
         elif state == "load":
             yield world, "snapshot" if self._wants in holding(named(world.index_files)) else "store"
         elif state == "store":
@@ -506,6 +557,82 @@ class ResticBackup:
             snapshot = (self.name, frozenset({self._wants}))
             stored = world._replace(snapshots=world.snapshots | {snapshot})
             yield stored.acknowledging(self.name).unlocked(self.name), "end"
+
+
+class Refresh:
+    """Another client's lock is refreshed: the new file is written, then the old one is removed."""
+
+    start = "begin"
+
+    def __init__(self, owner: str) -> None:
+        self.name = f"refresh of {owner}"
+        self._owner = owner
+
+    def done(self, _state: str) -> bool:
+        return True
+
+    def steps(self, world: World, state: str) -> Iterator[tuple[World, str]]:
+        if state == "begin" and world.holds(self._owner):
+            yield world._replace(locks=world.locks | {(f"{self._owner}'", False)}), "remove"
+        elif state == "remove":
+            yield world.without_locks(frozenset({self._owner})), "end"
+
+
+class Sleep:
+    """Another client is frozen until its lock has got old, and goes on as restic does (0.15 and later): only if the
+    lock's file is there, before and after a new one is written."""
+
+    start = "begin"
+
+    def __init__(self, owner: str) -> None:
+        self.name = f"sleep of {owner}"
+        self._owner = owner
+
+    def done(self, state: str) -> bool:
+        return state in ("begin", "end")
+
+    def steps(self, world: World, state: str) -> Iterator[tuple[World, str]]:
+        awake = world._replace(asleep=world.asleep - {self._owner})
+        is_there = (self._owner, False) in world.locks
+        if state == "begin" and is_there:
+            yield world._replace(asleep=world.asleep | {self._owner}), "asleep"
+        elif state == "asleep" and is_there:
+            yield world._replace(locks=world.locks | {(f"{self._owner}'", False)}), "written"
+        elif state == "written" and is_there:
+            yield awake, "remove"
+        elif state == "remove":
+            yield world.without_locks(frozenset({self._owner})), "end"
+        elif state in ("asleep", "written"):
+            yield awake.unlocked(self._owner), "end"
+
+
+class Binning:
+    """A snapshot is forgotten, taken back, and its document leaves the bin; ours, under the shared lock."""
+
+    start = "begin"
+
+    def __init__(self, snapshot: str) -> None:
+        self.name = f"bin of {snapshot}"
+        self._snapshot = snapshot
+
+    def done(self, state: str) -> bool:
+        return state in ("begin", "end")
+
+    def steps(self, world: World, state: str) -> Iterator[tuple[World, str]]:
+        mine = frozenset(one for one in world.snapshots | world.binned if one[0] == self._snapshot)
+        taken = world.locked(self.name)
+        if state == "begin" and mine and taken is not None:
+            yield taken._replace(binned=world.binned | mine), "forget"
+        elif state == "forget":
+            yield world._replace(snapshots=world.snapshots - mine), "take back"
+        elif state == "take back":
+            blobs = frozenset().union(*(blobs for _, blobs in mine))
+            if blobs <= holding(named(world.index_files) & world.packs):
+                yield world._replace(snapshots=world.snapshots | mine), "empty"
+            else:
+                yield world.unlocked(self.name), "end"
+        elif state == "empty":
+            yield world._replace(binned=world.binned - mine).unlocked(self.name), "end"
 
 
 class ResticForget:

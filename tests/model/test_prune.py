@@ -7,11 +7,14 @@ import pytest
 
 from tests.model.actors import (
     Backup,
+    Binning,
     Prune,
+    Refresh,
     ResticBackup,
     ResticForget,
     ResticPrune,
     ResticRepairIndex,
+    Sleep,
 )
 from tests.model.world import Actor, World, explore
 
@@ -106,6 +109,23 @@ _CASES: Final = {
         crashes=1,
         marks=True,
     ),
+    "marked, a lock is refreshed": Case(
+        lambda lack: (Prune(marks=True, without=lack), ResticBackup("c"), Refresh("restic-c")), marks=True
+    ),
+    "marked, a client sleeps": Case(
+        lambda lack: (Prune(marks=True, without=lack), ResticBackup("c"), Sleep("restic-c")), marks=True
+    ),
+    "marked, the bin": Case(
+        lambda lack: (Prune(marks=True, without=lack), ResticBackup("c"), Binning("restic-c")),
+        crashes=1,
+        marks=True,
+    ),
+    "marked, a lapse of ours": Case(
+        lambda lack: (Prune(marks=True, without=lack), Backup("c", checkpoint="P2=c", without=lack)),
+        lapses=1,
+        marks=True,
+        large=True,
+    ),
     "marked, stock prune": Case(
         lambda lack: (Prune(marks=True, without=lack), ResticPrune(), ResticBackup("c")), marks=True
     ),
@@ -134,6 +154,8 @@ def test_nothing_that_is_needed_goes(name: str) -> None:
         ("last look", "a lapse beside a stock backup", "gone"),
         ("look at packs", "a lapse beside a stock prune", "gone"),
         ("fence", "marked", "gone"),
+        ("second look at locks", "marked, a lock is refreshed", "gone"),
+        ("old locks go", "marked, a client sleeps", "gone"),
     ],
 )
 def test_each_rule_is_needed(without: str, name: str, problem: str) -> None:

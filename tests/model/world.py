@@ -17,9 +17,10 @@ NONE: frozenset[str] = frozenset()
 
 
 class World(NamedTuple):
-    """What is stored. index_files: each with the packs that it names; locks: owner, and whether it is exclusive.
+    """What is stored. index_files: each with the packs that it names; locks: their files, and whether exclusive.
 
-    condemned: a list for each prune, by its name.
+    condemned: a list for each prune, by its name. binned: snapshots in the bin. asleep: owners that are frozen, whose
+    locks have got old.
     """
 
     packs: frozenset[str]
@@ -28,23 +29,29 @@ class World(NamedTuple):
     acknowledged: frozenset[str] = NONE
     locks: frozenset[tuple[str, bool]] = frozenset()
     condemned: Files = frozenset()
+    binned: frozenset[tuple[str, Blobs]] = frozenset()
+    asleep: frozenset[str] = NONE
     lapses: int = 0
     crashes: int = 0
 
     def holds(self, owner: str) -> bool:
         """Whether the owner's lock is there."""
-        return any(name == owner for name, _ in self.locks)
+        return any(owner_of(name) == owner for name, _ in self.locks)
 
     def locked(self, owner: str, *, exclusive: bool = False) -> "World | None":
         """With the owner's lock; None where others exclude it."""
-        others = [lock for lock in self.locks if lock[0] != owner]
+        others = [lock for lock in self.locks if owner_of(lock[0]) != owner]
         if any(other_exclusive or exclusive for _, other_exclusive in others):
             return None
         return self._replace(locks=frozenset([*others, (owner, exclusive)]))
 
     def unlocked(self, owner: str) -> "World":
         """Without it."""
-        return self._replace(locks=frozenset(lock for lock in self.locks if lock[0] != owner))
+        return self._replace(locks=frozenset(lock for lock in self.locks if owner_of(lock[0]) != owner))
+
+    def without_locks(self, files: frozenset[str]) -> "World":
+        """Without these files of locks."""
+        return self._replace(locks=frozenset(lock for lock in self.locks if lock[0] not in files))
 
     def with_file(self, name: str, packs: frozenset[str]) -> "World":
         """With one more index file; one that names nothing is not written."""
@@ -72,6 +79,11 @@ class Actor(Protocol):
     def done(self, state: Any) -> bool:
         """Whether it has ended."""
         ...
+
+
+def owner_of(lock: str) -> str:
+    """Whose a lock's file is; that of one which was refreshed has a dash more."""
+    return lock.rstrip("'")
 
 
 def content(pack: str) -> Blobs:

@@ -19,7 +19,7 @@ from holdfast.repair.steps import finish_repair, look_at_shard, plan_repair
 from holdfast.repository.choice import Choice
 from holdfast.repository.session import RepositorySession
 from holdfast.repository.snapshots import StoredSnapshot, list_snapshots
-from holdfast.retention.holds import hold
+from holdfast.retention.holds import AlarmNote, hold, raise_alarm, settle_alarm
 from holdfast.storage.contract import Storage
 from holdfast.terms import RepairKind
 from tests.interop.stored import nodes, restic_backup
@@ -222,6 +222,12 @@ def test_an_unreadable_snapshot_file_goes_only_when_it_is_named(broken: Path) ->
     assert run(broken, RepairOrder(kind=RepairKind.SNAPSHOTS, snapshots=named)).snapshots_left == [victim]
     assert path.exists()
     order = RepairOrder(kind=RepairKind.SNAPSHOTS, snapshots=named, forget=True)
+    alarm = AlarmNote(host="h", source="docs", paths=(), since_ns=1, alarm="all has changed", run="guard-1")
+    with quick_session(broken) as session:
+        raise_alarm(session.repository, alarm)
+    assert run(broken, order).snapshots_left == [victim], "it may be of the source that the alarm is about"
+    with quick_session(broken) as session:
+        settle_alarm(session.repository, "h", "docs")
     assert run(broken, order).snapshots_removed == [victim]
     assert not path.exists()
 
