@@ -1,17 +1,21 @@
 """The activities of a prune. Each is one engine operation, safe to run twice, at once, or late."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
+from concurrent.futures import Executor
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from typing import Final
+from weakref import WeakKeyDictionary
 
 from temporalio import activity
 
 from holdfast.activities import prune_records
 from holdfast.activities.calls import EngineCall
 from holdfast.activities.hand_over import StandingRuns, handed_over, server_clock
+from holdfast.activities.services import Services
 from holdfast.activities.steps import Activities, Queues, async_step, step
 from holdfast.activities.throttle import pace_of
 from holdfast.contracts import names
@@ -30,25 +34,30 @@ from holdfast.contracts.prune import (
     SwitchTried,
 )
 from holdfast.contracts.runs import ShardInput
-from holdfast.errors import RepositoryLockedError
+from holdfast.errors import HoldfastError, RepositoryLockedError
 from holdfast.ids import from_hex
 from holdfast.prune import documents
 from holdfast.prune.delete import delete_batch
 from holdfast.prune.documents import PruneOrder, PrunePlan, PruneRun, Root
+from holdfast.prune.kept import tidy
 from holdfast.prune.mark import mark_shard
 from holdfast.prune.marked import Watched, watch_marked
 from holdfast.prune.opening import open_prune
 from holdfast.prune.plan import plan_prune
 from holdfast.prune.repack import repack_shard
 from holdfast.prune.switch import switch
+from holdfast.repository.documents import load
 from holdfast.repository.lock_files import StandingLock, standing_locks
 from holdfast.repository.repository import Repository
+from holdfast.repository.reserve import drawing_on_reserve, keep_reserve
+from holdfast.repository.session import RepositorySession
 from holdfast.retention.bin import bin_roots, empty_bin
 from holdfast.retention.holds import open_alarms
-from holdfast.runs.opening import close_run
+from holdfast.runs.opening import OPENING, close_run
 from holdfast.service.journal.proofs import proofs
 
 WHAT_FOR: Final = "a prune's short part"
+_LOG: Final = logging.getLogger(__name__)
 _UNLIMITED: Final = "unlimited"
 _HAND_OVER_S: Final = 60.0
 """For runs of ours to stand; longer than a heartbeat, a checkpoint and the linger of a lock take."""
@@ -56,20 +65,23 @@ _FOREIGN_S: Final = 3.0
 _STEP_S: Final = 0.5
 """Between two looks at the locks: nothing tells when one goes, and each look is a request or two."""
 _LOOK_S: Final = 2.0
-_ANSWER_S: Final = 600.0
-"""A wait for a moment answers after so long at the latest: the workflow's own clock counts the days."""
 _MS: Final = 1000
 
 
 class PruneActivities(Activities):
     """The prune's activities over the services of this process."""
 
+    def __init__(self, services: Services, executor: Executor) -> None:
+        super().__init__(services, executor)
+        self._drawing: WeakKeyDictionary[RepositorySession, RepositorySession] = WeakKeyDictionary()
+        """The sessions of runs that may take from the reserve, by those of all others."""
+
     @step(names.TRIGGER_PRUNE)
-    def trigger(self, message: PruneTriggerInput, _: EngineCall) -> PruneOpened:
+    def trigger(self, message: PruneTriggerInput, call: EngineCall) -> PruneOpened:
         """Open the run and write the journal's first record."""
         name, settings = message.run.repository, self._services.settings.prune
         self._services.begin_run(name)
-        run = self._run(message.run)
+        run = self._run(message.run, sparing=message.request.unused_only)
         if run.session.locked and not message.request.dry_run:
             empty_bin(run.session.repository, message.started_ns)
         opened = open_prune(
@@ -77,6 +89,7 @@ class PruneActivities(Activities):
             self._order(run.session.repository, message.request),
             message.started_ns,
             host=self._services.host,
+            progress=call.progress_of(0),
         )
         self._services.journal.record(prune_records.begun(message, host=self._services.host))
         return PruneOpened(
@@ -84,6 +97,7 @@ class PruneActivities(Activities):
             shards=opened.shards,
             approval_s=settings.approval_s,
             wait_s=settings.wait_s,
+            keep_marked_s=settings.keep_marked_s,
             tell=self._services.tells_of(""),
             alias=self._services.alias(name),
         )
@@ -138,7 +152,7 @@ class PruneActivities(Activities):
     async def wait(self, message: LockWait, call: EngineCall) -> LocksSeen:
         """Wait until the exclusive lock may be tried for, or something is new about who holds a lock."""
         repository = (await call.in_thread(lambda: self._run(message.run))).session.repository
-        until = time.monotonic() + _ANSWER_S
+        until = time.monotonic() + message.within_s
         while True:
             standing = await call.in_thread(lambda: standing_locks(repository))
             holders = _in_the_way(standing, message.stayed)
@@ -185,7 +199,12 @@ class PruneActivities(Activities):
         repository = run.session.repository
 
         def look() -> Watched:
-            return watch_marked(run, call.progress_of(0), roots=lambda: _binned(repository))
+            return watch_marked(
+                run,
+                call.progress_of(0),
+                roots=lambda: _binned(repository),
+                kept_s=self._services.settings.prune.keep_marked_s,
+            )
 
         seen = await call.in_thread(look)
         ours = await call.in_thread(lambda: _processes(repository))
@@ -202,7 +221,13 @@ class PruneActivities(Activities):
     @step(names.DELETE_PRUNE, Queues.COPY)
     def delete(self, message: ShardInput, call: EngineCall) -> PruneTotals:
         """Delete the packs of a batch."""
-        done = delete_batch(self._run(message.run), message.shard, call.progress_of(message.shard))
+        run = self._run(message.run)
+        done = delete_batch(
+            run,
+            message.shard,
+            call.progress_of(message.shard),
+            alarm=lambda: _alarm(run.session.repository),
+        )
         return PruneTotals(
             deleted_packs=done.packs,
             bytes_deleted=done.size_bytes,
@@ -216,6 +241,10 @@ class PruneActivities(Activities):
         run = self._run(message.run)
         self._services.journal.record(prune_records.ended(message, host=self._services.host))
         if message.close:
+            if message.progress.plan is not None:
+                tidy(run)
+            if not message.request.dry_run:
+                self._keep_reserve(message.run)
             close_run(run.workspace)
             self._services.end_run(message.run.repository)
 
@@ -244,8 +273,33 @@ class PruneActivities(Activities):
             wanted=wanted,
         )
 
-    def _run(self, ref: RunRef) -> PruneRun:
-        return PruneRun(session=self._services.session(ref.repository), run_id=ref.run_id)
+    def _run(self, ref: RunRef, *, sparing: bool = False) -> PruneRun:
+        """The run. sparing: it may take from the reserve, as those after the first step know from its opening."""
+        session = self._services.session(ref.repository)
+        run = PruneRun(session=session, run_id=ref.run_id)
+        if session.repository.storage.traits.directory is None or not session.locked:
+            return run
+        opening = load(run.workspace, OPENING, documents.Opening)
+        if not (sparing or (opening is not None and opening.order.full_disk)):
+            return run
+        drawing = self._drawing.get(session)
+        if drawing is None:
+            drawing = self._drawing[session] = RepositorySession(
+                drawing_on_reserve(session.repository), pack_size_bytes=session.pack_size_bytes
+            )
+        return PruneRun(session=drawing, run_id=ref.run_id)
+
+    def _keep_reserve(self, ref: RunRef) -> None:
+        """Leave a reserve for the prune of a full disk. It is for later, so nothing that goes wrong ends this run."""
+        session = self._services.session(ref.repository)
+        if not session.locked:
+            return
+        try:
+            with session.hold() as held:
+                blobs = len(held.index)
+            keep_reserve(session.repository, blobs)
+        except HoldfastError as error:
+            _LOG.warning("no reserve could be kept for a full disk: %s", error.message)
 
 
 class _ForeignLocks:

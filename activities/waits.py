@@ -30,7 +30,7 @@ from holdfast.contracts.control import PAUSED
 from holdfast.contracts.guard import GUARD_QUERY, GuardStatus
 from holdfast.contracts.verbs import GUARD_WORKFLOW, VERBS
 from holdfast.contracts.waiting import WaitsFor
-from holdfast.errors import RepositoryLockedError, StorageFullError, StorageUnavailableError
+from holdfast.errors import AlarmOpenError, RepositoryLockedError, StorageFullError, StorageUnavailableError
 from holdfast.service.waits import Wait, wait_for
 from holdfast.units import NS_PER_S, format_bytes, format_duration
 
@@ -46,6 +46,7 @@ _BY_ERROR: Final[Mapping[str, WaitsFor]] = {
     StorageFullError.__name__: WaitsFor.FULL_DISK,
     StorageUnavailableError.__name__: WaitsFor.STORAGE_AWAY,
     RepositoryLockedError.__name__: WaitsFor.LOCK,
+    AlarmOpenError.__name__: WaitsFor.APPROVAL,
 }
 
 

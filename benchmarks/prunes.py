@@ -1,11 +1,15 @@
 """`python -m benchmarks.prunes`: a prune of a repository with many snapshots and blobs, beside restic's, by turns.
 
 The repository is made here: directories of small files, of which some change from snapshot to snapshot; every second
-snapshot is forgotten. Each program gets a copy of its own. Holdfast's side is the engine in one process, without server
-and workers; restic uses all cores. Prints medians: wall seconds, processor seconds, and MiB at the most.
+snapshot is forgotten. Each program gets a copy of its own, for each turn a new one. Holdfast's side is the engine in
+processes of its own, one for each core as the service has them, without server and Temporal; restic uses all cores.
+What a walk has found is taken away between a plan and the prune that follows, so that each has all of the work; the one
+with nothing to do finds what the one before it has kept. Prints medians: wall seconds, processor seconds; and of one
+more turn MiB at the most, of all processes together.
 """
 
 import argparse
+import multiprocessing
 import os
 import shutil
 import statistics
@@ -14,10 +18,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing.util import Finalize
 from pathlib import Path
 from random import Random
 from typing import Final
 
+from benchmarks.measure import Measured, run_command
 from holdfast.crypto.kdf import ScryptParameters
 from holdfast.format.index import BlobType
 from holdfast.format.node import Node
@@ -25,13 +32,23 @@ from holdfast.format.snapshot import Snapshot, encode_snapshot
 from holdfast.format.times import format_time
 from holdfast.format.tree import encode_tree
 from holdfast.ids import BlobId, sha256, to_hex
+from holdfast.prune.delete import delete_batch
+from holdfast.prune.documents import PruneRun
+from holdfast.prune.kept import USED, tidy
+from holdfast.prune.mark import mark_shard
+from holdfast.prune.opening import open_prune
+from holdfast.prune.plan import plan_prune
+from holdfast.prune.repack import repack_shard
+from holdfast.prune.switch import switch
+from holdfast.repository.index.shared import SharedIndex
 from holdfast.repository.layout import SNAPSHOTS
 from holdfast.repository.packs.packer import Packer
 from holdfast.repository.repository import Repository
 from holdfast.repository.session import HeldRepository, RepositorySession
+from holdfast.runs.opening import close_run
 from holdfast.storage.locations import open_storage
-from tests.support.engine import PASSWORD, open_session
-from tests.support.pruning import Pruning, everything
+from tests.support.engine import PASSWORD
+from tests.support.pruning import everything, has_work
 
 _FILES: Final = 100
 """In each directory."""
@@ -43,7 +60,7 @@ _NS_PER_HOUR: Final = 3600 * 10**9
 _PACKS_PER_INDEX_FILE: Final = 20
 _ITSELF: Final = (sys.executable, "-m", "benchmarks.prunes")
 _MAKE: Final = "make"
-_JOBS: Final = ("plan", "whole", "again")
+_PLAN, _WHOLE, _AGAIN = _JOBS = ("plan", "whole", "again")
 """A plan alone (restic: --dry-run), a whole prune, and one more with nothing to do."""
 
 
@@ -136,29 +153,56 @@ def _packer(held: HeldRepository, kind: BlobType) -> Packer:
 
 
 def _prune(repository: Path, job: str) -> None:
-    with open_session(repository) as session:
-        pruning = Pruning(session, run_id=job, order=everything(max_unused="5%"))
-        if job == "plan":
-            pruning.plan()
-        else:
-            pruning.run()
+    """One prune; its shards in processes that are forked before there is a thread."""
+    made = Repository.open(open_storage(str(repository)), PASSWORD)
+    cores = os.cpu_count() or 1
+    fork = multiprocessing.get_context("fork")
+    with ProcessPoolExecutor(cores, mp_context=fork, initializer=_join, initargs=(made, job)) as pool:
+        list(pool.map(abs, range(cores)))  # now all are there
+        _join(made, job)
+        (run,) = _joined
+        opened = open_prune(run, everything(max_unused="5%"), time.time_ns())
+        list(pool.map(_mark, range(opened.shards)))
+        plan = plan_prune(run, _nothing)
+        if job != _PLAN and has_work(plan):
+            list(pool.map(_repack, range(plan.shards)))
+            switched = switch(run, _nothing)
+            for batch in range(switched.batches):
+                delete_batch(run, batch, _nothing)
+        tidy(run)
+        close_run(run.workspace)
 
 
-def _measured(command: Sequence[str]) -> tuple[float, float, float]:
-    """Wall seconds, processor seconds, MiB at the most; of a process that must succeed."""
-    began = time.monotonic()
+_INDEX: Final = SharedIndex(SharedIndex.create_file())
+_joined: list[PruneRun] = []
+
+
+def _join(repository: Repository, job: str) -> None:
+    session = RepositorySession(repository, shared_index=_INDEX)
+    Finalize(None, session.close, exitpriority=0)  # a process of a pool ends without `finally`
+    _joined.append(PruneRun(session=session, run_id=job))
+
+
+def _mark(shard: int) -> None:
+    mark_shard(_joined[0], shard, _nothing)
+
+
+def _repack(shard: int) -> None:
+    repack_shard(_joined[0], shard, _nothing)
+
+
+def _nothing(*_: object) -> None:
+    """Nobody watches."""
+
+
+def _measured(command: Sequence[str], work: Path, *, watch: bool) -> Measured:
     environment = {**os.environ, "RESTIC_PASSWORD": PASSWORD.decode()}
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"{command[0]} failed with {process.returncode}")
-    return time.monotonic() - began, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+    return run_command(command, environment=environment, cwd=Path.cwd(), log=work / "log", watch=watch)
 
 
 def _commands(repository: Path, job: str) -> Iterator[tuple[str, list[str]]]:
     restic = ["restic", "--no-cache", "-q", "-r", f"{repository}-restic", "prune"]
-    yield "restic", [*restic, "--dry-run"] if job == "plan" else restic
+    yield "restic", [*restic, "--dry-run"] if job == _PLAN else restic
     yield "holdfast", [*_ITSELF, "--do", job, f"{repository}-holdfast"]
 
 
@@ -185,17 +229,22 @@ def main() -> None:
         # Elsewhere: a process counts what its parent measured when it was forked.
         sizes = ["--directories", str(arguments.directories), "--snapshots", str(arguments.snapshots)]
         subprocess.run([*_ITSELF, *sizes, "--do", _MAKE, str(repository)], check=True)
-        found: dict[tuple[str, str], list[tuple[float, float, float]]] = {}
-        for _ in range(arguments.runs):
+        found: dict[tuple[str, str], list[Measured]] = {}
+        for turn in range(arguments.runs + 1):
             for program in ("restic", "holdfast"):
                 shutil.rmtree(f"{repository}-{program}", ignore_errors=True)
                 shutil.copytree(repository, f"{repository}-{program}")
             for job in _JOBS:
+                if job != _AGAIN:
+                    shutil.rmtree(f"{repository}-holdfast/{USED}", ignore_errors=True)
                 for program, command in _commands(repository, job):
-                    found.setdefault((job, program), []).append(_measured(command))
+                    measured = _measured(command, Path(work), watch=turn == arguments.runs)
+                    found.setdefault((job, program), []).append(measured)
         for (job, program), runs in found.items():
-            wall, processor, memory = (statistics.median(column) for column in zip(*runs, strict=True))
-            sys.stdout.write(f"{job:6} {program:9} {wall:7.2f} s {processor:7.2f} s {memory:6.0f} MiB\n")
+            wall_s = statistics.median(run.wall_s for run in runs[:-1])
+            cpu_s = statistics.median(run.cpu_s for run in runs[:-1])
+            memory = runs[-1].peak_bytes / 2**20
+            sys.stdout.write(f"{job:6} {program:9} {wall_s:7.2f} s {cpu_s:7.2f} s {memory:6.0f} MiB\n")
 
 
 if __name__ == "__main__":

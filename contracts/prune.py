@@ -91,12 +91,14 @@ class PruneTriggerInput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PruneOpened(RunOpened):
-    """The run is open: so many snapshots are to be walked, in so many shards. approval_s, wait_s: the policy."""
+    """The run is open: so many snapshots are to be walked, in so many shards. approval_s, wait_s, keep_marked_s: the
+    policy."""
 
     snapshots: int = 0
     shards: int = 0
     approval_s: float = 0.0
     wait_s: float = 0.0
+    keep_marked_s: float = 82_800.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,12 +137,13 @@ class LockWait:
     """Asks whether the exclusive lock may be tried for: not while another program holds a lock, nor one of `stayed`.
 
     stayed: processes of ours whose locks were there when all runs had been asked to stand aside. known: the holders
-    that the caller knows of. The answer comes when the moment does, when others hold locks, or after a while.
+    that the caller knows of. The answer comes when the moment does, when others hold locks, or after within_s.
     """
 
     run: RunRef
     stayed: tuple[str, ...] = ()
     known: tuple[str, ...] = ()
+    within_s: float = 600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

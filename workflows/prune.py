@@ -41,13 +41,15 @@ from holdfast.contracts.runs import PagePlanned, SelectInput, ShardInput
 from holdfast.contracts.verbs import PRUNE_WORKFLOW
 from holdfast.contracts.waiting import WaitsFor
 from holdfast.terms import RunKind, RunStatus
-from holdfast.units import NS_PER_S, counted, format_bytes
+from holdfast.units import NS_PER_S, counted, format_age, format_bytes
 from holdfast.workflows.details import control_notes
 from holdfast.workflows.run_id import attempt_id, run_id_of
 from holdfast.workflows.sharded_run import ShardedRun
 
 _ASK_AGAIN_S: Final = 900
 """Runs are asked to stand aside again after so long, where a lock of ours stayed the last time."""
+_LOOK_S: Final = 600
+"""A wait for a moment is looked at after so long at the latest."""
 _WATCH_S: Final = 300
 """What a snapshot uses of marked packs goes back into the index after so long at the latest."""
 _STEPS: Final = {
@@ -194,7 +196,9 @@ class PruneWorkflow(ShardedRun[PruneResult, PruneRequest, PruneProgress]):
             self._progress = replace(self._progress, waiting_ns=workflow.time_ns())
         until_ns = self._progress.waiting_ns + round(opened.wait_s * NS_PER_S)
         switched = None if self._progress.marked else await self._switch_alone(until_ns)
-        self._progress = replace(self._progress, switched=switched or await self._switch_by_marks())
+        self._progress = replace(
+            self._progress, switched=switched or await self._switch_by_marks(opened.keep_marked_s)
+        )
         self._wait_for(None)
 
     async def _switch_alone(self, until_ns: int) -> Switched | None:
@@ -205,7 +209,7 @@ class PruneWorkflow(ShardedRun[PruneResult, PruneRequest, PruneProgress]):
         """
         holders: tuple[str, ...] = ()
         while workflow.time_ns() <= until_ns:
-            seen = await self._look(holders)
+            seen = await self._look(holders, until_ns)
             holders = seen.holders
             if not holders:
                 tried = await self._calls.lasting(
@@ -220,8 +224,8 @@ class PruneWorkflow(ShardedRun[PruneResult, PruneRequest, PruneProgress]):
                 self._continue_as_new()
         return None
 
-    async def _switch_by_marks(self) -> Switched:
-        """Have packs marked, and look at them until they can be deleted."""
+    async def _switch_by_marks(self, keep_s: float) -> Switched:
+        """Have packs marked, and look at them until they can be deleted: after keep_s at the soonest."""
         self._progress = replace(self._progress, marked=True)
         while True:
             self._steps_begun += 1
@@ -233,19 +237,26 @@ class PruneWorkflow(ShardedRun[PruneResult, PruneRequest, PruneProgress]):
             if seen.standing:
                 self._wait_for(WaitsFor.LOCK, f"those who may rely on marked packs: {seen.standing[0]}")
             else:
-                self._wait_for(WaitsFor.TIME, "23 hours have to pass since packs were marked")
+                kept = format_age(round(keep_s * NS_PER_S))
+                self._wait_for(WaitsFor.TIME, f"packs have to stay marked for {kept}")
             if self._is_long():
                 self._continue_as_new()
-            await workflow.sleep(timedelta(seconds=_WATCH_S))
+            await workflow.sleep(timedelta(seconds=min(_WATCH_S, keep_s)))
 
-    async def _look(self, known: tuple[str, ...]) -> LocksSeen:
-        """The holders of locks for which runs of ours need not stand; answered when these are others, or none."""
+    async def _look(self, known: tuple[str, ...], until_ns: int) -> LocksSeen:
+        """The holders of locks for which runs of ours need not stand; answered when these are others, or none, or when
+        the wait is over."""
         again_ns = self._progress.asked_ns + _ASK_AGAIN_S * NS_PER_S
         stayed = self._progress.stayed if workflow.time_ns() < again_ns else ()
         self._steps_begun += 1
         return await self._calls.lasting(
             names.WAIT_PRUNE,
-            LockWait(run=self._run_ref(), stayed=stayed, known=known),
+            LockWait(
+                run=self._run_ref(),
+                stayed=stayed,
+                known=known,
+                within_s=min(_LOOK_S, max(0.0, (until_ns - workflow.time_ns()) / NS_PER_S)),
+            ),
             LocksSeen,
             "wait for a moment without locks of others",
         )

@@ -11,6 +11,6 @@ The calls of a prune, in the order in which a workflow makes them. Each may be m
 
 Where no exclusive moment comes, `mark_packs` and `watch_marked` (marked) take the place of `switch`.
 
-`used` walks trees and marks what they name; `decide` chooses packs; `look` finds out what is used again; `refusals`
-holds the reasons not to go on.
+`cut` makes the shards of marking; `used` walks trees and marks what they name, `kept` keeps that for the next prune;
+`decide` chooses packs; `look` finds out what is used again; `refusals` holds the reasons not to go on.
 """

@@ -1,8 +1,7 @@
 """The documents of a prune in its run workspace, and the order that it is given.
 
 opening                     what is walked, decided when the run began (created once)
-mark/pages/0, plans/, …     the only page of marking: shards of roots, and how much each of them uses
-mark/used/<token>/<n>       ids of what a shard uses
+mark/pages/0, plans/, …     the only page of marking, with `roots` beside it: trees in shards, and how much each uses
 repack/pages/0              the plan (created once), with `drop`, `move`, `unnamed` and `files` beside it
 repack/plans/, shards/, …   the packs to copy blobs out of, in shards, and what came of each
 switched                    that the index names the packs no more (created once)
@@ -20,6 +19,7 @@ from holdfast.runs import plan
 from holdfast.runs.run import Run
 
 MARK: Final = "mark/"
+ROOTS: Final = "roots"
 REPACK: Final = "repack/"
 SWITCHED: Final = "switched"
 
@@ -69,19 +69,26 @@ class MarkPage(plan.Page, frozen=True, kw_only=True):
     snapshots: int = 0
 
 
-class MarkShard(msgspec.Struct, frozen=True, kw_only=True):
-    """Some roots, of snapshots that have much in common."""
+class Roots(msgspec.Struct, frozen=True, array_like=True):
+    """All that is walked: of snapshots, and of what is none now."""
 
     roots: tuple[Root, ...]
 
 
+class MarkShard(msgspec.Struct, frozen=True, kw_only=True):
+    """Trees that are walked together, ids end to end. trees: with all below them; alone: without the trees below."""
+
+    trees: bytes
+    alone: bytes = b""
+
+
 class MarkResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What a shard's roots use that others, as far as it knew them, do not: the ids are in `parts` documents.
+    """What a shard's trees use: the ids are in `parts` documents of this name (kept.py).
 
     trees: how many were walked. lost: roots in the bin that lack something (used.py, `lost_roots`).
     """
 
-    token: str
+    name: str
     parts: int
     trees: int
     lost: int = 0

@@ -1,29 +1,28 @@
-"""Mark what the roots of one shard use.
+"""Mark what the trees of one shard use.
 
-    1. a result that stands is returned at once;
-    2. the trees that other shards have marked by now are not walked again;
-    3. the roots are walked, and the ids that are new are written, under a token of this attempt's own;
-    4. the lock and the index are looked at again, and the result is created if absent. A crash before this leaves
-       documents that nothing names.
+    1. a result that stands is returned at once; so is what an earlier prune has kept of the same trees (kept.py);
+    2. the trees are walked, and all ids are kept for the next prune. A crash leaves what the next attempt writes again;
+    3. the lock and the index are looked at again, and the result is created if absent.
 
-A snapshot that was forgotten since it was listed may be gone with its blobs, and so may one in the bin. Then it is
-left out, and the shard is walked from the beginning: what was marked for it alone would be missed by nobody.
+A snapshot that was forgotten since it was listed may be gone with its blobs, and so may one in the bin. Where something
+is missing, all roots but these are walked from the beginning, and that is nobody's but this run's.
 """
 
 import secrets
+from collections.abc import Callable
 from typing import Final
 
-from holdfast.format.index import BlobType
 from holdfast.ids import SnapshotId
-from holdfast.prune.documents import MarkResult, PruneRun, Root, split_ids
+from holdfast.prune import kept
+from holdfast.prune.documents import ROOTS, MarkResult, PruneRun, Roots, split_ids
 from holdfast.prune.refusals import gone_snapshots, refuse_missing
-from holdfast.prune.used import is_lost, lost_roots, read_used, walk, write_used
+from holdfast.prune.used import is_lost, lost_roots, walk, walk_alone
 from holdfast.repository.index.marks import BlobMarks
 from holdfast.repository.layout import SNAPSHOTS, list_ids
 from holdfast.repository.session import HeldRepository
 from holdfast.runs.progress import Progress
 
-_TOKEN_BYTES: Final = 8
+_NAME_BYTES: Final = 16
 
 
 def mark_shard(run: PruneRun, number: int, progress: Progress) -> MarkResult:
@@ -34,50 +33,53 @@ def mark_shard(run: PruneRun, number: int, progress: Progress) -> MarkResult:
         FencedError: the run was closed.
         LockLostError, StorageUnavailableError, …: from the repository.
     """
-    plan = run.marks
+    plan, repository = run.marks, run.session.repository
     standing = plan.result_or_none(number)
     if standing is not None:
         return standing
-    roots = list(plan.shard(number).roots)
-    token = secrets.token_hex(_TOKEN_BYTES)
+    shard = plan.shard(number)
+    name = kept.name_of(repository, shard)
+    known = kept.find(repository, name)
+    if known is not None:
+        return plan.conclude(number, known)
+    trees = 0
+
+    def on_tree() -> None:
+        nonlocal trees
+        trees += 1
+        progress(trees, 0)
+
     with run.session.hold() as held:
         held.refresh()
         held.files.check_whole()
-        marks, trees, lost = _mark(run, held, number, roots, progress)
-        parts = write_used(run, token, marks)
+        marks, lost = BlobMarks(held.index), 0
+        missing = walk(held.loader, marks, split_ids(shard.trees), on_tree)
+        missing |= walk_alone(held.loader, marks, split_ids(shard.alone), on_tree)
+        if missing:
+            marks, lost = _mark_what_is_there(run, held, on_tree)
+            name = secrets.token_hex(_NAME_BYTES)
+        parts = kept.keep(repository, name, marks, trees)
         held.confirm()
-    return plan.conclude(number, MarkResult(token=token, parts=parts, trees=trees, lost=lost))
+    return plan.conclude(number, MarkResult(name=name, parts=parts, trees=trees, lost=lost))
 
 
-def _mark(
-    run: PruneRun, held: HeldRepository, number: int, roots: list[Root], progress: Progress
-) -> tuple[BlobMarks, int, int]:
-    """The marks, how many trees were walked, and how many roots are lost."""
+def _mark_what_is_there(
+    run: PruneRun, held: HeldRepository, on_tree: Callable[[], None]
+) -> tuple[BlobMarks, int]:
+    """The marks of all roots but those that are gone, and how many are lost; see the module."""
+    roots = list(run.marks.beside(0, run.marks.page(0), ROOTS, Roots).roots)
     lost: frozenset[bytes] = frozenset()
-    others = (shard for shard in range(run.marks.page(0).shards) if shard != number)
-    known = [result for result in map(run.marks.result_or_none, others) if result is not None]
     while True:
-        trees = 0
-
-        def on_tree() -> None:
-            nonlocal trees
-            trees += 1
-            progress(trees, 0)
-
         marks = BlobMarks(held.index)
-        for part in read_used(run, known):
-            marks.mark(split_ids(part.trees), BlobType.TREE, as_known=True)  # what is below is marked there
         missing = walk(held.loader, marks, [root.tree for root in roots], on_tree)
         if not missing:
-            return marks, trees, len(lost)
+            return marks, len(lost)
         held.confirm()
         listed = [SnapshotId(raw) for raw, _ in list_ids(held.repository.storage, SNAPSHOTS)]
-        gone = gone_snapshots(
-            held.repository, [SnapshotId(root.snapshot) for root in roots if root.snapshot], listed
-        )
+        snapshots = [SnapshotId(root.snapshot) for root in roots if root.snapshot]
+        gone = gone_snapshots(held.repository, snapshots, listed)
         new = lost_roots(held, roots, on_tree)
         if not gone and not new:
             refuse_missing(missing)
         lost |= new
         roots = [root for root in roots if root.snapshot not in gone and not is_lost(root, lost)]
-        known = []

@@ -1,23 +1,29 @@
 """Open a prune: is it refused, and which trees are walked, in which shards?
 
 1. an open alarm, or clocks that differ, end it before anything is written;
-2. the opening is decided, and the roots are listed and cut into shards: the only page of marking. A snapshot that
-   comes later is walked by `switch`;
+2. the opening is decided, and the roots are listed, and cut into shards (cut.py): the only page of marking. A snapshot
+   that comes later is walked by `switch`;
 3. what was decided before stands: a resumed prune marks what the first attempt has listed.
 """
 
 from dataclasses import dataclass
-from typing import Final
 
-from holdfast.prune.documents import MarkPage, MarkShard, Opening, PruneOrder, PruneRun, Root
+from holdfast.prune.cut import cut
+from holdfast.prune.documents import (
+    ROOTS,
+    MarkPage,
+    MarkShard,
+    Opening,
+    PruneOrder,
+    PruneRun,
+    Root,
+    Roots,
+)
 from holdfast.prune.refusals import refuse_alarm, refuse_skew, refuse_unreadable_snapshot, refuse_unseen
-from holdfast.repository.snapshots import StoredSnapshot, list_snapshots
+from holdfast.repository.snapshots import list_snapshots
 from holdfast.runs.opening import open_run
 from holdfast.runs.plan import NoRecord, PageWriter
-
-_SHARDS: Final = 16
-_ROOTS_PER_SHARD: Final = 64
-"""At least: roots that follow each other have nearly all of their trees in common."""
+from holdfast.runs.progress import Progress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,8 +36,15 @@ class OpenedPrune:
     resumed: bool
 
 
-def open_prune(run: PruneRun, order: PruneOrder, now_ns: int, *, host: str = "") -> OpenedPrune:
-    """Open the run, or find it open. host: the name that this one goes by in snapshots.
+def open_prune(
+    run: PruneRun,
+    order: PruneOrder,
+    now_ns: int,
+    *,
+    host: str = "",
+    progress: Progress = lambda _trees, _bytes: None,
+) -> OpenedPrune:
+    """Open the run, or find it open. host: the name that this one goes by in snapshots. progress: trees.
 
     Raises:
         UsageError: an alarm is open, the clocks differ by more than five minutes, or several hosts use a repository
@@ -46,14 +59,11 @@ def open_prune(run: PruneRun, order: PruneOrder, now_ns: int, *, host: str = "")
         refuse_unseen(
             run.session.repository, {*(one.snapshot.hostname for one in stored), *filter(None, [host])}
         )
-        roots = [
-            Root(bytes.fromhex(snapshot.snapshot.tree), snapshot.id)
-            for snapshot in sorted(stored, key=_order)
-        ]
+        roots = [Root(bytes.fromhex(snapshot.snapshot.tree), snapshot.id) for snapshot in stored]
         roots += opening.order.roots
-        size = max(_ROOTS_PER_SHARD, -(-len(roots) // _SHARDS))
-        for at in range(0, len(roots), size):
-            writer.write_shard(MarkShard(roots=tuple(roots[at : at + size])))
+        writer.write(ROOTS, Roots(tuple(roots)))
+        for shard in cut(held, roots, progress):
+            writer.write_shard(shard)
         return MarkPage(token=writer.token, shards=writer.shards, snapshots=len(stored))
 
     with run.session.hold() as held:
@@ -63,9 +73,3 @@ def open_prune(run: PruneRun, order: PruneOrder, now_ns: int, *, host: str = "")
         opening, resumed = open_run(run.workspace, Opening, lambda: Opening(order=order, started_ns=now_ns))
         page = run.marks.select(0, plan_page)
     return OpenedPrune(opening=opening, shards=page.shards, snapshots=page.snapshots, resumed=resumed)
-
-
-def _order(stored: StoredSnapshot) -> tuple[str, list[str], int]:
-    """Snapshots of one source come after each other."""
-    snapshot = stored.snapshot
-    return snapshot.hostname, sorted(snapshot.paths or ()), stored.time_ns

@@ -4,16 +4,16 @@ What a tree names never changes, so ids that were marked once stay true, whateve
 what was forgotten *and* pruned by others can be marked and missing: then what is there now is walked again.
 """
 
-from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import Final, TypeAlias
+from collections.abc import Callable, Collection, Sequence
+from typing import TypeAlias
 
-from holdfast.errors import CorruptFileError, RunStateError, StoredFileMissingError
+from holdfast.errors import CorruptFileError, StoredFileMissingError
 from holdfast.format.index import BlobType
 from holdfast.format.tree import references_of
 from holdfast.ids import BlobId, PackId, SnapshotId, from_hex
-from holdfast.prune.documents import MARK, MarkResult, PruneRun, Root, UsedPart, split_ids
+from holdfast.prune import kept
+from holdfast.prune.documents import ROOTS, PruneRun, Root, Roots, UsedPart, split_ids
 from holdfast.prune.refusals import gone_snapshots, refuse_unreadable_snapshot
-from holdfast.repository.documents import decode, encode
 from holdfast.repository.index.marks import BlobMarks
 from holdfast.repository.layout import SNAPSHOTS, list_ids
 from holdfast.repository.packs.loader import BlobLoader
@@ -21,12 +21,7 @@ from holdfast.repository.repository import Repository
 from holdfast.repository.session import HeldRepository
 from holdfast.repository.snapshots import load_snapshot
 from holdfast.runs.progress import Progress
-from holdfast.runs.read_ahead import read_ahead
 from holdfast.storage.parallel import ask_all
-
-_PART_IDS: Final = 100_000
-"""Ids in one document: 3.2 MB, which do not get smaller."""
-
 
 Missing: TypeAlias = set[tuple[bytes, BlobType]]
 """Blobs that are used and of which no copy counts."""
@@ -50,6 +45,19 @@ def walk(
         pending += new
         missing.update((tree, BlobType.TREE) for tree in lacking)
         missing.update((blob, BlobType.DATA) for blob in mark(content, BlobType.DATA)[1])
+    return missing
+
+
+def walk_alone(
+    loader: BlobLoader, marks: BlobMarks, trees: Collection[bytes], on_tree: Callable[[], None]
+) -> Missing:
+    """Mark trees and the content that they name themselves, and nothing below them. Raises as `walk`."""
+    missing: Missing = {(tree, BlobType.TREE) for tree in marks.mark(trees, BlobType.TREE)[1]}
+    for tree in trees:
+        if (tree, BlobType.TREE) not in missing:
+            content = references_of(loader.load_tree_bytes(BlobId(tree)))[1]
+            on_tree()
+            missing.update((blob, BlobType.DATA) for blob in marks.mark(content, BlobType.DATA)[1])
     return missing
 
 
@@ -90,29 +98,6 @@ def is_lost(root: Root, lost: Collection[bytes]) -> bool:
     return not root.snapshot and root.tree in lost
 
 
-def write_used(run: PruneRun, token: str, marks: BlobMarks) -> int:
-    """Write the ids that are marked as new; in how many documents."""
-    parts = 0
-    for trees, data in _parts(marks):
-        part = UsedPart(b"".join(trees), b"".join(data))
-        run.workspace.put(_part_name(token, parts), encode(part))
-        parts += 1
-    return parts
-
-
-def read_used(run: PruneRun, results: Sequence[MarkResult]) -> Iterator[UsedPart]:
-    """What these shards use.
-
-    Raises:
-        RunStateError: a document is gone.
-    """
-    names = [_part_name(result.token, part) for result in results for part in range(result.parts)]
-    for name, data in zip(names, read_ahead(run.workspace, names), strict=True):
-        if data is None:
-            raise RunStateError("what a shard has marked is gone from the run's workspace")
-        yield decode(data, name, UsedPart)
-
-
 def mark_part(marks: BlobMarks, part: UsedPart) -> Missing:
     """Mark what a document holds; what is missing."""
     return {
@@ -141,7 +126,7 @@ def mark_used(
         StorageUnavailableError: a listing leaves out what is there.
     """
     page = run.marks.page(0)
-    walked = [root for shard in run.marks.shard_plans([page]) for root in shard.roots]
+    walked = run.marks.beside(0, page, ROOTS, Roots).roots
     known = {SnapshotId(root.snapshot) for root in walked if root.snapshot}
     new, listed = new_roots(held.repository, known)
     gone = gone_snapshots(held.repository, known, listed)
@@ -156,7 +141,7 @@ def mark_used(
 
     marks = BlobMarks(held.index, going, sound=bool(going))
     missing: Missing = set()
-    for part in read_used(run, list(run.marks.results(page.shards))):
+    for part in kept.read_used(held.repository, list(run.marks.results(page.shards))):
         progress(0, 0)
         missing |= mark_part(marks, part)
     roots = [*new, *extra]
@@ -166,21 +151,3 @@ def mark_used(
         roots += [root for root in walked if root.snapshot not in gone and not is_lost(root, lost)]
     missing |= walk(held.loader, marks, dict.fromkeys(root.tree for root in roots), on_tree)
     return marks, missing, set(listed)
-
-
-def _parts(marks: BlobMarks) -> Iterator[tuple[list[bytes], list[bytes]]]:
-    trees: list[bytes] = []
-    data: list[bytes] = []
-    for kind, ids in ((BlobType.TREE, trees), (BlobType.DATA, data)):
-        for blob in marks.new(kind):
-            ids.append(blob)
-            if len(trees) + len(data) == _PART_IDS:
-                yield trees, data
-                trees.clear()
-                data.clear()
-    if trees or data:
-        yield trees, data
-
-
-def _part_name(token: str, part: int) -> str:
-    return f"{MARK}used/{token}/{part:06d}"

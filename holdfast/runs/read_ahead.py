@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final
 
-from holdfast.runs.workspace import Workspace
+from holdfast.repository.sealed_folder import SealedFolder
 
 READ_AHEAD_BYTES: Final = 32 * 1024 * 1024
 _FIRST: Final = 4
@@ -18,7 +18,7 @@ _FIRST: Final = 4
 
 
 def read_ahead(
-    workspace: Workspace, names: Iterable[str], *, streams: int = 1, limit_bytes: int = READ_AHEAD_BYTES
+    folder: SealedFolder, names: Iterable[str], *, streams: int = 1, limit_bytes: int = READ_AHEAD_BYTES
 ) -> Iterator[bytes | None]:
     """The documents of these names, in their order; None for one that is not there.
 
@@ -28,9 +28,9 @@ def read_ahead(
     Raises:
         CorruptFileError, StorageUnavailableError and the like: at the place of the document that it is about.
     """
-    traits = workspace.traits
+    traits = folder.traits
     if not traits.latency_s:
-        yield from map(workspace.get, names)
+        yield from map(folder.get, names)
         return
     left = iter(names)
     reading: deque[Future[bytes | None]] = deque()
@@ -40,7 +40,7 @@ def read_ahead(
         try:
             while True:
                 while len(reading) < window and (name := next(left, None)) is not None:
-                    reading.append(pool.submit(workspace.get, name))
+                    reading.append(pool.submit(folder.get, name))
                 if not reading:
                     return
                 data = reading.popleft().result()

@@ -11,7 +11,8 @@ from holdfast.service.settings.document import Duration, Size, convert_table
 from holdfast.service.settings.place import Place
 
 DAY_S: Final = 86_400.0
-_SHORTEST_WAIT_S: Final = 3600.0
+_KEEP_MARKED_S: Final = 23 * 3600.0
+"""What rustic waits by default (its --keep-delete)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +22,8 @@ class PruneSettings:
     max_unused: how much unused data may stay, as restic's option says it: a share of what is used, a size, or
     "unlimited". max_repack_bytes: the most that one run copies; None for no limit. approve_over: the share of the
     repository's bytes (0 to 1) above which a person has to approve; approval_s: how long that may take. wait_s: how
-    long a moment without locks of others is waited for. task_queue: of the workers that prune; None for the host's.
+    long a moment without locks of others is waited for; keep_marked_s: how long packs that are marked then stay at
+    least. task_queue: of the workers that prune; None for the host's.
     """
 
     max_unused: str = "5%"
@@ -29,6 +31,7 @@ class PruneSettings:
     approve_over: float = 0.5
     approval_s: float = 7 * DAY_S
     wait_s: float = 7 * DAY_S
+    keep_marked_s: float = _KEEP_MARKED_S
     task_queue: str | None = None
 
 
@@ -40,6 +43,7 @@ class PruneTable(msgspec.Struct, kw_only=True, frozen=True):
     approve_over: float = 0.5
     approval: Duration = "7d"
     wait: Duration = "7d"
+    keep_marked: Duration = "23h"
     task_queue: str | None = None
 
 
@@ -62,7 +66,8 @@ def prune_settings(value: object, place: Place) -> PruneSettings:
         max_repack_bytes=None if size is None else values.size_bytes(place, "max_repack_size", size),
         approve_over=table.approve_over,
         approval_s=values.duration_s(place, "approval", table.approval, at_least_s=1.0),
-        wait_s=values.duration_s(place, "wait", table.wait, at_least_s=_SHORTEST_WAIT_S),
+        wait_s=values.duration_s(place, "wait", table.wait, at_least_s=1.0),
+        keep_marked_s=values.duration_s(place, "keep_marked", table.keep_marked, at_least_s=1.0),
         task_queue=table.task_queue,
     )
 

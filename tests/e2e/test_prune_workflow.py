@@ -33,6 +33,8 @@ LARGE_BYTES: Final = 64 * MIB
 OLD_BYTES: Final = 24 * MIB
 FILES: Final = 12
 GONE_BYTES: Final = OLD_BYTES // 3
+COMES_BACK: Final = os.urandom(200_000)
+"""A file that goes, too: one blob, and more than a pipe takes."""
 PruneHandle = WorkflowHandle[object, PruneResult]
 
 
@@ -61,16 +63,18 @@ def fill(folder: Path, *, files: int, each_bytes: int) -> None:
 
 @pytest.fixture(scope="module")
 def thinned(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A repository of which a third, GONE_BYTES, is needed no longer, spread over its packs."""
+    """A repository of which a third, GONE_BYTES, is needed no longer, spread over its packs; and COMES_BACK."""
     folder = tmp_path_factory.mktemp("thinned")
     repository, mail = folder / "repository", folder / "mail"
     mail.mkdir()
     fill(mail, files=FILES, each_bytes=OLD_BYTES // FILES)
+    (mail / "comes-back").write_bytes(COMES_BACK)
     make_repository(repository, PASSWORD)
     with open_session(repository, PASSWORD) as session:
         first = EngineRun.of(session, mail, run_id="1").run()
         for number in range(0, FILES, 3):
             (mail / f"file-{number}").write_bytes(b"small")
+        (mail / "comes-back").unlink()
         EngineRun.of(session, mail, run_id="2").run()
     restic(repository, PASSWORD, "forget", to_hex(first.snapshot))
     return repository
@@ -157,6 +161,24 @@ async def test_a_foreign_lock_is_waited_for_and_named(client: Client, hosts: Hos
     assert shown["waits_for"] == told.document
     assert pruned.status is RunStatus.COMPLETE
     assert pruned.totals.deleted_packs > 0
+    assert_sound(repository)
+
+
+async def test_packs_are_marked_where_no_moment_comes(client: Client, hosts: Hosts, repository: Path) -> None:
+    """With waits of seconds. A stock client that has read the index before stores what only marked packs hold."""
+    host = hosts.one
+    host.settings += '[prune]\nwait = "1s"\nkeep_marked = "1s"\n'
+    host.write()
+    with host.serving():
+        with restic_backup_that_waits(repository, hosts.folder, COMES_BACK):
+            prune = await start_prune(client, host)
+            while not (waited_for := await waits_for(prune)).startswith("those who may rely"):
+                await asyncio.sleep(0.1)
+        pruned = await prune.result()
+    assert "those who may rely on marked packs" in waited_for
+    assert pruned.status is RunStatus.COMPLETE
+    assert pruned.switched is not None
+    assert (pruned.switched.taken_back, pruned.totals.deleted_packs) > (0, 0)
     assert_sound(repository)
 
 
@@ -261,8 +283,11 @@ async def waits_for(handle: WorkflowHandle[object, object]) -> str:
 
 
 @contextlib.contextmanager
-def restic_backup_that_waits(repository: Path, folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
-    """Stock restic, backing up what comes through a pipe, until the block ends."""
+def restic_backup_that_waits(
+    repository: Path, folder: Path, content: bytes = b"what was waited for"
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """Stock restic, backing up what comes through a pipe, until the block ends. With more than a pipe takes, it has
+    loaded the index by then."""
     process = subprocess.Popen(
         ["restic", "--no-cache", "-r", str(repository), "backup", "--stdin"],
         stdin=subprocess.PIPE,
@@ -277,7 +302,10 @@ def restic_backup_that_waits(repository: Path, folder: Path) -> Iterator["subpro
     try:
         while not any((repository / "locks").iterdir()):
             time.sleep(0.05)
+        assert process.stdin is not None
+        process.stdin.write(content[:-1])
+        process.stdin.flush()
         yield process
     finally:
-        process.communicate(b"what was waited for")
+        process.communicate(content[-1:])
     assert process.returncode == 0

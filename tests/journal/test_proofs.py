@@ -32,7 +32,7 @@ def test_parts_prove_what_was_there_before_the_first_of_them(tmp_path: Path) -> 
         return proofs(journal, "main").verified_before_ns // DAY_NS
 
     assert [verified(day, "day/3") for day in (10, 11)] == [0, 0], "the second and the third part"
-    assert verified(12, "day/3", verdict=replace(SOUND, ok=False)) == 0
+    assert verified(12, "day/3", verdict=VerdictRecord(level=VerifyLevel.FULL, ok=False)) == 0
     assert verified(13, "day/3", source="docs") == 0, "of a selection"
     assert verified(13, "1/3") == 10
     assert [verified(14, "3/3"), verified(15, "day/3")] == [10, 10]

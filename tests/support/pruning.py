@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from holdfast.ids import from_hex
 from holdfast.prune.delete import delete_batch
 from holdfast.prune.documents import Deleted, PruneOrder, PrunePlan, PruneRun, Root, Switched
+from holdfast.prune.kept import tidy
 from holdfast.prune.mark import mark_shard
 from holdfast.prune.opening import open_prune
 from holdfast.prune.plan import plan_prune
@@ -18,6 +19,8 @@ from holdfast.runs.opening import close_run
 from tests.support.engine import nothing
 
 RUN_ID = "prune"
+NO_TIME_S = -60.0
+"""For how long packs stay marked where nobody waits: what time it is there is known to within the writing of a lock."""
 
 
 def everything(**more: object) -> PruneOrder:
@@ -82,6 +85,7 @@ class Pruning:
         """Add up what stands, and close the run."""
         plan = self.prune.plan.page(0)
         report = self._report(plan) if has_work(plan) else PruneReport()
+        tidy(self.prune)
         close_run(self.prune.workspace)
         return report
 

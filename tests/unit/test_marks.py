@@ -32,21 +32,14 @@ def test_what_is_marked_is_new_once_and_what_is_nowhere_is_missing() -> None:
     marks = BlobMarks(index_of(pack("p", "a", "b")))
     assert marks.mark([blob("a"), blob("x")], BlobType.DATA) == ([blob("a")], [blob("x")])
     assert marks.mark([blob("a"), blob("b")], BlobType.DATA) == ([blob("b")], [])
-    assert set(marks.new(BlobType.DATA)) == {blob("a"), blob("b")}
+    assert set(marks.marked(BlobType.DATA)) == {blob("a"), blob("b")}
 
 
 def test_types_are_told_apart() -> None:
     marks = BlobMarks(index_of(pack("p", "a"), pack("t", "a", kind=BlobType.TREE)))
     marks.mark([blob("a")], BlobType.TREE)
-    assert list(marks.new(BlobType.TREE)) == [blob("a")]
-    assert list(marks.new(BlobType.DATA)) == []
-
-
-def test_what_is_known_is_no_news() -> None:
-    marks = BlobMarks(index_of(pack("p", "a", "b")))
-    marks.mark([blob("a")], BlobType.DATA, as_known=True)
-    assert marks.mark([blob("a"), blob("b")], BlobType.DATA)[0] == [blob("b")]
-    assert list(marks.new(BlobType.DATA)) == [blob("b")]
+    assert list(marks.marked(BlobType.TREE)) == [blob("a")]
+    assert list(marks.marked(BlobType.DATA)) == []
 
 
 def test_one_copy_of_each_blob_is_used() -> None:

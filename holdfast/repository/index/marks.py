@@ -27,8 +27,6 @@ from holdfast.repository.index.log import (
 from holdfast.repository.index.map import BELIEVED, IndexMap, View
 
 _ROW_BYTES: Final = 4 * ROW_WORDS
-_NEW, _KNOWN = 1, 2
-"""What a mark may be; 0: there is none."""
 
 
 class PackUse(NamedTuple):
@@ -82,14 +80,8 @@ class BlobMarks:
         self._without = self._without.difference(packs)
         self.refresh()
 
-    def mark(
-        self, blobs: Iterable[bytes], kind: BlobType, *, as_known: bool = False
-    ) -> tuple[list[bytes], list[bytes]]:
-        """Mark blobs; those that were not marked before, and those that are missing.
-
-        as_known: `new` leaves them out.
-        """
-        value = _KNOWN if as_known else _NEW
+    def mark(self, blobs: Iterable[bytes], kind: BlobType) -> tuple[list[bytes], list[bytes]]:
+        """Mark blobs; those that were not marked before, and those that are missing."""
         new: list[bytes] = []
         missing: list[bytes] = []
         first_bytes, tables = int.from_bytes, self._fast
@@ -115,7 +107,7 @@ class BlobMarks:
                     continue
                 marks, row = found
             if not marks[row]:
-                marks[row] = value
+                marks[row] = 1
                 new.append(blob)
         return new, missing
 
@@ -157,15 +149,15 @@ class BlobMarks:
                     ],
                 )
 
-    def new(self, kind: BlobType) -> Iterator[bytes]:
-        """The ids of the blobs of one type that were marked, and not as known; in any order."""
+    def marked(self, kind: BlobType) -> Iterator[bytes]:
+        """The ids of the blobs of one type that are marked, in any order."""
         for _, _, segments in self._tables:
             for segment, marks in segments:
-                row = marks.find(_NEW)
+                row = marks.find(1)
                 while row >= 0:
                     if segment.words[row * ROW_WORDS + PACK] >> TYPE_BIT == kind:
                         yield segment.id(row)
-                    row = marks.find(_NEW, row + 1)
+                    row = marks.find(1, row + 1)
 
     def _packs(self) -> Iterator[tuple[LoggedPack, bytearray]]:
         """The packs that the map believes, each once, with the marks of the segment that it lies in."""
