@@ -12,7 +12,6 @@ import typer
 
 from holdfast.contracts.forms import FORMS
 from holdfast.errors import UsageError
-from holdfast.format.tags import OWN
 from holdfast.service.settings.suggestions import one_of
 
 Groups = Mapping[str, tuple[str, ...]]
@@ -175,6 +174,8 @@ def tags_in(option: str, given: Texts) -> Texts:
     Raises:
         UsageError: one is ours, is too long, or holds a control character.
     """
+    from holdfast.format.tags import OWN  # noqa: PLC0415 - it brings msgspec, and most commands name no tags
+
     tags = dict.fromkeys(tag.strip() for several in given for tag in several.split(","))
     for tag in tags:
         if tag.startswith(OWN):
