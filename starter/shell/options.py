@@ -108,16 +108,6 @@ class CommonOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReadingOptions(CommonOptions):
-    """Commands take these that only read a repository."""
-
-    GROUPS: ClassVar[Groups] = {WHICH_SNAPSHOTS: ("ignore_damaged",), REPOSITORY: ("no_lock",)}
-
-    no_lock: NoLock = False
-    ignore_damaged: IgnoreDamaged = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ChoiceOptions(CommonOptions):
     """Which snapshots are meant."""
 
