@@ -56,7 +56,7 @@ def stands_at(run: ListedRun) -> str:
     parts = [f"snapshot {record.snapshot_id[:8]}"] if record.snapshot_id else []
     parts += [record.failure_kind] if record.failure_kind else []
     if record.verdict is not None:
-        problems = counted(record.verdict.problem_count, "PROBLEM")
+        problems = counted(record.verdict.problem_count, "PROBLEM", "PROBLEMS")
         parts.append("verified" if record.verdict.ok else problems)
     return ", ".join(parts)
 

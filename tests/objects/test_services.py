@@ -161,7 +161,7 @@ def test_damage_at_a_distance_is_found_and_mended(place: Place, kind: str) -> No
         assert trees < everything
         for pack in trees if kind == "trees" else everything - trees:
             place.store.flip(pack)
-        assert "PROBLEMS" in host.run("verify", *(["--read-data"] if kind == "data" else []), code=1)
+        assert "PROBLEM" in host.run("verify", *(["--read-data"] if kind == "data" else []), code=1)
         assert "NOT PROVEN" in host.run("drill", "nightly", code=1)
         host.run("verify", "--read-data", code=1)
         host.run("backup", "--source", "docs", "--strategy", "full")

@@ -86,7 +86,7 @@ def test_a_dry_run_shows_what_goes_and_the_command_removes_it(tmp_path: Path) ->
     shown = site.run("cleanup", "--dry-run")
     assert "main: would remove 1 abandoned run " in shown
     assert "backup:h:main:letters/0123" in shown
-    assert "1 temporary files of crashes" in shown
+    assert "1 temporary file of crashes" in shown
     assert "would remove 1 folder of killed drills" in shown
     assert site.left() == (True, True, True)
 
