@@ -2,8 +2,6 @@
 
 from typing import Final
 
-from rich.cells import cell_len, chop_cells
-
 from holdfast.starter.shell.screen import Screen, answer_screen
 from holdfast.starter.shell.text import Drawn, harmless
 
@@ -11,6 +9,24 @@ LEAST: Final = 8
 """In less room nothing can be read."""
 _HANGING: Final = "  "
 _ADDRESS: Final = "://"
+
+
+def width_of(text: str) -> int:
+    """How many columns of a terminal it takes."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len  # noqa: PLC0415 - 3 ms of each command, and only wide letters need it
+
+    return cell_len(text)
+
+
+def chopped(text: str, width: int) -> list[str]:
+    """Its parts, none of them wider than that."""
+    if text.isascii():
+        return [text[at : at + width] for at in range(0, len(text), width)]
+    from rich.cells import chop_cells  # noqa: PLC0415 - as above
+
+    return chop_cells(text, width)
 
 
 def flowed(text: str, *, screen: Screen | None = None) -> list[str]:
@@ -29,7 +45,7 @@ def flowed(text: str, *, screen: Screen | None = None) -> list[str]:
 
 
 def _hanging(line: str, width: int | None) -> list[str]:
-    if width is None or cell_len(line) <= width:
+    if width is None or width_of(line) <= width:
         return [line]
     told = line.lstrip(" ")
     begun = line[: len(line) - len(told)]
@@ -46,10 +62,10 @@ def wrapped(text: str, width: int | None) -> list[str]:
         line = ""
         for word in given.split(" "):
             joined = f"{line} {word}" if line else word
-            if cell_len(joined) <= width:
+            if width_of(joined) <= width:
                 line = joined
                 continue
-            parts = [word] if _ADDRESS in word else chop_cells(word, width)
+            parts = [word] if _ADDRESS in word else chopped(word, width)
             *whole, line = [line, *parts] if line else parts
             lines += whole
         lines.append(line)
@@ -64,10 +80,10 @@ def one_line(text: str, *, used: int = 0, screen: Screen) -> str:
 
 def shortened(text: str, width: int, screen: Screen) -> str:
     """The text without its middle, where it is wider: of a path the end tells more than the beginning."""
-    if cell_len(text) <= width:
+    if width_of(text) <= width:
         return text
     gap = "…" if screen.spelled("…") == "…" else ".."
     room = max(width - len(gap), 1)
-    head = chop_cells(text, room // 3)[0] if room >= LEAST else ""
-    tail = chop_cells(text[::-1], room - cell_len(head))[0][::-1]
+    head = chopped(text, room // 3)[0] if room >= LEAST else ""
+    tail = chopped(text[::-1], room - width_of(head))[0][::-1]
     return head + gap + tail

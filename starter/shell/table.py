@@ -18,9 +18,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
 
-from rich.cells import cell_len
-
-from holdfast.starter.shell.cells import LEAST, flowed, shortened, wrapped
+from holdfast.starter.shell.cells import LEAST, flowed, shortened, width_of, wrapped
 from holdfast.starter.shell.screen import Screen, answer_screen
 from holdfast.starter.shell.text import Drawn, harmless, zone
 
@@ -68,7 +66,7 @@ class _Cell:
     def line(self, number: int, screen: Screen) -> str:
         """One of them, filled up to the width; empty below the last one."""
         text = self.lines[number] if number < len(self.lines) else ""
-        fill = " " * (self.width - cell_len(text))
+        fill = " " * (self.width - width_of(text))
         if self.kind is Kind.NUMBER:
             return fill + text
         return (screen.painted(text) if self.kind is Kind.STATE else text) + fill
@@ -135,13 +133,13 @@ def fields(
     """Names with their values, each on its own line; what is empty is left out. states: whose values get colours."""
     screen = screen or answer_screen()
     told = [(name, screen.spelled(harmless(value))) for name, value in pairs if value]
-    named = max((cell_len(name) for name, _ in told), default=0)
+    named = max((width_of(name) for name, _ in told), default=0)
     room = None if screen.width is None else max(screen.width - named - len(_GAP), LEAST)
     lines: list[str] = []
     for name, value in told:
         parts = wrapped(value, room)
         kind = Kind.STATE if name in states else Kind.TEXT
-        width = max(map(cell_len, parts))
+        width = max(map(width_of, parts))
         lines += _drawn([_Cell([name], named, Kind.TEXT), _Cell(parts, width, kind)], screen)
     return lines
 
@@ -159,7 +157,7 @@ def _given_way(kind: Kind, text: str, width: int, screen: Screen) -> list[str]:
     if kind is Kind.PATH:
         return [shortened(line, width, screen) for line in lines]
     if kind is Kind.TIME:
-        lines = [line if cell_len(line) <= width else _SECONDS.sub("", line) for line in lines]
+        lines = [line if width_of(line) <= width else _SECONDS.sub("", line) for line in lines]
     return [part for line in lines for part in wrapped(line, width)]
 
 
@@ -175,23 +173,23 @@ def _head_kind(kind: Kind) -> Kind:
 
 def _measured(column: Column, name: str, cells: Sequence[str], room: int) -> _Measured:
     lines = [line for cell in cells for line in cell.split("\n")]
-    content = max(map(cell_len, lines), default=0)
-    named = max(map(cell_len, name.split(" ")))
+    content = max(map(width_of, lines), default=0)
+    named = max(map(width_of, name.split(" ")))
     comfort = max(room // _SHARE, _COMFORTABLE)
     match column.kind:
         case Kind.NUMBER:
             least = comfortable = content
         case Kind.TIME:
-            least = comfortable = max((cell_len(_SECONDS.sub("", line)) for line in lines), default=0)
+            least = comfortable = max((width_of(_SECONDS.sub("", line)) for line in lines), default=0)
         case Kind.PATH:
             least, comfortable = min(content, LEAST), min(content, comfort)
         case _:
-            word = max((cell_len(word) for line in lines for word in line.split(" ")), default=0)
+            word = max((width_of(word) for line in lines for word in line.split(" ")), default=0)
             least = min(word, max(room // _SHARE_OF_WORDS, _COMFORTABLE))
             comfortable = max(least, min(content, comfort))
     return _Measured(
         column=column,
-        natural=max(content, cell_len(name)),
+        natural=max(content, width_of(name)),
         comfortable=max(comfortable, named),
         least=max(least, named),
         is_empty=not content,
