@@ -13,36 +13,27 @@ _BAR_LENGTH: Final = 24
 
 
 def render(progress: Progress, *, elapsed_ns: int, notes: Iterable[str] = ()) -> str:
-    """Phase, a bar, a table of counts, and a list: pace, errors, snapshot, the notes."""
+    """Phase, a bar, and a list of counts, pace, errors and notes. No table: the Web UI draws no space in one."""
     done, total = progress.bytes_done, progress.bytes_total
     share = min(1.0, done / total) if total and progress.selection_complete else None
-    lines = [
-        f"**{_headline(progress)}** after {format_duration(elapsed_ns)}",
-        "",
-        *([] if share is None or progress.phase is Phase.DONE else [f"{_bar(share)} {share:.0%}", ""]),
-        "| | Done | Of |",
-        "|:--|--:|--:|",
-        _row("Files", f"{progress.files_done:,}", f"{progress.files_total:,}", progress),
-        _row("Bytes", format_bytes(progress.bytes_done), format_bytes(progress.bytes_total), progress),
-        _row("Shards", f"{progress.shards_done:,}", f"{progress.shards_total:,}", progress),
-    ]
+    head = f"**{_headline(progress)}** after {format_duration(elapsed_ns)}"
+    if share is not None and progress.phase is not Phase.DONE:
+        head += f"\n\n{_bar(share)} {share:.0%}"
     told = [
+        _count("Files", f"{progress.files_done:,}", f"{progress.files_total:,}", progress),
+        _count("Bytes", format_bytes(done), format_bytes(total), progress),
+        _count("Shards", f"{progress.shards_done:,}", f"{progress.shards_total:,}", progress),
         _pace(progress),
         f"**{counted(progress.errors, 'error')}**" if progress.errors else "No errors",
         f"Snapshot: `{progress.snapshot_id[:8]}`" if progress.snapshot_id else "",
         *notes,
     ]
-    return laid_out("\n".join(lines), told)
+    return laid_out(head, told)
 
 
 def laid_out(head: str, notes: Iterable[str]) -> str:
     """A heading, and below it a list of the notes that are not empty."""
     return "\n".join([head, "", *(f"- {_one_line(note)}" for note in notes if note)]).rstrip()
-
-
-def cell(text: str) -> str:
-    """Text that comes from elsewhere, for a cell of a table: on one line, and without what would end the cell."""
-    return _one_line(text).replace("|", "\\|")
 
 
 def _one_line(text: str) -> str:
@@ -117,6 +108,6 @@ def _headline(progress: Progress) -> str:
     return f"{progress.phase.value.capitalize()}: {progress.status.value}"
 
 
-def _row(name: str, done: str, total: str, progress: Progress) -> str:
+def _count(name: str, done: str, total: str, progress: Progress) -> str:
     growing = "" if progress.selection_complete else "+"
-    return f"| {name} | {done} | {total}{growing} |"
+    return f"{name}: {done} of {total}{growing}"

@@ -44,7 +44,7 @@ from holdfast.terms import RunKind, RunStatus
 from holdfast.units import format_duration
 from holdfast.workflows.attributes import show_run
 from holdfast.workflows.children import Child, child_failure, result_of
-from holdfast.workflows.details import cell, control_notes, laid_out
+from holdfast.workflows.details import control_notes, laid_out
 from holdfast.workflows.failures import failure_of
 from holdfast.workflows.hooks import hook_notes
 from holdfast.workflows.run_frame import SteeredRun
@@ -259,18 +259,17 @@ class SystemWorkflow(SteeredRun[SystemResult]):
         return RunRef(run_id=self._run_id, repository="", source=self._asked.system)
 
     def _show(self) -> None:
-        elapsed = format_duration(self._elapsed_ns)
-        lines = [
-            f"**{self._phase.value.capitalize()}: {self._status.value}** after {elapsed}",
-            "",
-            "| Member | Host | Status | Snapshot | |",
-            "|:--|:--|:--|:--|:--|",
-        ]
-        for member in self._verdicts(self._status, ""):
-            cells = (member.label, member.host, member.status.value, member.snapshot_id[:8], member.reason)
-            lines += [f"| {' | '.join(map(cell, cells))} |"]
+        head = f"**{self._phase.value.capitalize()}: {self._status.value}** after {format_duration(self._elapsed_ns)}"
+        members = [_in_words(member) for member in self._verdicts(self._status, "")]
         notes = [*hook_notes(self._hooks), *control_notes(self._control.state)]
-        workflow.set_current_details(laid_out("\n".join(lines), notes))
+        workflow.set_current_details(laid_out(head, [*members, *notes]))
+
+
+def _in_words(member: MemberOutcome) -> str:
+    """`**db** on mars: complete, snapshot `0123abcd``, and why it is not more."""
+    snapshot = f", snapshot `{member.snapshot_id[:8]}`" if member.snapshot_id else ""
+    reason = f": {member.reason}" if member.reason else ""
+    return f"**{member.label}** on {member.host}: {member.status.value}{snapshot}{reason}"
 
 
 def outcome_of(

@@ -130,6 +130,18 @@ def notice_of_waiting(workflow_id: str, wait: Wait, *, since_ns: int) -> Notice:
     return Notice(event=NoticeEvent.WAITING, title=title, body=_joined(lines))
 
 
+def notice_of_silence(host: str, wait: Wait, *, since_ns: int) -> Notice:
+    """The notice of a server that does not answer. host: that it is told from."""
+    lines = [
+        f"The Temporal server has not answered since {_utc(since_ns)}, as seen from {host}.",
+        f"Next: {wait.next_step}",
+        "",
+        "No schedule starts anything meanwhile, and runs stand still.",
+    ]
+    title = f"Holdfast: the server of {host} is away"
+    return Notice(event=NoticeEvent.WAITING, title=title, body=_joined(lines))
+
+
 def _joined(lines: list[str]) -> str:
     """Without what is not known; the empty lines between the parts stay."""
     kept = [line for number, line in enumerate(lines) if line or not number or lines[number - 1]]

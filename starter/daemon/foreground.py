@@ -96,6 +96,10 @@ async def _serve(assignment: Assignment) -> None:
             looking = asyncio.create_task(asyncio.to_thread(remove_own_dead_locks, settings, passwords))
             stack.callback(looking.cancel)
         await stack.enter_async_context(beside(upkeep(settings, address, base_queue(settings, ""))))
+        if settings.server.address is not None and settings.notices.is_wanted:
+            from holdfast.starter.daemon.server_silence import tell_of_silence  # noqa: PLC0415 - few want it
+
+            await stack.enter_async_context(beside(tell_of_silence(settings, address)))
         if server is not None:
             reminding = asyncio.create_task(_remind(server, assignment))
             stack.callback(reminding.cancel)

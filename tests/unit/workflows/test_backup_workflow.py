@@ -126,7 +126,7 @@ async def test_steps_are_summed_up_for_the_web_ui(client: Client) -> None:
     ]
     details = metadata.current_details
     assert details.startswith("**Done: complete**")
-    assert "| Files | 10 | 10 |" in details
+    assert "- Files: 10 of 10" in details
     assert "Strategy: incremental (a parent exists)" in details
 
 
