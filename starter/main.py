@@ -27,6 +27,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, str]]] = {
         "restore": "Restore a snapshot, or parts of it, to a target.",
         "snapshots": "List the snapshots of a repository.",
         "ls": "List the files of a snapshot.",
+        "changes": "Show what came, went and changed in a source, deletions too.",
         "system": "Back up and recover sources that belong together.",
     },
     "Runs": {
@@ -38,6 +39,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, str]]] = {
         "resume": "Go on with a paused or interrupted run.",
         "throttle": "Limit how fast a run reads, also by the time of day.",
         "priority": "Let a run go before others, or after them.",
+        "decisions": "Show which people decided what, and why.",
         "approve": "Decide about a restore that a guard has asked for, or the plan of a prune.",
     },
     "Check and repair": {

@@ -118,7 +118,7 @@ class FramedRun(ABC, Generic[ResultT]):
             status=status,
             ended_ns=workflow.time_ns(),
             failure_kind="" if failure is None else failure.kind,
-            failure_message="" if failure is None else failure.message[:MAX_MESSAGE],
+            failure_message=self._who_stopped if failure is None else failure.message[:MAX_MESSAGE],
         )
         last_words = asyncio.create_task(self._last_words(ending))
         await settled([last_words])
@@ -131,6 +131,11 @@ class FramedRun(ABC, Generic[ResultT]):
 
     def _over(self, status: RunStatus) -> None:
         self._status = status
+
+    @property
+    def _who_stopped(self) -> str:
+        """Say who cancelled the run and why, for its record; empty where nobody has said."""
+        return ""
 
     async def _tell(self, ending: Ending) -> None:
         if self._tells and ending.status is not RunStatus.CANCELLED:
@@ -195,6 +200,11 @@ class SteeredRun(FramedRun[ResultT], SteeredWorkflow):
     async def _framed(self, steps: Coroutine[object, object, ResultT]) -> ResultT:
         self._steerable()
         return await super()._framed(steps)
+
+    @property
+    def _who_stopped(self) -> str:
+        cancel = self._control.state.cancel
+        return "" if cancel is None or not cancel.by else f"cancelled by {cancel.by}: {cancel.reason}"
 
     def _result_of_stopped(self) -> ResultT | None:
         if self._control.state.cancel is None:

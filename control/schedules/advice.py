@@ -15,6 +15,8 @@ _WEEK_DAYS: Final = 7
 _INTERVALS_S: Final = (900.0, 1_800.0, 3_600.0, 7_200.0, 14_400.0, 21_600.0, 43_200.0, DAY_S)
 _MUCH_CHANGE: Final = 0.5
 _CHEAP_FULL_S: Final = 300.0
+_FORGETTING: Final = 'cron = "0 5 * * *"'
+"""Of this source alone: a schedule of the repository would apply every policy of it."""
 _ASSUMED_BYTES_PER_S: Final = 100 * (1 << 20)
 
 
@@ -73,6 +75,7 @@ class Advice:
             f"{schedule.when}\n"
             for schedule in self.schedules
         ]
+        tables.append(f'[[sources.{source}.schedules]]\nkind = "retention"\n{_FORGETTING}\n')
         return "\n".join([*tables, f"[sources.{source}.retention]\n{chr(10).join(self.retention)}\n"])
 
 
@@ -167,7 +170,7 @@ def _warnings(facts: Facts, wishes: Wishes, full_s: float, restore_s: float) -> 
     found = []
     if wishes.rpo_s < 2 * _INTERVALS_S[0]:
         found.append(
-            "schedules alone do not reach that RPO: add [sources.NAME.watch] with quiet and min_interval"
+            "schedules alone do not reach that RPO: add a table `watch` to the source, with quiet and min_interval"
         )
     if wishes.rto_s is not None and restore_s > wishes.rto_s:
         found.append(

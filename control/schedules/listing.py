@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
 from temporalio.client import Client, ScheduleActionExecutionStartWorkflow, ScheduleDescription
 from temporalio.service import RPCError
@@ -16,8 +15,7 @@ from holdfast.errors import UsageError
 from holdfast.service.settings.model import Settings
 from holdfast.service.settings.suggestions import one_of
 from holdfast.service.waits import Wait
-
-_PAUSED: Final = "is paused"
+from holdfast.units import NS_PER_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +23,7 @@ class ListedSchedule:
     """A schedule as it stands. name: what a person calls it, SOURCE.NAME. kind, strategy: what it starts.
 
     wait: what the run waits for that it has under way; None when it goes on. runs: how often it ran; missed, skipped:
-    and did not, because nobody was there, or because the run before was under way.
+    and did not, because nobody was there, or because the run before was under way. last_ns: when it last began one.
     """
 
     id: str
@@ -39,6 +37,7 @@ class ListedSchedule:
     runs: int
     missed: int
     skipped: int
+    last_ns: int | None = None
 
 
 async def planned(client: Client, settings: Settings) -> list[PlannedStep]:
@@ -86,17 +85,6 @@ def no_schedule(given: str, known: Sequence[str]) -> UsageError:
     return UsageError(f"the server has no schedule {given!r}", hint=hint)
 
 
-async def paused_schedules(client: Client, host: str) -> list[str]:
-    """`NAME is paused: NOTE` for each of this host's schedules that is."""
-    prefix = _prefix(host)
-    found: list[str] = []
-    async for listed in await client.list_schedules():
-        state = None if listed.schedule is None else listed.schedule.state
-        if listed.id.startswith(prefix) and state is not None and state.paused:
-            found.append(f"{listed.id.removeprefix(prefix)} {_PAUSED}: {state.note or ''}".rstrip(": "))
-    return sorted(found)
-
-
 async def _described(client: Client, settings: Settings) -> list[tuple[str, ScheduleDescription]]:
     declared = [wanted.id for wanted in declarations(settings)]
     found = []
@@ -110,6 +98,7 @@ async def _described(client: Client, settings: Settings) -> list[tuple[str, Sche
 async def _listed(client: Client, host: str, name: str, description: ScheduleDescription) -> ListedSchedule:
     info, state = description.info, description.schedule.state
     entry = await server.entry_of(client, description) or {}
+    moments = [action.started_at for action in info.recent_actions]
     return ListedSchedule(
         id=name,
         name=name.removeprefix(_prefix(host)),
@@ -122,6 +111,7 @@ async def _listed(client: Client, host: str, name: str, description: ScheduleDes
         runs=info.num_actions,
         missed=info.num_actions_missed_catchup_window,
         skipped=info.num_actions_skipped_overlap,
+        last_ns=round(max(moments).timestamp() * NS_PER_S) if moments else None,
     )
 
 

@@ -8,13 +8,13 @@ when a second source is. What belongs to several already can tell nothing new be
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Final, NamedTuple
 
 from holdfast.format.index import BlobType
-from holdfast.ids import BlobId, from_hex
+from holdfast.ids import BlobId, SnapshotId, from_hex
 from holdfast.repository.session import HeldRepository
 from holdfast.repository.snapshots import StoredSnapshot
 from holdfast.retention.groups import Group, grouped
@@ -23,6 +23,8 @@ from holdfast.units import NS_PER_S
 
 _SEVERAL: Final = -1
 _WEEK: Final = timedelta(days=7)
+_DAY_NS: Final = 86_400 * NS_PER_S
+_SPAN_NS: Final = 28 * _DAY_NS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,11 +38,15 @@ class SnapshotShare:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceShare:
-    """The snapshots of one source (retention/groups.py), and what only they have, in bytes as stored."""
+    """The snapshots of one source (retention/groups.py), and what only they have, in bytes as stored.
+
+    added_per_week: by those of the four weeks before the newest of all, but for the first; None where that is no day.
+    """
 
     source: Group
     snapshots: int
     unique_bytes: int
+    added_per_week: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,17 +87,32 @@ def reckon_shares(held: HeldRepository, snapshots: Sequence[StoredSnapshot]) -> 
     for number, stored in enumerate(snapshots):
         owners.add(BlobId(from_hex(stored.snapshot.tree)), number, numbers[stored.id])
     added, alone, of_source = owners.sums()
+    by_id = {stored.id: added[number] for number, stored in enumerate(snapshots)}
     return Shares(
         snapshots=tuple(
             SnapshotShare(stored=stored, unique_bytes=alone[number], added_bytes=added[number])
             for number, stored in enumerate(snapshots)
         ),
         sources=tuple(
-            SourceShare(source=source, snapshots=len(those), unique_bytes=of_source[number])
+            SourceShare(
+                source=source,
+                snapshots=len(those),
+                unique_bytes=of_source[number],
+                added_per_week=_growth(those, by_id, snapshots[-1].time_ns),
+            )
             for number, (source, those) in enumerate(sources.items())
         ),
         weeks=_weeks(snapshots, added),
     )
+
+
+def _growth(those: Sequence[StoredSnapshot], added: Mapping[SnapshotId, int], newest_ns: int) -> int | None:
+    """What a source adds in a week, by its snapshots of the last four; the first one is where the span begins."""
+    recent = [stored for stored in those if stored.time_ns >= newest_ns - _SPAN_NS]
+    span_ns = newest_ns - recent[0].time_ns if recent else 0
+    if span_ns < _DAY_NS:
+        return None
+    return sum(added[stored.id] for stored in recent[1:]) * 7 * _DAY_NS // span_ns
 
 
 class _Owners:

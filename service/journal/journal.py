@@ -27,6 +27,9 @@ from holdfast.service.journal.tables import FILE_CHUNKS, OUTPUTS, RUNS
 from holdfast.terms import RunKind, RunStatus
 
 _FINISHED: Final = (RunStatus.COMPLETE.value, RunStatus.PARTIAL.value)
+_WRONG: Final = (RunStatus.FAILED.value, RunStatus.PARTIAL.value)
+_UNSOUND: Final = '"ok":false'
+"""In the JSON of a verdict; in what a finding says, the quotes are escaped."""
 _SOUND_OR_FAILED: Final = (RunKind.BACKUP.value, RunKind.RESTORE.value, RunKind.VERIFY.value)
 _SAY_THAT_IT_ENDED: Final = (AlreadyEndedError.__name__, RunClosedError.__name__)
 """A server with an older database asks for what is over: that is no end of the run."""
@@ -139,7 +142,7 @@ class Journal:
             row = _run_row(connection, clean_text(run_id))
             return None if row is None else _record(row)
 
-    def runs(
+    def runs(  # noqa: PLR0913 - all but the first go by name
         self,
         limit: int = 50,
         *,
@@ -150,10 +153,12 @@ class Journal:
         statuses: Collection[RunStatus] = (),
         since_ns: int | None = None,
         before_ns: int | None = None,
+        wrong: bool = False,
     ) -> list[RunRecord]:
         """The newest runs first.
 
         repositories, statuses: any of these. since_ns, before_ns: only those that started then or later, and earlier.
+        wrong: only those that failed or lack something, or in which something wrong was found.
         """
         query = select(RUNS).order_by(RUNS.c.started_ns.desc(), RUNS.c.run_id).limit(limit)
         if source is not None:
@@ -170,8 +175,22 @@ class Journal:
             query = query.where(RUNS.c.started_ns >= since_ns)
         if before_ns is not None:
             query = query.where(RUNS.c.started_ns < before_ns)
+        if wrong:
+            query = query.where(or_(RUNS.c.status.in_(_WRONG), RUNS.c.verdict.contains(_UNSOUND)))
         with self._database.reading() as connection:
             return [_record(row) for row in connection.execute(query)]
+
+    def last_asked_by(self, name: str) -> RunRecord | None:
+        """The newest run that was asked for by this name (a schedule's id, say); None without one."""
+        query = (
+            select(RUNS)
+            .where(RUNS.c.trigger_by == clean_text(name))
+            .order_by(RUNS.c.started_ns.desc(), RUNS.c.run_id)
+            .limit(1)
+        )
+        with self._database.reading() as connection:
+            row = connection.execute(query).one_or_none()
+            return None if row is None else _record(row)
 
     def newest_of_each(self, kind: RunKind) -> list[RunRecord]:
         """The newest run of a kind by each status of each source in each repository of each host, in any order."""

@@ -76,7 +76,14 @@ def _tell(options: AdviseOptions, source: SourceProfile, facts: Facts, advice: A
 def _runs(invocation: Invocation, source: SourceProfile) -> list[RunRecord]:
     try:
         journal = open_journal(invocation.settings, invocation.environ)
-        return journal.runs(_RUNS, source=source.name, repositories=(source.repository,), kind=RunKind.BACKUP)
+        return journal.runs(
+            _RUNS,
+            source=source.name,
+            repositories=(source.repository,),
+            host=source.host
+            or invocation.settings.host,  # of another host's source of that name nothing counts
+            kind=RunKind.BACKUP,
+        )
     except JournalUnavailableError:
         return []
 

@@ -1,33 +1,46 @@
 """`holdfast ls` lists the files of a snapshot."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Final
 
 import typer
 
-from holdfast.errors import EXIT_COMPLETE, SnapshotNotFoundError
+from holdfast.errors import EXIT_COMPLETE, SnapshotNotFoundError, UsageError
 from holdfast.format.node import Node
 from holdfast.ids import BlobId, from_hex, short, to_hex
+from holdfast.repository.choice import Choice
 from holdfast.repository.packs.loader import find_node
-from holdfast.repository.snapshots import find_snapshot, list_snapshots
+from holdfast.repository.session import HeldRepository
+from holdfast.repository.snapshots import chosen_snapshots, find_snapshot, list_snapshots
 from holdfast.service.settings.suggestions import one_of
 from holdfast.starter.requests.choice import choice_of, place_of, refuse_unknown
 from holdfast.starter.requests.repositories import open_for_reading, repository_session
 from holdfast.starter.shell.cells import one_line
 from holdfast.starter.shell.invocation import Invocation
 from holdfast.starter.shell.options import SnapshotFilterOptions, Texts
-from holdfast.starter.shell.output import json_line, say, say_all, say_flowed, warn
+from holdfast.starter.shell.output import json_line, say, say_all, say_flowed, tell, warn
 from holdfast.starter.shell.screen import Screen, answer_screen
+from holdfast.starter.shell.table import Column, Kind, table
 from holdfast.starter.shell.text import ahead_of_time, json_text, local_time, named_time, printable
 from holdfast.starter.view.snapshots import snapshot_document
+from holdfast.stats.versions import versions
 from holdfast.terms import LATEST
+from holdfast.units import counted, format_bytes
 
 LoadTree = Callable[[BlobId], list[Node]]
 
 _MODE_LETTERS: Final = "dalTLDpSugct?"
 _MODE_TOP_BIT: Final = 31
 _PERMISSION_LETTERS: Final = "rwxrwxrwx"
+_VERSION_COLUMNS: Final = (
+    Column("In snapshot of", kind=Kind.TIME),
+    Column("Snapshot"),
+    Column("Size", kind=Kind.NUMBER),
+    Column("Modified", rank=1, kind=Kind.TIME),
+    Column("Path", kind=Kind.PATH),
+)
 _MINUTES: Final = len("2026-01-31 12:34")
 
 
@@ -45,6 +58,9 @@ class LsOptions(SnapshotFilterOptions):
         Texts, typer.Argument(metavar="[PATHS]", help="Only what is in these.", show_default=False)
     ] = ()
     long: Annotated[bool, typer.Option("--long", "-l", help="Modes, owners, sizes and times too.")] = False
+    versions: Annotated[
+        bool, typer.Option("--versions", help="The PATHS alone, in all snapshots: each version of them.")
+    ] = False
     recursive: Annotated[bool, typer.Option("--recursive", help="Below PATHS, descend into directories.")] = (
         False
     )
@@ -65,6 +81,8 @@ def ls(options: LsOptions) -> int:
     choice, place = choice_of(invocation, options), place_of(invocation, options)
     repository = open_for_reading(invocation, no_lock=options.no_lock, fallback=place)
     with repository_session(repository) as session, session.hold() as held:
+        if options.versions:
+            return tell_versions(held, options, choice)
         if choice and name == LATEST:
             refuse_unknown(choice, list_snapshots(session.repository))
         stored = find_snapshot(session.repository, name, choice, ignore_damaged=options.ignore_damaged)
@@ -89,6 +107,35 @@ def ls(options: LsOptions) -> int:
         line = _long if options.long else _short
         say_all(line(entry, screen) for entry in entries)
     return EXIT_COMPLETE
+
+
+def tell_versions(held: HeldRepository, options: LsOptions, choice: Choice) -> int:
+    """What became of each path, from the newest snapshot on; a snapshot in which nothing changed is left out.
+
+    Raises:
+        UsageError: no path is named.
+    """
+    named = [name for name in (options.snapshot, *options.directories) if name != LATEST]
+    if not named:
+        raise UsageError("--versions needs a path", hint="`holdfast ls --versions /home/me/letter.txt`")
+    taken = chosen_snapshots(held.repository, choice=choice)
+    held.refresh()  # what was found since may need what was written since
+    rows: list[tuple[str, ...]] = []
+    documents: list[dict[str, object]] = []
+    for path in named:
+        for stored, node in reversed(list(versions(held.loader.load_tree, taken, os.fsencode(path)))):
+            size, time = (
+                ("gone", "") if node is None else (format_bytes(node.size), local_time(node.mtime_ns))
+            )
+            rows.append(
+                (local_time(stored.time_ns), short(stored.id), size, time, printable(os.fsencode(path)))
+            )
+            found = None if node is None else _json(Entry(os.fsencode(path), node))
+            documents.append(
+                {"snapshot": to_hex(stored.id), "time": stored.snapshot.time, "path": path, "node": found}
+            )
+    footer = f"{counted(len(rows), 'version')} in {counted(len(taken), 'snapshot')}"
+    return tell(options, documents, table(_VERSION_COLUMNS, rows, footer))
 
 
 class Wanted:

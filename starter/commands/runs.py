@@ -20,6 +20,7 @@ from holdfast.starter.shell.options import CommonOptions, Texts, one_word
 from holdfast.starter.shell.output import tell
 from holdfast.starter.shell.table import Column, Kind, table
 from holdfast.starter.shell.text import local_time
+from holdfast.starter.view import timeline
 from holdfast.terms import RunKind, RunStatus
 from holdfast.units import counted, format_bytes, format_duration
 
@@ -53,10 +54,15 @@ class RunsOptions(CommonOptions):
         Texts,
         typer.Option(metavar="STATUS", help=f"Only {', '.join(_STATUSES)}; repeatable.", show_default=False),
     ] = ()
+    wrong: Annotated[
+        bool, typer.Option("--wrong", help="Only what failed, lacks something or found damage; and why.")
+    ] = False
     since: Annotated[
         str | None,
         typer.Option(
-            metavar="WHEN", help="Only begun since: a date, a time, or 36h ago.", show_default=False
+            metavar="WHEN",
+            help='Only begun since: a date, a time, "tuesday", or 36h ago.',
+            show_default=False,
         ),
     ] = None
     until: Annotated[
@@ -70,7 +76,12 @@ def runs(options: RunsOptions) -> int:
     invocation = Invocation.of(options)
     settings = invocation.settings
     found = chosen(invocation, open_journal(settings, invocation.environ), options)
-    return tell(options, [records.document(settings, run) for run in found], _table(settings, found))
+    lines = timeline.lines(settings, found, counted(len(found), "run"), by_source=True)
+    return tell(
+        options,
+        [records.document(settings, run) for run in found],
+        lines if options.wrong else _table(settings, found),
+    )
 
 
 def chosen(invocation: Invocation, journal: Journal, options: RunsOptions) -> list[RunRecord]:
@@ -96,6 +107,7 @@ def chosen(invocation: Invocation, journal: Journal, options: RunsOptions) -> li
         repositories=repositories,
         kind=kind,
         statuses=statuses,
+        wrong=options.wrong,
         since_ns=None
         if options.since is None
         else parse_moment(options.since, option="--since", now_ns=now_ns),

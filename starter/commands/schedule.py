@@ -12,6 +12,8 @@ import typer
 from temporalio.client import Client
 
 from holdfast.contracts.veiled import in_words
+from holdfast.control import records
+from holdfast.control.journal import open_journal
 from holdfast.control.runs import server_errors
 from holdfast.control.schedules import actions
 from holdfast.control.schedules.declaration import declarations
@@ -24,14 +26,16 @@ from holdfast.control.schedules.listing import (
 )
 from holdfast.control.schedules.plan import PlannedStep, Step
 from holdfast.control.schedules.server import carry_out_all
-from holdfast.errors import EXIT_COMPLETE, UsageError
+from holdfast.errors import EXIT_COMPLETE, JournalUnavailableError, UsageError
+from holdfast.service.journal.records import RunRecord
 from holdfast.starter.host.service import Need, open_service
 from holdfast.starter.shell.invocation import Invocation
 from holdfast.starter.shell.options import CommonOptions
-from holdfast.starter.shell.output import say, say_flowed, say_json, tell, tell_done
+from holdfast.starter.shell.output import say, say_flowed, say_json, tell, tell_done, warn
 from holdfast.starter.shell.registration import add_command
 from holdfast.starter.shell.table import Column, Kind, table
 from holdfast.starter.shell.text import local_time
+from holdfast.starter.view.timeline import said
 from holdfast.units import NS_PER_S, counted
 
 app: Final = typer.Typer(help="Apply, list and steer schedules.", no_args_is_help=False)
@@ -41,6 +45,8 @@ _COLUMNS: Final = (
     Column("Schedule", 0, Kind.PATH),
     Column("Does", 3),
     Column("Next", 1, Kind.TIME),
+    Column("Last", 2, Kind.TIME),
+    Column("Ended", 1, Kind.STATE),
     Column("Runs", 4, Kind.NUMBER),
     Column("Skipped", 5, Kind.NUMBER),
     Column("Missed", 5, Kind.NUMBER),
@@ -197,20 +203,37 @@ def _ask(steps: Sequence[PlannedStep]) -> None:
 async def _list(invocation: Invocation, options: CommonOptions) -> int:
     async with _client(invocation) as client:
         found = await list_schedules(client, invocation.settings)
+    settings, last = invocation.settings, _last_runs(invocation, found)
     rows = [
         (
             schedule.name,
             f"{schedule.kind} {schedule.strategy}".rstrip(),
             _local(schedule.next_times[0]) if schedule.next_times else "",
+            "" if schedule.last_ns is None else local_time(schedule.last_ns),
+            "" if run is None else said(settings, run),
             f"{schedule.runs:,}",
             f"{schedule.skipped:,}",
             f"{schedule.missed:,}",
             _state(schedule),
         )
-        for schedule in found
+        for schedule, run in zip(found, last, strict=True)
     ]
     lines = table(_COLUMNS, rows, counted(len(rows), "schedule"))
-    return tell(options, [_document(schedule) for schedule in found], lines)
+    documents = [
+        _document(schedule) | {"last_run": None if run is None else records.document(settings, run)}
+        for schedule, run in zip(found, last, strict=True)
+    ]
+    return tell(options, documents, lines)
+
+
+def _last_runs(invocation: Invocation, found: Sequence[ListedSchedule]) -> list[RunRecord | None]:
+    """The newest run on record of each schedule."""
+    try:
+        journal = open_journal(invocation.settings, invocation.environ)
+        return [journal.last_asked_by(schedule.id) for schedule in found]
+    except JournalUnavailableError as error:
+        warn(f"the journal cannot be read: {error.message}")
+        return [None] * len(found)
 
 
 def _document(schedule: ListedSchedule) -> dict[str, object]:

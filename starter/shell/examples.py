@@ -46,6 +46,18 @@ holdfast snapshots --repo main --latest 2
 holdfast ls latest --long
 # What is in one of its folders
 holdfast ls latest /home/me/letters
+# All versions of a file
+holdfast ls --versions /home/me/letters/to-anna.txt
+""",
+    "changes": """
+# Between the last two snapshots of a source
+holdfast changes documents
+# On Tuesday: against the last snapshot before it
+holdfast changes documents --since tuesday --until wednesday
+""",
+    "decisions": """
+# Of the last month
+holdfast decisions --since 30d
 """,
     "system": """
 # What the settings know of systems
@@ -74,8 +86,8 @@ holdfast status
 holdfast status documents
 """,
     "runs": """
-# What failed in the last two days
-holdfast runs --status failed --since 48h
+# What went wrong in the last week, and why
+holdfast runs --wrong --since 7d
 # The restores of one source
 holdfast runs --source documents --kind restore
 """,

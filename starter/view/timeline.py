@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from holdfast.contracts.identity import short_id
+from holdfast.control.names import subject_of
 from holdfast.control.records import why
 from holdfast.service.journal.records import RunRecord
 from holdfast.service.settings.model import Settings
@@ -21,14 +22,19 @@ _COLUMNS: Final = (
     Column("Added", rank=4, kind=Kind.NUMBER),
     Column("Said", kind=Kind.STATE),
 )
+_WHAT: Final = Column("What", kind=Kind.PATH)
 
 
-def lines(settings: Settings, runs: Sequence[RunRecord]) -> list[str]:
-    """The table; a line where there is nothing to show."""
+def lines(
+    settings: Settings, runs: Sequence[RunRecord], footer: str = "", *, by_source: bool = False
+) -> list[str]:
+    """The table; a line where there is nothing to show. by_source: with what each was about."""
+    columns = [*_COLUMNS[:2], *([_WHAT] if by_source else []), *_COLUMNS[2:]]
     rows = [
         (
             local_time(run.started_ns),
             short_id(run.run_id),
+            *([subject_of(settings, run.kind, run.source, run.repository)] if by_source else []),
             f"{run.kind} {run.strategy}".rstrip(),
             run.status.value,
             format_duration(run.duration_ns) if run.ended_ns else "",
@@ -37,7 +43,9 @@ def lines(settings: Settings, runs: Sequence[RunRecord]) -> list[str]:
         )
         for run in runs
     ]
-    return table(_COLUMNS, rows, f"the last {counted(len(rows), 'run')}" if rows else "no run is on record")
+    return table(
+        columns, rows, footer or (f"the last {counted(len(rows), 'run')}" if rows else "no run is on record")
+    )
 
 
 def said(settings: Settings, run: RunRecord) -> str:

@@ -3,6 +3,7 @@
 import json
 import os
 from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -156,5 +157,10 @@ def test_a_server_keeps_the_journal_where_the_settings_say_so(
 def test_moments(monkeypatch: pytest.MonkeyPatch) -> None:
     assert parse_moment("36h", option="--since", now_ns=NOW_NS) == NOW_NS - 36 * HOUR_NS
     assert parse_moment("2027-01-15T08:00:00Z", option="--since", now_ns=0) == NOW_NS
+    today = datetime.fromtimestamp(NOW_NS // 10**9).replace(hour=0, minute=0, second=0)  # noqa: DTZ006 - local
+    days = {"today": 0, "yesterday": 1, f"{today:%A}": 0, f"{today - timedelta(days=6):%A}".lower(): 6}
+    for word, ago in days.items():
+        expected = round((today - timedelta(days=ago)).timestamp()) * 10**9
+        assert parse_moment(word, option="--since", now_ns=NOW_NS) == expected
     with pytest.raises(UsageError, match="--until"):
         parse_moment("soon", option="--until", now_ns=0)

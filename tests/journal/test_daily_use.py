@@ -4,12 +4,13 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from holdfast.starter.main import main
-from tests.support.month import Month
+from tests.support.month import DAYS, HOUR_NS, Month
 
 
 @pytest.fixture(scope="module")
@@ -68,3 +69,69 @@ def test_a_source_has_its_time_line_and_an_exit_code_of_its_own(
     assert run["short_id"] in told(capsys, "status", run["short_id"]), "a run by its id"
     assert main(["status", "phtos"]) == 1
     assert "no run and no source is called 'phtos'" in capsys.readouterr().err
+
+
+def test_what_changed_on_a_day_with_what_was_deleted(
+    month: Month, capsys: pytest.CaptureFixture[str]
+) -> None:
+    since = (month.night_ns(DAYS - 7) - 6 * HOUR_NS) // 10**9
+    moments = [datetime.fromtimestamp(since + days * 86_400, UTC).isoformat() for days in (0, 1)]
+    shown = told(capsys, "changes", "documents", "--since", moments[0], "--until", moments[1]).splitlines()
+    documents = month.folder / "home/documents"
+    gone = [line.split()[1] for line in shown if line.startswith("-")]
+    assert gone == [f"{documents}/letter-{number:02d}.txt" for number in (3, 4, 5, 6)]
+    assert any(line.startswith(f"+    {documents}/archive/letter-06.txt") for line in shown)
+    assert any(line.startswith(f"M    {documents}/diary.txt") for line in shown)
+    assert shown[-1].startswith("2 new, 4 gone, 1 changed; since snapshot ")
+    lines = told(capsys, "changes", "documents", "--json").splitlines()
+    counts = json.loads(lines[-1])
+    assert (counts["added_files"], counts["removed_files"], counts["changed_files"]) == (1, 0, 1)
+    assert main(["changes", "documents", "--since", moments[1], "--until", moments[0]]) == 1
+    assert main(["changes", "music"]) == 1
+    assert "music has no snapshot of that time; there is none at all" in capsys.readouterr().err
+
+
+def test_the_versions_of_a_file(month: Month, capsys: pytest.CaptureFixture[str]) -> None:
+    moved = f"{month.folder}/home/documents/letter-06.txt"
+    versions = answer(capsys, "ls", "--versions", moved)
+    assert [version["node"] is None for version in versions] == [True, False], "newest first"
+    assert len(answer(capsys, "ls", "--versions", f"{month.folder}/home/documents/diary.txt")) == DAYS
+    assert "0 versions" in told(capsys, "ls", "--versions", "/elsewhere")
+    assert main(["ls", "--versions"]) == 1
+
+
+def test_how_much_room_each_source_takes_and_how_long_the_disk_lasts(
+    month: Month, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = answer(capsys, "stats", "--mode", "shares")
+    grows = {one["source"]: one["added_bytes_per_week"] for one in found["sources"]}
+    assert set(grows) == {"documents", "photos", "database"}
+    assert all(3 * 96 << 10 < grows[name] < 4 * 110 << 10 for name in ("photos",)), grows
+    assert found["free_bytes"] > 0
+    assert "are free where the repository lies; at " in told(capsys, "stats", "--mode", "shares")
+
+
+def test_which_backup_a_drill_has_proven(month: Month, capsys: pytest.CaptureFixture[str]) -> None:
+    shown = told(capsys, "drills")
+    proven = answer(capsys, "status", "documents")["sources"][0]["proven"]["snapshot_id"]
+    assert f"from snapshot {proven[:8]}" in shown
+
+
+def test_who_decided_what(month: Month, capsys: pytest.CaptureFixture[str]) -> None:
+    found = answer(capsys, "decisions")
+    assert [(one["by"], one["what"], one["why"]) for one in found] == [
+        ("anna", "hold", "the audit of November"),
+        ("ben", "cancelled", "the line was needed"),
+        ("ben", "cancelled", "the line was needed"),
+    ]
+    assert len(answer(capsys, "decisions", "--by", "anna")) == 1
+    assert answer(capsys, "decisions", "--since", "1d") == []
+
+
+def test_what_went_wrong_in_the_last_week(month: Month, capsys: pytest.CaptureFixture[str]) -> None:
+    found = answer(capsys, "runs", "--wrong", "--since", "7d")
+    assert [(one["source"], one["status"]) for one in found if one["source"] != "database"] == [
+        ("photos", "partial")
+    ]
+    assert sum(one["status"] == "failed" for one in found) == 7
+    assert "dumps does not exist" in told(capsys, "runs", "--wrong", "--since", "7d")
