@@ -15,7 +15,6 @@ from holdfast.errors import UsageError
 from holdfast.service.settings.model import Settings
 from holdfast.service.settings.suggestions import one_of
 from holdfast.service.waits import Wait
-from holdfast.units import NS_PER_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +22,7 @@ class ListedSchedule:
     """A schedule as it stands. name: what a person calls it, SOURCE.NAME. kind, strategy: what it starts.
 
     wait: what the run waits for that it has under way; None when it goes on. runs: how often it ran; missed, skipped:
-    and did not, because nobody was there, or because the run before was under way. last_ns: when it last began one.
+    and did not, because nobody was there, or because the run before was under way.
     """
 
     id: str
@@ -37,7 +36,6 @@ class ListedSchedule:
     runs: int
     missed: int
     skipped: int
-    last_ns: int | None = None
 
 
 async def planned(client: Client, settings: Settings) -> list[PlannedStep]:
@@ -98,7 +96,6 @@ async def _described(client: Client, settings: Settings) -> list[tuple[str, Sche
 async def _listed(client: Client, host: str, name: str, description: ScheduleDescription) -> ListedSchedule:
     info, state = description.info, description.schedule.state
     entry = await server.entry_of(client, description) or {}
-    moments = [action.started_at for action in info.recent_actions]
     return ListedSchedule(
         id=name,
         name=name.removeprefix(_prefix(host)),
@@ -111,7 +108,6 @@ async def _listed(client: Client, host: str, name: str, description: ScheduleDes
         runs=info.num_actions,
         missed=info.num_actions_missed_catchup_window,
         skipped=info.num_actions_skipped_overlap,
-        last_ns=round(max(moments).timestamp() * NS_PER_S) if moments else None,
     )
 
 

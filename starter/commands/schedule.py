@@ -208,9 +208,9 @@ async def _list(invocation: Invocation, options: CommonOptions) -> int:
         (
             schedule.name,
             f"{schedule.kind} {schedule.strategy}".rstrip(),
-            _local(schedule.next_times[0]) if schedule.next_times else "",
-            "" if schedule.last_ns is None else local_time(schedule.last_ns),
-            "" if run is None else said(settings, run),
+            _local(schedule.next_times[0]) if schedule.next_times and not schedule.paused else "",
+            "" if run is None else local_time(run.started_ns),
+            "" if run is None else ": ".join(filter(None, (run.status.value, said(settings, run)))),
             f"{schedule.runs:,}",
             f"{schedule.skipped:,}",
             f"{schedule.missed:,}",

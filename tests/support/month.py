@@ -194,10 +194,10 @@ class Month:
                 strategy="incremental" if day else "full",
                 snapshot_id=committed.snapshot.hex(),
                 counters=backup_counters(selected, stored, committed.totals),
+                verdict=VerdictRecord(level="structure", ok=True),
             )
         )
         self.journal.add_files(record.run_id, file_records(run.backup, len(pages), shards))
-        self.journal.set_verdict(record.run_id, VerdictRecord(level="structure", ok=True))
         close_run(run.backup.workspace)
         return [SnapshotId(committed.snapshot)]
 
