@@ -1,6 +1,7 @@
 """What is proposed for a source, from its runs or from two scans."""
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
 from holdfast.control.schedules.advice import DAY_S, Facts, Wishes, advise
@@ -96,8 +97,10 @@ def test_the_command_tells_from_the_journal(site: Site) -> None:
     (site.source / "file").write_bytes(b"content")
     journal = Journal.at(site.settings.journal_path)
     for day in range(3):
-        journal.record(run(day, total=GIB, changed=1 << 20))
+        journal.record(replace(run(day, total=GIB, changed=1 << 20), host=site.host))
+        journal.record(replace(run(day + 9, total=9 * GIB, changed=GIB), host="another"))
     told = site.holdfast("advise", "docs", "--critical", "--rpo", "2h")
     assert 'every = "1h"' in told
     assert "3 runs in 2.0 days" in told
+    assert 'kind = "retention"' in told
     assert "Per week" in told
