@@ -15,8 +15,12 @@ _holdfast() {
         files+0) compopt -o default ;;
         folders+0) compopt -o dirnames ;;
         files+*)
-            compopt -o filenames
-            mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -f -- "$cur")
+            # Not as file names (compopt -o filenames): a source would get the "/" of a folder of its name.
+            while IFS= read -r line; do
+                [[ -d $line ]] && line+=/
+                printf -v line %q "$line"
+                COMPREPLY+=("$line")
+            done < <(compgen -f -- "$cur")
             ;;
     esac
 }

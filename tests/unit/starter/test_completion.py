@@ -171,7 +171,7 @@ def test_the_command_answers_without_what_commands_need_and_is_silent_when_it_fa
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
-def test_bash_takes_the_answer(environ: dict[str, str]) -> None:
+def test_bash_takes_the_answer(environ: dict[str, str], tmp_path: Path) -> None:
     script = Path(completion.__file__).parent / "scripts" / "holdfast.bash"
     code = f"""
 source {script}
@@ -181,8 +181,23 @@ COMP_WORDS=(holdfast restore --overwrite = if) COMP_CWORD=4
 _holdfast {PROGRAM}; echo "${{COMPREPLY[@]}}"
 COMP_LINE="holdfast -p " COMP_POINT=12 COMP_WORDS=(holdfast -p '') COMP_CWORD=2
 _holdfast {PROGRAM}; echo "${{COMPREPLY[@]}}"
+COMP_LINE="holdfast backup doc" COMP_POINT=19 COMP_WORDS=(holdfast backup doc) COMP_CWORD=2
+_holdfast {PROGRAM}; echo "${{COMPREPLY[@]}}"
 """
+    (tmp_path / "documents").mkdir()
+    (tmp_path / "doc 1").touch()
     ended = subprocess.run(
-        ["bash", "-c", code], capture_output=True, check=True, text=True, env=os.environ | environ
+        ["bash", "-c", code],
+        capture_output=True,
+        check=True,
+        text=True,
+        env=os.environ | environ,
+        cwd=tmp_path,
     )
-    assert ended.stdout.splitlines() == ["if-changed if-newer", "-o default", ""]
+    first, directive, none, *files = ended.stdout.splitlines()
+    assert (first, directive, none) == ("if-changed if-newer", "-o default", "")
+    source, *rest = files[0].split(" ", 1)
+    assert source == "documents"
+    assert sorted(rest[0].replace("\\ ", "_").split(" ")) == ["doc_1", "documents/"], (
+        "a folder is another thing"
+    )
