@@ -54,15 +54,9 @@ command = ["sh", "-c", 'echo "$HOLDFAST_SOURCE $HOLDFAST_STATUS" > {host.folder}
         host.holdfast("backup", "db")
         host.holdfast("restore", "latest", "--source", "db", "--to-command")
         assert (host.folder / "given").read_text() == "rows"
-        assert "has no restore_command" in host.failing(
-            "restore",
-            "latest",
-            "--source",
-            "broken",
-            "--to-command",
-            "--host",
-            host.name,
-            "--path",
-            "/shop.dump",
+        dump = host.answer("run", "show", "db")["snapshot_id"]
+        assert "is of source broken" in host.failing(
+            "restore", "latest", "--source", "broken", "--to-command"
         )
+        assert "has no restore_command" in host.failing("restore", dump, "--source", "broken", "--to-command")
     assert restic(hosts.folder / "repository", PASSWORD, "snapshots", "--json").count('"short_id"') == 2
