@@ -241,7 +241,9 @@ class PruneActivities(Activities):
         run = self._run(message.run)
         self._services.journal.record(prune_records.ended(message, host=self._services.host))
         if message.close:
-            if message.progress.plan is not None:
+            if message.progress.plan is not None and run.workspace.has(
+                OPENING
+            ):  # else closed by an earlier attempt
                 tidy(run)
             if not message.request.dry_run:
                 self._keep_reserve(message.run)
