@@ -3,6 +3,7 @@
 Nothing of it is an end, so nothing else tells of it: a backup onto a full disk tries again for as long as it takes.
 """
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -168,16 +169,11 @@ def wait_in(
 
 
 async def wait_of_child(client: Client, raw: DescribeWorkflowExecutionResponse) -> Wait | None:
-    """What the run waits for that this one has begun; None where none stands still.
-
-    Raises:
-        RPCError: the server does not answer.
-    """
-    for child in list(raw.pending_children)[:_MOST_CHILDREN]:
-        wait = await wait_of(client, child.workflow_id, child.workflow_type_name)
-        if wait is not None and wait.stands:
-            return wait
-    return None
+    """What a run waits for that this one has begun; None where none stands still, or none can be seen."""
+    children = list(raw.pending_children)[:_MOST_CHILDREN]
+    looks = (wait_of(client, child.workflow_id, child.workflow_type_name) for child in children)
+    found = await asyncio.gather(*looks, return_exceptions=True)
+    return next((wait for wait in found if isinstance(wait, Wait) and wait.stands), None)
 
 
 async def progress_of(client: Client, workflow_id: str) -> Progress | None:

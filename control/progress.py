@@ -3,7 +3,6 @@
 What a run has begun as a run of its own, as a drill does with its restore, is looked at as well.
 """
 
-import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -77,8 +76,7 @@ async def look(client: Client, handle: Handle, before: RunView, known: KnownPath
     paused = is_paused(description)
     wait = wait_in(raw, trouble, answer, paused=paused, answered=answer is not None)
     if wait is None or not wait.stands:
-        with contextlib.suppress(RPCError):  # it has ended meanwhile, or the next look tells
-            wait = await wait_of_child(client, raw) or wait
+        wait = await wait_of_child(client, raw) or wait
     return RunView(
         progress=progress,
         trouble=None if trouble is None else replace(trouble, message=known.shown_in(trouble.message)),
