@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar
 import typer
 
 from holdfast.errors import EXIT_COMPLETE, EXIT_PARTIAL, UsageError
+from holdfast.repository.snapshots import list_snapshots
 from holdfast.retention.bin import binned_snapshots, drop
 from holdfast.retention.documents import ForgetOrder
 from holdfast.retention.groups import BY_SOURCE, parse_group_by
@@ -14,6 +15,7 @@ from holdfast.retention.policy import COUNTS, SPANS, Policy
 from holdfast.retention.spans import NO_SPAN, SPAN_EXAMPLES, Span, parse_span
 from holdfast.service.settings.retention import parse_count, parse_tags
 from holdfast.starter.host.early_start import EarlyStart, early_start
+from holdfast.starter.requests.choice import refuse_unknown
 from holdfast.starter.requests.record import record_act
 from holdfast.starter.requests.repositories import open_for_reading, open_repository, repository_session
 from holdfast.starter.requests.retention import decided, proofs_of, repository_and_source
@@ -167,6 +169,8 @@ def _show(invocation: Invocation, order: ForgetOrder) -> int:
     profile, _ = repository_and_source(invocation, order.source)
     repository = open_for_reading(invocation, no_lock=False, fallback=profile.name)
     with repository_session(repository) as session, session.hold() as held:
+        if order.which:
+            refuse_unknown(order.which, list_snapshots(session.repository))
         decision = decided(invocation, held, profile, order, proofs_of(invocation, profile), time.time_ns())
     return tell(invocation.options, decision_documents(decision), decision_lines(decision))
 

@@ -83,6 +83,7 @@ def test_a_pipe_gets_all_of_it(host: Path, monkeypatch: pytest.MonkeyPatch) -> N
         (("-r", "home", "ls", "latest", "/tmp/h0ldfast"), "Known here for /tmp/: "),  # noqa: S108 - inside a snapshot
         (("-r", "home", "stats", "--host", "venvs"), 'Did you mean "venus"?'),
         (("-r", "home", "tag", "--host", "venvs", "--add", "x"), 'Did you mean "venus"?'),
+        (("-r", "home", "forget", "--dry-run", "--host", "venvs"), 'Did you mean "venus"?'),
         (("runs", "--source", "document"), 'Did you mean "documents"?'),
         (("drills", "--source", "document"), 'Did you mean "documents"?'),
     ],
