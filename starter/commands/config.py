@@ -17,6 +17,7 @@ from holdfast.service.settings.lines import Part, dotted
 from holdfast.starter.shell.options import CommonOptions
 from holdfast.starter.shell.output import say, say_json, tell
 from holdfast.starter.shell.registration import add_command
+from holdfast.starter.shell.text import Drawn, harmless
 from holdfast.units import counted
 
 app: Final = typer.Typer(help="Show an example of the settings, check them, show what counts.")
@@ -66,7 +67,7 @@ def show(options: CommonOptions) -> int:
         for value in table
     ]
     document = {"message_type": "config", "file": _name(found.file), "values": values}
-    return tell(options, document, _as_file(found))
+    return tell(options, document, (Drawn(harmless(line)) for line in _as_file(found)))
 
 
 def _report(checked: Checked) -> Iterator[str]:

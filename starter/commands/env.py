@@ -16,6 +16,7 @@ from holdfast.starter.host.temporal_server import HOST, temporal_binary
 from holdfast.starter.shell.invocation import Invocation
 from holdfast.starter.shell.options import CommonOptions
 from holdfast.starter.shell.output import tell
+from holdfast.starter.shell.text import Drawn, harmless
 
 _WAIT_S: Final = 1.0
 
@@ -46,7 +47,7 @@ def env(options: CommonOptions) -> int:
         "in_files": {name: {"before": word, "file": file} for name, (word, file) in found.secret.items()},
         "temporal_in": found.folder,
     }
-    return tell(options, document, _lines(found))
+    return tell(options, document, (Drawn(harmless(line)) for line in _lines(found)))
 
 
 def _lines(found: _Surroundings) -> Iterator[str]:
