@@ -121,6 +121,7 @@ def printed_secret(command: str, environ: Mapping[str, str], timeout_s: float, w
         SettingsError: it cannot be split into words.
     """
     words = secret_words(command, what)
+    program = os.path.basename(words[0])  # a path would be cut out of what Temporal is told
     try:
         # A session of its own, so that a timeout ends what the command itself started as well: a grandchild
         # that keeps the pipe open would hold us up for as long as it lives.
@@ -134,7 +135,7 @@ def printed_secret(command: str, environ: Mapping[str, str], timeout_s: float, w
         )
     except OSError as error:
         raise PasswordMissingError(
-            f"the {what} command {words[0]!r} cannot be started: {error.strerror}",
+            f"the {what} command {program!r} cannot be started: {error.strerror}",
             hint="Give its full path; it is run without a shell.",
         ) from error
     with process:
@@ -143,12 +144,12 @@ def printed_secret(command: str, environ: Mapping[str, str], timeout_s: float, w
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             raise PasswordMissingError(
-                f"the {what} command {words[0]!r} did not end within {timeout_s:g} s",
+                f"the {what} command {program!r} did not end within {timeout_s:g} s",
                 hint="It must not ask anybody: it runs without a terminal.",
             )
     if process.returncode:
         raise PasswordMissingError(
-            f"the {what} command {words[0]!r} failed{_ending(process.returncode)}{_last_line(complaint)}",
+            f"the {what} command {program!r} failed{_ending(process.returncode)}{_last_line(complaint)}",
             hint="Run it by hand as the user that the worker runs as.",
         )
     return trim(printed.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
