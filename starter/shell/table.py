@@ -201,7 +201,7 @@ def _widths(measured: Sequence[_Measured], room: int | None) -> dict[int, int]:
     shown = dict(enumerate(measured))
     if room is None or _total(one.natural for one in measured) <= room:
         return {at: one.natural for at, one in shown.items()}
-    shown = {at: one for at, one in shown.items() if not one.is_empty}
+    shown = {at: one for at, one in shown.items() if not one.is_empty} or shown
     while _total(one.comfortable for one in shown.values()) > room:
         rank, last = max((one.column.rank, at) for at, one in shown.items())
         if not rank:

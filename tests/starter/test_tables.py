@@ -78,6 +78,13 @@ def test_columns_go_by_their_rank_and_the_last_line_names_them() -> None:
     assert "Nothing" not in " ".join(drawn(80))
 
 
+def test_a_table_without_rows_is_its_footer_or_its_head() -> None:
+    assert table(COLUMNS, [], "0 runs", screen=Screen(width=40)) == ["0 runs"]
+    head = table(COLUMNS, [], screen=Screen(width=40))
+    assert head[0].startswith("Run")
+    assert max(map(cell_len, head)) <= 40
+
+
 def test_a_path_loses_its_middle_a_time_its_seconds_and_text_nothing() -> None:
     columns = (Column("P", 0, Kind.PATH), Column("T", 0, Kind.TIME), Column("Words"))
     lines = table(columns, [(PATH, "2026-11-29 12:34:56", "some words of text")], screen=Screen(width=56))
