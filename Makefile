@@ -25,11 +25,11 @@ BRING = missing=$$($(BIN)/python tests/support/programs.py $(1)) && \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install dev check manual format test faults heavy mutants bench far requests profile demo python programs restic pins clean
+.PHONY: help install dev check manual format test faults heavy installed mutants bench far requests profile demo python programs restic pins clean
 
 help:  ## list the tasks
 	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do \
-		printf '  make %-8s %s\n' "$$name" "$$text"; done
+		printf '  make %-9s %s\n' "$$name" "$$text"; done
 
 install: $(RUN)  ## make .venv with the holdfast command
 
@@ -81,6 +81,9 @@ faults: $(DEV) programs  ## run the tests that kill, freeze and fill disks
 
 heavy: $(DEV) programs  ## run the tests of bounds that take minutes or gigabytes, and show what they measured
 	$(PYTEST) -m heavy --timeout 3600 -rP
+
+installed: $(DEV)  ## build the wheel, and try it on each Python from 3.11 to 3.13 that is here
+	$(BIN)/python -m tests.installed
 
 mutants: $(DEV) programs  ## change the modules that guard data, a little at a time; a test has to notice each; COUNT=… SEED=…
 	$(BIN)/python -m tests.mutation --count $(or $(COUNT),60) --seed $(or $(SEED),1)

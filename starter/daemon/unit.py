@@ -12,8 +12,8 @@ The host's service reads everything and writes next to nothing:
 
 What looks like hardening and would change a backup is left out, and each line says what it would do:
 
-- PrivateUsers shows files of all other users as nobody's, and snapshots would say so. The service of one user would get
-  that with any option that mounts something, so its unit has none of those.
+- PrivateUsers shows files of all other users as nobody's, and snapshots would say so. A user's own manager carries out
+  what mounts something in such a namespace, or not at all, so units of one user have none of that.
 - PrivateTmp hides /tmp and /var/tmp. A source that lies there, or holds them, would seem empty.
 - RestrictSUIDSGID refuses modes that a restore sets.
 - ProcSubset hides the boot id, by which locks of the dead are told from those of the living.
