@@ -1,7 +1,7 @@
 """`python -m tests.installed`: what is built is whole, and works where it is installed, on each Python that is here.
 
-1. A source distribution is built, a wheel from it, and a wheel from this folder: they hold the same files, all below
-   one name, with what belongs to a program beside its code.
+1. A source distribution is built, a wheel from it, and a wheel from what the image's build gets to see: they hold the
+   same files, all below one name, with what belongs to a program beside its code.
 2. For each Python that Holdfast is for and that is found here: an environment of its own, the pinned packages with
    their hashes, the wheel. Then `holdfast` does from there, in a folder that has nothing to do with this one, what
    people do first: init, backup, restore; and `up` serves, and ends when it is told to.
@@ -29,6 +29,7 @@ VERSIONS: Final = ("3.11", "3.12", "3.13")
 PINS: Final = PROJECT / "requirements" / "run.txt"
 BELONGS: Final = (
     "holdfast/py.typed",
+    "holdfast/service/settings/holdfast.example.toml",
     "holdfast/worker.py",
     "holdfast/workflows/backup.py",
     "data/share/man/man1/holdfast.1",
@@ -74,7 +75,7 @@ def build(work: Path) -> Path:
     (source,) = work.glob("*.tar.gz")
     contents: list[Mapping[str, int]] = []
     wheels: list[Path] = []
-    for name, what in (("direct", PROJECT), ("from-source", source)):
+    for name, what in (("of-image", of_image(work / "context")), ("from-source", source)):
         target = work / name
         run(
             [
@@ -101,6 +102,19 @@ def build(work: Path) -> Path:
     if missing or names != {"holdfast"}:
         raise RuntimeError(f"the wheel lacks {missing}, and its names are {names}")
     return wheels[1]
+
+
+def of_image(context: Path) -> Path:
+    """A copy of what .dockerignore lets into the build of the image."""
+    for line in (PROJECT / ".dockerignore").read_text().splitlines():
+        if line.startswith("!"):
+            here, there = PROJECT / line[1:], context / line[1:]
+            there.parent.mkdir(parents=True, exist_ok=True)
+            if here.is_dir():
+                shutil.copytree(here, there, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(here, there)
+    return context
 
 
 def pythons() -> Iterator[tuple[str, str]]:

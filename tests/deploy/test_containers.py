@@ -6,6 +6,7 @@ import stat
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -159,8 +160,10 @@ def test_the_image_gets_every_package_and_nothing_else() -> None:
     taken = {rule[1:] for rule in rules if rule.startswith("!")}
     assert rules[0] == "*"
     wanted = {"holdfast"} | {path.name for path in (PROJECT / "holdfast").iterdir() if path.is_symlink()}
-    files = {"pyproject.toml", "README.md", "LICENSE"}
-    assert taken == wanted | files | {"requirements/build.txt", "requirements/run.txt"}
+    files = {"pyproject.toml", "README.md", "LICENSE", "holdfast.example.toml"}
+    tables = tomllib.loads((PROJECT / "pyproject.toml").read_text())["tool"]["setuptools"]["data-files"]
+    beside = {file for names in tables.values() for file in names if file.partition("/")[0] not in wanted}
+    assert taken == wanted | files | beside | {"requirements/build.txt", "requirements/run.txt"}
 
 
 def test_the_containers_settings_are_valid(services: dict[str, Table]) -> None:

@@ -90,7 +90,7 @@ def test_no_unit_shows_other_owners_than_there_are() -> None:
         "PrivateMounts",
         "ProtectProc",
     }
-    assert not mounting & user.keys(), "each brings PrivateUsers with it in a user's own manager"
+    assert not mounting & user.keys(), "a user's manager can do it with PrivateUsers only, or not at all"
     assert "User" not in user
     assert "PrivateUsers" not in {**user, **lines(HOST)}
 
