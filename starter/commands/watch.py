@@ -34,7 +34,7 @@ def watch(options: WatchOptions) -> int:
 
 
 async def _watch(invocation: Invocation, options: WatchOptions) -> int:
-    from holdfast.starter.daemon.foreground import told_to_stop  # noqa: PLC0415 (brings Temporal's client)
+    from holdfast.starter.daemon.foreground import stop_by_signal  # noqa: PLC0415 (brings Temporal's client)
     from holdfast.starter.watching.watcher import watching  # noqa: PLC0415 - as above
 
     level = logging.WARNING if options.quiet else logging.INFO
@@ -45,7 +45,8 @@ async def _watch(invocation: Invocation, options: WatchOptions) -> int:
         open_service(invocation.settings, need, invocation.environ) as service,
         watching(invocation.settings, service.client, sources, invocation.environ),
     ):
-        await told_to_stop()
+        with stop_by_signal() as stop:
+            await stop.wait()
     return EXIT_COMPLETE
 
 

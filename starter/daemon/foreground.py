@@ -9,7 +9,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -105,14 +105,14 @@ async def _serve(assignment: Assignment) -> None:
             stack.callback(reminding.cancel)
         if assignment.up:
             await _watch(assignment, address, stack)
-        _LOG.info("server %s, worker processes: %d", address, settings.worker.processes)
-        _LOG.info("serving the task queues %s", ", ".join(assignment.queues))
-        if ui_url is not None:
-            _LOG.info("Web UI: %s", ui_url)
-        manager.tell_ready(
-            f"serving {', '.join(assignment.queues)}{'' if ui_url is None else f'; Web UI {ui_url}'}"
-        )
-        await told_to_stop()
+        with stop_by_signal() as stop:  # before anybody is told that we are there, and may end us
+            _LOG.info("server %s, worker processes: %d", address, settings.worker.processes)
+            _LOG.info("serving the task queues %s", ", ".join(assignment.queues))
+            if ui_url is not None:
+                _LOG.info("Web UI: %s", ui_url)
+            shown = "" if ui_url is None else f"; Web UI {ui_url}"
+            manager.tell_ready(f"serving {', '.join(assignment.queues)}{shown}")
+            await stop.wait()
         manager.tell_ending(within_s=longest_end_s(settings))
         _LOG.info("ending; again to end at once")
 
@@ -143,14 +143,18 @@ async def _watch(assignment: Assignment, address: str, stack: contextlib.AsyncEx
     await stack.enter_async_context(watching(settings, client, watched, assignment.environ))
 
 
-async def told_to_stop() -> None:
-    """Return at the first signal; the next one has its usual effect, and children end with this process."""
+@contextlib.contextmanager
+def stop_by_signal() -> Iterator[asyncio.Event]:
+    """The first signal sets this, while the context lasts. After it a signal has its usual effect, and children end
+    with this process."""
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in _SIGNALS:
         loop.add_signal_handler(number, stop.set)
-    await stop.wait()
-    for number in _SIGNALS:
-        loop.remove_signal_handler(number)
+    try:
+        yield stop
+    finally:
+        for number in _SIGNALS:
+            loop.remove_signal_handler(number)
 
 
 async def _server(
