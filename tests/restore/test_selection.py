@@ -3,6 +3,7 @@
 import pytest
 
 from holdfast.errors import SnapshotNotFoundError, TargetError, UsageError
+from holdfast.repository.choice import Choice
 from holdfast.restore.request import RestoreOptions
 from tests.restore.conftest import FILES, Place, listing
 from tests.support.trees import itemized
@@ -56,7 +57,7 @@ def test_names_of_one_file_stay_together(place: Place) -> None:
     [
         ({"snapshot": "latest:/no/such"}, SnapshotNotFoundError),
         ({"snapshot": "0123456789"}, SnapshotNotFoundError),
-        ({"hosts": ("elsewhere",)}, SnapshotNotFoundError),
+        ({"which": Choice(hosts=("elsewhere",))}, SnapshotNotFoundError),
         ({"snapshot": "latest:/a/../.."}, UsageError),
         ({"includes": (b"[",)}, UsageError),
     ],

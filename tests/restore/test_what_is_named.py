@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from holdfast.errors import SnapshotNotFoundError
+from holdfast.repository.choice import Choice
 from holdfast.repository.layout import SNAPSHOTS, file_name
 from holdfast.verify.documents import VerifyOrder, VerifyRun
 from holdfast.verify.opening import choose_snapshots, open_verification
@@ -81,7 +82,7 @@ def test_a_subfolder_that_is_not_there(place: Place, inside: str) -> None:
 )
 def test_a_verification_of_nothing_is_an_error(place: Place, wanted: dict[str, Any]) -> None:
     with pytest.raises(SnapshotNotFoundError, match="nothing is verified"):
-        choose_snapshots(place.session, VerifyOrder(**wanted))
+        choose_snapshots(place.session, VerifyOrder(which=Choice(**wanted)))
 
 
 def test_a_snapshot_that_was_forgotten_before_its_verification(place: Place) -> None:
