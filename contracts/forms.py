@@ -93,7 +93,7 @@ FORMS: Final = {
     "on_damaged": _WORD,
     "outcome": _WORD,
     "strategy": _WORD,
-    "waiting": _WORD,
+    "waiting": _TEXT,
     "max_unused": _SHARE,
     "alias": _WORD,
     "start": _CLOCK,
@@ -121,6 +121,7 @@ FORMS: Final = {
     "seen": _LINE,
     "told": _LINE,
     "missed": _LINE,
+    "waiting_told": _LINE,
 }
 _SIGNED: Final = frozenset(("exit_code",))
 """Numbers that may be negative: a process that a signal ended has such a code."""

@@ -156,3 +156,11 @@ def test_a_workflow_speaks_for_its_own_runs_alone(run_id: str, workflow_id: str,
 def test_an_activity_that_stands_alone_is_refused() -> None:
     verify = VerifyInput(run=RUN, pages=1, shards=1, snapshot_id=ID, level=VerifyLevel.FULL)
     assert refusal([verify], "") == "no run stands behind it"
+
+
+def test_the_watchdog_may_remember_which_runs_wait() -> None:
+    """Else each look fails, and forgets whom it has told: of overdue sources again, of runs that wait never."""
+    run = "backup:mars:home:docs"
+    assert (
+        misformed(WatchState(waiting={run: 1}, waiting_told=(run,), told={"docs": 1}, seen={"docs": 1})) == ""
+    )
