@@ -94,7 +94,7 @@ def test_runs_are_chosen(config: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert "3 runs" in told(capsys, "runs")
 
 
-@pytest.mark.parametrize("wrong", [("--kind", "backups"), ("--status", "done"), ("--since", "yesterday")])
+@pytest.mark.parametrize("wrong", [("--kind", "backups"), ("--status", "done"), ("--since", "last year")])
 def test_a_wrong_choice_is_told(
     config: Path, capsys: pytest.CaptureFixture[str], wrong: tuple[str, str]
 ) -> None:
@@ -131,7 +131,7 @@ def test_a_report_is_written_for_its_owner(
 ) -> None:
     page = tmp_path / "page.html"
     told(capsys, "run", "report", "--source", "documents", "-o", str(page))
-    assert "Restore of documents" in page.read_text()
+    assert "Backup of documents" in page.read_text()
     assert page.stat().st_mode & 0o777 == 0o600
     assert main(["run", "report"]) == 1
 

@@ -43,7 +43,7 @@ def test_it_lists_applies_and_has_nothing_left_to_do(old: Path, tmp_path: Path, 
 
 def test_what_is_damaged_is_not_touched(old: Path, commands: Commands) -> None:
     next((old / "data").glob("*/*")).unlink()
-    assert "so nothing was changed" in commands.error("migrate", "upgrade_repo_v2")
+    assert "nothing was changed" in commands.error("migrate", "upgrade_repo_v2")
     with quick_session(old) as session:
         assert session.repository.version == 1
 

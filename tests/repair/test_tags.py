@@ -57,7 +57,6 @@ def snapshots(path: Path) -> list[dict[str, Any]]:
         ("--remove", "two"),
         ("--tag", "one", "--remove", "one", "--add", "was-one"),
         ("--set", "all,new"),
-        ("--tag", "none", "--add", "x"),
         ("latest", "--add", "newest"),
     ],
     ids=" ".join,
@@ -71,6 +70,12 @@ def test_it_does_what_restic_does(
     assert snapshots(theirs) == snapshots(by_restic)
     assert changed[-1] == {"message_type": "summary", "changed_snapshots": len(changed) - 1}
     assert "no errors were found" in restic(theirs, PASSWORD, "check")
+
+
+def test_a_tag_that_no_snapshot_has_is_told_and_changes_nothing(theirs: Path, commands: Commands) -> None:
+    before = snapshots(theirs)
+    assert "no snapshot has 'none'" in commands.error("tag", "--tag", "none", "--add", "x")
+    assert snapshots(theirs) == before
 
 
 def test_original_names_the_first_id_however_often_tags_change(theirs: Path, commands: Commands) -> None:

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -73,7 +72,7 @@ def counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[CountingSto
     """The storages that were made."""
     made: list[CountingStorage] = []
 
-    def open_counted(profile: RepositoryProfile, _: Mapping[str, str]) -> CountingStorage:
+    def open_counted(profile: RepositoryProfile, *_: object) -> CountingStorage:
         made.append(CountingStorage(Path(profile.location)))
         return made[-1]
 
